@@ -1,0 +1,41 @@
+"""Segment frames with a trained model: python run_predict.py --help"""
+
+import sys
+
+from tqdm import tqdm
+
+from stemnet_ref import checkpoint, cli, predict
+from stemnet_ref.sample import CREDIT, FRAMES, MASKS
+
+
+def options():
+    """Return the parser."""
+    parser = cli.Parser(prog="run_predict.py", description="Segment frames with a model that run_train.py wrote.")
+    parser.add_argument("model", metavar="MODEL", help="a .npz, or the folder of a run (then its best.npz)")
+    parser.add_argument("frames", metavar="FRAMES", nargs="?",
+                        help="folder, quoted glob pattern, one file or multi-page TIFF; without it: the sample")
+    parser.add_argument("--masks", metavar="PATH", help="true masks, to measure against")
+    parser.add_argument("--out", metavar="DIR", default="predictions", help="folder to write into (predictions)")
+    parser.add_argument("--tile", type=int, metavar="PIXELS", default=predict.TILE,
+                        help=f"side of the tiles that larger frames are done in ({predict.TILE}); less needs less memory")
+    return parser
+
+
+def main(argv=None):
+    """Segment; return the exit status."""
+    given = options().parse_args(argv)
+    model = checkpoint.load(given.model)
+    frames, masks = given.frames, given.masks
+    if frames is None:
+        tqdm.write(f"segmenting the sample: {CREDIT}")
+        frames, masks = FRAMES, MASKS if masks is None else masks
+    summary = predict.run(model, frames, given.out, masks, given.tile, show=tqdm.write,
+                          progress=lambda items: tqdm(items, unit="frame", disable=None))
+    if summary:
+        print("  ".join(f"{name} {summary[name]:.3f}" for name in ("accuracy", "precision", "recall", "f1", "f1_pooled")))
+    print(f"done: masks, heat maps, overlays and edges in {given.out}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(cli.run("run_predict.py", main, sys.argv[1:]))

@@ -1,0 +1,143 @@
+"""Train StemNet on a time-lapse: python run_train.py --help"""
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+
+from tqdm import tqdm
+
+from stemnet_ref import cli, figures
+from stemnet_ref.errors import InputError
+from stemnet_ref.sample import CREDIT
+from stemnet_ref.settings import CHOICES, Settings, names
+from stemnet_ref.train import Run, settings_of
+
+TABLE = (("epoch", "{:>5d}"), ("seconds", "{:>8.1f}"), ("learning_rate", "{:>14.5f}"), ("train_loss", "{:>11.4f}"),
+         ("val_loss", "{:>9.4f}"), ("val_accuracy", "{:>13.4f}"), ("precision", "{:>10.3f}"), ("recall", "{:>7.3f}"),
+         ("f1", "{:>6.3f}"), ("f1_pooled", "{:>10.3f}"))
+
+
+def options():
+    """Return the parser. An option that is not given is absent from the result, so that presets can fill it."""
+    parser = cli.Parser(prog="run_train.py", argument_default=argparse.SUPPRESS,
+                        description="Train StemNet on frames of a time-lapse and their masks. Without --frames: on the "
+                                    "sample that comes with the package.")
+    add = parser.add_argument
+    add("--frames", metavar="PATH", help="folder, quoted glob pattern or multi-page TIFF; PNG or TIFF, 8 or 16 bit, grey")
+    add("--masks", metavar="PATH", help="likewise; 0 is background, above 0 cell; paired with frames by number")
+    add("--out", metavar="DIR", help="folder for the model, curves and tables (runs/networkN)")
+    add("--resume", action="store_true", help="go on with the run in --out; only --epochs and --device may change")
+    add("--device", metavar="NAME", help="auto, cpu or cuda (auto)")
+    add("--preset", choices=CHOICES["preset"], help="Table 1, Table 2, or the appendix's code (thesis)")
+    add("--channels", type=int, metavar="N", help="frames the network sees: 1, or 5 for its two neighbours each way (1)")
+    add("--epochs", type=int, metavar="N", help="passes over the training frames (15)")
+    add("--batch-size", type=int, metavar="N", help="pieces per step (1)")
+    add("--crop", type=int, metavar="PIXELS", help="side of the pieces to train on; 0: whole frames (256)")
+    add("--crops-per-frame", type=int, metavar="N", help="pieces of each frame in an epoch (as many as have its area)")
+    add("--augment", action=argparse.BooleanOptionalAction, help="mirror and quarter-turn at random (no)")
+    add("--levels", type=int, metavar="N", help="resolutions of the U; 6: 1024 -> 32 -> 1024 (6)")
+    add("--features", type=int, metavar="N", help="feature maps at the first level (16)")
+    add("--optimizer", choices=CHOICES["optimizer"], help="(momentum)")
+    add("--learning-rate", type=float, metavar="X", help="(0.15; 0.001 with adam)")
+    add("--decay-rate", type=float, metavar="X", help="factor on the learning rate after each epoch (0.95)")
+    add("--momentum", type=float, metavar="X", help="mu of eq. 28 (0.2)")
+    add("--keep-prob", type=float, metavar="P", help="probability that dropout keeps a value (0.75)")
+    add("--cost", choices=CHOICES["cost"], help="(weighted_cross_entropy)")
+    add("--class-weight", type=float, metavar="X", help="weight of the cell in the cross-entropy, eq. 60 (2)")
+    add("--l1", type=float, metavar="X", help="lambda of eq. 51 (0)")
+    add("--l2", type=float, metavar="X", help="lambda of eq. 52 (0)")
+    add("--validation", type=float, metavar="PART", help="part of the frames to validate on (0.2)")
+    add("--gap", type=int, metavar="N", help="frames left out between training and validation in one sequence "
+                                             "(the window's width: --channels)")
+    add("--seed", type=int, metavar="N", help="of weights, order, crops and dropout (0)")
+    where_texts_disagree = parser.add_argument_group("where the thesis and its appendix disagree")
+    add = where_texts_disagree.add_argument
+    add("--scaling", choices=CHOICES["scaling"], help="zero mean and unit deviation, or frame - 127 (standard)")
+    add("--logits", choices=CHOICES["logits"], help="ReLU before the softmax or not (linear)")
+    add("--init", choices=CHOICES["init"], help="initial weights: sqrt(2/N) of section 2.1, or the listing's (fan_in)")
+    add("--momentum-form", choices=CHOICES["momentum_form"], help="(thesis)")
+    add("--adam-form", choices=CHOICES["adam_form"], help="(kingma)")
+    add("--class-weight-form", choices=CHOICES["class_weight_form"], help="listing: 1 + weight (eq60)")
+    return parser
+
+
+def main(argv=None):
+    """Train; return the exit status."""
+    given = vars(options().parse_args(argv))
+    settings, frames, masks, out = resolve(given)
+    resume = given.get("resume", False)
+    if frames is None:
+        tqdm.write(f"training on the sample: {CREDIT} (your own: --frames PATH --masks PATH)")
+    run = Run(settings, frames, masks, out, resume=resume, device=given.get("device", "auto"), show=tqdm.write)
+    if run.epoch >= settings.epochs:
+        raise InputError(f"--epochs {settings.epochs}: the run in {out} has {run.epoch} epochs already; "
+                         "ask for more with --epochs")
+    steps = run.steps_per_epoch
+    tqdm.write(f"network{settings.channels} on the {run.device}, {steps} steps an epoch, "
+               f"{'going on in' if resume else 'writing to'} {out}")
+    tqdm.write("".join(name.rjust(width_of(form)) for name, form in TABLE))
+    again = shlex.join(["python", "run_train.py", "--resume", "--out", str(out)])
+    with (tqdm(total=settings.epochs * steps, initial=run.epoch * steps + run.position, unit="step", disable=None,
+               smoothing=0.05) as bar,
+          cli.StopRequest("stopping after this step; press Ctrl-C again to stop at once, without saving") as stop):
+
+        def progress(epoch, position, total, cost):
+            bar.set_description(f"epoch {epoch + 1}/{settings.epochs}, cost {cost:.3f}", refresh=False)
+            bar.update()
+
+        def after_epoch(run, rows):
+            tqdm.write("".join(form.format(rows[-1][name]) for name, form in TABLE))
+            figures.draw_curves(rows, out / "figures")
+            figures.draw_predictions(run, out / "figures" / "predictions.png")
+
+        complete = run.train(stop, progress, after_epoch)
+    if not complete:
+        print(f"stopped in epoch {run.epoch + 1}, and saved; go on with: {again}")
+        return 130
+    print(f"done: best pooled F1 {run.best_f1:.3f}; model, metrics.csv and figures in {out}")
+    print(f"next: {shlex.join(['python', 'run_predict.py', str(out)])}"
+          + ("" if frames is None else " YOUR_FRAMES --out DIR"))
+    return 0
+
+
+def resolve(given):
+    """Return the Settings, frames, masks (None: the sample) and output folder that the options ask for."""
+    chosen = {name: given[name] for name in names() if name in given}
+    if chosen.get("crop") == 0:
+        chosen["crop"] = None
+    frames, masks = given.get("frames"), given.get("masks")
+    if given.get("resume"):
+        if "out" not in given:
+            raise InputError("--resume: name the run to go on with by --out DIR")
+        settings, saved_frames, saved_masks = settings_of(given["out"])
+        settings = Settings.from_options({**settings.as_dict(), **chosen})
+        return settings, frames or saved_frames, masks or saved_masks, Path(given["out"])
+    if (frames is None) != (masks is None):
+        present, absent = ("--frames", "--masks") if masks is None else ("--masks", "--frames")
+        raise InputError(f"{present}: {absent} is missing; training needs both")
+    settings = Settings.from_options(chosen)
+    if "out" not in given:
+        return settings, frames, masks, new_folder(Path("runs") / f"network{settings.channels}")
+    out = Path(given["out"])
+    if (out / "model.npz").exists():
+        raise InputError(f"--out {out}: holds a run already; go on with it by --resume, or choose another folder")
+    return settings, frames, masks, out
+
+
+def new_folder(wanted):
+    """Return `wanted`, or wanted-2, wanted-3, ...: the first that does not exist."""
+    folder, number = wanted, 1
+    while folder.exists():
+        number += 1
+        folder = wanted.with_name(f"{wanted.name}-{number}")
+    return folder
+
+
+def width_of(form):
+    """Return the width of a column's format, such as {:>5d}."""
+    return int(form[3:].split(".")[0].rstrip("df}"))
+
+
+if __name__ == "__main__":
+    sys.exit(cli.run("run_train.py", main, sys.argv[1:]))

@@ -1,0 +1,20 @@
+"""StemNet written from scratch: NumPy, explicit backpropagation, no framework.
+
+M. Isaksson, "StemNet: A Temporally Trained Fully Convolutional Network for Segmentation of Muscular Stem Cells",
+KTH 2017. Equation numbers in this package are that thesis's.
+
+Reading order, bottom up:
+
+1. `stemnet_ref.layers`: conv2d, bias, relu, max_pool2d, conv_transpose2d, concat, dropout, then the costs. A module
+   opens with its equations and holds `forward` and `backward`.
+2. `stemnet_ref.network`: the layers put together, forward, and backward in the mirrored order.
+3. `stemnet_ref.optimizers`: what is done with the gradients.
+4. `stemnet_ref.data`: from files to batches.
+5. `stemnet_ref.train`, `stemnet_ref.predict`, `stemnet_ref.metrics`: the experiment.
+"""
+
+from . import layers, optimizers
+from .network import StemNet
+
+__version__ = "0.1.0"
+__all__ = ["StemNet", "layers", "optimizers", "__version__"]

@@ -1,0 +1,108 @@
+"""Models on disk: one `.npz` of plain arrays, read without pickle, replaced in one move.
+
+    parameters/NAME      float arrays, as in `StemNet.parameters`
+    optimizer/NAME       state of the optimizer
+    about                JSON text: format, package version, settings, scaling, progress
+"""
+
+import json
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from .data.scaling import Scaling
+from .errors import InputError, reason
+from .files import write_atomically
+from .network import StemNet
+
+FORMAT = "stemnet_ref model 1"
+
+
+@dataclass
+class Model:
+    """A network and what belongs to it."""
+
+    network: StemNet
+    scaling: Scaling
+    settings: dict          # of the run that made it
+    progress: dict          # where that run stands
+    optimizer_state: dict   # arrays by name
+
+
+def save(path, model, version):
+    """Write a model; the file is the same, byte for byte, for the same model.
+
+    Raises
+    ------
+    InputError
+        If it cannot be written; an older file of this name is unharmed then.
+    """
+    about = {"format": FORMAT, "version": version, "settings": model.settings, "progress": model.progress,
+             "scaling": {"mean": model.scaling.mean, "std": model.scaling.std},
+             "network": network_settings(model.network)}
+    arrays = {"about": np.array(json.dumps(about, sort_keys=True))}
+    arrays.update({f"parameters/{name}": array for name, array in model.network.parameters.items()})
+    arrays.update({f"optimizer/{name}": array for name, array in model.optimizer_state.items()})
+    write_atomically(path, lambda file: np.savez(file, **arrays))
+
+
+def load(path):
+    """Return the Model of a file, or of the best.npz, or else model.npz, in a folder.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or it is no model of this package, or damaged.
+    """
+    path = Path(path)
+    if path.is_dir():
+        found = [path / name for name in ("best.npz", "model.npz") if (path / name).is_file()]
+        if not found:
+            raise InputError(f"{path}: no model.npz in this folder; name a folder that run_train.py wrote, or a file")
+        path = found[0]
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        about = json.loads(str(arrays.pop("about")))
+        if about["format"] != FORMAT:
+            raise InputError(f"{path}: the file says {about['format']!r}, this version reads {FORMAT!r}; "
+                             "use the version that wrote it")
+        network = StemNet(**about["network"])
+        scaling = Scaling(**about["scaling"])
+        settings, progress = about["settings"], about["progress"]
+    except InputError:
+        raise
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such model file; run_train.py writes one as model.npz in its --out") from None
+    except PermissionError as error:
+        raise InputError(f"{path}: cannot be opened ({reason(error)}); check its permissions") from None
+    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, NotImplementedError,
+            zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(f"{path}: this is no model of stemnet_ref, or a damaged one ({reason(error)}); "
+                         "name a model.npz or best.npz that run_train.py wrote") from None
+    _fill(network, arrays, path)
+    optimizer_state = {name.removeprefix("optimizer/"): array for name, array in arrays.items()
+                       if name.startswith("optimizer/")}
+    return Model(network, scaling, settings, progress, optimizer_state)
+
+
+def network_settings(network):
+    """Return the arguments that make a StemNet of the same shape."""
+    return {"channels": network.channels, "levels": network.levels, "features": network.features,
+            "classes": network.classes, "kernel": network.kernel, "logits": network.logits, "init": network.init}
+
+
+def _fill(network, arrays, path):
+    """Put the file's parameters into the network."""
+    for name, initial in network.parameters.items():
+        array = arrays.get(f"parameters/{name}")
+        if array is None or array.shape != initial.shape or array.dtype != initial.dtype:
+            found = "missing" if array is None else f"{array.dtype} of shape {array.shape}"
+            raise InputError(f"{path}: parameter {name} is {found}; {initial.dtype} of shape {initial.shape} is needed; "
+                             "the file is damaged or changed, take another copy")
+        if not np.isfinite(array).all():
+            raise InputError(f"{path}: parameter {name} holds NaN or infinity; take another copy of the model")
+        network.parameters[name] = array

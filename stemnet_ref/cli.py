@@ -1,0 +1,57 @@
+"""What the scripts share: options, one-line errors, exit status, progress, and stopping in good order."""
+
+import argparse
+import signal
+import sys
+
+from .errors import InputError
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that reports a mistake in one line, with exit status 2."""
+
+    def error(self, message):
+        self.exit(2, f"{self.prog}: error: {message}; see {self.prog} --help\n")
+
+
+def run(prog, main, argv):
+    """Run main(argv) and return its exit status: 2 and one line for a user's mistake, 130 when interrupted."""
+    try:
+        return main(argv)
+    except InputError as error:
+        print(f"{prog}: error: {error}", file=sys.stderr)
+        return 2
+    except MemoryError as error:
+        print(f"{prog}: error: out of memory ({error}); use a smaller --crop or --batch-size to train, "
+              "a smaller --tile to predict", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"{prog}: interrupted", file=sys.stderr)
+        return 130
+
+
+class StopRequest:
+    """Turns the first Ctrl-C, or SIGTERM, into a request to stop after this step; the second one stops at once."""
+
+    def __init__(self, message):
+        self.message = message
+        self.requested = False
+        self._before = {}
+
+    def __enter__(self):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._request)
+        return self
+
+    def __exit__(self, *exception):
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def __call__(self):
+        return self.requested
+
+    def _request(self, number, frame):
+        if self.requested:
+            raise KeyboardInterrupt
+        self.requested = True
+        print(f"\n{self.message}", file=sys.stderr)

@@ -1,0 +1,1 @@
+"""Frames and masks: finding, pairing and reading them, splitting, cutting into batches, scaling."""

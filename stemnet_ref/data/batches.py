@@ -1,0 +1,238 @@
+"""From frames on disk to batches: windows of frames, crops, augmentation, and reading ahead.
+
+Everything random of an epoch, its order, crops and augmentation, is a plan drawn from (seed, epoch) before it begins,
+so that a run that stops in the middle goes on with the same batches.
+"""
+
+from collections import Counter, deque
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import InputError
+from .frames import window_indices
+from .images import read_frame, read_mask, read_size
+
+MEMORY = 2 << 30        # bytes of decoded frames to keep
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of one frame, as a training step sees it."""
+
+    frame: int              # index into the frames
+    top: int
+    left: int
+    height: int
+    width: int
+    mirror: bool = False
+    quarter_turns: int = 0
+
+    def cut(self, pixels):
+        """Return the piece of `pixels`, an array of shape (H, W, ...), mirrored and then turned."""
+        part = pixels[self.top:self.top + self.height, self.left:self.left + self.width]
+        part = part[:, ::-1] if self.mirror else part
+        return np.rot90(part, self.quarter_turns)
+
+
+class Dataset:
+    """Frames with their masks, decoded when asked for and kept while memory lasts.
+
+    Parameters
+    ----------
+    frames : list of Frame
+    masks : list of Frame or None
+        The mask of each frame; None for a frame without.
+    channels : int
+        Frames in a window, odd.
+    memory : int
+        Bytes of decoded pixels to keep. Where all frames fit, each is decoded once; else once an epoch.
+    tell : callable
+        Takes a line of text for the user.
+
+    Raises
+    ------
+    InputError
+        If a frame and its mask, or the frames of a sequence, differ in size.
+    """
+
+    def __init__(self, frames, masks, channels, memory=MEMORY, tell=print):
+        self.frames, self.masks, self.tell = frames, masks, tell
+        self.windows = window_indices(frames, channels)
+        self.sizes = [read_size(frame) for frame in frames]
+        self._check_sizes()
+        bytes_a_frame = max(3 * h * w for h, w in self.sizes)       # 16 bits, and a mask
+        self.capacity = max(memory // bytes_a_frame, 8 * channels)      # in frames
+        self.fits = len(frames) <= self.capacity
+        self.decoded = 0                    # frames, since the beginning
+        self._pixels, self._classes = {}, {}
+        self._uses = Counter()              # pieces of the plan that still need a frame, where not all fit
+        self._told = False
+
+    def pixels(self, index):
+        """Return the decoded frame, as stored."""
+        if index in self._pixels:
+            return self._pixels[index]
+        pixels = read_frame(self.frames[index])
+        self.decoded += 1
+        if self.fits or self._uses[index] > 0:
+            self._pixels[index] = pixels
+        return pixels
+
+    def classes(self, index):
+        """Return the classes of the frame's mask, uint8 of shape (H, W), or None for a frame without a mask."""
+        if self.masks[index] is None:
+            return None
+        if index not in self._classes:
+            self._classes[index], numbered = read_mask(self.masks[index])
+            if numbered and not self._told:
+                self._told = True
+                self.tell(f"note: {self.masks[index]} holds more than two values; every value above 0 counts as cell")
+        return self._classes[index]
+
+    def window(self, index):
+        """Return the decoded frames of a window, a list of arrays (H, W)."""
+        return [self.pixels(frame) for frame in self.windows[index]]
+
+    def load(self, pieces, scaling):
+        """Return a batch: x float32 (N, H, W, channels), scaled, and labels uint8 (N, H, W)."""
+        x = np.stack([scaling.apply(np.stack([piece.cut(pixels) for pixels in self.window(piece.frame)], axis=-1))
+                      for piece in pieces])
+        return x, np.stack([piece.cut(self.classes(piece.frame)) for piece in pieces])
+
+    def batches(self, plan, batch_size, scaling):
+        """Yield the batches of a plan, read ahead in a background thread: x and labels as of `load`."""
+        groups = [plan[start:start + batch_size] for start in range(0, len(plan), batch_size)]
+        yield from self._read_ahead(lambda pieces: self.load(pieces, scaling), groups,
+                                    [[piece.frame for piece in pieces] for pieces in groups])
+
+    def whole(self, indices):
+        """Yield frames whole and in order, read ahead: the window, a list of arrays (H, W), and the classes or None."""
+        yield from self._read_ahead(lambda index: (self.window(index), self.classes(index)), indices,
+                                    [[index] for index in indices])
+
+    def _read_ahead(self, load, items, frames):
+        """Yield load(item) for each item; frames[k] are those it segments.
+
+        Where not all frames fit into memory, each is freed when the last item that needs it has been loaded.
+        """
+        needed = [[frame for index in each for frame in set(self.windows[index].tolist())] for each in frames]
+        if not self.fits:
+            self._pixels.clear()
+            self._classes.clear()
+            self._uses = Counter(frame for each in needed for frame in each)
+
+        def load_and_free(position):
+            loaded = load(items[position])
+            if not self.fits:
+                self._uses.subtract(needed[position])
+                for frame in needed[position]:
+                    if self._uses[frame] <= 0:
+                        self._pixels.pop(frame, None)
+                        self._classes.pop(frame, None)
+            return loaded
+
+        yield from read_ahead(load_and_free, range(len(items)))
+
+    def _check_sizes(self):
+        first = {}
+        for index, (frame, size) in enumerate(zip(self.frames, self.sizes, strict=True)):
+            h, w = size
+            known = first.setdefault(frame.sequence, index)
+            if self.sizes[known] != size:
+                raise InputError(f"{frame}: {h} x {w} pixels, but {self.frames[known]} of the same sequence has "
+                                 f"{self.sizes[known][0]} x {self.sizes[known][1]}; crop or pad them to one size")
+            if self.masks[index] and read_size(self.masks[index]) != size:
+                mh, mw = read_size(self.masks[index])
+                raise InputError(f"{self.masks[index]}: {mh} x {mw} pixels, but its frame {frame} has {h} x {w}; "
+                                 "a mask must have the size of its frame")
+
+
+def read_ahead(load, items, depth=3):
+    """Yield load(item) for every item, in order, at most `depth` of them loaded in advance in a background thread."""
+    with ThreadPoolExecutor(1, thread_name_prefix="reader") as reader:
+        pending = deque()
+        try:
+            for item in items:
+                pending.append(reader.submit(load, item))
+                if len(pending) > depth:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            for future in pending:
+                future.cancel()
+
+
+def plan_epoch(dataset, indices, crop, multiple, per_frame, augment, seed, epoch):
+    """Return the pieces of one epoch, in the order in which they are trained on.
+
+    Every frame of `indices` gives `per_frame` pieces. Where all frames fit into memory the order is a random
+    permutation; else frames are read in the order of their sequences, the sequences shuffled, and pieces are drawn from
+    a pool of those read, so that each frame is decoded once.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    indices : sequence of int
+        Frames to train on.
+    crop : int or None
+        Side of the pieces in pixels; None for whole frames.
+    multiple : int
+        Whole frames are cropped, at a random place, to multiples of this, for the network's pooling.
+    per_frame : int
+        Pieces of each frame.
+    augment : bool
+        Mirror and turn by quarters at random: all eight views of a square, four of another piece.
+    seed, epoch : int
+
+    Raises
+    ------
+    InputError
+        If a frame is smaller than `crop` or `multiple`.
+    """
+    rng = np.random.Generator(np.random.Philox(key=np.array([seed, 1 << 32], np.uint64),
+                                               counter=np.array([0, epoch, 0, 0], np.uint64)))
+    order = _order(dataset, np.asarray(indices), per_frame, rng)
+    places = rng.random((len(order), 2))
+    views = rng.integers(0, 8, len(order)) if augment else np.zeros(len(order), int)
+    pieces = []
+    for index, (down, right), view in zip(order.tolist(), places, views.tolist(), strict=True):
+        h, w = dataset.sizes[index]
+        height, width = (crop, crop) if crop else (h // multiple * multiple, w // multiple * multiple)
+        if not 0 < height <= h or not 0 < width <= w:
+            raise InputError(f"{dataset.frames[index]}: {h} x {w} pixels are less than the {height or multiple} x "
+                             f"{width or multiple} that a training step takes; use a smaller --crop, or fewer --levels")
+        turns = view % 4 if height == width else 2 * (view % 2)
+        pieces.append(Piece(index, int(down * (h - height + 1)), int(right * (w - width + 1)), height, width,
+                            mirror=view >= 4, quarter_turns=turns))
+    return pieces
+
+
+def _order(dataset, indices, per_frame, rng):
+    """Return the frames' indices, each `per_frame` times, in random order."""
+    if dataset.fits:
+        return rng.permutation(np.repeat(indices, per_frame))
+    sequences = {}
+    for index in indices.tolist():
+        sequences.setdefault(dataset.frames[index].sequence, []).append(index)
+    names = list(sequences)
+    stream = [index for name in rng.permutation(len(names)) for index in sequences[names[name]]
+              for _ in range(per_frame)]
+    pool_size = max(1, dataset.capacity // 4) * per_frame       # a frame stays until its last window is drawn
+    pool, order = [], []
+    for index in stream:
+        pool.append(index)
+        if len(pool) >= pool_size:
+            order.append(_draw_from(pool, rng))
+    while pool:
+        order.append(_draw_from(pool, rng))
+    return np.array(order)
+
+
+def _draw_from(pool, rng):
+    """Take one element at random out of the pool."""
+    at = int(rng.integers(len(pool)))
+    pool[at], pool[-1] = pool[-1], pool[at]
+    return pool.pop()

@@ -1,0 +1,13 @@
+"""The error of a user's input, as opposed to a fault of the program."""
+
+
+class InputError(ValueError):
+    """A file or an option that cannot be used; the message names it, says what is wrong, and the remedy.
+
+    The scripts print it as one line and end with exit status 2.
+    """
+
+
+def reason(error):
+    """Return what the operating system or a library says of an error, without its number, on one line."""
+    return " ".join(str(getattr(error, "strerror", None) or error).split())

@@ -1,0 +1,76 @@
+"""The thesis's curves (Fig. 15-21) and prediction beside truth (Fig. 23), as PNG."""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from .data.images import eight_bit_units
+from .files import write_atomically
+from .layers import softmax
+from .predict import overlay
+
+BLUE, ORANGE = "#0072b2", "#d55e00"         # told apart by the colour-blind too
+
+# file: title, label of the y axis, columns with their legends
+CURVES = {
+    "loss": ("Loss", "cost", {"train_loss": "training", "val_loss": "validation"}),
+    "accuracy": ("Accuracy", "fraction of pixels", {"train_accuracy": "training", "val_accuracy": "validation"}),
+    "precision_recall": ("Precision and recall", "mean over images", {"precision": "precision", "recall": "recall"}),
+    "f1": ("F1 score", "F1", {"f1": "mean over images", "f1_pooled": "all pixels pooled"}),
+    "error_rate": ("Error rate", "percent of pixels", {"error_rate_percent": "validation"}),
+    "false_white": ("False white", "pixels per image", {"false_white_pixels": "validation"}),
+    "white_pixel_accuracy": ("White-pixel accuracy", "fraction of cell pixels", {"white_pixel_accuracy": "validation"}),
+}
+
+
+def draw_curves(rows, folder):
+    """Draw every curve from the rows of metrics.csv into a folder."""
+    folder = Path(folder)
+    folder.mkdir(exist_ok=True)
+    epochs = [row["epoch"] for row in rows]
+    for name, (title, label, columns) in CURVES.items():
+        figure = Figure(figsize=(6, 4), layout="constrained")
+        axes = figure.add_subplot()
+        for (column, legend), colour, marker in zip(columns.items(), (BLUE, ORANGE), "os", strict=False):
+            axes.plot(epochs, [row[column] for row in rows], color=colour, marker=marker, markersize=3.5, label=legend)
+        axes.set_title(title)
+        axes.set_xlabel("epoch")
+        axes.set_ylabel(label)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+        if len(columns) > 1:
+            axes.legend(frameon=False)
+        save(figure, folder / f"{name}.png")
+
+
+def draw_predictions(run, path, count=2):
+    """Draw frame, truth, probability and errors of the first validation frames, as in Fig. 23."""
+    shown = list(run.predict_validation(count))
+    figure = Figure(figsize=(12, 3.35 * len(shown)), layout="constrained")
+    grid = figure.subplots(len(shown), 4, squeeze=False)
+    for axes, (index, window, truth, logits) in zip(grid, shown, strict=True):
+        pixels = window[len(window) // 2]
+        cell = 1 - softmax.forward(logits)[..., 0]
+        low, high = np.percentile(eight_bit_units(pixels), (0.5, 99.5))
+        axes[0].imshow(eight_bit_units(pixels), cmap="gray", vmin=low, vmax=high)
+        axes[1].imshow(truth, cmap="gray", vmin=0, vmax=1)
+        heat = axes[2].imshow(cell, cmap="viridis", vmin=0, vmax=1)
+        axes[3].imshow(overlay(pixels, cell > 0.5, truth))
+        axes[0].set_ylabel(run.data.frames[index].name)
+        figure.colorbar(heat, ax=axes[2], fraction=0.046, pad=0.02)
+    for axes, title in zip(grid[0], ("frame", "truth", "probability of cell",
+                                     "blue: predicted border\norange: false, yellow: missed"), strict=True):
+        axes.set_title(title, fontsize=11)
+    for axes in grid.flat:
+        axes.set(xticks=[], yticks=[])
+    save(figure, path)
+
+
+def save(figure, path):
+    """Write a figure as PNG, in one move."""
+    FigureCanvasAgg(figure)
+    write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=110))

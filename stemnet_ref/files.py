@@ -1,0 +1,100 @@
+"""Write files so that a crash or a full disk leaves the old one or the new one, never half of one."""
+
+import csv
+import io
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from .errors import InputError, reason
+
+
+def write_atomically(path, write):
+    """Call `write` with a binary file that becomes `path` when all of it is on disk.
+
+    A reader, also after a crash, finds the old file or the new one, never half of one.
+
+    Raises
+    ------
+    InputError
+        If it cannot be written; what was there before is unharmed.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise InputError(f"{path}: cannot be written ({reason(error)}); free space or choose another --out") from None
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_png(path, pixels, palette=None):
+    """Write uint8 pixels of shape (H, W) or (H, W, 3) as PNG; with a palette (256, 3) as indices into it."""
+    image = Image.fromarray(pixels)
+    if palette is not None:
+        image.putpalette(palette.astype(np.uint8).tobytes())
+    write_atomically(path, lambda file: image.save(file, "PNG"))
+
+
+def write_csv(path, header, rows):
+    """Write a table as CSV, in one move."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    write_atomically(path, lambda file: file.write(text.getvalue().encode()))
+
+
+def write_json(path, value):
+    """Write a value as indented JSON, in one move."""
+    write_atomically(path, lambda file: file.write((json.dumps(value, indent=2) + "\n").encode()))
+
+
+def make_folder(out):
+    """Make the output folder.
+
+    Raises
+    ------
+    InputError
+        If it is a file, or cannot be made or written to.
+    """
+    out = Path(out)
+    if out.exists() and not out.is_dir():
+        raise InputError(f"--out {out}: this is a file; name a folder")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        probe = out / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise InputError(f"--out {out}: cannot write there ({reason(error)}); choose another folder") from None
+
+
+def read_csv(path, columns):
+    """Return the rows of a table of numbers that `write_csv` wrote, dicts by column; whole numbers as int.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or is not such a table.
+    """
+    try:
+        with open(path, newline="") as file:
+            rows = list(csv.DictReader(file))
+        return [{name: _number(row[name]) for name in columns} for row in rows]
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as a table ({reason(error)}); restore it, or begin a new run") from None
+
+
+def _number(text):
+    return int(text) if text.isdigit() else float(text)

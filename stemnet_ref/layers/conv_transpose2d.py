@@ -1,0 +1,96 @@
+"""Transposed convolution: the backward pass of a strided convolution by its input, used to enlarge maps.
+
+Forward    y[n, s*i+a-top, s*j+b-left, o] += x[n,i,j,c] * w[a,b,o,c]  for all i, j, a, b, c        (thesis section 5.1)
+Backward   dx[n,i,j,c]  = sum over a,b,o of dy[n, s*i+a-top, s*j+b-left, o] * w[a,b,o,c]           (eq. 34, 41-44)
+           dw[a,b,o,c]  = sum over n,i,j of dy[n, s*i+a-top, s*j+b-left, o] * x[n,i,j,c]           (eq. 36, 47)
+
+TensorFlow's convention: "same" gives s*H rows and crops top = max(k-s, 0)//2 of them above; "valid" crops nothing and
+gives s*H + max(k-s, 0). With k = s = 2, as in the network, neighbouring windows do not overlap.
+"""
+
+import numpy as np
+
+from ._shapes import check_shapes
+
+
+def forward(x, weight, stride=2, padding="same"):
+    """Return `x` enlarged `stride` times.
+
+    Parameters
+    ----------
+    x : float ndarray of shape (N, H, W, C)
+    weight : float ndarray of shape (kh, kw, O, C), dtype of `x`
+    stride : int
+        Output pixels per input pixel.
+    padding : {"same", "valid"}
+
+    Returns
+    -------
+    y : ndarray of shape (N, s*H, s*W, O), or (N, s*H+max(kh-s,0), s*W+max(kw-s,0), O) for "valid", dtype of `x`
+
+    Raises
+    ------
+    ValueError
+        If shapes or dtypes do not fit, or stride is below 1.
+    """
+    check_shapes("conv_transpose2d.forward", x=(x, "N H W C"), weight=(weight, "kh kw O C"))
+    n, h, w, _ = x.shape
+    kh, kw, o, _ = weight.shape
+    full = np.zeros((n, *_full_size(h, w, kh, kw, stride), o), x.dtype)
+    for a, b, places in _taps(h, w, kh, kw, stride):
+        full[places] += x @ weight[a, b].T
+    return full[_crop(h, w, kh, kw, stride, padding)]
+
+
+def backward(dy, x, weight, stride=2, padding="same"):
+    """Return the gradients by input and weight.
+
+    Parameters
+    ----------
+    dy : float ndarray, shape of the output
+    x, weight, stride, padding
+        As given to `forward`.
+
+    Returns
+    -------
+    dx : ndarray, shape of `x`
+    dweight : ndarray, shape of `weight`
+    """
+    check_shapes("conv_transpose2d.backward", dy=(dy, "N Hy Wy O"), x=(x, "N H W C"), weight=(weight, "kh kw O C"))
+    n, h, w, c = x.shape
+    kh, kw, o, _ = weight.shape
+    full = np.zeros((n, *_full_size(h, w, kh, kw, stride), o), dy.dtype)
+    crop = _crop(h, w, kh, kw, stride, padding)
+    if full[crop].shape != dy.shape:
+        raise ValueError(f"conv_transpose2d.backward: dy has shape {dy.shape}; x of shape {x.shape} with stride="
+                         f"{stride}, padding={padding!r} needs {full[crop].shape}")
+    full[crop] = dy
+    dx, dweight = np.zeros_like(x), np.empty_like(weight)
+    for a, b, places in _taps(h, w, kh, kw, stride):
+        dx += full[places] @ weight[a, b]
+        dweight[a, b] = full[places].reshape(-1, o).T @ x.reshape(-1, c)
+    return dx, dweight
+
+
+def _full_size(h, w, kh, kw, stride):
+    """Return rows and columns before cropping."""
+    if stride < 1:
+        raise ValueError(f"conv_transpose2d: stride={stride} must be at least 1")
+    return stride * h + max(kh - stride, 0), stride * w + max(kw - stride, 0)
+
+
+def _crop(h, w, kh, kw, stride, padding):
+    """Return the index of the output within the full array."""
+    if padding == "valid":
+        return ...
+    if padding != "same":
+        raise ValueError(f'conv_transpose2d: padding={padding!r} must be "same" or "valid"')
+    top, left = max(kh - stride, 0) // 2, max(kw - stride, 0) // 2
+    return slice(None), slice(top, top + stride * h), slice(left, left + stride * w)
+
+
+def _taps(h, w, kh, kw, stride):
+    """Yield each kernel element with the places in the full array that it writes."""
+    for a in range(kh):
+        for b in range(kw):
+            yield a, b, (slice(None), slice(a, a + stride * h, stride), slice(b, b + stride * w, stride))

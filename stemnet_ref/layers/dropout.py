@@ -1,0 +1,77 @@
+"""Inverted dropout: what is kept is scaled up in training, so that nothing changes at prediction.
+
+Mask       m is 1 with probability keep_prob, else 0, independently for every element
+Forward    y = x * m / keep_prob                     (thesis section 8.1)
+Backward   dx = dy * m / keep_prob
+
+Section 8.1 scales the weights down at test time instead; with weights w/keep_prob in place of w that is the same
+function. `keep_prob` is the probability to keep, 0.75 for the thesis's "dropout 0.25".
+
+Masks are counter based: element i of the mask depends on (seed, step, layer, i) alone, so that a resumed run and a GPU
+draw the same ones. The generator is Philox4x64-10 with key (seed, layer) and counter (block, step, 0, 0), block =
+1, 2, ...; each block gives four 64-bit words and so sixteen 16-bit numbers, lowest bits first, and an element is kept
+where its number is below round(65536 * keep_prob).
+"""
+
+import numpy as np
+
+LEVELS = 1 << 16    # of a 16-bit number: keep_prob is met to 1/131072
+
+
+def draw_mask(shape, keep_prob, seed, step, layer):
+    """Return a mask drawn for one layer of one training step.
+
+    Parameters
+    ----------
+    shape : tuple of int
+    keep_prob : float
+        Probability to keep an element, in (0, 1].
+    seed, step, layer : int
+        Not negative. Equal triples give equal masks.
+
+    Returns
+    -------
+    mask : bool ndarray
+        True where the element is kept.
+
+    Raises
+    ------
+    ValueError
+        If keep_prob is outside (0, 1].
+    """
+    _check(keep_prob)
+    size = int(np.prod(shape))
+    philox = np.random.Philox(key=np.array([seed, layer], np.uint64), counter=np.array([0, step, 0, 0], np.uint64))
+    numbers = philox.random_raw(-(-size // 4)).astype("<u8", copy=False).view("<u2")[:size]
+    return (numbers < round(LEVELS * keep_prob)).reshape(shape) if keep_prob < 1 else np.ones(shape, bool)
+
+
+def forward(x, mask, keep_prob):
+    """Return x * mask / keep_prob.
+
+    Parameters
+    ----------
+    x : float ndarray
+    mask : bool ndarray, shape of `x`
+    keep_prob : float
+        Probability with which `mask` was drawn.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ or keep_prob is outside (0, 1].
+    """
+    _check(keep_prob)
+    if x.shape != mask.shape:
+        raise ValueError(f"dropout: mask has shape {mask.shape}; x has {x.shape}")
+    return x * mask * x.dtype.type(1 / keep_prob)
+
+
+def backward(dy, mask, keep_prob):
+    """Return dx = dy * mask / keep_prob: the layer is linear, so it is its own backward pass."""
+    return forward(dy, mask, keep_prob)
+
+
+def _check(keep_prob):
+    if not 0 < keep_prob <= 1:
+        raise ValueError(f"dropout: keep_prob={keep_prob} must be above 0 and at most 1 (the probability to keep)")

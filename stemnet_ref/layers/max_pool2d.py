@@ -1,0 +1,53 @@
+"""Max pooling over s x s windows that do not overlap.
+
+Forward    y[n,i,j,c] = max over 0 <= a,b < s of x[n, s*i+a, s*j+b, c]                (thesis section 4.3)
+Backward   dx[n, s*i+a, s*j+b, c] = dy[n,i,j,c] if (a,b) won, else 0
+"""
+
+import numpy as np
+
+from ._shapes import check_shapes
+
+
+def forward(x, size=2):
+    """Return the largest value of each window, and its place.
+
+    Parameters
+    ----------
+    x : float ndarray of shape (N, H, W, C)
+    size : int
+        Window side s, in pixels; must divide H and W.
+
+    Returns
+    -------
+    y : ndarray of shape (N, H/s, W/s, C), dtype of `x`
+        A NaN in a window makes its maximum NaN.
+    won : int32 ndarray, same shape
+        Place a*s + b of the winner in its window; the lowest wins a tie.
+
+    Raises
+    ------
+    ValueError
+        If s does not divide H and W.
+    """
+    check_shapes("max_pool2d.forward", x=(x, "N H W C"))
+    h, w = x.shape[1:3]
+    if size < 1 or h % size or w % size:
+        remedy = f"; crop to {h - h % size} x {w - w % size}" if 0 < size <= min(h, w) else ""
+        raise ValueError(f"max_pool2d: size={size} must divide both sides of x, {h} x {w} pixels{remedy}")
+    y = x[:, ::size, ::size].copy()
+    won = np.zeros(y.shape, np.int32)
+    for place in range(1, size * size):
+        candidate = x[:, place // size::size, place % size::size]
+        won[candidate > y] = place
+        np.maximum(y, candidate, out=y)
+    return y, won
+
+
+def backward(dy, won, size=2):
+    """Return dx of shape (N, s*H, s*W, C): each element of dy (N, H, W, C) at the place that won."""
+    sizes = check_shapes("max_pool2d.backward", dy=(dy, "N H W C"), won=(won, "N H W C"))
+    dx = np.empty((sizes["N"], size * sizes["H"], size * sizes["W"], sizes["C"]), dy.dtype)
+    for place in range(size * size):
+        np.multiply(dy, won == place, out=dx[:, place // size::size, place % size::size])
+    return dx

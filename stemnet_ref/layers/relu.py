@@ -1,0 +1,25 @@
+"""Rectified linear unit.
+
+Forward    y = max(0, x)                 (eq. 37)
+Backward   dx = dy where y > 0, else 0   (the factor sigma'(z) of eq. 33-34; 0 at x = 0)
+"""
+
+import numpy as np
+
+
+def forward(x):
+    """Return max(0, x), element by element; any shape, dtype of `x`. NaN stays NaN."""
+    return np.maximum(x, 0)
+
+
+def backward(dy, y):
+    """Return dx.
+
+    Parameters
+    ----------
+    dy, y : float ndarray
+        Gradient by the output, and the output of `forward`: y > 0 exactly where x > 0, so x need not be kept.
+    """
+    if dy.shape != y.shape:
+        raise ValueError(f"relu.backward: dy has shape {dy.shape}; y has {y.shape}")
+    return dy * (y > 0)

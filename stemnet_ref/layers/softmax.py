@@ -1,0 +1,22 @@
+"""Softmax over the last axis.
+
+Forward    p_j = e^z_j / sum over k of e^z_k          (eq. 8)
+Backward   dz_j = p_j (dp_j - sum over k of dp_k p_k)  (eq. 38: every output depends on every z)
+
+The largest z is subtracted first, which changes nothing and keeps e^z finite.
+"""
+
+import numpy as np
+
+
+def forward(z):
+    """Return probabilities that sum to 1 over the last axis; shape (..., K) and dtype of `z`."""
+    e = np.exp(z - z.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def backward(dp, p):
+    """Return dz from the gradient by the output and the output, both of shape (..., K)."""
+    if dp.shape != p.shape:
+        raise ValueError(f"softmax.backward: dp has shape {dp.shape}; p has {p.shape}")
+    return p * (dp - (dp * p).sum(axis=-1, keepdims=True))

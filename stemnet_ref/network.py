@@ -1,0 +1,298 @@
+"""StemNet: the U-net of the thesis (section 9, Fig. 14), forward and backward, written out.
+
+    down, level l = 0 .. L-1:   conv 5x5 -> dropout -> + bias -> ReLU -> (l < L-1) max-pool 2x2
+    up,   level l = L-2 .. 0:   transposed conv 2x2, stride 2 -> + bias -> ReLU
+                                -> concatenate [output of down l, this]
+                                -> conv 5x5 -> dropout -> + bias -> ReLU
+    output:                     conv 1x1 -> + bias (-> ReLU with logits="relu")
+
+Level l works at 1/2^l of the frame's side with features * 2^l channels. The softmax belongs to the cost.
+`python -m stemnet_ref.network` prints the table of layers.
+"""
+
+import argparse
+import math
+
+import numpy as np
+
+from .layers import bias, concat, conv2d, conv_transpose2d, dropout, max_pool2d, relu
+
+# What the presets say of the network; thesis-notes rows 1, 3 and 10. "thesis-table2" differs in training only.
+PRESETS = {
+    "thesis": {"levels": 6, "logits": "linear", "init": "fan_in"},
+    "thesis-table2": {"levels": 6, "logits": "linear", "init": "fan_in"},
+    "listing": {"levels": 7, "logits": "relu", "init": "listing"},
+}
+
+
+class StemNet:
+    """The network: its parameters, and functions of them.
+
+    Parameters
+    ----------
+    channels : int
+        Frames in the input: 1 for Network1, 5 for Network5; odd, so that the frame to segment is in the middle.
+    levels : int
+        L, at least 1: 6 gives the 12 convolutional layers of the text, 7 is the listing.
+    features : int
+        Feature maps at the first level.
+    classes : int
+    kernel : int
+        Side of the convolutions' kernels, in pixels.
+    logits : {"linear", "relu"}
+        Section 9, or the listing's ReLU on the logits.
+    init : {"fan_in", "listing"}
+        "fan_in": normal with sigma = sqrt(2/N), N = kernel area * channels in (section 2.1), biases 0.
+        "listing": truncated normal, sigma = sqrt(2/(25*features)) with the level's larger count of features going up,
+        its own going down, also for the transposed convolutions; 0.1 for the output layer and for every bias.
+    dtype : numpy dtype
+    seed : int
+        Of the initial weights.
+
+    Attributes
+    ----------
+    parameters : dict of str to ndarray
+        By name, in the order of the data: ``down0.conv.weight``, ``down0.conv.bias``, ..., ``up4.deconv.weight``,
+        ``up4.conv.weight``, ..., ``output.weight``, ``output.bias``. May be replaced or changed in place.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
+    """
+
+    def __init__(self, channels=1, levels=6, features=16, classes=2, kernel=5, logits="linear", init="fan_in",
+                 dtype=np.float32, seed=0):
+        for name, value, least in (("channels", channels, 1), ("levels", levels, 1), ("features", features, 1),
+                                   ("classes", classes, 2), ("kernel", kernel, 1), ("seed", seed, 0)):
+            if not isinstance(value, (int, np.integer)) or value < least:
+                raise ValueError(f"StemNet: {name}={value!r} must be a whole number, at least {least}")
+        if channels % 2 == 0:
+            raise ValueError(f"StemNet: channels={channels} must be odd, so that one frame stands in the middle")
+        for name, value, known in (("logits", logits, ("linear", "relu")), ("init", init, ("fan_in", "listing"))):
+            if value not in known:
+                raise ValueError(f"StemNet: {name}={value!r} must be one of {', '.join(known)}")
+        self.channels, self.levels, self.features, self.classes = channels, levels, features, classes
+        self.kernel, self.logits, self.init = kernel, logits, init
+        self.multiple = 2 ** (levels - 1)       # sides of the input are multiples of this, in pixels
+        self.parameters = {}
+        for number, layer in enumerate(self.layer_shapes()):
+            rng = np.random.Generator(np.random.Philox(key=np.array([seed, number], np.uint64)))
+            weight, offset = _draw(rng, init, kernel, *layer)
+            self.parameters[f"{layer[0]}.weight"] = weight.astype(dtype)
+            self.parameters[f"{layer[0]}.bias"] = offset.astype(dtype)
+
+    def layer_shapes(self):
+        """Return (name, shape of the weights, level) of every layer with parameters, in the order of the data."""
+        k, shapes, inputs = self.kernel, [], self.channels
+        for level in range(self.levels):
+            outputs = self.features * 2 ** level
+            shapes.append((f"down{level}.conv", (k, k, inputs, outputs), level))
+            inputs = outputs
+        for level in reversed(range(self.levels - 1)):
+            outputs = self.features * 2 ** level
+            shapes.append((f"up{level}.deconv", (2, 2, outputs, 2 * outputs), level))
+            shapes.append((f"up{level}.conv", (k, k, 2 * outputs, outputs), level))
+        return [*shapes, ("output", (1, 1, self.features, self.classes), 0)]
+
+    def forward(self, x, keep_prob=1.0, seed=0, step=0, with_cache=True):
+        """Return the logits, and what `backward` needs.
+
+        Parameters
+        ----------
+        x : float ndarray of shape (N, H, W, channels)
+            H and W multiples of 2^(L-1); dtype of the parameters.
+        keep_prob : float
+            Of the dropout: 0.75 in the thesis's training, 1 at prediction.
+        seed, step : int
+            Key of the dropout masks (`layers.dropout.draw_mask`; the layer's number is `dropout_layer`).
+        with_cache : bool
+            False at prediction, so that every map is freed when it has been read for the last time.
+
+        Returns
+        -------
+        logits : ndarray of shape (N, H, W, classes)
+        cache : dict, or None
+
+        Raises
+        ------
+        ValueError
+            If the shape or the dtype of `x` does not fit.
+        """
+        self._check_input(x)
+        cache = {} if with_cache else None
+        skips = []
+        for level in range(self.levels):
+            x = self._conv_forward(f"down{level}.conv", x, keep_prob, seed, step, cache)
+            if level < self.levels - 1:
+                skips.append(x)
+                x, won = max_pool2d.forward(x)
+                if with_cache:
+                    cache[f"down{level}.pool"] = won
+        for level in reversed(range(self.levels - 1)):
+            x = self._deconv_forward(f"up{level}.deconv", x, cache)
+            x = concat.forward(skips.pop(), x)
+            x = self._conv_forward(f"up{level}.conv", x, keep_prob, seed, step, cache)
+        z = bias.forward(conv2d.forward(x, self.parameters["output.weight"]), self.parameters["output.bias"])
+        if self.logits == "relu":
+            z = relu.forward(z)
+        if with_cache:
+            cache["output"] = x, z
+        return z, cache
+
+    def backward(self, dlogits, cache):
+        """Return the gradients of the cost by every parameter, under the parameters' names.
+
+        Parameters
+        ----------
+        dlogits : float ndarray of shape (N, H, W, classes)
+            Gradient by the logits.
+        cache : dict
+            From `forward`; emptied on the way, so that memory is freed as early as it can be.
+        """
+        gradients, skipped = {}, {}
+        x, z = cache.pop("output")
+        if self.logits == "relu":
+            dlogits = relu.backward(dlogits, z)
+        dz, gradients["output.bias"] = bias.backward(dlogits)
+        dx, gradients["output.weight"] = conv2d.backward(dz, x, self.parameters["output.weight"])
+        for level in range(self.levels - 1):
+            dx = self._conv_backward(f"up{level}.conv", dx, cache, gradients)
+            skipped[level], dx = concat.backward(dx, self.features * 2 ** level)
+            dx = self._deconv_backward(f"up{level}.deconv", dx, cache, gradients)
+        for level in reversed(range(self.levels)):
+            if level < self.levels - 1:
+                dx = max_pool2d.backward(dx, cache.pop(f"down{level}.pool"))
+                dx += skipped.pop(level)        # the map went two ways: down, and across to the way up
+            dx = self._conv_backward(f"down{level}.conv", dx, cache, gradients)
+        return {name: gradients[name] for name in self.parameters}
+
+    def dropout_layer(self, name):
+        """Return the number under which `draw_mask` knows the convolution `name`: its place in the order of the data."""
+        return [layer for layer, _, _ in self.layer_shapes() if layer.endswith(".conv")].index(name)
+
+    def _conv_forward(self, name, x, keep_prob, seed, step, cache):
+        """Convolution, dropout, bias, ReLU (section 9)."""
+        z, mask = conv2d.forward(x, self.parameters[f"{name}.weight"]), None
+        if keep_prob < 1:
+            mask = dropout.draw_mask(z.shape, keep_prob, seed, step, self.dropout_layer(name))
+            z = dropout.forward(z, mask, keep_prob)
+        y = relu.forward(bias.forward(z, self.parameters[f"{name}.bias"]))
+        if cache is not None:
+            cache[name] = x, mask, keep_prob, y
+        return y
+
+    def _conv_backward(self, name, dy, cache, gradients):
+        x, mask, keep_prob, y = cache.pop(name)
+        dz, gradients[f"{name}.bias"] = bias.backward(relu.backward(dy, y))
+        if mask is not None:
+            dz = dropout.backward(dz, mask, keep_prob)
+        weight = self.parameters[f"{name}.weight"]
+        gradients[f"{name}.weight"] = conv2d.backward_weight(dz, x, weight.shape)
+        return None if name == "down0.conv" else conv2d.backward_input(dz, weight)      # nobody asks for dC/dframe
+
+    def _deconv_forward(self, name, x, cache):
+        """Transposed convolution, bias, ReLU (section 9)."""
+        z = conv_transpose2d.forward(x, self.parameters[f"{name}.weight"])
+        y = relu.forward(bias.forward(z, self.parameters[f"{name}.bias"]))
+        if cache is not None:
+            cache[name] = x, y
+        return y
+
+    def _deconv_backward(self, name, dy, cache, gradients):
+        x, y = cache.pop(name)
+        dz, gradients[f"{name}.bias"] = bias.backward(relu.backward(dy, y))
+        dx, gradients[f"{name}.weight"] = conv_transpose2d.backward(dz, x, self.parameters[f"{name}.weight"])
+        return dx
+
+    def _check_input(self, x):
+        dtype = self.parameters["output.weight"].dtype
+        if x.ndim != 4 or x.shape[3] != self.channels:
+            raise ValueError(f"StemNet: x has shape {x.shape}; it needs (N, H, W, {self.channels})")
+        if x.shape[1] % self.multiple or x.shape[2] % self.multiple or not x.size:
+            raise ValueError(f"StemNet: x has {x.shape[1]} x {x.shape[2]} pixels; with {self.levels} levels both sides "
+                             f"must be multiples of {self.multiple} (stemnet_ref.predict pads frames of any size)")
+        if x.dtype != dtype:
+            raise ValueError(f"StemNet: x is {x.dtype}; the parameters are {dtype}")
+
+    def halo(self):
+        """Return how far beyond a cell of 2^(L-1) x 2^(L-1) pixels its outputs can see, in pixels: before and after it.
+
+        The pixels that output 0 and output 2^(L-1)-1 read are followed back through the network. A tile that starts and
+        ends between two such cells needs this much of the frame around it (`stemnet_ref.predict`).
+        """
+        before, after = (self.kernel - 1) // 2, self.kernel // 2
+        lo, hi = 0, self.multiple - 1
+        skips = []
+        for _ in range(self.levels - 1):
+            lo, hi = lo - before, hi + after                        # conv of the way up
+            skips.append((lo, hi))
+            lo, hi = lo // 2, hi // 2                               # transposed conv 2x2, stride 2
+        for level in reversed(range(self.levels)):
+            if level < self.levels - 1:
+                lo, hi = min(2 * lo, skips[level][0]), max(2 * hi + 1, skips[level][1])     # pool and skip
+            lo, hi = lo - before, hi + after                        # conv of the way down
+        return -lo, hi - (self.multiple - 1)
+
+
+def _draw(rng, init, kernel, name, shape, level):
+    """Return the initial weight and bias of one layer, in float64."""
+    outputs, inputs = shape[2:] if name.endswith("deconv") else shape[:1:-1]
+    if init == "fan_in":
+        return rng.standard_normal(shape) * math.sqrt(2 / (shape[0] * shape[1] * inputs)), np.zeros(outputs)
+    sigma = 0.1 if name == "output" else math.sqrt(2 / (kernel ** 2 * (outputs if name.startswith("down") else inputs)))
+    weight = rng.standard_normal(shape)
+    while (far := abs(weight) > 2).any():               # redrawn beyond two sigma
+        weight[far] = rng.standard_normal(far.sum())
+    return weight * sigma, np.full(outputs, 0.1)
+
+
+def layer_table(network, height, width):
+    """Return a row for every layer: name, output shape (H, W, C), parameters, GFLOP of a forward pass.
+
+    A multiplication and an addition count as two floating-point operations (1 GFLOP = 1e9); biases, ReLU, pooling and
+    concatenation, below 1 % of the whole, are left out.
+    """
+    rows = []
+    for name, shape, level in network.layer_shapes():
+        h, w = height >> level, width >> level
+        outputs = shape[2] if name.endswith("deconv") else shape[3]
+        products = math.prod(shape) * h * w // (4 if name.endswith("deconv") else 1)
+        rows.append((name, (h, w, outputs), math.prod(shape) + outputs, 2e-9 * products))
+        if name.startswith("down") and level < network.levels - 1:
+            rows.append((f"down{level}.pool", (h // 2, w // 2, outputs), 0, 0.0))
+    return rows
+
+
+def training_gflop(network, height, width):
+    """Return the GFLOP of one training step: forward, and both gradients; the first layer needs one of them only."""
+    rows = layer_table(network, height, width)
+    return 3 * sum(row[3] for row in rows) - rows[0][3]
+
+
+def main(argv=None):
+    """Print the table of layers."""
+    parser = argparse.ArgumentParser(prog="python -m stemnet_ref.network", description="Print StemNet's table of layers.")
+    parser.add_argument("--preset", choices=PRESETS, default="thesis")
+    parser.add_argument("--channels", type=int, default=1, metavar="N", help="frames in the input, odd")
+    parser.add_argument("--levels", type=int, metavar="L", help="in place of the preset's")
+    parser.add_argument("--features", type=int, default=16, metavar="F", help="feature maps at the first level")
+    parser.add_argument("--size", type=int, default=1024, metavar="PIXELS", help="side of the input")
+    arguments = parser.parse_args(argv)
+    levels = PRESETS[arguments.preset]["levels"] if arguments.levels is None else arguments.levels
+    try:
+        network = StemNet(arguments.channels, levels, arguments.features, logits=PRESETS[arguments.preset]["logits"])
+    except ValueError as error:
+        parser.error(str(error))
+    if arguments.size < 1 or arguments.size % network.multiple:
+        parser.error(f"--size {arguments.size} must be a multiple of {network.multiple} with {levels} levels")
+    rows = layer_table(network, arguments.size, arguments.size)
+    print(f"{'layer':<14}{'output (H, W, C)':<20}{'parameters':>12}{'GFLOP':>10}")
+    for name, shape, parameters, gflop in rows:
+        print(f"{name:<14}{' x '.join(map(str, shape)):<20}{parameters:>12,}{gflop:>10.3f}")
+    print(f"{'forward':<34}{sum(row[2] for row in rows):>12,}{sum(row[3] for row in rows):>10.3f}")
+    print(f"{'training step':<46}{training_gflop(network, arguments.size, arguments.size):>10.3f}")
+
+
+if __name__ == "__main__":
+    main()

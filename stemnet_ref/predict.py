@@ -1,0 +1,197 @@
+"""Segment frames of any size with a trained network.
+
+A frame is padded by reflection, below and at the right, to multiples of 2^(L-1) pixels, and the output cropped back. A
+frame larger than one tile is done in tiles, aligned to 2^(L-1) pixels, each with a halo that covers what its outputs
+can see, so that the tiles put together equal the whole.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from . import metrics
+from .data.batches import Dataset
+from .data.frames import find, find_neighbours, pair
+from .data.images import eight_bit_units
+from .errors import InputError
+from .files import make_folder, write_csv, write_png
+from .layers import softmax
+
+TILE = 1024                     # pixels; a tile with its halo needs about 1 GB
+BLUE, ORANGE, YELLOW = (86, 180, 233), (213, 94, 0), (240, 228, 66)     # told apart by the colour-blind too
+
+
+def logits(network, scaling, window, tile=TILE):
+    """Return the logits of one frame.
+
+    Parameters
+    ----------
+    network : StemNet
+    scaling : data.scaling.Scaling
+    window : list of `network.channels` arrays of shape (H, W)
+        The frame in the middle of its neighbours in time, as read.
+    tile : int
+        Side of a tile without its halo, in pixels, rounded up to a multiple of 2^(L-1). A frame no larger than a tile
+        with its halo is done in one piece.
+
+    Returns
+    -------
+    float32 ndarray of shape (H, W, classes)
+    """
+    height, width = window[0].shape
+    multiple = network.multiple
+    halo = -(-max(network.halo()) // multiple) * multiple
+    tile = -(-tile // multiple) * multiple
+    padded_h, padded_w = (-(-side // multiple) * multiple for side in (height, width))
+    out = np.empty((height, width, network.classes), np.float32)
+    for rows, around_rows in _tiles(padded_h, tile, halo):
+        for columns, around_columns in _tiles(padded_w, tile, halo):
+            x = np.stack([_reflected(pixels, around_rows, around_columns) for pixels in window], axis=-1)
+            z, _ = network.forward(scaling.apply(x)[None], with_cache=False)
+            inner = z[0, rows.start - around_rows.start:, columns.start - around_columns.start:]
+            place = out[rows, columns]                          # smaller than the tile where the frame ends
+            place[:] = inner[:place.shape[0], :place.shape[1]]
+    return out
+
+
+def probability(network, scaling, window, tile=TILE):
+    """Return the probability of cell (classes 1 and above) of every pixel, float32 of shape (H, W)."""
+    return 1 - softmax.forward(logits(network, scaling, window, tile))[..., 0]
+
+
+def edges(mask):
+    """Return the border pixels of the cells: those with a background pixel among their eight neighbours.
+
+    Parameters
+    ----------
+    mask : bool or int ndarray of shape (H, W), above 0 in cells
+
+    Returns
+    -------
+    int ndarray of shape (n, 2)
+        Row and column, from 0. What is outside the frame is not background.
+    """
+    cell = np.asarray(mask) > 0
+    padded = np.pad(cell, 1, constant_values=True)
+    height, width = cell.shape
+    surrounded = np.ones_like(cell)
+    for down in range(3):
+        for right in range(3):
+            surrounded &= padded[down:down + height, right:right + width]
+    return np.argwhere(cell & ~surrounded)
+
+
+def overlay(pixels, mask, truth=None):
+    """Return the frame with the cells' borders in blue, RGB uint8 of shape (H, W, 3).
+
+    With a true mask, what was taken for cell wrongly is tinted orange, and what was missed yellow.
+    """
+    low, high = np.percentile(eight_bit_units(pixels), (0.5, 99.5))
+    grey = np.clip((eight_bit_units(pixels) - low) / max(high - low, 1e-6), 0, 1)
+    picture = np.repeat(230 * grey[..., None], 3, axis=2)
+    if truth is not None:
+        for wrong, colour in (((mask > 0) & (truth == 0), ORANGE), ((mask == 0) & (truth > 0), YELLOW)):
+            picture[wrong] = 0.45 * picture[wrong] + 0.55 * np.array(colour)
+    rows, columns = edges(mask).T
+    picture[rows, columns] = BLUE
+    return picture.astype(np.uint8)
+
+
+def run(model, frames, out, masks=None, tile=TILE, show=print, progress=iter):
+    """Segment frames and write the results into a folder.
+
+    Writes NAME_mask.png (0 and 255), NAME_probability.png (heat map; the palette index is 255 times the probability),
+    NAME_overlay.png and NAME_edges.csv for every frame, and metrics.csv where masks are given.
+
+    Parameters
+    ----------
+    model : checkpoint.Model
+    frames, masks : path or str
+        Folder, glob pattern or file.
+    out : path
+        Made if it does not exist.
+    tile : int
+        As for `logits`.
+    show : callable
+        Takes lines of text for the user.
+    progress : callable
+        Wraps the list of frames, to show progress.
+
+    Returns
+    -------
+    dict of str to float, or None
+        Measures over all frames, where masks are given.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read or written.
+    """
+    network = model.network
+    if tile < 1:
+        raise InputError(f"--tile {tile}: must be at least 1 pixel")
+    chosen, around = find_neighbours(frames, "FRAMES")
+    masks_of = _masks_of(chosen, around, find(masks, "--masks")) if masks is not None else {}
+    data = Dataset(around, [masks_of.get(frame) for frame in around], network.channels, tell=show)
+    make_folder(out)
+    place = {frame: index for index, frame in enumerate(around)}
+    scores = []
+    for frame, (window, truth) in zip(progress(chosen), data.whole([place[frame] for frame in chosen]), strict=True):
+        cell = probability(network, model.scaling, window, tile)
+        mask = cell > 0.5
+        stem = Path(out) / frame.name
+        write_png(f"{stem}_mask.png", mask.astype(np.uint8) * np.uint8(255))
+        write_png(f"{stem}_probability.png", np.round(255 * cell).astype(np.uint8), heat_palette())
+        write_png(f"{stem}_overlay.png", overlay(window[network.channels // 2], mask, truth))
+        write_csv(f"{stem}_edges.csv", ["row", "column"], edges(mask).tolist())
+        if truth is not None:
+            scores.append(metrics.count(mask, truth))
+    return write_scores(Path(out) / "metrics.csv", chosen, scores) if scores else None
+
+
+def write_scores(path, frames, scores):
+    """Write the measures of each frame, their mean and the pooled ones as CSV; return the summary."""
+    summary = metrics.summarise(scores)
+    names = list(scores[0].measures())
+    rows = [[frame.name, *counts.measures().values()] for frame, counts in zip(frames, scores, strict=True)]
+    pooled = sum(scores[1:], scores[0]).measures()
+    rows += [["mean", *(summary[name] for name in names)], ["pooled", *pooled.values()]]
+    write_csv(path, ["frame", *names], rows)
+    return summary
+
+
+def heat_palette():
+    """Return 256 colours from dark blue (0) to yellow (1), uint8 of shape (256, 3)."""
+    from matplotlib import colormaps
+
+    return (255 * colormaps["viridis"](np.arange(256))[:, :3]).round().astype(np.uint8)
+
+
+def _masks_of(chosen, around, masks):
+    """Return the mask of every frame; a single frame may come with the masks of its whole folder."""
+    frames = chosen if len(masks) == len(chosen) else around
+    return dict(zip(frames, pair(frames, masks), strict=True))
+
+
+def _tiles(length, tile, halo):
+    """Yield (inside, around) along one side: the slice of a tile, and that with its halo, cut at the frame's ends.
+
+    The padded frame's own border is a border for the network too, so there the halo ends.
+    """
+    if length <= tile + 2 * halo:
+        tile = length
+    for start in range(0, length, tile):
+        stop = min(start + tile, length)
+        yield slice(start, stop), slice(max(0, start - halo), min(length, stop + halo))
+
+
+def _reflected(pixels, rows, columns):
+    """Return pixels[rows, columns] of a frame that goes on below and at the right as its mirror image."""
+    return pixels[np.ix_(_mirror(rows, pixels.shape[0]), _mirror(columns, pixels.shape[1]))]
+
+
+def _mirror(places, length):
+    """Return the indices of a slice that may run past `length`, folded back without repeating the last element."""
+    period = max(2 * (length - 1), 1)
+    folded = np.arange(places.start, places.stop) % period
+    return np.minimum(folded, period - folded) if length > 1 else np.zeros_like(folded)

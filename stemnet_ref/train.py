@@ -1,0 +1,331 @@
+"""Training as in the thesis (section 13, Table 1): the loop, validation, and what is written on the way."""
+
+import math
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+
+from . import __version__, checkpoint, files, metrics, optimizers, sample
+from .checkpoint import Model
+from .data.batches import Dataset, plan_epoch
+from .data.frames import find, gaps, pair, split
+from .data.images import read_frame
+from .data.scaling import LISTING, measure
+from .device import choose
+from .errors import InputError
+from .layers import dice, quadratic, softmax, weighted_cross_entropy
+from .network import StemNet
+from .predict import logits as predicted_logits
+from .settings import Settings, option
+
+COLUMNS = ("epoch", "seconds", "learning_rate", "train_loss", "val_loss", "train_accuracy", "val_accuracy", "precision",
+           "recall", "f1", "f1_pooled", "error_rate_percent", "false_white_pixels", "false_white_fraction",
+           "white_pixel_accuracy")
+
+
+def cost_and_gradient(logits, labels, settings):
+    """Return the cost named in the settings, its gradient by the logits, and the probabilities.
+
+    Dice and the quadratic cost are functions of the probabilities, so their gradient goes through the softmax.
+    """
+    if settings.cost in ("weighted_cross_entropy", "cross_entropy"):
+        weights = settings.class_weights
+        cost, p = weighted_cross_entropy.forward(logits, labels, weights)
+        return cost, weighted_cross_entropy.backward(p, labels, weights), p
+    layer = {"dice": dice, "quadratic": quadratic}[settings.cost]
+    p = softmax.forward(logits)
+    return layer.forward(p, labels), softmax.backward(layer.backward(p, labels), p), p
+
+
+def make_optimizer(settings):
+    """Return the optimizer named in the settings."""
+    if settings.optimizer == "adam":
+        return optimizers.Adam(settings.learning_rate, form=settings.adam_form)
+    if settings.optimizer == "momentum":
+        return optimizers.Momentum(settings.learning_rate, settings.momentum, settings.momentum_form)
+    return optimizers.SGD(settings.learning_rate)
+
+
+def training_step(network, optimizer, x, labels, settings, step, examples):
+    """Change the network by one step of training: forward, cost, backward, update.
+
+    Parameters
+    ----------
+    network : StemNet
+    optimizer : optimizers.SGD
+        Its learning rate set for this step.
+    x : float ndarray of shape (N, H, W, channels)
+        Scaled.
+    labels : int ndarray of shape (N, H, W)
+    settings : Settings
+    step : int
+        Number of the step since the beginning, from 0: the counter of its dropout masks.
+    examples : int
+        N of the regularization term (eq. 51-52).
+
+    Returns
+    -------
+    cost : float
+        With the regularization term; NaN or infinite where training has failed, and then nothing is updated.
+    p : ndarray of shape (N, H, W, classes)
+        Probabilities, with dropout.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):      # a cost that is no number says it
+        logits, cache = network.forward(x, settings.keep_prob, settings.seed, step)
+        cost, dlogits, p = cost_and_gradient(logits, labels, settings)
+        cost += optimizers.penalty(network.parameters, settings.l1, settings.l2, examples)
+    if math.isfinite(cost):
+        gradients = network.backward(dlogits, cache)
+        optimizers.add_penalty_gradients(gradients, network.parameters, settings.l1, settings.l2, examples)
+        optimizer.update(network.parameters, gradients)
+    return cost, p
+
+
+class Run:
+    """One training run: data, network, optimizer, and where it stands.
+
+    Parameters
+    ----------
+    settings : Settings
+    frames, masks : path, str or None
+        Folder, glob pattern or file; None for the sample in the package.
+    out : path
+        Folder for everything that the run writes.
+    resume : bool
+        Go on from out/model.npz.
+    device : {"auto", "cpu", "cuda"}
+    show : callable
+        Takes lines of text for the user.
+
+    Raises
+    ------
+    InputError
+        If frames, masks or the folder cannot be used.
+    """
+
+    def __init__(self, settings, frames, masks, out, resume=False, device="auto", show=print):
+        self.settings, self.out, self.show = settings, Path(out), show
+        self.device = choose(device)
+        self.where = {"frames": frames and os.path.abspath(frames), "masks": masks and os.path.abspath(masks)}
+        found = find(frames or sample.FRAMES, "--frames")
+        self.data = Dataset(found, pair(found, find(masks or sample.MASKS, "--masks")), settings.channels, tell=show)
+        self.training, self.validation, left_out = split(found, settings.validation, settings.gap)
+        self._describe_split(found, left_out)
+        self.epoch, self.position, self.step = 0, 0, 0          # epochs done, batches done of the next, steps in all
+        self.sums = {"cost": 0.0, "right": 0, "pixels": 0}      # of the epoch in progress
+        self.best_f1 = -1.0
+        self.optimizer = make_optimizer(settings)
+        if resume:
+            self._load()
+        else:
+            self.network = StemNet(settings.channels, settings.levels, settings.features, logits=settings.logits,
+                                   init=settings.init, seed=settings.seed)
+            self.scaling = self._measure_scaling()
+        self._check_plan()
+
+    @property
+    def steps_per_epoch(self):
+        """Batches in an epoch."""
+        return -(-len(self._plan(self.epoch)) // self.settings.batch_size)
+
+    def train(self, stop=lambda: False, progress=None, after_epoch=None):
+        """Train until the planned number of epochs is done, or `stop` returns True.
+
+        Parameters
+        ----------
+        stop : callable
+            Asked after every step; the state is saved when it returns True.
+        progress : callable
+            Called as progress(epoch, batches done, batches of the epoch, mean cost so far) after every step.
+        after_epoch : callable
+            Called with the run and its rows (dicts by COLUMNS) after every epoch.
+
+        Returns
+        -------
+        bool
+            Whether the run is complete.
+
+        Raises
+        ------
+        InputError
+            If the cost is NaN or infinite (the last good model stays on disk), or a file cannot be read or written.
+        """
+        files.make_folder(self.out)
+        files.write_json(self.out / "config.json", {**self.where, **self.settings.as_dict(), "device": self.device,
+                                                    "version": __version__})
+        rows = self._rows_so_far()
+        while self.epoch < self.settings.epochs:
+            started = time.perf_counter()
+            if stop() or not self._train_epoch(stop, progress):
+                self.save("model.npz")
+                return False
+            row = self._finish_epoch(time.perf_counter() - started)
+            rows.append(row)
+            if row["f1_pooled"] > self.best_f1:
+                self.best_f1 = row["f1_pooled"]
+                self.save("best.npz")
+            files.write_csv(self.out / "metrics.csv", COLUMNS, [list(each.values()) for each in rows])
+            self.save("model.npz")
+            if after_epoch:
+                after_epoch(self, rows)
+        return True
+
+    def save(self, name):
+        """Write the state of the run into its folder."""
+        progress = {"epoch": self.epoch, "position": self.position, "step": self.step, "sums": self.sums,
+                    "best_f1": self.best_f1}
+        model = Model(self.network, self.scaling, {**self.where, **self.settings.as_dict()}, progress,
+                      self.optimizer.state())
+        checkpoint.save(self.out / name, model, __version__)
+
+    def predict_validation(self, count=None):
+        """Yield (index, window, truth, logits) of the validation frames, or of the first `count`."""
+        indices = self.validation[:count].tolist()
+        for index, (window, truth) in zip(indices, self.data.whole(indices), strict=True):
+            yield index, window, truth, predicted_logits(self.network, self.scaling, window)
+
+    def _train_epoch(self, stop, progress):
+        """Train on what is left of the epoch; return False if stopped."""
+        settings = self.settings
+        self.optimizer.learning_rate = optimizers.staircase(settings.learning_rate, settings.decay_rate, self.epoch)
+        plan = self._plan(self.epoch)
+        total = -(-len(plan) // settings.batch_size)
+        batches = self.data.batches(plan[self.position * settings.batch_size:], settings.batch_size, self.scaling)
+        for x, labels in batches:
+            cost, p = training_step(self.network, self.optimizer, x, labels, settings, self.step, len(self.training))
+            if not math.isfinite(cost):
+                raise InputError(f"the cost is {cost} at step {self.step} (epoch {self.epoch + 1}), training has "
+                                 f"diverged; {self._last_good()}lower {option('learning_rate')} "
+                                 f"({self.optimizer.learning_rate:g} now)")
+            self.sums["cost"] += cost
+            self.sums["right"] += int(np.sum(p.argmax(axis=-1) == labels))
+            self.sums["pixels"] += labels.size
+            self.position += 1
+            self.step += 1
+            if progress:
+                progress(self.epoch, self.position, total, self.sums["cost"] / self.position)
+            if stop():
+                batches.close()
+                return False
+        return True
+
+    def _finish_epoch(self, seconds):
+        """Validate, and return the epoch's row."""
+        costs, scores, predicted = [], [], 0
+        started = time.perf_counter()
+        for _, _, truth, z in self.predict_validation():
+            cost, _, p = cost_and_gradient(z[None], truth[None], self.settings)
+            costs.append(cost)
+            mask = p[0].argmax(axis=-1)
+            predicted += int(mask.sum())
+            scores.append(metrics.count(mask, truth))
+        summary = metrics.summarise(scores)
+        row = {"epoch": self.epoch + 1, "seconds": round(seconds + time.perf_counter() - started, 3),
+               "learning_rate": self.optimizer.learning_rate, "train_loss": self.sums["cost"] / self.position,
+               "val_loss": float(np.mean(costs)), "train_accuracy": self.sums["right"] / self.sums["pixels"],
+               "val_accuracy": summary.pop("accuracy"), **summary}
+        pixels = sum(counts.pixels for counts in scores)
+        if predicted in (0, pixels):
+            self._warn_one_class("background" if predicted == 0 else "cell", scores)
+        self.epoch, self.position = self.epoch + 1, 0
+        self.sums = {"cost": 0.0, "right": 0, "pixels": 0}
+        return {name: row[name] for name in COLUMNS}
+
+    def _warn_one_class(self, name, scores):
+        if len({counts.tp + counts.fn for counts in scores}) == 1 and scores[0].tp + scores[0].fn in (0, scores[0].pixels):
+            return                                          # the truth is one class too
+        advice = []
+        if self.settings.logits == "relu":
+            advice.append("--logits linear (a ReLU on the logits can leave them without gradient)")
+        if self.settings.scaling == "minus127":
+            advice.append("--scaling standard")
+        if name == "background" and self.settings.class_weight < 10:
+            advice.append(f"a higher --class-weight (now {self.settings.class_weight:g})")
+        advice.append(f"a lower --learning-rate (now {self.optimizer.learning_rate:.3g})")
+        self.show(f"warning: every validation pixel is predicted as {name}; if that stays so, try {', or '.join(advice)}")
+
+    def _plan(self, epoch):
+        settings = self.settings
+        return plan_epoch(self.data, self.training, settings.crop, self.multiple, self.crops_per_frame,
+                          settings.augment, settings.seed, epoch)
+
+    @property
+    def multiple(self):
+        """Sides of what the network sees are multiples of this, in pixels."""
+        return 2 ** (self.settings.levels - 1)
+
+    @property
+    def crops_per_frame(self):
+        """Crops of each frame in an epoch: as many as have the mean area of the training frames, unless it is set."""
+        if self.settings.crops_per_frame is not None:
+            return self.settings.crops_per_frame
+        if self.settings.crop is None:
+            return 1
+        area = np.mean([self.data.sizes[index][0] * self.data.sizes[index][1] for index in self.training])
+        return max(1, round(area / self.settings.crop ** 2))
+
+    def _check_plan(self):
+        """Raise InputError before the first step where the frames do not fit the settings."""
+        plan = self._plan(self.epoch)
+        shapes = {tuple(sorted((piece.height, piece.width))) for piece in plan}
+        if self.settings.batch_size > 1 and (len(shapes) > 1 or self.settings.augment and
+                                             any(h != w for h, w in shapes)):
+            raise InputError(f"--batch-size {self.settings.batch_size}: the pieces differ in size; give --crop PIXELS")
+
+    def _measure_scaling(self):
+        if self.settings.scaling == "minus127":
+            return LISTING
+        if self.data.fits:
+            return measure(self.training.tolist(), self.data.pixels)
+        return measure(self.training.tolist(), lambda index: read_frame(self.data.frames[index]))
+
+    def _load(self):
+        model = checkpoint.load(self.out / "model.npz")
+        wanted = {**self.where, **self.settings.as_dict()}
+        for name, value in model.settings.items():
+            if name != "epochs" and wanted.get(name) != value:
+                raise InputError(f"{option(name)} {wanted.get(name)}: the run in {self.out} has {value}; "
+                                 "--resume goes on with what it began with, leave the option out")
+        self.network, self.scaling = model.network, model.scaling
+        self.optimizer.load_state(model.optimizer_state)
+        self.epoch, self.position, self.step = (model.progress[name] for name in ("epoch", "position", "step"))
+        self.sums, self.best_f1 = model.progress["sums"], model.progress["best_f1"]
+
+    def _rows_so_far(self):
+        """Return the rows of metrics.csv up to the state in model.npz; a row written after it is repeated."""
+        if self.epoch == 0:
+            return []
+        return [row for row in files.read_csv(self.out / "metrics.csv", COLUMNS) if row["epoch"] <= self.epoch]
+
+    def _last_good(self):
+        saved = self.out / "model.npz"
+        return f"{saved} holds the last good model; " if saved.exists() else ""
+
+    def _describe_split(self, found, left_out):
+        sequences = len({frame.sequence for frame in found})
+        text = (f"{len(found)} frames of {sequences} sequence{'s' if sequences > 1 else ''}: {len(self.training)} to train "
+                f"on, {len(self.validation)} to validate on")
+        if len(left_out):
+            text += f", {len(left_out)} between them left out (--gap)"
+        self.show(text)
+        for sequence, count in gaps(found):
+            self.show(f"note: {count} numbers are missing in sequence {sequence}; "
+                      "the nearest frame stands in for a missing neighbour")
+
+
+def settings_of(out):
+    """Return the Settings, frames and masks of the run in a folder, as its model.npz has them.
+
+    Raises
+    ------
+    InputError
+        If there is no run, or its model is damaged.
+    """
+    path = Path(out) / "model.npz"
+    if not path.exists():
+        raise InputError(f"--out {out}: no model.npz to resume from; leave out --resume to begin a new run")
+    saved = dict(checkpoint.load(path).settings)
+    frames, masks = saved.pop("frames"), saved.pop("masks")
+    return Settings(**saved), frames, masks
