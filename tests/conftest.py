@@ -1,0 +1,21 @@
+"""Hypothesis settings, and what a skipped test means in CI."""
+
+import os
+
+import matplotlib
+import pytest
+from hypothesis import HealthCheck, settings
+
+matplotlib.use("Agg")
+settings.register_profile("default", deadline=None, max_examples=25, print_blob=True,
+                          suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("default")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Turn a skip into a failure where STEMNET_REQUIRE_ALL is set, so that CI cannot lose a test unnoticed."""
+    report = (yield).get_result()
+    if report.skipped and os.environ.get("STEMNET_REQUIRE_ALL"):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid}: skipped, but STEMNET_REQUIRE_ALL is set: {call.excinfo.value}"

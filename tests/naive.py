@@ -1,0 +1,56 @@
+"""The layers once more, as plain loops over their equations: slow, and easy to compare with the thesis."""
+
+import numpy as np
+
+
+def conv2d(x, weight, padding="same"):
+    n, h, w, c = x.shape
+    kh, kw, _, o = weight.shape
+    top, left = ((kh - 1) // 2, (kw - 1) // 2) if padding == "same" else (0, 0)
+    out_h, out_w = (h, w) if padding == "same" else (h - kh + 1, w - kw + 1)
+    y = np.zeros((n, out_h, out_w, o))
+    for at in np.ndindex(n, out_h, out_w, kh, kw):
+        image, i, j, a, b = at
+        row, column = i + a - top, j + b - left
+        if 0 <= row < h and 0 <= column < w:
+            for k in range(o):
+                for channel in range(c):
+                    y[image, i, j, k] += x[image, row, column, channel] * weight[a, b, channel, k]
+    return y
+
+
+def conv_transpose2d(x, weight, stride, padding="same"):
+    n, h, w, c = x.shape
+    kh, kw, o, _ = weight.shape
+    extra_h, extra_w = max(kh - stride, 0), max(kw - stride, 0)
+    top, left = (extra_h // 2, extra_w // 2) if padding == "same" else (0, 0)
+    y = np.zeros((n, stride * h + (0 if padding == "same" else extra_h),
+                  stride * w + (0 if padding == "same" else extra_w), o))
+    for image, i, j, a, b in np.ndindex(n, h, w, kh, kw):
+        row, column = stride * i + a - top, stride * j + b - left
+        if 0 <= row < y.shape[1] and 0 <= column < y.shape[2]:
+            for k in range(o):
+                for channel in range(c):
+                    y[image, row, column, k] += x[image, i, j, channel] * weight[a, b, k, channel]
+    return y
+
+
+def max_pool2d(x, size):
+    n, h, w, c = x.shape
+    y, won = np.zeros((n, h // size, w // size, c)), np.zeros((n, h // size, w // size, c), int)
+    for at in np.ndindex(*y.shape):
+        image, i, j, channel = at
+        window = [x[image, size * i + a, size * j + b, channel] for a in range(size) for b in range(size)]
+        y[at], won[at] = max(window), window.index(max(window))
+    return y, won
+
+
+def philox4x64(key, counter, rounds=10):
+    """Return the four 64-bit words of one block of Philox4x64-10 (Salmon et al., SC11), in Python integers."""
+    mask = 2 ** 64 - 1
+    (k0, k1), (x0, x1, x2, x3) = key, counter
+    for _ in range(rounds):
+        a, b = 0xD2E7470EE14C6C93 * x0, 0xCA5A826395121157 * x2
+        x0, x1, x2, x3 = (b >> 64) ^ x1 ^ k0, b & mask, (a >> 64) ^ x3 ^ k1, a & mask
+        k0, k1 = (k0 + 0x9E3779B97F4A7C15) & mask, (k1 + 0xBB67AE8584CAA73B) & mask
+    return x0, x1, x2, x3

@@ -1,0 +1,218 @@
+"""Optimizers against their equations written out, their TensorFlow forms, decay and regularization."""
+
+import math
+
+import numpy as np
+import pytest
+from checkers import SEED, assert_gradient
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stemnet_ref.layers import dense
+from stemnet_ref.optimizers import SGD, Adam, Momentum, add_penalty_gradients, penalty, staircase
+
+SHAPES = {"a.weight": (3, 2), "a.bias": (2,)}
+
+
+def some(seed, steps=6):
+    """Return parameters, and a list of gradients."""
+    rng = np.random.default_rng(seed)
+    return ({name: rng.standard_normal(shape) for name, shape in SHAPES.items()},
+            [{name: rng.standard_normal(shape) for name, shape in SHAPES.items()} for _ in range(steps)])
+
+
+def trained(optimizer, parameters, gradients, rates=None):
+    """Return the parameters after the steps, as one vector."""
+    parameters = {name: array.copy() for name, array in parameters.items()}
+    for step, gradient in enumerate(gradients):
+        if rates is not None:
+            optimizer.learning_rate = rates[step]
+        optimizer.update(parameters, gradient)
+    return np.concatenate([array.ravel() for array in parameters.values()])
+
+
+@pytest.mark.equation("9", "10", "11", "15", "16")
+@given(SEED, st.floats(1e-4, 1))
+def test_sgd_goes_down_the_gradient(seed, rate):
+    parameters, (gradient, *_) = some(seed)
+    moved = trained(SGD(rate), parameters, [gradient])
+    start, slope = (np.concatenate([each[name].ravel() for name in SHAPES]) for each in (parameters, gradient))
+    np.testing.assert_allclose(moved, start - rate * slope)                                     # eq. 10, 11, 15, 16
+    assert slope @ (moved - start) == pytest.approx(-rate * np.sum(slope ** 2))                 # eq. 9: dC = -eta |grad|^2
+
+
+@pytest.mark.equation("12", "13", "14", "15", "16")
+@given(SEED)
+def test_gradient_of_a_mini_batch_is_the_mean_of_its_examples(seed):
+    rng = np.random.default_rng(seed)
+    x, truth, weight, b = (rng.standard_normal(shape) for shape in ((5, 3), (5, 2), (3, 2), (2,)))
+
+    def gradients(rows):
+        dy = (dense.forward(x[rows], weight, b) - truth[rows]) / len(rows)      # of the mean of |truth - y|^2 / 2
+        return dense.backward(dy, x[rows], weight)[1:]
+
+    each = [gradients([row]) for row in range(5)]
+    for whole, singles in zip(gradients(range(5)), zip(*each, strict=True), strict=True):
+        np.testing.assert_allclose(whole, sum(singles) / 5)                     # eq. 12; eq. 14 for rows drawn at random
+    draws = [np.mean([each[row][0] for row in rng.choice(5, 2, replace=False)], axis=0) for _ in range(4000)]
+    np.testing.assert_allclose(np.mean(draws, axis=0), gradients(range(5))[0], atol=0.3)        # eq. 13: in the mean
+
+
+@pytest.mark.equation("28", "29")
+@given(SEED, st.floats(0, 0.99), st.lists(st.floats(1e-3, 1), min_size=6, max_size=6))
+def test_momentum_is_equations_28_and_29(seed, mu, rates):
+    parameters, gradients = some(seed)
+    w, v = parameters["a.weight"][0, 0], 0.0
+    for rate, gradient in zip(rates, gradients, strict=True):
+        v = mu * v - rate * gradient["a.weight"][0, 0]
+        w = w + v
+    assert trained(Momentum(0.1, mu), parameters, gradients, rates)[0] == pytest.approx(w)
+
+
+@given(SEED, st.floats(0, 0.99), st.lists(st.floats(1e-3, 1), min_size=6, max_size=6))
+def test_momentum_in_tensorflows_form(seed, mu, rates):
+    parameters, gradients = some(seed)
+    w, v = parameters["a.weight"][0, 0], 0.0
+    for rate, gradient in zip(rates, gradients, strict=True):
+        v = mu * v + gradient["a.weight"][0, 0]
+        w = w - rate * v
+    assert trained(Momentum(0.1, mu, "tensorflow"), parameters, gradients, rates)[0] == pytest.approx(w)
+
+
+def test_the_forms_of_momentum_agree_only_while_the_learning_rate_is_constant():
+    parameters, gradients = some(7)
+    constant = [trained(Momentum(0.1, 0.5, form), parameters, gradients) for form in ("thesis", "tensorflow")]
+    np.testing.assert_allclose(*constant, rtol=1e-12)
+    decaying = [trained(Momentum(0.1, 0.5, form), parameters, gradients, [0.1 * 0.5 ** step for step in range(6)])
+                for form in ("thesis", "tensorflow")]
+    assert np.max(abs(decaying[0] - decaying[1])) > 1e-3
+
+
+@pytest.mark.equation("17", "18", "19", "20", "21", "23", "24", "25", "26", "27")
+@given(SEED, st.floats(0, 0.99), st.floats(0, 0.9999), st.floats(1e-10, 1e-2))
+def test_adam_is_equations_17_to_27_with_the_root(seed, beta1, beta2, epsilon):
+    parameters, gradients = some(seed)
+    theta, m, v, t = parameters["a.weight"][0, 0], 0.0, 0.0, 0                      # eq. 17-19
+    for gradient in gradients:
+        t += 1                                                                      # eq. 20
+        g = gradient["a.weight"][0, 0]                                              # eq. 21
+        m = beta1 * m + (1 - beta1) * g                                             # eq. 23
+        v = beta2 * v + (1 - beta2) * g ** 2                                        # eq. 24
+        m_hat, v_hat = m / (1 - beta1 ** t), v / (1 - beta2 ** t)                   # eq. 25-26
+        theta -= 0.01 * m_hat / (math.sqrt(v_hat) + epsilon)                        # eq. 27
+    assert trained(Adam(0.01, beta1, beta2, epsilon), parameters, gradients)[0] == pytest.approx(theta)
+
+
+@pytest.mark.equation("22")
+@given(SEED, st.floats(0, 0.99), st.floats(0, 0.9999), st.floats(1e-10, 1e-2))
+def test_adam_in_tensorflows_form_uses_equation_22(seed, beta1, beta2, epsilon):
+    parameters, gradients = some(seed)
+    theta, m, v = parameters["a.weight"][0, 0], 0.0, 0.0
+    for t, gradient in enumerate(gradients, 1):
+        g = gradient["a.weight"][0, 0]
+        m, v = beta1 * m + (1 - beta1) * g, beta2 * v + (1 - beta2) * g ** 2
+        theta -= 0.01 * math.sqrt(1 - beta2 ** t) / (1 - beta1 ** t) * m / (math.sqrt(v) + epsilon)
+    optimizer = Adam(0.01, beta1, beta2, epsilon, form="tensorflow")
+    assert trained(optimizer, parameters, gradients)[0] == pytest.approx(theta)
+
+
+@pytest.mark.equation("27")
+def test_equation_27_as_printed_depends_on_the_scale_of_the_cost_and_adam_does_not():
+    parameters, gradients = some(8)
+    start = np.concatenate([array.ravel() for array in parameters.values()])
+
+    def printed(gradients):
+        theta, m, v = start.copy(), 0.0, 0.0
+        for t, gradient in enumerate(gradients, 1):
+            g = np.concatenate([array.ravel() for array in gradient.values()])
+            m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g ** 2
+            theta -= 0.01 * (m / (1 - 0.9 ** t)) / (v / (1 - 0.999 ** t) + 1e-8)
+        return theta
+
+    scaled = [{name: array / 100 for name, array in gradient.items()} for gradient in gradients]
+    np.testing.assert_allclose(trained(Adam(0.01), parameters, scaled), trained(Adam(0.01), parameters, gradients),
+                               rtol=1e-5)
+    assert np.median(abs(printed(scaled) - start) / abs(printed(gradients) - start)) == pytest.approx(100, rel=0.01)
+
+
+@pytest.mark.parametrize("make", [lambda: SGD(0.1), lambda: Momentum(0.1, 0.9), lambda: Adam(0.1)])
+def test_state_goes_on_where_it_was(make):
+    parameters, gradients = some(9)
+    whole = make()
+    expected = trained(whole, parameters, gradients)
+    first, second = make(), make()
+    halfway = {name: array.copy() for name, array in parameters.items()}
+    for gradient in gradients[:3]:
+        first.update(halfway, gradient)
+    second.load_state(first.state())
+    np.testing.assert_array_equal(trained(second, halfway, gradients[3:]), expected)
+
+
+def test_state_of_another_optimizer_is_refused():
+    parameters, gradients = some(10)
+    adam = Adam(0.1)
+    adam.update(parameters, gradients[0])
+    with pytest.raises(ValueError, match="another optimizer"):
+        Momentum(0.1).load_state(adam.state())
+
+
+def test_update_is_in_place_and_keeps_float32():
+    parameters = {"a.weight": np.ones(3, np.float32)}
+    array = parameters["a.weight"]
+    for optimizer in (SGD(0.1), Momentum(0.1), Adam(0.1)):
+        optimizer.update(parameters, {"a.weight": np.ones(3, np.float32)})
+    assert parameters["a.weight"] is array
+    assert array.dtype == np.float32
+    assert (array < 0.8).all()
+
+
+@pytest.mark.parametrize(("parameters", "gradients", "culprit"), [
+    ({"a": np.ones(2)}, {"b": np.ones(2)}, "a is in one only"),
+    ({"a": np.ones(2)}, {"a": np.ones(3)}, r"a has shape \(2,\)"),
+])
+def test_update_names_what_does_not_fit_and_changes_nothing(parameters, gradients, culprit):
+    with pytest.raises(ValueError, match=culprit):
+        SGD(0.1).update(parameters, gradients)
+    np.testing.assert_array_equal(parameters["a"], 1)
+
+
+@pytest.mark.parametrize(("make", "culprit"), [
+    (lambda: SGD(0), "learning_rate=0"), (lambda: Momentum(0.1, 1), "momentum=1"),
+    (lambda: Momentum(0.1, form="nesterov"), "nesterov"), (lambda: Adam(0.1, beta1=1), "beta1=1"),
+    (lambda: Adam(0.1, beta2=-1), "beta2=-1"), (lambda: Adam(0.1, epsilon=0), "epsilon=0"),
+    (lambda: Adam(0.1, form="amsgrad"), "amsgrad"), (lambda: staircase(0.1, 0, 1), "decay_rate=0"),
+])
+def test_bad_hyperparameters_are_named(make, culprit):
+    with pytest.raises(ValueError, match=culprit):
+        make()
+
+
+def test_staircase_decays_once_an_epoch():
+    assert [staircase(0.15, 0.95, epoch) for epoch in range(3)] == pytest.approx([0.15, 0.1425, 0.135375])
+
+
+@pytest.mark.equation("50", "51", "52", "53", "54")
+@given(SEED, st.floats(0, 2), st.floats(0, 2), st.integers(1, 9))
+def test_penalty_and_its_gradient(seed, l1, l2, examples):
+    parameters, (gradients, *_) = some(seed)
+    parameters["a.weight"] += np.copysign(0.01, parameters["a.weight"])             # |w| has no slope at 0
+    w, b = parameters["a.weight"], parameters["a.bias"]
+    expected = l1 / examples * np.sum(abs(w)) + l2 / (2 * examples) * np.sum(w ** 2)                # eq. 51-52
+    assert penalty(parameters, l1, l2, examples) == pytest.approx(expected)
+
+    with_penalty = {name: array.copy() for name, array in gradients.items()}
+    add_penalty_gradients(with_penalty, parameters, l1, l2, examples)
+    np.testing.assert_array_equal(with_penalty["a.bias"], gradients["a.bias"])                      # eq. 54
+    assert_gradient(lambda w: np.vdot(gradients["a.weight"], w)                                     # eq. 50: C0 + Reg
+                    + penalty({"a.weight": w, "a.bias": b}, l1, l2, examples), w, with_penalty["a.weight"])     # eq. 53
+
+
+@pytest.mark.equation("53", "55")
+@given(SEED, st.floats(0.01, 0.5), st.floats(0, 2))
+def test_l2_is_a_decay_of_the_weights(seed, rate, l2):
+    parameters, (gradients, *_) = some(seed)
+    w = parameters["a.weight"].copy()
+    with_penalty = {name: array.copy() for name, array in gradients.items()}
+    add_penalty_gradients(with_penalty, parameters, 0, l2, 4)
+    SGD(rate).update(parameters, with_penalty)
+    np.testing.assert_allclose(parameters["a.weight"], (1 - rate * l2 / 4) * w - rate * gradients["a.weight"])
