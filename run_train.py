@@ -71,8 +71,9 @@ def main(argv=None):
         tqdm.write(f"training on the sample: {CREDIT} (your own: --frames PATH --masks PATH)")
     run = Run(settings, frames, masks, out, resume=resume, device=given.get("device", "auto"), show=tqdm.write)
     if run.epoch >= settings.epochs:
-        raise InputError(f"--epochs {settings.epochs}: the run in {out} has {run.epoch} epochs already; "
-                         "ask for more with --epochs")
+        draw(run, run.rows)
+        print(f"the run in {out} has {run.epoch} epochs already; ask for more with --epochs")
+        return 0
     steps = run.steps_per_epoch
     tqdm.write(f"network{settings.channels} on the {run.device}, {steps} steps an epoch, "
                f"{'going on in' if resume else 'writing to'} {out}")
@@ -88,8 +89,7 @@ def main(argv=None):
 
         def after_epoch(run, rows):
             tqdm.write("".join(form.format(rows[-1][name]) for name, form in TABLE))
-            figures.draw_curves(rows, out / "figures")
-            figures.draw_predictions(run, out / "figures" / "predictions.png")
+            draw(run, rows)
 
         complete = run.train(stop, progress, after_epoch)
     if not complete:
@@ -99,6 +99,12 @@ def main(argv=None):
     print(f"next: {shlex.join(['python', 'run_predict.py', str(out)])}"
           + ("" if frames is None else " YOUR_FRAMES --out DIR"))
     return 0
+
+
+def draw(run, rows):
+    """Draw all figures of a run anew."""
+    figures.draw_curves(rows, run.out / "figures")
+    figures.draw_predictions(run, run.out / "figures" / "predictions.png")
 
 
 def resolve(given):

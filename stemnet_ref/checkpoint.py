@@ -64,7 +64,7 @@ def load(path):
             raise InputError(f"{path}: no model.npz in this folder; name a folder that run_train.py wrote, or a file")
         path = found[0]
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         about = json.loads(str(arrays.pop("about")))
         if about["format"] != FORMAT:

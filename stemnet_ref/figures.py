@@ -47,9 +47,9 @@ def draw_curves(rows, folder):
         save(figure, folder / f"{name}.png")
 
 
-def draw_predictions(run, path, count=2):
-    """Draw frame, truth, probability and errors of the first validation frames, as in Fig. 23."""
-    shown = list(run.predict_validation(count))
+def draw_predictions(run, path):
+    """Draw frame, truth, probability and errors of the first and the last validation frame, as in Fig. 23."""
+    shown = list(run.predict(sorted({int(run.validation[0]), int(run.validation[-1])})))
     figure = Figure(figsize=(12, 3.35 * len(shown)), layout="constrained")
     grid = figure.subplots(len(shown), 4, squeeze=False)
     for axes, (index, window, truth, logits) in zip(grid, shown, strict=True):

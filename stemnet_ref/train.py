@@ -117,6 +117,7 @@ class Run:
         self.sums = {"cost": 0.0, "right": 0, "pixels": 0}      # of the epoch in progress
         self.best_f1 = -1.0
         self.optimizer = make_optimizer(settings)
+        self.rows = []                                          # of metrics.csv
         if resume:
             self._load()
         else:
@@ -155,21 +156,20 @@ class Run:
         files.make_folder(self.out)
         files.write_json(self.out / "config.json", {**self.where, **self.settings.as_dict(), "device": self.device,
                                                     "version": __version__})
-        rows = self._rows_so_far()
         while self.epoch < self.settings.epochs:
             started = time.perf_counter()
             if stop() or not self._train_epoch(stop, progress):
                 self.save("model.npz")
                 return False
             row = self._finish_epoch(time.perf_counter() - started)
-            rows.append(row)
+            self.rows.append(row)
             if row["f1_pooled"] > self.best_f1:
                 self.best_f1 = row["f1_pooled"]
                 self.save("best.npz")
-            files.write_csv(self.out / "metrics.csv", COLUMNS, [list(each.values()) for each in rows])
+            files.write_csv(self.out / "metrics.csv", COLUMNS, [list(each.values()) for each in self.rows])
             self.save("model.npz")
             if after_epoch:
-                after_epoch(self, rows)
+                after_epoch(self, self.rows)
         return True
 
     def save(self, name):
@@ -180,9 +180,8 @@ class Run:
                       self.optimizer.state())
         checkpoint.save(self.out / name, model, __version__)
 
-    def predict_validation(self, count=None):
-        """Yield (index, window, truth, logits) of the validation frames, or of the first `count`."""
-        indices = self.validation[:count].tolist()
+    def predict(self, indices):
+        """Yield (index, window, truth, logits) of whole frames."""
         for index, (window, truth) in zip(indices, self.data.whole(indices), strict=True):
             yield index, window, truth, predicted_logits(self.network, self.scaling, window)
 
@@ -215,7 +214,7 @@ class Run:
         """Validate, and return the epoch's row."""
         costs, scores, predicted = [], [], 0
         started = time.perf_counter()
-        for _, _, truth, z in self.predict_validation():
+        for _, _, truth, z in self.predict(self.validation.tolist()):
             cost, _, p = cost_and_gradient(z[None], truth[None], self.settings)
             costs.append(cost)
             mask = p[0].argmax(axis=-1)
@@ -289,15 +288,15 @@ class Run:
                 raise InputError(f"{option(name)} {wanted.get(name)}: the run in {self.out} has {value}; "
                                  "--resume goes on with what it began with, leave the option out")
         self.network, self.scaling = model.network, model.scaling
-        self.optimizer.load_state(model.optimizer_state)
+        try:
+            self.optimizer.load_state(model.optimizer_state)
+        except ValueError as error:
+            raise InputError(f"{self.out / 'model.npz'}: {error}; restore the file, or begin a new run") from None
         self.epoch, self.position, self.step = (model.progress[name] for name in ("epoch", "position", "step"))
         self.sums, self.best_f1 = model.progress["sums"], model.progress["best_f1"]
-
-    def _rows_so_far(self):
-        """Return the rows of metrics.csv up to the state in model.npz; a row written after it is repeated."""
-        if self.epoch == 0:
-            return []
-        return [row for row in files.read_csv(self.out / "metrics.csv", COLUMNS) if row["epoch"] <= self.epoch]
+        if self.epoch:      # a row written after model.npz is of an epoch that is done again
+            rows = files.read_csv(self.out / "metrics.csv", COLUMNS)
+            self.rows = [row for row in rows if row["epoch"] <= self.epoch]
 
     def _last_good(self):
         saved = self.out / "model.npz"

@@ -1,0 +1,31 @@
+"""Small frames and masks on disk for the tests."""
+
+import numpy as np
+from PIL import Image
+
+
+def cells(rng, height=40, width=48, radius=6):
+    """Return a frame, uint8, with a bright disc on grey noise, and its mask, 0 and 255."""
+    y, x = np.mgrid[:height, :width]
+    row, column = rng.uniform(radius, height - radius), rng.uniform(radius, width - radius)
+    disc = (y - row) ** 2 + (x - column) ** 2 < radius ** 2
+    frame = np.clip(100 + 8 * rng.standard_normal((height, width)) + 70 * disc, 0, 255)
+    return frame.astype(np.uint8), (255 * disc).astype(np.uint8)
+
+
+def sequence(folder, count=10, name="t_{:02d}.png", seed=0, **size):
+    """Write `count` frames and masks into folder/frames and folder/masks; return both folders."""
+    rng = np.random.default_rng(seed)
+    for part in ("frames", "masks"):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+    for number in range(1, count + 1):
+        frame, mask = cells(rng, **size)
+        Image.fromarray(frame).save(folder / "frames" / name.format(number))
+        Image.fromarray(mask).save(folder / "masks" / name.format(number))
+    return folder / "frames", folder / "masks"
+
+
+def stack(path, pages):
+    """Write arrays as the pages of one TIFF."""
+    images = [Image.fromarray(page) for page in pages]
+    images[0].save(path, save_all=True, append_images=images[1:])

@@ -1,0 +1,274 @@
+"""What users get wrong: each ends with exit status 2 and one line that names the culprit and the remedy."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pictures import sequence, stack
+from PIL import Image
+
+import run_predict
+import run_train
+from stemnet_ref import checkpoint, cli, figures
+from stemnet_ref.settings import CHOICES, LIMITS, option
+
+ROOT = Path(__file__).parent.parent
+SMALL = ["--levels", "2", "--features", "2", "--crop", "16", "--epochs", "1", "--gap", "1"]
+
+
+def script(main, *argv):
+    """Run a script in this process; return its exit status."""
+    try:
+        return cli.run("script", main, [str(each) for each in argv])
+    except SystemExit as exit_:                 # of argparse
+        return exit_.code
+
+
+def contents(folder):
+    """Return every file below a folder with its bytes."""
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def movie(tmp_path):
+    return sequence(tmp_path / "movie", 6)
+
+
+@pytest.fixture
+def trained(tmp_path, movie, monkeypatch, capsys):
+    """A folder with a trained model."""
+    monkeypatch.setattr(figures, "draw_curves", lambda rows, folder: None)
+    monkeypatch.setattr(figures, "draw_predictions", lambda run, path: None)
+    out = tmp_path / "trained"
+    assert script(run_train.main, "--frames", movie[0], "--masks", movie[1], *SMALL, "--out", out) == 0
+    capsys.readouterr()
+    return out
+
+
+def check(capsys, status, *culprits):
+    """Assert status 2 and one line on standard error that holds each of `culprits`."""
+    error = capsys.readouterr().err
+    assert status == 2, error
+    assert error.count("\n") == 1, error
+    assert error.startswith(("script: error: ", "run_train.py: error: ", "run_predict.py: error: "))
+    for culprit in culprits:
+        assert str(culprit) in error
+    assert ";" in error or "must be" in error or "name the" in error, f"no remedy: {error}"
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[:-len(path.read_bytes()) // 2])
+
+
+FILES = {
+    "text file": (lambda f, m: (f / "t_03.png").write_text("not a picture"), "t_03.png: this is no PNG or TIFF"),
+    "zero bytes": (lambda f, m: (f / "t_03.png").write_bytes(b""), "t_03.png: the file is empty (0 bytes)"),
+    "truncated": (lambda f, m: truncate(f / "t_03.png"), "t_03.png: the picture cannot be read"),
+    "truncated header": (lambda f, m: (f / "t_03.png").write_bytes((f / "t_03.png").read_bytes()[:20]), "t_03.png"),
+    "truncated mask": (lambda f, m: truncate(m / "t_02.png"), "t_02.png: the picture cannot be read"),
+    "truncated tiff": (lambda f, m: ((f / "t_03.png").unlink(),
+                                     Image.new("L", (48, 40)).save(f / "t_03.tif"), truncate(f / "t_03.tif")), "t_03.tif"),
+    "JPEG named png": (lambda f, m: Image.new("L", (48, 40)).save(f / "t_03.png", "JPEG"), "t_03.png: this is no PNG"),
+    "RGB": (lambda f, m: Image.new("RGB", (48, 40)).save(f / "t_03.png"), "t_03.png: the frame has colours (mode RGB)"),
+    "palette": (lambda f, m: Image.new("P", (48, 40)).save(f / "t_03.png"), "t_03.png: the frame has colours (mode P)"),
+    "RGB mask": (lambda f, m: Image.new("RGB", (48, 40)).save(m / "t_03.png"), "t_03.png: the mask has colours"),
+    "size": (lambda f, m: Image.new("L", (48, 39)).save(m / "t_03.png"), "t_03.png: 39 x 48 pixels, but its frame"),
+    "frame size": (lambda f, m: [Image.new("L", (40, 40)).save(d / "t_03.png") for d in (f, m)], "t_03.png: 40 x 40"),
+    "unequal counts": (lambda f, m: (m / "t_03.png").unlink(), "6 frames and 5 masks; 1 frames have no mask"),
+    "unpaired names": (lambda f, m: (m / "t_03.png").rename(m / "t_09.png"), "t_03.png"),
+    "one folder is empty": (lambda f, m: [p.unlink() for p in m.iterdir()], "--masks"),
+    "no contrast": (lambda f, m: [Image.new("L", (48, 40), 9).save(p) for p in f.iterdir()], "every pixel of the training"),
+    "NaN": (lambda f, m: ((f / "t_03.png").unlink(),
+                          Image.fromarray(np.full((40, 48), np.nan, np.float32)).save(f / "t_03.tif")),
+            "t_03.tif: 1920 pixels are NaN"),
+    "NaN mask": (lambda f, m: ((m / "t_03.png").unlink(),
+                               Image.fromarray(np.full((40, 48), np.nan, np.float32)).save(m / "t_03.tif")),
+                 "t_03.tif: 1920 pixels are NaN"),
+    "32 bits": (lambda f, m: ((f / "t_03.png").unlink(),
+                              Image.fromarray(np.full((40, 48), 70000, np.int32)).save(f / "t_03.tif")), "do not fit into 16"),
+    "too few frames": (lambda f, m: [(d / f"t_0{n}.png").unlink() for d in (f, m) for n in (1, 2, 3, 4, 5)],
+                       "1 frames of one sequence are too few"),
+    "unreadable": (lambda f, m: (f / "t_03.png").rename(f / "x") and (f / "t_03.png").symlink_to(f / "absent"),
+                   "6 masks"),
+}
+
+
+@pytest.mark.parametrize("case", FILES)
+def test_bad_files_while_training(tmp_path, movie, capsys, case):
+    change, culprit = FILES[case]
+    change(*movie)
+    out = tmp_path / "out"
+    before = contents(tmp_path)
+    check(capsys, script(run_train.main, "--frames", movie[0], "--masks", movie[1], *SMALL, "--out", out), culprit)
+    assert not (out / "model.npz").exists()
+    assert {path: data for path, data in contents(tmp_path).items() if path.parts[0] == "movie"} == before
+
+
+@pytest.mark.parametrize("case", ["text file", "zero bytes", "truncated", "truncated tiff", "RGB", "NaN", "frame size"])
+def test_bad_files_while_predicting(tmp_path, movie, trained, capsys, case):
+    change, culprit = FILES[case]
+    change(*movie)
+    check(capsys, script(run_predict.main, trained, movie[0], "--out", tmp_path / "out"), culprit)
+
+
+@pytest.mark.parametrize(("options", "culprits"), [
+    (["--frames", "absent", "--masks", "absent"], ["--frames absent: no such file or folder"]),
+    (["--frames", "absent/*.png", "--masks", "absent"], ["--frames absent/*.png: no file matches"]),
+    (["--frames", "absent"], ["--frames: --masks is missing"]),
+    (["--masks", "absent"], ["--masks: --frames is missing"]),
+    (["--resume"], ["--resume: name the run", "--out"]),
+    (["--resume", "--out", "absent"], ["--out absent: no model.npz"]),
+    (["--channels", "4"], ["--channels 4: must be odd"]),
+    (["--crop", "100"], ["--crop 100", "multiple of 32", "96 or 128"]),
+    (["--crop", "8"], ["--crop 8", "try 32"]),
+    (["--device", "cuda"], ["--device cuda", "--device cpu"]),
+    (["--device", "tpu"], ["--device tpu"]),
+    (["--epochs", "many"], ["--epochs", "'many'"]),
+    (["--preset", "best"], ["--preset", "thesis-table2", "listing"]),
+    (["--no-such-option"], ["--no-such-option"]),
+    (["--crop", "512"], ["448 x 448 pixels are less than the 512 x 512", "smaller --crop"]),
+    (["--crop", "0", "--levels", "10"], ["448 x 448 pixels are less than the 512 x 512", "fewer --levels"]),
+])
+def test_impossible_options(tmp_path, monkeypatch, capsys, options, culprits):
+    monkeypatch.chdir(tmp_path)
+    check(capsys, script(run_train.main, *options), *culprits)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", [name for name in LIMITS if name != "channels"])
+@pytest.mark.parametrize("value", ["-1", "nan", "1e30"])
+def test_numbers_beyond_their_limits(tmp_path, monkeypatch, capsys, name, value):
+    monkeypatch.chdir(tmp_path)
+    check(capsys, script(run_train.main, option(name), value), option(name))
+
+
+def test_every_choice_and_limit_belongs_to_an_option():
+    known = {action.dest for action in run_train.options()._actions}
+    assert set(CHOICES) | set(LIMITS) <= known
+
+
+def test_pieces_of_several_sizes_do_not_make_a_batch(tmp_path, movie, capsys):
+    sequence(tmp_path / "movie", 6, "u_{:02d}.png", height=32, width=32)
+    frames, masks = sequence(tmp_path / "movie", 6, "v_{:02d}.png")
+    check(capsys, script(run_train.main, "--frames", frames, "--masks", masks, *SMALL, "--crop", "0", "--batch-size", "2",
+                         "--validation", "0.1", "--out", tmp_path / "out"), "--batch-size 2: the pieces differ in size")
+
+
+@pytest.mark.parametrize("main", [run_train.main, run_predict.main])
+def test_out_is_a_file(tmp_path, movie, trained, capsys, main):
+    out = tmp_path / "file"
+    out.write_text("mine")
+    arguments = {run_train.main: ["--frames", movie[0], "--masks", movie[1], *SMALL],
+                 run_predict.main: [trained, movie[0]]}[main]
+    check(capsys, script(main, *arguments, "--out", out), f"--out {out}: this is a file")
+    check(capsys, script(main, *arguments, "--out", out / "below"), f"--out {out / 'below'}")
+    assert out.read_text() == "mine"
+
+
+@pytest.mark.parametrize("main", [run_train.main, run_predict.main])
+def test_out_cannot_be_written(movie, trained, capsys, main):
+    arguments = {run_train.main: ["--frames", movie[0], "--masks", movie[1], *SMALL],
+                 run_predict.main: [trained, movie[0]]}[main]
+    check(capsys, script(main, *arguments, "--out", "/proc/nothing"), "--out /proc/nothing", "choose another folder")
+
+
+def test_a_full_disk_keeps_the_old_model(tmp_path, movie, trained):
+    """The file-size limit stands in for the disk's end: every write beyond it fails as on a full disk."""
+    before = (trained / "model.npz").read_bytes()
+    limited = ("import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+               "resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000)); import run_train; from stemnet_ref import cli; "
+               "sys.exit(cli.run('run_train.py', run_train.main, sys.argv[1:]))")
+    done = subprocess.run([sys.executable, "-c", limited, "--resume", "--out", str(trained), "--epochs", "2"], cwd=ROOT,
+                          capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert "cannot be written (File too large)" in done.stderr
+    assert "free space" in done.stderr
+    assert (trained / "model.npz").read_bytes() == before
+    assert not list(trained.glob(".*.tmp"))
+    checkpoint.load(trained / "model.npz")
+
+
+def damage(kind, trained, tmp_path):
+    """Return the path of a model file that cannot be used."""
+    path = tmp_path / "bad.npz"
+    good = (trained / "model.npz").read_bytes()
+    if kind == "absent":
+        return path
+    if kind == "folder without a model":
+        path.mkdir()
+        return path
+    if kind in ("parameter missing", "parameter of another shape", "NaN", "another format"):
+        with np.load(trained / "model.npz") as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        if kind == "parameter missing":
+            del arrays["parameters/output.bias"]
+        elif kind == "parameter of another shape":
+            arrays["parameters/output.bias"] = np.zeros(3, np.float32)
+        elif kind == "NaN":
+            arrays["parameters/output.bias"][:] = np.nan
+        else:
+            arrays["about"] = np.array(str(arrays["about"]).replace(checkpoint.FORMAT, "other model 9"))
+        np.savez(path, **arrays)
+    elif kind == "pickle":
+        np.savez(path, about=np.array([{"an": "object"}], dtype=object))
+    elif kind == "foreign npz":
+        np.savez(path, weights=np.zeros(3))
+    else:
+        path.write_bytes({"text": b"no model", "empty": b"", "truncated": good[:len(good) // 2],
+                          "one bit": good[:5000] + bytes([good[5000] ^ 1]) + good[5001:]}[kind])
+    return path
+
+
+@pytest.mark.parametrize("kind", ["absent", "folder without a model", "text", "empty", "truncated", "one bit", "pickle",
+                                  "foreign npz", "parameter missing", "parameter of another shape", "NaN",
+                                  "another format"])
+def test_bad_model_files(tmp_path, movie, trained, capsys, kind):
+    path = damage(kind, trained, tmp_path)
+    check(capsys, script(run_predict.main, path, movie[0], "--out", tmp_path / "out"), path)
+    assert not (tmp_path / "out").exists()
+    if path.is_file():
+        shutil.copy(path, trained / "model.npz")
+        before = contents(trained)
+        check(capsys, script(run_train.main, "--resume", "--out", trained, "--epochs", "2"), trained / "model.npz")
+        assert contents(trained) == before
+
+
+def test_an_unreadable_model_is_named(trained, movie, tmp_path, capsys):
+    if os.geteuid() == 0:
+        (trained / "best.npz").unlink()
+        (trained / "best.npz").symlink_to(trained / "best.npz")              # root reads everything; a loop it cannot
+        culprit = "best.npz"
+    else:
+        (trained / "best.npz").chmod(0)
+        culprit = "best.npz: cannot be opened"
+    check(capsys, script(run_predict.main, trained / "best.npz", movie[0], "--out", tmp_path / "out"), culprit)
+
+
+def test_stacks_of_unequal_length(tmp_path, trained, capsys):
+    pages = [np.zeros((40, 48), np.uint8)] * 4
+    stack(tmp_path / "frames.tif", pages)
+    stack(tmp_path / "masks.tif", pages[:3])
+    check(capsys, script(run_predict.main, trained, tmp_path / "frames.tif", "--masks", tmp_path / "masks.tif", "--out",
+                         tmp_path / "out"), "4 frames and 3 masks", "frames.tif, page 4")
+
+
+def test_out_of_memory_is_one_line(tmp_path, movie, trained, capsys, monkeypatch):
+    def too_much(*arguments, **keywords):
+        return np.empty(1 << 50)
+
+    monkeypatch.setattr("stemnet_ref.predict.probability", too_much)
+    check(capsys, script(run_predict.main, trained, movie[0], "--out", tmp_path / "out"), "out of memory", "--tile")
+
+
+def test_scripts_end_with_status_2_as_processes(tmp_path):
+    for arguments in (["run_train.py", "--frames", "absent", "--masks", "absent"], ["run_predict.py", "absent.npz"],
+                      ["run_predict.py"], ["run_train.py", "--epochs", "x"]):
+        done = subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 2
+        assert done.stderr.count("\n") == 1
+        assert done.stdout == ""

@@ -1,0 +1,233 @@
+"""Crops, augmentation, the order of an epoch, reading ahead and decoding once."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pictures import sequence
+from PIL import Image
+
+from stemnet_ref.data import batches
+from stemnet_ref.data.batches import Dataset, Piece, plan_epoch, read_ahead
+from stemnet_ref.data.frames import find, pair
+from stemnet_ref.data.preprocess import background, subtract_background
+from stemnet_ref.data.scaling import Scaling
+from stemnet_ref.errors import InputError
+
+PLAIN = Scaling(0.0, 1.0)
+
+
+def dataset(folder, channels=5, count=10, memory=batches.MEMORY, **size):
+    frames, masks = sequence(folder, count, **size)
+    found = find(frames, "--frames")
+    return Dataset(found, pair(found, find(masks, "--masks")), channels, memory)
+
+
+def plan(data, crop=16, per_frame=2, augment=True, seed=0, epoch=0, indices=None):
+    indices = range(len(data.frames)) if indices is None else indices
+    return plan_epoch(data, indices, crop, 4, per_frame, augment, seed, epoch)
+
+
+@given(st.booleans(), st.integers(0, 3), st.integers(0, 5), st.integers(0, 5))
+def test_one_transform_for_every_channel_and_the_mask(mirror, turns, top, left):
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 12)).astype(np.uint8)
+    piece = Piece(0, top, left, 6, 6, mirror, turns)
+    np.testing.assert_array_equal(piece.cut(pixels > 127), piece.cut(pixels) > 127)     # the mask is a function of it
+    np.testing.assert_array_equal(piece.cut(np.stack([pixels, pixels + 1], axis=-1)),
+                                  np.stack([piece.cut(pixels), piece.cut(pixels + 1)], axis=-1))
+
+
+def test_all_eight_views_of_a_square_occur_and_differ(tmp_path):
+    data = dataset(tmp_path, height=32, width=32)
+    pieces = plan(data, crop=32, per_frame=20)
+    pixels = np.arange(32 * 32).reshape(32, 32)
+    assert len({piece.cut(pixels).tobytes() for piece in pieces}) == 8
+    assert len({piece.cut(pixels).tobytes() for piece in plan(data, crop=32, augment=False)}) == 1
+    assert not any(piece.mirror or piece.quarter_turns for piece in plan(data, augment=False))
+
+
+def test_a_piece_that_is_not_square_keeps_its_shape(tmp_path):
+    data = dataset(tmp_path, height=20, width=28)
+    pieces = plan(data, crop=None, per_frame=10)
+    assert {piece.cut(np.zeros((20, 28))).shape for piece in pieces} == {(20, 28)}
+    assert len({(piece.mirror, piece.quarter_turns) for piece in pieces}) == 4
+
+
+def test_crops_lie_inside_and_reach_every_corner(tmp_path):
+    data = dataset(tmp_path, height=20, width=18)
+    pieces = plan(data, per_frame=100)
+    places = {(piece.top, piece.left) for piece in pieces}
+    assert places == {(top, left) for top in range(5) for left in range(3)}
+
+
+def test_whole_frames_are_cut_to_a_multiple_for_the_pooling(tmp_path):
+    data = dataset(tmp_path, height=23, width=18)
+    pieces = plan(data, crop=None, per_frame=50, augment=False)
+    assert {(piece.height, piece.width) for piece in pieces} == {(20, 16)}
+    assert {piece.top for piece in pieces} == {0, 1, 2, 3}
+
+
+def test_an_epoch_visits_every_frame_equally_in_a_new_order(tmp_path):
+    data = dataset(tmp_path)
+    orders = [[piece.frame for piece in plan(data, per_frame=3, epoch=epoch)] for epoch in (0, 1, 0)]
+    assert sorted(orders[0]) == sorted(list(range(10)) * 3)
+    assert orders[0] != orders[1]
+    assert plan(data, epoch=5) == plan(data, epoch=5)
+    assert plan(data, seed=1) != plan(data, seed=2)
+
+
+def test_a_batch_holds_windows_of_real_neighbours_and_the_middle_frames_mask(tmp_path):
+    data = dataset(tmp_path)
+    (x, labels), = data.batches([Piece(4, 3, 5, 16, 12), Piece(0, 0, 0, 16, 12)], 2, PLAIN)
+    assert x.shape == (2, 16, 12, 5)
+    assert x.dtype == np.float32
+    for channel, number in enumerate((3, 4, 5, 6, 7)):          # t_03 .. t_07 around frame index 4
+        pixels = np.asarray(Image.open(tmp_path / "frames" / f"t_{number:02d}.png"))
+        np.testing.assert_array_equal(x[0, :, :, channel], pixels[3:19, 5:17])
+    mask = np.asarray(Image.open(tmp_path / "masks" / "t_05.png"))
+    np.testing.assert_array_equal(labels[0], mask[3:19, 5:17] > 0)
+    np.testing.assert_array_equal(x[1, :, :, 0], x[1, :, :, 2])         # the sequence's end repeats its first frame
+
+
+def test_last_batch_may_be_smaller_and_none_is_lost(tmp_path):
+    data = dataset(tmp_path)
+    sizes = [len(x) for x, _ in data.batches(plan(data, per_frame=1), 4, PLAIN)]
+    assert sizes == [4, 4, 2]
+
+
+def test_frames_that_fit_into_memory_are_decoded_once_for_all_epochs(tmp_path):
+    data = dataset(tmp_path)
+    for epoch in range(3):
+        assert len(list(data.batches(plan(data, epoch=epoch), 1, PLAIN))) == 20
+    assert data.decoded == 10
+
+
+def test_frames_that_do_not_fit_are_decoded_once_an_epoch(tmp_path):
+    data = dataset(tmp_path, channels=3, count=200, memory=0, height=16, width=16)
+    assert not data.fits
+    assert data.capacity < 200
+    for epoch in range(2):
+        before, pieces = data.decoded, plan(data, epoch=epoch)
+        alive = [(len(data._pixels), x.shape) for x, _ in data.batches(pieces, 1, PLAIN)]
+        assert data.decoded - before == 200
+        assert max(count for count, _ in alive) <= 2 * data.capacity
+        assert sorted(piece.frame for piece in pieces) == sorted(2 * list(range(200)))
+        order = [piece.frame for piece in pieces]
+        assert order != sorted(order)
+    assert not data._pixels
+
+
+def test_pieces_are_the_same_whether_frames_stay_in_memory_or_not(tmp_path):
+    roomy = dataset(tmp_path, count=60, height=16, width=16)
+    tight = Dataset(roomy.frames, roomy.masks, 5, memory=0)
+    assert not tight.fits
+    pieces = plan(roomy)
+    for (x, labels), (x2, labels2) in zip(roomy.batches(pieces, 2, PLAIN), tight.batches(pieces, 2, PLAIN),
+                                          strict=True):
+        np.testing.assert_array_equal(x, x2)
+        np.testing.assert_array_equal(labels, labels2)
+
+
+def test_whole_frames_come_with_their_windows_and_masks(tmp_path):
+    data = dataset(tmp_path)
+    for index, (window, classes) in zip((2, 9), data.whole([2, 9]), strict=True):
+        assert len(window) == 5
+        np.testing.assert_array_equal(window[2], np.asarray(Image.open(data.frames[index].path)))
+        np.testing.assert_array_equal(classes, np.asarray(Image.open(data.masks[index].path)) > 0)
+
+
+def test_numbered_cells_are_told_once(tmp_path):
+    frames, masks = sequence(tmp_path, 4)
+    for number in (1, 2, 3, 4):
+        ids = np.arange(40 * 48).reshape(40, 48) % 5
+        Image.fromarray(ids.astype(np.uint8)).save(masks / f"t_{number:02d}.png")
+    told = []
+    found = find(frames, "--frames")
+    data = Dataset(found, pair(found, find(masks, "--masks")), 1, tell=told.append)
+    list(data.whole(range(4)))
+    assert len(told) == 1
+    assert "t_01.png" in told[0]
+    assert "above 0" in told[0]
+
+
+def test_reading_runs_ahead_in_another_thread_but_not_far():
+    loaded, threads = [], set()
+
+    def load(item):
+        loaded.append(item)
+        threads.add(threading.get_ident())
+        return item * item
+
+    results = read_ahead(load, range(10), depth=3)
+    assert next(results) == 0
+    deadline = time.monotonic() + 10
+    while len(loaded) < 4 and time.monotonic() < deadline:
+        time.sleep(0.001)
+    assert loaded == [0, 1, 2, 3]               # the step has had item 0 only
+    assert list(results) == [item * item for item in range(1, 10)]
+    assert threading.get_ident() not in threads
+
+
+def test_an_error_in_the_background_reaches_the_step():
+    def load(item):
+        if item == 2:
+            raise InputError("t_03.png: cannot be read")
+        return item
+
+    results = read_ahead(load, range(5))
+    assert [next(results), next(results)] == [0, 1]
+    with pytest.raises(InputError, match=r"t_03\.png"):
+        next(results)
+
+
+def test_reading_stops_with_its_consumer():
+    before = threading.active_count()
+    results = read_ahead(lambda item: item, range(1000))
+    next(results)
+    results.close()
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize(("change", "culprit"), [
+    (lambda f, m: Image.new("L", (10, 10)).save(m / "t_03.png"), r"t_03\.png: 10 x 10 pixels, but its frame"),
+    (lambda f, m: [Image.new("L", (9, 9)).save(part / "t_04.png") for part in (f, m)],
+     r"t_04\.png: 9 x 9 pixels, but .*t_01\.png of the same sequence has 40 x 48"),
+])
+def test_sizes_that_differ_are_named(tmp_path, change, culprit):
+    frames, masks = sequence(tmp_path, 5)
+    change(frames, masks)
+    found = find(frames, "--frames")
+    with pytest.raises(InputError, match=culprit):
+        Dataset(found, pair(found, find(masks, "--masks")), 5)
+
+
+def test_a_crop_larger_than_the_frame_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"40 x 48 pixels are less than the 64 x 64"):
+        plan(dataset(tmp_path), crop=64)
+
+
+@pytest.mark.equation("3-background")
+@given(st.integers(1, 7), st.integers(0, 2 ** 32 - 1))
+def test_background_is_the_temporal_median(count, seed):
+    frames = np.random.default_rng(seed).integers(0, 256, (count, 3, 4)).astype(np.uint8)
+    still = background(frames)
+    for row, column in np.ndindex(3, 4):
+        values = sorted(frames[:, row, column].tolist())
+        assert still[row, column] == (values[(count - 1) // 2] + values[count // 2]) / 2
+    np.testing.assert_array_equal(subtract_background(frames), frames - still)
+
+
+@pytest.mark.equation("3-background")
+def test_what_stands_still_vanishes_and_what_moves_stays():
+    frames = np.tile(np.arange(20.0).reshape(4, 5), (5, 1, 1))
+    for t in range(5):
+        frames[t, 1, t] += 100
+    expected = np.zeros_like(frames)
+    for t in range(5):
+        expected[t, 1, t] = 100
+    np.testing.assert_array_equal(subtract_background(frames), expected)
+    with pytest.raises(ValueError, match="T at least 1"):
+        background(np.zeros((3, 4)))

@@ -1,0 +1,91 @@
+"""Reading frames and masks, and scaling."""
+
+import numpy as np
+import pytest
+from pictures import stack
+from PIL import Image
+
+from stemnet_ref.data.frames import find
+from stemnet_ref.data.images import eight_bit_units, read_frame, read_mask
+from stemnet_ref.data.scaling import LISTING, measure
+from stemnet_ref.errors import InputError
+
+
+def only(path):
+    (frame,) = find(path, "--frames")
+    return frame
+
+
+@pytest.mark.parametrize("name", ["f.png", "f.tif"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_pixels_come_back_as_written(tmp_path, name, dtype):
+    pixels = np.random.default_rng(0).integers(0, np.iinfo(dtype).max, (5, 7), dtype, endpoint=True)
+    Image.fromarray(pixels).save(tmp_path / name)
+    got = read_frame(only(tmp_path / name))
+    assert got.dtype == dtype
+    np.testing.assert_array_equal(got, pixels)
+
+
+def test_float_tiff_big_endian_tiff_and_one_bit_png(tmp_path):
+    pixels = np.random.default_rng(0).random((5, 7)).astype(np.float32)
+    Image.fromarray(pixels).save(tmp_path / "f.tif")
+    np.testing.assert_array_equal(read_frame(only(tmp_path / "f.tif")), pixels)
+    raw = (1000 * np.arange(6).reshape(2, 3)).astype(">u2")
+    Image.frombytes("I;16B", (3, 2), raw.tobytes()).save(tmp_path / "g.tif")
+    assert (tmp_path / "g.tif").read_bytes().startswith(b"MM")              # big-endian
+    got = read_frame(only(tmp_path / "g.tif"))
+    assert got.dtype == np.dtype("=u2")
+    np.testing.assert_array_equal(got, raw)
+    Image.fromarray(pixels > 0.5).save(tmp_path / "h.png")
+    np.testing.assert_array_equal(read_frame(only(tmp_path / "h.png")), 255 * (pixels > 0.5))
+
+
+def test_pages_of_a_stack_are_read_one_by_one(tmp_path):
+    pages = np.random.default_rng(0).integers(0, 65536, (4, 5, 7)).astype(np.uint16)
+    stack(tmp_path / "s.tif", pages)
+    for frame, page in zip(find(tmp_path / "s.tif", "--frames"), pages, strict=True):
+        np.testing.assert_array_equal(read_frame(frame), page)
+
+
+def test_bit_depth_does_not_change_the_scale():
+    values = np.arange(256, dtype=np.uint8)
+    np.testing.assert_allclose(eight_bit_units(values.astype(np.uint16) * 257), eight_bit_units(values), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("values", "numbered"), [([0, 1], False), ([0, 255], False), ([0, 1, 2, 255], True),
+                                                  ([0], False), ([7], False), ([0, 300, 65535], True)])
+def test_masks_are_above_zero(tmp_path, values, numbered):
+    pixels = np.resize(np.array(values, np.uint16 if max(values) > 255 else np.uint8), (4, 4))
+    Image.fromarray(pixels).save(tmp_path / "m.png")
+    classes, more = read_mask(only(tmp_path / "m.png"))
+    assert classes.dtype == np.uint8
+    np.testing.assert_array_equal(classes, pixels > 0)
+    assert more == numbered
+
+
+def test_palette_and_one_bit_masks(tmp_path):
+    index = np.random.default_rng(0).integers(0, 3, (4, 4)).astype(np.uint8)
+    image = Image.fromarray(index)
+    image.putpalette([255, 255, 255, 0, 0, 0, 9, 9, 9])         # the index counts, not the colour
+    image.save(tmp_path / "m.png")
+    np.testing.assert_array_equal(read_mask(only(tmp_path / "m.png"))[0], index > 0)
+    Image.fromarray(index > 0).save(tmp_path / "n.png")
+    classes, numbered = read_mask(only(tmp_path / "n.png"))
+    np.testing.assert_array_equal(classes, index > 0)
+    assert not numbered
+
+
+def test_scaling_gives_zero_mean_and_unit_deviation():
+    rng = np.random.default_rng(0)
+    frames = [(20000 + 300 * rng.standard_normal((30, 40))).astype(np.uint16) for _ in range(3)]
+    scaling = measure(range(3), frames.__getitem__)
+    scaled = np.stack([scaling.apply(frame) for frame in frames])
+    assert scaled.dtype == np.float32
+    assert scaled.mean(dtype=float) == pytest.approx(0, abs=1e-4)
+    assert scaled.std(dtype=float) == pytest.approx(1, rel=1e-5)
+    np.testing.assert_array_equal(LISTING.apply(np.array([0, 127, 255], np.uint8)), [-127, 0, 128])
+
+
+def test_frames_without_contrast_are_refused():
+    with pytest.raises(InputError, match="every pixel of the training frames is 9"):
+        measure(range(2), lambda index: np.full((3, 3), 9, np.uint8))

@@ -1,0 +1,183 @@
+"""Prediction: any size, tiles equal to the whole, neighbours from the folder, and what is written."""
+
+import csv
+
+import naive
+import numpy as np
+import pytest
+from checkers import SEED
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pictures import sequence, stack
+from PIL import Image
+
+from stemnet_ref import predict
+from stemnet_ref.checkpoint import Model
+from stemnet_ref.data.scaling import Scaling
+from stemnet_ref.errors import InputError
+from stemnet_ref.network import StemNet
+
+SCALING = Scaling(100.0, 30.0)
+
+
+def model(channels=1, levels=3, features=2, seed=0):
+    return Model(StemNet(channels, levels, features, seed=seed), SCALING, {}, {}, {})
+
+
+def window(rng, height, width, channels=1):
+    return [rng.integers(0, 256, (height, width)).astype(np.uint8) for _ in range(channels)]
+
+
+def test_a_frame_of_fitting_size_is_the_network_itself():
+    network = StemNet(3, 3, 2)
+    frames = window(np.random.default_rng(0), 16, 24, 3)
+    z, _ = network.forward(SCALING.apply(np.stack(frames, axis=-1))[None])
+    np.testing.assert_array_equal(predict.logits(network, SCALING, frames), z[0])
+
+
+@given(SEED, st.integers(1, 21), st.integers(1, 21))
+def test_any_size_is_padded_by_reflection_and_cropped_back(seed, height, width):
+    network = StemNet(1, 3, 2, seed=1)
+    frames = window(np.random.default_rng(seed), height, width)
+    padded_h, padded_w = -(-height // 4) * 4, -(-width // 4) * 4
+    padded = np.pad(frames[0], ((0, padded_h - height), (0, padded_w - width)), "reflect")
+    z, _ = network.forward(SCALING.apply(padded)[None, ..., None])
+    got = predict.logits(network, SCALING, frames)
+    assert got.shape == (height, width, 2)
+    np.testing.assert_array_equal(got, z[0, :height, :width])
+
+
+@settings(max_examples=15)
+@given(SEED, st.integers(90, 150), st.integers(90, 150), st.sampled_from([4, 8, 20, 37]), st.integers(1, 2))
+def test_tiles_equal_the_whole_within_rounding_seams_included(seed, height, width, tile, features):
+    network = StemNet(3, 3, features, seed=seed % 5)
+    assert max(network.halo()) < 30 < 90 - tile, "the frame must be larger than one tile with its halo"
+    frames = window(np.random.default_rng(seed), height, width, 3)
+    whole = predict.logits(network, SCALING, frames, tile=1024)
+    tiled = predict.logits(network, SCALING, frames, tile=tile)
+    # float32: the same sums in another order; 1e-5 of the largest logit is 100 roundings
+    np.testing.assert_allclose(tiled, whole, rtol=0, atol=1e-5 * abs(whole).max())
+
+
+def test_tiles_with_too_small_a_halo_are_noticed(monkeypatch):
+    network = StemNet(1, 3, 2)
+    frames = window(np.random.default_rng(0), 120, 120)
+    whole = predict.logits(network, SCALING, frames)
+    monkeypatch.setattr(StemNet, "halo", lambda self: (8, 8))
+    tiled = predict.logits(network, SCALING, frames, tile=20)
+    assert abs(tiled - whole).max() > 1e-3 * abs(whole).max()
+
+
+def test_the_thesis_network_in_tiles_equals_the_whole():
+    network = StemNet(1, features=1)                    # six levels, halo 190
+    frames = window(np.random.default_rng(0), 512, 96)
+    whole, tiled = (predict.logits(network, SCALING, frames, tile) for tile in (1024, 64))
+    np.testing.assert_allclose(tiled, whole, rtol=0, atol=1e-5 * abs(whole).max())
+
+
+def test_probability_is_the_softmax_of_the_cell():
+    network = StemNet(1, 2, 2)
+    frames = window(np.random.default_rng(0), 8, 8)
+    z = predict.logits(network, SCALING, frames).astype(float)
+    np.testing.assert_allclose(predict.probability(network, SCALING, frames), 1 / (1 + np.exp(z[..., 0] - z[..., 1])),
+                               rtol=1e-4)
+
+
+@given(SEED, st.integers(1, 9), st.integers(1, 9))
+def test_edges_are_cell_pixels_with_background_among_their_eight_neighbours(seed, height, width):
+    mask = np.random.default_rng(seed).random((height, width)) > 0.3
+    expected = [[i, j] for i, j in np.ndindex(height, width) if mask[i, j] and any(
+        not mask[a, b] for a in range(max(i - 1, 0), min(i + 2, height)) for b in range(max(j - 1, 0), min(j + 2, width)))]
+    assert predict.edges(mask).tolist() == expected
+
+
+def test_edges_do_not_shift_or_wrap():
+    mask = np.zeros((6, 6), int)
+    mask[:, 0] = 1                              # a cell at the left border, background at the right one
+    assert predict.edges(mask).tolist() == [[i, 0] for i in range(6)]
+    mask[:] = 1
+    assert predict.edges(mask).tolist() == []
+    mask[2, 3] = 0
+    assert [2, 3] not in predict.edges(mask).tolist()
+    assert len(predict.edges(mask)) == 8
+
+
+def test_outputs(tmp_path):
+    frames, masks = sequence(tmp_path, 4, height=30, width=26)
+    m = model(channels=5)
+    summary = predict.run(m, frames, tmp_path / "out", masks, show=lambda line: None)
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    kinds = ("mask.png", "probability.png", "overlay.png", "edges.csv")
+    assert names == {f"t_{n:02d}_{kind}" for n in range(1, 5) for kind in kinds} | {"metrics.csv"}
+    mask = np.asarray(Image.open(tmp_path / "out" / "t_02_mask.png"))
+    assert mask.shape == (30, 26)
+    assert set(np.unique(mask)) <= {0, 255}
+    windows = [np.asarray(Image.open(frames / f"t_{n:02d}.png")) for n in (1, 1, 2, 3, 4)]
+    cell = predict.probability(m.network, m.scaling, windows)           # the neighbours came from the folder
+    np.testing.assert_array_equal(mask > 0, cell > 0.5)
+    heat = Image.open(tmp_path / "out" / "t_02_probability.png")
+    np.testing.assert_array_equal(np.asarray(heat), np.round(255 * cell))
+    assert heat.convert("RGB").getpixel((0, 0)) == tuple(predict.heat_palette()[np.asarray(heat)[0, 0]])
+    assert np.asarray(Image.open(tmp_path / "out" / "t_02_overlay.png")).shape == (30, 26, 3)
+    with open(tmp_path / "out" / "t_02_edges.csv") as file:
+        rows = list(csv.reader(file))
+    assert rows[0] == ["row", "column"]
+    assert [[int(value) for value in row] for row in rows[1:]] == predict.edges(mask).tolist()
+    with open(tmp_path / "out" / "metrics.csv") as file:
+        table = {row["frame"]: row for row in csv.DictReader(file)}
+    assert list(table) == ["t_01", "t_02", "t_03", "t_04", "mean", "pooled"]
+    assert float(table["mean"]["f1"]) == pytest.approx(summary["f1"])
+    assert float(table["pooled"]["f1"]) == pytest.approx(summary["f1_pooled"])
+
+
+def test_a_single_file_is_predicted_as_within_its_folder(tmp_path):
+    frames, masks = sequence(tmp_path, 5)
+    m = model(channels=5)
+    predict.run(m, frames, tmp_path / "all", show=lambda line: None)
+    predict.run(m, frames / "t_03.png", tmp_path / "one", masks, show=lambda line: None)
+    assert {path.name for path in (tmp_path / "one").glob("*_mask.png")} == {"t_03_mask.png"}
+    for name in ("t_03_mask.png", "t_03_probability.png"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "all" / name).read_bytes()
+    assert (tmp_path / "one" / "metrics.csv").exists()
+
+
+def test_a_stack_equals_its_pages_as_files(tmp_path):
+    frames, _ = sequence(tmp_path, 4)
+    stack(tmp_path / "movie.tif", [np.asarray(Image.open(path)) for path in sorted(frames.iterdir())])
+    m = model(channels=3)
+    predict.run(m, frames, tmp_path / "a", show=lambda line: None)
+    predict.run(m, tmp_path / "movie.tif", tmp_path / "b", show=lambda line: None)
+    for n in range(1, 5):
+        assert ((tmp_path / "a" / f"t_{n:02d}_mask.png").read_bytes()
+                == (tmp_path / "b" / f"movie_{n:04d}_mask.png").read_bytes())
+
+
+def test_overlay_marks_borders_and_errors():
+    pixels = np.full((9, 9), 100, np.uint8)
+    pixels[0] = np.arange(9)
+    mask, truth = np.zeros((9, 9), bool), np.zeros((9, 9), np.uint8)
+    mask[2:7, 1:6], truth[2:7, 3:8] = True, 1
+    picture = predict.overlay(pixels, mask, truth).astype(int)
+    assert tuple(picture[2, 1]) == predict.BLUE
+    false, missed, agreed = picture[4, 2], picture[4, 6], picture[4, 4]
+    assert false[0] > false[1] > false[2]                                   # orange
+    assert missed[0] > missed[2] + 20                                       # yellow
+    assert missed[1] > missed[2] + 20
+    assert len(set(agreed.tolist())) == 1                                   # grey
+
+
+def test_bad_tile_is_named(tmp_path):
+    frames, _ = sequence(tmp_path, 2)
+    with pytest.raises(InputError, match="--tile 0"):
+        predict.run(model(), frames, tmp_path / "out", tile=0)
+
+
+def test_naive_twin_of_one_level():
+    """The whole prediction once more in plain loops: scaling, convolution, bias, ReLU, output, bias."""
+    network = StemNet(1, 1, 2, seed=3)
+    frame = np.random.default_rng(0).integers(0, 256, (6, 7)).astype(np.uint8)
+    p = {name: array.astype(float) for name, array in network.parameters.items()}
+    x = ((frame - SCALING.mean) / SCALING.std)[None, ..., None]
+    hidden = np.maximum(naive.conv2d(x, p["down0.conv.weight"]) + p["down0.conv.bias"], 0)
+    z = naive.conv2d(hidden, p["output.weight"]) + p["output.bias"]
+    np.testing.assert_allclose(predict.logits(network, SCALING, [frame]), z[0], rtol=1e-4, atol=1e-4)
