@@ -17,7 +17,7 @@ def options():
     parser.add_argument("--masks", metavar="PATH", help="true masks, to measure against")
     parser.add_argument("--out", metavar="DIR", default="predictions", help="folder to write into (predictions)")
     parser.add_argument("--tile", type=int, metavar="PIXELS", default=predict.TILE,
-                        help=f"side of the tiles that larger frames are done in ({predict.TILE}); less needs less memory")
+                        help=f"tile side for larger frames ({predict.TILE}); less takes less memory")
     return parser
 
 
@@ -32,7 +32,8 @@ def main(argv=None):
     summary = predict.run(model, frames, given.out, masks, given.tile, show=tqdm.write,
                           progress=lambda items: tqdm(items, unit="frame", disable=None))
     if summary:
-        print("  ".join(f"{name} {summary[name]:.3f}" for name in ("accuracy", "precision", "recall", "f1", "f1_pooled")))
+        shown = ("accuracy", "precision", "recall", "f1", "f1_pooled")
+        print("  ".join(f"{name} {summary[name]:.3f}" for name in shown))
     print(f"done: masks, heat maps, overlays and edges in {given.out}")
     return 0
 

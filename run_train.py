@@ -24,13 +24,13 @@ def options():
                         description="Train StemNet on frames of a time-lapse and their masks. Without --frames: on the "
                                     "sample that comes with the package.")
     add = parser.add_argument
-    add("--frames", metavar="PATH", help="folder, quoted glob pattern or multi-page TIFF; PNG or TIFF, 8 or 16 bit, grey")
+    add("--frames", metavar="PATH", help="folder, quoted glob pattern or multi-page TIFF; PNG or TIFF, 8 or 16 bits")
     add("--masks", metavar="PATH", help="likewise; 0 is background, above 0 cell; paired with frames by number")
     add("--out", metavar="DIR", help="folder for the model, curves and tables (runs/networkN)")
     add("--resume", action="store_true", help="go on with the run in --out; only --epochs and --device may change")
     add("--device", metavar="NAME", help="auto, cpu or cuda (auto)")
     add("--preset", choices=CHOICES["preset"], help="Table 1, Table 2, or the appendix's code (thesis)")
-    add("--channels", type=int, metavar="N", help="frames the network sees: 1, or 5 for its two neighbours each way (1)")
+    add("--channels", type=int, metavar="N", help="frames the network sees: 1, or 5 with two neighbours each way (1)")
     add("--epochs", type=int, metavar="N", help="passes over the training frames (15)")
     add("--batch-size", type=int, metavar="N", help="pieces per step (1)")
     add("--crop", type=int, metavar="PIXELS", help="side of the pieces to train on; 0: whole frames (256)")

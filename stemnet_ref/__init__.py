@@ -17,4 +17,4 @@ from . import layers, optimizers
 from .network import StemNet
 
 __version__ = "0.1.0"
-__all__ = ["StemNet", "layers", "optimizers", "__version__"]
+__all__ = ["StemNet", "__version__", "layers", "optimizers"]

@@ -101,8 +101,8 @@ def _fill(network, arrays, path):
         array = arrays.get(f"parameters/{name}")
         if array is None or array.shape != initial.shape or array.dtype != initial.dtype:
             found = "missing" if array is None else f"{array.dtype} of shape {array.shape}"
-            raise InputError(f"{path}: parameter {name} is {found}; {initial.dtype} of shape {initial.shape} is needed; "
-                             "the file is damaged or changed, take another copy")
+            raise InputError(f"{path}: parameter {name} is {found}; {initial.dtype} of shape {initial.shape} is "
+                             "needed; the file is damaged or changed, take another copy")
         if not np.isfinite(array).all():
             raise InputError(f"{path}: parameter {name} holds NaN or infinity; take another copy of the model")
         network.parameters[name] = array

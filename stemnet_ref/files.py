@@ -93,7 +93,8 @@ def read_csv(path, columns):
             rows = list(csv.DictReader(file))
         return [{name: _number(row[name]) for name in columns} for row in rows]
     except (OSError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as a table ({reason(error)}); restore it, or begin a new run") from None
+        raise InputError(f"{path}: cannot be read as a table ({reason(error)}); restore it, or begin a new "
+                         "run") from None
 
 
 def _number(text):

@@ -168,7 +168,7 @@ class StemNet:
         return {name: gradients[name] for name in self.parameters}
 
     def dropout_layer(self, name):
-        """Return the number under which `draw_mask` knows the convolution `name`: its place in the order of the data."""
+        """Return the number under which `draw_mask` knows the convolution `name`: its place in the data's order."""
         return [layer for layer, _, _ in self.layer_shapes() if layer.endswith(".conv")].index(name)
 
     def _conv_forward(self, name, x, keep_prob, seed, step, cache):
@@ -272,7 +272,8 @@ def training_gflop(network, height, width):
 
 def main(argv=None):
     """Print the table of layers."""
-    parser = argparse.ArgumentParser(prog="python -m stemnet_ref.network", description="Print StemNet's table of layers.")
+    parser = argparse.ArgumentParser(prog="python -m stemnet_ref.network",
+                                     description="Print StemNet's table of layers.")
     parser.add_argument("--preset", choices=PRESETS, default="thesis")
     parser.add_argument("--channels", type=int, default=1, metavar="N", help="frames in the input, odd")
     parser.add_argument("--levels", type=int, metavar="L", help="in place of the preset's")

@@ -113,6 +113,7 @@ class Run:
         self.data = Dataset(found, pair(found, find(masks or sample.MASKS, "--masks")), settings.channels, tell=show)
         self.training, self.validation, left_out = split(found, settings.validation, settings.gap)
         self._describe_split(found, left_out)
+        self._check_plan()
         self.epoch, self.position, self.step = 0, 0, 0          # epochs done, batches done of the next, steps in all
         self.sums = {"cost": 0.0, "right": 0, "pixels": 0}      # of the epoch in progress
         self.best_f1 = -1.0
@@ -124,7 +125,6 @@ class Run:
             self.network = StemNet(settings.channels, settings.levels, settings.features, logits=settings.logits,
                                    init=settings.init, seed=settings.seed)
             self.scaling = self._measure_scaling()
-        self._check_plan()
 
     @property
     def steps_per_epoch(self):
@@ -233,7 +233,8 @@ class Run:
         return {name: row[name] for name in COLUMNS}
 
     def _warn_one_class(self, name, scores):
-        if len({counts.tp + counts.fn for counts in scores}) == 1 and scores[0].tp + scores[0].fn in (0, scores[0].pixels):
+        cell_pixels = sum(counts.tp + counts.fn for counts in scores)
+        if cell_pixels in (0, sum(counts.pixels for counts in scores)):
             return                                          # the truth is one class too
         advice = []
         if self.settings.logits == "relu":
@@ -243,7 +244,8 @@ class Run:
         if name == "background" and self.settings.class_weight < 10:
             advice.append(f"a higher --class-weight (now {self.settings.class_weight:g})")
         advice.append(f"a lower --learning-rate (now {self.optimizer.learning_rate:.3g})")
-        self.show(f"warning: every validation pixel is predicted as {name}; if that stays so, try {', or '.join(advice)}")
+        self.show(f"warning: every validation pixel is predicted as {name}; if that stays so, try "
+                  + ", or ".join(advice))
 
     def _plan(self, epoch):
         settings = self.settings
@@ -267,10 +269,9 @@ class Run:
 
     def _check_plan(self):
         """Raise InputError before the first step where the frames do not fit the settings."""
-        plan = self._plan(self.epoch)
-        shapes = {tuple(sorted((piece.height, piece.width))) for piece in plan}
-        if self.settings.batch_size > 1 and (len(shapes) > 1 or self.settings.augment and
-                                             any(h != w for h, w in shapes)):
+        plan = self._plan(epoch=0)
+        shapes = {(piece.height, piece.width) for piece in plan}
+        if self.settings.batch_size > 1 and len(shapes) > 1:
             raise InputError(f"--batch-size {self.settings.batch_size}: the pieces differ in size; give --crop PIXELS")
 
     def _measure_scaling(self):
@@ -304,8 +305,8 @@ class Run:
 
     def _describe_split(self, found, left_out):
         sequences = len({frame.sequence for frame in found})
-        text = (f"{len(found)} frames of {sequences} sequence{'s' if sequences > 1 else ''}: {len(self.training)} to train "
-                f"on, {len(self.validation)} to validate on")
+        text = (f"{len(found)} frames of {sequences} sequence{'s' if sequences > 1 else ''}: "
+                f"{len(self.training)} to train on, {len(self.validation)} to validate on")
         if len(left_out):
             text += f", {len(left_out)} between them left out (--gap)"
         self.show(text)

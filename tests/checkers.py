@@ -28,7 +28,8 @@ def assert_within_rounding(got, exact, magnitude, terms):
 
     `exact` is computed in float64, `magnitude` by the same layer on the absolute values of its inputs.
     """
-    assert got.dtype == np.float32 and got.shape == exact.shape
+    assert got.dtype == np.float32
+    assert got.shape == exact.shape
     allowed = terms * np.finfo(got.dtype).eps * magnitude
     assert np.all(abs(got - exact) <= allowed), (
         f"worst error is {np.max(abs(got - exact) / allowed):.1f} times the rounding bound")

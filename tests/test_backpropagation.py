@@ -33,7 +33,7 @@ def sigmoid_slope(z):
 @pytest.mark.equation("30", "42", "46", "48")
 @given(SEED)
 def test_weighted_input_in_components(seed):
-    a0, w1, b1, w2, b2, _, z1, a1, z2, _ = two_layers(seed)
+    a0, w1, b1, w2, b2, _, z1, _, z2, _ = two_layers(seed)
     for j in range(4):
         assert z1[0, j] == pytest.approx(sum(w1[k, j] * a0[0, k] for k in range(3)) + b1[j])            # eq. 30
     for k in range(2):
@@ -46,7 +46,7 @@ def test_weighted_input_in_components(seed):
 @pytest.mark.equation("31", "32", "33", "38", "39", "40")
 @given(SEED)
 def test_error_of_the_output_layer(seed):
-    *_, w2, b2, truth, _, a1, z2, a2 = two_layers(seed)
+    *_, truth, _, _, z2, a2 = two_layers(seed)
     dc_da = a2 - truth
     delta = sigmoid.backward(dc_da, a2)                                                         # eq. 33: matrix form
     for j in range(2):
@@ -59,7 +59,7 @@ def test_error_of_the_output_layer(seed):
 @pytest.mark.equation("34", "41", "43", "44")
 @given(SEED)
 def test_error_of_a_hidden_layer(seed):
-    _, _, _, w2, b2, truth, z1, a1, z2, a2 = two_layers(seed)
+    _, _, _, w2, b2, truth, z1, a1, _, a2 = two_layers(seed)
     delta2 = sigmoid.backward(a2 - truth, a2)
     da1, _, _ = dense.backward(delta2, a1, w2)
     delta1 = sigmoid.backward(da1, a1)                                                          # eq. 34

@@ -71,7 +71,8 @@ FILES = {
     "truncated header": (lambda f, m: (f / "t_03.png").write_bytes((f / "t_03.png").read_bytes()[:20]), "t_03.png"),
     "truncated mask": (lambda f, m: truncate(m / "t_02.png"), "t_02.png: the picture cannot be read"),
     "truncated tiff": (lambda f, m: ((f / "t_03.png").unlink(),
-                                     Image.new("L", (48, 40)).save(f / "t_03.tif"), truncate(f / "t_03.tif")), "t_03.tif"),
+                                     Image.new("L", (48, 40)).save(f / "t_03.tif"), truncate(f / "t_03.tif")),
+                       "t_03.tif"),
     "JPEG named png": (lambda f, m: Image.new("L", (48, 40)).save(f / "t_03.png", "JPEG"), "t_03.png: this is no PNG"),
     "RGB": (lambda f, m: Image.new("RGB", (48, 40)).save(f / "t_03.png"), "t_03.png: the frame has colours (mode RGB)"),
     "palette": (lambda f, m: Image.new("P", (48, 40)).save(f / "t_03.png"), "t_03.png: the frame has colours (mode P)"),
@@ -81,7 +82,8 @@ FILES = {
     "unequal counts": (lambda f, m: (m / "t_03.png").unlink(), "6 frames and 5 masks; 1 frames have no mask"),
     "unpaired names": (lambda f, m: (m / "t_03.png").rename(m / "t_09.png"), "t_03.png"),
     "one folder is empty": (lambda f, m: [p.unlink() for p in m.iterdir()], "--masks"),
-    "no contrast": (lambda f, m: [Image.new("L", (48, 40), 9).save(p) for p in f.iterdir()], "every pixel of the training"),
+    "no contrast": (lambda f, m: [Image.new("L", (48, 40), 9).save(p) for p in f.iterdir()],
+                    "every pixel of the training"),
     "NaN": (lambda f, m: ((f / "t_03.png").unlink(),
                           Image.fromarray(np.full((40, 48), np.nan, np.float32)).save(f / "t_03.tif")),
             "t_03.tif: 1920 pixels are NaN"),
@@ -89,7 +91,8 @@ FILES = {
                                Image.fromarray(np.full((40, 48), np.nan, np.float32)).save(m / "t_03.tif")),
                  "t_03.tif: 1920 pixels are NaN"),
     "32 bits": (lambda f, m: ((f / "t_03.png").unlink(),
-                              Image.fromarray(np.full((40, 48), 70000, np.int32)).save(f / "t_03.tif")), "do not fit into 16"),
+                              Image.fromarray(np.full((40, 48), 70000, np.int32)).save(f / "t_03.tif")),
+                "do not fit into 16"),
     "too few frames": (lambda f, m: [(d / f"t_0{n}.png").unlink() for d in (f, m) for n in (1, 2, 3, 4, 5)],
                        "1 frames of one sequence are too few"),
     "unreadable": (lambda f, m: (f / "t_03.png").rename(f / "x") and (f / "t_03.png").symlink_to(f / "absent"),
@@ -154,8 +157,8 @@ def test_every_choice_and_limit_belongs_to_an_option():
 def test_pieces_of_several_sizes_do_not_make_a_batch(tmp_path, movie, capsys):
     sequence(tmp_path / "movie", 6, "u_{:02d}.png", height=32, width=32)
     frames, masks = sequence(tmp_path / "movie", 6, "v_{:02d}.png")
-    check(capsys, script(run_train.main, "--frames", frames, "--masks", masks, *SMALL, "--crop", "0", "--batch-size", "2",
-                         "--validation", "0.1", "--out", tmp_path / "out"), "--batch-size 2: the pieces differ in size")
+    check(capsys, script(run_train.main, "--frames", frames, "--masks", masks, *SMALL, "--crop", "0",
+                         "--batch-size", "2", "--validation", "0.1", "--out", tmp_path / "out"), "--batch-size 2: the pieces differ in size")
 
 
 @pytest.mark.parametrize("main", [run_train.main, run_predict.main])
@@ -180,8 +183,8 @@ def test_a_full_disk_keeps_the_old_model(tmp_path, movie, trained):
     """The file-size limit stands in for the disk's end: every write beyond it fails as on a full disk."""
     before = (trained / "model.npz").read_bytes()
     limited = ("import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
-               "resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000)); import run_train; from stemnet_ref import cli; "
-               "sys.exit(cli.run('run_train.py', run_train.main, sys.argv[1:]))")
+               "resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000)); import run_train; "
+               "from stemnet_ref import cli; sys.exit(cli.run('run_train.py', run_train.main, sys.argv[1:]))")
     done = subprocess.run([sys.executable, "-c", limited, "--resume", "--out", str(trained), "--epochs", "2"], cwd=ROOT,
                           capture_output=True, text=True, timeout=120)
     assert done.returncode == 2, done.stderr

@@ -30,7 +30,7 @@ def test_gradient_checker_rejects_faults_of_a_convolution(fault):
     rng = np.random.default_rng(1)
     x, weight = rng.standard_normal((1, 4, 4, 2)), rng.standard_normal((3, 3, 2, 2))
     dy = rng.standard_normal((1, 4, 4, 2))
-    dx, dweight = conv2d.backward(dy, x, weight)
+    _, dweight = conv2d.backward(dy, x, weight)
     assert_gradient(lambda w: conv2d.forward(x, w), weight, dweight, dy)
     wrong = {"flipped": dweight[::-1], "transposed": dweight.transpose(1, 0, 2, 3),
              "scaled": dweight * (1 + 1e-6), "shifted": np.roll(dweight, 1, axis=1)}[fault]

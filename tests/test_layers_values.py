@@ -1,4 +1,4 @@
-"""Forward values: against plain loops, against the equations, in float32 within the rounding bound; and bad arguments."""
+"""Forward values: against plain loops and the equations, in float32 within the rounding bound; and bad arguments."""
 
 import naive
 import numpy as np
@@ -228,7 +228,8 @@ def test_dropout_keeps_the_mean_and_equals_scaled_weights_at_test_time():
     inverted = dropout.forward(conv2d.forward(x, weight), mask, 0.75)
     section_8_1 = mask * conv2d.forward(x, weight / 0.75)                 # not inverted, weights w / keep_prob ...
     np.testing.assert_allclose(inverted, section_8_1, rtol=1e-12)
-    np.testing.assert_allclose(conv2d.forward(x, weight), conv2d.forward(x, 0.75 * (weight / 0.75)))    # ... scaled down
+    scaled_down = 0.75 * (weight / 0.75)                                  # ... and scaled down for prediction
+    np.testing.assert_allclose(conv2d.forward(x, weight), conv2d.forward(x, scaled_down))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -245,7 +246,8 @@ def test_every_layer_returns_the_dtype_it_was_given(dtype):
         conv2d.forward(x, square), *conv2d.backward(x, x, square),
         conv_transpose2d.forward(x[:, :2, :2], square), *conv_transpose2d.backward(x, x[:, :2, :2], square),
         bias.forward(x, vector), *bias.backward(x), relu.forward(x), relu.backward(x, x), sigmoid.forward(x),
-        sigmoid.backward(x, x), dense.forward(flat, flat.T, x[0, :4, 0, 0]), *dense.backward(flat @ flat.T, flat, flat.T),
+        sigmoid.backward(x, x), dense.forward(flat, flat.T, x[0, :4, 0, 0]),
+        *dense.backward(flat @ flat.T, flat, flat.T),
         max_pool2d.forward(x)[0], max_pool2d.backward(x[:, :2, :2], won), dropout.forward(x, mask, 0.5),
         dropout.backward(x, mask, 0.5), concat.forward(x, x), *concat.backward(x, 1), p, softmax.backward(x, p),
         weighted_cross_entropy.forward(x, labels, (1, 2))[1], weighted_cross_entropy.backward(p, labels, (1, 2)),

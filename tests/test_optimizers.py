@@ -38,7 +38,7 @@ def test_sgd_goes_down_the_gradient(seed, rate):
     moved = trained(SGD(rate), parameters, [gradient])
     start, slope = (np.concatenate([each[name].ravel() for name in SHAPES]) for each in (parameters, gradient))
     np.testing.assert_allclose(moved, start - rate * slope)                                     # eq. 10, 11, 15, 16
-    assert slope @ (moved - start) == pytest.approx(-rate * np.sum(slope ** 2))                 # eq. 9: dC = -eta |grad|^2
+    assert slope @ (moved - start) == pytest.approx(-rate * np.sum(slope ** 2))   # eq. 9: dC = -eta |grad|^2
 
 
 @pytest.mark.equation("12", "13", "14", "15", "16")
@@ -53,7 +53,7 @@ def test_gradient_of_a_mini_batch_is_the_mean_of_its_examples(seed):
 
     each = [gradients([row]) for row in range(5)]
     for whole, singles in zip(gradients(range(5)), zip(*each, strict=True), strict=True):
-        np.testing.assert_allclose(whole, sum(singles) / 5)                     # eq. 12; eq. 14 for rows drawn at random
+        np.testing.assert_allclose(whole, sum(singles) / 5)             # eq. 12; eq. 14 for rows drawn at random
     draws = [np.mean([each[row][0] for row in rng.choice(5, 2, replace=False)], axis=0) for _ in range(4000)]
     np.testing.assert_allclose(np.mean(draws, axis=0), gradients(range(5))[0], atol=0.3)        # eq. 13: in the mean
 
@@ -92,9 +92,8 @@ def test_the_forms_of_momentum_agree_only_while_the_learning_rate_is_constant():
 @given(SEED, st.floats(0, 0.99), st.floats(0, 0.9999), st.floats(1e-10, 1e-2))
 def test_adam_is_equations_17_to_27_with_the_root(seed, beta1, beta2, epsilon):
     parameters, gradients = some(seed)
-    theta, m, v, t = parameters["a.weight"][0, 0], 0.0, 0.0, 0                      # eq. 17-19
-    for gradient in gradients:
-        t += 1                                                                      # eq. 20
+    theta, m, v = parameters["a.weight"][0, 0], 0.0, 0.0                            # eq. 17-18
+    for t, gradient in enumerate(gradients, 1):                                     # eq. 19-20
         g = gradient["a.weight"][0, 0]                                              # eq. 21
         m = beta1 * m + (1 - beta1) * g                                             # eq. 23
         v = beta2 * v + (1 - beta2) * g ** 2                                        # eq. 24

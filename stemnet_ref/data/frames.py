@@ -10,6 +10,7 @@ import os
 import re
 from collections import Counter
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +59,7 @@ def find(where, option):
     """
     frames = [frame for group in _alike(_files(where, option)) for frame in group]
     frames.sort(key=lambda frame: (_natural(frame.sequence), frame.number))
-    for a, b in zip(frames, frames[1:], strict=False):
+    for a, b in pairwise(frames):
         if (a.sequence, a.number) == (b.sequence, b.number):
             raise InputError(f"{option}: {a} and {b} are both frame {a.number} of sequence {a.sequence}; "
                              "remove or rename one")
@@ -175,8 +176,8 @@ def split(frames, fraction, gap):
         cut = len(frames) - max(1, round(wanted))
         last_training = cut - gap
     if last_training < 1:
-        raise InputError(f"--frames: {len(frames)} frames of one sequence are too few for --validation {fraction:g} with "
-                         f"a gap of {gap} frames before it; give more frames, or a smaller --gap")
+        raise InputError(f"--frames: {len(frames)} frames of one sequence are too few for --validation {fraction:g} "
+                         f"with a gap of {gap} frames before it; give more frames, or a smaller --gap")
     return np.arange(last_training), np.arange(cut, len(frames)), np.arange(last_training, cut)
 
 
@@ -243,7 +244,7 @@ def _numbers(frames):
 
 
 def _steps(frames):
-    """Return the commonest difference between neighbouring numbers of every sequence; the smallest of equally common."""
+    """Return the commonest difference between neighbouring numbers of every sequence; the least of equals."""
     steps = {}
     for sequence, numbers in _numbers(frames).items():
         differences = Counter(np.diff(sorted(numbers)).tolist())

@@ -69,6 +69,6 @@ def check_labels(layer, labels, classes):
     """Raise ValueError unless `labels` are integers from 0 to classes-1."""
     if not np.issubdtype(labels.dtype, np.integer):
         raise ValueError(f"{layer}: labels are {labels.dtype}; they must be integers, the class of each pixel")
-    if labels.size and not (0 <= labels.min() and labels.max() < classes):
+    if labels.size and not (labels.min() >= 0 and labels.max() < classes):
         raise ValueError(f"{layer}: labels run from {labels.min()} to {labels.max()}; "
                          f"{classes} classes allow 0 to {classes - 1}")

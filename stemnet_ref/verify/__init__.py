@@ -1,0 +1,1 @@
+"""Comparing an implementation in a framework with the reference."""

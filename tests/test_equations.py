@@ -1,0 +1,57 @@
+"""Every equation of the thesis has a test that names it, and a line of the code that names it."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+PACKAGE = TESTS.parent / "stemnet_ref"
+
+# The number 3 is used twice: for the temporal median (section 6.4) and for the cost (section 7.2.1).
+EQUATIONS = {"1", "2", "3-background", "3-cost", *(str(number) for number in range(4, 64))}
+
+
+def named_in_tests(sources):
+    """Return {equation: names of the tests marked with it}."""
+    named = {}
+    for source in sources:
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                for mark in node.decorator_list:
+                    if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "pytest.mark.equation":
+                        for argument in mark.args:
+                            named.setdefault(argument.value, []).append(node.name)
+    return named
+
+
+def named_in_code(sources):
+    """Return the numbers after "eq." or "Eq." in the sources, ranges such as 30-36 spread out."""
+    numbers = set()
+    for source in sources:
+        for text in re.findall(r"[Ee]q\. ((?:\d+(?:-\d+)?(?:, | and |; eq\. )?)+)", source):
+            for first, last in re.findall(r"(\d+)(?:-(\d+))?", text):
+                numbers.update(range(int(first), int(last or first) + 1))
+    return numbers
+
+
+def test_every_equation_has_a_test_that_names_it():
+    named = named_in_tests(path.read_text() for path in TESTS.glob("test_*.py"))
+    assert named.keys() == EQUATIONS
+
+
+def test_every_equation_is_named_where_it_is_computed():
+    numbers = named_in_code(path.read_text() for path in PACKAGE.rglob("*.py"))
+    assert set(range(1, 64)) <= numbers
+
+
+@pytest.mark.parametrize("missing", ["3-cost", "28", "63"])
+def test_a_missing_equation_is_noticed(missing):
+    sources = [path.read_text().replace(f'"{missing}"', '"1"') for path in TESTS.glob("test_*.py")]
+    assert EQUATIONS - named_in_tests(sources).keys() == {missing}
+
+
+def test_ranges_and_lists_of_equations_are_understood():
+    assert named_in_code(["(eq. 9-11, 15-16)", "Eq. 27 with", "(eq. 5 and 60)", "sequence 7"]) == {
+        9, 10, 11, 15, 16, 27, 5, 60}
