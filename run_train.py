@@ -83,9 +83,9 @@ def main(argv=None):
                smoothing=0.05) as bar,
           cli.StopRequest("stopping after this step; press Ctrl-C again to stop at once, without saving") as stop):
 
-        def progress(epoch, position, total, cost):
-            bar.set_description(f"epoch {epoch + 1}/{settings.epochs}, cost {cost:.3f}", refresh=False)
-            bar.update()
+        def progress(text, done):
+            bar.set_description(text, refresh=done == 0)
+            bar.update(done)
 
         def after_epoch(run, rows):
             tqdm.write("".join(form.format(rows[-1][name]) for name, form in TABLE))
@@ -104,7 +104,7 @@ def main(argv=None):
 def draw(run, rows):
     """Draw all figures of a run anew."""
     figures.draw_curves(rows, run.out / "figures")
-    figures.draw_predictions(run, run.out / "figures" / "predictions.png")
+    figures.draw_predictions(run.examples(), run.out / "figures" / "predictions.png")
 
 
 def resolve(given):

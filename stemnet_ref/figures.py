@@ -9,7 +9,6 @@ from matplotlib.ticker import MaxNLocator
 
 from .data.images import eight_bit_units
 from .files import write_atomically
-from .layers import softmax
 from .predict import overlay
 
 BLUE, ORANGE = "#0072b2", "#d55e00"         # told apart by the colour-blind too
@@ -47,20 +46,24 @@ def draw_curves(rows, folder):
         save(figure, folder / f"{name}.png")
 
 
-def draw_predictions(run, path):
-    """Draw frame, truth, probability and errors of the first and the last validation frame, as in Fig. 23."""
-    shown = list(run.predict(sorted({int(run.validation[0]), int(run.validation[-1])})))
-    figure = Figure(figsize=(12, 3.35 * len(shown)), layout="constrained")
-    grid = figure.subplots(len(shown), 4, squeeze=False)
-    for axes, (index, window, truth, logits) in zip(grid, shown, strict=True):
-        pixels = window[len(window) // 2]
-        cell = 1 - softmax.forward(logits)[..., 0]
+def draw_predictions(examples, path):
+    """Draw frame, truth, probability and errors, as in Fig. 23.
+
+    Parameters
+    ----------
+    examples : list of (name, pixels, truth, probability of cell)
+        A row each; arrays of shape (H, W).
+    path : path
+    """
+    figure = Figure(figsize=(12, 3.35 * len(examples)), layout="constrained")
+    grid = figure.subplots(len(examples), 4, squeeze=False)
+    for axes, (name, pixels, truth, cell) in zip(grid, examples, strict=True):
         low, high = np.percentile(eight_bit_units(pixels), (0.5, 99.5))
         axes[0].imshow(eight_bit_units(pixels), cmap="gray", vmin=low, vmax=high)
         axes[1].imshow(truth, cmap="gray", vmin=0, vmax=1)
         heat = axes[2].imshow(cell, cmap="viridis", vmin=0, vmax=1)
         axes[3].imshow(overlay(pixels, cell > 0.5, truth))
-        axes[0].set_ylabel(run.data.frames[index].name)
+        axes[0].set_ylabel(name)
         figure.colorbar(heat, ax=axes[2], fraction=0.046, pad=0.02)
     for axes, title in zip(grid[0], ("frame", "truth", "probability of cell",
                                      "blue: predicted border\norange: false, yellow: missed"), strict=True):

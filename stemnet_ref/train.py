@@ -15,72 +15,15 @@ from .data.images import read_frame
 from .data.scaling import LISTING, measure
 from .device import choose
 from .errors import InputError
-from .layers import dice, quadratic, softmax, weighted_cross_entropy
+from .layers import softmax
 from .network import StemNet
 from .predict import logits as predicted_logits
 from .settings import Settings, option
+from .step import cost_and_gradient, make_optimizer, training_step
 
 COLUMNS = ("epoch", "seconds", "learning_rate", "train_loss", "val_loss", "train_accuracy", "val_accuracy", "precision",
            "recall", "f1", "f1_pooled", "error_rate_percent", "false_white_pixels", "false_white_fraction",
            "white_pixel_accuracy")
-
-
-def cost_and_gradient(logits, labels, settings):
-    """Return the cost named in the settings, its gradient by the logits, and the probabilities.
-
-    Dice and the quadratic cost are functions of the probabilities, so their gradient goes through the softmax.
-    """
-    if settings.cost in ("weighted_cross_entropy", "cross_entropy"):
-        weights = settings.class_weights
-        cost, p = weighted_cross_entropy.forward(logits, labels, weights)
-        return cost, weighted_cross_entropy.backward(p, labels, weights), p
-    layer = {"dice": dice, "quadratic": quadratic}[settings.cost]
-    p = softmax.forward(logits)
-    return layer.forward(p, labels), softmax.backward(layer.backward(p, labels), p), p
-
-
-def make_optimizer(settings):
-    """Return the optimizer named in the settings."""
-    if settings.optimizer == "adam":
-        return optimizers.Adam(settings.learning_rate, form=settings.adam_form)
-    if settings.optimizer == "momentum":
-        return optimizers.Momentum(settings.learning_rate, settings.momentum, settings.momentum_form)
-    return optimizers.SGD(settings.learning_rate)
-
-
-def training_step(network, optimizer, x, labels, settings, step, examples):
-    """Change the network by one step of training: forward, cost, backward, update.
-
-    Parameters
-    ----------
-    network : StemNet
-    optimizer : optimizers.SGD
-        Its learning rate set for this step.
-    x : float ndarray of shape (N, H, W, channels)
-        Scaled.
-    labels : int ndarray of shape (N, H, W)
-    settings : Settings
-    step : int
-        Number of the step since the beginning, from 0: the counter of its dropout masks.
-    examples : int
-        N of the regularization term (eq. 51-52).
-
-    Returns
-    -------
-    cost : float
-        With the regularization term; NaN or infinite where training has failed, and then nothing is updated.
-    p : ndarray of shape (N, H, W, classes)
-        Probabilities, with dropout.
-    """
-    with np.errstate(over="ignore", invalid="ignore"):      # a cost that is no number says it
-        logits, cache = network.forward(x, settings.keep_prob, settings.seed, step)
-        cost, dlogits, p = cost_and_gradient(logits, labels, settings)
-        cost += optimizers.penalty(network.parameters, settings.l1, settings.l2, examples)
-    if math.isfinite(cost):
-        gradients = network.backward(dlogits, cache)
-        optimizers.add_penalty_gradients(gradients, network.parameters, settings.l1, settings.l2, examples)
-        optimizer.update(network.parameters, gradients)
-    return cost, p
 
 
 class Run:
@@ -119,6 +62,7 @@ class Run:
         self.best_f1 = -1.0
         self.optimizer = make_optimizer(settings)
         self.rows = []                                          # of metrics.csv
+        self._examples = []                                     # for the pictures
         if resume:
             self._load()
         else:
@@ -139,7 +83,7 @@ class Run:
         stop : callable
             Asked after every step; the state is saved when it returns True.
         progress : callable
-            Called as progress(epoch, batches done, batches of the epoch, mean cost so far) after every step.
+            Called as progress(text, steps) with what is being done, and how many steps have been done since.
         after_epoch : callable
             Called with the run and its rows (dicts by COLUMNS) after every epoch.
 
@@ -161,7 +105,7 @@ class Run:
             if stop() or not self._train_epoch(stop, progress):
                 self.save("model.npz")
                 return False
-            row = self._finish_epoch(time.perf_counter() - started)
+            row = self._finish_epoch(started, progress)
             self.rows.append(row)
             if row["f1_pooled"] > self.best_f1:
                 self.best_f1 = row["f1_pooled"]
@@ -180,17 +124,31 @@ class Run:
                       self.optimizer.state())
         checkpoint.save(self.out / name, model, __version__)
 
-    def predict(self, indices):
-        """Yield (index, window, truth, logits) of whole frames."""
+    def examples(self):
+        """Return (name, pixels, truth, probability of cell) of the first and the last validation frame."""
+        if not self._examples:
+            for _ in self._predict(self._shown()):
+                pass
+        return self._examples
+
+    def _shown(self):
+        return sorted({int(self.validation[0]), int(self.validation[-1])})
+
+    def _predict(self, indices):
+        """Yield (truth, logits) of whole frames, and keep the examples."""
+        self._examples = []
         for index, (window, truth) in zip(indices, self.data.whole(indices), strict=True):
-            yield index, window, truth, predicted_logits(self.network, self.scaling, window)
+            z = predicted_logits(self.network, self.scaling, window)
+            if index in self._shown():
+                pixels, cell = window[len(window) // 2], 1 - softmax.forward(z)[..., 0]
+                self._examples.append((self.data.frames[index].name, pixels, truth, cell))
+            yield truth, z
 
     def _train_epoch(self, stop, progress):
         """Train on what is left of the epoch; return False if stopped."""
         settings = self.settings
         self.optimizer.learning_rate = optimizers.staircase(settings.learning_rate, settings.decay_rate, self.epoch)
         plan = self._plan(self.epoch)
-        total = -(-len(plan) // settings.batch_size)
         batches = self.data.batches(plan[self.position * settings.batch_size:], settings.batch_size, self.scaling)
         for x, labels in batches:
             cost, p = training_step(self.network, self.optimizer, x, labels, settings, self.step, len(self.training))
@@ -204,24 +162,26 @@ class Run:
             self.position += 1
             self.step += 1
             if progress:
-                progress(self.epoch, self.position, total, self.sums["cost"] / self.position)
+                progress(f"epoch {self.epoch + 1}/{settings.epochs}, cost {self.sums['cost'] / self.position:.3f}", 1)
             if stop():
                 batches.close()
                 return False
         return True
 
-    def _finish_epoch(self, seconds):
+    def _finish_epoch(self, started, progress):
         """Validate, and return the epoch's row."""
         costs, scores, predicted = [], [], 0
-        started = time.perf_counter()
-        for _, _, truth, z in self.predict(self.validation.tolist()):
+        for truth, z in self._predict(self.validation.tolist()):
             cost, _, p = cost_and_gradient(z[None], truth[None], self.settings)
             costs.append(cost)
             mask = p[0].argmax(axis=-1)
             predicted += int(mask.sum())
             scores.append(metrics.count(mask, truth))
+            if progress:
+                progress(f"epoch {self.epoch + 1}/{self.settings.epochs}, validated {len(scores)} of "
+                         f"{len(self.validation)}", 0)
         summary = metrics.summarise(scores)
-        row = {"epoch": self.epoch + 1, "seconds": round(seconds + time.perf_counter() - started, 3),
+        row = {"epoch": self.epoch + 1, "seconds": round(time.perf_counter() - started, 3),
                "learning_rate": self.optimizer.learning_rate, "train_loss": self.sums["cost"] / self.position,
                "val_loss": float(np.mean(costs)), "train_accuracy": self.sums["right"] / self.sums["pixels"],
                "val_accuracy": summary.pop("accuracy"), **summary}
@@ -277,6 +237,7 @@ class Run:
     def _measure_scaling(self):
         if self.settings.scaling == "minus127":
             return LISTING
+        self.show(f"measuring mean and deviation of {len(self.training)} training frames")
         if self.data.fits:
             return measure(self.training.tolist(), self.data.pixels)
         return measure(self.training.tolist(), lambda index: read_frame(self.data.frames[index]))

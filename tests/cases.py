@@ -24,7 +24,7 @@ from stemnet_ref.layers import (
 )
 from stemnet_ref.optimizers import SGD, Adam, Momentum
 from stemnet_ref.settings import Settings
-from stemnet_ref.train import cost_and_gradient
+from stemnet_ref.step import cost_and_gradient
 
 CONVOLUTIONS = {                # name: (kh, kw, padding)
     "conv2d_5x5": (5, 5, "same"), "conv2d_1x1": (1, 1, "same"), "conv2d_even": (4, 2, "same"),

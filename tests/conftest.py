@@ -12,10 +12,18 @@ settings.register_profile("default", deadline=None, max_examples=25, print_blob=
 settings.load_profile("default")
 
 
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item, call):
+def _refuse_skip(report):
     """Turn a skip into a failure where STEMNET_REQUIRE_ALL is set, so that CI cannot lose a test unnoticed."""
-    report = (yield).get_result()
     if report.skipped and os.environ.get("STEMNET_REQUIRE_ALL"):
         report.outcome = "failed"
-        report.longrepr = f"{item.nodeid}: skipped, but STEMNET_REQUIRE_ALL is set: {call.excinfo.value}"
+        report.longrepr = f"{report.nodeid}: skipped, but STEMNET_REQUIRE_ALL is set: {report.longrepr}"
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    _refuse_skip((yield).get_result())
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_make_collect_report(collector):
+    _refuse_skip((yield).get_result())

@@ -42,7 +42,7 @@ def movie(tmp_path):
 def trained(tmp_path, movie, monkeypatch, capsys):
     """A folder with a trained model."""
     monkeypatch.setattr(figures, "draw_curves", lambda rows, folder: None)
-    monkeypatch.setattr(figures, "draw_predictions", lambda run, path: None)
+    monkeypatch.setattr(figures, "draw_predictions", lambda examples, path: None)
     out = tmp_path / "trained"
     assert script(run_train.main, "--frames", movie[0], "--masks", movie[1], *SMALL, "--out", out) == 0
     capsys.readouterr()
@@ -157,8 +157,9 @@ def test_every_choice_and_limit_belongs_to_an_option():
 def test_pieces_of_several_sizes_do_not_make_a_batch(tmp_path, movie, capsys):
     sequence(tmp_path / "movie", 6, "u_{:02d}.png", height=32, width=32)
     frames, masks = sequence(tmp_path / "movie", 6, "v_{:02d}.png")
-    check(capsys, script(run_train.main, "--frames", frames, "--masks", masks, *SMALL, "--crop", "0",
-                         "--batch-size", "2", "--validation", "0.1", "--out", tmp_path / "out"), "--batch-size 2: the pieces differ in size")
+    options = ["--crop", "0", "--batch-size", "2", "--validation", "0.1", "--out", tmp_path / "out"]
+    check(capsys, script(run_train.main, "--frames", frames, "--masks", masks, *SMALL, *options),
+          "--batch-size 2: the pieces differ in size")
 
 
 @pytest.mark.parametrize("main", [run_train.main, run_predict.main])

@@ -8,7 +8,7 @@ from stemnet_ref import network as network_module
 from stemnet_ref.layers import dropout, max_pool2d, relu
 from stemnet_ref.network import PRESETS, StemNet, layer_table, main, training_gflop
 from stemnet_ref.settings import Settings
-from stemnet_ref.train import cost_and_gradient
+from stemnet_ref.step import cost_and_gradient
 
 MARGIN = 20 * STEP      # no ReLU or maximum may change its mind within a finite difference
 

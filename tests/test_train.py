@@ -34,7 +34,7 @@ def train_main(*argv):
 def no_figures(monkeypatch):
     """Leave out the curves, where a test trains many times and does not look at them."""
     monkeypatch.setattr(figures, "draw_curves", lambda rows, folder: None)
-    monkeypatch.setattr(figures, "draw_predictions", lambda run, path: None)
+    monkeypatch.setattr(figures, "draw_predictions", lambda examples, path: None)
 
 
 @pytest.fixture

@@ -5,8 +5,9 @@ Backward   da = w^T delta                           (eq. 34, 41, 43-44, without 
            dw_jk = a_k delta_j                      (eq. 36, 45-47)
            db_j = delta_j                           (eq. 35, 48-49)
 
-delta = dC/dz (eq. 31) is `dy` here; for the last layer it is dC/da * sigma'(z) (eq. 32-33, 38-40). The thesis writes w_jk with the output first; `weight` is (D, M), input first, as
-the filters of the convolutions are. Sums run over the N examples; eq. 12 divides by N, and here the cost does.
+delta = dC/dz (eq. 31) is `dy` here; in the last layer it is dC/da * sigma'(z) (eq. 32-33, 38-40). The thesis writes
+w_jk with the output first; `weight` is (D, M), input first, as the filters of the convolutions are. Sums run over the N
+examples; eq. 12 divides by N, and here the cost does.
 """
 
 from ._shapes import check_shapes

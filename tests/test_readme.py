@@ -1,0 +1,51 @@
+"""The README's links, options, tables and examples hold."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import run_predict
+import run_train
+from stemnet_ref import layers
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def test_links_lead_somewhere():
+    links = re.findall(r"\]\(([^)#]+)\)", README)
+    assert len(links) > 20
+    for link in links:
+        assert link.startswith("https:") or (ROOT / link).exists(), link
+
+
+def test_options_exist():
+    known = {flag for parser in (run_train.options(), run_predict.options()) for action in parser._actions
+             for flag in action.option_strings}
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", README)) - {"--quiet"}
+    assert len(named) > 20
+    assert named <= known
+
+
+def test_the_table_holds_every_layer_and_names_tests_that_exist():
+    table = README[README.index("| layer | equations"):README.index("The CUDA column")]
+    tests = "\n".join(path.read_text() for path in (ROOT / "tests").glob("test_*.py"))
+    for name in layers.__all__:
+        assert f"](stemnet_ref/layers/{name}.py)" in table, name
+    for name in re.findall(r"`(test_\w+(?:\.py)?)`", table):
+        assert f"def {name}(" in tests or (ROOT / "tests" / name).exists(), name
+
+
+def test_python_examples_print_what_their_comments_say():
+    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert blocks
+    for block in blocks:
+        done = subprocess.run([sys.executable, "-c", block], cwd=ROOT, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.splitlines() == re.findall(r"print\(.*\)\s+# (.*)", block)
+
+
+def test_every_row_of_the_decisions_is_there():
+    rows = re.findall(r"^\| (\d+) \|", README, re.MULTILINE)
+    assert rows == [str(number) for number in range(1, 23)]
