@@ -77,6 +77,9 @@ def test_pairing_by_all_numbers_by_name_and_by_frame_number(tmp_path):
     assert [mask.path.name for mask in pair(find(f, ""), find(m, ""))] == ["mask2009_1_2.png", "mask2010_1_2.png"]
     f, m = touch(tmp_path / "f2", "ctrl_1.png", "drug_1.png"), touch(tmp_path / "m2", "drug_1.png", "ctrl_1.png")
     assert [mask.path.name for mask in pair(find(f, ""), find(m, ""))] == ["ctrl_1.png", "drug_1.png"]
+    f = touch(tmp_path / "f4", "F_t3_phase.png", "G_t3_phase.png")
+    m = touch(tmp_path / "m4", "G_t3_mask.png", "F_t3_mask.png")
+    assert [mask.path.name for mask in pair(find(f, ""), find(m, ""))] == ["F_t3_mask.png", "G_t3_mask.png"]
     f, m = touch(tmp_path / "f3", "exp7_t1.png", "exp7_t2.png"), touch(tmp_path / "m3", "mask02.png", "mask01.png")
     assert [mask.path.name for mask in pair(find(f, ""), find(m, ""))] == ["mask01.png", "mask02.png"]
 
@@ -177,3 +180,11 @@ def test_nothing_found_is_named(tmp_path, kind):
     with pytest.raises(InputError, match=culprit) as error:
         find(where, "--frames")
     assert str(error.value).startswith("--frames ")
+
+
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=6, unique=True), st.integers(1, 9))
+def test_other_numbers_are_never_taken_for_the_same(numbers, shift):
+    frames = made(*sorted(numbers), sequence="frame_1_")
+    masks = made(*sorted(number + shift for number in numbers), sequence="mask_1_")
+    with pytest.raises(InputError):
+        pair(frames, masks)

@@ -82,15 +82,16 @@ def find_neighbours(where, option):
 def pair(frames, masks):
     """Return the masks in the order of the frames, paired by name or number, never by position alone.
 
-    The first of these that gives every frame one mask is taken: equal names; equal numbers in the names
-    (``frame2009_1_2.png`` with ``mask2009_1_2.png``); equal frame numbers, where there is one sequence of each.
+    The first of these that gives every frame one mask is taken: equal names; names equal but for a beginning and an
+    end that all frames, or all masks, share (``frame2009_1_2.png`` with ``mask2009_1_2.png``); equal numbers in the
+    names (``t1.png`` with ``man_seg001.png``); equal frame numbers, where there is one sequence of each.
 
     Raises
     ------
     InputError
         If a frame or a mask is left over; the message names it.
     """
-    rules = [lambda frame: (frame.label, frame.page), lambda frame: frame.numbers]
+    rules = [lambda frame: (frame.label, frame.page), _without_shared_words(frames, masks), lambda frame: frame.numbers]
     if len({frame.sequence for frame in frames}) == len({mask.sequence for mask in masks}) == 1:
         rules.append(lambda frame: frame.number)
     best = None
@@ -250,6 +251,31 @@ def _steps(frames):
         differences = Counter(np.diff(sorted(numbers)).tolist())
         steps[sequence] = min(differences, key=lambda step: (-differences[step], step)) if differences else 1
     return steps
+
+
+def _without_shared_words(frames, masks):
+    """Return a function from a frame or mask to its label less the words that all of its kind begin and end with.
+
+    Words hold no digits: numbers tell files apart.
+    """
+    shared = {}
+    for kind in (frames, masks):
+        labels = [each.label for each in kind]
+        begin, end = _shared_word(labels), _shared_word([label[::-1] for label in labels])
+        shared.update({each: (len(begin), len(end)) for each in kind})
+
+    def rest(frame):
+        begin, end = shared[frame]
+        return frame.label[begin:max(begin, len(frame.label) - end)], frame.page
+
+    return rest
+
+
+def _shared_word(labels):
+    """Return the longest beginning, without a digit, that all labels share."""
+    first, last = min(labels), max(labels)              # all others lie between them
+    length = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
+    return re.match(r"\D*", first[:length]).group()
 
 
 def _unpaired(frames, masks, rule):
