@@ -39,12 +39,13 @@ OTHERS = ("bias", "relu", "sigmoid", "dense", "max_pool2d", "dropout", "concat",
 LAYERS = (*CONVOLUTIONS, *TRANSPOSED, *OTHERS)
 KEEP_PROB, EPSILON, WEIGHTS = 0.75, 1e-3, (1.0, 2.0, 0.5)
 
-# name: (optimizer of the reference, whether the learning rate decays)
+# name: (optimizer of the reference, whether the learning rate decays, preset of logits and class weights)
 NETWORKS = {
-    "sgd": (lambda rate: SGD(rate), True),
-    "momentum": (lambda rate: Momentum(rate, 0.2), False),
-    "momentum_tensorflow": (lambda rate: Momentum(rate, 0.2, "tensorflow"), True),
-    "adam": (lambda rate: Adam(rate), True),
+    "sgd": (lambda rate: SGD(rate), True, "thesis"),
+    "momentum": (lambda rate: Momentum(rate, 0.2), False, "thesis"),
+    "momentum_tensorflow": (lambda rate: Momentum(rate, 0.2, "tensorflow"), True, "thesis"),
+    "adam": (lambda rate: Adam(rate), True, "thesis"),
+    "listing": (lambda rate: Momentum(rate, 0.2, "tensorflow"), True, "listing"),
 }
 STEPS, RATE, DECAY = 10, 0.01, 0.9
 
@@ -126,9 +127,9 @@ def layer_outputs(name, inputs):
     return {"cost": np.array(layer.forward(p, labels)), "dz": softmax.backward(layer.backward(p, labels), p)}
 
 
-def small_network(seed=0):
+def small_network(logits="linear", seed=0):
     """Return a float64 network of three levels whose biases are not all alike."""
-    network = StemNet(3, levels=3, features=2, dtype=np.float64, seed=seed)
+    network = StemNet(3, levels=3, features=2, logits=logits, dtype=np.float64, seed=seed)
     rng = np.random.default_rng(seed)
     for name, array in network.parameters.items():
         if name.endswith("bias"):
@@ -155,9 +156,9 @@ def rate_of(step, decays):
 
 def network_outputs(name):
     """Return the reference's costs, first gradients and parameters over ten steps of training."""
-    make, decays = NETWORKS[name]
-    network, optimizer, settings, outputs = small_network(), make(RATE), Settings(), {}
-    costs = []
+    make, decays, preset = NETWORKS[name]
+    settings, optimizer, outputs, costs = Settings.from_options({"preset": preset}), make(RATE), {}, []
+    network = small_network(settings.logits)
     for step in range(STEPS):
         x, labels = batch(step)
         z, cache = network.forward(x, KEEP_PROB, seed=0, step=step)

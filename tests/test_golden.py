@@ -33,8 +33,8 @@ def test_ten_training_steps_of_the_network(name, monkeypatch):
     golden = load("network.npz")
     make = cases.small_network
 
-    def stored_network():
-        network = make()
+    def stored_network(*arguments):
+        network = make(*arguments)
         for key in network.parameters:
             network.parameters[key] = golden[f"start/{key}"].copy()
         return network

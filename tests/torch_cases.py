@@ -83,21 +83,23 @@ OPTIMIZERS = {
     "sgd": lambda parameters: torch.optim.SGD(parameters, cases.RATE),
     "momentum": lambda parameters: torch.optim.SGD(parameters, cases.RATE, momentum=0.2),
     "momentum_tensorflow": lambda parameters: torch.optim.SGD(parameters, cases.RATE, momentum=0.2),
+    "listing": lambda parameters: torch.optim.SGD(parameters, cases.RATE, momentum=0.2),
     "adam": lambda parameters: torch.optim.Adam(parameters, cases.RATE),
 }
 
 
 def network_outputs(name):
     """Return PyTorch's costs, first gradients and parameters over ten steps of training."""
+    decays, listing = cases.NETWORKS[name][1], cases.NETWORKS[name][2] == "listing"
     reference = cases.small_network()
-    twin = StemNet(3, levels=3, features=2).double()
+    twin = StemNet(3, levels=3, features=2, logits="relu" if listing else "linear").double()
     twin.load_reference(reference.parameters)
     optimizer, outputs, costs = OPTIMIZERS[name](twin.parameters()), {}, []
     for step in range(cases.STEPS):
         x, labels = cases.batch(step)
         masks = [nchw(mask) for mask in cases.masks(reference, step)]
         z = twin(nchw(x), masks, cases.KEEP_PROB)
-        weights = torch.tensor([1.0, 2.0], dtype=torch.float64)
+        weights = torch.tensor([1.0, 3.0 if listing else 2.0], dtype=torch.float64)
         cost = functional.cross_entropy(z, torch.as_tensor(labels), weights, reduction="none").mean()
         optimizer.zero_grad()
         cost.backward()
@@ -105,7 +107,7 @@ def network_outputs(name):
             outputs.update({f"gradient/{key}": to_reference(value.grad).copy()
                             for key, value in twin.reference_names().items()})
         for group in optimizer.param_groups:
-            group["lr"] = cases.rate_of(step, cases.NETWORKS[name][1])
+            group["lr"] = cases.rate_of(step, decays)
         optimizer.step()
         costs.append(cost.item())
     return {"costs": torch.tensor(costs, dtype=torch.float64).numpy(), **outputs,
