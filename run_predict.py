@@ -27,8 +27,8 @@ def main(argv=None):
     model = checkpoint.load(given.model)
     frames, masks = given.frames, given.masks
     if frames is None:
-        tqdm.write(f"segmenting the sample: {CREDIT}")
-        frames, masks = FRAMES, MASKS if masks is None else masks
+        tqdm.write(f"segmenting the sample's second field of view, on which run_train.py validates: {CREDIT}")
+        frames, masks = FRAMES / "*field2*", MASKS / "*field2*" if masks is None else masks
     summary = predict.run(model, frames, given.out, masks, given.tile, show=tqdm.write,
                           progress=lambda items: tqdm(items, unit="frame", disable=None))
     if summary:

@@ -3,6 +3,7 @@
 import argparse
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from tqdm import tqdm
@@ -13,9 +14,9 @@ from stemnet_ref.sample import CREDIT
 from stemnet_ref.settings import CHOICES, Settings, names
 from stemnet_ref.train import Run, settings_of
 
-TABLE = (("epoch", "{:>5d}"), ("seconds", "{:>8.1f}"), ("learning_rate", "{:>14.5f}"), ("train_loss", "{:>11.4f}"),
-         ("val_loss", "{:>9.4f}"), ("val_accuracy", "{:>13.4f}"), ("precision", "{:>10.3f}"), ("recall", "{:>7.3f}"),
-         ("f1", "{:>6.3f}"), ("f1_pooled", "{:>10.3f}"))
+TABLE = (("epoch", 5, "d"), ("seconds", 8, ".1f"), ("learning_rate", 14, ".5f"), ("train_loss", 11, ".4f"),
+         ("val_loss", 9, ".4f"), ("val_accuracy", 13, ".4f"), ("precision", 10, ".3f"), ("recall", 7, ".3f"),
+         ("f1", 6, ".3f"), ("f1_pooled", 10, ".3f"))
 
 
 def options():
@@ -31,7 +32,7 @@ def options():
     add("--device", metavar="NAME", help="auto, cpu or cuda (auto)")
     add("--preset", choices=CHOICES["preset"], help="Table 1, Table 2, or the appendix's code (thesis)")
     add("--channels", type=int, metavar="N", help="frames the network sees: 1, or 5 with two neighbours each way (1)")
-    add("--epochs", type=int, metavar="N", help="passes over the training frames (15)")
+    add("--epochs", type=int, metavar="N", help="passes over the training frames (12)")
     add("--batch-size", type=int, metavar="N", help="pieces per step (1)")
     add("--crop", type=int, metavar="PIXELS", help="side of the pieces to train on; 0: whole frames (256)")
     add("--crops-per-frame", type=int, metavar="N", help="pieces of each frame in an epoch (as many as have its area)")
@@ -77,18 +78,18 @@ def main(argv=None):
     steps = run.steps_per_epoch
     tqdm.write(f"network{settings.channels} on the {run.device}, {steps} steps an epoch, "
                f"{'going on in' if resume else 'writing to'} {out}")
-    tqdm.write("".join(name.rjust(width_of(form)) for name, form in TABLE))
+    tqdm.write("".join(name.rjust(width) for name, width, _ in TABLE))
     again = shlex.join(["python", "run_train.py", "--resume", "--out", str(out)])
     with (tqdm(total=settings.epochs * steps, initial=run.epoch * steps + run.position, unit="step", disable=None,
                smoothing=0.05) as bar,
-          cli.StopRequest("stopping after this step; press Ctrl-C again to stop at once, without saving") as stop):
+          cli.StopRequest("stopping after this step or validation; Ctrl-C again stops without saving") as stop):
 
         def progress(text, done):
             bar.set_description(text, refresh=done == 0)
             bar.update(done)
 
         def after_epoch(run, rows):
-            tqdm.write("".join(form.format(rows[-1][name]) for name, form in TABLE))
+            tqdm.write("".join(f"{rows[-1][name]:{width}{form}}" for name, width, form in TABLE))
             draw(run, rows)
 
         complete = run.train(stop, progress, after_epoch)
@@ -117,8 +118,9 @@ def resolve(given):
         if "out" not in given:
             raise InputError("--resume: name the run to go on with by --out DIR")
         settings, saved_frames, saved_masks = settings_of(given["out"])
-        settings = Settings.from_options({**settings.as_dict(), **chosen})
-        return settings, frames or saved_frames, masks or saved_masks, Path(given["out"])
+        settings = replace(settings, **chosen).checked(chosen)
+        return (settings, saved_frames if frames is None else frames, saved_masks if masks is None else masks,
+                Path(given["out"]))
     if (frames is None) != (masks is None):
         present, absent = ("--frames", "--masks") if masks is None else ("--masks", "--frames")
         raise InputError(f"{present}: {absent} is missing; training needs both")
@@ -128,6 +130,9 @@ def resolve(given):
     out = Path(given["out"])
     if (out / "model.npz").exists():
         raise InputError(f"--out {out}: holds a run already; go on with it by --resume, or choose another folder")
+    taken = [name for name in ("best.npz", "metrics.csv", "figures") if (out / name).exists()]
+    if taken and not (out / "config.json").exists():            # else a run that was killed before its first model
+        raise InputError(f"--out {out}: {taken[0]} there would be overwritten; choose another folder")
     return settings, frames, masks, out
 
 
@@ -138,11 +143,6 @@ def new_folder(wanted):
         number += 1
         folder = wanted.with_name(f"{wanted.name}-{number}")
     return folder
-
-
-def width_of(form):
-    """Return the width of a column's format, such as {:>5d}."""
-    return int(form[3:].split(".")[0].rstrip("df}"))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,15 @@ Reading order, bottom up:
 """
 
 from . import layers, optimizers
-from .network import StemNet
 
 __version__ = "0.1.0"
 __all__ = ["StemNet", "__version__", "layers", "optimizers"]
+
+
+def __getattr__(name):
+    """Import the network when it is asked for, so that `python -m stemnet_ref.network` runs it once."""
+    if name == "StemNet":
+        from .network import StemNet
+
+        return StemNet
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -71,16 +71,18 @@ def load(path):
             raise InputError(f"{path}: the file says {about['format']!r}, this version reads {FORMAT!r}; "
                              "use the version that wrote it")
         network = StemNet(**about["network"])
-        scaling = Scaling(**about["scaling"])
-        settings, progress = about["settings"], about["progress"]
+        scaling = Scaling(mean=float(about["scaling"]["mean"]), std=float(about["scaling"]["std"]))
+        if not (np.isfinite(scaling.mean) and 0 < scaling.std < np.inf):
+            raise ValueError(f"the scaling is {scaling}")
+        settings, progress = dict(about["settings"]), about["progress"]
     except InputError:
         raise
     except FileNotFoundError:
         raise InputError(f"{path}: no such model file; run_train.py writes one as model.npz in its --out") from None
     except PermissionError as error:
         raise InputError(f"{path}: cannot be opened ({reason(error)}); check its permissions") from None
-    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, NotImplementedError,
-            zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, MemoryError,
+            OverflowError, zipfile.BadZipFile, zlib.error) as error:        # as the libraries below do
         raise InputError(f"{path}: this is no model of stemnet_ref, or a damaged one ({reason(error)}); "
                          "name a model.npz or best.npz that run_train.py wrote") from None
     _fill(network, arrays, path)

@@ -1,10 +1,12 @@
 """What the scripts share: options, one-line errors, exit status, progress, and stopping in good order."""
 
 import argparse
+import os
 import signal
 import sys
+import warnings
 
-from .errors import InputError
+from .errors import InputError, reason
 
 
 class Parser(argparse.ArgumentParser):
@@ -16,10 +18,15 @@ class Parser(argparse.ArgumentParser):
 
 def run(prog, main, argv):
     """Run main(argv) and return its exit status: 2 and one line for a user's mistake, 130 when interrupted."""
+    warnings.filterwarnings("ignore", module="PIL")         # of damaged files; the error says what matters
     try:
         return main(argv)
     except InputError as error:
         print(f"{prog}: error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"{prog}: error: {error.filename or 'input or output'}: {reason(error)}; "
+              "check the name and the permissions", file=sys.stderr)
         return 2
     except MemoryError as error:
         print(f"{prog}: error: out of memory ({error}); use a smaller --crop or --batch-size to train, "
@@ -54,4 +61,4 @@ class StopRequest:
         if self.requested:
             raise KeyboardInterrupt
         self.requested = True
-        print(f"\n{self.message}", file=sys.stderr)
+        os.write(2, f"\n{self.message}\n".encode())         # print is not safe within a signal handler

@@ -2,14 +2,12 @@
 
 from pathlib import Path
 
-import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from .data.images import eight_bit_units
-from .files import write_atomically
-from .predict import overlay
+from .files import make_folder, write_atomically
+from .predict import overlay, stretched
 
 BLUE, ORANGE = "#0072b2", "#d55e00"         # told apart by the colour-blind too
 
@@ -28,7 +26,7 @@ CURVES = {
 def draw_curves(rows, folder):
     """Draw every curve from the rows of metrics.csv into a folder."""
     folder = Path(folder)
-    folder.mkdir(exist_ok=True)
+    make_folder(folder)
     epochs = [row["epoch"] for row in rows]
     for name, (title, label, columns) in CURVES.items():
         figure = Figure(figsize=(6, 4), layout="constrained")
@@ -58,8 +56,7 @@ def draw_predictions(examples, path):
     figure = Figure(figsize=(12, 3.35 * len(examples)), layout="constrained")
     grid = figure.subplots(len(examples), 4, squeeze=False)
     for axes, (name, pixels, truth, cell) in zip(grid, examples, strict=True):
-        low, high = np.percentile(eight_bit_units(pixels), (0.5, 99.5))
-        axes[0].imshow(eight_bit_units(pixels), cmap="gray", vmin=low, vmax=high)
+        axes[0].imshow(stretched(pixels), cmap="gray", vmin=0, vmax=1)
         axes[1].imshow(truth, cmap="gray", vmin=0, vmax=1)
         heat = axes[2].imshow(cell, cmap="viridis", vmin=0, vmax=1)
         axes[3].imshow(overlay(pixels, cell > 0.5, truth))

@@ -23,7 +23,7 @@ def write_atomically(path, write):
         If it cannot be written; what was there before is unharmed.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.tmp")
     try:
         with open(temporary, "wb") as file:
             write(file)
@@ -92,7 +92,7 @@ def read_csv(path, columns):
         with open(path, newline="") as file:
             rows = list(csv.DictReader(file))
         return [{name: _number(row[name]) for name in columns} for row in rows]
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError, AttributeError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read as a table ({reason(error)}); restore it, or begin a new "
                          "run") from None
 

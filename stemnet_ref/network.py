@@ -42,7 +42,8 @@ class StemNet:
     logits : {"linear", "relu"}
         Section 9, or the listing's ReLU on the logits.
     init : {"fan_in", "listing"}
-        "fan_in": normal with sigma = sqrt(2/N), N = kernel area * channels in (section 2.1), biases 0.
+        "fan_in": normal with sigma = sqrt(2/N), N = kernel area * channels in, as section 2.1 puts it also for the
+        transposed convolutions, biases 0.
         "listing": truncated normal, sigma = sqrt(2/(25*features)) with the level's larger count of features going up,
         its own going down, also for the transposed convolutions; 0.1 for the output layer and for every bias.
     dtype : numpy dtype
@@ -65,8 +66,10 @@ class StemNet:
                  dtype=np.float32, seed=0):
         for name, value, least in (("channels", channels, 1), ("levels", levels, 1), ("features", features, 1),
                                    ("classes", classes, 2), ("kernel", kernel, 1), ("seed", seed, 0)):
-            if not isinstance(value, (int, np.integer)) or value < least:
+            if not isinstance(value, (int, np.integer)) or not least <= value < 2 ** 64:
                 raise ValueError(f"StemNet: {name}={value!r} must be a whole number, at least {least}")
+        if not np.issubdtype(dtype, np.floating):
+            raise ValueError(f"StemNet: dtype={dtype!r} must be a floating-point type")
         if channels % 2 == 0:
             raise ValueError(f"StemNet: channels={channels} must be odd, so that one frame stands in the middle")
         for name, value, known in (("logits", logits, ("linear", "relu")), ("init", init, ("fan_in", "listing"))):
@@ -149,7 +152,14 @@ class StemNet:
             Gradient by the logits.
         cache : dict
             From `forward`; emptied on the way, so that memory is freed as early as it can be.
+
+        Raises
+        ------
+        ValueError
+            If the cache has been used.
         """
+        if "output" not in cache:
+            raise ValueError("StemNet.backward: this cache has been used; a forward pass serves one backward pass")
         gradients, skipped = {}, {}
         x, z = cache.pop("output")
         if self.logits == "relu":
@@ -164,7 +174,7 @@ class StemNet:
             if level < self.levels - 1:
                 dx = max_pool2d.backward(dx, cache.pop(f"down{level}.pool"))
                 dx += skipped.pop(level)        # the map went two ways: down, and across to the way up
-            dx = self._conv_backward(f"down{level}.conv", dx, cache, gradients)
+            dx = self._conv_backward(f"down{level}.conv", dx, cache, gradients, needs_dx=level > 0)
         return {name: gradients[name] for name in self.parameters}
 
     def dropout_layer(self, name):
@@ -182,14 +192,14 @@ class StemNet:
             cache[name] = x, mask, keep_prob, y
         return y
 
-    def _conv_backward(self, name, dy, cache, gradients):
+    def _conv_backward(self, name, dy, cache, gradients, needs_dx=True):
         x, mask, keep_prob, y = cache.pop(name)
         dz, gradients[f"{name}.bias"] = bias.backward(relu.backward(dy, y))
         if mask is not None:
             dz = dropout.backward(dz, mask, keep_prob)
         weight = self.parameters[f"{name}.weight"]
         gradients[f"{name}.weight"] = conv2d.backward_weight(dz, x, weight.shape)
-        return None if name == "down0.conv" else conv2d.backward_input(dz, weight)      # nobody asks for dC/dframe
+        return conv2d.backward_input(dz, weight) if needs_dx else None      # nobody asks for dC/dframe
 
     def _deconv_forward(self, name, x, cache):
         """Transposed convolution, bias, ReLU (section 9)."""
@@ -237,9 +247,12 @@ class StemNet:
 
 def _draw(rng, init, kernel, name, shape, level):
     """Return the initial weight and bias of one layer, in float64."""
-    outputs, inputs = shape[2:] if name.endswith("deconv") else shape[:1:-1]
+    kernel_area = shape[0] * shape[1]
+    inputs, outputs = shape[2:]
+    if name.endswith("deconv"):                         # (kh, kw, out, in)
+        inputs, outputs = outputs, inputs
     if init == "fan_in":
-        return rng.standard_normal(shape) * math.sqrt(2 / (shape[0] * shape[1] * inputs)), np.zeros(outputs)
+        return rng.standard_normal(shape) * math.sqrt(2 / (kernel_area * inputs)), np.zeros(outputs)
     sigma = 0.1 if name == "output" else math.sqrt(2 / (kernel ** 2 * (outputs if name.startswith("down") else inputs)))
     weight = rng.standard_normal(shape)
     while (far := abs(weight) > 2).any():               # redrawn beyond two sigma

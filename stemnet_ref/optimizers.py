@@ -9,7 +9,8 @@
                TensorFlow's form: w' = w - lr_t m' / (sqrt(v') + epsilon),
                lr_t = eta sqrt(1-b2^t') / (1-b1^t')                             (eq. 22, "epsilon hat")
     L1, L2     C = C0 + lambda/N sum |w|,  C = C0 + lambda/(2N) sum w^2         (eq. 50-52)
-               dC/dw = dC0/dw + lambda/N sign w,  dC0/dw + lambda/N w           (eq. 53-55), never for biases
+               dC/dw = dC0/dw + lambda/N w for L2                               (eq. 53-55), never for biases
+               dC/dw = dC0/dw + lambda/N sign w for L1
 
 g is the gradient averaged over the mini-batch, as the costs give it (eq. 12-14). The two forms of momentum agree while
 eta is constant. Eq. 27 as printed divides by vhat without its root, an erratum: its step then grows when the cost is
@@ -49,6 +50,7 @@ class SGD:
         for name, w in parameters.items():
             if w.shape != gradients[name].shape:
                 raise ValueError(f"update: {name} has shape {w.shape}; its gradient {gradients[name].shape}")
+        self._begin()
         for name, w in parameters.items():
             self._step(name, w, gradients[name])
 
@@ -72,6 +74,9 @@ class SGD:
                                  "the state belongs to another optimizer")
             slots[slot][name] = np.array(array)
         self.slots = slots
+
+    def _begin(self):
+        """Note that a step begins, before the first parameter is changed."""
 
     def _step(self, name, w, g):
         w -= w.dtype.type(self.learning_rate) * g
@@ -136,11 +141,6 @@ class Adam(SGD):
         self.slots = {"m": {}, "v": {}}
         self.t = 0                                                  # eq. 19
 
-    def update(self, parameters, gradients):
-        """Change `parameters` in place by one step, as in `SGD.update`."""
-        self.t += 1                                                 # eq. 20
-        super().update(parameters, gradients)
-
     def state(self):
         """Return both averages of every parameter, and the count of steps as ``t``."""
         return {"t": np.array(self.t), **super().state()}
@@ -150,6 +150,9 @@ class Adam(SGD):
         averages = {key: array for key, array in state.items() if key != "t"}
         super().load_state(averages)
         self.t = int(state.get("t", 0))
+
+    def _begin(self):
+        self.t += 1                                                 # eq. 20
 
     def _step(self, name, w, g):
         real = w.dtype.type
@@ -193,7 +196,7 @@ def penalty(parameters, l1, l2, examples):
 
 
 def add_penalty_gradients(gradients, parameters, l1, l2, examples):
-    """Add the gradient of `penalty` to `gradients`, in place (eq. 53); biases stay as they are (eq. 54)."""
+    """Add the gradient of `penalty` to `gradients`, in place (for L2 eq. 53); biases stay as they are (eq. 54)."""
     for name, w in parameters.items():
         if name.endswith("weight"):
             if l1:

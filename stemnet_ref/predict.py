@@ -11,8 +11,9 @@ import numpy as np
 
 from . import metrics
 from .data.batches import Dataset
-from .data.frames import find, find_neighbours, pair
+from .data.frames import find, find_neighbours
 from .data.images import eight_bit_units
+from .data.pairing import mask_of, pair
 from .errors import InputError
 from .files import make_folder, write_csv, write_png
 from .layers import softmax
@@ -46,8 +47,8 @@ def logits(network, scaling, window, tile=TILE):
     out = np.empty((height, width, network.classes), np.float32)
     for rows, around_rows in _tiles(padded_h, tile, halo):
         for columns, around_columns in _tiles(padded_w, tile, halo):
-            x = np.stack([_reflected(pixels, around_rows, around_columns) for pixels in window], axis=-1)
-            z, _ = network.forward(scaling.apply(x)[None], with_cache=False)
+            x = np.stack([scaling.apply(_reflected(pixels, around_rows, around_columns)) for pixels in window], axis=-1)
+            z, _ = network.forward(x[None], with_cache=False)
             inner = z[0, rows.start - around_rows.start:, columns.start - around_columns.start:]
             place = out[rows, columns]                          # smaller than the tile where the frame ends
             place[:] = inner[:place.shape[0], :place.shape[1]]
@@ -81,14 +82,19 @@ def edges(mask):
     return np.argwhere(cell & ~surrounded)
 
 
+def stretched(pixels):
+    """Return the frame from 0 to 1, its darkest and brightest half percent clipped: float32 of shape (H, W)."""
+    pixels = eight_bit_units(pixels)
+    low, high = np.percentile(pixels, (0.5, 99.5))
+    return np.clip((pixels - low) / max(high - low, 1e-6), 0, 1)
+
+
 def overlay(pixels, mask, truth=None):
     """Return the frame with the cells' borders in blue, RGB uint8 of shape (H, W, 3).
 
     With a true mask, what was taken for cell wrongly is tinted orange, and what was missed yellow.
     """
-    low, high = np.percentile(eight_bit_units(pixels), (0.5, 99.5))
-    grey = np.clip((eight_bit_units(pixels) - low) / max(high - low, 1e-6), 0, 1)
-    picture = np.repeat(230 * grey[..., None], 3, axis=2)
+    picture = np.repeat(230 * stretched(pixels)[..., None], 3, axis=2)
     if truth is not None:
         for wrong, colour in (((mask > 0) & (truth == 0), ORANGE), ((mask == 0) & (truth > 0), YELLOW)):
             picture[wrong] = 0.45 * picture[wrong] + 0.55 * np.array(colour)
@@ -130,9 +136,10 @@ def run(model, frames, out, masks=None, tile=TILE, show=print, progress=iter):
     network = model.network
     if tile < 1:
         raise InputError(f"--tile {tile}: must be at least 1 pixel")
-    chosen, around = find_neighbours(frames, "FRAMES")
-    masks_of = _masks_of(chosen, around, find(masks, "--masks")) if masks is not None else {}
+    chosen, around = find_neighbours(frames, "FRAMES", network.channels)
+    masks_of = _masks_of(chosen, find(masks, "--masks")) if masks is not None else {}
     data = Dataset(around, [masks_of.get(frame) for frame in around], network.channels, tell=show)
+    _check_names(chosen, masks_of.values(), out)
     make_folder(out)
     place = {frame: index for index, frame in enumerate(around)}
     scores = []
@@ -167,10 +174,28 @@ def heat_palette():
     return (255 * colormaps["viridis"](np.arange(256))[:, :3]).round().astype(np.uint8)
 
 
-def _masks_of(chosen, around, masks):
+def _masks_of(frames, masks):
     """Return the mask of every frame; a single frame may come with the masks of its whole folder."""
-    frames = chosen if len(masks) == len(chosen) else around
+    if len(frames) == 1 < len(masks):
+        return {frames[0]: mask_of(frames[0], masks)}
     return dict(zip(frames, pair(frames, masks), strict=True))
+
+
+def _check_names(frames, masks, out):
+    """Raise InputError where writing the results would overwrite an input, a run, or one another."""
+    if (Path(out) / "model.npz").exists():
+        raise InputError(f"--out {out}: holds a run of run_train.py; choose another folder for predictions")
+    inputs = {each.path.resolve() for each in (*frames, *masks)}
+    written = {}
+    for frame in frames:
+        if frame.name in written:
+            raise InputError(f"FRAMES: {written[frame.name]} and {frame} would both be written as {frame.name}_mask.png"
+                             "; rename one, or segment them apart")
+        written[frame.name] = frame
+        for kind in ("mask", "probability", "overlay"):
+            path = Path(out) / f"{frame.name}_{kind}.png"
+            if path.resolve() in inputs:
+                raise InputError(f"--out {out}: {path.name} there is one of the inputs; choose another folder")
 
 
 def _tiles(length, tile, halo):

@@ -26,25 +26,34 @@ CHOICES = {
     "class_weight_form": ("eq60", "listing"),
 }
 
-# name: (least, most, what the limits are in words)
+# name: (least, most, what the limits are in words where they are not these two)
 LIMITS = {
-    "channels": (1, 99, "an odd number from 1 to 99"),
-    "levels": (1, 12, "from 1 to 12"),
-    "features": (1, 1024, "from 1 to 1024"),
-    "epochs": (1, 10 ** 6, "at least 1"),
-    "batch_size": (1, 4096, "from 1 to 4096"),
-    "crop": (1, 1 << 16, "at least 1 pixel"),
-    "crops_per_frame": (1, 10 ** 6, "at least 1"),
+    "channels": (1, 99, None),
+    "levels": (1, 12, None),
+    "features": (1, 1024, None),
+    "epochs": (1, 10 ** 6, None),
+    "batch_size": (1, 4096, None),
+    "crop": (1, 1 << 16, None),
+    "crops_per_frame": (1, 10 ** 6, None),
     "learning_rate": (1e-12, 1e3, "above 0 and at most 1000"),
     "decay_rate": (1e-6, 1.0, "above 0 and at most 1"),
     "momentum": (0.0, 0.999999, "at least 0 and below 1"),
     "keep_prob": (1e-3, 1.0, "from 0.001 to 1, the probability to keep"),
     "class_weight": (1e-6, 1e6, "above 0 and at most 1000000"),
-    "l1": (0.0, 1e6, "at least 0"),
-    "l2": (0.0, 1e6, "at least 0"),
+    "l1": (0.0, 1e6, None),
+    "l2": (0.0, 1e6, None),
     "validation": (1e-6, 0.999999, "above 0 and below 1, the part of the frames to validate on"),
-    "gap": (0, 10 ** 6, "at least 0 frames"),
-    "seed": (0, 2 ** 63, "at least 0"),
+    "gap": (0, 10 ** 6, None),
+    "seed": (0, 2 ** 63, None),
+}
+
+# option: the settings under which it has an effect
+NEEDS = {
+    "momentum": ("optimizer", ("momentum",)),
+    "momentum_form": ("optimizer", ("momentum",)),
+    "adam_form": ("optimizer", ("adam",)),
+    "class_weight": ("cost", ("weighted_cross_entropy",)),
+    "class_weight_form": ("cost", ("weighted_cross_entropy",)),
 }
 
 
@@ -59,13 +68,13 @@ class Settings:
     logits: str = "linear"
     init: str = "fan_in"
     scaling: str = "standard"
-    epochs: int = 15
+    epochs: int = 12
     batch_size: int = 1
     crop: int | None = 256              # side in pixels; None: whole frames
     crops_per_frame: int | None = None  # in an epoch; None: as many as have the frame's area
     augment: bool = False
     optimizer: str = "momentum"
-    learning_rate: float | None = None  # None: 0.15, or 0.001 for Adam
+    learning_rate: float = 0.15
     decay_rate: float = 0.95            # per epoch, staircase
     momentum: float = 0.2
     momentum_form: str = "thesis"
@@ -92,19 +101,51 @@ class Settings:
         Raises
         ------
         InputError
-            If a value is outside its limits.
+            If a value is outside its limits, or an option has no effect beside the others.
         """
         preset = options.get("preset", cls.preset)
         _check_choice("preset", preset)
-        values = {"learning_rate": 0.15, **PRESETS[preset], **options}
+        values = {**PRESETS[preset], **options}
         if values.get("optimizer") == "adam" and "learning_rate" not in options:
             values["learning_rate"] = ADAM_LEARNING_RATE
-        values.setdefault("channels", cls.channels)
         if values.get("gap") is None:
-            values["gap"] = values["channels"]
-        settings = cls(**values)
-        settings._check()
-        return settings
+            values["gap"] = values.get("channels", cls.channels)
+        return cls(**values).checked(options)
+
+    def checked(self, options):
+        """Return these settings, if they can be used.
+
+        Parameters
+        ----------
+        options : iterable of str
+            Names of what the user has set, which must have an effect.
+
+        Raises
+        ------
+        InputError
+            If a value is outside its limits, or an option has no effect.
+        """
+        for name in CHOICES:
+            _check_choice(name, getattr(self, name))
+        for name, (least, most, words) in LIMITS.items():
+            value = getattr(self, name)
+            if value is not None and not least <= value <= most:        # NaN fails too
+                raise InputError(f"{option(name)} {value}: must be {words or f'from {least:g} to {most:g}'}")
+        for name in options:
+            needs, values = NEEDS.get(name, ("preset", PRESETS))
+            if getattr(self, needs) not in values:
+                raise InputError(f"{option(name)}: has no effect with {option(needs)} {getattr(self, needs)}; "
+                                 "leave one of them out")
+        if self.channels % 2 == 0:
+            raise InputError(f"--channels {self.channels}: must be odd, so that the frame to segment is in the middle; "
+                             f"try {self.channels + 1}")
+        multiple = 2 ** (self.levels - 1)
+        if self.crop is not None and self.crop % multiple:
+            below, above = self.crop // multiple * multiple, -(-self.crop // multiple) * multiple
+            near = f"{below} or {above}" if below else f"{above}"
+            raise InputError(f"--crop {self.crop}: with {self.levels} levels it must be a multiple of {multiple}; "
+                             f"try {near}, or fewer --levels")
+        return self
 
     def as_dict(self):
         """Return the settings as a dict for JSON."""
@@ -116,23 +157,6 @@ class Settings:
         if self.cost == "cross_entropy":
             return 1.0, 1.0
         return 1.0, self.class_weight + (1.0 if self.class_weight_form == "listing" else 0.0)
-
-    def _check(self):
-        for name in CHOICES:
-            _check_choice(name, getattr(self, name))
-        for name, (least, most, words) in LIMITS.items():
-            value = getattr(self, name)
-            if value is not None and not least <= value <= most:        # NaN fails too
-                raise InputError(f"{option(name)} {value}: must be {words}")
-        if self.channels % 2 == 0:
-            raise InputError(f"--channels {self.channels}: must be odd, so that the frame to segment is in the middle; "
-                             f"try {self.channels + 1}")
-        multiple = 2 ** (self.levels - 1)
-        if self.crop is not None and self.crop % multiple:
-            below, above = self.crop // multiple * multiple, -(-self.crop // multiple) * multiple
-            near = f"{below} or {above}" if below else f"{above}"
-            raise InputError(f"--crop {self.crop}: with {self.levels} levels it must be a multiple of {multiple}; "
-                             f"try {near}, or fewer --levels")
 
 
 def option(name):

@@ -59,8 +59,8 @@ def training_step(network, optimizer, x, labels, settings, step, examples):
         logits, cache = network.forward(x, settings.keep_prob, settings.seed, step)
         cost, dlogits, p = cost_and_gradient(logits, labels, settings)
         cost += optimizers.penalty(network.parameters, settings.l1, settings.l2, examples)
-    if math.isfinite(cost):
-        gradients = network.backward(dlogits, cache)
-        optimizers.add_penalty_gradients(gradients, network.parameters, settings.l1, settings.l2, examples)
-        optimizer.update(network.parameters, gradients)
+        if math.isfinite(cost):
+            gradients = network.backward(dlogits, cache)
+            optimizers.add_penalty_gradients(gradients, network.parameters, settings.l1, settings.l2, examples)
+            optimizer.update(network.parameters, gradients)
     return cost, p

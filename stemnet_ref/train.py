@@ -10,8 +10,9 @@ import numpy as np
 from . import __version__, checkpoint, files, metrics, optimizers, sample
 from .checkpoint import Model
 from .data.batches import Dataset, plan_epoch
-from .data.frames import find, gaps, pair, split
+from .data.frames import find, gaps, split
 from .data.images import read_frame
+from .data.pairing import pair
 from .data.scaling import LISTING, measure
 from .device import choose
 from .errors import InputError
@@ -51,9 +52,11 @@ class Run:
     def __init__(self, settings, frames, masks, out, resume=False, device="auto", show=print):
         self.settings, self.out, self.show = settings, Path(out), show
         self.device = choose(device)
-        self.where = {"frames": frames and os.path.abspath(frames), "masks": masks and os.path.abspath(masks)}
-        found = find(frames or sample.FRAMES, "--frames")
-        self.data = Dataset(found, pair(found, find(masks or sample.MASKS, "--masks")), settings.channels, tell=show)
+        found = find(sample.FRAMES if frames is None else frames, "--frames")
+        found_masks = find(sample.MASKS if masks is None else masks, "--masks")
+        self.where = {"frames": frames if frames is None else os.path.abspath(frames),
+                      "masks": masks if masks is None else os.path.abspath(masks)}
+        self.data = Dataset(found, pair(found, found_masks), settings.channels, tell=show)
         self.training, self.validation, left_out = split(found, settings.validation, settings.gap)
         self._describe_split(found, left_out)
         self._check_plan()
@@ -73,7 +76,7 @@ class Run:
     @property
     def steps_per_epoch(self):
         """Batches in an epoch."""
-        return -(-len(self._plan(self.epoch)) // self.settings.batch_size)
+        return -(-len(self.training) * self.crops_per_frame // self.settings.batch_size)
 
     def train(self, stop=lambda: False, progress=None, after_epoch=None):
         """Train until the planned number of epochs is done, or `stop` returns True.
@@ -98,6 +101,7 @@ class Run:
             If the cost is NaN or infinite (the last good model stays on disk), or a file cannot be read or written.
         """
         files.make_folder(self.out)
+        files.make_folder(self.out / "figures")
         files.write_json(self.out / "config.json", {**self.where, **self.settings.as_dict(), "device": self.device,
                                                     "version": __version__})
         while self.epoch < self.settings.epochs:
@@ -117,7 +121,16 @@ class Run:
         return True
 
     def save(self, name):
-        """Write the state of the run into its folder."""
+        """Write the state of the run into its folder.
+
+        Raises
+        ------
+        InputError
+            If a parameter is NaN or infinite, or the file cannot be written; the file of that name is unharmed.
+        """
+        for parameter, array in self.network.parameters.items():
+            if not np.isfinite(array).all():
+                raise self._diverged(f"parameter {parameter} is not finite")
         progress = {"epoch": self.epoch, "position": self.position, "step": self.step, "sums": self.sums,
                     "best_f1": self.best_f1}
         model = Model(self.network, self.scaling, {**self.where, **self.settings.as_dict()}, progress,
@@ -138,7 +151,10 @@ class Run:
         """Yield (truth, logits) of whole frames, and keep the examples."""
         self._examples = []
         for index, (window, truth) in zip(indices, self.data.whole(indices), strict=True):
-            z = predicted_logits(self.network, self.scaling, window)
+            with np.errstate(over="ignore", invalid="ignore"):
+                z = predicted_logits(self.network, self.scaling, window)
+            if not np.isfinite(z).all():
+                raise self._diverged(f"the prediction of {self.data.frames[index]} is not finite")
             if index in self._shown():
                 pixels, cell = window[len(window) // 2], 1 - softmax.forward(z)[..., 0]
                 self._examples.append((self.data.frames[index].name, pixels, truth, cell))
@@ -153,9 +169,7 @@ class Run:
         for x, labels in batches:
             cost, p = training_step(self.network, self.optimizer, x, labels, settings, self.step, len(self.training))
             if not math.isfinite(cost):
-                raise InputError(f"the cost is {cost} at step {self.step} (epoch {self.epoch + 1}), training has "
-                                 f"diverged; {self._last_good()}lower {option('learning_rate')} "
-                                 f"({self.optimizer.learning_rate:g} now)")
+                raise self._diverged(f"the cost is {cost}")
             self.sums["cost"] += cost
             self.sums["right"] += int(np.sum(p.argmax(axis=-1) == labels))
             self.sums["pixels"] += labels.size
@@ -201,7 +215,7 @@ class Run:
             advice.append("--logits linear (a ReLU on the logits can leave them without gradient)")
         if self.settings.scaling == "minus127":
             advice.append("--scaling standard")
-        if name == "background" and self.settings.class_weight < 10:
+        if name == "background" and self.settings.cost == "weighted_cross_entropy":
             advice.append(f"a higher --class-weight (now {self.settings.class_weight:g})")
         advice.append(f"a lower --learning-rate (now {self.optimizer.learning_rate:.3g})")
         self.show(f"warning: every validation pixel is predicted as {name}; if that stays so, try "
@@ -252,17 +266,41 @@ class Run:
         self.network, self.scaling = model.network, model.scaling
         try:
             self.optimizer.load_state(model.optimizer_state)
+            self._check_optimizer_state(model.optimizer_state)
         except ValueError as error:
             raise InputError(f"{self.out / 'model.npz'}: {error}; restore the file, or begin a new run") from None
-        self.epoch, self.position, self.step = (model.progress[name] for name in ("epoch", "position", "step"))
-        self.sums, self.best_f1 = model.progress["sums"], model.progress["best_f1"]
+        self._take_progress(model.progress)
         if self.epoch:      # a row written after model.npz is of an epoch that is done again
             rows = files.read_csv(self.out / "metrics.csv", COLUMNS)
             self.rows = [row for row in rows if row["epoch"] <= self.epoch]
 
-    def _last_good(self):
+    def _take_progress(self, progress):
+        """Go on where a model's run stood."""
+        try:
+            self.epoch, self.position, self.step = (int(progress[name]) for name in ("epoch", "position", "step"))
+            self.sums = {name: progress["sums"][name] for name in self.sums}
+            self.best_f1 = float(progress["best_f1"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{self.out / 'model.npz'}: its progress cannot be read ({error}); "
+                             "restore the file, or begin a new run") from None
+
+    def _check_optimizer_state(self, state):
+        """Raise ValueError unless every slot of the optimizer has a finite array for every parameter."""
+        for slot in self.optimizer.slots:
+            for name, array in self.network.parameters.items():
+                found = state.get(f"{slot}/{name}")
+                if found is None or found.shape != array.shape or found.dtype != array.dtype:
+                    raise ValueError(f"{slot} of {name} is missing or has another shape")
+                if not np.isfinite(found).all():
+                    raise ValueError(f"{slot} of {name} is not finite")
+
+    def _diverged(self, what):
+        """Return the error that ends a run whose numbers have left the finite ones."""
         saved = self.out / "model.npz"
-        return f"{saved} holds the last good model; " if saved.exists() else ""
+        good = f"{saved} holds the last good model; " if saved.exists() else ""
+        return InputError(f"training has diverged at step {self.step} (epoch {self.epoch + 1}): {what}; {good}begin a "
+                          f"new run in another --out with a lower {option('learning_rate')} "
+                          f"({self.settings.learning_rate:g} here)")
 
     def _describe_split(self, found, left_out):
         sequences = len({frame.sequence for frame in found})
@@ -287,6 +325,13 @@ def settings_of(out):
     path = Path(out) / "model.npz"
     if not path.exists():
         raise InputError(f"--out {out}: no model.npz to resume from; leave out --resume to begin a new run")
-    saved = dict(checkpoint.load(path).settings)
-    frames, masks = saved.pop("frames"), saved.pop("masks")
-    return Settings(**saved), frames, masks
+    saved = checkpoint.load(path).settings
+    frames, masks = saved.pop("frames", None), saved.pop("masks", None)
+    odd = saved.keys() ^ Settings.__dataclass_fields__.keys()
+    try:
+        if odd:
+            raise ValueError(f"{min(odd)} is missing or unknown")
+        return Settings(**saved).checked(()), frames, masks
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{path}: its settings cannot be used ({error}); "
+                         "go on with the version that wrote it") from None

@@ -2,6 +2,8 @@
 
 import os
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")      # before NumPy: on tiny arrays threads only wait for each other
+
 import matplotlib
 import pytest
 from hypothesis import HealthCheck, settings

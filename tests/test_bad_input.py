@@ -1,5 +1,6 @@
 """What users get wrong: each ends with exit status 2 and one line that names the culprit and the remedy."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -95,6 +96,8 @@ FILES = {
                 "do not fit into 16"),
     "too few frames": (lambda f, m: [(d / f"t_0{n}.png").unlink() for d in (f, m) for n in (1, 2, 3, 4, 5)],
                        "1 frames of one sequence are too few"),
+    "the frames as masks": (lambda f, m: ([p.unlink() for p in m.iterdir()], m.rmdir(), m.symlink_to(f)),
+                            "is a frame too"),
     "unreadable": (lambda f, m: (f / "t_03.png").rename(f / "x") and (f / "t_03.png").symlink_to(f / "absent"),
                    "6 masks"),
 }
@@ -133,6 +136,13 @@ def test_bad_files_while_predicting(tmp_path, movie, trained, capsys, case):
     (["--epochs", "many"], ["--epochs", "'many'"]),
     (["--preset", "best"], ["--preset", "thesis-table2", "listing"]),
     (["--no-such-option"], ["--no-such-option"]),
+    (["--frames", "", "--masks", ""], ["--frames: the path is empty"]),
+    (["--frames", "x" * 300, "--masks", "y"], ["xxx", "File name too long"]),
+    (["--out", "x" * 300], ["xxx", "File name too long"]),
+    (["--resume", "--out", "x" * 300], ["xxx", "File name too long"]),
+    (["--optimizer", "sgd", "--momentum", "0.9"], ["--momentum: has no effect with --optimizer sgd"]),
+    (["--adam-form", "tensorflow"], ["--adam-form: has no effect with --optimizer momentum"]),
+    (["--cost", "dice", "--class-weight", "7"], ["--class-weight: has no effect with --cost dice"]),
     (["--crop", "512"], ["448 x 448 pixels are less than the 512 x 512", "smaller --crop"]),
     (["--crop", "0", "--levels", "10"], ["448 x 448 pixels are less than the 512 x 512", "fewer --levels"]),
 ])
@@ -147,6 +157,15 @@ def test_impossible_options(tmp_path, monkeypatch, capsys, options, culprits):
 def test_numbers_beyond_their_limits(tmp_path, monkeypatch, capsys, name, value):
     monkeypatch.chdir(tmp_path)
     check(capsys, script(run_train.main, option(name), value), option(name))
+
+
+@pytest.mark.parametrize(("name", "value"), [("seed", 2 ** 63 + 1), ("epochs", 2 * 10 ** 6), ("crop", 10 ** 5),
+                                             ("gap", -1)])
+def test_messages_of_limits_name_both_ends(tmp_path, monkeypatch, capsys, name, value):
+    monkeypatch.chdir(tmp_path)
+    least, most, _ = LIMITS[name]
+    check(capsys, script(run_train.main, option(name), value),
+          f"{option(name)} {value}: must be from {least:g} to {most:g}")
 
 
 def test_every_choice_and_limit_belongs_to_an_option():
@@ -206,7 +225,20 @@ def damage(kind, trained, tmp_path):
     if kind == "folder without a model":
         path.mkdir()
         return path
-    if kind in ("parameter missing", "parameter of another shape", "NaN", "another format"):
+    if kind.startswith("about: "):
+        with np.load(trained / "model.npz") as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        about = json.loads(str(arrays["about"]))
+        about.update(json.loads(kind.removeprefix("about: ")))
+        np.savez(path, **{**arrays, "about": np.array(json.dumps(about))})
+    elif kind.startswith("velocity"):
+        with np.load(trained / "model.npz") as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        name = "optimizer/velocity/output.bias"
+        arrays[name] = {"velocity missing": None, "velocity of another shape": np.zeros(5, np.float32),
+                        "velocity NaN": np.full(2, np.nan, np.float32)}[kind]
+        np.savez(path, **{key: array for key, array in arrays.items() if array is not None})
+    elif kind in ("parameter missing", "parameter of another shape", "NaN", "another format"):
         with np.load(trained / "model.npz") as archive:
             arrays = {name: archive[name] for name in archive.files}
         if kind == "parameter missing":
@@ -240,6 +272,50 @@ def test_bad_model_files(tmp_path, movie, trained, capsys, kind):
         before = contents(trained)
         check(capsys, script(run_train.main, "--resume", "--out", trained, "--epochs", "2"), trained / "model.npz")
         assert contents(trained) == before
+
+
+@pytest.mark.parametrize("kind", ['about: {"settings": {}}', 'about: {"settings": {"wings": 2}}',
+                                  'about: {"progress": {}}', 'about: {"progress": {"epoch": "x"}}', "velocity missing",
+                                  "velocity of another shape", "velocity NaN"])
+def test_model_files_that_predict_but_cannot_be_resumed(tmp_path, movie, trained, capsys, kind):
+    path = damage(kind, trained, tmp_path)
+    assert script(run_predict.main, path, movie[0], "--out", tmp_path / "out") == 0
+    capsys.readouterr()
+    shutil.copy(path, trained / "model.npz")
+    before = contents(trained)
+    check(capsys, script(run_train.main, "--resume", "--out", trained, "--epochs", "2"), trained / "model.npz")
+    assert contents(trained) == before
+
+
+@pytest.mark.parametrize("kind", ['about: {"scaling": {"mean": 0, "std": 0}}', 'about: {"settings": 7}',
+                                  'about: {"scaling": {"mean": 0, "std": "x"}}', 'about: {"scaling": {}}',
+                                  'about: {"network": {"levels": 2}}', 'about: {"network": {"colour": 2}}'])
+def test_model_files_whose_description_is_damaged(tmp_path, movie, trained, capsys, kind):
+    path = damage(kind, trained, tmp_path)
+    check(capsys, script(run_predict.main, path, movie[0], "--out", tmp_path / "out"), path)
+
+
+def test_a_frames_folder_in_place_of_figures(tmp_path, movie, trained, capsys):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "config.json").write_text("{}")
+    (out / "figures").write_text("mine")
+    check(capsys, script(run_train.main, "--frames", movie[0], "--masks", movie[1], *SMALL, "--out", out), "figures")
+    assert (out / "figures").read_text() == "mine"
+
+
+def test_a_truncated_compressed_tiff_gives_one_line(tmp_path, movie):
+    for part in movie:
+        (part / "t_03.png").unlink()
+        Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 48)).astype(np.uint8)).save(
+            part / "t_03.tif", compression="tiff_adobe_deflate")
+    truncate(movie[0] / "t_03.tif")
+    done = subprocess.run([sys.executable, "run_train.py", "--frames", movie[0], "--masks", movie[1], *SMALL, "--out",
+                           tmp_path / "out"], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert "t_03.tif: " in done.stderr.splitlines()[-1]         # libtiff itself may write lines above it
+    assert "Traceback" not in done.stderr
+    assert "Warning" not in done.stderr
 
 
 def test_an_unreadable_model_is_named(trained, movie, tmp_path, capsys):

@@ -12,7 +12,8 @@ from PIL import Image
 
 from stemnet_ref.data import batches
 from stemnet_ref.data.batches import Dataset, Piece, plan_epoch, read_ahead
-from stemnet_ref.data.frames import find, pair
+from stemnet_ref.data.frames import find
+from stemnet_ref.data.pairing import pair
 from stemnet_ref.data.preprocess import background, subtract_background
 from stemnet_ref.data.scaling import Scaling
 from stemnet_ref.errors import InputError
@@ -90,6 +91,21 @@ def test_a_batch_holds_windows_of_real_neighbours_and_the_middle_frames_mask(tmp
     mask = np.asarray(Image.open(tmp_path / "masks" / "t_05.png"))
     np.testing.assert_array_equal(labels[0], mask[3:19, 5:17] > 0)
     np.testing.assert_array_equal(x[1, :, :, 0], x[1, :, :, 2])         # the sequence's end repeats its first frame
+
+
+def test_batches_are_decoded_in_the_background(tmp_path, monkeypatch):
+    threads, read = set(), batches.read_frame
+
+    def watched(frame):
+        threads.add(threading.get_ident())
+        return read(frame)
+
+    monkeypatch.setattr(batches, "read_frame", watched)
+    data = dataset(tmp_path)
+    list(data.batches(plan(data), 1, PLAIN))
+    list(data.whole(range(10)))
+    assert len(threads) == 1
+    assert threading.get_ident() not in threads
 
 
 def test_last_batch_may_be_smaller_and_none_is_lost(tmp_path):

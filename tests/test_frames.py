@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from pictures import sequence, stack
 from PIL import Image
 
-from stemnet_ref.data.frames import Frame, find, find_neighbours, gaps, pair, split, window_indices
+from stemnet_ref.data.frames import Frame, find, find_neighbours, gaps, split, window_indices
+from stemnet_ref.data.pairing import mask_of, pair
 from stemnet_ref.errors import InputError
 
 
@@ -40,6 +41,14 @@ def test_the_frame_number_is_the_last_that_differs(tmp_path):
     touch(tmp_path, "t001_ch0.tif", "t002_ch0.tif", "t010_ch0.tif")
     assert [(frame.sequence, frame.number) for frame in find(tmp_path, "--frames")] == [
         ("t#_ch0", 1), ("t#_ch0", 2), ("t#_ch0", 10)]
+
+
+@pytest.mark.parametrize("names", [["frame2009_1_2.png", "frame2010_1_2.png"],
+                                   [f"frame2009_{n}_1.png" for n in (1, 2, 3)]])
+def test_sequences_of_one_frame_each_stay_apart(tmp_path, names):
+    frames = find(touch(tmp_path, *names), "--frames")
+    assert len({frame.sequence for frame in frames}) == len(names)
+    assert len({frame.number for frame in frames}) == 1
 
 
 def test_folder_glob_file_and_stack(tmp_path):
@@ -80,6 +89,11 @@ def test_pairing_by_all_numbers_by_name_and_by_frame_number(tmp_path):
     f = touch(tmp_path / "f4", "F_t3_phase.png", "G_t3_phase.png")
     m = touch(tmp_path / "m4", "G_t3_mask.png", "F_t3_mask.png")
     assert [mask.path.name for mask in pair(find(f, ""), find(m, ""))] == ["F_t3_mask.png", "G_t3_mask.png"]
+    touch(tmp_path / "data", *(f"{group}/{kind}/t_{n}.png" for group in ("ctrl", "drug") for kind in ("f", "m")
+                               for n in (1, 2)))
+    frames, masks = (find(str(tmp_path / "data" / "*" / kind / "*.png"), "") for kind in ("f", "m"))
+    assert [(f.path.parent.parent.name, f.number) for f in frames] == [
+        (m.path.parent.parent.name, m.number) for m in pair(frames, masks)]
     f, m = touch(tmp_path / "f3", "exp7_t1.png", "exp7_t2.png"), touch(tmp_path / "m3", "mask02.png", "mask01.png")
     assert [mask.path.name for mask in pair(find(f, ""), find(m, ""))] == ["mask01.png", "mask02.png"]
 
@@ -94,7 +108,7 @@ def test_masks_numbered_from_0_are_not_paired_with_frames_from_1(tmp_path):
 @pytest.mark.parametrize(("frames", "masks", "culprit"), [
     (["t1.png", "t2.png", "t3.png"], ["t1.png", "t3.png"], r"t2\.png"),
     (["t1.png"], ["t1.png", "t2.png"], r"1 masks have no frame, the first is .*t2\.png"),
-    (["a_1.png", "b_1.png"], ["c_1.png", "d_1.png"], "have the same numbers"),
+    (["a_1.png", "b_1.png"], ["c_1.png", "d_1.png"], r"a_1\.png and .*b_1\.png have the same numbers"),
 ])
 def test_what_cannot_be_paired_is_named(tmp_path, frames, masks, culprit):
     frames, masks = touch(tmp_path / "frames", *frames), touch(tmp_path / "masks", *masks)
@@ -140,10 +154,13 @@ def test_windows_are_centred_and_in_order(numbers, channels):
 
 def test_a_single_file_finds_its_neighbours_in_its_folder(tmp_path):
     frames, _ = sequence(tmp_path, 5)
-    chosen, around = find_neighbours(frames / "t_03.png", "FRAMES")
+    chosen, around = find_neighbours(frames / "t_03.png", "FRAMES", 5)
     assert [frame.number for frame in chosen] == [3]
     assert [frame.number for frame in around] == [1, 2, 3, 4, 5]
     assert chosen[0] == around[2]
+    (frames / "other.png").write_text("a file beside it that is no picture does not matter")
+    assert len(find_neighbours(frames / "t_03.png", "FRAMES", 5)[1]) == 5
+    assert find_neighbours(frames / "t_03.png", "FRAMES", 1)[1] == find(frames / "t_03.png", "FRAMES")
 
 
 def test_split_takes_whole_sequences_where_there_are_several():
@@ -152,6 +169,8 @@ def test_split_takes_whole_sequences_where_there_are_several():
     assert (list(training), list(validation), list(left_out)) == ([*range(9)], [9, 10], [])
     training, validation, _ = split(frames, 0.9, 5)
     assert (len(training), len(validation)) == (6, 5)
+    training, validation, _ = split(made(*range(2)) + made(*range(100), sequence="t"), 0.2, 5)
+    assert (len(training), list(validation)) == (100, [0, 1])
 
 
 def test_split_of_one_sequence_leaves_a_gap_and_loses_nothing():
@@ -173,13 +192,31 @@ def test_split_covers_every_frame_once(count, fraction, gap):
     assert len(left_out) == gap
 
 
-@pytest.mark.parametrize("kind", ["folder", "glob", "path"])
+@pytest.mark.parametrize("kind", ["folder", "hidden", "glob", "path"])
 def test_nothing_found_is_named(tmp_path, kind):
-    where, culprit = {"folder": (tmp_path, "no PNG or TIFF"), "glob": (f"{tmp_path}/*.png", "no file matches"),
+    if kind == "hidden":
+        touch(tmp_path, "._t1.png")
+    where, culprit = {"folder": (tmp_path, "no PNG or TIFF"),
+                      "hidden": (tmp_path, "no PNG or TIFF"),
+                      "glob": (f"{tmp_path}/*.png", "no file matches"),
                       "path": (tmp_path / "absent", "no such file")}[kind]
     with pytest.raises(InputError, match=culprit) as error:
         find(where, "--frames")
     assert str(error.value).startswith("--frames ")
+
+
+def test_an_empty_path_is_no_folder():
+    with pytest.raises(InputError, match="--frames: the path is empty"):
+        find("", "--frames")
+
+
+def test_one_frame_finds_its_mask_in_a_folder_of_masks(tmp_path):
+    frames, masks = sequence(tmp_path, 4)
+    (frame,) = find(frames / "t_02.png", "")
+    assert mask_of(frame, find(masks, "")).path == masks / "t_02.png"
+    (masks / "t_02.png").unlink()
+    with pytest.raises(InputError, match=r"no one of 3 masks .*t_02\.png"):
+        mask_of(frame, find(masks, ""))
 
 
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=6, unique=True), st.integers(1, 9))

@@ -201,6 +201,14 @@ def test_batch_norm_gives_zero_mean_and_unit_deviation_and_takes_a_constant_chan
     np.testing.assert_allclose(y[..., 1], 0.5)       # sqrt(v - epsilon), as eq. 56 is printed, would be NaN here
 
 
+def test_batch_norm_in_float32_over_a_million_pixels():
+    x = np.random.default_rng(0).standard_normal((1, 1024, 1024, 1), np.float32) + np.float32(100)
+    y, mean, variance = batch_norm.forward(x, np.ones(1, np.float32), np.zeros(1, np.float32), 1e-5)
+    assert mean[0] == pytest.approx(x.mean(dtype=float), rel=1e-6)
+    assert variance[0] == pytest.approx(x.var(dtype=float), rel=1e-4)
+    assert abs(y.mean(dtype=float)) < 1e-4
+
+
 @given(SEED, st.integers(0, 2 ** 40), st.integers(0, 30), st.integers(1, 50))
 def test_dropout_mask_is_the_documented_generator(seed, step, layer, size):
     words = [word for block in range(1, -(-size // 16) + 1)
@@ -284,6 +292,8 @@ def ones(*shape, dtype=float):
     (lambda: max_pool2d.forward(ones(1, 4, 4, 2), 0), "size=0"),
     (lambda: max_pool2d.backward(ones(1, 2, 2, 2), ones(1, 2, 3, 2, dtype=np.int32)), "W must be 2"),
     (lambda: dropout.draw_mask((2,), 0, 0, 0, 0), "keep_prob=0 "),
+    (lambda: dropout.draw_mask((2,), 0.5, -1, 0, 0), "seed=-1"),
+    (lambda: weighted_cross_entropy.backward(ones(1, 2, 2), ones(1, 2, 2, dtype=int), (1, 2)), "backward: p has shape"),
     (lambda: dropout.forward(ones(2), ones(3, dtype=bool), 0.5), "mask has shape"),
     (lambda: dropout.forward(ones(2), ones(2, dtype=bool), 1.5), "keep_prob=1.5"),
     (lambda: concat.forward(ones(1, 4, 4, 2), ones(1, 4, 5, 2)), "W must be 4"),

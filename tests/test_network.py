@@ -1,5 +1,9 @@
 """The whole network: its gradient, its shapes, its presets, and how far an output sees."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from checkers import STEP, assert_gradient
@@ -197,6 +201,20 @@ def test_dropout_uses_a_mask_of_its_own_for_each_layer_and_none_at_prediction():
     assert all(cache[name][1] is None for name in cache if name.endswith(".conv"))
 
 
+def test_a_cache_serves_one_backward_pass():
+    network, x, _ = tiny(0)
+    z, cache = network.forward(x)
+    network.backward(z, cache)
+    with pytest.raises(ValueError, match="this cache has been used"):
+        network.backward(z, cache)
+
+
+def test_the_documented_command_warns_of_nothing():
+    done = subprocess.run([sys.executable, "-W", "error", "-m", "stemnet_ref.network", "--size", "64"],
+                          capture_output=True, text=True, timeout=60, cwd=Path(__file__).parent.parent)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize(("levels", "kernel"), [(1, 5), (2, 5), (3, 5), (4, 3), (3, 2)])
 def test_halo_is_exactly_what_an_aligned_cell_of_outputs_sees(levels, kernel):
     network = StemNet(1, levels, 1, kernel=kernel, dtype=np.float64)
@@ -225,6 +243,7 @@ def test_halo_of_the_thesis_network_is_about_190_pixels():
     ({"channels": 4}, "channels=4 must be odd"), ({"channels": 0}, "channels=0"), ({"levels": 0}, "levels=0"),
     ({"features": 1.5}, "features=1.5"), ({"classes": 1}, "classes=1"), ({"kernel": 0}, "kernel=0"),
     ({"logits": "tanh"}, "tanh"), ({"init": "zeros"}, "zeros"), ({"seed": -1}, "seed=-1"),
+    ({"seed": 2 ** 64}, "seed="), ({"dtype": int}, "floating-point"),
 ])
 def test_impossible_networks_are_refused(arguments, culprit):
     with pytest.raises(ValueError, match=culprit):

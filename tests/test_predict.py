@@ -152,6 +152,39 @@ def test_a_stack_equals_its_pages_as_files(tmp_path):
                 == (tmp_path / "b" / f"movie_{n:04d}_mask.png").read_bytes())
 
 
+def test_frames_of_several_bit_depths_are_one_scale(tmp_path):
+    frames, _ = sequence(tmp_path / "a", 3)
+    mixed, _ = sequence(tmp_path / "b", 3)
+    pixels = np.asarray(Image.open(mixed / "t_02.png"))
+    Image.fromarray(pixels.astype(np.uint16) * 257).save(mixed / "t_02.png")
+    m = model(channels=3)
+    for kind, where in (("a", frames), ("b", mixed)):
+        predict.run(m, where, tmp_path / "out" / kind, show=lambda line: None)
+    for n in (1, 2, 3):
+        a, b = (np.asarray(Image.open(tmp_path / "out" / kind / f"t_{n:02d}_probability.png")) for kind in "ab")
+        assert abs(a.astype(int) - b).max() <= 1                            # of 255: rounding
+
+
+def test_results_never_overwrite_inputs_or_runs_or_each_other(tmp_path):
+    frames, masks = sequence(tmp_path, 2)
+    for n in (1, 2):
+        (masks / f"t_{n:02d}.png").rename(frames / f"t_{n:02d}_mask.png")
+    before = {path: path.read_bytes() for path in frames.iterdir()}
+    with pytest.raises(InputError, match="one of the inputs"):
+        predict.run(model(), str(frames / "t_0?.png"), frames, str(frames / "*_mask.png"), show=lambda line: None)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "model.npz").touch()
+    with pytest.raises(InputError, match="holds a run"):
+        predict.run(model(), str(frames / "t_0?.png"), tmp_path / "run", show=lambda line: None)
+    (frames / "a").mkdir()
+    for name in ("a/t_01.png", "a_t_01.png"):
+        (frames / name).write_bytes(before[frames / "t_01.png"])
+    with pytest.raises(InputError, match=r"both be written as a_t_01_mask\.png"):
+        predict.run(model(), str(frames / "**" / "*t_01.png"), tmp_path / "out", show=lambda line: None)
+    assert {path: path.read_bytes() for path in before} == before
+    assert not (tmp_path / "out").exists()
+
+
 def test_overlay_marks_borders_and_errors():
     pixels = np.full((9, 9), 100, np.uint8)
     pixels[0] = np.arange(9)

@@ -7,11 +7,12 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from pictures import sequence
+from pictures import sequence, stack
 from PIL import Image
 
 import run_predict
@@ -148,27 +149,54 @@ def start_script(*options):
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
-def test_killed_at_random_moments_and_resumed_equals_uninterrupted(tmp_path, movie):
-    start = [*movie, *SMALL, "--epochs", "8", "--out"]
+# Runs the script, and kills it without notice at the given event: a step of training, or a file about to be replaced.
+KILLED = """
+import os, signal, sys
+import run_train
+from stemnet_ref import cli, train
+events = int(sys.argv.pop(1))
+def counted(function):
+    def call(*arguments):
+        global events
+        events -= 1
+        if events == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return function(*arguments)
+    return call
+os.replace, train.training_step = counted(os.replace), counted(train.training_step)
+sys.exit(cli.run("run_train.py", run_train.main, sys.argv[1:]))
+"""
+
+
+def test_killed_at_any_moment_and_resumed_equals_uninterrupted(tmp_path, movie):
+    start = [*movie, *SMALL, "--epochs", "3", "--crops-per-frame", "1", "--out"]        # 9 steps, 11 files an epoch
     assert train_main(*start, tmp_path / "whole") == 0
-    out, kills, random = tmp_path / "killed", 0, np.random.default_rng()
-    for _ in range(100):
+    out, kills, random = tmp_path / "killed", 0, np.random.default_rng(0)
+    for _ in range(60):
         saved = (out / "model.npz").exists()
         if saved:
             checkpoint.load(out / "model.npz")                              # whole, at whatever moment it was killed
-        with start_script(*(["--resume", "--out", out] if saved else [*start, out])) as process:
-            try:
-                assert process.wait(random.uniform(1.5, 4)) == 0, process.stderr.read()
-                break
-            except subprocess.TimeoutExpired:
-                process.send_signal(signal.SIGKILL)
-                kills += 1
+        options = ["--resume", "--out", out] if saved else [*start, out]
+        done = subprocess.run([sys.executable, "-c", KILLED, str(random.integers(5, 30)), *map(str, options)], cwd=ROOT,
+                              capture_output=True, text=True, timeout=120)
+        if done.returncode == 0:
+            break
+        assert done.returncode == -signal.SIGKILL, done.stderr
+        kills += 1
     else:
         pytest.fail("no progress between kills")
-    assert kills > 0
+    assert kills >= 3
     for name in ("model.npz", "best.npz"):
         assert (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
     assert [row["val_loss"] for row in rows_of(out)] == [row["val_loss"] for row in rows_of(tmp_path / "whole")]
+
+
+def test_two_runs_on_several_threads_give_equal_files(tmp_path, movie):
+    options = [*movie, "--levels", "3", "--features", "8", "--epochs", "1"]
+    for name in ("a", "b"):
+        subprocess.run([sys.executable, "run_train.py", *map(str, options), "--crop", "32", "--out", tmp_path / name],
+                       cwd=ROOT, check=True, capture_output=True, env={**os.environ, "OPENBLAS_NUM_THREADS": "2"})
+    assert (tmp_path / "a" / "model.npz").read_bytes() == (tmp_path / "b" / "model.npz").read_bytes()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -208,9 +236,34 @@ def test_a_diverging_cost_stops_and_keeps_the_last_good_model(tmp_path, movie, n
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert "training has diverged" in error
-    assert "lower --learning-rate" in error
+    assert "with a lower --learning-rate" in error
     assert "holds the last good model" in error
     assert (out / "model.npz").read_bytes() == good
+
+
+@pytest.mark.parametrize("when", ["last step", "stopped"])
+def test_an_update_that_overflows_is_never_saved(tmp_path, movie, capsys, monkeypatch, when):
+    """The cost is taken before the update, so that the last step of an epoch can spoil the model unseen."""
+    frames, masks = movie[1], movie[3]
+    settings = Settings.from_options({"levels": 2, "features": 2, "crop": 16, "epochs": 1})
+    Run(settings, frames, masks, tmp_path / "out", show=print).train()
+    good = (tmp_path / "out" / "model.npz").read_bytes()
+    step = train.training_step
+
+    def spoiling(network, *rest):
+        result = step(network, *rest)
+        network.parameters["output.weight"][:] = np.inf
+        return result
+
+    monkeypatch.setattr(train, "training_step", spoiling)
+    resumed = Run(replace(settings, epochs=2), frames, masks, tmp_path / "out", show=print, resume=True)
+    monkeypatch.setattr(resumed, "_plan", lambda epoch: plan(epoch)[:1])
+    plan = Run._plan.__get__(resumed)
+    stops = iter([False, when == "stopped"])
+    with pytest.raises(InputError, match=r"training has diverged .* holds the last good model"):
+        resumed.train(stop=lambda: next(stops))
+    assert (tmp_path / "out" / "model.npz").read_bytes() == good
+    checkpoint.load(tmp_path / "out" / "model.npz")
 
 
 def test_an_absurd_learning_rate_ends_in_one_line(tmp_path, movie, capsys):
@@ -273,6 +326,30 @@ def test_a_second_run_takes_a_new_folder_and_leaves_the_first_alone(tmp_path, mo
     assert (tmp_path / "runs" / "network1-2" / "model.npz").exists()
     assert train_main(*movie, *SMALL, "--out", "runs/network1") == 2
     assert "--resume" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["best.npz", "metrics.csv", "figures"])
+def test_a_strangers_files_in_out_are_left_alone(tmp_path, movie, capsys, name):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / name).write_text("precious")
+    assert train_main(*movie, *SMALL, "--out", tmp_path / "out") == 2
+    assert f"{name} there would be overwritten" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [name]
+
+
+@pytest.mark.parametrize("where", ["stack", "glob"])
+def test_training_on_16_bit_frames_in_a_stack_and_through_globs(tmp_path, movie, no_figures, where):
+    frames, masks = (sorted(folder.iterdir()) for folder in (movie[1], movie[3]))
+    for kind, files_, factor in (("frames", frames, 257), ("masks", masks, 1)):
+        pages = [np.asarray(Image.open(path)).astype(np.uint16) * np.uint16(factor) for path in files_]
+        stack(tmp_path / f"{kind}.tif", pages)
+    paths = {"stack": ["--frames", tmp_path / "frames.tif", "--masks", tmp_path / "masks.tif"],
+             "glob": ["--frames", f"{movie[1]}/t_*.png", "--masks", f"{movie[3]}/*"]}[where]
+    assert train_main(*paths, *SMALL, "--epochs", "1", "--out", tmp_path / "out") == 0
+    assert train_main(*movie, *SMALL, "--epochs", "1", "--out", tmp_path / "plain") == 0
+    got, plain = (checkpoint.load(tmp_path / name).network.parameters for name in ("out", "plain"))
+    for name in plain:
+        np.testing.assert_allclose(got[name], plain[name], rtol=1e-3, atol=1e-5)
 
 
 def test_presets_are_the_tables_and_the_listing():

@@ -88,7 +88,10 @@ class Dataset:
             self._classes[index], numbered = read_mask(self.masks[index])
             if numbered and not self._told:
                 self._told = True
-                self.tell(f"note: {self.masks[index]} holds more than two values; every value above 0 counts as cell")
+                text = "holds no 0, so all of it counts as cell; background must be 0"
+                if not self._classes[index].all():
+                    text = "holds more than two values; every value above 0 counts as cell"
+                self.tell(f"note: {self.masks[index]} {text}")
         return self._classes[index]
 
     def window(self, index):
@@ -97,7 +100,7 @@ class Dataset:
 
     def load(self, pieces, scaling):
         """Return a batch: x float32 (N, H, W, channels), scaled, and labels uint8 (N, H, W)."""
-        x = np.stack([scaling.apply(np.stack([piece.cut(pixels) for pixels in self.window(piece.frame)], axis=-1))
+        x = np.stack([np.stack([scaling.apply(piece.cut(pixels)) for pixels in self.window(piece.frame)], axis=-1)
                       for piece in pieces])
         return x, np.stack([piece.cut(self.classes(piece.frame)) for piece in pieces])
 
@@ -143,9 +146,12 @@ class Dataset:
             if self.sizes[known] != size:
                 raise InputError(f"{frame}: {h} x {w} pixels, but {self.frames[known]} of the same sequence has "
                                  f"{self.sizes[known][0]} x {self.sizes[known][1]}; crop or pad them to one size")
-            if self.masks[index] and read_size(self.masks[index]) != size:
-                mh, mw = read_size(self.masks[index])
-                raise InputError(f"{self.masks[index]}: {mh} x {mw} pixels, but its frame {frame} has {h} x {w}; "
+            mask = self.masks[index]
+            if mask and mask.page == frame.page and mask.path.resolve() == frame.path.resolve():
+                raise InputError(f"--masks: {frame} is a frame too; name the folder of the masks")
+            if mask and read_size(mask) != size:
+                mh, mw = read_size(mask)
+                raise InputError(f"{mask}: {mh} x {mw} pixels, but its frame {frame} has {h} x {w}; "
                                  "a mask must have the size of its frame")
 
 

@@ -1,8 +1,9 @@
-"""Find the frames of time-lapses on disk, read sequence and frame number from their names, and pair them with masks.
+"""Find the frames of time-lapses on disk, and read their sequence and number from their names.
 
-The frame number is the last number in a name that differs between the files named alike, and the rest of the name is
-the sequence: ``frame2009_1_2.png`` is frame 2 of sequence ``frame2009_1_#``; of ``t001_ch0.tif``, ``t002_ch0.tif``
-they are 1 and 2. The pages of a multi-page TIFF are the frames 1, 2, ... of a sequence named after the file.
+The frame number is the last number in a name, and the rest of the name is the sequence: ``frame2009_1_2.png`` is frame
+2 of sequence ``frame2009_1_#``. A last number that stands after a letter and is the same in all files, as in
+``t001_ch0.tif``, ``t002_ch0.tif``, is passed over. The pages of a multi-page TIFF are the frames 1, 2, ... of a
+sequence named after the file.
 """
 
 import glob
@@ -66,44 +67,19 @@ def find(where, option):
     return frames
 
 
-def find_neighbours(where, option):
+def find_neighbours(where, option, channels):
     """Return the frames to process, and all frames among which their neighbours in time are found.
 
-    They differ where `where` is one file of one page: its neighbours are in its folder.
+    They differ where `where` is one file of one page: its neighbours are those of its sequence, in its folder.
     """
     frames = find(where, option)
-    if len(frames) > 1 or frames[0].page is not None or not Path(where).is_file():
+    if channels == 1 or len(frames) > 1 or frames[0].page is not None or not Path(where).is_file():
         return frames, frames
     around = find(frames[0].path.parent, option)
     chosen = next((frame for frame in around if frame.path.name == frames[0].path.name), None)
-    return ([chosen], around) if chosen else (frames, frames)
-
-
-def pair(frames, masks):
-    """Return the masks in the order of the frames, paired by name or number, never by position alone.
-
-    The first of these that gives every frame one mask is taken: equal names; names equal but for a beginning and an
-    end that all frames, or all masks, share (``frame2009_1_2.png`` with ``mask2009_1_2.png``); equal numbers in the
-    names (``t1.png`` with ``man_seg001.png``); equal frame numbers, where there is one sequence of each.
-
-    Raises
-    ------
-    InputError
-        If a frame or a mask is left over; the message names it.
-    """
-    rules = [lambda frame: (frame.label, frame.page), _without_shared_words(frames, masks), lambda frame: frame.numbers]
-    if len({frame.sequence for frame in frames}) == len({mask.sequence for mask in masks}) == 1:
-        rules.append(lambda frame: frame.number)
-    best = None
-    for rule in rules:
-        by_key = {rule(mask): mask for mask in masks}
-        keys = [rule(frame) for frame in frames]
-        matched = sum(key in by_key for key in keys)
-        if len(by_key) == len(masks) == len(set(keys)) == len(frames) == matched:
-            return [by_key[key] for key in keys]
-        if best is None or matched > best[0]:
-            best = matched, rule
-    raise InputError(_unpaired(frames, masks, best[1]))
+    if chosen is None:                                  # a hidden file
+        return frames, frames
+    return [chosen], [frame for frame in around if frame.sequence == chosen.sequence]
 
 
 def window_indices(frames, channels):
@@ -150,9 +126,9 @@ def gaps(frames):
 def split(frames, fraction, gap):
     """Return indices of the training, the validation and the left-out frames.
 
-    Whole sequences, from the last, go to validation where there are several: as many as come nearest to `fraction` of
-    all frames, but never all or none. A single sequence is cut in two, the end for validation, and `gap` frames between
-    the parts are left out, because neighbours in time are nearly the same picture.
+    Whole sequences go to validation where there are several, taken from the last as long as that brings their share
+    nearer to `fraction`, but never all or none (then the shortest). A single sequence is cut in two, the end for
+    validation, and `gap` frames between the parts are left out, because neighbours in time are nearly the same picture.
 
     Parameters
     ----------
@@ -168,26 +144,34 @@ def split(frames, fraction, gap):
     InputError
         If no frame is left to train on or to validate on.
     """
-    starts = [i for i, frame in enumerate(frames) if i == 0 or frame.sequence != frames[i - 1].sequence]
+    sequences = {}
+    for index, frame in enumerate(frames):
+        sequences.setdefault(frame.sequence, []).append(index)
     wanted = fraction * len(frames)
-    if len(starts) > 1:
-        cut = min(starts[1:], key=lambda start: (abs(len(frames) - start - wanted), start))
-        last_training = cut
-    else:
-        cut = len(frames) - max(1, round(wanted))
-        last_training = cut - gap
-    if last_training < 1:
+    if len(sequences) > 1:
+        chosen = []
+        for indices in reversed(sequences.values()):
+            nearer = abs(len(chosen) + len(indices) - wanted) < abs(len(chosen) - wanted)
+            if nearer and len(chosen) + len(indices) < len(frames):
+                chosen += indices
+        validation = sorted(chosen or min(reversed(sequences.values()), key=len))
+        return np.setdiff1d(np.arange(len(frames)), validation), np.array(validation), np.arange(0)
+    cut = len(frames) - max(1, round(wanted))
+    if cut - gap < 1:
         raise InputError(f"--frames: {len(frames)} frames of one sequence are too few for --validation {fraction:g} "
                          f"with a gap of {gap} frames before it; give more frames, or a smaller --gap")
-    return np.arange(last_training), np.arange(cut, len(frames)), np.arange(last_training, cut)
+    return np.arange(cut - gap), np.arange(cut, len(frames)), np.arange(cut - gap, cut)
 
 
 def _files(where, option):
     """Return the picture files at a folder, pattern or path."""
     where = os.fspath(where)
     path = Path(where)
+    if not where:
+        raise InputError(f"{option}: the path is empty; name a folder, a pattern or a file")
     if path.is_dir():
-        files = [file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file()]
+        files = [file for file in path.iterdir() if file.suffix.lower() in SUFFIXES
+                 and file.is_file() and not file.name.startswith(".")]
         if not files:
             raise InputError(f"{option} {where}: no PNG or TIFF file in this folder; name the folder that holds them")
     elif path.exists():
@@ -199,7 +183,7 @@ def _files(where, option):
                              "put it into quotes, and check it with ls")
     else:
         raise InputError(f"{option} {where}: no such file or folder; check the spelling")
-    return [file for file in files if not file.name.startswith(".")]
+    return files
 
 
 def _alike(files):
@@ -215,11 +199,23 @@ def _alike(files):
         else:
             groups.setdefault(NUMBER.sub("#", label), []).append((file, label, numbers))
     for group in groups.values():
-        rows = [numbers for _, _, numbers in group]
-        varying = [field for field in range(len(rows[0])) if len({row[field] for row in rows}) > 1]
-        field = varying[-1] if varying else len(rows[0]) - 1
+        field = _frame_field(group[0][1], [numbers for _, _, numbers in group])
         yield [Frame(file, None, label, _sequence(label, field), numbers[field] if numbers else 0, numbers)
                for file, label, numbers in group]
+
+
+def _frame_field(label, rows):
+    """Return which of a label's numbers counts the frames: the last.
+
+    A last number that is the same in all files of the group and stands after a letter, as in ``t001_ch0``, is passed
+    over where an earlier one differs.
+    """
+    letters = [label[match.start() - 1:match.start()].isalpha() for match in NUMBER.finditer(label)]
+    varies = [len(set(column)) > 1 for column in zip(*rows, strict=True)]
+    field = len(varies) - 1
+    while field >= 0 and not varies[field] and letters[field]:
+        field -= 1
+    return field if field >= 0 and any(varies[:field + 1]) else len(varies) - 1
 
 
 def _sequence(label, field):
@@ -251,46 +247,3 @@ def _steps(frames):
         differences = Counter(np.diff(sorted(numbers)).tolist())
         steps[sequence] = min(differences, key=lambda step: (-differences[step], step)) if differences else 1
     return steps
-
-
-def _without_shared_words(frames, masks):
-    """Return a function from a frame or mask to its label less the words that all of its kind begin and end with.
-
-    Words hold no digits: numbers tell files apart.
-    """
-    shared = {}
-    for kind in (frames, masks):
-        labels = [each.label for each in kind]
-        begin, end = _shared_word(labels), _shared_word([label[::-1] for label in labels])
-        shared.update({each: (len(begin), len(end)) for each in kind})
-
-    def rest(frame):
-        begin, end = shared[frame]
-        return frame.label[begin:max(begin, len(frame.label) - end)], frame.page
-
-    return rest
-
-
-def _shared_word(labels):
-    """Return the longest beginning, without a digit, that all labels share."""
-    first, last = min(labels), max(labels)              # all others lie between them
-    length = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
-    return re.match(r"\D*", first[:length]).group()
-
-
-def _unpaired(frames, masks, rule):
-    """Return a message that names a frame without mask, or a mask without frame."""
-    frame_keys, mask_keys = [rule(frame) for frame in frames], [rule(mask) for mask in masks]
-    lonely_frames = [f for f, key in zip(frames, frame_keys, strict=True) if key not in set(mask_keys)]
-    lonely_masks = [m for m, key in zip(masks, mask_keys, strict=True) if key not in set(frame_keys)]
-    counts = f"{len(frames)} frames and {len(masks)} masks"
-    remedy = "give a frame and its mask the same number"
-    if lonely_frames:
-        return (f"--masks: {counts}; {len(lonely_frames)} frames have no mask, "
-                f"the first is {lonely_frames[0]}; {remedy}")
-    if lonely_masks:
-        return f"--masks: {counts}; {len(lonely_masks)} masks have no frame, the first is {lonely_masks[0]}; {remedy}"
-    keys = frame_keys if len(set(frame_keys)) < len(frames) else mask_keys
-    files = frames if keys is frame_keys else masks
-    twin = [file for file, key in zip(files, keys, strict=True) if keys.count(key) > 1][:2]
-    return f"--masks: {counts}; {twin[0]} and {twin[1]} have the same numbers; {remedy}, or the same name"

@@ -13,6 +13,7 @@ from PIL import Image
 from ..errors import InputError, reason
 
 REPLACE = "replace or remove this file"
+Image.MAX_IMAGE_PIXELS = None       # mosaics of a microscope are larger than what Pillow takes for an attack
 
 
 @contextmanager
@@ -29,8 +30,6 @@ def _opened(path, page=None):
         raise
     except Image.UnidentifiedImageError:
         raise InputError(f"{path}: this is no PNG or TIFF picture, whatever its name; {REPLACE}") from None
-    except Image.DecompressionBombError as error:
-        raise InputError(f"{path}: {reason(error)}; set PIL.Image.MAX_IMAGE_PIXELS = None to read it") from None
     except (OSError, EOFError, SyntaxError, ValueError, TypeError, KeyError, IndexError) as error:     # as Pillow does
         raise InputError(f"{path}: the picture cannot be read ({reason(error)}); {REPLACE}") from None
 
@@ -93,7 +92,7 @@ def read_mask(frame):
     classes : uint8 ndarray of shape (H, W)
         1 where the value is above 0 (a cell), else 0.
     numbered : bool
-        Whether more than two values occur.
+        Whether there are several values above 0.
 
     Raises
     ------

@@ -28,10 +28,10 @@ def measure(frames, read):
 
     Parameters
     ----------
-    frames : iterable of Frame
-        Read one at a time, each once.
+    frames : iterable
+        What `read` takes; each is read once.
     read : callable
-        From a Frame to its pixels.
+        Returns the pixels of a frame.
 
     Raises
     ------

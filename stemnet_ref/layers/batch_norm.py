@@ -39,8 +39,8 @@ def forward(x, scale, shift, epsilon):
     check_shapes("batch_norm.forward", x=(x, "N H W C"), scale=(scale, "C"), shift=(shift, "C"))
     if not epsilon > 0:
         raise ValueError(f"batch_norm: epsilon={epsilon} must be above 0")
-    mean = x.mean(axis=PIXELS)
-    variance = np.square(x - mean).mean(axis=PIXELS)
+    mean = x.mean(axis=PIXELS, dtype=np.float64).astype(x.dtype)        # a float32 sum of a million pixels drifts
+    variance = np.square(x - mean).mean(axis=PIXELS, dtype=np.float64).astype(x.dtype)
     return scale * ((x - mean) / np.sqrt(variance + x.dtype.type(epsilon))) + shift, mean, variance
 
 
@@ -59,6 +59,7 @@ def backward(dy, x, scale, mean, variance, epsilon):
                  mean=(mean, "C"), variance=(variance, "C"))
     deviation = np.sqrt(variance + x.dtype.type(epsilon))
     xhat = (x - mean) / deviation
-    dshift, dscale = dy.sum(axis=PIXELS), (dy * xhat).sum(axis=PIXELS)
+    dshift = dy.sum(axis=PIXELS, dtype=np.float64).astype(x.dtype)
+    dscale = (dy * xhat).sum(axis=PIXELS, dtype=np.float64).astype(x.dtype)
     pixels = x.dtype.type(x.size // len(scale))
     return scale / deviation * (dy - dshift / pixels - xhat * (dscale / pixels)), dscale, dshift

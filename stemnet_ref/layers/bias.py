@@ -33,5 +33,5 @@ def forward(x, b):
 def backward(dy):
     """Return dx (`dy` itself) and db of shape (C,)."""
     check_shapes("bias.backward", dy=(dy, "N H W C"))
-    ones = np.ones(dy.size // max(dy.shape[3], 1), dy.dtype)
-    return dy, ones @ dy.reshape(-1, dy.shape[3])
+    pixels = dy.reshape(-1, dy.shape[3])                            # (N*H*W, C)
+    return dy, np.ones(len(pixels), dy.dtype) @ pixels              # as a product: faster than sum(axis=0), and blocked

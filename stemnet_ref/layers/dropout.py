@@ -37,13 +37,18 @@ def draw_mask(shape, keep_prob, seed, step, layer):
     Raises
     ------
     ValueError
-        If keep_prob is outside (0, 1].
+        If keep_prob is outside (0, 1], or a number negative.
     """
     _check(keep_prob)
+    for name, value in (("seed", seed), ("step", step), ("layer", layer)):
+        if not 0 <= value < 2 ** 64:
+            raise ValueError(f"dropout: {name}={value} must be at least 0 and fit into 64 bits")
+    if keep_prob == 1:
+        return np.ones(shape, bool)
     size = int(np.prod(shape))
     philox = np.random.Philox(key=np.array([seed, layer], np.uint64), counter=np.array([0, step, 0, 0], np.uint64))
     numbers = philox.random_raw(-(-size // 4)).astype("<u8", copy=False).view("<u2")[:size]
-    return (numbers < round(LEVELS * keep_prob)).reshape(shape) if keep_prob < 1 else np.ones(shape, bool)
+    return (numbers < round(LEVELS * keep_prob)).reshape(shape)
 
 
 def forward(x, mask, keep_prob):

@@ -37,7 +37,7 @@ def forward(logits, labels, class_weights):
     ValueError
         If shapes do not fit, or labels are no integers or not below K.
     """
-    weights, picked = _pick(logits, labels, class_weights)
+    weights, picked = _pick("forward", logits, labels, class_weights)
     shifted = logits - logits.max(axis=-1, keepdims=True)
     e = np.exp(shifted)
     total = e.sum(axis=-1, keepdims=True)
@@ -48,15 +48,16 @@ def forward(logits, labels, class_weights):
 
 def backward(p, labels, class_weights):
     """Return dlogits (N, H, W, K) from the probabilities, labels and weights of `forward`."""
-    weights, picked = _pick(p, labels, class_weights)
+    weights, picked = _pick("backward", p, labels, class_weights)
     target = np.zeros_like(p)
     np.put_along_axis(target, picked, 1, axis=-1)
     return (p - target) * (weights / labels.size).astype(p.dtype)
 
 
-def _pick(scores, labels, class_weights):
+def _pick(which, scores, labels, class_weights):
     """Return every pixel's weight and class, each of shape (N, H, W, 1)."""
-    check_shapes("weighted_cross_entropy", logits=(scores, "N H W K"), labels=(labels, "N H W"))
+    name = "logits" if which == "forward" else "p"
+    check_shapes(f"weighted_cross_entropy.{which}", **{name: (scores, "N H W K"), "labels": (labels, "N H W")})
     class_weights = np.asarray(class_weights, scores.dtype)
     check_labels("weighted_cross_entropy", labels, scores.shape[3])
     if class_weights.shape != scores.shape[3:]:

@@ -1,7 +1,7 @@
-"""A small real time-lapse with masks: T98G cells, two fields of view, ten frames each (README.md beside this file)."""
+"""A small real time-lapse with masks: T98G cells, two fields of view (README.md beside this file)."""
 
 from pathlib import Path
 
 FRAMES = Path(__file__).parent / "frames"
 MASKS = Path(__file__).parent / "masks"
-CREDIT = "20 T98G frames of Tsai et al. 2019, MIT licence"
+CREDIT = "15 T98G frames of Tsai et al. 2019, MIT licence"

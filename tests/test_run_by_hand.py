@@ -1,0 +1,147 @@
+"""A training run once more, put together by hand from files to metrics.csv: what each option does, and each column."""
+
+import csv
+
+import numpy as np
+import pytest
+from pictures import sequence
+from PIL import Image
+
+from stemnet_ref import StemNet, checkpoint
+from stemnet_ref.data.batches import Dataset, plan_epoch
+from stemnet_ref.data.frames import find
+from stemnet_ref.data.scaling import Scaling
+from stemnet_ref.layers import dice, quadratic, softmax, weighted_cross_entropy
+from stemnet_ref.optimizers import SGD, Adam, Momentum
+from stemnet_ref.settings import Settings
+from stemnet_ref.train import Run
+
+EPOCHS = 2
+BASE = {"levels": 2, "features": 2, "crop": 16, "epochs": EPOCHS, "channels": 3, "gap": 1, "seed": 3}
+
+
+def silent(line):
+    pass
+
+
+def run(tmp_path, **options):
+    """Train on twelve frames; return the saved model and the rows of metrics.csv."""
+    frames, masks = sequence(tmp_path / "movie", 12)
+    out = tmp_path / "out"
+    assert Run(Settings.from_options({**BASE, **options}), frames, masks, out, show=silent).train()
+    with open(out / "metrics.csv") as file:
+        rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+    return checkpoint.load(out / "model.npz"), rows
+
+
+def cost_of(options, z, labels):
+    """Return the cost, its gradient by the logits and the probabilities, with the options spelled out."""
+    kind = options.get("cost", "weighted_cross_entropy")
+    if kind.endswith("cross_entropy"):
+        weight = options.get("class_weight", 2.0) + (options.get("class_weight_form") == "listing")
+        weights = (1, weight) if kind.startswith("weighted") else (1, 1)
+        cost, p = weighted_cross_entropy.forward(z, labels, weights)
+        return cost, weighted_cross_entropy.backward(p, labels, weights), p
+    layer, p = {"dice": dice, "quadratic": quadratic}[kind], softmax.forward(z)
+    return layer.forward(p, labels), softmax.backward(layer.backward(p, labels), p), p
+
+
+def by_hand(tmp_path, **options):
+    """Return parameters and rows of the same run."""
+    folder = tmp_path / "movie"
+    frames, masks = (np.stack([np.asarray(Image.open(path)) for path in sorted((folder / part).iterdir())])
+                     for part in ("frames", "masks"))
+    labels_of, training, validation = masks // 255, range(9), (10, 11)          # frame 9 is the gap
+    known = frames[training.start:training.stop].astype(float)
+    scaling = Scaling(127.0, 1.0) if options.get("scaling") == "minus127" else Scaling(known.mean(), known.std())
+
+    def window(index):
+        around = [min(max(index + d, 0), 11) for d in (-1, 0, 1)]
+        return scaling.apply(np.stack([frames[each] for each in around], axis=-1))
+
+    network = StemNet(3, 2, 2, seed=3, logits=options.get("logits", "linear"), init=options.get("init", "fan_in"))
+    rate = options.get("learning_rate", 0.001 if options.get("optimizer") == "adam" else 0.15)
+    mu, form = options.get("momentum", 0.2), options.get("momentum_form", "thesis")
+    optimizer = {"momentum": lambda: Momentum(rate, mu, form),
+                 "sgd": lambda: SGD(rate), "adam": lambda: Adam(rate, form=options.get("adam_form", "kingma")),
+                 }[options.get("optimizer", "momentum")]()
+    l1, l2, size = options.get("l1", 0), options.get("l2", 0), options.get("batch_size", 1)
+    found = find(folder / "frames", "")
+    data = Dataset(found, [None] * 12, 3)
+    rows, step = [], 0
+    for epoch in range(EPOCHS):
+        optimizer.learning_rate = rate * options.get("decay_rate", 0.95) ** epoch
+        crop = options.get("crop", 16)
+        per_frame = options.get("crops_per_frame", round(40 * 48 / 16 ** 2) if crop else 1)
+        plan = plan_epoch(data, training, crop, 2, per_frame, options.get("augment", False), 3, epoch)
+        assert len(plan) == 9 * per_frame
+        costs, right, pixels = [], 0, 0
+        for start in range(0, len(plan), size):
+            pieces = plan[start:start + size]
+            x = np.stack([piece.cut(window(piece.frame)) for piece in pieces])
+            labels = np.stack([piece.cut(labels_of[piece.frame]) for piece in pieces])
+            z, cache = network.forward(x, options.get("keep_prob", 0.75), seed=3, step=step)
+            cost, dz, p = cost_of(options, z, labels)
+            gradients = network.backward(dz, cache)
+            for name, w in network.parameters.items():
+                if name.endswith("weight"):
+                    cost += l1 / 9 * np.sum(abs(w)) + l2 / 18 * np.sum(w ** 2)
+                    gradients[name] = gradients[name] + np.float32(l1 / 9) * np.sign(w) + np.float32(l2 / 9) * w
+            optimizer.update(network.parameters, gradients)
+            costs.append(cost)
+            right += np.sum(p.argmax(axis=-1) == labels)
+            pixels += labels.size
+            step += 1
+        val_costs, each = [], []
+        for index in validation:
+            z, _ = network.forward(window(index)[None])
+            cost, _, p = cost_of(options, z, labels_of[index][None])
+            predicted, truth = p[0].argmax(axis=-1) == 1, labels_of[index] == 1
+            tp, fp, fn = (np.sum(a & b) for a, b in ((predicted, truth), (predicted, ~truth), (~predicted, truth)))
+            val_costs.append(cost)
+            each.append((np.mean(predicted == truth), tp / max(tp + fp, 1), tp / (tp + fn),
+                         2 * tp / (2 * tp + fp + fn), fp, tp, fn))
+        accuracy, precision, recall, f1, fp, tp, fn = np.mean(each, axis=0)
+        rows.append({"epoch": epoch + 1, "learning_rate": optimizer.learning_rate, "train_loss": np.mean(costs),
+                     "val_loss": np.mean(val_costs), "train_accuracy": right / pixels, "val_accuracy": accuracy,
+                     "precision": precision, "recall": recall, "f1": f1, "f1_pooled": 2 * tp / (2 * tp + fp + fn),
+                     "error_rate_percent": 100 * (1 - accuracy), "false_white_pixels": fp,
+                     "false_white_fraction": fp / (40 * 48), "white_pixel_accuracy": recall})
+    return network.parameters, rows
+
+
+OPTIONS = [
+    {}, {"augment": True}, {"batch_size": 4}, {"crops_per_frame": 2}, {"crop": None}, {"keep_prob": 1.0},
+    {"keep_prob": 0.5}, {"l1": 0.05}, {"l2": 0.5}, {"optimizer": "sgd"}, {"optimizer": "adam"},
+    {"optimizer": "adam", "adam_form": "tensorflow", "learning_rate": 0.01}, {"momentum": 0.9},
+    {"momentum": 0.9, "momentum_form": "tensorflow", "decay_rate": 0.5}, {"learning_rate": 0.05}, {"decay_rate": 0.5},
+    {"cost": "cross_entropy"}, {"cost": "dice"}, {"cost": "quadratic"}, {"class_weight": 5.0},
+    {"class_weight_form": "listing"}, {"logits": "relu"}, {"init": "listing"},
+    {"scaling": "minus127", "learning_rate": 0.001},
+]
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=lambda options: ",".join(options) or "defaults")
+def test_a_run_equals_its_parts_put_together_by_hand(tmp_path, options):
+    model, rows = run(tmp_path, **options)
+    parameters, rows_by_hand = by_hand(tmp_path, **options)
+    for name, array in model.network.parameters.items():
+        # float32: mean and deviation come from sums in another order
+        np.testing.assert_allclose(array, parameters[name], rtol=1e-3, atol=1e-5, err_msg=name)
+    for row, expected in zip(rows, rows_by_hand, strict=True):
+        assert set(row) - set(expected) == {"seconds"}
+        for name, value in expected.items():
+            assert row[name] == pytest.approx(value, rel=1e-3, abs=1e-6), name
+
+
+def test_every_option_changes_the_result(tmp_path):
+    models = {}
+    for number, options in enumerate(OPTIONS):
+        model, _ = run(tmp_path / str(number), **options)
+        models[str(options)] = model.network.parameters["down0.conv.weight"].tobytes()
+    assert len(set(models.values())) == len(OPTIONS)
+
+
+def test_every_setting_of_a_run_is_replayed_by_hand():
+    replayed = {name for options in OPTIONS for name in options} | set(BASE)
+    assert set(Settings.__dataclass_fields__) - replayed == {"preset", "validation"}
