@@ -10,9 +10,10 @@ from tqdm import tqdm
 
 from stemnet_ref import cli, figures
 from stemnet_ref.errors import InputError
+from stemnet_ref.resume import settings_of
 from stemnet_ref.sample import CREDIT
 from stemnet_ref.settings import CHOICES, Settings, names
-from stemnet_ref.train import Run, settings_of
+from stemnet_ref.train import Run
 
 TABLE = (("epoch", 5, "d"), ("seconds", 8, ".1f"), ("learning_rate", 14, ".5f"), ("train_loss", 11, ".4f"),
          ("val_loss", 9, ".4f"), ("val_accuracy", 13, ".4f"), ("precision", 10, ".3f"), ("recall", 7, ".3f"),

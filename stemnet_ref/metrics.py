@@ -16,6 +16,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+# The columns of a training run's metrics.csv
+COLUMNS = ("epoch", "seconds", "learning_rate", "train_loss", "val_loss", "train_accuracy", "val_accuracy", "precision",
+           "recall", "f1", "f1_pooled", "error_rate_percent", "false_white_pixels", "false_white_fraction",
+           "white_pixel_accuracy")
 
 @dataclass(frozen=True)
 class Counts:

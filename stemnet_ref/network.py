@@ -15,6 +15,7 @@ import math
 
 import numpy as np
 
+from . import initial_weights
 from .layers import bias, concat, conv2d, conv_transpose2d, dropout, max_pool2d, relu
 
 # What the presets say of the network; thesis-notes rows 1, 3 and 10. "thesis-table2" differs in training only.
@@ -81,7 +82,7 @@ class StemNet:
         self.parameters = {}
         for number, layer in enumerate(self.layer_shapes()):
             rng = np.random.Generator(np.random.Philox(key=np.array([seed, number], np.uint64)))
-            weight, offset = _draw(rng, init, kernel, *layer)
+            weight, offset = initial_weights.draw(rng, init, kernel, *layer)
             self.parameters[f"{layer[0]}.weight"] = weight.astype(dtype)
             self.parameters[f"{layer[0]}.bias"] = offset.astype(dtype)
 
@@ -243,21 +244,6 @@ class StemNet:
                 lo, hi = min(2 * lo, skips[level][0]), max(2 * hi + 1, skips[level][1])     # pool and skip
             lo, hi = lo - before, hi + after                        # conv of the way down
         return -lo, hi - (self.multiple - 1)
-
-
-def _draw(rng, init, kernel, name, shape, level):
-    """Return the initial weight and bias of one layer, in float64."""
-    kernel_area = shape[0] * shape[1]
-    inputs, outputs = shape[2:]
-    if name.endswith("deconv"):                         # (kh, kw, out, in)
-        inputs, outputs = outputs, inputs
-    if init == "fan_in":
-        return rng.standard_normal(shape) * math.sqrt(2 / (kernel_area * inputs)), np.zeros(outputs)
-    sigma = 0.1 if name == "output" else math.sqrt(2 / (kernel ** 2 * (outputs if name.startswith("down") else inputs)))
-    weight = rng.standard_normal(shape)
-    while (far := abs(weight) > 2).any():               # redrawn beyond two sigma
-        weight[far] = rng.standard_normal(far.sum())
-    return weight * sigma, np.full(outputs, 0.1)
 
 
 def layer_table(network, height, width):

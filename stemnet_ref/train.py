@@ -19,12 +19,9 @@ from .errors import InputError
 from .layers import softmax
 from .network import StemNet
 from .predict import logits as predicted_logits
-from .settings import Settings, option
+from .resume import resume_run
+from .settings import option
 from .step import cost_and_gradient, make_optimizer, training_step
-
-COLUMNS = ("epoch", "seconds", "learning_rate", "train_loss", "val_loss", "train_accuracy", "val_accuracy", "precision",
-           "recall", "f1", "f1_pooled", "error_rate_percent", "false_white_pixels", "false_white_fraction",
-           "white_pixel_accuracy")
 
 
 class Run:
@@ -67,7 +64,7 @@ class Run:
         self.rows = []                                          # of metrics.csv
         self._examples = []                                     # for the pictures
         if resume:
-            self._load()
+            resume_run(self)
         else:
             self.network = StemNet(settings.channels, settings.levels, settings.features, logits=settings.logits,
                                    init=settings.init, seed=settings.seed)
@@ -88,7 +85,7 @@ class Run:
         progress : callable
             Called as progress(text, steps) with what is being done, and how many steps have been done since.
         after_epoch : callable
-            Called with the run and its rows (dicts by COLUMNS) after every epoch.
+            Called with the run and its rows (dicts by `metrics.COLUMNS`) after every epoch.
 
         Returns
         -------
@@ -114,7 +111,7 @@ class Run:
             if row["f1_pooled"] > self.best_f1:
                 self.best_f1 = row["f1_pooled"]
                 self.save("best.npz")
-            files.write_csv(self.out / "metrics.csv", COLUMNS, [list(each.values()) for each in self.rows])
+            files.write_csv(self.out / "metrics.csv", metrics.COLUMNS, [list(each.values()) for each in self.rows])
             self.save("model.npz")
             if after_epoch:
                 after_epoch(self, self.rows)
@@ -204,7 +201,7 @@ class Run:
             self._warn_one_class("background" if predicted == 0 else "cell", scores)
         self.epoch, self.position = self.epoch + 1, 0
         self.sums = {"cost": 0.0, "right": 0, "pixels": 0}
-        return {name: row[name] for name in COLUMNS}
+        return {name: row[name] for name in metrics.COLUMNS}
 
     def _warn_one_class(self, name, scores):
         cell_pixels = sum(counts.tp + counts.fn for counts in scores)
@@ -256,44 +253,6 @@ class Run:
             return measure(self.training.tolist(), self.data.pixels)
         return measure(self.training.tolist(), lambda index: read_frame(self.data.frames[index]))
 
-    def _load(self):
-        model = checkpoint.load(self.out / "model.npz")
-        wanted = {**self.where, **self.settings.as_dict()}
-        for name, value in model.settings.items():
-            if name != "epochs" and wanted.get(name) != value:
-                raise InputError(f"{option(name)} {wanted.get(name)}: the run in {self.out} has {value}; "
-                                 "--resume goes on with what it began with, leave the option out")
-        self.network, self.scaling = model.network, model.scaling
-        try:
-            self.optimizer.load_state(model.optimizer_state)
-            self._check_optimizer_state(model.optimizer_state)
-        except ValueError as error:
-            raise InputError(f"{self.out / 'model.npz'}: {error}; restore the file, or begin a new run") from None
-        self._take_progress(model.progress)
-        if self.epoch:      # a row written after model.npz is of an epoch that is done again
-            rows = files.read_csv(self.out / "metrics.csv", COLUMNS)
-            self.rows = [row for row in rows if row["epoch"] <= self.epoch]
-
-    def _take_progress(self, progress):
-        """Go on where a model's run stood."""
-        try:
-            self.epoch, self.position, self.step = (int(progress[name]) for name in ("epoch", "position", "step"))
-            self.sums = {name: progress["sums"][name] for name in self.sums}
-            self.best_f1 = float(progress["best_f1"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{self.out / 'model.npz'}: its progress cannot be read ({error}); "
-                             "restore the file, or begin a new run") from None
-
-    def _check_optimizer_state(self, state):
-        """Raise ValueError unless every slot of the optimizer has a finite array for every parameter."""
-        for slot in self.optimizer.slots:
-            for name, array in self.network.parameters.items():
-                found = state.get(f"{slot}/{name}")
-                if found is None or found.shape != array.shape or found.dtype != array.dtype:
-                    raise ValueError(f"{slot} of {name} is missing or has another shape")
-                if not np.isfinite(found).all():
-                    raise ValueError(f"{slot} of {name} is not finite")
-
     def _diverged(self, what):
         """Return the error that ends a run whose numbers have left the finite ones."""
         saved = self.out / "model.npz"
@@ -312,26 +271,3 @@ class Run:
         for sequence, count in gaps(found):
             self.show(f"note: {count} numbers are missing in sequence {sequence}; "
                       "the nearest frame stands in for a missing neighbour")
-
-
-def settings_of(out):
-    """Return the Settings, frames and masks of the run in a folder, as its model.npz has them.
-
-    Raises
-    ------
-    InputError
-        If there is no run, or its model is damaged.
-    """
-    path = Path(out) / "model.npz"
-    if not path.exists():
-        raise InputError(f"--out {out}: no model.npz to resume from; leave out --resume to begin a new run")
-    saved = checkpoint.load(path).settings
-    frames, masks = saved.pop("frames", None), saved.pop("masks", None)
-    odd = saved.keys() ^ Settings.__dataclass_fields__.keys()
-    try:
-        if odd:
-            raise ValueError(f"{min(odd)} is missing or unknown")
-        return Settings(**saved).checked(()), frames, masks
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{path}: its settings cannot be used ({error}); "
-                         "go on with the version that wrote it") from None

@@ -19,8 +19,9 @@ import run_predict
 import run_train
 from stemnet_ref import checkpoint, cli, figures, files, train
 from stemnet_ref.errors import InputError
+from stemnet_ref.metrics import COLUMNS
 from stemnet_ref.settings import PRESETS, Settings
-from stemnet_ref.train import COLUMNS, Run
+from stemnet_ref.train import Run
 
 ROOT = Path(__file__).parent.parent
 SMALL = ["--levels", "2", "--features", "2", "--crop", "16", "--epochs", "3", "--seed", "5"]

@@ -1,0 +1,24 @@
+"""Initial weights: section 2.1's, and the listing's (`StemNet`, argument `init`).
+
+    fan_in      normal, sigma = sqrt(2/N), N = kernel area * channels in; biases 0
+    listing     normal, redrawn beyond two sigma, sigma = sqrt(2/(k^2 * features)); biases 0.1; sigma 0.1 in the output
+"""
+
+import math
+
+import numpy as np
+
+
+def draw(rng, init, kernel, name, shape, level):
+    """Return the initial weight and bias of one layer, in float64."""
+    kernel_area = shape[0] * shape[1]
+    inputs, outputs = shape[2:]
+    if name.endswith("deconv"):                         # (kh, kw, out, in)
+        inputs, outputs = outputs, inputs
+    if init == "fan_in":
+        return rng.standard_normal(shape) * math.sqrt(2 / (kernel_area * inputs)), np.zeros(outputs)
+    sigma = 0.1 if name == "output" else math.sqrt(2 / (kernel ** 2 * (outputs if name.startswith("down") else inputs)))
+    weight = rng.standard_normal(shape)
+    while (far := abs(weight) > 2).any():               # redrawn beyond two sigma
+        weight[far] = rng.standard_normal(far.sum())
+    return weight * sigma, np.full(outputs, 0.1)
