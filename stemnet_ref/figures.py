@@ -53,7 +53,7 @@ def draw_predictions(examples, path):
         A row each; arrays of shape (H, W).
     path : path
     """
-    figure = Figure(figsize=(12, 3.35 * len(examples)), layout="constrained")
+    figure = Figure(figsize=(12, 0.5 + 2.75 * len(examples)), layout="constrained")
     grid = figure.subplots(len(examples), 4, squeeze=False)
     for axes, (name, pixels, truth, cell) in zip(grid, examples, strict=True):
         axes[0].imshow(stretched(pixels), cmap="gray", vmin=0, vmax=1)
