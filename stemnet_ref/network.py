@@ -88,16 +88,7 @@ class StemNet:
 
     def layer_shapes(self):
         """Return (name, shape of the weights, level) of every layer with parameters, in the order of the data."""
-        k, shapes, inputs = self.kernel, [], self.channels
-        for level in range(self.levels):
-            outputs = self.features * 2 ** level
-            shapes.append((f"down{level}.conv", (k, k, inputs, outputs), level))
-            inputs = outputs
-        for level in reversed(range(self.levels - 1)):
-            outputs = self.features * 2 ** level
-            shapes.append((f"up{level}.deconv", (2, 2, outputs, 2 * outputs), level))
-            shapes.append((f"up{level}.conv", (k, k, 2 * outputs, outputs), level))
-        return [*shapes, ("output", (1, 1, self.features, self.classes), 0)]
+        return layer_shapes(self.channels, self.levels, self.features, self.classes, self.kernel)
 
     def forward(self, x, keep_prob=1.0, seed=0, step=0, with_cache=True):
         """Return the logits, and what `backward` needs.
@@ -246,26 +237,39 @@ class StemNet:
         return -lo, hi - (self.multiple - 1)
 
 
-def layer_table(network, height, width):
-    """Return a row for every layer: name, output shape (H, W, C), parameters, GFLOP of a forward pass.
+def layer_shapes(channels, levels=6, features=16, classes=2, kernel=5):
+    """Return (name, shape of the weights, level) of every layer with parameters, in the order of the data."""
+    shapes, inputs = [], channels
+    for level in range(levels):
+        outputs = features * 2 ** level
+        shapes.append((f"down{level}.conv", (kernel, kernel, inputs, outputs), level))
+        inputs = outputs
+    for level in reversed(range(levels - 1)):
+        outputs = features * 2 ** level
+        shapes.append((f"up{level}.deconv", (2, 2, outputs, 2 * outputs), level))
+        shapes.append((f"up{level}.conv", (kernel, kernel, 2 * outputs, outputs), level))
+    return [*shapes, ("output", (1, 1, features, classes), 0)]
+
+
+def layer_table(shapes, height, width):
+    """Return a row for every layer of `layer_shapes`: name, output (H, W, C), parameters, GFLOP of a forward pass.
 
     A multiplication and an addition count as two floating-point operations (1 GFLOP = 1e9); biases, ReLU, pooling and
     concatenation, below 1 % of the whole, are left out.
     """
     rows = []
-    for name, shape, level in network.layer_shapes():
+    for (name, shape, level), (following, _, _) in zip(shapes, [*shapes[1:], ("", (), 0)], strict=True):
         h, w = height >> level, width >> level
         outputs = shape[2] if name.endswith("deconv") else shape[3]
         products = math.prod(shape) * h * w // (4 if name.endswith("deconv") else 1)
         rows.append((name, (h, w, outputs), math.prod(shape) + outputs, 2e-9 * products))
-        if name.startswith("down") and level < network.levels - 1:
+        if name.startswith("down") and following.startswith("down"):
             rows.append((f"down{level}.pool", (h // 2, w // 2, outputs), 0, 0.0))
     return rows
 
 
-def training_gflop(network, height, width):
+def training_gflop(rows):
     """Return the GFLOP of one training step: forward, and both gradients; the first layer needs one of them only."""
-    rows = layer_table(network, height, width)
     return 3 * sum(row[3] for row in rows) - rows[0][3]
 
 
@@ -273,25 +277,29 @@ def main(argv=None):
     """Print the table of layers."""
     parser = argparse.ArgumentParser(prog="python -m stemnet_ref.network",
                                      description="Print StemNet's table of layers.")
-    parser.add_argument("--preset", choices=PRESETS, default="thesis")
-    parser.add_argument("--channels", type=int, default=1, metavar="N", help="frames in the input, odd")
-    parser.add_argument("--levels", type=int, metavar="L", help="in place of the preset's")
-    parser.add_argument("--features", type=int, default=16, metavar="F", help="feature maps at the first level")
-    parser.add_argument("--size", type=int, default=1024, metavar="PIXELS", help="side of the input")
+    add = parser.add_argument
+    add("--preset", choices=PRESETS, default="thesis", help="thesis: 6 levels; listing: 7 (%(default)s)")
+    add("--channels", type=int, default=1, metavar="N", help="frames in the input, odd (%(default)s)")
+    add("--levels", type=int, metavar="L", help="in place of the preset's")
+    add("--features", type=int, default=16, metavar="F", help="feature maps at the first level (%(default)s)")
+    add("--size", type=int, default=1024, metavar="PIXELS", help="side of the input (%(default)s)")
     arguments = parser.parse_args(argv)
     levels = PRESETS[arguments.preset]["levels"] if arguments.levels is None else arguments.levels
-    try:
-        network = StemNet(arguments.channels, levels, arguments.features, logits=PRESETS[arguments.preset]["logits"])
-    except ValueError as error:
-        parser.error(str(error))
-    if arguments.size < 1 or arguments.size % network.multiple:
-        parser.error(f"--size {arguments.size} must be a multiple of {network.multiple} with {levels} levels")
-    rows = layer_table(network, arguments.size, arguments.size)
+    multiple = 2 ** (levels - 1) if 1 <= levels <= 30 else 0
+    for good, what in ((arguments.channels > 0 and arguments.channels % 2 == 1, f"--channels {arguments.channels}: must "
+                        "be odd, so that one frame stands in the middle"),
+                       (multiple, f"--levels {levels}: must be from 1 to 30"),
+                       (arguments.features > 0, f"--features {arguments.features}: must be at least 1"),
+                       (multiple and arguments.size > 0 and arguments.size % multiple == 0,
+                        f"--size {arguments.size}: must be a multiple of {multiple} with {levels} levels")):
+        if not good:
+            parser.exit(2, f"{parser.prog}: error: {what}\n")
+    rows = layer_table(layer_shapes(arguments.channels, levels, arguments.features), arguments.size, arguments.size)
     print(f"{'layer':<14}{'output (H, W, C)':<20}{'parameters':>12}{'GFLOP':>10}")
     for name, shape, parameters, gflop in rows:
         print(f"{name:<14}{' x '.join(map(str, shape)):<20}{parameters:>12,}{gflop:>10.3f}")
     print(f"{'forward':<34}{sum(row[2] for row in rows):>12,}{sum(row[3] for row in rows):>10.3f}")
-    print(f"{'training step':<46}{training_gflop(network, arguments.size, arguments.size):>10.3f}")
+    print(f"{'training step':<46}{training_gflop(rows):>10.3f}")
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ CHOICES = {
 # name: (least, most, what the limits are in words where they are not these two)
 LIMITS = {
     "channels": (1, 99, None),
-    "levels": (1, 12, None),
+    "levels": (1, 10, None),
     "features": (1, 1024, None),
     "epochs": (1, 10 ** 6, None),
     "batch_size": (1, 4096, None),

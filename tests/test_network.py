@@ -119,7 +119,7 @@ def test_the_thesis_network_has_12_convolutions_and_goes_from_1024_to_32():
     network = StemNet(channels=5)
     convolutions = [name for name, _, _ in network.layer_shapes() if "deconv" not in name]
     assert len(convolutions) == 12                              # eleven of 5x5, and the output's 1x1
-    rows = {name: shape for name, shape, _, _ in layer_table(network, 1024, 1024)}
+    rows = {name: shape for name, shape, _, _ in layer_table(network.layer_shapes(), 1024, 1024)}
     assert rows["down5.conv"] == (32, 32, 512)
     assert rows["output"] == (1024, 1024, 2)
     assert network.parameters["up3.deconv.weight"].shape == (2, 2, 128, 256)
@@ -128,10 +128,10 @@ def test_the_thesis_network_has_12_convolutions_and_goes_from_1024_to_32():
 
 def test_table_of_layers_adds_up_to_the_notes_figures(capsys):
     network = StemNet(channels=5)
-    assert sum(row[3] for row in layer_table(network, 1024, 1024)) == pytest.approx(177, abs=0.5)
-    assert training_gflop(network, 1024, 1024) == pytest.approx(528, abs=0.5)
-    assert sum(row[2] for row in layer_table(network, 1024, 1024)) == sum(
-        array.size for array in network.parameters.values())
+    rows = layer_table(network.layer_shapes(), 1024, 1024)
+    assert sum(row[3] for row in rows) == pytest.approx(177, abs=0.5)
+    assert training_gflop(rows) == pytest.approx(528, abs=0.5)
+    assert sum(row[2] for row in rows) == sum(array.size for array in network.parameters.values())
     main(["--channels", "5"])
     printed = capsys.readouterr().out
     assert "down0.conv    1024 x 1024 x 16           2,016     4.194" in printed
@@ -140,7 +140,8 @@ def test_table_of_layers_adds_up_to_the_notes_figures(capsys):
 
 
 @pytest.mark.parametrize(("argv", "culprit"), [(["--size", "1000"], "multiple of 32"), (["--channels", "2"], "odd"),
-                                               (["--levels", "0"], "levels=0")])
+                                               (["--levels", "0"], "--levels 0"), (["--levels", "31"], "--levels 31"),
+                                               (["--features", "0"], "--features 0")])
 def test_table_of_layers_refuses_what_is_impossible(capsys, argv, culprit):
     with pytest.raises(SystemExit) as exit_:
         main(argv)
