@@ -286,8 +286,8 @@ def main(argv=None):
     arguments = parser.parse_args(argv)
     levels = PRESETS[arguments.preset]["levels"] if arguments.levels is None else arguments.levels
     multiple = 2 ** (levels - 1) if 1 <= levels <= 30 else 0
-    for good, what in ((arguments.channels > 0 and arguments.channels % 2 == 1, f"--channels {arguments.channels}: must "
-                        "be odd, so that one frame stands in the middle"),
+    for good, what in ((arguments.channels > 0 and arguments.channels % 2,
+                        f"--channels {arguments.channels}: must be odd, so that one frame stands in the middle"),
                        (multiple, f"--levels {levels}: must be from 1 to 30"),
                        (arguments.features > 0, f"--features {arguments.features}: must be at least 1"),
                        (multiple and arguments.size > 0 and arguments.size % multiple == 0,
