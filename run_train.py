@@ -33,7 +33,7 @@ def options():
     add("--device", metavar="NAME", help="auto, cpu or cuda (auto)")
     add("--preset", choices=CHOICES["preset"], help="Table 1, Table 2, or the appendix's code (thesis)")
     add("--channels", type=int, metavar="N", help="frames the network sees: 1, or 5 with two neighbours each way (1)")
-    add("--epochs", type=int, metavar="N", help="passes over the training frames (12)")
+    add("--epochs", type=int, metavar="N", help="passes over the training frames (10)")
     add("--batch-size", type=int, metavar="N", help="pieces per step (1)")
     add("--crop", type=int, metavar="PIXELS", help="side of the pieces to train on; 0: whole frames (256)")
     add("--crops-per-frame", type=int, metavar="N", help="pieces of each frame in an epoch (as many as have its area)")

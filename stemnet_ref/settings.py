@@ -68,7 +68,7 @@ class Settings:
     logits: str = "linear"
     init: str = "fan_in"
     scaling: str = "standard"
-    epochs: int = 12
+    epochs: int = 10
     batch_size: int = 1
     crop: int | None = 256              # side in pixels; None: whole frames
     crops_per_frame: int | None = None  # in an epoch; None: as many as have the frame's area
