@@ -185,17 +185,15 @@ def _check_names(frames, masks, out):
     """Raise InputError where writing the results would overwrite an input, a run, or one another."""
     if (Path(out) / "model.npz").exists():
         raise InputError(f"--out {out}: holds a run of run_train.py; choose another folder for predictions")
-    inputs = {each.path.resolve() for each in (*frames, *masks)}
+    if Path(out).resolve() in {each.path.resolve().parent for each in (*frames, *masks)}:
+        raise InputError(f"--out {out}: the frames or masks are in it, and pictures written there would be taken for "
+                         "frames the next time; choose another folder")
     written = {}
     for frame in frames:
         if frame.name in written:
             raise InputError(f"FRAMES: {written[frame.name]} and {frame} would both be written as {frame.name}_mask.png"
                              "; rename one, or segment them apart")
         written[frame.name] = frame
-        for kind in ("mask", "probability", "overlay"):
-            path = Path(out) / f"{frame.name}_{kind}.png"
-            if path.resolve() in inputs:
-                raise InputError(f"--out {out}: {path.name} there is one of the inputs; choose another folder")
 
 
 def _tiles(length, tile, halo):

@@ -170,7 +170,7 @@ def test_results_never_overwrite_inputs_or_runs_or_each_other(tmp_path):
     for n in (1, 2):
         (masks / f"t_{n:02d}.png").rename(frames / f"t_{n:02d}_mask.png")
     before = {path: path.read_bytes() for path in frames.iterdir()}
-    with pytest.raises(InputError, match="one of the inputs"):
+    with pytest.raises(InputError, match="the frames or masks are in it"):
         predict.run(model(), str(frames / "t_0?.png"), frames, str(frames / "*_mask.png"), show=lambda line: None)
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "model.npz").touch()
