@@ -11,7 +11,6 @@ from . import __version__, checkpoint, files, metrics, optimizers, sample
 from .checkpoint import Model
 from .data.batches import Dataset, plan_epoch
 from .data.frames import find, gaps, split
-from .data.images import read_frame
 from .data.pairing import pair
 from .data.scaling import LISTING, measure
 from .device import choose
@@ -249,9 +248,7 @@ class Run:
         if self.settings.scaling == "minus127":
             return LISTING
         self.show(f"measuring mean and deviation of {len(self.training)} training frames")
-        if self.data.fits:
-            return measure(self.training.tolist(), self.data.pixels)
-        return measure(self.training.tolist(), lambda index: read_frame(self.data.frames[index]))
+        return measure(self.training.tolist(), self.data.pixels)
 
     def _diverged(self, what):
         """Return the error that ends a run whose numbers have left the finite ones."""
