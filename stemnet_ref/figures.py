@@ -9,7 +9,8 @@ from matplotlib.ticker import MaxNLocator
 from .files import make_folder, write_atomically
 from .predict import overlay, stretched
 
-BLUE, ORANGE = "#0072b2", "#d55e00"         # told apart by the colour-blind too
+# Told apart by the colour-blind too, and where one curve lies on the other
+STYLES = ({"color": "#0072b2", "marker": "o"}, {"color": "#d55e00", "marker": ".", "linestyle": "--"})
 
 # file: title, label of the y axis, columns with their legends
 CURVES = {
@@ -31,12 +32,12 @@ def draw_curves(rows, folder):
     for name, (title, label, columns) in CURVES.items():
         figure = Figure(figsize=(6, 4), layout="constrained")
         axes = figure.add_subplot()
-        for (column, legend), colour, marker in zip(columns.items(), (BLUE, ORANGE), "os", strict=False):
-            axes.plot(epochs, [row[column] for row in rows], color=colour, marker=marker, markersize=3.5, label=legend)
+        for (column, legend), style in zip(columns.items(), STYLES, strict=False):
+            axes.plot(epochs, [row[column] for row in rows], markersize=4, label=legend, **style)
         axes.set_title(title)
         axes.set_xlabel("epoch")
         axes.set_ylabel(label)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
         if len(columns) > 1:
@@ -53,15 +54,16 @@ def draw_predictions(examples, path):
         A row each; arrays of shape (H, W).
     path : path
     """
-    figure = Figure(figsize=(12, 0.5 + 2.75 * len(examples)), layout="constrained")
+    heights = [min(2.75 * truth.shape[0] / truth.shape[1], 5.5) for _, _, truth, _ in examples]        # in inches
+    figure = Figure(figsize=(12, 0.5 + sum(heights)), layout="constrained")
     grid = figure.subplots(len(examples), 4, squeeze=False)
     for axes, (name, pixels, truth, cell) in zip(grid, examples, strict=True):
         axes[0].imshow(stretched(pixels), cmap="gray", vmin=0, vmax=1)
         axes[1].imshow(truth, cmap="gray", vmin=0, vmax=1)
         heat = axes[2].imshow(cell, cmap="viridis", vmin=0, vmax=1)
-        axes[3].imshow(overlay(pixels, cell > 0.5, truth))
+        axes[3].imshow(overlay(pixels, cell > 0.5, truth, shown_at=300))
         axes[0].set_ylabel(name)
-        figure.colorbar(heat, ax=axes[2], fraction=0.046, pad=0.02)
+        figure.colorbar(heat, ax=axes[2], fraction=0.046 * truth.shape[0] / truth.shape[1], pad=0.02)
     for axes, title in zip(grid[0], ("frame", "truth", "probability of cell",
                                      "blue: predicted border\norange: false, yellow: missed"), strict=True):
         axes.set_title(title, fontsize=11)
