@@ -4,7 +4,7 @@ import sys
 
 from tqdm import tqdm
 
-from stemnet_ref import checkpoint, cli, predict
+from stemnet_ref import checkpoint, cli, files, predict
 from stemnet_ref.sample import CREDIT, FRAMES, MASKS
 
 
@@ -15,7 +15,7 @@ def options():
     parser.add_argument("frames", metavar="FRAMES", nargs="?",
                         help="folder, quoted glob pattern, one file or multi-page TIFF; without it: the sample")
     parser.add_argument("--masks", metavar="PATH", help="true masks, to measure against")
-    parser.add_argument("--out", metavar="DIR", default="predictions", help="folder to write into (predictions)")
+    parser.add_argument("--out", metavar="DIR", help="folder to write into (predictions, or predictions-2, ...)")
     parser.add_argument("--tile", type=int, metavar="PIXELS", default=predict.TILE,
                         help=f"tile side for larger frames ({predict.TILE}); less takes less memory")
     return parser
@@ -25,16 +25,17 @@ def main(argv=None):
     """Segment; return the exit status."""
     given = options().parse_args(argv)
     model = checkpoint.load(given.model)
+    out = files.new_folder("predictions") if given.out is None else given.out
     frames, masks = given.frames, given.masks
     if frames is None:
         tqdm.write(f"segmenting the sample's second field of view, on which run_train.py validates: {CREDIT}")
         frames, masks = FRAMES / "*field2*", MASKS / "*field2*" if masks is None else masks
-    summary = predict.run(model, frames, given.out, masks, given.tile, show=tqdm.write,
+    summary = predict.run(model, frames, out, masks, given.tile, show=tqdm.write,
                           progress=lambda items: tqdm(items, unit="frame", disable=None))
     if summary:
         shown = ("accuracy", "precision", "recall", "f1", "f1_pooled")
         print("  ".join(f"{name} {summary[name]:.3f}" for name in shown))
-    print(f"done: masks, heat maps, overlays and edges in {given.out}")
+    print(f"done: masks, heat maps, overlays and edges in {out}")
     return 0
 
 

@@ -1,6 +1,8 @@
 """Train StemNet on a time-lapse: python run_train.py --help"""
 
 import argparse
+import glob
+import os
 import shlex
 import sys
 from dataclasses import replace
@@ -8,7 +10,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from stemnet_ref import cli, figures
+from stemnet_ref import cli, figures, files
 from stemnet_ref.errors import InputError
 from stemnet_ref.resume import settings_of
 from stemnet_ref.sample import CREDIT
@@ -29,7 +31,8 @@ def options():
     add("--frames", metavar="PATH", help="folder, quoted glob pattern or multi-page TIFF; PNG or TIFF, 8 or 16 bits")
     add("--masks", metavar="PATH", help="likewise; 0 is background, above 0 cell; paired with frames by number")
     add("--out", metavar="DIR", help="folder for the model, curves and tables (runs/networkN)")
-    add("--resume", action="store_true", help="go on with the run in --out; only --epochs and --device may change")
+    add("--resume", action="store_true", help="go on with the run in --out; only --epochs and --device may change, "
+                                                     "and the place of --frames and --masks")
     add("--device", metavar="NAME", help="auto, cpu or cuda (auto)")
     add("--preset", choices=CHOICES["preset"], help="Table 1, Table 2, or the appendix's code (thesis)")
     add("--channels", type=int, metavar="N", help="frames the network sees: 1, or 5 with two neighbours each way (1)")
@@ -80,7 +83,8 @@ def main(argv=None):
     tqdm.write(f"network{settings.channels} on the {run.device}, {steps} steps an epoch, "
                f"{'going on in' if resume else 'writing to'} {out}")
     tqdm.write("".join(name.rjust(width) for name, width, _ in TABLE))
-    again = shlex.join(["python", "run_train.py", "--resume", "--out", str(out)])
+    script = Path(sys.argv[0])
+    again = shlex.join(["python", str(script), "--resume", "--out", str(out)])
     with (tqdm(total=settings.epochs * steps, initial=run.epoch * steps + run.position, unit="step", disable=None,
                smoothing=0.05) as bar,
           cli.StopRequest("stopping after this step or validation; Ctrl-C again stops without saving") as stop):
@@ -98,7 +102,7 @@ def main(argv=None):
         print(f"stopped in epoch {run.epoch + 1}, and saved; go on with: {again}")
         return 130
     print(f"done: best pooled F1 {run.best_f1:.3f}; model, metrics.csv and figures in {out}")
-    print(f"next: {shlex.join(['python', 'run_predict.py', str(out)])}"
+    print(f"next: {shlex.join(['python', str(script.with_name('run_predict.py')), str(out)])}"
           + ("" if frames is None else " YOUR_FRAMES --out DIR"))
     return 0
 
@@ -118,16 +122,19 @@ def resolve(given):
     if given.get("resume"):
         if "out" not in given:
             raise InputError("--resume: name the run to go on with by --out DIR")
-        settings, saved_frames, saved_masks = settings_of(given["out"])
+        settings, *saved = settings_of(given["out"])
         settings = replace(settings, **chosen).checked(chosen)
-        return (settings, saved_frames if frames is None else frames, saved_masks if masks is None else masks,
-                Path(given["out"]))
+        for name, path, now in (("frames", saved[0], frames), ("masks", saved[1], masks)):
+            if now is None and path is not None and not (os.path.exists(path) or glob.glob(path, recursive=True)):
+                raise InputError(f"--resume: the {name} of this run are no longer at {path}; "
+                                 f"say by --{name} PATH where they are now")
+        return settings, frames or saved[0], masks or saved[1], Path(given["out"])
     if (frames is None) != (masks is None):
         present, absent = ("--frames", "--masks") if masks is None else ("--masks", "--frames")
         raise InputError(f"{present}: {absent} is missing; training needs both")
     settings = Settings.from_options(chosen)
     if "out" not in given:
-        return settings, frames, masks, new_folder(Path("runs") / f"network{settings.channels}")
+        return settings, frames, masks, files.new_folder(Path("runs") / f"network{settings.channels}")
     out = Path(given["out"])
     if (out / "model.npz").exists():
         raise InputError(f"--out {out}: holds a run already; go on with it by --resume, or choose another folder")
@@ -135,15 +142,6 @@ def resolve(given):
     if taken and not (out / "config.json").exists():            # else a run that was killed before its first model
         raise InputError(f"--out {out}: {taken[0]} there would be overwritten; choose another folder")
     return settings, frames, masks, out
-
-
-def new_folder(wanted):
-    """Return `wanted`, or wanted-2, wanted-3, ...: the first that does not exist."""
-    folder, number = wanted, 1
-    while folder.exists():
-        number += 1
-        folder = wanted.with_name(f"{wanted.name}-{number}")
-    return folder
 
 
 if __name__ == "__main__":

@@ -64,6 +64,8 @@ def load(path):
             raise InputError(f"{path}: no model.npz in this folder; name a folder that run_train.py wrote, or a file")
         path = found[0]
     try:
+        if path.exists() and not zipfile.is_zipfile(path):      # np.load would speak of pickles
+            raise ValueError("it is no .npz archive, or cut off")
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         about = json.loads(str(arrays.pop("about")))

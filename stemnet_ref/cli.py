@@ -1,6 +1,7 @@
 """What the scripts share: options, one-line errors, exit status, progress, and stopping in good order."""
 
 import argparse
+import difflib
 import os
 import signal
 import sys
@@ -11,6 +12,18 @@ from .errors import InputError, reason
 
 class Parser(argparse.ArgumentParser):
     """An argument parser that reports a mistake in one line, with exit status 2."""
+
+    def parse_args(self, args=None, namespace=None):
+        """Return the options given; report one that is unknown together with the known one most like it."""
+        given, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            name = unknown[0].partition("=")[0]
+            like = difflib.get_close_matches(name, self._option_string_actions, n=1)
+            if like:
+                self.error(f"{name}: no such option, did you mean {like[0]}?")
+            self.error(f"{name}: no such option" if name.startswith("-") else
+                       f'{name}: belongs to no option (a pattern such as "frames/*.png" must be in quotes)')
+        return given
 
     def error(self, message):
         self.exit(2, f"{self.prog}: error: {message}; see {self.prog} --help\n")

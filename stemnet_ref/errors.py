@@ -1,4 +1,4 @@
-"""The error of a user's input, as opposed to a fault of the program."""
+"""The error of a user's input, as opposed to a fault of the program, and the words of messages."""
 
 
 class InputError(ValueError):
@@ -11,3 +11,8 @@ class InputError(ValueError):
 def reason(error):
     """Return what the operating system or a library says of an error, without its number, on one line."""
     return " ".join(str(getattr(error, "strerror", None) or error).split())
+
+
+def counted(number, noun):
+    """Return a number with its noun: "1 frame", "2 frames"."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -60,6 +60,16 @@ def write_json(path, value):
     write_atomically(path, lambda file: file.write((json.dumps(value, indent=2) + "\n").encode()))
 
 
+def check_folder(out):
+    """Raise InputError where an output folder cannot be made or written to; nothing is changed on disk."""
+    out = Path(out)
+    if out.exists() and not out.is_dir():
+        raise InputError(f"--out {out}: this is a file; name a folder")
+    existing = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        raise InputError(f"--out {out}: cannot write in {existing}; choose another folder")
+
+
 def make_folder(out):
     """Make the output folder.
 
@@ -68,9 +78,8 @@ def make_folder(out):
     InputError
         If it is a file, or cannot be made or written to.
     """
+    check_folder(out)
     out = Path(out)
-    if out.exists() and not out.is_dir():
-        raise InputError(f"--out {out}: this is a file; name a folder")
     try:
         out.mkdir(parents=True, exist_ok=True)
         probe = out / ".writable"
@@ -78,6 +87,15 @@ def make_folder(out):
         probe.unlink()
     except OSError as error:
         raise InputError(f"--out {out}: cannot write there ({reason(error)}); choose another folder") from None
+
+
+def new_folder(wanted):
+    """Return `wanted`, or wanted-2, wanted-3, ...: the first that does not exist."""
+    folder, number = Path(wanted), 1
+    while folder.exists():
+        number += 1
+        folder = folder.with_name(f"{Path(wanted).name}-{number}")
+    return folder
 
 
 def read_csv(path, columns):

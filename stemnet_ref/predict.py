@@ -11,11 +11,11 @@ import numpy as np
 
 from . import metrics
 from .data.batches import Dataset
-from .data.frames import find, find_neighbours
+from .data.frames import find, find_neighbours, spans
 from .data.images import eight_bit_units
 from .data.pairing import mask_of, pair
-from .errors import InputError
-from .files import make_folder, write_csv, write_png
+from .errors import InputError, counted
+from .files import check_folder, make_folder, write_csv, write_png
 from .layers import softmax
 
 TILE = 1024                     # pixels; a tile with its halo needs about 1 GB
@@ -73,13 +73,18 @@ def edges(mask):
         Row and column, from 0. What is outside the frame is not background.
     """
     cell = np.asarray(mask) > 0
+    return np.argwhere(cell & ~_eroded(cell))
+
+
+def _eroded(cell):
+    """Return the cell pixels whose eight neighbours are cell too, or outside the frame."""
     padded = np.pad(cell, 1, constant_values=True)
     height, width = cell.shape
-    surrounded = np.ones_like(cell)
+    inner = np.ones_like(cell)
     for down in range(3):
         for right in range(3):
-            surrounded &= padded[down:down + height, right:right + width]
-    return np.argwhere(cell & ~surrounded)
+            inner &= padded[down:down + height, right:right + width]
+    return inner
 
 
 def stretched(pixels):
@@ -89,17 +94,20 @@ def stretched(pixels):
     return np.clip((pixels - low) / max(high - low, 1e-6), 0, 1)
 
 
-def overlay(pixels, mask, truth=None):
+def overlay(pixels, mask, truth=None, shown_at=512):
     """Return the frame with the cells' borders in blue, RGB uint8 of shape (H, W, 3).
 
-    With a true mask, what was taken for cell wrongly is tinted orange, and what was missed yellow.
+    With a true mask, what was taken for cell wrongly is tinted orange, and what was missed yellow. The borders are as
+    wide as one pixel where the frame's longer side is shown with `shown_at` pixels.
     """
     picture = np.repeat(230 * stretched(pixels)[..., None], 3, axis=2)
     if truth is not None:
         for wrong, colour in (((mask > 0) & (truth == 0), ORANGE), ((mask == 0) & (truth > 0), YELLOW)):
             picture[wrong] = 0.45 * picture[wrong] + 0.55 * np.array(colour)
-    rows, columns = edges(mask).T
-    picture[rows, columns] = BLUE
+    cell = inner = np.asarray(mask) > 0
+    for _ in range(max(1, round(max(cell.shape) / shown_at))):
+        inner = _eroded(inner)
+    picture[cell & ~inner] = BLUE
     return picture.astype(np.uint8)
 
 
@@ -136,11 +144,16 @@ def run(model, frames, out, masks=None, tile=TILE, show=print, progress=iter):
     network = model.network
     if tile < 1:
         raise InputError(f"--tile {tile}: must be at least 1 pixel")
+    check_folder(out)
     chosen, around = find_neighbours(frames, "FRAMES", network.channels)
-    masks_of = _masks_of(chosen, find(masks, "--masks")) if masks is not None else {}
+    masks_of = _masks_of(chosen, find(masks, "--masks"), show) if masks is not None else {}
     data = Dataset(around, [masks_of.get(frame) for frame in around], network.channels, tell=show)
     _check_names(chosen, masks_of.values(), out)
     make_folder(out)
+    show(f"{counted(len(chosen), 'frame')}: {spans(chosen)}")
+    table = Path(out) / "metrics.csv"
+    if masks is None and table.exists():
+        show(f"note: {table} is of an earlier call; measures are written only with --masks")
     place = {frame: index for index, frame in enumerate(around)}
     scores = []
     for frame, (window, truth) in zip(progress(chosen), data.whole([place[frame] for frame in chosen]), strict=True):
@@ -153,7 +166,7 @@ def run(model, frames, out, masks=None, tile=TILE, show=print, progress=iter):
         write_csv(f"{stem}_edges.csv", ["row", "column"], edges(mask).tolist())
         if truth is not None:
             scores.append(metrics.count(mask, truth))
-    return write_scores(Path(out) / "metrics.csv", chosen, scores) if scores else None
+    return write_scores(table, chosen, scores) if scores else None
 
 
 def write_scores(path, frames, scores):
@@ -174,11 +187,11 @@ def heat_palette():
     return (255 * colormaps["viridis"](np.arange(256))[:, :3]).round().astype(np.uint8)
 
 
-def _masks_of(frames, masks):
+def _masks_of(frames, masks, tell):
     """Return the mask of every frame; a single frame may come with the masks of its whole folder."""
     if len(frames) == 1 < len(masks):
         return {frames[0]: mask_of(frames[0], masks)}
-    return dict(zip(frames, pair(frames, masks), strict=True))
+    return dict(zip(frames, pair(frames, masks, tell), strict=True))
 
 
 def _check_names(frames, masks, out):

@@ -1,5 +1,6 @@
 """Going on with a run from its folder, after checking that all of its state is there."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,9 @@ import numpy as np
 from . import checkpoint, files, metrics
 from .errors import InputError
 from .settings import Settings, option
+
+# What a model says of its data, beside the settings
+SOURCE = ("frames", "masks", "training_frames", "validation_frames", "training_cells", "validation_cells")
 
 
 def settings_of(out):
@@ -21,12 +25,12 @@ def settings_of(out):
     if not path.exists():
         raise InputError(f"--out {out}: no model.npz to resume from; leave out --resume to begin a new run")
     saved = checkpoint.load(path).settings
-    frames, masks = saved.pop("frames", None), saved.pop("masks", None)
+    source = {name: saved.pop(name, None) for name in SOURCE}
     odd = saved.keys() ^ Settings.__dataclass_fields__.keys()
     try:
         if odd:
             raise ValueError(f"{min(odd)} is missing or unknown")
-        return Settings(**saved).checked(()), frames, masks
+        return Settings(**saved).checked(()), source["frames"], source["masks"]
     except (TypeError, ValueError) as error:
         raise InputError(f"{path}: its settings cannot be used ({error}); "
                          "go on with the version that wrote it") from None
@@ -43,22 +47,22 @@ def resume_run(run):
     Raises
     ------
     InputError
-        If the settings differ from the run's own, or a part of the state is missing or damaged.
+        If the settings or the data differ from the run's own, or a part of the state is missing or damaged.
     """
     path = run.out / "model.npz"
     model = checkpoint.load(path)
-    wanted = {**run.where, **run.settings.as_dict()}
-    for name, value in model.settings.items():
-        if name != "epochs" and wanted.get(name) != value:
-            raise InputError(f"{option(name)} {wanted.get(name)}: the run in {run.out} has {value}; "
+    for name, value in run.settings.as_dict().items():
+        if name != "epochs" and model.settings[name] != value:
+            raise InputError(f"{option(name)} {value}: the run in {run.out} has {model.settings[name]}; "
                              "--resume goes on with what it began with, leave the option out")
+    _check_data(run, model)
     try:
         _check_optimizer_state(run.optimizer, model)
         run.optimizer.load_state(model.optimizer_state)
         progress = model.progress
         run.epoch, run.position, run.step = (int(progress[name]) for name in ("epoch", "position", "step"))
         run.sums = {name: progress["sums"][name] for name in run.sums}
-        run.best_f1 = float(progress["best_f1"])
+        run.best_f1, run.best_val_loss = float(progress["best_f1"]), float(progress["best_val_loss"])
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: the state of its run is damaged ({error}); restore the file, or begin a new "
                          "run") from None
@@ -66,6 +70,25 @@ def resume_run(run):
     if run.epoch:       # a row written after model.npz is of an epoch that is done again
         rows = files.read_csv(run.out / "metrics.csv", metrics.COLUMNS)
         run.rows = [row for row in rows if row["epoch"] <= run.epoch]
+
+
+def _check_data(run, model):
+    """Raise InputError unless frames and masks are those that the run began with, wherever they are by now."""
+    saved = {name: model.settings.get(name) for name in SOURCE}
+    for name in ("training_frames", "validation_frames"):
+        if run.source[name] != saved[name]:
+            odd = min(set(run.source[name]).symmetric_difference(saved[name] or ()), default="their order")
+            raise InputError(f"--frames {run.source['frames']}: not the {name.replace('_', ' ')} that the run in "
+                             f"{run.out} began with ({odd} differs); give it those, or begin a new run")
+    moved = [name for name in ("frames", "masks") if run.source[name] != saved[name]]
+    if moved:
+        found = run.measure_data()
+        pairs = [(found.mean, model.scaling.mean), (found.std, model.scaling.std),
+                 *((run.source[name], saved[name]) for name in ("training_cells", "validation_cells"))]
+        if not all(math.isclose(a, b, rel_tol=1e-9) for a, b in pairs):
+            raise InputError(f"{option(moved[0])} {run.source[moved[0]]}: its pictures differ from those that the run "
+                             f"in {run.out} began with; give it those, or begin a new run")
+    run.source.update({name: saved[name] for name in ("training_cells", "validation_cells")})
 
 
 def _check_optimizer_state(optimizer, model):

@@ -10,11 +10,11 @@ import numpy as np
 from . import __version__, checkpoint, files, metrics, optimizers, sample
 from .checkpoint import Model
 from .data.batches import Dataset, plan_epoch
-from .data.frames import find, gaps, split
+from .data.frames import find, gaps, spans, split
 from .data.pairing import pair
 from .data.scaling import LISTING, measure
 from .device import choose
-from .errors import InputError
+from .errors import InputError, counted
 from .layers import softmax
 from .network import StemNet
 from .predict import logits as predicted_logits
@@ -48,17 +48,20 @@ class Run:
     def __init__(self, settings, frames, masks, out, resume=False, device="auto", show=print):
         self.settings, self.out, self.show = settings, Path(out), show
         self.device = choose(device)
+        files.check_folder(self.out)
         found = find(sample.FRAMES if frames is None else frames, "--frames")
         found_masks = find(sample.MASKS if masks is None else masks, "--masks")
-        self.where = {"frames": frames if frames is None else os.path.abspath(frames),
-                      "masks": masks if masks is None else os.path.abspath(masks)}
-        self.data = Dataset(found, pair(found, found_masks), settings.channels, tell=show)
+        self.data = Dataset(found, pair(found, found_masks, show), settings.channels, tell=show)
         self.training, self.validation, left_out = split(found, settings.validation, settings.gap)
+        self.source = {"frames": frames if frames is None else os.path.abspath(frames),
+                       "masks": masks if masks is None else os.path.abspath(masks),
+                       "training_frames": [found[index].name for index in self.training],
+                       "validation_frames": [found[index].name for index in self.validation]}
         self._describe_split(found, left_out)
         self._check_plan()
         self.epoch, self.position, self.step = 0, 0, 0          # epochs done, batches done of the next, steps in all
         self.sums = {"cost": 0.0, "right": 0, "pixels": 0}      # of the epoch in progress
-        self.best_f1 = -1.0
+        self.best_f1, self.best_val_loss = -1.0, 0.0           # below every F1
         self.optimizer = make_optimizer(settings)
         self.rows = []                                          # of metrics.csv
         self._examples = []                                     # for the pictures
@@ -67,7 +70,8 @@ class Run:
         else:
             self.network = StemNet(settings.channels, settings.levels, settings.features, logits=settings.logits,
                                    init=settings.init, seed=settings.seed)
-            self.scaling = self._measure_scaling()
+            self.scaling = self.measure_data()
+            self._check_classes()
 
     @property
     def steps_per_epoch(self):
@@ -98,7 +102,7 @@ class Run:
         """
         files.make_folder(self.out)
         files.make_folder(self.out / "figures")
-        files.write_json(self.out / "config.json", {**self.where, **self.settings.as_dict(), "device": self.device,
+        files.write_json(self.out / "config.json", {**self.source, **self.settings.as_dict(), "device": self.device,
                                                     "version": __version__})
         while self.epoch < self.settings.epochs:
             started = time.perf_counter()
@@ -107,8 +111,8 @@ class Run:
                 return False
             row = self._finish_epoch(started, progress)
             self.rows.append(row)
-            if row["f1_pooled"] > self.best_f1:
-                self.best_f1 = row["f1_pooled"]
+            if (row["f1_pooled"], -row["val_loss"]) > (self.best_f1, -self.best_val_loss):
+                self.best_f1, self.best_val_loss = row["f1_pooled"], row["val_loss"]
                 self.save("best.npz")
             files.write_csv(self.out / "metrics.csv", metrics.COLUMNS, [list(each.values()) for each in self.rows])
             self.save("model.npz")
@@ -128,8 +132,8 @@ class Run:
             if not np.isfinite(array).all():
                 raise self._diverged(f"parameter {parameter} is not finite")
         progress = {"epoch": self.epoch, "position": self.position, "step": self.step, "sums": self.sums,
-                    "best_f1": self.best_f1}
-        model = Model(self.network, self.scaling, {**self.where, **self.settings.as_dict()}, progress,
+                    "best_f1": self.best_f1, "best_val_loss": self.best_val_loss}
+        model = Model(self.network, self.scaling, {**self.source, **self.settings.as_dict()}, progress,
                       self.optimizer.state())
         checkpoint.save(self.out / name, model, __version__)
 
@@ -244,11 +248,31 @@ class Run:
         if self.settings.batch_size > 1 and len(shapes) > 1:
             raise InputError(f"--batch-size {self.settings.batch_size}: the pieces differ in size; give --crop PIXELS")
 
-    def _measure_scaling(self):
+    def measure_data(self):
+        """Read all frames and masks once: put the parts that are cell into `source`, and return the Scaling."""
+        self.show(f"measuring {counted(len(self.training), 'training frame')} and all masks")
+        for part, indices in (("training", self.training), ("validation", self.validation)):
+            self.source[f"{part}_cells"] = self.data.cell_fraction(indices.tolist())
         if self.settings.scaling == "minus127":
             return LISTING
-        self.show(f"measuring mean and deviation of {len(self.training)} training frames")
         return measure(self.training.tolist(), self.data.pixels)
+
+    def _check_classes(self):
+        """Say which part of the pixels is cell; raise InputError where there is nothing to tell apart."""
+        training, validation = self.source["training_cells"], self.source["validation_cells"]
+        if training == 0:
+            raise InputError("--masks: no training mask holds a cell, all their pixels are 0; name the folder of the "
+                             "masks, with cells above 0")
+        if training == 1:
+            raise InputError("--masks: no training mask holds background, all their pixels are above 0; background "
+                             "must be 0 (or are --frames and --masks swapped?)")
+        self.show(f"cell pixels: {training:.1%} of the training masks, {validation:.1%} of the validation masks")
+        if training > 0.95:
+            self.show("warning: nearly all of the training masks is cell; are --frames and --masks swapped, or the "
+                      "masks inverted?")
+        if validation == 0:
+            self.show("warning: no validation mask holds a cell, so that precision, recall and F1 are 0, and best.npz "
+                      "is chosen by the validation cost alone; a larger --validation takes more frames")
 
     def _diverged(self, what):
         """Return the error that ends a run whose numbers have left the finite ones."""
@@ -260,11 +284,11 @@ class Run:
 
     def _describe_split(self, found, left_out):
         sequences = len({frame.sequence for frame in found})
-        text = (f"{len(found)} frames of {sequences} sequence{'s' if sequences > 1 else ''}: "
+        text = (f"{counted(len(found), 'frame')} of {counted(sequences, 'sequence')}: "
                 f"{len(self.training)} to train on, {len(self.validation)} to validate on")
         if len(left_out):
             text += f", {len(left_out)} between them left out (--gap)"
-        self.show(text)
+        self.show(f"{text}; validated on {spans([found[index] for index in self.validation])}")
         for sequence, count in gaps(found):
-            self.show(f"note: {count} numbers are missing in sequence {sequence}; "
-                      "the nearest frame stands in for a missing neighbour")
+            self.show(f"note: in sequence {sequence} {counted(count, 'number')} of the counting (#) "
+                      f"{'is' if count == 1 else 'are'} missing; the nearest frame stands in for a missing neighbour")

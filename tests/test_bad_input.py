@@ -80,7 +80,7 @@ FILES = {
     "RGB mask": (lambda f, m: Image.new("RGB", (48, 40)).save(m / "t_03.png"), "t_03.png: the mask has colours"),
     "size": (lambda f, m: Image.new("L", (48, 39)).save(m / "t_03.png"), "t_03.png: 39 x 48 pixels, but its frame"),
     "frame size": (lambda f, m: [Image.new("L", (40, 40)).save(d / "t_03.png") for d in (f, m)], "t_03.png: 40 x 40"),
-    "unequal counts": (lambda f, m: (m / "t_03.png").unlink(), "6 frames and 5 masks; 1 frames have no mask"),
+    "unequal counts": (lambda f, m: (m / "t_03.png").unlink(), "6 frames and 5 masks; no mask belongs to "),
     "unpaired names": (lambda f, m: (m / "t_03.png").rename(m / "t_09.png"), "t_03.png"),
     "one folder is empty": (lambda f, m: [p.unlink() for p in m.iterdir()], "--masks"),
     "no contrast": (lambda f, m: [Image.new("L", (48, 40), 9).save(p) for p in f.iterdir()],
@@ -94,8 +94,16 @@ FILES = {
     "32 bits": (lambda f, m: ((f / "t_03.png").unlink(),
                               Image.fromarray(np.full((40, 48), 70000, np.int32)).save(f / "t_03.tif")),
                 "do not fit into 16"),
+    "masks without a cell": (lambda f, m: [Image.new("L", (48, 40)).save(p) for p in m.iterdir()],
+                             "no training mask holds a cell"),
+    "masks without background": (lambda f, m: [Image.new("L", (48, 40), 255).save(p) for p in m.iterdir()],
+                                 "no training mask holds background"),
+    "frames and masks swapped": (lambda f, m: (f.rename(f.parent / "x"), m.rename(f), (f.parent / "x").rename(m)),
+                                 "are --frames and --masks swapped?"),
+    "JPEG files": (lambda f, m: [p.rename(p.with_suffix(".jpg")) for p in f.iterdir()],
+                   "it holds .jpg files; convert them to PNG"),
     "too few frames": (lambda f, m: [(d / f"t_0{n}.png").unlink() for d in (f, m) for n in (1, 2, 3, 4, 5)],
-                       "1 frames of one sequence are too few"),
+                       "one sequence of 1 frame is too short"),
     "the frames as masks": (lambda f, m: ([p.unlink() for p in m.iterdir()], m.rmdir(), m.symlink_to(f)),
                             "is a frame too"),
     "unreadable": (lambda f, m: (f / "t_03.png").rename(f / "x") and (f / "t_03.png").symlink_to(f / "absent"),
@@ -121,6 +129,12 @@ def test_bad_files_while_predicting(tmp_path, movie, trained, capsys, case):
     check(capsys, script(run_predict.main, trained, movie[0], "--out", tmp_path / "out"), culprit)
 
 
+def test_colours_in_the_last_frame_are_seen_before_the_first_is_written(tmp_path, movie, trained, capsys):
+    Image.new("RGB", (48, 40)).save(movie[0] / "t_06.png")
+    check(capsys, script(run_predict.main, trained, movie[0], "--out", tmp_path / "out"), "t_06.png: the frame has")
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(("options", "culprits"), [
     (["--frames", "absent", "--masks", "absent"], ["--frames absent: no such file or folder"]),
     (["--frames", "absent/*.png", "--masks", "absent"], ["--frames absent/*.png: no file matches"]),
@@ -135,7 +149,9 @@ def test_bad_files_while_predicting(tmp_path, movie, trained, capsys, case):
     (["--device", "tpu"], ["--device tpu"]),
     (["--epochs", "many"], ["--epochs", "'many'"]),
     (["--preset", "best"], ["--preset", "thesis-table2", "listing"]),
-    (["--no-such-option"], ["--no-such-option"]),
+    (["--no-such-option"], ["--no-such-option: no such option"]),
+    (["--chanels", "5"], ["--chanels: no such option, did you mean --channels?"]),
+    (["--frames", "a.png", "b.png"], ["b.png: belongs to no option", "in quotes"]),
     (["--frames", "", "--masks", ""], ["--frames: the path is empty"]),
     (["--frames", "x" * 300, "--masks", "y"], ["xxx", "File name too long"]),
     (["--out", "x" * 300], ["xxx", "File name too long"]),

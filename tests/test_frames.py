@@ -101,13 +101,13 @@ def test_pairing_by_all_numbers_by_name_and_by_frame_number(tmp_path):
 def test_masks_numbered_from_0_are_not_paired_with_frames_from_1(tmp_path):
     f = touch(tmp_path / "f", *(f"t{n:02d}.png" for n in range(1, 5)))
     m = touch(tmp_path / "m", *(f"id_masks_{n:02d}.png" for n in range(4)))
-    with pytest.raises(InputError, match=r"4 frames and 4 masks; 1 frames have no mask, the first is .*t04\.png"):
+    with pytest.raises(InputError, match=r"no mask belongs to .*t04\.png, no frame belongs to .*id_masks_00"):
         pair(find(f, ""), find(m, ""))
 
 
 @pytest.mark.parametrize(("frames", "masks", "culprit"), [
     (["t1.png", "t2.png", "t3.png"], ["t1.png", "t3.png"], r"t2\.png"),
-    (["t1.png"], ["t1.png", "t2.png"], r"1 masks have no frame, the first is .*t2\.png"),
+    (["t1.png"], ["t1.png", "t2.png"], r"1 frame and 2 masks; no frame belongs to .*t2\.png"),
     (["a_1.png", "b_1.png"], ["c_1.png", "d_1.png"], r"a_1\.png and .*b_1\.png have the same numbers"),
 ])
 def test_what_cannot_be_paired_is_named(tmp_path, frames, masks, culprit):
@@ -182,7 +182,7 @@ def test_split_of_one_sequence_leaves_a_gap_and_loses_nothing():
 def test_split_covers_every_frame_once(count, fraction, gap):
     frames = made(*range(count))
     if max(1, round(fraction * count)) + gap >= count:
-        with pytest.raises(InputError, match="too few"):
+        with pytest.raises(InputError, match="too short"):
             split(frames, fraction, gap)
         return
     training, validation, left_out = split(frames, fraction, gap)

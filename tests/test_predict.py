@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from pictures import sequence, stack
 from PIL import Image
 
-from stemnet_ref import predict
+import run_predict
+from stemnet_ref import checkpoint, predict
 from stemnet_ref.checkpoint import Model
 from stemnet_ref.data.scaling import Scaling
 from stemnet_ref.errors import InputError
@@ -128,6 +129,25 @@ def test_outputs(tmp_path):
     assert list(table) == ["t_01", "t_02", "t_03", "t_04", "mean", "pooled"]
     assert float(table["mean"]["f1"]) == pytest.approx(summary["f1"])
     assert float(table["pooled"]["f1"]) == pytest.approx(summary["f1_pooled"])
+
+
+def test_measures_of_an_earlier_call_are_spoken_of(tmp_path):
+    frames, masks = sequence(tmp_path, 2)
+    told = []
+    predict.run(model(), frames, tmp_path / "out", masks, show=told.append)
+    assert told == ["2 frames: t_01 to t_02"]
+    predict.run(model(), frames, tmp_path / "out", show=told.append)
+    assert "metrics.csv is of an earlier call" in told[-1]
+
+
+def test_a_second_call_without_out_takes_a_new_folder(tmp_path, monkeypatch):
+    frames, _ = sequence(tmp_path, 2)
+    checkpoint.save(tmp_path / "model.npz", model(), "0")
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        assert run_predict.main(["model.npz", str(frames)]) == 0
+    assert (tmp_path / "predictions" / "t_01_mask.png").exists()
+    assert (tmp_path / "predictions-2" / "t_01_mask.png").exists()
 
 
 def test_a_single_file_is_predicted_as_within_its_folder(tmp_path):

@@ -307,6 +307,77 @@ def test_resume_refuses_other_settings(tmp_path, movie, no_figures, capsys):
     assert {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()} == before
 
 
+def test_resume_goes_on_with_moved_data_and_refuses_other_data(tmp_path, movie, no_figures, capsys):
+    out = tmp_path / "out"
+    train_main(*movie, *SMALL, "--epochs", "2", "--out", tmp_path / "whole")
+    train_main(*movie, *SMALL, "--epochs", "1", "--out", out)
+    (tmp_path / "movie").rename(tmp_path / "moved")
+    here = ["--frames", tmp_path / "moved" / "frames", "--masks", tmp_path / "moved" / "masks"]
+    capsys.readouterr()
+
+    def refused(culprit, *options):
+        before = (out / "model.npz").read_bytes()
+        assert train_main("--resume", "--out", out, "--epochs", "2", *options) == 2
+        error = capsys.readouterr().err
+        assert culprit in error
+        assert error.count("\n") == 1
+        assert (out / "model.npz").read_bytes() == before
+
+    refused(f"the frames of this run are no longer at {movie[1]}; say by --frames PATH")
+    refused(f"the masks of this run are no longer at {movie[3]}; say by --masks PATH", *here[:2])
+    frame, mask = here[1] / "t_02.png", here[3] / "t_02.png"
+    for path, other in ((frame, np.zeros), (mask, np.ones)):
+        good = path.read_bytes()
+        Image.fromarray(other((40, 48), np.uint8)).save(path)
+        refused("its pictures differ from those that the run", *here)
+        path.write_bytes(good)
+    for folder in (here[1], here[3]):
+        (folder / "t_13.png").write_bytes((folder / "t_12.png").read_bytes())
+    refused("not the validation frames that the run in", *here)
+    for folder in (here[1], here[3]):
+        (folder / "t_13.png").unlink()
+    assert train_main("--resume", "--out", out, "--epochs", "2", *here) == 0
+    a, b = (checkpoint.load(path / "model.npz") for path in (out, tmp_path / "whole"))
+    for name, array in a.network.parameters.items():
+        np.testing.assert_array_equal(array, b.network.parameters[name])
+    assert train_main("--resume", "--out", out, "--epochs", "3") == 0           # the new place is kept
+
+
+def test_a_validation_set_without_a_cell_is_warned_of_and_best_goes_by_the_cost(tmp_path, movie, no_figures, capsys,
+                                                                                monkeypatch):
+    for number in (11, 12):
+        Image.new("L", (48, 40)).save(movie[3] / f"t_{number}.png")
+    costs = iter([0.5, 0.3, 0.4])
+    finish = Run._finish_epoch
+    monkeypatch.setattr(Run, "_finish_epoch", lambda *arguments: {**finish(*arguments), "val_loss": next(costs)})
+    assert train_main(*movie, *SMALL, "--epochs", "3", "--out", tmp_path / "out") == 0
+    assert "warning: no validation mask holds a cell" in capsys.readouterr().out
+    assert [row["f1_pooled"] for row in rows_of(tmp_path / "out")] == ["0.0"] * 3
+    best = checkpoint.load(tmp_path / "out" / "best.npz").progress
+    assert (best["epoch"], best["best_val_loss"]) == (2, 0.3)
+
+
+def test_masks_that_are_nearly_all_cell_are_warned_of(tmp_path, movie, no_figures, capsys):
+    for path in movie[3].iterdir():
+        Image.fromarray((np.arange(40 * 48).reshape(40, 48) > 20).astype(np.uint8)).save(path)
+    assert train_main(*movie, *SMALL, "--epochs", "1", "--out", tmp_path / "out") == 0
+    printed = capsys.readouterr().out
+    assert "cell pixels: 98.9% of the training masks" in printed
+    assert "are --frames and --masks swapped" in printed
+
+
+def test_the_frames_to_validate_on_and_a_pairing_by_number_are_shown(tmp_path, movie, no_figures, capsys):
+    for path in movie[3].iterdir():
+        path.rename(path.with_name(f"m{int(path.stem[2:])}.png"))
+    assert train_main(*movie, *SMALL, "--epochs", "1", "--out", tmp_path / "out") == 0
+    printed = capsys.readouterr().out
+    assert "validated on t_11 to t_12" in printed
+    assert "paired by their numbers, from t_01 with m1 to t_12 with m12" in printed
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert config["validation_frames"] == ["t_11", "t_12"]
+    assert len(config["training_frames"]) == 9
+
+
 def test_resume_of_a_complete_run_says_so_and_changes_nothing(tmp_path, movie, capsys):
     out = tmp_path / "out"
     train_main(*movie, *SMALL, "--epochs", "1", "--out", out)

@@ -94,6 +94,16 @@ class Dataset:
                 self.tell(f"note: {self.masks[index]} {text}")
         return self._classes[index]
 
+    def cell_fraction(self, indices):
+        """Return which part of the frames' pixels their masks call cell."""
+        cells = pixels = 0
+        for index in indices:
+            classes = self.classes(index)
+            cells, pixels = cells + int(classes.sum()), pixels + classes.size
+            if not self.fits:
+                del self._classes[index]
+        return cells / pixels
+
     def window(self, index):
         """Return the decoded frames of a window, a list of arrays (H, W)."""
         return [self.pixels(frame) for frame in self.windows[index]]
@@ -149,8 +159,8 @@ class Dataset:
             mask = self.masks[index]
             if mask and mask.page == frame.page and mask.path.resolve() == frame.path.resolve():
                 raise InputError(f"--masks: {frame} is a frame too; name the folder of the masks")
-            if mask and read_size(mask) != size:
-                mh, mw = read_size(mask)
+            mh, mw = read_size(mask, mask=True) if mask else size
+            if (mh, mw) != size:
                 raise InputError(f"{mask}: {mh} x {mw} pixels, but its frame {frame} has {h} x {w}; "
                                  "a mask must have the size of its frame")
 

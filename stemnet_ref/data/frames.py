@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import InputError, counted
 from .images import count_pages
 
 SUFFIXES = (".png", ".tif", ".tiff")
@@ -123,6 +123,16 @@ def gaps(frames):
     return [(name, count) for name, count in missing.items() if count > 0]
 
 
+def spans(frames, most=3):
+    """Return in words from which to which frame each sequence goes, at most so many of them."""
+    names = {}
+    for frame in frames:
+        names.setdefault(frame.sequence, []).append(frame.name)
+    words = [each[0] if len(each) == 1 else f"{each[0]} to {each[-1]}" for each in names.values()]
+    more = [f"{counted(len(words) - most, 'sequence')} more"] if len(words) > most else []
+    return ", ".join(words[:most] + more)
+
+
 def split(frames, fraction, gap):
     """Return indices of the training, the validation and the left-out frames.
 
@@ -158,8 +168,8 @@ def split(frames, fraction, gap):
         return np.setdiff1d(np.arange(len(frames)), validation), np.array(validation), np.arange(0)
     cut = len(frames) - max(1, round(wanted))
     if cut - gap < 1:
-        raise InputError(f"--frames: {len(frames)} frames of one sequence are too few for --validation {fraction:g} "
-                         f"with a gap of {gap} frames before it; give more frames, or a smaller --gap")
+        raise InputError(f"--frames: one sequence of {counted(len(frames), 'frame')} is too short for --validation "
+                         f"{fraction:g} with a gap of {gap} before it; give more frames, or a smaller --gap")
     return np.arange(cut - gap), np.arange(cut, len(frames)), np.arange(cut - gap, cut)
 
 
@@ -173,7 +183,7 @@ def _files(where, option):
         files = [file for file in path.iterdir() if file.suffix.lower() in SUFFIXES
                  and file.is_file() and not file.name.startswith(".")]
         if not files:
-            raise InputError(f"{option} {where}: no PNG or TIFF file in this folder; name the folder that holds them")
+            raise InputError(f"{option} {where}: no PNG or TIFF file in this folder; {_remedy(path)}")
     elif path.exists():
         files = [path]
     elif glob.has_magic(where):
@@ -184,6 +194,14 @@ def _files(where, option):
     else:
         raise InputError(f"{option} {where}: no such file or folder; check the spelling")
     return files
+
+
+def _remedy(folder):
+    """Return what to do about a folder without pictures."""
+    others = Counter(file.suffix.lower() for file in folder.iterdir() if file.suffix and file.is_file())
+    if others:
+        return f"it holds {others.most_common(1)[0][0]} files; convert them to PNG or TIFF"
+    return "name the folder that holds them"
 
 
 def _alike(files):

@@ -42,9 +42,19 @@ def count_pages(path):
         return getattr(image, "n_frames", 1)
 
 
-def read_size(frame):
-    """Return (height, width) in pixels, from the header alone."""
+def read_size(frame, mask=False):
+    """Return (height, width) in pixels of a frame or a mask, from the header alone.
+
+    Raises
+    ------
+    InputError
+        If the header cannot be read, or has colours.
+    """
     with _opened(frame.path, frame.page) as image:
+        if mask:
+            _check_one_value(image, frame)
+        else:
+            _check_grey(image, frame)
         return image.height, image.width
 
 
@@ -57,9 +67,7 @@ def read_frame(frame):
         If the file cannot be read, has colours, or holds NaN or infinity.
     """
     with _opened(frame.path, frame.page) as image:
-        if len(image.getbands()) > 1 or image.mode == "P":
-            raise InputError(f"{frame.path}: the frame has colours (mode {image.mode}), a grey one is needed; "
-                             "convert it to 8- or 16-bit grey")
+        _check_grey(image, frame)
         pixels = np.asarray(image)
     if pixels.dtype == bool:
         return pixels.astype(np.uint8) * np.uint8(255)
@@ -100,12 +108,22 @@ def read_mask(frame):
         If the file cannot be read, has colours, or holds NaN.
     """
     with _opened(frame.path, frame.page) as image:
-        if len(image.getbands()) > 1:
-            raise InputError(f"{frame.path}: the mask has colours (mode {image.mode}); a mask has one value a pixel: "
-                             "0 background, above 0 cell")
+        _check_one_value(image, frame)
         pixels = np.asarray(image)
     if np.issubdtype(pixels.dtype, np.floating) and np.isnan(pixels).any():
         raise InputError(f"{frame}: {np.sum(np.isnan(pixels))} pixels are NaN; {REPLACE}")
     cell = pixels > 0
     numbered = pixels.dtype != bool and bool(np.any(cell & (pixels != pixels.max(initial=0))))
     return cell.astype(np.uint8), numbered
+
+
+def _check_grey(image, frame):
+    if len(image.getbands()) > 1 or image.mode == "P":
+        raise InputError(f"{frame}: the frame has colours (mode {image.mode}), a grey one is needed; "
+                         "convert it to 8- or 16-bit grey")
+
+
+def _check_one_value(image, mask):
+    if len(image.getbands()) > 1:
+        raise InputError(f"{mask}: the mask has colours (mode {image.mode}); a mask has one value a pixel: "
+                         "0 background, above 0 cell")

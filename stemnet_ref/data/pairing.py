@@ -2,15 +2,17 @@
 
 import re
 
-from ..errors import InputError
+from ..errors import InputError, counted
 
 
-def pair(frames, masks):
+def pair(frames, masks, tell=lambda line: None):
     """Return the masks in the order of the frames, paired by name or number, never by position alone.
 
     The first of these that gives every frame one mask is taken: equal names; names equal but for a beginning and an
     end that all frames, or all masks, share (``frame2009_1_2.png`` with ``mask2009_1_2.png``); equal numbers in the
-    names (``t1.png`` with ``man_seg001.png``); equal frame numbers, where there is one sequence of each.
+    names (``t1.png`` with ``man_seg001.png``); equal frame numbers, where there is one sequence of each. Where only the
+    numbers are equal, `tell` gets a line that shows the first and the last pair: masks that count from 0 beside frames
+    that count from 1, some of them left out, would pair too.
 
     Raises
     ------
@@ -18,12 +20,16 @@ def pair(frames, masks):
         If a frame or a mask is left over; the message names it.
     """
     best = None
-    for rule in _pairing_rules(frames, masks):
+    for by_number, rule in _pairing_rules(frames, masks):
         by_key = {rule(mask): mask for mask in masks}
         keys = [rule(frame) for frame in frames]
         matched = sum(key in by_key for key in keys)
         if len(by_key) == len(masks) == len(set(keys)) == len(frames) == matched:
-            return [by_key[key] for key in keys]
+            paired = [by_key[key] for key in keys]
+            if by_number:
+                tell("note: frames and masks were paired by their numbers, from "
+                     + " to ".join(f"{frames[at].name} with {paired[at].name}" for at in (0, -1)))
+            return paired
         if best is None or matched > best[0]:
             best = matched, rule
     raise InputError(_unpaired(frames, masks, best[1]))
@@ -37,7 +43,7 @@ def mask_of(frame, masks):
     InputError
         If no mask, or more than one, has its name or its numbers.
     """
-    for rule in _pairing_rules([frame], masks):
+    for _, rule in _pairing_rules([frame], masks):
         found = [mask for mask in masks if rule(mask) == rule(frame)]
         if len(found) == 1:
             return found[0]
@@ -46,10 +52,11 @@ def mask_of(frame, masks):
 
 
 def _pairing_rules(frames, masks):
-    """Return functions from a frame or mask to what must be equal in a pair, the strictest first."""
-    rules = [lambda frame: (frame.label, frame.page), _without_shared_words(frames, masks), lambda frame: frame.numbers]
+    """Return the rules, the strictest first: whether it looks at numbers alone, and what must be equal in a pair."""
+    rules = [(False, lambda frame: (frame.label, frame.page)), (False, _without_shared_words(frames, masks)),
+             (True, lambda frame: frame.numbers)]
     if len({frame.sequence for frame in frames}) == len({mask.sequence for mask in masks}) == 1:
-        rules.append(lambda frame: frame.number)
+        rules.append((True, lambda frame: frame.number))
     return rules
 
 
@@ -85,13 +92,12 @@ def _unpaired(frames, masks, rule):
     known_frames, known_masks = set(frame_keys), set(mask_keys)
     lonely_frames = [frame for frame, key in zip(frames, frame_keys, strict=True) if key not in known_masks]
     lonely_masks = [mask for mask, key in zip(masks, mask_keys, strict=True) if key not in known_frames]
-    counts = f"{len(frames)} frames and {len(masks)} masks"
+    counts = f"{counted(len(frames), 'frame')} and {counted(len(masks), 'mask')}"
     remedy = "give a frame and its mask the same number"
-    if lonely_frames:
-        return (f"--masks: {counts}; {len(lonely_frames)} frames have no mask, "
-                f"the first is {lonely_frames[0]}; {remedy}")
-    if lonely_masks:
-        return f"--masks: {counts}; {len(lonely_masks)} masks have no frame, the first is {lonely_masks[0]}; {remedy}"
+    lonely = [f"no {other} belongs to {_some(files)}"
+              for other, files in (("mask", lonely_frames), ("frame", lonely_masks)) if files]
+    if lonely:
+        return f"--masks: {counts}; {', '.join(lonely)}; {remedy}"
     twins = {}
     for kind, keys in ((frames, frame_keys), (masks, mask_keys)):
         seen = {}
@@ -100,3 +106,8 @@ def _unpaired(frames, masks, rule):
             seen[key] = each
     return (f"--masks: {counts}; {twins['first']} and {twins['second']} have the same numbers; {remedy}, "
             "or the same name")
+
+
+def _some(files):
+    """Return the first of the files, and how many more there are."""
+    return str(files[0]) if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"
