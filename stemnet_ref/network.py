@@ -18,7 +18,7 @@ import numpy as np
 from . import initial_weights
 from .layers import bias, concat, conv2d, conv_transpose2d, dropout, max_pool2d, relu
 
-# What the presets say of the network; thesis-notes rows 1, 3 and 10. "thesis-table2" differs in training only.
+# What the presets say of the network: rows 1, 3 and 10 of the README's table. "thesis-table2" differs in training only.
 PRESETS = {
     "thesis": {"levels": 6, "logits": "linear", "init": "fan_in"},
     "thesis-table2": {"levels": 6, "logits": "linear", "init": "fan_in"},

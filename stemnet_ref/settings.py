@@ -68,9 +68,9 @@ class Settings:
     logits: str = "linear"
     init: str = "fan_in"
     scaling: str = "standard"
-    epochs: int = 10
+    epochs: int = 8
     batch_size: int = 1
-    crop: int | None = 256              # side in pixels; None: whole frames
+    crop: int | None = 128              # side in pixels; None: whole frames
     crops_per_frame: int | None = None  # in an epoch; None: as many as have the frame's area
     augment: bool = False
     optimizer: str = "momentum"
