@@ -14,11 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from .data.scaling import Scaling
+from .device import to_host
 from .errors import InputError, reason
 from .files import write_atomically
 from .network import StemNet
 
-FORMAT = "stemnet_ref model 1"
+FORMAT = "stemnet_ref model 2"
 
 
 @dataclass
@@ -44,8 +45,8 @@ def save(path, model, version):
              "scaling": {"mean": model.scaling.mean, "std": model.scaling.std},
              "network": network_settings(model.network)}
     arrays = {"about": np.array(json.dumps(about, sort_keys=True))}
-    arrays.update({f"parameters/{name}": array for name, array in model.network.parameters.items()})
-    arrays.update({f"optimizer/{name}": array for name, array in model.optimizer_state.items()})
+    arrays.update({f"parameters/{name}": to_host(array) for name, array in model.network.parameters.items()})
+    arrays.update({f"optimizer/{name}": to_host(array) for name, array in model.optimizer_state.items()})
     write_atomically(path, lambda file: np.savez(file, **arrays))
 
 
@@ -64,10 +65,12 @@ def load(path):
             raise InputError(f"{path}: no model.npz in this folder; name a folder that run_train.py wrote, or a file")
         path = found[0]
     try:
-        if path.exists() and not zipfile.is_zipfile(path):      # np.load would speak of pickles
-            raise ValueError("it is no .npz archive, or cut off")
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+        with open(path, "rb") as file:
+            if not zipfile.is_zipfile(file):                    # np.load would speak of pickles
+                raise ValueError("it is no .npz archive, or cut off")
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as archive:
+                arrays = {name: archive[name] for name in archive.files}
         about = json.loads(str(arrays.pop("about")))
         if about["format"] != FORMAT:
             raise InputError(f"{path}: the file says {about['format']!r}, this version reads {FORMAT!r}; "

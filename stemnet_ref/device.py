@@ -1,22 +1,226 @@
-"""Which device runs the arithmetic."""
+"""Which device runs the arithmetic, arrays to and fro, and the checked launch of CUDA kernels.
+
+This is the only module that imports CuPy. A layer looks at its arrays: NumPy's run its NumPy code, a device's run the
+kernels of the `.cu` file of the same stem, compiled when first used. The two sides of a layer have the same arguments.
+"""
+
+import re
+from functools import cache
+from pathlib import Path
+
+import numpy as np
 
 from .errors import InputError
 
+BLOCK = 256                     # threads in a block, wherever a kernel does not say otherwise
+LIMIT = 2 ** 31                 # of what a kernel indexes with an int
+PACKAGE = Path(__file__).parent
+KERNEL = re.compile(r'extern "C" __global__ void (\w+)\(([^)]*)\)')
+TYPES = {"REAL": None, "int": np.int32, "int64": np.int64, "uint64": np.uint64, "double": np.float64, "bool": np.bool_,
+         "unsigned char": np.uint8, "unsigned short": np.uint16, "float": np.float32}
 
-def choose(name):
-    """Return the device to use, "cpu", for the option --device.
 
-    Parameters
+class CuPy:
+    """Arrays and kernels of a CUDA GPU.
+
+    Attributes
     ----------
-    name : {"auto", "cpu", "cuda"}
+    name : str
+        For the user: "cuda" and the chip.
 
     Raises
     ------
     InputError
-        If "cuda" is asked for: this version has no CUDA kernels.
+        If CuPy is not installed, or finds no GPU.
+    """
+
+    def __init__(self):
+        try:
+            import cupy
+        except ImportError:
+            raise InputError("--device cuda: CuPy is not installed; pip install 'stemnet_ref[cuda12]' or "
+                             "'stemnet_ref[cuda13]', by the CUDA that nvidia-smi shows, or use --device cpu") from None
+        try:
+            count = cupy.cuda.runtime.getDeviceCount()
+        except cupy.cuda.runtime.CUDARuntimeError as error:
+            raise InputError(f"--device cuda: CuPy finds no GPU ({error}); check nvidia-smi, or use --device "
+                             "cpu") from None
+        if count == 0:
+            raise InputError("--device cuda: CuPy finds no GPU; check nvidia-smi, or use --device cpu")
+        self.cupy, self.array_type = cupy, cupy.ndarray
+        self.name = f"cuda ({cupy.cuda.runtime.getDeviceProperties(0)['name'].decode()})"
+
+    def empty(self, shape, dtype):
+        return self.cupy.empty(shape, dtype)
+
+    def to_device(self, array):
+        return self.cupy.asarray(array)
+
+    def to_host(self, array):
+        return self.cupy.asnumpy(array)
+
+    @cache                                                                      # noqa: B019  lives as long as the program
+    def function(self, stem, name, real):
+        return self._module(stem, real).get_function(name)
+
+    def run(self, function, grid, block, arguments):
+        function(grid, (block,), arguments)
+
+    @cache                                                                      # noqa: B019
+    def _module(self, stem, real):
+        return self.cupy.RawModule(code=source(stem).read_text(), options=(
+            "--std=c++14", f"-DREAL={real}", f"-I{PACKAGE / 'layers'}"))
+
+
+_devices = {}                   # type of array -> the device that made it
+
+
+def choose(name):
+    """Return the device for the option --device: None for the CPU, else one whose arrays run on the GPU.
+
+    Parameters
+    ----------
+    name : {"auto", "cpu", "cuda"}
+        "auto" takes a GPU where there is one.
+
+    Raises
+    ------
+    InputError
+        If "cuda" is asked for and CuPy or a GPU is missing.
     """
     if name not in ("auto", "cpu", "cuda"):
         raise InputError(f"--device {name}: must be auto, cpu or cuda")
-    if name == "cuda":
-        raise InputError("--device cuda: this version has no CUDA kernels yet; use --device cpu")
-    return "cpu"
+    if name == "cpu":
+        return None
+    try:
+        return register(CuPy())
+    except InputError:
+        if name == "cuda":
+            raise
+        return None
+
+
+def register(device):
+    """Make the layers run arrays of `device.array_type` through it; return the device."""
+    return _devices.setdefault(device.array_type, device)
+
+
+def device_of(*arrays):
+    """Return the device of the arrays, None for NumPy's.
+
+    Raises
+    ------
+    ValueError
+        If they are not all on one.
+    """
+    found = {type(array) for array in arrays}
+    there = {kind for kind in found if kind in _devices or not issubclass(kind, (np.ndarray, np.generic, int, float))}
+    if not there:
+        return None
+    if len(found) > 1:
+        raise ValueError(f"arrays of {' and '.join(sorted(each.__name__ for each in found))}: move them to one device")
+    (kind,) = there
+    if kind not in _devices and kind.__module__.partition(".")[0] == "cupy":
+        register(CuPy())
+    if kind not in _devices:
+        raise ValueError(f"{kind.__name__}: must be an array of NumPy or CuPy")
+    return _devices[kind]
+
+
+def to_host(array):
+    """Return an array as NumPy's, wherever it is."""
+    device = device_of(array)
+    return device.to_host(array) if device else array
+
+
+def source(stem):
+    """Return the path of a `.cu` file: of a layer, or else of the package."""
+    path = PACKAGE / "layers" / f"{stem}.cu"
+    return path if path.exists() else PACKAGE / f"{stem}.cu"
+
+
+@cache
+def kernels(path):
+    """Return the kernels of a `.cu` file with their parameters.
+
+    Returns
+    -------
+    dict of str to list of (type, is_pointer, is_const, name)
+        Types are keys of TYPES; REAL is the floating-point type that the file is compiled for.
+    """
+    found = {}
+    for name, text in KERNEL.findall(path.read_text()):
+        parameters = []
+        for parameter in text.split(","):
+            kind, _, label = parameter.strip().replace("__restrict__ ", "").rpartition(" ")
+            pointer = kind.endswith("*")
+            kind = kind.rstrip("*").strip()
+            parameters.append((kind.removeprefix("const "), pointer, kind.startswith("const "), label))
+        found[name] = parameters
+    return found
+
+
+def launch(name, grid, *arguments, block=BLOCK):
+    """Start a kernel, after checking what CUDA would not.
+
+    Parameters
+    ----------
+    name : str
+        ``stem.kernel``, such as ``relu.relu_forward``.
+    grid : int or tuple of int
+        Blocks; nothing is started where it holds a 0. `blocks` gives their number.
+    *arguments
+        Arrays on one device, ints and floats, in the order of the kernel's parameters.
+    block : int
+        Threads in a block.
+
+    Raises
+    ------
+    ValueError
+        If an argument does not fit its parameter: number, dtype, contiguity, device, or range.
+    """
+    stem, _, kernel = name.partition(".")
+    parameters = kernels(source(stem))[kernel]
+    if len(arguments) != len(parameters):
+        raise ValueError(f"{kernel}: {len(arguments)} arguments; it takes {len(parameters)}")
+    device = device_of(*(each for each, (_, pointer, _, _) in zip(arguments, parameters, strict=True) if pointer))
+    real = _real_type(kernel, arguments, parameters)
+    checked = tuple(_checked(kernel, argument, real, *parameter)
+                    for argument, parameter in zip(arguments, parameters, strict=True))
+    grid = grid if isinstance(grid, tuple) else (grid,)
+    if max(grid) >= LIMIT or max((*grid[1:], 0)) > 65535:
+        raise ValueError(f"{kernel}: a grid of {grid} blocks is more than CUDA allows; give it less at once")
+    if min(grid) > 0:
+        device.run(device.function(stem, kernel, "double" if real == np.float64 else "float"), grid, block, checked)
+
+
+def blocks(count, size=BLOCK):
+    """Return how many blocks of `size` cover `count`."""
+    return -(-count // size)
+
+
+def _real_type(kernel, arguments, parameters):
+    """Return the dtype that REAL stands for: that of the first array declared so."""
+    for argument, (kind, pointer, _, label) in zip(arguments, parameters, strict=True):
+        if kind == "REAL" and pointer:
+            if argument.dtype not in (np.float32, np.float64):
+                raise ValueError(f"{kernel}: {label} is {argument.dtype}; it must be float32 or float64")
+            return argument.dtype
+    return np.dtype(np.float32)
+
+
+def _checked(kernel, argument, real, kind, pointer, const, label):
+    """Return the argument as the kernel takes it."""
+    dtype = np.dtype(real if kind == "REAL" else TYPES[kind])
+    if pointer:
+        if argument.dtype != dtype:
+            raise ValueError(f"{kernel}: {label} is {argument.dtype}; it must be {dtype}")
+        if not argument.flags.c_contiguous:
+            raise ValueError(f"{kernel}: {label} is not contiguous; copy it first")
+        return argument
+    if dtype.kind in "iu":
+        least, most = np.iinfo(dtype).min, np.iinfo(dtype).max
+        if not isinstance(argument, (int, np.integer)) or not least <= argument <= most:
+            raise ValueError(f"{kernel}: {label}={argument!r} must be a whole number of {8 * dtype.itemsize} bits"
+                             + (", give it fewer pixels at once" if isinstance(argument, int) else ""))
+    return dtype.type(argument)

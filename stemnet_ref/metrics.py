@@ -16,6 +16,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .device import device_of
+from .layers._gpu import sum_over
+
 # The columns of a training run's metrics.csv
 COLUMNS = ("epoch", "seconds", "learning_rate", "train_loss", "val_loss", "train_accuracy", "val_accuracy", "precision",
            "recall", "f1", "f1_pooled", "error_rate_percent", "false_white_pixels", "false_white_fraction",
@@ -70,6 +73,15 @@ def count(predicted, truth):
     tp, fp = int(np.sum(predicted & truth)), int(np.sum(predicted & ~truth))
     fn = int(truth.sum()) - tp
     return Counts(tp, fp, truth.size - tp - fp - fn, fn)
+
+
+def count_right(p, labels):
+    """Return how many pixels of labels (N, H, W) are the class whose p (N, H, W, K) is largest, a float."""
+    device = device_of(p, labels)
+    if device:
+        return float(device.to_host(sum_over(device, "metrics.count_right", labels.size, (), p, labels,
+                                             rest=(labels.size, p.shape[-1]))))
+    return float(np.sum(p.argmax(axis=-1) == labels))
 
 
 def summarise(images):

@@ -16,7 +16,9 @@ import math
 import numpy as np
 
 from . import initial_weights
+from .device import device_of
 from .layers import bias, concat, conv2d, conv_transpose2d, dropout, max_pool2d, relu
+from .layers._gpu import add_into
 
 # What the presets say of the network: rows 1, 3 and 10 of the README's table. "thesis-table2" differs in training only.
 PRESETS = {
@@ -85,6 +87,12 @@ class StemNet:
             weight, offset = initial_weights.draw(rng, init, kernel, *layer)
             self.parameters[f"{layer[0]}.weight"] = weight.astype(dtype)
             self.parameters[f"{layer[0]}.bias"] = offset.astype(dtype)
+
+    def to(self, device):
+        """Move the parameters, and so all that is computed, to a device of `device.choose`; return the network."""
+        if device:
+            self.parameters = {name: device.to_device(array) for name, array in self.parameters.items()}
+        return self
 
     def layer_shapes(self):
         """Return (name, shape of the weights, level) of every layer with parameters, in the order of the data."""
@@ -165,7 +173,7 @@ class StemNet:
         for level in reversed(range(self.levels)):
             if level < self.levels - 1:
                 dx = max_pool2d.backward(dx, cache.pop(f"down{level}.pool"))
-                dx += skipped.pop(level)        # the map went two ways: down, and across to the way up
+                add_into(dx, skipped.pop(level))        # the map went two ways: down, and across to the way up
             dx = self._conv_backward(f"down{level}.conv", dx, cache, gradients, needs_dx=level > 0)
         return {name: gradients[name] for name in self.parameters}
 
@@ -177,7 +185,7 @@ class StemNet:
         """Convolution, dropout, bias, ReLU (section 9)."""
         z, mask = conv2d.forward(x, self.parameters[f"{name}.weight"]), None
         if keep_prob < 1:
-            mask = dropout.draw_mask(z.shape, keep_prob, seed, step, self.dropout_layer(name))
+            mask = dropout.draw_mask(z.shape, keep_prob, seed, step, self.dropout_layer(name), device_of(z))
             z = dropout.forward(z, mask, keep_prob)
         y = relu.forward(bias.forward(z, self.parameters[f"{name}.bias"]))
         if cache is not None:

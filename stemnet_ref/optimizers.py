@@ -21,6 +21,9 @@ import math
 
 import numpy as np
 
+from .device import blocks, device_of, launch
+from .layers._gpu import add_parts, parts_of
+
 
 class SGD:
     """Stochastic gradient descent (eq. 15-16).
@@ -79,11 +82,18 @@ class SGD:
         """Note that a step begins, before the first parameter is changed."""
 
     def _step(self, name, w, g):
+        if device_of(w, g):
+            launch("optimizers.sgd", blocks(w.size), w, g, self.learning_rate, w.size)
+            return
         w -= w.dtype.type(self.learning_rate) * g
 
     def _slot(self, slot, name, w):
-        """Return the slot's array for a parameter, zeros at first (eq. 17-18)."""
-        return self.slots[slot].setdefault(name, np.zeros_like(w))
+        """Return the slot's array for a parameter, zeros at first (eq. 17-18), on the parameter's device."""
+        arrays = self.slots[slot]
+        if type(arrays.get(name)) is not type(w):
+            array, device = arrays.get(name, np.zeros(w.shape, w.dtype)), device_of(w)
+            arrays[name] = device.to_device(array) if device else array
+        return arrays[name]
 
 
 class Momentum(SGD):
@@ -107,6 +117,10 @@ class Momentum(SGD):
 
     def _step(self, name, w, g):
         v = self._slot("velocity", name, w)
+        if device_of(w, v, g):
+            launch(f"optimizers.momentum_{self.form}", blocks(w.size), w, v, g, self.learning_rate, self.momentum,
+                   w.size)
+            return
         v *= w.dtype.type(self.momentum)
         if self.form == "thesis":
             v -= w.dtype.type(self.learning_rate) * g               # eq. 28
@@ -157,15 +171,17 @@ class Adam(SGD):
     def _step(self, name, w, g):
         real = w.dtype.type
         m, v = self._slot("m", name, w), self._slot("v", name, w)
+        correction1, correction2 = 1 - self.beta1 ** self.t, 1 - self.beta2 ** self.t
+        rate, correction = self.learning_rate / correction1, correction2                           # eq. 25-27
+        if self.form == "tensorflow":
+            rate, correction = rate * math.sqrt(correction2), 1.0                                  # eq. 22
+        if device_of(w, m, v, g):
+            launch("optimizers.adam", blocks(w.size), w, m, v, g, rate, 1 - self.beta1, 1 - self.beta2, correction,
+                   self.epsilon, w.size)
+            return
         m += real(1 - self.beta1) * (g - m)                         # eq. 23
         v += real(1 - self.beta2) * (g * g - v)                     # eq. 24
-        correction1, correction2 = 1 - self.beta1 ** self.t, 1 - self.beta2 ** self.t
-        if self.form == "kingma":
-            root = np.sqrt(v / real(correction2))                   # eq. 26
-            w -= real(self.learning_rate / correction1) * m / (root + real(self.epsilon))      # eq. 25, 27
-        else:
-            rate = self.learning_rate * math.sqrt(correction2) / correction1                   # eq. 22
-            w -= real(rate) * m / (np.sqrt(v) + real(self.epsilon))
+        w -= real(rate) * m / (np.sqrt(v / real(correction)) + real(self.epsilon))
 
 
 def staircase(learning_rate, decay_rate, epoch):
@@ -190,15 +206,30 @@ def penalty(parameters, l1, l2, examples):
     examples : int
         N, the size of the training set.
     """
-    weights = [w for name, w in parameters.items() if name.endswith("weight")]
-    return (l1 / examples * sum(float(np.sum(abs(w), dtype=np.float64)) for w in weights)
-            + l2 / (2 * examples) * sum(float(np.sum(w * w, dtype=np.float64)) for w in weights))
+    if l1 == l2 == 0:
+        return 0.0
+    absolute, squares = np.sum([_sums(w) for name, w in parameters.items() if name.endswith("weight")], axis=0)
+    return float(l1 / examples * absolute + l2 / (2 * examples) * squares)
+
+
+def _sums(w):
+    """Return the sums of |w| and of w^2, taken in float64."""
+    device = device_of(w)
+    if device:
+        parts = device.empty((parts_of(w.size, 256), 2), np.float64)
+        launch("optimizers.penalty_sums", len(parts), w, parts, w.size)
+        return device.to_host(add_parts(device, parts))
+    return np.sum(abs(w), dtype=np.float64), np.sum(w * w, dtype=np.float64)
 
 
 def add_penalty_gradients(gradients, parameters, l1, l2, examples):
     """Add the gradient of `penalty` to `gradients`, in place (for L2 eq. 53); biases stay as they are (eq. 54)."""
     for name, w in parameters.items():
-        if name.endswith("weight"):
+        if name.endswith("weight") and (l1 or l2):
+            if device_of(w, gradients[name]):
+                launch("optimizers.add_penalty_gradients", blocks(w.size), gradients[name], w, l1 / examples,
+                       l2 / examples, w.size)
+                continue
             if l1:
                 gradients[name] += w.dtype.type(l1 / examples) * np.sign(w)
             if l2:

@@ -14,6 +14,7 @@ from .data.batches import Dataset
 from .data.frames import find, find_neighbours, spans
 from .data.images import eight_bit_units
 from .data.pairing import mask_of, pair
+from .device import device_of, to_host
 from .errors import InputError, counted
 from .files import check_folder, make_folder, write_csv, write_png
 from .layers import softmax
@@ -45,10 +46,12 @@ def logits(network, scaling, window, tile=TILE):
     tile = -(-tile // multiple) * multiple
     padded_h, padded_w = (-(-side // multiple) * multiple for side in (height, width))
     out = np.empty((height, width, network.classes), np.float32)
+    device = device_of(*network.parameters.values())
     for rows, around_rows in _tiles(padded_h, tile, halo):
         for columns, around_columns in _tiles(padded_w, tile, halo):
             x = np.stack([scaling.apply(_reflected(pixels, around_rows, around_columns)) for pixels in window], axis=-1)
-            z, _ = network.forward(x[None], with_cache=False)
+            x = x[None]
+            z = to_host(network.forward(device.to_device(x) if device else x, with_cache=False)[0])
             inner = z[0, rows.start - around_rows.start:, columns.start - around_columns.start:]
             place = out[rows, columns]                          # smaller than the tile where the frame ends
             place[:] = inner[:place.shape[0], :place.shape[1]]
@@ -94,18 +97,18 @@ def stretched(pixels):
     return np.clip((pixels - low) / max(high - low, 1e-6), 0, 1)
 
 
-def overlay(pixels, mask, truth=None, shown_at=512):
+def overlay(pixels, mask, truth=None, border=1):
     """Return the frame with the cells' borders in blue, RGB uint8 of shape (H, W, 3).
 
-    With a true mask, what was taken for cell wrongly is tinted orange, and what was missed yellow. The borders are as
-    wide as one pixel where the frame's longer side is shown with `shown_at` pixels.
+    With a true mask, what was taken for cell wrongly is tinted orange, and what was missed yellow. The borders
+    are `border` pixels wide, inwards; with 1 they are those of `edges`.
     """
     picture = np.repeat(230 * stretched(pixels)[..., None], 3, axis=2)
     if truth is not None:
         for wrong, colour in (((mask > 0) & (truth == 0), ORANGE), ((mask == 0) & (truth > 0), YELLOW)):
             picture[wrong] = 0.45 * picture[wrong] + 0.55 * np.array(colour)
     cell = inner = np.asarray(mask) > 0
-    for _ in range(max(1, round(max(cell.shape) / shown_at))):
+    for _ in range(border):
         inner = _eroded(inner)
     picture[cell & ~inner] = BLUE
     return picture.astype(np.uint8)
@@ -166,7 +169,12 @@ def run(model, frames, out, masks=None, tile=TILE, show=print, progress=iter):
         write_csv(f"{stem}_edges.csv", ["row", "column"], edges(mask).tolist())
         if truth is not None:
             scores.append(metrics.count(mask, truth))
-    return write_scores(table, chosen, scores) if scores else None
+    if not scores:
+        return None
+    total = sum(scores[1:], scores[0])
+    if total.tp + total.fn > 0.95 * total.pixels:
+        show("warning: nearly all of the masks is cell; are frames and --masks swapped, or the masks inverted?")
+    return write_scores(table, chosen, scores)
 
 
 def write_scores(path, frames, scores):

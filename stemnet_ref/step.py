@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from . import optimizers
+from .device import device_of, to_host
 from .layers import dice, quadratic, softmax, weighted_cross_entropy
 
 
@@ -58,6 +59,7 @@ def training_step(network, optimizer, x, labels, settings, step, examples):
     with np.errstate(over="ignore", invalid="ignore"):      # a cost that is no number says it
         logits, cache = network.forward(x, settings.keep_prob, settings.seed, step)
         cost, dlogits, p = cost_and_gradient(logits, labels, settings)
+        cost = float(to_host(cost)) if device_of(logits) else cost
         cost += optimizers.penalty(network.parameters, settings.l1, settings.l2, examples)
         if math.isfinite(cost):
             gradients = network.backward(dlogits, cache)

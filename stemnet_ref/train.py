@@ -3,6 +3,7 @@
 import math
 import os
 import time
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from .data.batches import Dataset, plan_epoch
 from .data.frames import find, gaps, spans, split
 from .data.pairing import pair
 from .data.scaling import LISTING, measure
-from .device import choose
+from .device import choose, to_host
 from .errors import InputError, counted
 from .layers import softmax
 from .network import StemNet
@@ -72,6 +73,12 @@ class Run:
                                    init=settings.init, seed=settings.seed)
             self.scaling = self.measure_data()
             self._check_classes()
+        self.network.to(self.device)
+
+    @property
+    def device_name(self):
+        """What computes, for the user."""
+        return self.device.name if self.device else "cpu"
 
     @property
     def steps_per_epoch(self):
@@ -102,8 +109,8 @@ class Run:
         """
         files.make_folder(self.out)
         files.make_folder(self.out / "figures")
-        files.write_json(self.out / "config.json", {**self.source, **self.settings.as_dict(), "device": self.device,
-                                                    "version": __version__})
+        files.write_json(self.out / "config.json", {**self.source, **self.settings.as_dict(),
+                                                    "device": self.device_name, "version": __version__})
         while self.epoch < self.settings.epochs:
             started = time.perf_counter()
             if stop() or not self._train_epoch(stop, progress):
@@ -129,7 +136,7 @@ class Run:
             If a parameter is NaN or infinite, or the file cannot be written; the file of that name is unharmed.
         """
         for parameter, array in self.network.parameters.items():
-            if not np.isfinite(array).all():
+            if not np.isfinite(to_host(array)).all():
                 raise self._diverged(f"parameter {parameter} is not finite")
         progress = {"epoch": self.epoch, "position": self.position, "step": self.step, "sums": self.sums,
                     "best_f1": self.best_f1, "best_val_loss": self.best_val_loss}
@@ -167,11 +174,13 @@ class Run:
         plan = self._plan(self.epoch)
         batches = self.data.batches(plan[self.position * settings.batch_size:], settings.batch_size, self.scaling)
         for x, labels in batches:
+            if self.device:
+                x, labels = self.device.to_device(x), self.device.to_device(labels)
             cost, p = training_step(self.network, self.optimizer, x, labels, settings, self.step, len(self.training))
             if not math.isfinite(cost):
                 raise self._diverged(f"the cost is {cost}")
             self.sums["cost"] += cost
-            self.sums["right"] += int(np.sum(p.argmax(axis=-1) == labels))
+            self.sums["right"] += int(metrics.count_right(p, labels))
             self.sums["pixels"] += labels.size
             self.position += 1
             self.step += 1
@@ -249,13 +258,29 @@ class Run:
             raise InputError(f"--batch-size {self.settings.batch_size}: the pieces differ in size; give --crop PIXELS")
 
     def measure_data(self):
-        """Read all frames and masks once: put the parts that are cell into `source`, and return the Scaling."""
-        self.show(f"measuring {counted(len(self.training), 'training frame')} and all masks")
+        """Read all frames and masks once; return the Scaling.
+
+        Puts into `source` what the data are known by: the parts of the masks that are cell, and digests of all pixels.
+        """
+        self.show(f"reading {counted(len(self.data.frames), 'frame')} and their masks")
+        digests = {"frames": sha256(), "masks": sha256()}
+
+        def read(index, kind="frames"):
+            pixels = self.data.pixels(index) if kind == "frames" else self.data.classes(index)
+            digests[kind].update(f"{pixels.dtype} {pixels.shape}".encode())
+            digests[kind].update(np.ascontiguousarray(pixels))
+            return pixels
+
+        training = self.training.tolist()
+        scaling = measure(training, read) if self.settings.scaling == "standard" else LISTING
+        for index in range(len(self.data.frames)):
+            if scaling is LISTING or index not in training:
+                read(index)
         for part, indices in (("training", self.training), ("validation", self.validation)):
-            self.source[f"{part}_cells"] = self.data.cell_fraction(indices.tolist())
-        if self.settings.scaling == "minus127":
-            return LISTING
-        return measure(self.training.tolist(), self.data.pixels)
+            shares = [read(index, "masks").mean() for index in indices.tolist()]
+            self.source[f"{part}_cells"] = float(np.mean(shares))
+        self.source.update({f"{kind}_sha256": digest.hexdigest() for kind, digest in digests.items()})
+        return scaling
 
     def _check_classes(self):
         """Say which part of the pixels is cell; raise InputError where there is nothing to tell apart."""
@@ -273,6 +298,9 @@ class Run:
         if validation == 0:
             self.show("warning: no validation mask holds a cell, so that precision, recall and F1 are 0, and best.npz "
                       "is chosen by the validation cost alone; a larger --validation takes more frames")
+        if validation == 1:
+            self.show("warning: no validation mask holds background, so that F1 says nothing; check the masks of these "
+                      "frames, or take others with another --validation")
 
     def _diverged(self, what):
         """Return the error that ends a run whose numbers have left the finite ones."""
@@ -289,6 +317,8 @@ class Run:
         if len(left_out):
             text += f", {len(left_out)} between them left out (--gap)"
         self.show(f"{text}; validated on {spans([found[index] for index in self.validation])}")
+        if sequences > 1 and self.settings.gap != self.settings.channels:
+            self.show("note: --gap has no effect where whole sequences are kept for validation")
         for sequence, count in gaps(found):
-            self.show(f"note: in sequence {sequence} {counted(count, 'number')} of the counting (#) "
-                      f"{'is' if count == 1 else 'are'} missing; the nearest frame stands in for a missing neighbour")
+            self.show(f"note: {counted(count, 'frame number')} missing in sequence {sequence}, # being the number; "
+                      "the nearest frame stands in for a missing neighbour")

@@ -1,5 +1,6 @@
 """What users get wrong: each ends with exit status 2 and one line that names the culprit and the remedy."""
 
+import errno
 import json
 import os
 import shutil
@@ -101,7 +102,7 @@ FILES = {
     "frames and masks swapped": (lambda f, m: (f.rename(f.parent / "x"), m.rename(f), (f.parent / "x").rename(m)),
                                  "are --frames and --masks swapped?"),
     "JPEG files": (lambda f, m: [p.rename(p.with_suffix(".jpg")) for p in f.iterdir()],
-                   "it holds .jpg files; convert them to PNG"),
+                   "it holds .jpg files, convert them to PNG"),
     "too few frames": (lambda f, m: [(d / f"t_0{n}.png").unlink() for d in (f, m) for n in (1, 2, 3, 4, 5)],
                        "one sequence of 1 frame is too short"),
     "the frames as masks": (lambda f, m: ([p.unlink() for p in m.iterdir()], m.rmdir(), m.symlink_to(f)),
@@ -151,7 +152,8 @@ def test_colours_in_the_last_frame_are_seen_before_the_first_is_written(tmp_path
     (["--preset", "best"], ["--preset", "thesis-table2", "listing"]),
     (["--no-such-option"], ["--no-such-option: no such option"]),
     (["--chanels", "5"], ["--chanels: no such option, did you mean --channels?"]),
-    (["--frames", "a.png", "b.png"], ["b.png: belongs to no option", "in quotes"]),
+    (["5"], ["5: belongs to no option; see"]),
+    (["--", "--epochs", "1"], ["--: no such option; see"]),
     (["--frames", "", "--masks", ""], ["--frames: the path is empty"]),
     (["--frames", "x" * 300, "--masks", "y"], ["xxx", "File name too long"]),
     (["--out", "x" * 300], ["xxx", "File name too long"]),
@@ -334,15 +336,28 @@ def test_a_truncated_compressed_tiff_gives_one_line(tmp_path, movie):
     assert "Warning" not in done.stderr
 
 
-def test_an_unreadable_model_is_named(trained, movie, tmp_path, capsys):
-    if os.geteuid() == 0:
-        (trained / "best.npz").unlink()
-        (trained / "best.npz").symlink_to(trained / "best.npz")              # root reads everything; a loop it cannot
-        culprit = "best.npz"
-    else:
-        (trained / "best.npz").chmod(0)
-        culprit = "best.npz: cannot be opened"
-    check(capsys, script(run_predict.main, trained / "best.npz", movie[0], "--out", tmp_path / "out"), culprit)
+def test_an_unreadable_model_is_named(trained, movie, tmp_path, capsys, monkeypatch):
+    def refuse(path, *arguments):                   # root may read everything, so that a mode of 0 would not do
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr(checkpoint, "open", refuse, raising=False)
+    check(capsys, script(run_predict.main, trained / "best.npz", movie[0], "--out", tmp_path / "out"),
+          "best.npz: cannot be opened (Permission denied)")
+
+
+def test_an_unquoted_pattern_is_spoken_of(tmp_path, movie, trained, capsys, monkeypatch):
+    monkeypatch.chdir(movie[0])
+    check(capsys, script(run_predict.main, trained, *sorted(path.name for path in movie[0].iterdir())),
+          "t_02.png: belongs to no option", "in quotes")
+    (movie[0] / "frames2").touch()
+    check(capsys, script(run_train.main, "--frames", "t_01.png", "frames2"), "frames2: belongs to no option")
+
+
+def test_out_below_a_file_is_refused_before_anything_is_read(tmp_path, movie, capsys, monkeypatch):
+    monkeypatch.setattr("stemnet_ref.data.batches.read_size", None)
+    (tmp_path / "file").touch()
+    check(capsys, script(run_train.main, "--frames", movie[0], "--masks", movie[1], *SMALL, "--out",
+                         tmp_path / "file" / "out"), "cannot write in")
 
 
 def test_stacks_of_unequal_length(tmp_path, trained, capsys):

@@ -12,7 +12,7 @@ from pictures import sequence, stack
 from PIL import Image
 
 import run_predict
-from stemnet_ref import checkpoint, predict
+from stemnet_ref import checkpoint, figures, predict
 from stemnet_ref.checkpoint import Model
 from stemnet_ref.data.scaling import Scaling
 from stemnet_ref.errors import InputError
@@ -217,6 +217,31 @@ def test_overlay_marks_borders_and_errors():
     assert missed[0] > missed[2] + 20                                       # yellow
     assert missed[1] > missed[2] + 20
     assert len(set(agreed.tolist())) == 1                                   # grey
+
+
+def test_borders_of_several_pixels_grow_inwards():
+    pixels, mask = np.tile(np.arange(12, dtype=np.uint8), (12, 1)), np.zeros((12, 12), bool)
+    mask[1:11, 1:11] = True
+    blue = np.all(predict.overlay(pixels, mask, border=3) == predict.BLUE, axis=2)
+    expected = mask.copy()
+    expected[4:8, 4:8] = False
+    np.testing.assert_array_equal(blue, expected)
+
+
+@pytest.mark.parametrize("shape", [(30, 30), (16, 600), (600, 16)])
+def test_the_figure_of_a_frame_of_any_shape_holds_its_four_pictures(tmp_path, shape):
+    frame = np.arange(shape[0] * shape[1], dtype=np.float32).reshape(shape)
+    figures.draw_predictions([("a", frame, frame > 99, frame / frame.max())] * 2, tmp_path / "p.png")
+    picture = np.asarray(Image.open(tmp_path / "p.png").convert("RGB")).astype(int)
+    assert 250 < picture.shape[0] < 1400
+    assert np.ptp(picture, axis=2).max() > 100                              # the heat map's colours
+
+
+def test_masks_and_frames_swapped_are_warned_of(tmp_path):
+    frames, masks = sequence(tmp_path, 2)
+    told = []
+    predict.run(model(), masks, tmp_path / "out", frames, show=told.append)
+    assert "are frames and --masks swapped" in told[-1]
 
 
 def test_bad_tile_is_named(tmp_path):

@@ -29,10 +29,11 @@ def test_options_exist():
 
 
 def test_the_table_holds_every_layer_and_names_tests_that_exist():
-    table = README[README.index("| layer | equations"):README.index("The CUDA column")]
+    table = README[README.index("| layer | equations"):README.index("Every product of matrices")]
     tests = "\n".join(path.read_text() for path in (ROOT / "tests").glob("test_*.py"))
     for name in layers.__all__:
         assert f"](stemnet_ref/layers/{name}.py)" in table, name
+        assert name == "perceptron" or f"[.cu](stemnet_ref/layers/{name}.cu)" in table, name
     for name in re.findall(r"`(test_\w+(?:\.py)?)`", table):
         assert f"def {name}(" in tests or (ROOT / "tests" / name).exists(), name
 

@@ -229,7 +229,8 @@ def test_a_diverging_cost_stops_and_keeps_the_last_good_model(tmp_path, movie, n
     step = train.training_step
 
     def diverging(network, optimizer, x, *rest):
-        network.parameters["output.weight"] *= np.float32(1e30)             # as too large a step does
+        with np.errstate(over="ignore"):
+            network.parameters["output.weight"] *= np.float32(1e30)         # as too large a step does
         return step(network, optimizer, x, *rest)
 
     monkeypatch.setattr(train, "training_step", diverging)
@@ -326,14 +327,16 @@ def test_resume_goes_on_with_moved_data_and_refuses_other_data(tmp_path, movie, 
     refused(f"the frames of this run are no longer at {movie[1]}; say by --frames PATH")
     refused(f"the masks of this run are no longer at {movie[3]}; say by --masks PATH", *here[:2])
     frame, mask = here[1] / "t_02.png", here[3] / "t_02.png"
-    for path, other in ((frame, np.zeros), (mask, np.ones)):
-        good = path.read_bytes()
-        Image.fromarray(other((40, 48), np.uint8)).save(path)
-        refused("its pictures differ from those that the run", *here)
+    for path, other, kind in ((frame, "t_03.png", "frames"), (mask, "t_03.png", "masks"),
+                              (here[1] / "t_12.png", "t_11.png", "frames")):
+        good, other = path.read_bytes(), path.with_name(other)
+        path.write_bytes(other.read_bytes())
+        refused(f"--{kind} {path.parent}: their pixels are not those", *here)
         path.write_bytes(good)
     for folder in (here[1], here[3]):
         (folder / "t_13.png").write_bytes((folder / "t_12.png").read_bytes())
-    refused("not the validation frames that the run in", *here)
+    refused("not the frames that the run in", *here)
+    refused("the path is empty", "--frames", "", "--masks", "")
     for folder in (here[1], here[3]):
         (folder / "t_13.png").unlink()
     assert train_main("--resume", "--out", out, "--epochs", "2", *here) == 0
@@ -341,6 +344,25 @@ def test_resume_goes_on_with_moved_data_and_refuses_other_data(tmp_path, movie, 
     for name, array in a.network.parameters.items():
         np.testing.assert_array_equal(array, b.network.parameters[name])
     assert train_main("--resume", "--out", out, "--epochs", "3") == 0           # the new place is kept
+    Image.fromarray(np.asarray(Image.open(frame))[::-1]).save(frame)
+    assert train_main("--resume", "--out", out, "--epochs", "4") == 2           # changed where it is
+
+
+def test_the_gap_is_spoken_of_where_it_has_no_effect(tmp_path, movie, no_figures, capsys):
+    for folder in (movie[1], movie[3]):
+        for number in (10, 11, 12):
+            (folder / f"t_{number}.png").rename(folder / f"u_{number}.png")
+    options = [*movie, *SMALL, "--epochs", "1", "--out"]
+    assert train_main(*options, tmp_path / "a", "--gap", "2") == 0
+    assert "note: --gap has no effect" in capsys.readouterr().out
+    assert train_main(*options, tmp_path / "b") == 0
+    assert "--gap" not in capsys.readouterr().out
+
+
+def test_the_lines_that_go_on_name_the_script_as_it_was_called(tmp_path, movie, no_figures, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["elsewhere/run_train.py"])
+    assert train_main(*movie, *SMALL, "--epochs", "1", "--out", tmp_path / "out") == 0
+    assert f"next: python elsewhere/run_predict.py {tmp_path / 'out'} YOUR_FRAMES" in capsys.readouterr().out
 
 
 def test_a_validation_set_without_a_cell_is_warned_of_and_best_goes_by_the_cost(tmp_path, movie, no_figures, capsys,
@@ -355,6 +377,13 @@ def test_a_validation_set_without_a_cell_is_warned_of_and_best_goes_by_the_cost(
     assert [row["f1_pooled"] for row in rows_of(tmp_path / "out")] == ["0.0"] * 3
     best = checkpoint.load(tmp_path / "out" / "best.npz").progress
     assert (best["epoch"], best["best_val_loss"]) == (2, 0.3)
+
+
+def test_a_validation_set_without_background_is_warned_of(tmp_path, movie, no_figures, capsys):
+    for number in (11, 12):
+        Image.new("L", (48, 40), 1).save(movie[3] / f"t_{number}.png")
+    assert train_main(*movie, *SMALL, "--epochs", "1", "--out", tmp_path / "out") == 0
+    assert "warning: no validation mask holds background" in capsys.readouterr().out
 
 
 def test_masks_that_are_nearly_all_cell_are_warned_of(tmp_path, movie, no_figures, capsys):

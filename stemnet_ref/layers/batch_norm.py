@@ -11,6 +11,8 @@ Eq. 56 is printed with sqrt(v - epsilon), an erratum: it would not be defined fo
 
 import numpy as np
 
+from ..device import blocks, device_of, launch
+from ._gpu import each_element, sum_over
 from ._shapes import check_shapes
 
 PIXELS = (0, 1, 2)      # the axes N, H, W
@@ -39,6 +41,13 @@ def forward(x, scale, shift, epsilon):
     check_shapes("batch_norm.forward", x=(x, "N H W C"), scale=(scale, "C"), shift=(shift, "C"))
     if not epsilon > 0:
         raise ValueError(f"batch_norm: epsilon={epsilon} must be above 0")
+    device = device_of(x, scale, shift)
+    if device:
+        pixels = x.size // len(scale)
+        mean = _column_sums(device, "batch_norm.batch_norm_sum", x, 1 / pixels, x)
+        variance = _column_sums(device, "batch_norm.batch_norm_squares", x, 1 / pixels, x, mean)
+        return each_element(device, "batch_norm.batch_norm_forward", x, scale, shift, mean, variance, like=x,
+                            rest=(len(scale), epsilon)), mean, variance
     mean = x.mean(axis=PIXELS, dtype=np.float64).astype(x.dtype)        # a float32 sum of a million pixels drifts
     variance = np.square(x - mean).mean(axis=PIXELS, dtype=np.float64).astype(x.dtype)
     return scale * ((x - mean) / np.sqrt(variance + x.dtype.type(epsilon))) + shift, mean, variance
@@ -57,9 +66,27 @@ def backward(dy, x, scale, mean, variance, epsilon):
     """
     check_shapes("batch_norm.backward", dy=(dy, "N H W C"), x=(x, "N H W C"), scale=(scale, "C"),
                  mean=(mean, "C"), variance=(variance, "C"))
+    device = device_of(dy, x, scale, mean, variance)
+    if device:
+        dshift = _column_sums(device, "batch_norm.batch_norm_sum", x, 1.0, dy)
+        dscale = _column_sums(device, "batch_norm.batch_norm_scaled", x, 1.0, dy, x, mean, variance, rest=(epsilon,))
+        dx = each_element(device, "batch_norm.batch_norm_backward", dy, x, scale, mean, variance, dscale, dshift,
+                          like=x, rest=(len(scale), epsilon))
+        return dx, dscale, dshift
     deviation = np.sqrt(variance + x.dtype.type(epsilon))
     xhat = (x - mean) / deviation
     dshift = dy.sum(axis=PIXELS, dtype=np.float64).astype(x.dtype)
     dscale = (dy * xhat).sum(axis=PIXELS, dtype=np.float64).astype(x.dtype)
     pixels = x.dtype.type(x.size // len(scale))
     return scale / deviation * (dy - dshift / pixels - xhat * (dscale / pixels)), dscale, dshift
+
+
+def _column_sums(device, kernel, x, factor, *arrays, rest=()):
+    """Return `factor` times a sum over the pixels for every channel, taken in float64, in the dtype of x."""
+    c = x.shape[3]
+    pixels = x.size // c
+    sums = sum_over(device, kernel, pixels, (c,), *arrays, columns=c,
+                    rest=(pixels, c, *rest), factor=factor)
+    out = device.empty((c,), x.dtype)
+    launch("batch_norm.batch_norm_round", blocks(c), sums, out, c)
+    return out

@@ -6,6 +6,8 @@ Backward   dx = dy, db[c] = sum over n,i,j of dy[n,i,j,c]  (eq. 35, 49; shared b
 
 import numpy as np
 
+from ..device import device_of
+from ._gpu import each_element, sum_over
 from ._shapes import check_shapes
 
 
@@ -27,11 +29,18 @@ def forward(x, b):
         If `b` does not have one element per channel.
     """
     check_shapes("bias.forward", x=(x, "N H W C"), b=(b, "C"))
+    device = device_of(x, b)
+    if device:
+        return each_element(device, "bias.bias_forward", x, b, like=x, rest=b.shape)
     return x + b
 
 
 def backward(dy):
     """Return dx (`dy` itself) and db of shape (C,)."""
     check_shapes("bias.backward", dy=(dy, "N H W C"))
-    pixels = dy.reshape(-1, dy.shape[3])                            # (N*H*W, C)
+    device, c = device_of(dy), dy.shape[3]
+    if device:
+        pixels = dy.size // c
+        return dy, sum_over(device, "bias.bias_backward", pixels, (c,), dy, dtype=dy.dtype, columns=c, rest=(pixels, c))
+    pixels = dy.reshape(-1, c)                                      # (N*H*W, C)
     return dy, np.ones(len(pixels), dy.dtype) @ pixels              # as a product: faster than sum(axis=0), and blocked

@@ -13,6 +13,8 @@ The thesis (section 4) also divides by the sum of the kernel; neither its listin
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from ..device import device_of, launch
+from ._gpu import add_parts, parts_of, product_grid
 from ._shapes import check_shapes
 
 BAND_BYTES = 1 << 22    # of unfolded pixels at once: small enough to stay in the cache until the product reads them
@@ -38,7 +40,15 @@ def forward(x, weight, padding="same"):
     """
     check_shapes("conv2d.forward", x=(x, "N H W C"), weight=(weight, "kh kw C O"))
     kh, kw = weight.shape[:2]
-    return _correlate(x, weight, _pads(x, kh, kw, padding))
+    pads = _pads(x, kh, kw, padding)
+    device = device_of(x, weight)
+    if device:
+        sizes = _sizes(x.shape, weight.shape, pads)
+        y = device.empty((sizes["N"], sizes["HO"], sizes["WO"], sizes["O"]), x.dtype)
+        launch("conv2d.conv2d_forward", product_grid("conv2d", y.size // sizes["O"], sizes["O"]), x, weight, y,
+               *sizes.values())
+        return y
+    return _correlate(x, weight, pads)
 
 
 def backward(dy, x, weight, padding="same"):
@@ -63,7 +73,15 @@ def backward_input(dy, weight, padding="same"):
     """Return dx: `dy` correlated with the flipped kernel, channels in and out exchanged (eq. 34)."""
     check_shapes("conv2d.backward", dy=(dy, "N H W O"), weight=(weight, "kh kw C O"))
     kh, kw = weight.shape[:2]
-    (top, bottom), (left, right) = _pads(None, kh, kw, padding)
+    pads = (top, bottom), (left, right) = _pads(None, kh, kw, padding)
+    device = device_of(dy, weight)
+    if device:
+        n, ho, wo, _ = dy.shape
+        shape = n, ho + kh - 1 - top - bottom, wo + kw - 1 - left - right, weight.shape[2]
+        dx = device.empty(shape, dy.dtype)
+        launch("conv2d.conv2d_backward_input", product_grid("conv2d", dx.size // shape[3], shape[3]), dy, weight, dx,
+               *_sizes(shape, weight.shape, pads).values())
+        return dx
     flipped = np.ascontiguousarray(weight[::-1, ::-1].transpose(0, 1, 3, 2))        # (kh, kw, O, C)
     return _correlate(dy, flipped, ((kh - 1 - top, kh - 1 - bottom), (kw - 1 - left, kw - 1 - right)))
 
@@ -77,6 +95,12 @@ def backward_weight(dy, x, shape, padding="same"):
     if dy.shape != expected or x.shape[3] != c:
         raise ValueError(f"conv2d.backward: dy has shape {dy.shape}; x of shape {x.shape} and weight of shape "
                          f"{tuple(shape)} with padding={padding!r} need {expected}")
+    device = device_of(dy, x)
+    if device:
+        parts = device.empty((parts_of(dy.size // o, 256), *shape), x.dtype)
+        launch("conv2d.conv2d_backward_weight", product_grid("conv2d", kh * kw * c, o, len(parts)), dy, x, parts,
+               *_sizes(x.shape, shape, pads).values())
+        return add_parts(device, parts)
     dweight = np.zeros((kh * kw * c, o), x.dtype)
     for image, rows, columns in _bands(x, kh, kw, pads):
         dweight += columns.T @ dy[image, rows].reshape(-1, o)
@@ -93,6 +117,14 @@ def _pads(x, kh, kw, padding):
         raise ValueError(f'conv2d: a {kh} x {kw} kernel does not fit into x, {x.shape[1]} x {x.shape[2]} pixels, '
                          'with padding="valid"; use "same" or a larger x')
     return (0, 0), (0, 0)
+
+
+def _sizes(x_shape, weight_shape, pads):
+    """Return the sizes that the kernels take, in their order."""
+    (n, h, w, _), (kh, kw, c, o) = x_shape, weight_shape
+    (top, bottom), (left, right) = pads
+    return {"N": n, "H": h, "W": w, "C": c, "O": o, "KH": kh, "KW": kw, "HO": h + top + bottom - kh + 1,
+            "WO": w + left + right - kw + 1, "top": top, "left": left}
 
 
 def _correlate(x, weight, pads):

@@ -10,6 +10,8 @@ gives s*H + max(k-s, 0). With k = s = 2, as in the network, neighbouring windows
 
 import numpy as np
 
+from ..device import blocks, device_of, launch
+from ._gpu import add_parts, parts_of, product_grid
 from ._shapes import check_shapes
 
 
@@ -36,6 +38,15 @@ def forward(x, weight, stride=2, padding="same"):
     check_shapes("conv_transpose2d.forward", x=(x, "N H W C"), weight=(weight, "kh kw O C"))
     n, h, w, _ = x.shape
     kh, kw, o, _ = weight.shape
+    device = device_of(x, weight)
+    if device:
+        sizes = _sizes(x.shape, weight.shape, stride, padding)
+        ho, wo = sizes[8:10]
+        y = device.empty((n, ho, wo, o), x.dtype)
+        outputs = n * blocks(ho, stride) * blocks(wo, stride)       # of the largest of stride * stride phases
+        launch("conv_transpose2d.conv_transpose2d_forward", product_grid("conv_transpose2d", outputs, o, stride ** 2),
+               x, weight, y, *sizes)
+        return y
     full = np.zeros((n, *_full_size(h, w, kh, kw, stride), o), x.dtype)
     for a, b, places in _taps(h, w, kh, kw, stride):
         full[places] += x @ weight[a, b].T
@@ -59,17 +70,42 @@ def backward(dy, x, weight, stride=2, padding="same"):
     check_shapes("conv_transpose2d.backward", dy=(dy, "N Hy Wy O"), x=(x, "N H W C"), weight=(weight, "kh kw O C"))
     n, h, w, c = x.shape
     kh, kw, o, _ = weight.shape
+    device = device_of(dy, x, weight)
+    if device:
+        sizes = _sizes(x.shape, weight.shape, stride, padding)
+        if dy.shape != (n, *sizes[8:10], o):
+            raise _misfit(dy, x, stride, padding, (n, *sizes[8:10], o))
+        dx = device.empty(x.shape, x.dtype)
+        launch("conv_transpose2d.conv_transpose2d_backward_input", product_grid("conv_transpose2d", n * h * w, c), dy,
+               weight, dx, *sizes)
+        parts = device.empty((parts_of(n * h * w, 256), *weight.shape), x.dtype)
+        launch("conv_transpose2d.conv_transpose2d_backward_weight",
+               product_grid("conv_transpose2d", kh * kw * o, c, len(parts)), dy, x, parts, *sizes)
+        return dx, add_parts(device, parts)
     full = np.zeros((n, *_full_size(h, w, kh, kw, stride), o), dy.dtype)
     crop = _crop(h, w, kh, kw, stride, padding)
     if full[crop].shape != dy.shape:
-        raise ValueError(f"conv_transpose2d.backward: dy has shape {dy.shape}; x of shape {x.shape} with stride="
-                         f"{stride}, padding={padding!r} needs {full[crop].shape}")
+        raise _misfit(dy, x, stride, padding, full[crop].shape)
     full[crop] = dy
     dx, dweight = np.zeros_like(x), np.empty_like(weight)
     for a, b, places in _taps(h, w, kh, kw, stride):
         dx += full[places] @ weight[a, b]
         dweight[a, b] = full[places].reshape(-1, o).T @ x.reshape(-1, c)
     return dx, dweight
+
+
+def _misfit(dy, x, stride, padding, shape):
+    return ValueError(f"conv_transpose2d.backward: dy has shape {dy.shape}; x of shape {x.shape} with stride={stride}, "
+                      f"padding={padding!r} needs {shape}")
+
+
+def _sizes(x_shape, weight_shape, stride, padding):
+    """Return the sizes that the kernels take: N H W C O KH KW stride HO WO top left."""
+    (n, h, w, c), (kh, kw, o, _) = x_shape, weight_shape
+    full, crop = _full_size(h, w, kh, kw, stride), _crop(h, w, kh, kw, stride, padding)
+    (top, ho), (left, wo) = ((0, side) if crop is ... else (part.start, part.stop - part.start)
+                             for side, part in zip(full, ((), ()) if crop is ... else crop[1:], strict=True))
+    return n, h, w, c, o, kh, kw, stride, ho, wo, top, left
 
 
 def _full_size(h, w, kh, kw, stride):

@@ -10,6 +10,9 @@ w_jk with the output first; `weight` is (D, M), input first, as the filters of t
 examples; eq. 12 divides by N, and here the cost does.
 """
 
+from ..device import device_of, launch
+from . import bias as bias_layer
+from ._gpu import product_grid
 from ._shapes import check_shapes
 
 
@@ -32,10 +35,23 @@ def forward(x, weight, bias):
         If shapes or dtypes do not fit.
     """
     check_shapes("dense.forward", x=(x, "N D"), weight=(weight, "D M"), bias=(bias, "M"))
+    device = device_of(x, weight, bias)
+    if device:
+        n, d, m = *x.shape, len(bias)
+        y = device.empty((n, m), x.dtype)
+        launch("dense.dense_forward", product_grid("dense", n, m), x, weight, bias, y, n, d, m)
+        return y
     return x @ weight + bias
 
 
 def backward(dy, x, weight):
     """Return dx (N, D), dweight (D, M) and dbias (M,) from dy (N, M)."""
     check_shapes("dense.backward", dy=(dy, "N M"), x=(x, "N D"), weight=(weight, "D M"))
+    device = device_of(dy, x, weight)
+    if device:
+        n, d, m = *x.shape, dy.shape[1]
+        dx, dweight = device.empty((n, d), x.dtype), device.empty((d, m), x.dtype)
+        launch("dense.dense_backward_input", product_grid("dense", n, d), dy, weight, dx, n, d, m)
+        launch("dense.dense_backward_weight", product_grid("dense", d, m), dy, x, dweight, n, d, m)
+        return dx, dweight, bias_layer.backward(dy.reshape(1, 1, n, m))[1]
     return dy @ weight.T, x.T @ dy, dy.sum(axis=0)

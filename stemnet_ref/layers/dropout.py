@@ -15,10 +15,13 @@ where its number is below round(65536 * keep_prob).
 
 import numpy as np
 
+from ..device import blocks, device_of, launch
+from ._gpu import each_element
+
 LEVELS = 1 << 16    # of a 16-bit number: keep_prob is met to 1/131072
 
 
-def draw_mask(shape, keep_prob, seed, step, layer):
+def draw_mask(shape, keep_prob, seed, step, layer, device=None):
     """Return a mask drawn for one layer of one training step.
 
     Parameters
@@ -28,6 +31,8 @@ def draw_mask(shape, keep_prob, seed, step, layer):
         Probability to keep an element, in (0, 1].
     seed, step, layer : int
         Not negative. Equal triples give equal masks.
+    device : device.CuPy, optional
+        Where to draw it; None for NumPy.
 
     Returns
     -------
@@ -43,12 +48,18 @@ def draw_mask(shape, keep_prob, seed, step, layer):
     for name, value in (("seed", seed), ("step", step), ("layer", layer)):
         if not 0 <= value < 2 ** 64:
             raise ValueError(f"dropout: {name}={value} must be at least 0 and fit into 64 bits")
+    threshold = round(LEVELS * keep_prob)
+    if device:
+        mask = device.empty(shape, np.bool_)
+        launch("dropout.dropout_draw_mask", blocks(blocks(mask.size, 16)), mask, mask.size, threshold, seed, step,
+               layer)
+        return mask
     if keep_prob == 1:
         return np.ones(shape, bool)
     size = int(np.prod(shape))
     philox = np.random.Philox(key=np.array([seed, layer], np.uint64), counter=np.array([0, step, 0, 0], np.uint64))
     numbers = philox.random_raw(-(-size // 4)).astype("<u8", copy=False).view("<u2")[:size]
-    return (numbers < round(LEVELS * keep_prob)).reshape(shape)
+    return (numbers < threshold).reshape(shape)
 
 
 def forward(x, mask, keep_prob):
@@ -69,6 +80,9 @@ def forward(x, mask, keep_prob):
     _check(keep_prob)
     if x.shape != mask.shape:
         raise ValueError(f"dropout: mask has shape {mask.shape}; x has {x.shape}")
+    device = device_of(x, mask)
+    if device:
+        return each_element(device, "dropout.dropout_forward", x, mask, like=x, rest=(1 / keep_prob,))
     return x * mask * x.dtype.type(1 / keep_prob)
 
 

@@ -6,6 +6,7 @@ Backward   dx[n, s*i+a, s*j+b, c] = dy[n,i,j,c] if (a,b) won, else 0
 
 import numpy as np
 
+from ..device import blocks, device_of, launch
 from ._shapes import check_shapes
 
 
@@ -35,6 +36,12 @@ def forward(x, size=2):
     if size < 1 or h % size or w % size:
         remedy = f"; crop to {h - h % size} x {w - w % size}" if 0 < size <= min(h, w) else ""
         raise ValueError(f"max_pool2d: size={size} must divide both sides of x, {h} x {w} pixels{remedy}")
+    device = device_of(x)
+    if device:
+        n, c = x.shape[0], x.shape[3]
+        y, won = (device.empty((n, h // size, w // size, c), dtype) for dtype in (x.dtype, np.int32))
+        launch("max_pool2d.max_pool2d_forward", blocks(y.size), x, y, won, *y.shape, size)
+        return y, won
     y = x[:, ::size, ::size].copy()
     won = np.zeros(y.shape, np.int32)
     for place in range(1, size * size):
@@ -47,7 +54,13 @@ def forward(x, size=2):
 def backward(dy, won, size=2):
     """Return dx of shape (N, s*H, s*W, C): each element of dy (N, H, W, C) at the place that won."""
     sizes = check_shapes("max_pool2d.backward", dy=(dy, "N H W C"), won=(won, "N H W C"))
-    dx = np.empty((sizes["N"], size * sizes["H"], size * sizes["W"], sizes["C"]), dy.dtype)
+    shape = sizes["N"], size * sizes["H"], size * sizes["W"], sizes["C"]
+    device = device_of(dy, won)
+    if device:
+        dx = device.empty(shape, dy.dtype)
+        launch("max_pool2d.max_pool2d_backward", blocks(dx.size), dy, won, dx, *dy.shape, size)
+        return dx
+    dx = np.empty(shape, dy.dtype)
     for place in range(size * size):
         np.multiply(dy, won == place, out=dx[:, place // size::size, place % size::size])
     return dx

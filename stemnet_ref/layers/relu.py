@@ -6,9 +6,15 @@ Backward   dx = dy where y > 0, else 0   (the factor sigma'(z) of eq. 33-34; 0 a
 
 import numpy as np
 
+from ..device import device_of
+from ._gpu import each_element
+
 
 def forward(x):
     """Return max(0, x), element by element; any shape, dtype of `x`. NaN stays NaN."""
+    device = device_of(x)
+    if device:
+        return each_element(device, "relu.relu_forward", x, like=x)
     return np.maximum(x, 0)
 
 
@@ -22,4 +28,7 @@ def backward(dy, y):
     """
     if dy.shape != y.shape:
         raise ValueError(f"relu.backward: dy has shape {dy.shape}; y has {y.shape}")
+    device = device_of(dy, y)
+    if device:
+        return each_element(device, "relu.relu_backward", dy, y, like=y)
     return dy * (y > 0)

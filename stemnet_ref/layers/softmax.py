@@ -8,9 +8,16 @@ The largest z is subtracted first, which changes nothing and keeps e^z finite.
 
 import numpy as np
 
+from ..device import blocks, device_of, launch
+
 
 def forward(z):
     """Return probabilities that sum to 1 over the last axis; shape (..., K) and dtype of `z`."""
+    device = device_of(z)
+    if device:
+        p, rows = device.empty(z.shape, z.dtype), z.size // z.shape[-1]
+        launch("softmax.softmax_forward", blocks(rows), z, p, rows, z.shape[-1])
+        return p
     e = np.exp(z - z.max(axis=-1, keepdims=True))
     return e / e.sum(axis=-1, keepdims=True)
 
@@ -19,4 +26,9 @@ def backward(dp, p):
     """Return dz from the gradient by the output and the output, both of shape (..., K)."""
     if dp.shape != p.shape:
         raise ValueError(f"softmax.backward: dp has shape {dp.shape}; p has {p.shape}")
+    device = device_of(dp, p)
+    if device:
+        dz, rows = device.empty(p.shape, p.dtype), p.size // p.shape[-1]
+        launch("softmax.softmax_backward", blocks(rows), dp, p, dz, rows, p.shape[-1])
+        return dz
     return p * (dp - (dp * p).sum(axis=-1, keepdims=True))

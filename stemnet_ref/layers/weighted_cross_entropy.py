@@ -12,6 +12,8 @@ overflow and keeps small probabilities.
 
 import numpy as np
 
+from ..device import blocks, device_of, launch
+from ._gpu import sum_over
 from ._shapes import check_shapes
 
 
@@ -22,14 +24,14 @@ def forward(logits, labels, class_weights):
     ----------
     logits : float ndarray of shape (N, H, W, K)
     labels : int ndarray of shape (N, H, W)
-        Class of each pixel, 0 to K-1.
+        Class of each pixel, 0 to K-1; uint8 on a GPU, where a label that is no class makes the cost NaN.
     class_weights : sequence of K floats
         (1, w) is eq. 60; ones give eq. 5.
 
     Returns
     -------
     cost : float
-        In nats per pixel, summed in float64.
+        In nats per pixel, summed in float64; on a GPU an array of shape (), so that nothing waits for it.
     p : ndarray, shape and dtype of `logits`
 
     Raises
@@ -37,6 +39,12 @@ def forward(logits, labels, class_weights):
     ValueError
         If shapes do not fit, or labels are no integers or not below K.
     """
+    device = device_of(logits, labels)
+    if device:
+        weights = _weights_on(device, "logits", logits, labels, class_weights)
+        p, pixels = device.empty(logits.shape, logits.dtype), labels.size
+        return sum_over(device, "weighted_cross_entropy.weighted_cross_entropy_forward", pixels, (), logits, labels,
+                        weights, p, rest=(pixels, len(weights)), factor=1 / pixels), p
     weights, picked = _pick("forward", logits, labels, class_weights)
     shifted = logits - logits.max(axis=-1, keepdims=True)
     e = np.exp(shifted)
@@ -48,6 +56,12 @@ def forward(logits, labels, class_weights):
 
 def backward(p, labels, class_weights):
     """Return dlogits (N, H, W, K) from the probabilities, labels and weights of `forward`."""
+    device = device_of(p, labels)
+    if device:
+        weights, dlogits = _weights_on(device, "p", p, labels, class_weights), device.empty(p.shape, p.dtype)
+        launch("weighted_cross_entropy.weighted_cross_entropy_backward", blocks(labels.size), p, labels, weights,
+               dlogits, labels.size, len(weights))
+        return dlogits
     weights, picked = _pick("backward", p, labels, class_weights)
     target = np.zeros_like(p)
     np.put_along_axis(target, picked, 1, axis=-1)
@@ -58,12 +72,23 @@ def _pick(which, scores, labels, class_weights):
     """Return every pixel's weight and class, each of shape (N, H, W, 1)."""
     name = "logits" if which == "forward" else "p"
     check_shapes(f"weighted_cross_entropy.{which}", **{name: (scores, "N H W K"), "labels": (labels, "N H W")})
-    class_weights = np.asarray(class_weights, scores.dtype)
+    class_weights = _weights(scores, class_weights)
     check_labels("weighted_cross_entropy", labels, scores.shape[3])
+    return class_weights[labels][..., None], labels[..., None].astype(np.intp, copy=False)
+
+
+def _weights(scores, class_weights):
+    """Return the weights as an array of the scores' dtype."""
+    class_weights = np.asarray(class_weights, scores.dtype)
     if class_weights.shape != scores.shape[3:]:
         raise ValueError(f"weighted_cross_entropy: class_weights has shape {class_weights.shape}; "
                          f"{scores.shape[3]} classes need one weight each")
-    return class_weights[labels][..., None], labels[..., None].astype(np.intp, copy=False)
+    return class_weights
+
+
+def _weights_on(device, name, scores, labels, class_weights):
+    check_shapes("weighted_cross_entropy", **{name: (scores, "N H W K"), "labels": (labels, "N H W")})
+    return device.to_device(_weights(scores, class_weights))
 
 
 def check_labels(layer, labels, classes):

@@ -1,0 +1,108 @@
+// The matrix product inside every layer with weights:
+//
+//     out[row, column] = sum over k of left(row, k) * right(column, k)
+//
+// `left` and `right` are functions that fetch an element, so that an image need not be unfolded in memory first. A block
+// of 256 threads makes a tile of 64 x 64 outputs: 16 values of k at a time are fetched into shared memory, and every
+// thread keeps 4 x 4 sums in registers. k runs in order, so that reruns are bit-equal.
+#pragma once
+
+#include "_common.cuh"
+
+const int TILE = 64, DEPTH = 16, THREADS = 256, EACH = 4;   // THREADS * EACH * EACH = TILE * TILE
+
+struct Tiles {
+    REAL left[DEPTH][TILE + 4], right[DEPTH][TILE + 4];     // 4 more, so that the columns fall into several banks
+};
+
+// Fetch a tile of one operand; 0 beyond its ends. Neighbouring threads take neighbours in memory: along k where
+// Operand::ALONG_K, else along the rows (or columns).
+template <class Operand>
+__device__ void fetch(REAL (*tile)[TILE + 4], const Operand& operand, int first, int count, int k_first, int k_end)
+{
+    for (int i = 0; i < TILE * DEPTH / THREADS; i++) {
+        int e = threadIdx.x + i * THREADS;
+        int k = Operand::ALONG_K ? e % DEPTH : e / TILE;
+        int at = Operand::ALONG_K ? e / DEPTH : e % TILE;
+        bool inside = first + at < count && k_first + k < k_end;
+        tile[k][at] = inside ? operand(first + at, k_first + k) : REAL(0);
+    }
+}
+
+// Make the tile of this block, blockIdx.x over the rows and blockIdx.y over the columns, from k_begin <= k < k_end, and
+// hand every sum to store(row, column, sum).
+template <class Left, class Right, class Store>
+__device__ void product(Tiles& tiles, int rows, int columns, int k_begin, int k_end, const Left& left,
+                        const Right& right, const Store& store)
+{
+    int first_row = blockIdx.x * TILE, first_column = blockIdx.y * TILE;
+    int row = threadIdx.x / (TILE / EACH) * EACH, column = threadIdx.x % (TILE / EACH) * EACH;     // within the tile
+    REAL sum[EACH][EACH] = {};
+    for (int k_first = k_begin; k_first < k_end; k_first += DEPTH) {
+        fetch(tiles.left, left, first_row, rows, k_first, k_end);
+        fetch(tiles.right, right, first_column, columns, k_first, k_end);
+        __syncthreads();
+        for (int k = 0; k < DEPTH; k++)
+            for (int i = 0; i < EACH; i++)
+                for (int j = 0; j < EACH; j++)
+                    sum[i][j] += tiles.left[k][row + i] * tiles.right[k][column + j];
+        __syncthreads();                                    // before the next tiles overwrite these
+    }
+    for (int i = 0; i < EACH; i++)
+        for (int j = 0; j < EACH; j++)
+            if (first_row + row + i < rows && first_column + column + j < columns)
+                store(first_row + row + i, first_column + column + j, sum[i][j]);
+}
+
+// A matrix as it lies in memory: element (at, k) at p[at*AT + k*K].
+template <bool K_IS_CONTIGUOUS>
+struct Matrix {
+    const REAL* p;
+    int64 stride;                                           // of the other index
+    static const bool ALONG_K = K_IS_CONTIGUOUS;
+    __device__ REAL operator()(int at, int k) const
+    {
+        return K_IS_CONTIGUOUS ? p[at * stride + k] : p[k * stride + at];
+    }
+};
+
+// Windows of an image (N, H, W, C), S pixels apart and 0 outside: pixel (n,i,j) of an (N, HO, WO) grid and place (a,b,c)
+// of the kernel give image[n, S*i+a-TOP, S*j+b-LEFT, c].
+struct Windows {
+    const REAL* image;
+    int H, W, C, HO, WO, KW, S, TOP, LEFT;
+    __device__ REAL at(int pixel, int place) const
+    {
+        int j = pixel % WO, i = pixel / WO % HO, n = pixel / WO / HO;
+        int c = place % C, b = place / C % KW, a = place / C / KW;
+        int h = S * i + a - TOP, w = S * j + b - LEFT;
+        return h >= 0 && h < H && w >= 0 && w < W ? image[(((int64)n * H + h) * W + w) * C + c] : REAL(0);
+    }
+};
+
+// Row: a pixel, k: a place under the kernel.
+struct PixelRows {
+    Windows windows;
+    static const bool ALONG_K = true;
+    __device__ REAL operator()(int pixel, int place) const { return windows.at(pixel, place); }
+};
+
+// Row: a place under the kernel, k: a pixel; for the gradients of weights.
+struct PlaceRows {
+    Windows windows;
+    static const bool ALONG_K = false;
+    __device__ REAL operator()(int place, int pixel) const { return windows.at(pixel, place); }
+};
+
+// Where the sums go: a matrix (rows, COLUMNS).
+struct Plain {
+    REAL* out;
+    int COLUMNS;
+    __device__ void operator()(int row, int column, REAL sum) const { out[(int64)row * COLUMNS + column] = sum; }
+};
+
+// This block's share of K: blockIdx.z of `parts` nearly equal ones.
+__device__ inline int share(int K, int part, int parts)
+{
+    return (int)((int64)K * part / parts);
+}

@@ -1,0 +1,78 @@
+// Batch normalisation; equations, names and order of batch_norm.py. Sums over the pixels are in double and in parts:
+// grid ceil(C / 32), number of parts; block 256.
+#include "_common.cuh"
+
+struct Value {
+    const REAL* x;
+    int C;
+    __device__ double operator()(int64 pixel, int c) const { return x[pixel * C + c]; }
+};
+
+struct Square {                                             // of the deviation from the mean
+    const REAL* x;
+    const REAL* mean;
+    int C;
+    __device__ double operator()(int64 pixel, int c) const
+    {
+        REAL d = x[pixel * C + c] - mean[c];
+        return d * d;
+    }
+};
+
+struct Scaled {                                             // dy * xhat
+    const REAL *dy, *x, *mean, *variance;
+    int C;
+    REAL epsilon;
+    __device__ double operator()(int64 pixel, int c) const
+    {
+        return dy[pixel * C + c] * ((x[pixel * C + c] - mean[c]) / sqrt(variance[c] + epsilon));
+    }
+};
+
+extern "C" __global__ void batch_norm_sum(const REAL* x, double* parts, int64 pixels, int C)
+{
+    __shared__ double shared[8][32];
+    column_sums(shared, parts, pixels, C, Value{x, C});
+}
+
+extern "C" __global__ void batch_norm_squares(const REAL* x, const REAL* mean, double* parts, int64 pixels, int C)
+{
+    __shared__ double shared[8][32];
+    column_sums(shared, parts, pixels, C, Square{x, mean, C});
+}
+
+extern "C" __global__ void batch_norm_scaled(const REAL* dy, const REAL* x, const REAL* mean, const REAL* variance,
+                                             double* parts, int64 pixels, int C, REAL epsilon)
+{
+    __shared__ double shared[8][32];
+    column_sums(shared, parts, pixels, C, Scaled{dy, x, mean, variance, C, epsilon});
+}
+
+// out = sums, rounded to REAL; grid ceil(C / 256), block 256
+extern "C" __global__ void batch_norm_round(const double* sums, REAL* out, int C)
+{
+    int64 t = thread_number();
+    if (t < C) out[t] = REAL(sums[t]);
+}
+
+// y = scale * (x - mean) / sqrt(variance + epsilon) + shift; one thread for each element, block 256
+extern "C" __global__ void batch_norm_forward(const REAL* x, const REAL* scale, const REAL* shift, const REAL* mean,
+                                              const REAL* variance, REAL* y, int C, REAL epsilon, int64 elements)
+{
+    int64 t = thread_number();
+    if (t >= elements) return;
+    int c = t % C;
+    y[t] = scale[c] * ((x[t] - mean[c]) / sqrt(variance[c] + epsilon)) + shift[c];
+}
+
+// dx = scale / sqrt(variance + epsilon) * (dy - mean of dy - xhat * mean of dy * xhat); one thread for each element
+extern "C" __global__ void batch_norm_backward(const REAL* dy, const REAL* x, const REAL* scale, const REAL* mean,
+                                               const REAL* variance, const REAL* dscale, const REAL* dshift, REAL* dx,
+                                               int C, REAL epsilon, int64 elements)
+{
+    int64 t = thread_number();
+    if (t >= elements) return;
+    int c = t % C;
+    REAL deviation = sqrt(variance[c] + epsilon), pixels = REAL(elements / C), xhat = (x[t] - mean[c]) / deviation;
+    dx[t] = scale[c] / deviation * (dy[t] - dshift[c] / pixels - xhat * (dscale[c] / pixels));
+}

@@ -1,0 +1,37 @@
+// Max pooling; equations, names and order of max_pool2d.py.
+#include "_common.cuh"
+
+// y[n,i,j,c] = max over a,b of x[n, s*i+a, s*j+b, c], one thread for each element of y; a NaN makes the maximum NaN, and
+// the lowest place wins a tie. grid ceil(N*I*J*C / 256), block 256; I and J are the sides of y
+extern "C" __global__ void max_pool2d_forward(const REAL* x, REAL* y, int* won, int N, int I, int J, int C, int size)
+{
+    int64 t = thread_number();
+    if (t >= (int64)N * I * J * C) return;
+    int c = t % C, j = t / C % J, i = t / C / J % I, n = t / C / J / I;
+    REAL best = 0;
+    int place = 0;
+    bool undefined = false;
+    for (int a = 0; a < size; a++)
+        for (int b = 0; b < size; b++) {
+            REAL value = x[(((int64)n * I * size + i * size + a) * J * size + j * size + b) * C + c];
+            undefined = undefined || value != value;    // NaN
+            if ((a == 0 && b == 0) || value > best) {
+                best = value;
+                place = a * size + b;
+            }
+        }
+    y[t] = undefined ? REAL(nan("")) : best;
+    won[t] = place;
+}
+
+// dx[n, s*i+a, s*j+b, c] = dy[n,i,j,c] if (a,b) won, else 0: one thread for each element of dx, gathering, so no atomics.
+// grid ceil(N*I*J*C*s*s / 256), block 256; I and J are the sides of dy
+extern "C" __global__ void max_pool2d_backward(const REAL* dy, const int* won, REAL* dx, int N, int I, int J, int C,
+                                               int size)
+{
+    int64 t = thread_number();
+    if (t >= (int64)N * I * J * C * size * size) return;
+    int c = t % C, w = t / C % (J * size), h = t / C / (J * size) % (I * size), n = t / C / (J * size) / (I * size);
+    int64 out = (((int64)n * I + h / size) * J + w / size) * C + c;
+    dx[t] = won[out] == h % size * size + w % size ? dy[out] : REAL(0);
+}

@@ -1,0 +1,65 @@
+// Optimizers; equations, names and order of optimizers.py. One thread for each element; block 256.
+#include "_common.cuh"
+
+// w' = w - eta g                                                                     (eq. 15-16)
+extern "C" __global__ void sgd(REAL* w, const REAL* g, REAL eta, int64 elements)
+{
+    int64 t = thread_number();
+    if (t < elements) w[t] -= eta * g[t];
+}
+
+// v' = mu v - eta g;  w' = w + v'                                                    (eq. 28-29)
+extern "C" __global__ void momentum_thesis(REAL* w, REAL* v, const REAL* g, REAL eta, REAL mu, int64 elements)
+{
+    int64 t = thread_number();
+    if (t >= elements) return;
+    v[t] = mu * v[t] - eta * g[t];
+    w[t] += v[t];
+}
+
+// v' = mu v + g;  w' = w - eta v'
+extern "C" __global__ void momentum_tensorflow(REAL* w, REAL* v, const REAL* g, REAL eta, REAL mu, int64 elements)
+{
+    int64 t = thread_number();
+    if (t >= elements) return;
+    v[t] = mu * v[t] + g[t];
+    w[t] -= eta * v[t];
+}
+
+// m' = b1 m + (1-b1) g;  v' = b2 v + (1-b2) g^2;  w' = w - rate m' / (sqrt(v' / correction) + epsilon)    (eq. 23-27)
+// keep1 = 1-b1, keep2 = 1-b2; Kingma and Ba: rate = eta / (1-b1^t), correction = 1-b2^t; TensorFlow's form: rate = lr_t of
+// eq. 22, correction = 1
+extern "C" __global__ void adam(REAL* w, REAL* m, REAL* v, const REAL* g, REAL rate, REAL keep1, REAL keep2,
+                                REAL correction, REAL epsilon, int64 elements)
+{
+    int64 t = thread_number();
+    if (t >= elements) return;
+    m[t] += keep1 * (g[t] - m[t]);
+    v[t] += keep2 * (g[t] * g[t] - v[t]);
+    w[t] -= rate * m[t] / (sqrt(v[t] / correction) + epsilon);
+}
+
+// g' = g + l1 sign w + l2 w, the factors divided by N                                (eq. 51, 53)
+extern "C" __global__ void add_penalty_gradients(REAL* g, const REAL* w, REAL l1, REAL l2, int64 elements)
+{
+    int64 t = thread_number();
+    if (t < elements) g[t] += l1 * REAL((w[t] > 0) - (w[t] < 0)) + l2 * w[t];
+}
+
+// Sums of |w| and of w^2 over a block's share, in double; grid: number of parts; block 256; parts (number of parts, 2)
+extern "C" __global__ void penalty_sums(const REAL* w, double* parts, int64 elements)
+{
+    __shared__ double shared[256];
+    double absolute = 0, squares = 0;
+    int64 end = elements * (blockIdx.x + 1) / gridDim.x;
+    for (int64 t = elements * blockIdx.x / gridDim.x + threadIdx.x; t < end; t += blockDim.x) {
+        absolute += fabs(w[t]);
+        squares += w[t] * w[t];
+    }
+    absolute = block_sum(absolute, shared);
+    squares = block_sum(squares, shared);
+    if (threadIdx.x == 0) {
+        parts[2 * blockIdx.x] = absolute;
+        parts[2 * blockIdx.x + 1] = squares;
+    }
+}

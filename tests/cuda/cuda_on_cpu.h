@@ -1,0 +1,180 @@
+// Gives CUDA's words a meaning on a CPU, so that the text which a GPU runs can be run by g++ in a test.
+//
+// The threads of a block are fibres on one thread of the system. They run one after the other, in an order that is
+// shuffled anew between any two barriers; shared memory and registers of a new fibre start as NaN; an access outside an
+// array meets a guard page, and one outside a local or shared array a trap of the compiler (-fsanitize=bounds).
+#pragma once
+
+#include <csetjmp>
+#include <csignal>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <cmath>
+#include <functional>
+#include <sys/mman.h>
+#include <ucontext.h>
+#include <utility>
+#include <vector>
+
+#define __global__
+#define __device__
+#define __host__
+#define __restrict__ __restrict
+#define __forceinline__ inline
+#define __launch_bounds__(...)
+#define __shared__ static __attribute__((section("cuda_shared")))
+
+struct dim3 { unsigned x, y, z; };
+struct alignas(16) float4 { float x, y, z, w; };
+struct alignas(8) float2 { float x, y; };
+inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
+inline float2 make_float2(float x, float y) { return {x, y}; }
+inline unsigned long long __umul64hi(unsigned long long a, unsigned long long b)
+{
+    return (unsigned long long)((unsigned __int128)a * b >> 64);
+}
+
+namespace emulator {
+
+enum { FINE, OUTSIDE, TRAP, BARRIER };                      // what launch returns
+const size_t STACK = 64 << 10;
+const unsigned WARP = 32;
+
+struct Fibre {
+    ucontext_t start;
+    jmp_buf place;
+    bool begun, done;
+    int waits;                                              // 0: runs; 1: at the block's barrier; 2: at its warp's
+    double value;                                           // offered to the other lanes
+};
+
+inline dim3 thread_index, block_index, block_size, grid_size;
+inline std::vector<Fibre> fibres;
+inline char* stacks;
+inline unsigned current;
+inline jmp_buf scheduler, crash;
+inline const std::function<void()>* kernel;
+inline void* fault_address;
+inline uint64_t random_state;
+
+inline unsigned random_below(unsigned n)                    // xorshift: one seed, one order of threads
+{
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 7;
+    random_state ^= random_state << 17;
+    return random_state % n;
+}
+
+inline void wait(int kind)
+{
+    fibres[current].waits = kind;
+    if (!_setjmp(fibres[current].place)) _longjmp(scheduler, 1);
+}
+
+inline void fibre_main()
+{
+    (*kernel)();
+    fibres[current].done = true;
+    _longjmp(scheduler, 1);
+}
+
+inline void resume(unsigned t)
+{
+    Fibre& fibre = fibres[t];
+    current = t;
+    thread_index = {t, 0, 0};
+    fibre.waits = 0;
+    if (_setjmp(scheduler)) return;
+    if (fibre.begun) _longjmp(fibre.place, 1);
+    fibre.begun = true;
+    setcontext(&fibre.start);
+}
+
+inline void shuffle(std::vector<unsigned>& order)
+{
+    for (unsigned i = order.size(); i > 1; i--) std::swap(order[i - 1], order[random_below(i)]);
+}
+
+// Run one block; return FINE, or BARRIER where some threads ended and others wait for them.
+inline int run_block(std::vector<unsigned>& order)
+{
+    unsigned threads = block_size.x;
+    for (unsigned t = 0; t < threads; t++) {
+        Fibre& fibre = fibres[t];
+        fibre.begun = fibre.done = false;
+        memset(stacks + t * STACK + STACK / 2, 0xff, STACK / 2);        // what is not written is NaN
+        getcontext(&fibre.start);
+        fibre.start.uc_stack.ss_sp = stacks + t * STACK;
+        fibre.start.uc_stack.ss_size = STACK;
+        fibre.start.uc_link = nullptr;
+        makecontext(&fibre.start, fibre_main, 0);
+    }
+    for (;;) {
+        shuffle(order);
+        for (unsigned t : order) resume(t);
+        unsigned done = 0;
+        for (unsigned t : order) done += fibres[t].done;
+        if (done == threads) return FINE;
+        if (done) return BARRIER;
+    }
+}
+
+inline void on_signal(int number, siginfo_t* info, void*)
+{
+    fault_address = info->si_addr;
+    siglongjmp(crash, number == SIGSEGV || number == SIGBUS ? OUTSIDE : TRAP);
+}
+
+}  // namespace emulator
+
+#define threadIdx emulator::thread_index
+#define blockIdx emulator::block_index
+#define blockDim emulator::block_size
+#define gridDim emulator::grid_size
+
+inline void __syncthreads() { emulator::wait(1); }
+
+extern "C" char __start_cuda_shared __attribute__((weak, visibility("hidden")));
+extern "C" char __stop_cuda_shared __attribute__((weak, visibility("hidden")));
+
+// Run all blocks of a grid, in a shuffled order; return FINE, OUTSIDE, TRAP or BARRIER.
+inline int emulate(const unsigned* grid, unsigned threads, uint64_t seed, const std::function<void()>& kernel)
+{
+    using namespace emulator;
+    if (fibres.size() < threads) {
+        fibres.resize(threads);
+        stacks = (char*)mmap(nullptr, threads * STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    }
+    emulator::kernel = &kernel;
+    random_state = seed * 2 + 1;
+    grid_size = {grid[0], grid[1], grid[2]};
+    block_size = {threads, 1, 1};
+    std::vector<unsigned> order(threads), blocks(grid[0] * grid[1] * grid[2]);
+    for (unsigned t = 0; t < threads; t++) order[t] = t;
+    for (unsigned b = 0; b < blocks.size(); b++) blocks[b] = b;
+    shuffle(blocks);
+
+    static char signal_stack[1 << 16];
+    stack_t alternate = {}, before_stack;
+    alternate.ss_sp = signal_stack;
+    alternate.ss_size = sizeof signal_stack;
+    sigaltstack(&alternate, &before_stack);
+    struct sigaction action = {}, before[4];
+    const int numbers[4] = {SIGSEGV, SIGBUS, SIGILL, SIGTRAP};
+    action.sa_sigaction = on_signal;
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+    for (int i = 0; i < 4; i++) sigaction(numbers[i], &action, &before[i]);
+    volatile int result = sigsetjmp(crash, 1);
+    if (result == FINE)
+        for (unsigned b : blocks) {
+            block_index = {b % grid[0], b / grid[0] % grid[1], b / grid[0] / grid[1]};
+            if (&__start_cuda_shared) memset(&__start_cuda_shared, 0xff, &__stop_cuda_shared - &__start_cuda_shared);
+            result = run_block(order);
+            if (result != FINE) break;
+        }
+    for (int i = 0; i < 4; i++) sigaction(numbers[i], &before[i], nullptr);
+    sigaltstack(&before_stack, nullptr);
+    return result;
+}

@@ -1,0 +1,121 @@
+"""A device for the tests: the CUDA files, compiled by g++ and run on the CPU, behind the launcher that the GPU has.
+
+Its arrays lie between guard pages, start as NaN, and refuse NumPy's arithmetic, so that a step which does anything
+outside a kernel fails.
+"""
+
+import ctypes
+import mmap
+import shutil
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from stemnet_ref import device
+
+HERE = Path(__file__).parent
+PAGE = mmap.PAGESIZE
+FILL = 0xFF                                             # NaN in every floating-point type
+RESULTS = {1: "an access outside an array", 2: "an index outside a shared or local array",
+           3: "a barrier that not all threads of a block reach"}
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+
+
+class EmulatedArray(np.ndarray):
+    """Memory of the emulated device. Only kernels compute with it; views of it may be taken."""
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **keywords):
+        raise TypeError(f"{ufunc.__name__}: arithmetic outside a kernel")
+
+    def __array_function__(self, function, types, arguments, keywords):
+        raise TypeError(f"{function.__name__}: arithmetic outside a kernel")
+
+
+class KernelFault(AssertionError):
+    """What the emulator caught."""
+
+
+class Emulator:
+    """The device; `seed` orders the threads."""
+
+    array_type = EmulatedArray
+    name = "emulated"
+
+    def __init__(self):
+        self.seed = 0
+        self._starts = set()                            # addresses of whole arrays
+
+    def empty(self, shape, dtype):
+        dtype = np.dtype(dtype)
+        count = int(np.prod(shape, dtype=np.int64))
+        size = max(count * dtype.itemsize, 1)
+        room = -(-size // 16) * 16                      # as near to the guard page as 16-byte loads allow
+        pages = -(-room // PAGE)
+        memory = mmap.mmap(-1, (pages + 2) * PAGE)
+        address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+        ctypes.memset(address, FILL, len(memory))
+        for guard in (address, address + (pages + 1) * PAGE):
+            if _libc.mprotect(guard, PAGE, 0):
+                raise OSError(ctypes.get_errno(), "mprotect")
+        start = (pages + 1) * PAGE - room
+        self._starts.add(address + start)
+        return np.frombuffer(memory, dtype, count, start).reshape(shape).view(EmulatedArray)
+
+    def to_device(self, array):
+        array = np.asarray(array)
+        out = self.empty(array.shape, array.dtype)
+        np.copyto(out.view(np.ndarray), array)
+        return out
+
+    def to_host(self, array):
+        return np.array(array.view(np.ndarray))
+
+    def function(self, stem, name, real):
+        return getattr(_library(device.source(stem), real), f"run_{name}"), name
+
+    def run(self, function, grid, block, arguments):
+        function, name = function
+        self.seed += 1
+        values = [ctypes.c_void_p(each.ctypes.data) if isinstance(each, np.ndarray) else each for each in arguments]
+        held = [value if isinstance(value, ctypes.c_void_p) else np.array(value) for value in values]
+        pointers = (ctypes.c_void_p * len(held))(*(
+            ctypes.addressof(each) if isinstance(each, ctypes.c_void_p) else each.ctypes.data for each in held))
+        sizes = (ctypes.c_uint * 3)(*(*grid, 1, 1)[:3])
+        slack = [part for each in arguments if isinstance(each, np.ndarray) for part in self._slack(each)]
+        result = function(sizes, block, ctypes.c_uint64(self.seed), pointers)
+        if result:
+            raise KernelFault(f"{name}: {RESULTS[result]}")
+        if any(part.strip(bytes([FILL])) for part in (ctypes.string_at(*each) for each in slack)):
+            raise KernelFault(f"{name}: a write just outside an array")
+
+    def _slack(self, array):
+        """Return address and length of what lies between an array and its guard pages."""
+        start, end = array.ctypes.data, array.ctypes.data + array.nbytes
+        before = start % PAGE if start in self._starts else 0               # else a view: data lie before it
+        return (start - before, before), (end, -end % 16)
+
+
+@cache
+def _library(source, real):
+    """Return the shared library of a .cu file: a function run_NAME for every kernel."""
+    compiler = shutil.which("g++")
+    folder = Path(tempfile.mkdtemp(prefix="stemnet_cuda_"))
+    program = folder / f"{source.stem}_{real}.cpp"
+    lines = ['#include "cuda_on_cpu.h"', f"#define REAL {real}", f'#include "{source}"']
+    for name, parameters in device.kernels(source).items():
+        arguments = ", ".join(f"*({'const ' if const else ''}{kind}{'*' if pointer else ''}*)a[{i}]"
+                              for i, (kind, pointer, const, _) in enumerate(parameters))
+        lines.append(f'extern "C" int run_{name}(const unsigned* grid, unsigned threads, uint64_t seed, void** a)\n'
+                     f"{{ return emulate(grid, threads, seed, [=] {{ {name}({arguments}); }}); }}")
+    program.write_text("\n".join(lines))
+    library = program.with_suffix(".so")
+    subprocess.run([compiler, "-std=c++17", "-O1", "-g0", "-fPIC", "-shared", "-Wall", "-Wextra", "-Werror",
+                    "-Wno-unused-parameter", "-fsanitize=bounds", "-fsanitize-undefined-trap-on-error",
+                    "-fno-strict-aliasing", f"-I{HERE / 'cuda'}", f"-I{device.PACKAGE / 'layers'}", program, "-o",
+                    library], check=True)
+    return ctypes.CDLL(str(library))

@@ -1,0 +1,54 @@
+"""The scripts with --device cuda: the whole run in kernels, on the emulated device and on a GPU."""
+
+import json
+
+import numpy as np
+import pytest
+from pictures import sequence
+from places import KERNEL_PLACES
+
+import run_predict
+import run_train
+from stemnet_ref import checkpoint, cli, figures, train
+
+SMALL = ["--levels", "2", "--features", "2", "--crop", "16", "--crops-per-frame", "1", "--channels", "3", "--gap", "1"]
+
+
+@pytest.fixture
+def movie(tmp_path, monkeypatch):
+    monkeypatch.setattr(figures, "draw_curves", lambda rows, folder: None)
+    monkeypatch.setattr(figures, "draw_predictions", lambda examples, path: None)
+    frames, masks = sequence(tmp_path / "movie", 6)
+    return ["--frames", frames, "--masks", masks]
+
+
+def run(main, *argv):
+    return cli.run("script", main, [str(each) for each in argv])
+
+
+@KERNEL_PLACES
+@pytest.mark.parametrize("options", [[], ["--optimizer", "adam"], ["--cost", "dice", "--l2", "0.01"],
+                                     ["--preset", "listing"]])
+def test_a_run_is_that_of_the_cpu_within_rounding_and_goes_on_there(tmp_path, movie, monkeypatch, place, options):
+    start = [*movie, *SMALL, *options]
+    assert run(run_train.main, *start, "--device", "cpu", "--epochs", "3", "--out", tmp_path / "cpu") == 0
+    where = place()
+    monkeypatch.setattr(train, "choose", {"cuda": where, "cpu": None}.get)
+    assert run(run_train.main, *start, "--device", "cuda", "--epochs", "2", "--out", tmp_path / "gpu") == 0
+    assert json.loads((tmp_path / "gpu" / "config.json").read_text())["device"] == where.name
+    assert run(run_train.main, "--resume", "--device", "cuda", "--out", tmp_path / "gpu", "--epochs", "3") == 0
+    ours, theirs = (checkpoint.load(tmp_path / name / "model.npz") for name in ("gpu", "cpu"))
+    for name, array in theirs.network.parameters.items():
+        # float32: a dozen steps, whose sums run in another order
+        np.testing.assert_allclose(ours.network.parameters[name], array, rtol=1e-3, atol=1e-4, err_msg=name)
+    assert ours.optimizer_state.keys() == theirs.optimizer_state.keys()
+    assert run(run_train.main, "--resume", "--device", "cpu", "--out", tmp_path / "gpu", "--epochs", "4") == 0
+    assert run(run_predict.main, tmp_path / "gpu", movie[1], "--out", tmp_path / "p") == 0
+
+
+@KERNEL_PLACES
+def test_two_runs_are_bit_equal(tmp_path, movie, monkeypatch, place):
+    monkeypatch.setattr(train, "choose", lambda name: place())
+    for name in ("a", "b"):
+        assert run(run_train.main, *movie, *SMALL, "--epochs", "2", "--out", tmp_path / name) == 0
+    assert (tmp_path / "a" / "model.npz").read_bytes() == (tmp_path / "b" / "model.npz").read_bytes()
