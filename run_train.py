@@ -31,8 +31,8 @@ def options():
     add("--frames", metavar="PATH", help="folder, quoted glob pattern or multi-page TIFF; PNG or TIFF, 8 or 16 bits")
     add("--masks", metavar="PATH", help="likewise; 0 is background, above 0 cell; paired with frames by number")
     add("--out", metavar="DIR", help="folder for the model, curves and tables (runs/networkN)")
-    add("--resume", action="store_true", help="go on with the run in --out; only --epochs and --device may change, "
-                                                     "and the place of --frames and --masks")
+    add("--resume", action="store_true", help="go on with the run in --out; only --epochs, --device, "
+                                                 "and the place of --frames and --masks may change")
     add("--device", metavar="NAME", help="auto, cpu or cuda (auto)")
     add("--preset", choices=CHOICES["preset"], help="Table 1, Table 2, or the appendix's code (thesis)")
     add("--channels", type=int, metavar="N", help="frames the network sees: 1, or 5 with two neighbours each way (1)")
@@ -80,7 +80,7 @@ def main(argv=None):
         print(f"the run in {out} has {run.epoch} epochs already; ask for more with --epochs")
         return 0
     steps = run.steps_per_epoch
-    tqdm.write(f"network{settings.channels} on the {run.device}, {steps} steps an epoch, "
+    tqdm.write(f"network{settings.channels} on the {run.device_name}, {steps} steps an epoch, "
                f"{'going on in' if resume else 'writing to'} {out}")
     tqdm.write("".join(name.rjust(width) for name, width, _ in TABLE))
     script = Path(sys.argv[0])
@@ -128,7 +128,8 @@ def resolve(given):
             if now is None and path is not None and not (os.path.exists(path) or glob.glob(path, recursive=True)):
                 raise InputError(f"--resume: the {name} of this run are no longer at {path}; "
                                  f"say by --{name} PATH where they are now")
-        return settings, frames or saved[0], masks or saved[1], Path(given["out"])
+        return (settings, saved[0] if frames is None else frames, saved[1] if masks is None else masks,
+                Path(given["out"]))
     if (frames is None) != (masks is None):
         present, absent = ("--frames", "--masks") if masks is None else ("--masks", "--frames")
         raise InputError(f"{present}: {absent} is missing; training needs both")

@@ -18,11 +18,11 @@ class Parser(argparse.ArgumentParser):
         given, unknown = self.parse_known_args(args, namespace)
         if unknown:
             name = unknown[0].partition("=")[0]
-            like = difflib.get_close_matches(name, self._option_string_actions, n=1)
-            if like:
-                self.error(f"{name}: no such option, did you mean {like[0]}?")
-            self.error(f"{name}: no such option" if name.startswith("-") else
-                       f'{name}: belongs to no option (a pattern such as "frames/*.png" must be in quotes)')
+            like = difflib.get_close_matches(name, self._option_string_actions, n=1) if name.strip("-") else []
+            if not name.startswith("-"):
+                hint = ' (a pattern such as "frames/*.png" must be in quotes)' if os.path.exists(name) else ""
+                self.error(f"{name}: belongs to no option{hint}")
+            self.error(f"{name}: no such option" + (f", did you mean {like[0]}?" if like else ""))
         return given
 
     def error(self, message):

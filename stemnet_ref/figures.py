@@ -54,16 +54,17 @@ def draw_predictions(examples, path):
         A row each; arrays of shape (H, W).
     path : path
     """
-    heights = [min(2.75 * truth.shape[0] / truth.shape[1], 5.5) for _, _, truth, _ in examples]        # in inches
-    figure = Figure(figsize=(12, 0.5 + sum(heights)), layout="constrained")
+    shapes = [truth.shape for _, _, truth, _ in examples]
+    heights = [min(max(2.75 * h / w, 0.9), 5.5) for h, w in shapes]                 # of the rows, in inches
+    figure = Figure(figsize=(12, 0.7 + sum(heights)), layout="constrained")
     grid = figure.subplots(len(examples), 4, squeeze=False)
     for axes, (name, pixels, truth, cell) in zip(grid, examples, strict=True):
         axes[0].imshow(stretched(pixels), cmap="gray", vmin=0, vmax=1)
         axes[1].imshow(truth, cmap="gray", vmin=0, vmax=1)
         heat = axes[2].imshow(cell, cmap="viridis", vmin=0, vmax=1)
-        axes[3].imshow(overlay(pixels, cell > 0.5, truth, shown_at=300))
+        axes[3].imshow(overlay(pixels, cell > 0.5, truth, border=min(-(-max(truth.shape) // 400), 3)))
         axes[0].set_ylabel(name)
-        figure.colorbar(heat, ax=axes[2], fraction=0.046 * truth.shape[0] / truth.shape[1], pad=0.02)
+        figure.colorbar(heat, ax=axes[2], fraction=0.046 * min(max(truth.shape[0] / truth.shape[1], 0.5), 3), pad=0.02)
     for axes, title in zip(grid[0], ("frame", "truth", "probability of cell",
                                      "blue: predicted border\norange: false, yellow: missed"), strict=True):
         axes.set_title(title, fontsize=11)

@@ -1,6 +1,5 @@
 """Going on with a run from its folder, after checking that all of its state is there."""
 
-import math
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,8 @@ from .errors import InputError
 from .settings import Settings, option
 
 # What a model says of its data, beside the settings
-SOURCE = ("frames", "masks", "training_frames", "validation_frames", "training_cells", "validation_cells")
+SOURCE = ("frames", "masks", "training_frames", "validation_frames", "training_cells", "validation_cells",
+          "frames_sha256", "masks_sha256")
 
 
 def settings_of(out):
@@ -75,20 +75,21 @@ def resume_run(run):
 def _check_data(run, model):
     """Raise InputError unless frames and masks are those that the run began with, wherever they are by now."""
     saved = {name: model.settings.get(name) for name in SOURCE}
-    for name in ("training_frames", "validation_frames"):
-        if run.source[name] != saved[name]:
-            odd = min(set(run.source[name]).symmetric_difference(saved[name] or ()), default="their order")
-            raise InputError(f"--frames {run.source['frames']}: not the {name.replace('_', ' ')} that the run in "
-                             f"{run.out} began with ({odd} differs); give it those, or begin a new run")
-    moved = [name for name in ("frames", "masks") if run.source[name] != saved[name]]
-    if moved:
-        found = run.measure_data()
-        pairs = [(found.mean, model.scaling.mean), (found.std, model.scaling.std),
-                 *((run.source[name], saved[name]) for name in ("training_cells", "validation_cells"))]
-        if not all(math.isclose(a, b, rel_tol=1e-9) for a, b in pairs):
-            raise InputError(f"{option(moved[0])} {run.source[moved[0]]}: its pictures differ from those that the run "
-                             f"in {run.out} began with; give it those, or begin a new run")
-    run.source.update({name: saved[name] for name in ("training_cells", "validation_cells")})
+    for part in ("training_frames", "validation_frames"):
+        if run.source[part] != saved[part]:
+            odd = _names(run.source) ^ _names(saved)
+            differ = f"{min(odd)} is in one of them only" if odd else f"the {part.replace('_', ' ')} are others"
+            raise InputError(f"--frames {run.source['frames']}: not the frames that the run in {run.out} began with "
+                             f"({differ}); give it those, or begin a new run")
+    run.measure_data()
+    for kind in ("frames", "masks"):
+        if run.source[f"{kind}_sha256"] != saved[f"{kind}_sha256"]:
+            raise InputError(f"--{kind} {run.source[kind]}: their pixels are not those that the run in {run.out} began "
+                             "with; give it those, or begin a new run")
+
+
+def _names(source):
+    return {*(source["training_frames"] or ()), *(source["validation_frames"] or ())}
 
 
 def _check_optimizer_state(optimizer, model):

@@ -85,24 +85,17 @@ class Dataset:
         if self.masks[index] is None:
             return None
         if index not in self._classes:
-            self._classes[index], numbered = read_mask(self.masks[index])
+            classes, numbered = read_mask(self.masks[index])
+            if self.fits or self._uses[index] > 0:
+                self._classes[index] = classes
             if numbered and not self._told:
                 self._told = True
                 text = "holds no 0, so all of it counts as cell; background must be 0"
-                if not self._classes[index].all():
+                if not classes.all():
                     text = "holds more than two values; every value above 0 counts as cell"
                 self.tell(f"note: {self.masks[index]} {text}")
+            return classes
         return self._classes[index]
-
-    def cell_fraction(self, indices):
-        """Return which part of the frames' pixels their masks call cell."""
-        cells = pixels = 0
-        for index in indices:
-            classes = self.classes(index)
-            cells, pixels = cells + int(classes.sum()), pixels + classes.size
-            if not self.fits:
-                del self._classes[index]
-        return cells / pixels
 
     def window(self, index):
         """Return the decoded frames of a window, a list of arrays (H, W)."""

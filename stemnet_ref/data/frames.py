@@ -20,6 +20,7 @@ from ..errors import InputError, counted
 from .images import count_pages
 
 SUFFIXES = (".png", ".tif", ".tiff")
+OTHER_PICTURES = (".jpg", ".jpeg", ".bmp", ".gif", ".jp2", ".webp", ".avi", ".mp4", ".nd2", ".czi", ".lif")
 NUMBER = re.compile(r"\d+")
 
 
@@ -197,10 +198,10 @@ def _files(where, option):
 
 
 def _remedy(folder):
-    """Return what to do about a folder without pictures."""
-    others = Counter(file.suffix.lower() for file in folder.iterdir() if file.suffix and file.is_file())
+    """Return what to do about a folder without PNG and TIFF."""
+    others = [file.suffix for file in folder.iterdir() if file.suffix.lower() in OTHER_PICTURES]
     if others:
-        return f"it holds {others.most_common(1)[0][0]} files; convert them to PNG or TIFF"
+        return f"it holds {min(others)} files, convert them to PNG or TIFF"
     return "name the folder that holds them"
 
 

@@ -29,7 +29,8 @@ def _opened(path, page=None):
     except InputError:
         raise
     except Image.UnidentifiedImageError:
-        raise InputError(f"{path}: this is no PNG or TIFF picture, whatever its name; {REPLACE}") from None
+        raise InputError(f"{path}: this is no PNG or TIFF picture, whatever its name; convert it, or {REPLACE}"
+                         ) from None
     except (OSError, EOFError, SyntaxError, ValueError, TypeError, KeyError, IndexError) as error:     # as Pillow does
         raise InputError(f"{path}: the picture cannot be read ({reason(error)}); {REPLACE}") from None
 
