@@ -16,8 +16,7 @@ import math
 import numpy as np
 
 from . import initial_weights
-from .device import device_of
-from .layers import bias, concat, conv2d, conv_transpose2d, dropout, max_pool2d, relu
+from .layers import bias, conv2d, conv_block, conv_transpose2d, max_pool2d, relu
 from .layers._gpu import add_into
 
 # What the presets say of the network: rows 1, 3 and 10 of the README's table. "thesis-table2" differs in training only.
@@ -134,8 +133,7 @@ class StemNet:
                     cache[f"down{level}.pool"] = won
         for level in reversed(range(self.levels - 1)):
             x = self._deconv_forward(f"up{level}.deconv", x, cache)
-            x = concat.forward(skips.pop(), x)
-            x = self._conv_forward(f"up{level}.conv", x, keep_prob, seed, step, cache)
+            x = self._conv_forward(f"up{level}.conv", (skips.pop(), x), keep_prob, seed, step, cache)
         z = bias.forward(conv2d.forward(x, self.parameters["output.weight"]), self.parameters["output.bias"])
         if self.logits == "relu":
             z = relu.forward(z)
@@ -167,8 +165,7 @@ class StemNet:
         dz, gradients["output.bias"] = bias.backward(dlogits)
         dx, gradients["output.weight"] = conv2d.backward(dz, x, self.parameters["output.weight"])
         for level in range(self.levels - 1):
-            dx = self._conv_backward(f"up{level}.conv", dx, cache, gradients)
-            skipped[level], dx = concat.backward(dx, self.features * 2 ** level)
+            skipped[level], dx = self._conv_backward(f"up{level}.conv", dx, cache, gradients)
             dx = self._deconv_backward(f"up{level}.deconv", dx, cache, gradients)
         for level in reversed(range(self.levels)):
             if level < self.levels - 1:
@@ -182,24 +179,19 @@ class StemNet:
         return [layer for layer, _, _ in self.layer_shapes() if layer.endswith(".conv")].index(name)
 
     def _conv_forward(self, name, x, keep_prob, seed, step, cache):
-        """Convolution, dropout, bias, ReLU (section 9)."""
-        z, mask = conv2d.forward(x, self.parameters[f"{name}.weight"]), None
-        if keep_prob < 1:
-            mask = dropout.draw_mask(z.shape, keep_prob, seed, step, self.dropout_layer(name), device_of(z))
-            z = dropout.forward(z, mask, keep_prob)
-        y = relu.forward(bias.forward(z, self.parameters[f"{name}.bias"]))
+        """Convolution, dropout, bias, ReLU (section 9); `x` may be two arrays side by side."""
+        weight, b = self.parameters[f"{name}.weight"], self.parameters[f"{name}.bias"]
+        key = seed, step, self.dropout_layer(name)
+        y = conv_block.forward(x, weight, b, keep_prob, key)
         if cache is not None:
-            cache[name] = x, mask, keep_prob, y
+            cache[name] = x, y, keep_prob, key
         return y
 
     def _conv_backward(self, name, dy, cache, gradients, needs_dx=True):
-        x, mask, keep_prob, y = cache.pop(name)
-        dz, gradients[f"{name}.bias"] = bias.backward(relu.backward(dy, y))
-        if mask is not None:
-            dz = dropout.backward(dz, mask, keep_prob)
-        weight = self.parameters[f"{name}.weight"]
-        gradients[f"{name}.weight"] = conv2d.backward_weight(dz, x, weight.shape)
-        return conv2d.backward_input(dz, weight) if needs_dx else None      # nobody asks for dC/dframe
+        x, y, keep_prob, key = cache.pop(name)
+        dx, gradients[f"{name}.weight"], gradients[f"{name}.bias"] = conv_block.backward(
+            dy, x, y, self.parameters[f"{name}.weight"], keep_prob, key, needs_dx)
+        return dx                                                           # None: nobody asks for dC/dframe
 
     def _deconv_forward(self, name, x, cache):
         """Transposed convolution, bias, ReLU (section 9)."""

@@ -146,7 +146,8 @@ def batch(step):
 def masks(network, step):
     """Return the dropout masks of a step, in the order of the data."""
     _, cache = network.forward(batch(step)[0], KEEP_PROB, seed=0, step=step)
-    return [cache[name][1] for name, _, _ in network.layer_shapes() if name.endswith(".conv")]
+    names = [name for name, _, _ in network.layer_shapes() if name.endswith(".conv")]
+    return [dropout.draw_mask(cache[name][1].shape, KEEP_PROB, 0, step, number) for number, name in enumerate(names)]
 
 
 def rate_of(step, decays):

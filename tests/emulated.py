@@ -115,7 +115,7 @@ def _library(source, real):
     program.write_text("\n".join(lines))
     library = program.with_suffix(".so")
     subprocess.run([compiler, "-std=c++17", "-O1", "-g0", "-fPIC", "-shared", "-Wall", "-Wextra", "-Werror",
-                    "-Wno-unused-parameter", "-fsanitize=bounds", "-fsanitize-undefined-trap-on-error",
+                    "-Wno-unused-parameter", "-Wno-unknown-pragmas", "-fsanitize=bounds", "-fsanitize-undefined-trap-on-error",
                     "-fno-strict-aliasing", f"-I{HERE / 'cuda'}", f"-I{device.PACKAGE / 'layers'}", program, "-o",
                     library], check=True)
     return ctypes.CDLL(str(library))

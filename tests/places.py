@@ -43,6 +43,8 @@ def on(place, layer):
 def _moved(where, function):
     """Return the function with its arrays moved to the device, and its results back."""
     def there(array):
+        if isinstance(array, tuple):
+            return tuple(map(there, array))
         if not isinstance(array, np.ndarray) or (array.ndim == 1 and function.__module__.endswith("cross_entropy")):
             return array                                    # the class weights
         labels = np.issubdtype(array.dtype, np.integer) and array.dtype != np.int32
@@ -50,7 +52,9 @@ def _moved(where, function):
 
     def back(result):
         if isinstance(result, tuple):
-            return tuple(back(each) for each in result)
+            return tuple(map(back, result))
+        if result is None:
+            return None
         array = where.to_host(result)
         return array if array.ndim else float(array)
 

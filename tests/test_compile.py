@@ -56,4 +56,4 @@ def test_every_kernel_is_started_somewhere():
     text = "\n".join(path.read_text() for path in device.PACKAGE.rglob("*.py"))
     for path in FILES:
         for name in device.kernels(path):
-            assert f'"{path.stem}.{name}"' in text or name.startswith("momentum_"), name
+            assert f'{path.stem}.{name}"' in text or name.startswith("momentum_"), name

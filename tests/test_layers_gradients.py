@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from checkers import SEED, all_different, assert_gradient, away_from_zero
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from places import PLACES, on
 
@@ -12,6 +12,7 @@ from stemnet_ref.layers import (
     bias,
     concat,
     conv2d,
+    conv_block,
     conv_transpose2d,
     dense,
     dice,
@@ -42,6 +43,32 @@ def test_conv2d(place, seed, n, h, w, c, o, kh, kw, padding):
     dx, dweight = layer.backward(dy, x, weight, padding)
     assert_gradient(lambda x: layer.forward(x, weight, padding), x, dx, dy)
     assert_gradient(lambda w: layer.forward(x, w, padding), weight, dweight, dy)
+
+
+@PLACES
+@given(SEED, st.integers(1, 2), COUNT, SIZE, COUNT, st.integers(0, 2), COUNT, st.integers(1, 4),
+       st.sampled_from([0.5, 0.75, 1]))
+def test_conv_block(place, seed, n, h, w, ca, cb, o, k, keep_prob):
+    layer, rng = on(place, conv_block), np.random.default_rng(seed)
+    a, second, weight = (rng.standard_normal(shape) for shape in ((n, h, w, ca), (n, h, w, cb), (k, k, ca + cb, o)))
+    b, key = rng.standard_normal(o), (seed, 3, 1)
+    x = (a, second) if cb else a
+    y = layer.forward(x, weight, b, keep_prob, key)
+    z = conv_block.conv2d.forward(np.concatenate((a, second), axis=3), weight)
+    z = dropout.forward(z, dropout.draw_mask(z.shape, keep_prob, *key), keep_prob) + b
+    np.testing.assert_allclose(y, np.maximum(z, 0), rtol=1e-12, atol=1e-12)         # the plain layers
+    assume(abs(z).min() > 1e-3)                             # no ReLU nearer to its kink than a difference reaches
+    dy = rng.standard_normal(y.shape)
+    dx, dweight, db = layer.backward(dy, x, y, weight, keep_prob, key)
+    assert_gradient(lambda w: layer.forward(x, w, b, keep_prob, key), weight, dweight, dy)
+    assert_gradient(lambda b: layer.forward(x, weight, b, keep_prob, key), b, db, dy)
+    da, dsecond = dx if cb else (dx, None)
+    assert_gradient(lambda a: layer.forward((a, second) if cb else a, weight, b, keep_prob, key), a,
+                    np.ascontiguousarray(da), dy)
+    if cb:
+        assert_gradient(lambda s: layer.forward((a, s), weight, b, keep_prob, key), second,
+                        np.ascontiguousarray(dsecond), dy)
+    assert layer.backward(dy, x, y, weight, keep_prob, key, False)[0] is None
 
 
 @pytest.mark.equation("34", "36")

@@ -9,6 +9,7 @@ from . import (
     bias,
     concat,
     conv2d,
+    conv_block,
     conv_transpose2d,
     dense,
     dice,
@@ -22,5 +23,5 @@ from . import (
     weighted_cross_entropy,
 )
 
-__all__ = ["batch_norm", "bias", "concat", "conv2d", "conv_transpose2d", "dense", "dice", "dropout", "max_pool2d",
-           "perceptron", "quadratic", "relu", "sigmoid", "softmax", "weighted_cross_entropy"]
+__all__ = ["batch_norm", "bias", "concat", "conv2d", "conv_block", "conv_transpose2d", "dense", "dice", "dropout",
+           "max_pool2d", "perceptron", "quadratic", "relu", "sigmoid", "softmax", "weighted_cross_entropy"]

@@ -11,7 +11,7 @@
 
 const int TILE = 64, DEPTH = 16, THREADS = 256, EACH = 4;   // THREADS * EACH * EACH = TILE * TILE
 
-struct Tiles {
+struct alignas(16) Tiles {
     REAL left[DEPTH][TILE + 4], right[DEPTH][TILE + 4];     // 4 more, so that the columns fall into several banks
 };
 
@@ -48,7 +48,9 @@ __device__ void product(Tiles& tiles, int rows, int columns, int k_begin, int k_
                     sum[i][j] += tiles.left[k][row + i] * tiles.right[k][column + j];
         __syncthreads();                                    // before the next tiles overwrite these
     }
+    #pragma unroll                                          // else `sum` would have to lie in memory
     for (int i = 0; i < EACH; i++)
+        #pragma unroll
         for (int j = 0; j < EACH; j++)
             if (first_row + row + i < rows && first_column + column + j < columns)
                 store(first_row + row + i, first_column + column + j, sum[i][j]);
@@ -64,34 +66,6 @@ struct Matrix {
     {
         return K_IS_CONTIGUOUS ? p[at * stride + k] : p[k * stride + at];
     }
-};
-
-// Windows of an image (N, H, W, C), S pixels apart and 0 outside: pixel (n,i,j) of an (N, HO, WO) grid and place (a,b,c)
-// of the kernel give image[n, S*i+a-TOP, S*j+b-LEFT, c].
-struct Windows {
-    const REAL* image;
-    int H, W, C, HO, WO, KW, S, TOP, LEFT;
-    __device__ REAL at(int pixel, int place) const
-    {
-        int j = pixel % WO, i = pixel / WO % HO, n = pixel / WO / HO;
-        int c = place % C, b = place / C % KW, a = place / C / KW;
-        int h = S * i + a - TOP, w = S * j + b - LEFT;
-        return h >= 0 && h < H && w >= 0 && w < W ? image[(((int64)n * H + h) * W + w) * C + c] : REAL(0);
-    }
-};
-
-// Row: a pixel, k: a place under the kernel.
-struct PixelRows {
-    Windows windows;
-    static const bool ALONG_K = true;
-    __device__ REAL operator()(int pixel, int place) const { return windows.at(pixel, place); }
-};
-
-// Row: a place under the kernel, k: a pixel; for the gradients of weights.
-struct PlaceRows {
-    Windows windows;
-    static const bool ALONG_K = false;
-    __device__ REAL operator()(int place, int pixel) const { return windows.at(pixel, place); }
 };
 
 // Where the sums go: a matrix (rows, COLUMNS).

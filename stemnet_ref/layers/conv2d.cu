@@ -1,17 +1,5 @@
 // Convolution, stride 1; equations, names and order of conv2d.py.
-#include "_product.cuh"
-
-// w[kh-1-a, kw-1-b, c, o] for column c and k = (a,b,o): the kernel flipped, its channels exchanged (eq. 34).
-struct FlippedFilters {
-    const REAL* weight;
-    int KH, KW, C, O;
-    static const bool ALONG_K = true;
-    __device__ REAL operator()(int c, int k) const
-    {
-        int o = k % O, b = k / O % KW, a = k / O / KW;
-        return weight[(((int64)(KH - 1 - a) * KW + KW - 1 - b) * C + c) * O + o];
-    }
-};
+#include "_windows.cuh"
 
 // y[n,i,j,o] = sum over a,b,c of x[n, i+a-top, j+b-left, c] * w[a,b,c,o]
 // grid ceil(N*HO*WO / 64), ceil(O / 64); block 256
@@ -19,7 +7,7 @@ extern "C" __global__ void conv2d_forward(const REAL* x, const REAL* weight, REA
                                           int KH, int KW, int HO, int WO, int top, int left)
 {
     __shared__ Tiles tiles;
-    PixelRows pixels = {{x, H, W, C, HO, WO, KW, 1, top, left}};
+    PixelRows pixels = {{x, x, C, H, W, C, HO, WO, KW, 1, top, left}};
     Matrix<false> filters = {weight, O};
     product(tiles, N * HO * WO, O, 0, KH * KW * C, pixels, filters, Plain{y, O});
 }
@@ -30,7 +18,7 @@ extern "C" __global__ void conv2d_backward_input(const REAL* dy, const REAL* wei
                                                  int O, int KH, int KW, int HO, int WO, int top, int left)
 {
     __shared__ Tiles tiles;
-    PixelRows pixels = {{dy, HO, WO, O, H, W, KW, 1, KH - 1 - top, KW - 1 - left}};
+    PixelRows pixels = {{dy, dy, O, HO, WO, O, H, W, KW, 1, KH - 1 - top, KW - 1 - left}};
     FlippedFilters filters = {weight, KH, KW, C, O};
     product(tiles, N * H * W, C, 0, KH * KW * O, pixels, filters, Plain{dx, C});
 }
@@ -41,7 +29,7 @@ extern "C" __global__ void conv2d_backward_weight(const REAL* dy, const REAL* x,
                                                   int O, int KH, int KW, int HO, int WO, int top, int left)
 {
     __shared__ Tiles tiles;
-    PlaceRows places = {{x, H, W, C, HO, WO, KW, 1, top, left}};
+    PlaceRows places = {{x, x, C, H, W, C, HO, WO, KW, 1, top, left}};
     Matrix<false> gradients = {dy, O};
     int pixels = N * HO * WO, rows = KH * KW * C;
     product(tiles, rows, O, share(pixels, blockIdx.z, gridDim.z), share(pixels, blockIdx.z + 1, gridDim.z), places,

@@ -21,6 +21,8 @@ class ConvBlock(nn.Module):
         z = self.conv(x)
         if mask is not None:
             z = z * mask / keep_prob
+        elif keep_prob < 1:
+            z = functional.dropout(z, 1 - keep_prob)
         return functional.relu(z + self.bias[:, None, None])
 
 
@@ -37,7 +39,10 @@ class StemNet(nn.Module):
         self.output = nn.Conv2d(features, classes, 1)
 
     def forward(self, x, masks=None, keep_prob=1.0):
-        """Return the logits (N, classes, H, W). `masks`: one for each 5x5 convolution, in the order of the data."""
+        """Return the logits (N, classes, H, W).
+
+        `masks`: one for each 5x5 convolution, in the order of the data; without them PyTorch draws its own.
+        """
         masks = iter(masks if masks is not None else [None] * (len(self.down) + len(self.up)))
         skips = []
         for level, block in enumerate(self.down):

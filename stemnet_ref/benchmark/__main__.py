@@ -1,0 +1,181 @@
+"""python -m stemnet_ref.benchmark: the table of speed and memory, ours beside PyTorch's."""
+
+import importlib.util
+import multiprocessing
+import os
+import platform
+import sys
+from statistics import median
+
+from .. import __version__, cli, device
+from ..errors import InputError
+from ..files import write_json
+from ..network import layer_shapes, layer_table, training_gflop
+from .engines import CEILING, serve
+
+SIZES = (128, 256, 512, 1024)
+
+
+def options():
+    """Return the parser."""
+    parser = cli.Parser(prog="python -m stemnet_ref.benchmark",
+                        description="Measure layers, training step and prediction, turn by turn with PyTorch.")
+    add = parser.add_argument
+    add("--device", choices=("cpu", "cuda"), default="cpu", help="(%(default)s)")
+    add("--against", choices=("torch",), help="measure PyTorch in the same run: both memory formats, the better counts")
+    add("--size", type=int, default=512, metavar="PIXELS", help="side of the input, a multiple of 32 (%(default)s)")
+    add("--channels", type=int, default=5, metavar="N", help="frames in the input (%(default)s)")
+    add("--rounds", type=int, default=10, metavar="N", help="measurements of each, of which the median counts "
+                                                            "(%(default)s)")
+    add("--no-layers", action="store_true", help="leave out the table of layers")
+    add("--growth", action="store_true", help=f"also the step at sides of {', '.join(map(str, SIZES))} pixels")
+    add("--json", metavar="FILE", help="write all figures into a file")
+    return parser
+
+
+class Worker:
+    """An engine in a process of its own, so that its threads and its memory are its own."""
+
+    def __init__(self, name, arguments, size=None):
+        context = multiprocessing.get_context("spawn")
+        self.name, (self.connection, there) = name, context.Pipe()
+        self.process = context.Process(target=serve, daemon=True, args=(
+            there, name, arguments.device, size or arguments.size, arguments.channels))
+        self.process.start()
+        there.close()
+
+    def seconds(self, case, repeats=1):
+        self.connection.send((case, repeats))
+        return self._answer()[0]
+
+    def peak_bytes(self, case):
+        self.connection.send((case, 1))
+        return self._answer()[1]
+
+    def close(self):
+        self.connection.send(None)
+        self.process.join()
+
+    def _answer(self):
+        try:
+            return self.connection.recv()
+        except EOFError:
+            raise InputError(f"{self.name}: its process ended; see above, or take a smaller --size") from None
+
+
+def main(argv=None):
+    """Measure and print; return the exit status."""
+    arguments = options().parse_args(argv)
+    if arguments.size < 32 or arguments.size % 32:
+        raise InputError(f"--size {arguments.size}: must be a multiple of 32")
+    if arguments.channels < 1 or arguments.channels % 2 == 0:
+        raise InputError(f"--channels {arguments.channels}: must be odd, as 1 or 5")
+    if arguments.rounds < 1:
+        raise InputError(f"--rounds {arguments.rounds}: must be at least 1")
+    if arguments.against and importlib.util.find_spec("torch") is None:
+        raise InputError("--against torch: PyTorch is not installed; pip install torch, or leave the option out")
+    if arguments.device == "cuda":
+        device.choose("cuda")
+    names = ["ours"]
+    if arguments.against:
+        names += ["torch", "torch-channels-last"]
+        names += ["torch-tf32", "torch-tf32-channels-last"] if arguments.device == "cuda" else []
+    report = {"version": __version__, "machine": describe(arguments), "size": arguments.size,
+              "channels": arguments.channels, "rounds": arguments.rounds}
+    print(report["machine"])
+    workers = [Worker(name, arguments) for name in names]
+    if arguments.device == "cuda":
+        report["ceilings"] = ceilings(workers[0])
+    rows = layer_table(layer_shapes(arguments.channels), arguments.size, arguments.size)
+    gflop = {row[0]: row[3] for row in rows if row[3]}
+    cases = [(("step",), training_gflop(rows)), (("predict",), sum(row[3] for row in rows))]
+    if not arguments.no_layers:
+        cases += [((way, name), work * (1 if way == "forward" or name == "down0.conv" else 2))
+                  for name, work in gflop.items() for way in ("forward", "backward")]
+    report["seconds"] = table(workers, cases, arguments.rounds)
+    for worker in workers:
+        worker.close()
+    report["peak_bytes"] = peaks(names, arguments)
+    if arguments.growth:
+        report["growth"] = growth(names, arguments)
+    if arguments.json:
+        write_json(arguments.json, report)
+    return 0
+
+
+def describe(arguments):
+    """Return one line on the machine and the versions."""
+    import numpy
+
+    parts = [f"stemnet_ref {__version__}", f"Python {platform.python_version()}", f"NumPy {numpy.__version__}"]
+    if arguments.against:
+        from importlib.metadata import version
+
+        parts.append(f"PyTorch {version('torch')}")
+    where = f"{len(os.sched_getaffinity(0))} cores, {platform.machine()}" if hasattr(os, "sched_getaffinity") else \
+        platform.machine()
+    if arguments.device == "cuda":
+        where = device.choose("cuda").name
+    return f"{where}; {', '.join(parts)}"
+
+
+def table(workers, cases, rounds):
+    """Measure all cases turn by turn, print them, and return {case: {engine: median seconds}}."""
+    print(f"{'':<24}{'GFLOP':>9}" + "".join(f"{worker.name:>26}" for worker in workers) + f"{'ours / best':>13}")
+    result = {}
+    for case, gflop in cases:
+        repeats = None
+        seconds = {worker.name: [] for worker in workers}
+        for _ in range(rounds):
+            for worker in workers:
+                repeats = repeats or max(1, min(50, int(0.05 / max(worker.seconds(case), 1e-6))))
+                seconds[worker.name].append(worker.seconds(case, repeats))
+        middle = {name: median(each) for name, each in seconds.items()}
+        label = " ".join(case)
+        result[label] = middle
+        cells = [f"{1000 * value:>12.3f} ms {gflop / value / 1000:>6.2f} TF/s" for value in middle.values()]
+        strict = [value for name, value in middle.items() if name != "ours" and "tf32" not in name]
+        ratio = f"{middle['ours'] / min(strict):>13.2f}" if strict else ""
+        print(f"{label:<24}{gflop:>9.3f}" + "".join(f"{cell:>26}" for cell in cells) + ratio, flush=True)
+    return result
+
+
+def peaks(names, arguments):
+    """Return the peak memory of a training step and of a prediction, each in a process of its own."""
+    result = {}
+    for case in (("step",), ("predict",)):
+        for name in names:
+            worker = Worker(name, arguments)
+            result.setdefault(case[0], {})[name] = worker.peak_bytes(case)
+            worker.close()
+        print(f"peak memory, {case[0]}: " + ", ".join(f"{name} {value / 1e9:.2f} GB"
+                                                       for name, value in result[case[0]].items()), flush=True)
+    return result
+
+
+def growth(names, arguments):
+    """Return the seconds of a step at several sizes; linear growth is a constant number of nanoseconds per pixel."""
+    result = {}
+    for size in SIZES:
+        workers = [Worker(name, arguments, size) for name in names]
+        times = {worker.name: [] for worker in workers}
+        for _ in range(max(3, arguments.rounds // 3)):
+            for worker in workers:
+                times[worker.name].append(worker.seconds(("step",)))
+        for worker in workers:
+            worker.close()
+        result[size] = {name: median(each) for name, each in times.items()}
+        print(f"step at {size:>4}: " + ", ".join(f"{name} {1e9 * value / size ** 2:.0f} ns a pixel"
+                                                 for name, value in result[size].items()), flush=True)
+    return result
+
+
+def ceilings(worker):
+    """Measure what the GPU can copy and compute; return bytes and operations per second."""
+    result = {what: CEILING / min(worker.seconds(("ceiling", what), 10) for _ in range(5)) for what in ("copy", "fma")}
+    print(f"ceilings: copy {result['copy'] / 1e12:.2f} TB/s, float32 FMA {result['fma'] / 1e12:.1f} TFLOP/s")
+    return result
+
+
+if __name__ == "__main__":
+    sys.exit(cli.run("python -m stemnet_ref.benchmark", main, sys.argv[1:]))

@@ -1,0 +1,250 @@
+"""What is measured: the reference's layers and training step, and PyTorch's, each behind the same calls.
+
+An engine has `make(case)`, which returns a function to time, `seconds(function, repeats)`, and `peak_bytes()`. A case
+is a tuple: ("forward", NAME) or ("backward", NAME) of a layer with weights, ("step",) or ("predict",).
+"""
+
+import resource
+import sys
+import time
+
+import numpy as np
+
+from ..device import blocks, launch
+
+KEEP_PROB = 0.75
+CEILING = 1 << 33               # bytes, or operations, in a measurement of what the machine can do
+FMAS = 1 << 12                  # multiplications with addition that a thread does in it
+ENGINES = ("ours", "torch", "torch-channels-last", "torch-tf32", "torch-tf32-channels-last")
+
+
+def make_engine(name, device, size, channels, seed=0):
+    """Return the engine of a name of ENGINES.
+
+    Parameters
+    ----------
+    name : str
+    device : {"cpu", "cuda"}
+    size : int
+        Side of the input in pixels.
+    channels : int
+    """
+    if name == "ours":
+        return (Ours if device == "cpu" else OursOnGpu)(device, size, channels, seed)
+    return (Torch if device == "cpu" else TorchOnGpu)(device, size, channels, seed, tf32="tf32" in name,
+                                                      channels_last=name.endswith("channels-last"))
+
+
+def layer_cases(channels, size):
+    """Return {name: (shape of x (N, H, W, C), shape of the weight, whether it is a transposed convolution)}."""
+    from ..network import layer_shapes
+
+    cases = {}
+    for name, shape, level in layer_shapes(channels):
+        transposed = name.endswith("deconv")
+        side = size >> (level + transposed)
+        cases[name] = (1, side, side, shape[3 if transposed else 2]), shape, transposed
+    return cases
+
+
+class Engine:
+    """What all engines share: the inputs, and timing by the clock."""
+
+    def __init__(self, device, size, channels, seed):
+        self.size, self.channels, self.layers = size, channels, layer_cases(channels, size)
+        self.rng = np.random.default_rng(seed)
+
+    def normal(self, *shape):
+        return self.rng.standard_normal(shape, np.float32)
+
+    def batch(self):
+        """Return a scaled input (1, H, W, channels) and its labels."""
+        labels = (self.rng.random((1, self.size, self.size)) < 0.2).astype(np.uint8)
+        return self.normal(1, self.size, self.size, self.channels), labels
+
+    def seconds(self, function, repeats):
+        """Return the seconds of one call, the mean of several in a row."""
+        start = time.perf_counter()
+        for _ in range(repeats):
+            function()
+        return (time.perf_counter() - start) / repeats
+
+    def peak_bytes(self):
+        """Return the largest memory of this process so far."""
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+class Ours(Engine):
+    """The reference on the CPU."""
+
+    def __init__(self, device, size, channels, seed):
+        from ..device import choose
+
+        super().__init__(device, size, channels, seed)
+        self.device = choose(device)
+
+    def put(self, array):
+        return self.device.to_device(array) if self.device else array
+
+    def make(self, case):
+        from ..layers import conv2d, conv_transpose2d
+
+        if len(case) == 1:
+            return self._network(case[0])
+        x_shape, w_shape, transposed = self.layers[case[1]]
+        layer = conv_transpose2d if transposed else conv2d
+        x, weight = self.put(self.normal(*x_shape)), self.put(self.normal(*w_shape))
+        y = layer.forward(x, weight)
+        if case[0] == "forward":
+            return lambda: layer.forward(x, weight)
+        dy = self.put(self.normal(*y.shape))
+        if case[1] == "down0.conv":                             # nobody asks for the gradient by the frame
+            return lambda: conv2d.backward_weight(dy, x, w_shape)
+        return lambda: layer.backward(dy, x, weight)
+
+    def _network(self, what):
+        from ..network import StemNet
+        from ..settings import Settings
+        from ..step import make_optimizer, training_step
+
+        network, chosen = StemNet(self.channels).to(self.device), Settings()
+        x, labels = map(self.put, self.batch())
+        if what == "predict":
+            return lambda: network.forward(x, with_cache=False)
+        optimizer = make_optimizer(chosen)
+        return lambda: training_step(network, optimizer, x, labels, chosen, 0, 10)
+
+
+class OursOnGpu(Ours):
+    """The reference on a CUDA GPU, timed by events."""
+
+    def seconds(self, function, repeats):
+        cuda = self.device.cupy.cuda
+        start, end = cuda.Event(), cuda.Event()
+        start.record()
+        for _ in range(repeats):
+            function()
+        end.record()
+        end.synchronize()
+        return cuda.get_elapsed_time(start, end) / 1000 / repeats
+
+    def peak_bytes(self):
+        return self.device.cupy.get_default_memory_pool().total_bytes()
+
+    def make(self, case):
+        return self._ceiling(case[1]) if case[0] == "ceiling" else super().make(case)
+
+    def _ceiling(self, what):
+        """Return a function that does CEILING units of work: bytes read and written, or floating-point operations."""
+        if what == "copy":
+            a, b = (self.device.empty((CEILING // 8,), np.float32) for _ in range(2))
+            return lambda: launch("benchmark/ceilings.ceiling_copy", blocks(a.size // 4), a, b, a.size // 4)
+        out = self.device.empty((CEILING // (2 * FMAS),), np.float32)
+        return lambda: launch("benchmark/ceilings.ceiling_fma", blocks(out.size), out, FMAS // 8, 1.0)
+
+
+class Torch(Engine):
+    """The same in PyTorch, strict float32 unless `tf32`."""
+
+    def __init__(self, device, size, channels, seed, tf32, channels_last):
+        import torch
+
+        super().__init__(device, size, channels, seed)
+        self.torch, self.device = torch, device
+        self.format = torch.channels_last if channels_last else torch.contiguous_format
+        if device == "cuda":
+            torch.backends.cudnn.benchmark = True
+            for backend in (torch.backends.cudnn.conv, torch.backends.cudnn, torch.backends.cuda.matmul):
+                backend.fp32_precision = "tf32" if tf32 else "ieee"
+
+    def put(self, array):
+        """Return (N, H, W, C), or a filter, as PyTorch takes it, in this engine's memory format."""
+        from ..verify.torch_twin import from_reference
+
+        return from_reference(array).to(self.device).contiguous(memory_format=self.format)
+
+    def image(self, *shape):
+        n, h, w, c = shape
+        return self.torch.as_tensor(self.normal(n, c, h, w)).to(self.device).contiguous(memory_format=self.format)
+
+    def make(self, case):
+        functional = self.torch.nn.functional
+        if len(case) == 1:
+            return self._network(case[0])
+        x_shape, w_shape, transposed = self.layers[case[1]]
+        x, weight = self.image(*x_shape), self.put(self.normal(*w_shape))
+
+        def forward():
+            if transposed:
+                return functional.conv_transpose2d(x, weight, stride=2)
+            return functional.conv2d(x, weight, padding=w_shape[0] // 2)
+
+        if case[0] == "forward":
+            with self.torch.no_grad():
+                forward()
+
+            def without_graph():
+                with self.torch.no_grad():
+                    forward()
+
+            return without_graph
+        wanted = [weight] if case[1] == "down0.conv" else [x, weight]
+        for tensor in wanted:
+            tensor.requires_grad_()
+        y = forward()
+        dy = self.torch.randn_like(y)
+        return lambda: self.torch.autograd.grad(y, wanted, dy, retain_graph=True)
+
+    def _network(self, what):
+        from ..verify.torch_twin import StemNet
+
+        torch, functional = self.torch, self.torch.nn.functional
+        network = StemNet(self.channels).to(self.device).to(memory_format=self.format)
+        x, labels = self.batch()
+        x = torch.as_tensor(x).permute(0, 3, 1, 2).to(self.device).contiguous(memory_format=self.format)
+        labels = torch.as_tensor(labels).long().to(self.device)
+        if what == "predict":
+            def predict():
+                with torch.no_grad():
+                    network(x)
+
+            return predict
+        weights = torch.tensor([1.0, 2.0], device=self.device)
+        optimizer = torch.optim.SGD(network.parameters(), 0.15, momentum=0.2)
+
+        def step():
+            cost = functional.cross_entropy(network(x, keep_prob=KEEP_PROB), labels, weights, reduction="none").mean()
+            optimizer.zero_grad(set_to_none=True)
+            cost.backward()
+            optimizer.step()
+            return cost.item()
+
+        return step
+
+
+class TorchOnGpu(Torch):
+    """PyTorch on a CUDA GPU, timed by events."""
+
+    def seconds(self, function, repeats):
+        start, end = (self.torch.cuda.Event(enable_timing=True) for _ in range(2))
+        start.record()
+        for _ in range(repeats):
+            function()
+        end.record()
+        end.synchronize()
+        return start.elapsed_time(end) / 1000 / repeats
+
+    def peak_bytes(self):
+        return self.torch.cuda.max_memory_allocated()
+
+
+def serve(connection, name, device, size, channels):
+    """Time cases for another process: (case, repeats) in, (seconds, peak bytes) out, until None comes in."""
+    engine = make_engine(name, device, size, channels)
+    case = function = None
+    while (message := connection.recv()) is not None:
+        if message[0] != case:
+            function = None                                     # frees the last case's arrays first
+            case, function = message[0], engine.make(message[0])
+            engine.seconds(function, 2)                         # compilation, choice of algorithm, page faults
+        connection.send((engine.seconds(function, message[1]), engine.peak_bytes()))

@@ -1,0 +1,132 @@
+"""Convolution, dropout, bias and ReLU as one: the block of which the network is made (thesis section 9).
+
+Forward    y = relu(m / keep_prob * conv(x, w) + b)
+Backward   dz = dy where y > 0, else 0;  db = sum of dz over the pixels;  dz' = m / keep_prob * dz
+           dx, dw = those of the convolution for dz'
+
+The layers one after the other, on NumPy arrays; on a GPU fused, so that a map is written once. The input may be two
+arrays that are seen side by side, which spares a GPU the concatenation. The mask is drawn anew in the backward pass
+from its key, never kept.
+"""
+
+from ..device import blocks, device_of, launch
+from . import bias as bias_layer
+from . import concat, conv2d, dropout, relu
+from ._gpu import add_parts, parts_of, product_grid, sum_over
+from ._shapes import check_shapes
+
+
+def forward(x, weight, b, keep_prob=1.0, key=(0, 0, 0)):
+    """Return the block's output.
+
+    Parameters
+    ----------
+    x : float ndarray of shape (N, H, W, C), or a pair of them whose channels add up to C
+    weight : float ndarray of shape (kh, kw, C, O)
+    b : float ndarray of shape (O,)
+    keep_prob : float
+        Of the dropout; 1 for none.
+    key : tuple of int
+        Seed, step and layer of the mask, as for `dropout.draw_mask`.
+
+    Returns
+    -------
+    y : ndarray of shape (N, H, W, O), dtype of `x`
+
+    Raises
+    ------
+    ValueError
+        If shapes, dtypes or devices do not fit.
+    """
+    first, second = _pair(x)
+    device = device_of(first, weight, b)
+    if device:
+        sizes = _sizes("forward", first, second, weight)
+        check_shapes("conv_block.forward", weight=(weight, "kh kw C O"), b=(b, "O"))
+        y = device.empty((*first.shape[:3], weight.shape[3]), first.dtype)
+        launch("conv_block.conv_block_forward", product_grid("conv_block", y.size // y.shape[3], y.shape[3]), first,
+               first if second is None else second, weight, b, y, *sizes, *_mask(keep_prob, key))
+        return y
+    z = conv2d.forward(first if second is None else concat.forward(first, second), weight)
+    if keep_prob < 1:
+        z = dropout.forward(z, dropout.draw_mask(z.shape, keep_prob, *key), keep_prob)
+    return relu.forward(bias_layer.forward(z, b))
+
+
+def backward(dy, x, y, weight, keep_prob=1.0, key=(0, 0, 0), needs_dx=True):
+    """Return the gradients by input, weight and bias.
+
+    Parameters
+    ----------
+    dy : float ndarray of shape (N, H, W, O)
+    x, weight, keep_prob, key
+        As given to `forward`.
+    y : ndarray
+        As returned by `forward`.
+    needs_dx : bool
+        Whether to compute dx, which is None otherwise.
+
+    Returns
+    -------
+    dx : ndarray, or a pair, as `x`
+    dweight : ndarray, shape of `weight`
+    db : ndarray of shape (O,)
+    """
+    first, second = _pair(x)
+    device = device_of(dy, first, y, weight)
+    if device:
+        return _backward_on(device, dy, first, second, y, weight, keep_prob, key, needs_dx)
+    dz, db = bias_layer.backward(relu.backward(dy, y))
+    if keep_prob < 1:
+        dz = dropout.backward(dz, dropout.draw_mask(dz.shape, keep_prob, *key), keep_prob)
+    whole = first if second is None else concat.forward(first, second)
+    dweight = conv2d.backward_weight(dz, whole, weight.shape)
+    if not needs_dx:
+        return None, dweight, db
+    dx = conv2d.backward_input(dz, weight)
+    return dx if second is None else concat.backward(dx, first.shape[3]), dweight, db
+
+
+def _backward_on(device, dy, first, second, y, weight, keep_prob, key, needs_dx):
+    """The GPU's side of `backward`."""
+    check_shapes("conv_block.backward", dy=(dy, "N H W O"), y=(y, "N H W O"))
+    sizes, mask = _sizes("backward", first, second, weight), _mask(keep_prob, key)
+    o, pixels = dy.shape[3], dy.size // dy.shape[3]
+    db = sum_over(device, "conv_block.conv_block_bias", pixels, (o,), dy, y, dtype=dy.dtype, columns=o,
+                  rest=(pixels, o))
+    dz = device.empty(dy.shape, dy.dtype)
+    launch("conv_block.conv_block_gradient", blocks(blocks(dz.size, 16)), dy, y, dz, *mask, dz.size)
+    parts = device.empty((parts_of(pixels, 256), *weight.shape), dy.dtype)
+    other = first if second is None else second
+    launch("conv_block.conv_block_backward_weight", product_grid("conv_block", weight.size // o, o, len(parts)), dz,
+           first, other, parts, *sizes)
+    dweight = add_parts(device, parts)
+    if not needs_dx:
+        return None, dweight, db
+    da = device.empty(first.shape, dy.dtype)
+    dsecond = da if second is None else device.empty(second.shape, dy.dtype)
+    launch("conv_block.conv_block_backward_input", product_grid("conv_block", pixels, weight.shape[2]), dz, weight, da,
+           dsecond, *sizes)
+    return da if second is None else (da, dsecond), dweight, db
+
+
+def _pair(x):
+    """Return the first input, and the second or None."""
+    return x if isinstance(x, tuple) else (x, None)
+
+
+def _sizes(which, first, second, weight):
+    """Return the sizes that the kernels take: N H W CA CB O KH KW."""
+    check_shapes(f"conv_block.{which}", x=(first, "N H W CA"), weight=(weight, "kh kw C O"))
+    ca, cb = first.shape[3], 0 if second is None else second.shape[3]
+    if second is not None:
+        check_shapes(f"conv_block.{which}", x=(first, "N H W CA"), second=(second, "N H W CB"))
+    kh, kw, c, o = weight.shape
+    if c != ca + cb:
+        raise ValueError(f"conv_block.{which}: x has {ca + cb} channels; weight of shape {weight.shape} needs {c}")
+    return (*first.shape[:3], ca, cb, o, kh, kw)
+
+
+def _mask(keep_prob, key):
+    """Return what the kernels need to draw the mask: scale, threshold, seed, step, layer."""
+    return 1 / keep_prob, round(dropout.LEVELS * keep_prob), *key
