@@ -114,8 +114,9 @@ def _library(source, real):
                      f"{{ return emulate(grid, threads, seed, [=] {{ {name}({arguments}); }}); }}")
     program.write_text("\n".join(lines))
     library = program.with_suffix(".so")
-    subprocess.run([compiler, "-std=c++17", "-O1", "-g0", "-fPIC", "-shared", "-Wall", "-Wextra", "-Werror",
-                    "-Wno-unused-parameter", "-Wno-unknown-pragmas", "-fsanitize=bounds", "-fsanitize-undefined-trap-on-error",
-                    "-fno-strict-aliasing", f"-I{HERE / 'cuda'}", f"-I{device.PACKAGE / 'layers'}", program, "-o",
-                    library], check=True)
+    checks = ["-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", "-Wno-unknown-pragmas", "-fsanitize=bounds",
+              "-fsanitize-undefined-trap-on-error"]
+    folders = [f"-I{HERE / 'cuda'}", f"-I{device.PACKAGE / 'layers'}"]
+    subprocess.run([compiler, "-std=c++17", "-O1", "-fPIC", "-shared", "-fno-strict-aliasing", *checks, *folders,
+                    program, "-o", library], check=True)
     return ctypes.CDLL(str(library))

@@ -8,6 +8,7 @@ from pathlib import Path
 import run_predict
 import run_train
 from stemnet_ref import layers
+from stemnet_ref.benchmark import __main__ as benchmark
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -21,8 +22,8 @@ def test_links_lead_somewhere():
 
 
 def test_options_exist():
-    known = {flag for parser in (run_train.options(), run_predict.options()) for action in parser._actions
-             for flag in action.option_strings}
+    parsers = run_train.options(), run_predict.options(), benchmark.options()
+    known = {flag for parser in parsers for action in parser._actions for flag in action.option_strings}
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", README))
     assert len(named) > 20
     assert named <= known

@@ -133,7 +133,7 @@ def table(workers, cases, rounds):
         middle = {name: median(each) for name, each in seconds.items()}
         label = " ".join(case)
         result[label] = middle
-        cells = [f"{1000 * value:>12.3f} ms {gflop / value / 1000:>6.2f} TF/s" for value in middle.values()]
+        cells = [f"{1000 * value:>12.3f} ms {gflop / value:>7.0f} GF/s" for value in middle.values()]
         strict = [value for name, value in middle.items() if name != "ours" and "tf32" not in name]
         ratio = f"{middle['ours'] / min(strict):>13.2f}" if strict else ""
         print(f"{label:<24}{gflop:>9.3f}" + "".join(f"{cell:>26}" for cell in cells) + ratio, flush=True)

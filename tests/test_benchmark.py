@@ -1,0 +1,71 @@
+"""The benchmark: what it prints and writes, what it refuses; never how fast anything is."""
+
+import json
+
+import numpy as np
+import pytest
+from places import emulator
+
+from stemnet_ref import device
+from stemnet_ref.benchmark import __main__ as benchmark
+from stemnet_ref.benchmark.engines import Ours, layer_cases
+from stemnet_ref.errors import InputError
+
+
+def check_report(capsys, path, names):
+    printed, report = capsys.readouterr().out, json.loads(path.read_text())
+    assert set(report["seconds"]) >= {"step", "predict"}
+    for seconds in report["seconds"].values():
+        assert list(seconds) == names
+        assert all(value > 0 for value in seconds.values())
+    for case in ("step", "predict"):
+        assert f"peak memory, {case}: ours" in printed
+        assert all(value > 1e6 for value in report["peak_bytes"][case].values())
+    return printed, report
+
+
+def test_the_reference_alone_with_every_layer(tmp_path, capsys):
+    assert benchmark.main(["--size", "32", "--channels", "1", "--rounds", "1", "--json", str(tmp_path / "b.json")]) == 0
+    printed, report = check_report(capsys, tmp_path / "b.json", ["ours"])
+    for name in layer_cases(1, 32):
+        assert {f"forward {name}", f"backward {name}"} <= set(report["seconds"])
+        assert f"backward {name}" in printed
+
+
+@pytest.mark.torch
+def test_beside_pytorch(tmp_path, capsys):
+    pytest.importorskip("torch", reason="PyTorch is not installed; pip install torch==2.13.0")
+    assert benchmark.main(["--size", "32", "--channels", "1", "--rounds", "1", "--no-layers", "--against", "torch",
+                           "--json", str(tmp_path / "b.json")]) == 0
+    printed, report = check_report(capsys, tmp_path / "b.json", ["ours", "torch", "torch-channels-last"])
+    step = report["seconds"]["step"]
+    line = next(line for line in printed.splitlines() if line.startswith("step"))
+    assert float(line.split()[-1]) == pytest.approx(step["ours"] / min(step["torch"], step["torch-channels-last"]),
+                                                    abs=0.006)
+
+
+@pytest.mark.parametrize(("options", "culprit"), [
+    (["--size", "100"], "--size 100: must be a multiple of 32"), (["--channels", "2"], "--channels 2: must be odd"),
+    (["--rounds", "0"], "--rounds 0"), (["--device", "cuda"], "--device cuda: CuPy"),
+])
+def test_impossible_options(monkeypatch, options, culprit):
+    monkeypatch.setitem(__import__("sys").modules, "cupy", None)            # as where it is not installed
+    with pytest.raises(InputError, match=culprit):
+        benchmark.main(options)
+
+
+def test_the_cases_run_on_a_device(monkeypatch):
+    monkeypatch.setattr(device, "choose", lambda name: emulator())
+    engine = Ours("cuda", 32, 1, 0)
+    for case in (("forward", "down0.conv"), ("backward", "down0.conv"), ("forward", "up1.deconv"),
+                 ("backward", "up1.deconv")):
+        assert engine.seconds(engine.make(case), 1) > 0
+
+
+def test_the_ceilings_do_the_work_they_are_counted_for():
+    a, b = emulator().to_device(np.arange(4000, dtype=np.float32)), emulator().empty(4000, np.float32)
+    device.launch("benchmark/ceilings.ceiling_copy", device.blocks(1000), a, b, 1000)
+    np.testing.assert_array_equal(emulator().to_host(b), emulator().to_host(a))
+    out = emulator().empty(256, np.float32)
+    device.launch("benchmark/ceilings.ceiling_fma", 1, out, 5, 1.0)
+    np.testing.assert_array_equal(emulator().to_host(out), 8 * 5.0)         # eight chains of five additions of 1
