@@ -76,12 +76,11 @@ def count(predicted, truth):
 
 
 def count_right(p, labels):
-    """Return how many pixels of labels (N, H, W) are the class whose p (N, H, W, K) is largest, a float."""
+    """Return how many pixels of labels (N, H, W) are the class of the largest p (N, H, W, K); on a GPU an array ()."""
     device = device_of(p, labels)
     if device:
-        return float(device.to_host(sum_over(device, "metrics.count_right", labels.size, (), p, labels,
-                                             rest=(labels.size, p.shape[-1]))))
-    return float(np.sum(p.argmax(axis=-1) == labels))
+        return sum_over(device, "metrics.count_right", labels.size, (), p, labels, rest=(labels.size, p.shape[-1]))
+    return int(np.sum(p.argmax(axis=-1) == labels))
 
 
 def summarise(images):

@@ -16,8 +16,7 @@ import math
 import numpy as np
 
 from . import initial_weights
-from .layers import bias, conv2d, conv_block, conv_transpose2d, max_pool2d, relu
-from .layers._gpu import add_into
+from .layers import bias, conv2d, conv_block, conv_transpose_block, max_pool2d, relu
 
 # What the presets say of the network: rows 1, 3 and 10 of the README's table. "thesis-table2" differs in training only.
 PRESETS = {
@@ -169,8 +168,8 @@ class StemNet:
             dx = self._deconv_backward(f"up{level}.deconv", dx, cache, gradients)
         for level in reversed(range(self.levels)):
             if level < self.levels - 1:
-                dx = max_pool2d.backward(dx, cache.pop(f"down{level}.pool"))
-                add_into(dx, skipped.pop(level))        # the map went two ways: down, and across to the way up
+                # the map went two ways: down, and across to the way up
+                dx = max_pool2d.backward(dx, cache.pop(f"down{level}.pool"), add_to=skipped.pop(level))
             dx = self._conv_backward(f"down{level}.conv", dx, cache, gradients, needs_dx=level > 0)
         return {name: gradients[name] for name in self.parameters}
 
@@ -195,16 +194,14 @@ class StemNet:
 
     def _deconv_forward(self, name, x, cache):
         """Transposed convolution, bias, ReLU (section 9)."""
-        z = conv_transpose2d.forward(x, self.parameters[f"{name}.weight"])
-        y = relu.forward(bias.forward(z, self.parameters[f"{name}.bias"]))
+        y = conv_transpose_block.forward(x, self.parameters[f"{name}.weight"], self.parameters[f"{name}.bias"])
         if cache is not None:
             cache[name] = x, y
         return y
 
     def _deconv_backward(self, name, dy, cache, gradients):
-        x, y = cache.pop(name)
-        dz, gradients[f"{name}.bias"] = bias.backward(relu.backward(dy, y))
-        dx, gradients[f"{name}.weight"] = conv_transpose2d.backward(dz, x, self.parameters[f"{name}.weight"])
+        dx, gradients[f"{name}.weight"], gradients[f"{name}.bias"] = conv_transpose_block.backward(
+            dy, *cache.pop(name), self.parameters[f"{name}.weight"])
         return dx
 
     def _check_input(self, x):

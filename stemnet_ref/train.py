@@ -23,6 +23,8 @@ from .resume import resume_run
 from .settings import option
 from .step import cost_and_gradient, make_optimizer, training_step
 
+LAG = 16            # steps after which their costs are fetched from a GPU: fetching waits for it
+
 
 class Run:
     """One training run: data, network, optimizer, and where it stands.
@@ -171,25 +173,38 @@ class Run:
         """Train on what is left of the epoch; return False if stopped."""
         settings = self.settings
         self.optimizer.learning_rate = optimizers.staircase(settings.learning_rate, settings.decay_rate, self.epoch)
-        plan = self._plan(self.epoch)
+        plan, pending = self._plan(self.epoch), []
         batches = self.data.batches(plan[self.position * settings.batch_size:], settings.batch_size, self.scaling)
         for x, labels in batches:
             if self.device:
                 x, labels = self.device.to_device(x), self.device.to_device(labels)
             cost, p = training_step(self.network, self.optimizer, x, labels, settings, self.step, len(self.training))
-            if not math.isfinite(cost):
-                raise self._diverged(f"the cost is {cost}")
-            self.sums["cost"] += cost
-            self.sums["right"] += int(metrics.count_right(p, labels))
-            self.sums["pixels"] += labels.size
+            pending.append((cost, metrics.count_right(p, labels), labels.size))
             self.position += 1
             self.step += 1
+            stopping = stop()
+            if stopping or len(pending) >= (LAG if self.device else 1):
+                self._settle(pending)
             if progress:
-                progress(f"epoch {self.epoch + 1}/{settings.epochs}, cost {self.sums['cost'] / self.position:.3f}", 1)
-            if stop():
+                cost = self.sums["cost"] / max(self.position - len(pending), 1)
+                progress(f"epoch {self.epoch + 1}/{settings.epochs}, cost {cost:.3f}", 1)
+            if stopping:
                 batches.close()
                 return False
+        self._settle(pending)
         return True
+
+    def _settle(self, pending):
+        """Add the costs and counts of the last steps to the epoch's sums, and empty the list; this waits for a GPU."""
+        first = self.step - len(pending)
+        for step, (cost, right, pixels) in enumerate(pending, first):
+            cost = float(to_host(cost))
+            if not math.isfinite(cost):
+                raise self._diverged(f"the cost is {cost}", step)
+            self.sums["cost"] += cost
+            self.sums["right"] += int(to_host(right))
+            self.sums["pixels"] += pixels
+        pending.clear()
 
     def _finish_epoch(self, started, progress):
         """Validate, and return the epoch's row."""
@@ -302,11 +317,12 @@ class Run:
             self.show("warning: no validation mask holds background, so that F1 says nothing; check the masks of these "
                       "frames, or take others with another --validation")
 
-    def _diverged(self, what):
+    def _diverged(self, what, step=None):
         """Return the error that ends a run whose numbers have left the finite ones."""
         saved = self.out / "model.npz"
         good = f"{saved} holds the last good model; " if saved.exists() else ""
-        return InputError(f"training has diverged at step {self.step} (epoch {self.epoch + 1}): {what}; {good}begin a "
+        step = self.step if step is None else step
+        return InputError(f"training has diverged at step {step} (epoch {self.epoch + 1}): {what}; {good}begin a "
                           f"new run in another --out with a lower {option('learning_rate')} "
                           f"({self.settings.learning_rate:g} here)")
 

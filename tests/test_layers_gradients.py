@@ -14,6 +14,7 @@ from stemnet_ref.layers import (
     conv2d,
     conv_block,
     conv_transpose2d,
+    conv_transpose_block,
     dense,
     dice,
     dropout,
@@ -84,6 +85,22 @@ def test_conv_transpose2d(place, seed, n, h, w, c, o, kh, kw, stride, padding):
     assert_gradient(lambda w: layer.forward(x, w, stride, padding), weight, dweight, dy)
 
 
+@PLACES
+@given(SEED, st.integers(1, 2), SIZE, SIZE, COUNT, COUNT, st.integers(1, 4), st.integers(1, 3))
+def test_conv_transpose_block(place, seed, n, h, w, c, o, k, stride):
+    layer, rng = on(place, conv_transpose_block), np.random.default_rng(seed)
+    x, weight, b = rng.standard_normal((n, h, w, c)), rng.standard_normal((k, k, o, c)), rng.standard_normal(o)
+    y = layer.forward(x, weight, b, stride)
+    z = conv_transpose2d.forward(x, weight, stride) + b
+    np.testing.assert_allclose(y, np.maximum(z, 0), rtol=1e-12, atol=1e-12)
+    assume(abs(z).min() > 1e-3)                             # no ReLU nearer to its kink than a difference reaches
+    dy = rng.standard_normal(y.shape)
+    dx, dweight, db = layer.backward(dy, x, y, weight, stride)
+    assert_gradient(lambda x: layer.forward(x, weight, b, stride), x, dx, dy)
+    assert_gradient(lambda w: layer.forward(x, w, b, stride), weight, dweight, dy)
+    assert_gradient(lambda b: layer.forward(x, weight, b, stride), b, db, dy)
+
+
 @pytest.mark.equation("35", "49")
 @PLACES
 @given(SEED, COUNT, SIZE, SIZE, SIZE)
@@ -138,6 +155,8 @@ def test_max_pool2d(place, seed, n, h, w, c, size):
     x, dy = all_different(rng, (n, size * h, size * w, c)), rng.standard_normal((n, h, w, c))
     _, won = layer.forward(x, size)
     assert_gradient(lambda x: layer.forward(x, size)[0], x, layer.backward(dy, won, size), dy)
+    other = rng.standard_normal(x.shape)
+    np.testing.assert_array_equal(layer.backward(dy, won, size, other.copy()), other + layer.backward(dy, won, size))
 
 
 @PLACES

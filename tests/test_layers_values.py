@@ -81,7 +81,7 @@ def test_max_pool2d_equals_the_loops_and_the_first_wins_a_tie(seed, n, h, w, c, 
     wanted_y, wanted_won = naive.max_pool2d(x, size)
     np.testing.assert_array_equal(y, wanted_y)
     np.testing.assert_array_equal(won, wanted_won)
-    assert won.dtype == np.int32
+    assert won.dtype == np.uint8
 
 
 def test_max_pool2d_lets_nan_through():
@@ -290,7 +290,10 @@ def ones(*shape, dtype=float):
     (lambda: dense.backward(ones(2, 5), ones(2, 3), ones(3, 4)), "M must be 5"),
     (lambda: max_pool2d.forward(ones(1, 5, 4, 2)), "size=2 must divide .* 5 x 4 pixels; crop to 4 x 4"),
     (lambda: max_pool2d.forward(ones(1, 4, 4, 2), 0), "size=0"),
-    (lambda: max_pool2d.backward(ones(1, 2, 2, 2), ones(1, 2, 3, 2, dtype=np.int32)), "W must be 2"),
+    (lambda: max_pool2d.backward(ones(1, 2, 2, 2), ones(1, 2, 3, 2, dtype=np.uint8)), "W must be 2"),
+    (lambda: max_pool2d.forward(ones(1, 34, 34, 1), 17), "size=17 must be at most 16"),
+    (lambda: max_pool2d.backward(ones(1, 2, 2, 2), ones(1, 2, 2, 2, dtype=np.uint8), add_to=ones(1, 4, 4, 1)),
+     r"add_to is float\d+ of shape \(1, 4, 4, 1\); it must be"),
     (lambda: dropout.draw_mask((2,), 0, 0, 0, 0), "keep_prob=0 "),
     (lambda: dropout.draw_mask((2,), 0.5, -1, 0, 0), "seed=-1"),
     (lambda: weighted_cross_entropy.backward(ones(1, 2, 2), ones(1, 2, 2, dtype=int), (1, 2)), "backward: p has shape"),

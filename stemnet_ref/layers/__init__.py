@@ -11,6 +11,7 @@ from . import (
     conv2d,
     conv_block,
     conv_transpose2d,
+    conv_transpose_block,
     dense,
     dice,
     dropout,
@@ -23,5 +24,6 @@ from . import (
     weighted_cross_entropy,
 )
 
-__all__ = ["batch_norm", "bias", "concat", "conv2d", "conv_block", "conv_transpose2d", "dense", "dice", "dropout",
-           "max_pool2d", "perceptron", "quadratic", "relu", "sigmoid", "softmax", "weighted_cross_entropy"]
+__all__ = ["batch_norm", "bias", "concat", "conv2d", "conv_block", "conv_transpose2d", "conv_transpose_block", "dense",
+           "dice", "dropout", "max_pool2d", "perceptron", "quadratic", "relu", "sigmoid", "softmax",
+           "weighted_cross_entropy"]

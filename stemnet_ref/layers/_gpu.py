@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..device import blocks, device_of, launch
+from ..device import blocks, launch
 
 PARTS = 512             # of a sum, at most: enough blocks to keep a GPU busy
 
@@ -63,11 +63,3 @@ def product_grid(layer, rows, columns, parts=1):
     if max(rows, columns) >= 2 ** 31:
         raise ValueError(f"{layer}: {rows} x {columns} outputs are more than a kernel can count; give it fewer pixels")
     return blocks(rows, 64), blocks(columns, 64), parts
-
-
-def add_into(a, b):
-    """Add array `b` to `a` in place, wherever they are."""
-    if device_of(a, b):
-        launch("sums.add_into", blocks(a.size), a, b, a.size)
-    else:
-        a += b

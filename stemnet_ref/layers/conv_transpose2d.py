@@ -40,13 +40,7 @@ def forward(x, weight, stride=2, padding="same"):
     kh, kw, o, _ = weight.shape
     device = device_of(x, weight)
     if device:
-        sizes = _sizes(x.shape, weight.shape, stride, padding)
-        ho, wo = sizes[8:10]
-        y = device.empty((n, ho, wo, o), x.dtype)
-        outputs = n * blocks(ho, stride) * blocks(wo, stride)       # of the largest of stride * stride phases
-        launch("conv_transpose2d.conv_transpose2d_forward", product_grid("conv_transpose2d", outputs, o, stride ** 2),
-               x, weight, y, *sizes)
-        return y
+        return launch_forward(device, "conv_transpose2d.conv_transpose2d_forward", x, weight, stride, padding)
     full = np.zeros((n, *_full_size(h, w, kh, kw, stride), o), x.dtype)
     for a, b, places in _taps(h, w, kh, kw, stride):
         full[places] += x @ weight[a, b].T
@@ -92,6 +86,16 @@ def backward(dy, x, weight, stride=2, padding="same"):
         dx += full[places] @ weight[a, b]
         dweight[a, b] = full[places].reshape(-1, o).T @ x.reshape(-1, c)
     return dx, dweight
+
+
+def launch_forward(device, kernel, x, weight, stride, padding, *more):
+    """Return the output of a kernel with the arguments x, weight, `more`, y and the sizes."""
+    sizes = _sizes(x.shape, weight.shape, stride, padding)
+    (n, *_), (*_, o, _), (ho, wo) = x.shape, weight.shape, sizes[8:10]
+    y = device.empty((n, ho, wo, o), x.dtype)
+    outputs = n * blocks(ho, stride) * blocks(wo, stride)           # of the largest of stride * stride phases
+    launch(kernel, product_grid("conv_transpose2d", outputs, o, stride ** 2), x, weight, *more, y, *sizes)
+    return y
 
 
 def _misfit(dy, x, stride, padding, shape):

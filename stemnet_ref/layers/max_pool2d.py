@@ -23,27 +23,29 @@ def forward(x, size=2):
     -------
     y : ndarray of shape (N, H/s, W/s, C), dtype of `x`
         A NaN in a window makes its maximum NaN.
-    won : int32 ndarray, same shape
+    won : uint8 ndarray, same shape
         Place a*s + b of the winner in its window; the lowest wins a tie.
 
     Raises
     ------
     ValueError
-        If s does not divide H and W.
+        If s does not divide H and W, or is above 16.
     """
     check_shapes("max_pool2d.forward", x=(x, "N H W C"))
     h, w = x.shape[1:3]
+    if size > 16:
+        raise ValueError(f"max_pool2d: size={size} must be at most 16, so that a place in a window fits into a byte")
     if size < 1 or h % size or w % size:
         remedy = f"; crop to {h - h % size} x {w - w % size}" if 0 < size <= min(h, w) else ""
         raise ValueError(f"max_pool2d: size={size} must divide both sides of x, {h} x {w} pixels{remedy}")
     device = device_of(x)
     if device:
         n, c = x.shape[0], x.shape[3]
-        y, won = (device.empty((n, h // size, w // size, c), dtype) for dtype in (x.dtype, np.int32))
+        y, won = (device.empty((n, h // size, w // size, c), dtype) for dtype in (x.dtype, np.uint8))
         launch("max_pool2d.max_pool2d_forward", blocks(y.size), x, y, won, *y.shape, size)
         return y, won
     y = x[:, ::size, ::size].copy()
-    won = np.zeros(y.shape, np.int32)
+    won = np.zeros(y.shape, np.uint8)
     for place in range(1, size * size):
         candidate = x[:, place // size::size, place % size::size]
         won[candidate > y] = place
@@ -51,16 +53,34 @@ def forward(x, size=2):
     return y, won
 
 
-def backward(dy, won, size=2):
-    """Return dx of shape (N, s*H, s*W, C): each element of dy (N, H, W, C) at the place that won."""
+def backward(dy, won, size=2, add_to=None):
+    """Return dx, or add it to another gradient by the same x.
+
+    Parameters
+    ----------
+    dy : float ndarray of shape (N, H, W, C)
+    won : ndarray of that shape
+        As returned by `forward`.
+    size : int
+    add_to : ndarray of shape (N, s*H, s*W, C), optional
+        Where the map went another way too: its gradient from there, changed in place.
+
+    Returns
+    -------
+    dx : ndarray of shape (N, s*H, s*W, C)
+        Each element of dy at the place that won; `add_to`, if given.
+    """
     sizes = check_shapes("max_pool2d.backward", dy=(dy, "N H W C"), won=(won, "N H W C"))
     shape = sizes["N"], size * sizes["H"], size * sizes["W"], sizes["C"]
+    if add_to is not None and (add_to.shape != shape or add_to.dtype != dy.dtype):
+        raise ValueError(f"max_pool2d.backward: add_to is {add_to.dtype} of shape {add_to.shape}; "
+                         f"it must be {dy.dtype} of shape {shape}")
     device = device_of(dy, won)
     if device:
-        dx = device.empty(shape, dy.dtype)
-        launch("max_pool2d.max_pool2d_backward", blocks(dx.size), dy, won, dx, *dy.shape, size)
+        dx = device.empty(shape, dy.dtype) if add_to is None else add_to
+        launch("max_pool2d.max_pool2d_backward", blocks(dx.size), dy, won, dx, *dy.shape, size, int(add_to is not None))
         return dx
-    dx = np.empty(shape, dy.dtype)
+    dx = np.zeros(shape, dy.dtype) if add_to is None else add_to
     for place in range(size * size):
-        np.multiply(dy, won == place, out=dx[:, place // size::size, place % size::size])
+        dx[:, place // size::size, place % size::size] += dy * (won == place)
     return dx

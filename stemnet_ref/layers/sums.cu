@@ -11,10 +11,3 @@ extern "C" __global__ void sum_parts(const REAL* parts, REAL* out, REAL factor, 
     for (int part = 0; part < count; part++) sum += parts[part * elements + t];
     out[t] = factor * sum;
 }
-
-// a[t] += b[t]: the gradient of a map that goes two ways
-extern "C" __global__ void add_into(REAL* a, const REAL* b, int64 elements)
-{
-    int64 t = thread_number();
-    if (t < elements) a[t] += b[t];
-}

@@ -10,6 +10,8 @@ the weights, as PyTorch's weighted mean is. ln p is taken as z - max z - ln sum 
 overflow and keeps small probabilities.
 """
 
+from functools import cache
+
 import numpy as np
 
 from ..device import blocks, device_of, launch
@@ -88,7 +90,13 @@ def _weights(scores, class_weights):
 
 def _weights_on(device, name, scores, labels, class_weights):
     check_shapes("weighted_cross_entropy", **{name: (scores, "N H W K"), "labels": (labels, "N H W")})
-    return device.to_device(_weights(scores, class_weights))
+    return _moved(device, _weights(scores, class_weights).tobytes(), scores.dtype)
+
+
+@cache
+def _moved(device, weights, dtype):
+    """Return the weights on the device; they are moved there once, not in every step."""
+    return device.to_device(np.frombuffer(weights, dtype))
 
 
 def check_labels(layer, labels, classes):

@@ -1,0 +1,46 @@
+"""Transposed convolution, bias and ReLU as one: how the network enlarges its maps (thesis section 9).
+
+Forward    y = relu(conv_transpose(x, w) + b)
+Backward   dz = dy where y > 0, else 0;  db = sum of dz over the pixels;  dx, dw = those of the transposed convolution
+
+The layers one after the other, on NumPy arrays; on a GPU the forward pass is one kernel.
+"""
+
+from ..device import device_of
+from . import bias, conv_transpose2d, relu
+from ._shapes import check_shapes
+
+
+def forward(x, weight, b, stride=2):
+    """Return the block's output.
+
+    Parameters
+    ----------
+    x : float ndarray of shape (N, H, W, C)
+    weight : float ndarray of shape (kh, kw, O, C)
+    b : float ndarray of shape (O,)
+    stride : int
+        Output pixels per input pixel.
+
+    Returns
+    -------
+    y : ndarray of shape (N, s*H, s*W, O), dtype of `x`
+
+    Raises
+    ------
+    ValueError
+        If shapes, dtypes or devices do not fit.
+    """
+    check_shapes("conv_transpose_block.forward", x=(x, "N H W C"), weight=(weight, "kh kw O C"), b=(b, "O"))
+    device = device_of(x, weight, b)
+    if device:
+        return conv_transpose2d.launch_forward(device, "conv_transpose_block.conv_transpose_block_forward", x, weight,
+                                               stride, "same", b)
+    return relu.forward(bias.forward(conv_transpose2d.forward(x, weight, stride), b))
+
+
+def backward(dy, x, y, weight, stride=2):
+    """Return dx, dweight and db from dy and what `forward` took and returned."""
+    dz, db = bias.backward(relu.backward(dy, y))
+    dx, dweight = conv_transpose2d.backward(dz, x, weight, stride)
+    return dx, dweight, db
