@@ -31,5 +31,12 @@ struct Mask {
         word[2] = word[3] = 0;
         philox(word, seed, layer);
     }
+    // The word for elements 4*four ... 4*four+3
+    __device__ uint64 word(int64 four) const
+    {
+        uint64 words[4];
+        draw(words, four / 4);
+        return four % 4 == 0 ? words[0] : four % 4 == 1 ? words[1] : four % 4 == 2 ? words[2] : words[3];
+    }
     __device__ bool keeps(uint64 word, int place) const { return (int)(word >> 16 * place & 0xffff) < threshold; }
 };

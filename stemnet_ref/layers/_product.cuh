@@ -30,7 +30,7 @@ __device__ void fetch(REAL (*tile)[TILE + 4], const Operand& operand, int first,
 }
 
 // Make the tile of this block, blockIdx.x over the rows and blockIdx.y over the columns, from k_begin <= k < k_end, and
-// hand every sum to store(row, column, sum).
+// hand the sums to store(row, column, sums, count): `count` of them, at most EACH, from this column on.
 template <class Left, class Right, class Store>
 __device__ void product(Tiles& tiles, int rows, int columns, int k_begin, int k_end, const Left& left,
                         const Right& right, const Store& store)
@@ -50,10 +50,8 @@ __device__ void product(Tiles& tiles, int rows, int columns, int k_begin, int k_
     }
     #pragma unroll                                          // else `sum` would have to lie in memory
     for (int i = 0; i < EACH; i++)
-        #pragma unroll
-        for (int j = 0; j < EACH; j++)
-            if (first_row + row + i < rows && first_column + column + j < columns)
-                store(first_row + row + i, first_column + column + j, sum[i][j]);
+        if (first_row + row + i < rows && first_column + column < columns)
+            store(first_row + row + i, first_column + column, sum[i], columns - first_column - column);
 }
 
 // A matrix as it lies in memory: element (at, k) at p[at*AT + k*K].
@@ -68,11 +66,17 @@ struct Matrix {
     }
 };
 
+// For the places 0 <= j < EACH that are below `count`, unrolled.
+#define FOR_EACH_SUM(j, count) _Pragma("unroll") for (int j = 0; j < EACH; j++) if (j < (count))
+
 // Where the sums go: a matrix (rows, COLUMNS).
 struct Plain {
     REAL* out;
     int COLUMNS;
-    __device__ void operator()(int row, int column, REAL sum) const { out[(int64)row * COLUMNS + column] = sum; }
+    __device__ void operator()(int row, int column, const REAL (&sum)[EACH], int count) const
+    {
+        FOR_EACH_SUM(j, count) out[(int64)row * COLUMNS + column + j] = sum[j];
+    }
 };
 
 // This block's share of K: blockIdx.z of `parts` nearly equal ones.

@@ -10,18 +10,21 @@ struct Activation {
     int O;
     REAL scale;
     Mask mask;
-    __device__ void operator()(int row, int column, REAL sum) const
+    __device__ void operator()(int row, int column, const REAL (&sum)[EACH], int count) const
     {
-        int64 t = (int64)row * O + column;
-        if (mask.threshold < 65536) {
-            uint64 word[4];
-            mask.draw(word, t / 16);
-            int which = t % 16 / 4;
-            sum = mask.keeps(which == 0 ? word[0] : which == 1 ? word[1] : which == 2 ? word[2] : word[3], t % 4)
-                ? sum * scale : REAL(0);
+        int64 first = (int64)row * O + column, drawn = -1;
+        uint64 word = 0;
+        FOR_EACH_SUM(j, count) {
+            int64 t = first + j;
+            REAL z = sum[j];
+            if (mask.threshold < 65536) {
+                if (t / 4 != drawn) word = mask.word(t / 4);        // once for all four sums, where O is a multiple of 4
+                drawn = t / 4;
+                z = mask.keeps(word, t % 4) ? z * scale : REAL(0);
+            }
+            z += bias[column + j];
+            y[t] = z <= 0 ? REAL(0) : z;                    // NaN stays NaN
         }
-        sum += bias[column];
-        y[t] = sum <= 0 ? REAL(0) : sum;                    // NaN stays NaN
     }
 };
 
@@ -73,10 +76,12 @@ extern "C" __global__ void conv_block_bias(const REAL* dy, const REAL* y, REAL* 
 struct Apart {                                              // dx into the gradients of a and of b
     REAL *da, *db;
     int CA, CB;
-    __device__ void operator()(int row, int c, REAL sum) const
+    __device__ void operator()(int row, int c, const REAL (&sum)[EACH], int count) const
     {
-        if (c < CA) da[(int64)row * CA + c] = sum;
-        else db[(int64)row * CB + c - CA] = sum;
+        FOR_EACH_SUM(j, count) {
+            if (c + j < CA) da[(int64)row * CA + c + j] = sum[j];
+            else db[(int64)row * CB + c + j - CA] = sum[j];
+        }
     }
 };
 

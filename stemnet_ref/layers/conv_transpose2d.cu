@@ -5,9 +5,10 @@ struct PhaseStore {
     REAL* y;
     Phase phase;
     int HO, WO, O;
-    __device__ void operator()(int row, int o, REAL sum) const
+    __device__ void operator()(int row, int o, const REAL (&sum)[EACH], int count) const
     {
-        y[phase.pixel(row, HO, WO) * O + o] = sum;
+        REAL* out = y + phase.pixel(row, HO, WO) * O + o;
+        FOR_EACH_SUM(j, count) out[j] = sum[j];
     }
 };
 

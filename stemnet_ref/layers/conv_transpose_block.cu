@@ -6,10 +6,13 @@ struct ActivePhase {
     REAL* y;
     Phase phase;
     int HO, WO, O;
-    __device__ void operator()(int row, int o, REAL sum) const
+    __device__ void operator()(int row, int o, const REAL (&sum)[EACH], int count) const
     {
-        sum += bias[o];
-        y[phase.pixel(row, HO, WO) * O + o] = sum <= 0 ? REAL(0) : sum;         // NaN stays NaN
+        REAL* out = y + phase.pixel(row, HO, WO) * O + o;
+        FOR_EACH_SUM(j, count) {
+            REAL z = sum[j] + bias[o + j];
+            out[j] = z <= 0 ? REAL(0) : z;                  // NaN stays NaN
+        }
     }
 };
 

@@ -5,7 +5,10 @@ struct AddBias {
     REAL* y;
     const REAL* bias;
     int M;
-    __device__ void operator()(int n, int m, REAL sum) const { y[(int64)n * M + m] = sum + bias[m]; }
+    __device__ void operator()(int n, int m, const REAL (&sum)[EACH], int count) const
+    {
+        FOR_EACH_SUM(j, count) y[(int64)n * M + m + j] = sum[j] + bias[m + j];
+    }
 };
 
 // y = x w + b; grid ceil(N / 64), ceil(M / 64); block 256
