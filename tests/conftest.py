@@ -19,7 +19,7 @@ def pytest_collection_modifyitems(config, items):
     import places
 
     marked = [item for item in items if item.get_closest_marker("gpu")]
-    if marked and not os.environ.get("STEMNET_REQUIRE_GPU") and places.gpu() is None:
+    if marked and not os.environ.get("STEMNET_REQUIRE_GPU") and places.find_gpu() is None:
         config.hook.pytest_deselected(items=marked)
         items[:] = [item for item in items if item not in marked]
         config.gpu_tests_left_out = len(marked)

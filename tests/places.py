@@ -21,12 +21,17 @@ def emulator():
 
 
 @cache
-def gpu():
+def find_gpu():
     """Return the GPU, or None."""
     try:
         return device.choose("cuda")
     except InputError:
         return None
+
+
+def gpu():
+    """Return the GPU; fail the test where there is none (conftest.py leaves it out unless STEMNET_REQUIRE_GPU is set)."""
+    return find_gpu() or pytest.fail("there is no CuPy or no GPU here, but STEMNET_REQUIRE_GPU is set")
 
 
 def on(place, layer):
