@@ -30,7 +30,7 @@ def find_gpu():
 
 
 def gpu():
-    """Return the GPU; fail the test where there is none (conftest.py leaves it out unless STEMNET_REQUIRE_GPU is set)."""
+    """Return the GPU; fail the test without one (conftest.py leaves it out then, unless STEMNET_REQUIRE_GPU is set)."""
     return find_gpu() or pytest.fail("there is no CuPy or no GPU here, but STEMNET_REQUIRE_GPU is set")
 
 
