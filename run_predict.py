@@ -5,6 +5,7 @@ import sys
 from tqdm import tqdm
 
 from stemnet_ref import checkpoint, cli, files, predict
+from stemnet_ref.device import choose
 from stemnet_ref.sample import CREDIT, FRAMES, MASKS
 
 
@@ -16,6 +17,7 @@ def options():
                         help="folder, quoted glob pattern, one file or multi-page TIFF; without it: the sample")
     parser.add_argument("--masks", metavar="PATH", help="true masks, to measure against")
     parser.add_argument("--out", metavar="DIR", help="folder to write into (predictions, or predictions-2, ...)")
+    parser.add_argument("--device", metavar="NAME", default="auto", help="auto, cpu or cuda (auto)")
     parser.add_argument("--tile", type=int, metavar="PIXELS", default=predict.TILE,
                         help=f"tile side for larger frames ({predict.TILE}); less takes less memory")
     return parser
@@ -24,7 +26,9 @@ def options():
 def main(argv=None):
     """Segment; return the exit status."""
     given = options().parse_args(argv)
+    device = choose(given.device)
     model = checkpoint.load(given.model)
+    model.network.to(device)
     out = files.new_folder("predictions") if given.out is None else given.out
     frames, masks = given.frames, given.masks
     if frames is None:
@@ -35,7 +39,7 @@ def main(argv=None):
     if summary:
         shown = ("accuracy", "precision", "recall", "f1", "f1_pooled")
         print("  ".join(f"{name} {summary[name]:.3f}" for name in shown))
-    print(f"done: masks, heat maps, overlays and edges in {out}")
+    print(f"done on the {device.name if device else 'cpu'}: masks, heat maps, overlays and edges in {out}")
     return 0
 
 

@@ -5,11 +5,15 @@ import json
 import numpy as np
 import pytest
 from pictures import sequence
+from PIL import Image
 from places import KERNEL_PLACES
 
 import run_predict
 import run_train
 from stemnet_ref import checkpoint, cli, figures, train
+from stemnet_ref.checkpoint import Model
+from stemnet_ref.data.scaling import Scaling
+from stemnet_ref.network import StemNet
 
 SMALL = ["--levels", "2", "--features", "2", "--crop", "16", "--crops-per-frame", "1", "--channels", "3", "--gap", "1"]
 
@@ -44,6 +48,21 @@ def test_a_run_is_that_of_the_cpu_within_rounding_and_goes_on_there(tmp_path, mo
     assert ours.optimizer_state.keys() == theirs.optimizer_state.keys()
     assert run(run_train.main, "--resume", "--device", "cpu", "--out", tmp_path / "gpu", "--epochs", "4") == 0
     assert run(run_predict.main, tmp_path / "gpu", movie[1], "--out", tmp_path / "p") == 0
+
+
+@KERNEL_PLACES
+def test_a_prediction_is_that_of_the_cpu_within_rounding(tmp_path, movie, monkeypatch, capsys, place):
+    checkpoint.save(tmp_path / "model.npz", Model(StemNet(3, 3, 4), Scaling(100.0, 30.0), {}, {}, {}), "0")
+    where = place()
+    monkeypatch.setattr(run_predict, "choose", {"cuda": where, "cpu": None}.get)
+    for name in ("cpu", "cuda"):
+        assert run(run_predict.main, tmp_path / "model.npz", movie[1], "--device", name, "--out", tmp_path / name) == 0
+    assert f"done on the {where.name}: " in capsys.readouterr().out
+    for number in range(1, 7):
+        ours, theirs = (np.asarray(Image.open(tmp_path / name / f"t_{number:02d}_probability.png")).astype(int)
+                        for name in ("cuda", "cpu"))
+        assert np.ptp(theirs) > 3
+        assert abs(ours - theirs).max() <= 1                                # of 255: rounding
 
 
 @KERNEL_PLACES
