@@ -17,7 +17,7 @@ LIMIT = 2 ** 31                 # of what a kernel indexes with an int
 PACKAGE = Path(__file__).parent
 KERNEL = re.compile(r'extern "C" __global__ void (\w+)\(([^)]*)\)')
 TYPES = {"REAL": None, "int": np.int32, "int64": np.int64, "uint64": np.uint64, "double": np.float64, "bool": np.bool_,
-         "unsigned char": np.uint8, "unsigned short": np.uint16, "float": np.float32}
+         "unsigned char": np.uint8, "float": np.float32}
 
 
 class CuPy:
@@ -133,6 +133,7 @@ def to_host(array):
     return device.to_host(array) if device else array
 
 
+@cache
 def source(stem):
     """Return the path of a `.cu` file: of a layer, or else of the package."""
     path = PACKAGE / "layers" / f"{stem}.cu"
@@ -152,7 +153,7 @@ def kernels(path):
     for name, text in KERNEL.findall(path.read_text()):
         parameters = []
         for parameter in text.split(","):
-            kind, _, label = parameter.strip().replace("__restrict__ ", "").rpartition(" ")
+            kind, _, label = parameter.strip().rpartition(" ")
             pointer = kind.endswith("*")
             kind = kind.rstrip("*").strip()
             parameters.append((kind.removeprefix("const "), pointer, kind.startswith("const "), label))

@@ -216,7 +216,7 @@ def _sums(w):
     """Return the sums of |w| and of w^2, taken in float64."""
     device = device_of(w)
     if device:
-        parts = device.empty((parts_of(w.size, 256), 2), np.float64)
+        parts = device.empty((parts_of(w.size), 2), np.float64)
         launch("optimizers.penalty_sums", len(parts), w, parts, w.size)
         return device.to_host(add_parts(device, parts))
     return np.sum(abs(w), dtype=np.float64), np.sum(w * w, dtype=np.float64)

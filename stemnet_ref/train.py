@@ -287,10 +287,10 @@ class Run:
             return pixels
 
         training = self.training.tolist()
+        rest = sorted({*range(len(self.data.frames))} - {*training})
         scaling = measure(training, read) if self.settings.scaling == "standard" else LISTING
-        for index in range(len(self.data.frames)):
-            if scaling is LISTING or index not in training:
-                read(index)
+        for index in ([] if scaling is not LISTING else training) + rest:
+            read(index)
         for part, indices in (("training", self.training), ("validation", self.validation)):
             shares = [read(index, "masks").mean() for index in indices.tolist()]
             self.source[f"{part}_cells"] = float(np.mean(shares))

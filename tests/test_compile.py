@@ -32,7 +32,8 @@ def test_every_kernel_compiles_and_spills_nothing(path, version, architecture):
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_every_kernel_compiles_in_double(path):
     compilers_or_skip(12)
-    nvrtc.compile_cuda(12, path, 90, "double")
+    log = nvrtc.compile_cuda(12, path, 90, "double")
+    assert len(SPILL.findall(log)) == len(device.kernels(path))
 
 
 @pytest.mark.parametrize(("body", "culprit"), [

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..device import blocks, launch
+from ..device import LIMIT, blocks, launch
 
 PARTS = 512             # of a sum, at most: enough blocks to keep a GPU busy
 
@@ -17,9 +17,9 @@ def each_element(device, name, *arrays, like, rest=()):
     return out
 
 
-def parts_of(count, each):
-    """Return into how many parts to divide `count` summands: of about `each`, but not too many."""
-    return max(1, min(PARTS, count // each))
+def parts_of(count):
+    """Return into how many parts to divide `count` summands: not too small, and not too many."""
+    return max(1, min(PARTS, count // 256))
 
 
 def sum_over(device, name, count, shape, *arguments, dtype=np.float64, columns=None, rest=(), factor=1.0):
@@ -40,7 +40,7 @@ def sum_over(device, name, count, shape, *arguments, dtype=np.float64, columns=N
     factor : float
         What to multiply the sum by.
     """
-    parts = device.empty((parts_of(count, 256), *shape), dtype)
+    parts = device.empty((parts_of(count), *shape), dtype)
     launch(name, len(parts) if columns is None else (blocks(columns, 32), len(parts)), *arguments, parts, *rest)
     return add_parts(device, parts, factor)
 
@@ -48,7 +48,7 @@ def sum_over(device, name, count, shape, *arguments, dtype=np.float64, columns=N
 def add_parts(device, parts, factor=1.0):
     """Return `factor` times the sum over the first axis of `parts`, added in order."""
     out = device.empty(parts.shape[1:], parts.dtype)
-    launch("sums.sum_parts", blocks(out.size), parts, out, factor, len(parts), out.size)
+    launch("_gpu.sum_parts", blocks(out.size), parts, out, factor, len(parts), out.size)
     return out
 
 
@@ -60,6 +60,6 @@ def product_grid(layer, rows, columns, parts=1):
     ValueError
         If they do not.
     """
-    if max(rows, columns) >= 2 ** 31:
+    if max(rows, columns) >= LIMIT:
         raise ValueError(f"{layer}: {rows} x {columns} outputs are more than a kernel can count; give it fewer pixels")
     return blocks(rows, 64), blocks(columns, 64), parts

@@ -97,7 +97,7 @@ def backward_weight(dy, x, shape, padding="same"):
                          f"{tuple(shape)} with padding={padding!r} need {expected}")
     device = device_of(dy, x)
     if device:
-        parts = device.empty((parts_of(dy.size // o, 256), *shape), x.dtype)
+        parts = device.empty((parts_of(dy.size // o), *shape), x.dtype)
         launch("conv2d.conv2d_backward_weight", product_grid("conv2d", kh * kw * c, o, len(parts)), dy, x, parts,
                *_sizes(x.shape, shape, pads).values())
         return add_parts(device, parts)

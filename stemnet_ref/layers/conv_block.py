@@ -96,7 +96,7 @@ def _backward_on(device, dy, first, second, y, weight, keep_prob, key, needs_dx)
                   rest=(pixels, o))
     dz = device.empty(dy.shape, dy.dtype)
     launch("conv_block.conv_block_gradient", blocks(blocks(dz.size, 16)), dy, y, dz, *mask, dz.size)
-    parts = device.empty((parts_of(pixels, 256), *weight.shape), dy.dtype)
+    parts = device.empty((parts_of(pixels), *weight.shape), dy.dtype)
     other = first if second is None else second
     launch("conv_block.conv_block_backward_weight", product_grid("conv_block", weight.size // o, o, len(parts)), dz,
            first, other, parts, *sizes)

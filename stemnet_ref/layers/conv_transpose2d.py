@@ -72,7 +72,7 @@ def backward(dy, x, weight, stride=2, padding="same"):
         dx = device.empty(x.shape, x.dtype)
         launch("conv_transpose2d.conv_transpose2d_backward_input", product_grid("conv_transpose2d", n * h * w, c), dy,
                weight, dx, *sizes)
-        parts = device.empty((parts_of(n * h * w, 256), *weight.shape), x.dtype)
+        parts = device.empty((parts_of(n * h * w), *weight.shape), x.dtype)
         launch("conv_transpose2d.conv_transpose2d_backward_weight",
                product_grid("conv_transpose2d", kh * kw * o, c, len(parts)), dy, x, parts, *sizes)
         return dx, add_parts(device, parts)

@@ -1,4 +1,4 @@
-// Sums of arrays. One thread for each element of the sum; block 256.
+// What several layers start; names of _gpu.py. One thread for each element of the sum; block 256.
 #include "_common.cuh"
 
 // out[t] = factor * sum over p of parts[p, t]: the last step of every sum that several blocks share. The parts are added in
