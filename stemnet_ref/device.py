@@ -15,7 +15,7 @@ from .errors import InputError
 BLOCK = 256                     # threads in a block, wherever a kernel does not say otherwise
 LIMIT = 2 ** 31                 # of what a kernel indexes with an int
 PACKAGE = Path(__file__).parent
-KERNEL = re.compile(r'extern "C" __global__ void (\w+)\(([^)]*)\)')
+KERNEL = re.compile(r'extern "C" __global__ void (?:__launch_bounds__\([^)]*\) )?(\w+)\(([^)]*)\)')
 TYPES = {"REAL": None, "int": np.int32, "int64": np.int64, "uint64": np.uint64, "double": np.float64, "bool": np.bool_,
          "unsigned char": np.uint8, "float": np.float32}
 
@@ -60,16 +60,16 @@ class CuPy:
         return self.cupy.asnumpy(array)
 
     @cache                                                                      # noqa: B019  lives as long as the program
-    def function(self, stem, name, real):
-        return self._module(stem, real).get_function(name)
+    def function(self, stem, name, real, options):
+        return self._module(stem, real, options).get_function(name)
 
     def run(self, function, grid, block, arguments):
         function(grid, (block,), arguments)
 
     @cache                                                                      # noqa: B019
-    def _module(self, stem, real):
+    def _module(self, stem, real, options):
         return self.cupy.RawModule(code=source(stem).read_text(), options=(
-            "--std=c++14", f"-DREAL={real}", f"-I{PACKAGE / 'layers'}"))
+            "--std=c++14", f"-DREAL={real}", *(f"-D{name}={value}" for name, value in options), f"-I{PACKAGE / 'layers'}"))
 
 
 _devices = {}                   # type of array -> the device that made it
@@ -161,7 +161,7 @@ def kernels(path):
     return found
 
 
-def launch(name, grid, *arguments, block=BLOCK):
+def launch(name, grid, *arguments, block=BLOCK, options=()):
     """Start a kernel, after checking what CUDA would not.
 
     Parameters
@@ -174,6 +174,8 @@ def launch(name, grid, *arguments, block=BLOCK):
         Arrays on one device, ints and floats, in the order of the kernel's parameters.
     block : int
         Threads in a block.
+    options : tuple of (str, int)
+        Macros to compile the file with.
 
     Raises
     ------
@@ -192,7 +194,8 @@ def launch(name, grid, *arguments, block=BLOCK):
     if max(grid) >= LIMIT or max((*grid[1:], 0)) > 65535:
         raise ValueError(f"{kernel}: a grid of {grid} blocks is more than CUDA allows; give it less at once")
     if min(grid) > 0:
-        device.run(device.function(stem, kernel, "double" if real == np.float64 else "float"), grid, block, checked)
+        function = device.function(stem, kernel, "double" if real == np.float64 else "float", options)
+        device.run(function, grid, block, checked)
 
 
 def blocks(count, size=BLOCK):

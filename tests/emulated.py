@@ -75,8 +75,8 @@ class Emulator:
     def to_host(self, array):
         return np.array(array.view(np.ndarray))
 
-    def function(self, stem, name, real):
-        return getattr(_library(device.source(stem), real), f"run_{name}"), name
+    def function(self, stem, name, real, options):
+        return getattr(_library(device.source(stem), real, options), f"run_{name}"), name
 
     def run(self, function, grid, block, arguments):
         function, name = function
@@ -101,12 +101,13 @@ class Emulator:
 
 
 @cache
-def _library(source, real):
+def _library(source, real, options=()):
     """Return the shared library of a .cu file: a function run_NAME for every kernel."""
     compiler = shutil.which("g++")
     folder = Path(tempfile.mkdtemp(prefix="stemnet_cuda_"))
     program = folder / f"{source.stem}_{real}.cpp"
-    lines = ['#include "cuda_on_cpu.h"', f"#define REAL {real}", f'#include "{source}"']
+    lines = ['#include "cuda_on_cpu.h"', f"#define REAL {real}", *(f"#define {name} {value}" for name, value in options),
+             f'#include "{source}"']
     for name, parameters in device.kernels(source).items():
         arguments = ", ".join(f"*({'const ' if const else ''}{kind}{'*' if pointer else ''}*)a[{i}]"
                               for i, (kind, pointer, const, _) in enumerate(parameters))
@@ -114,7 +115,7 @@ def _library(source, real):
                      f"{{ return emulate(grid, threads, seed, [=] {{ {name}({arguments}); }}); }}")
     program.write_text("\n".join(lines))
     library = program.with_suffix(".so")
-    checks = ["-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", "-Wno-unknown-pragmas", "-fsanitize=bounds",
+    checks = ["-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", "-Wno-unknown-pragmas", "-fsanitize=bounds,alignment",
               "-fsanitize-undefined-trap-on-error"]
     folders = [f"-I{HERE / 'cuda'}", f"-I{device.PACKAGE / 'layers'}"]
     subprocess.run([compiler, "-std=c++17", "-O1", "-fPIC", "-shared", "-fno-strict-aliasing", *checks, *folders,

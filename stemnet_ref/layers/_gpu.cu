@@ -11,3 +11,17 @@ extern "C" __global__ void sum_parts(const REAL* parts, REAL* out, REAL factor, 
     for (int part = 0; part < count; part++) sum += parts[part * elements + t];
     out[t] = factor * sum;
 }
+
+// out[k, j, i] = in[k, i, j] for in (K, I, J): a kernel's channels in and out exchanged
+// grid ceil(J / 32), ceil(I / 32), K; block 256
+extern "C" __global__ void exchange(const REAL* in, REAL* out, int I, int J)
+{
+    __shared__ REAL tile[32][33];                           // 33, so that a column lies in 32 banks
+    int64 offset = (int64)blockIdx.z * I * J;
+    int across = threadIdx.x % 32, down = threadIdx.x / 32, i0 = blockIdx.y * 32, j0 = blockIdx.x * 32;
+    for (int r = down; r < 32; r += 8)
+        if (i0 + r < I && j0 + across < J) tile[r][across] = in[offset + (int64)(i0 + r) * J + j0 + across];
+    __syncthreads();
+    for (int r = down; r < 32; r += 8)
+        if (j0 + r < J && i0 + across < I) out[offset + (int64)(j0 + r) * I + i0 + across] = tile[across][r];
+}

@@ -1,10 +1,15 @@
 """What the GPU's sides of the layers share."""
 
+from functools import cache
+
 import numpy as np
 
 from ..device import LIMIT, blocks, launch
 
-PARTS = 512             # of a sum, at most: enough blocks to keep a GPU busy
+PARTS = 512                 # of a sum, at most: enough blocks to keep a GPU busy
+PRODUCT = 1                 # which way of _windows.cuh: 0 plain, 1 fast
+AT_ONCE = 132 * 4           # blocks that an H100 has room for
+MOST_SUMS = 2 ** 23         # of all parts of a product together: 32 MiB
 
 
 def each_element(device, name, *arrays, like, rest=()):
@@ -47,19 +52,111 @@ def sum_over(device, name, count, shape, *arguments, dtype=np.float64, columns=N
 
 def add_parts(device, parts, factor=1.0):
     """Return `factor` times the sum over the first axis of `parts`, added in order."""
+    if len(parts) == 1 and factor == 1:
+        return parts[0]
     out = device.empty(parts.shape[1:], parts.dtype)
     launch("_gpu.sum_parts", blocks(out.size), parts, out, factor, len(parts), out.size)
     return out
 
 
-def product_grid(layer, rows, columns, parts=1):
-    """Return the grid of a product (_product.cuh), after checking that its indices fit an int.
+def exchange(device, weight):
+    """Return a kernel (..., I, J) as (..., J, I): channels in and out exchanged."""
+    *_, i, j = weight.shape
+    out = device.empty((*weight.shape[:-2], j, i), weight.dtype)
+    launch("_gpu.exchange", (blocks(j, 32), blocks(i, 32), weight.size // (i * j)), weight, out, i, j)
+    return out
 
-    Raises
-    ------
-    ValueError
-        If they do not.
+
+class Product:
+    """Grid and compile options of a kernel that is built on _windows.cuh.
+
+    Attributes
+    ----------
+    parts : int
+        How many blocks share a sum, so that the GPU is full. Their results are added in order by `add_parts`.
     """
-    if max(rows, columns) >= LIMIT:
-        raise ValueError(f"{layer}: {rows} x {columns} outputs are more than a kernel can count; give it fewer pixels")
-    return blocks(rows, 64), blocks(columns, 64), parts
+
+    def __init__(self, blocks_down, tile, columns, parts, options):
+        self.grid, self.parts = (blocks_down, blocks(columns, tile[1])), parts
+        self.threads = tile[0] * tile[1] // (64 if PRODUCT else 4)
+        self.options = (("PRODUCT", PRODUCT), ("TILE_ROWS", tile[0]), ("TILE_COLUMNS", tile[1]), *options)
+
+    @classmethod
+    def convolve(cls, pixels, kernel, c, columns, dtype, channels, stride=1):
+        """Return that of a convolution.
+
+        Parameters
+        ----------
+        pixels : tuple of int
+            N, H and W of the output.
+        kernel : tuple of int
+            Its sides.
+        c, columns : int
+            Channels in and out.
+        dtype : numpy dtype
+        channels : tuple of int
+            Of every array that the kernel reads or writes; whether all are multiples of 4 decides how.
+        stride : int
+            Input pixels from one output pixel to the next.
+        """
+        n, h, w = pixels
+        tile = _tile(columns, dtype)
+        down = n * blocks(h, tile[0] // 32) * blocks(w, 32) if PRODUCT else blocks(n * h * w, tile[0])
+        chunk = min(c, 32 // dtype.itemsize)
+        parts = _parts(down * blocks(columns, tile[1]), n * h * w * columns, kernel[0] * kernel[1] * c, blocks(c, chunk))
+        return cls(down, tile, columns, parts, _options(kernel if stride == 1 else (1, 1), chunk, channels))
+
+    @classmethod
+    def weight_gradient(cls, pixels, kernel, c, columns, dtype, channels):
+        """Return that of the gradient by a kernel; parameters as for `convolve`."""
+        rows, summands = kernel[0] * kernel[1] * c, int(np.prod(pixels))
+        tile = _tile(columns, dtype, rows)
+        down = blocks(rows, tile[0])
+        parts = _parts(down * blocks(columns, tile[1]), rows * columns, summands, summands // 256)
+        return cls(down, tile, columns, parts, _options(kernel, min(c, 32 // dtype.itemsize), channels))
+
+    def launch(self, name, parts, *arguments):
+        """Start the kernel with blockIdx.z < parts.
+
+        Raises
+        ------
+        ValueError
+            If the kernel's indices would not fit.
+        """
+        pixels = max((each.size // each.shape[-1] for each in arguments if getattr(each, "ndim", 0) == 4), default=0)
+        if pixels >= LIMIT:
+            raise ValueError(f"{name}: {pixels} pixels are more than a kernel can count; give it fewer")
+        launch(name, (*self.grid, parts), *arguments, block=self.threads, options=self.options)
+
+    def run(self, device, name, inputs, shapes, sizes):
+        """Start the kernel with the arguments `inputs`, outputs, `sizes`; return its outputs, of the given shapes."""
+        outputs = [device.empty((self.parts, *shape), inputs[0].dtype) for shape in shapes]
+        self.launch(name, self.parts, *inputs, *outputs, *sizes)
+        return [add_parts(device, output) for output in outputs]
+
+
+def _tile(columns, dtype, rows=LIMIT):
+    """Return rows and columns of a block's tile. In float64 it is half as high, so that it fits into shared memory."""
+    if PRODUCT == 0:
+        return 64, 16
+    width = next((width for width in (16, 32) if columns <= width), 64)
+    height = 128 if width == 64 or rows <= 128 else 256
+    return height // 2 if dtype == np.float64 and (height > 128 or width > 16) else height, width
+
+
+def _options(kernel, chunk, channels):
+    """Return the macros that a kernel is compiled with."""
+    side = kernel[0] if kernel[0] == kernel[1] <= 5 else 1
+    return ("KERNEL", side), ("CHUNK", chunk), ("VECTOR", int(all(count % 4 == 0 for count in channels)))
+
+
+@cache
+def _parts(tiles, sums, summands, most):
+    """Return into how many parts to divide the sums of a product.
+
+    The time is that of ceil(tiles * parts / AT_ONCE) rounds of blocks, each 1/parts of the whole sum long, and of writing
+    and reading the parts: about 54 multiplications' time for each on an H100.
+    """
+    most = max(1, min(PARTS, most, summands // 256, MOST_SUMS // max(sums, 1)))
+    extra = 54 / max(summands, 1) * tiles / AT_ONCE
+    return min(range(1, most + 1), key=lambda parts: blocks(tiles * parts, AT_ONCE) / parts + (parts > 1) * parts * extra)

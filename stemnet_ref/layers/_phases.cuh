@@ -1,56 +1,37 @@
-// The operands of a transposed convolution's forward product (_product.cuh).
+// A transposed convolution's forward pass as convolutions of its input (_windows.cuh).
 #pragma once
 
 #include "_windows.cuh"
 
-// Outputs (Y, X) whose places modulo the stride are (py, px), row = (n, I, J) with Y = S*I + py, X = S*J + px. Of the
-// kernel they see every S-th element, k = (ta, tb, c) with a = ra + S*ta, so that no product with 0 is taken.
+// Outputs (Y, X) whose places modulo the stride are (py, px), as a grid of (I, J) with Y = S*I + py, X = S*J + px. Of the
+// kernel they see every S-th element, a = ra + S*t, so that no product with 0 is taken. Input row
+// i = (Y + TOP - a) / S = I + (py + TOP - ra) / S - t: a convolution with the TA x TB elements in reverse order.
 struct Phase {
-    int H, W, C, KH, KW, S, TOP, LEFT, ROWS, COLUMNS, TAPS;     // ROWS, COLUMNS of I and J; TAPS of tb
-    int py, px, ra, rb;
+    int KW, S, HO, WO, ROWS, COLUMNS, TA, TB, py, px, ra, rb, up, back;         // ROWS, COLUMNS of I and J
 
-    __device__ Phase(int H, int W, int C, int KH, int KW, int S, int HO, int WO, int TOP, int LEFT, int phase)
-        : H(H), W(W), C(C), KH(KH), KW(KW), S(S), TOP(TOP), LEFT(LEFT), py(phase / S), px(phase % S)
+    __device__ Phase(int KH, int KW, int S, int HO, int WO, int TOP, int LEFT, int phase)
+        : KW(KW), S(S), HO(HO), WO(WO), py(phase / S), px(phase % S)
     {
         ROWS = (HO - py + S - 1) / S;
         COLUMNS = (WO - px + S - 1) / S;
         ra = (py + TOP) % S;
         rb = (px + LEFT) % S;
-        TAPS = (KW - rb + S - 1) / S;
+        TA = (KH - ra + S - 1) / S;
+        TB = (KW - rb + S - 1) / S;
+        up = TA - 1 - (py + TOP - ra) / S;
+        back = TB - 1 - (px + LEFT - rb) / S;
     }
-    __device__ int taps() const { return (KH - ra + S - 1) / S * TAPS; }
-    __device__ int a(int tap) const { return ra + S * (tap / TAPS); }
-    __device__ int b(int tap) const { return rb + S * (tap % TAPS); }
-    __device__ int64 pixel(int row, int HO, int WO) const           // of the output
+    __device__ Windows windows(const REAL* x, int C, int N, int H, int W) const
+    {
+        return {x, x, C, 0, N, H, W, ROWS, COLUMNS, TA, TB, 1, up, back};
+    }
+    __device__ Filters filters(const REAL* weight, int O) const
+    {
+        return {weight, O, (ra + S * (TA - 1)) * KW + rb + S * (TB - 1), -S * KW, -S};
+    }
+    __device__ int64 pixel(int row) const                   // of the output
     {
         int J = row % COLUMNS, I = row / COLUMNS % ROWS, n = row / COLUMNS / ROWS;
         return ((int64)n * HO + S * I + py) * WO + S * J + px;
-    }
-};
-
-struct PhaseRows {
-    const REAL* x;
-    Phase phase;
-    static const bool ALONG_K = true;
-    __device__ REAL operator()(int row, int k) const
-    {
-        const Phase& f = phase;
-        int J = row % f.COLUMNS, I = row / f.COLUMNS % f.ROWS, n = row / f.COLUMNS / f.ROWS;
-        int c = k % f.C, tap = k / f.C;
-        int i = (f.S * I + f.py + f.TOP - f.a(tap)) / f.S, j = (f.S * J + f.px + f.LEFT - f.b(tap)) / f.S;    // exact
-        bool inside = f.S * I + f.py + f.TOP >= f.a(tap) && f.S * J + f.px + f.LEFT >= f.b(tap) && i < f.H && j < f.W;
-        return inside ? x[(((int64)n * f.H + i) * f.W + j) * f.C + c] : REAL(0);
-    }
-};
-
-struct PhaseFilters {
-    const REAL* weight;
-    Phase phase;
-    int O;
-    static const bool ALONG_K = true;
-    __device__ REAL operator()(int o, int k) const
-    {
-        int c = k % phase.C, tap = k / phase.C;
-        return weight[(((int64)phase.a(tap) * phase.KW + phase.b(tap)) * O + o) * phase.C + c];
     }
 };

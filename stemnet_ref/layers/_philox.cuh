@@ -22,21 +22,24 @@ __device__ inline void philox(uint64 word[4], uint64 key0, uint64 key1)
 struct Mask {
     int threshold;                                          // 65536 keeps all
     uint64 seed, step, layer;
+    int64 drawn = -1;                                       // the last four words are of elements 16*drawn ... 16*drawn+15
+    uint64 words[4] = {};
 
-    // Four words for elements 16*block ... 16*block+15
-    __device__ void draw(uint64 word[4], int64 block) const
-    {
-        word[0] = (uint64)block + 1;
-        word[1] = step;
-        word[2] = word[3] = 0;
-        philox(word, seed, layer);
-    }
+    __device__ Mask(int threshold, uint64 seed, uint64 step, uint64 layer)
+        : threshold(threshold), seed(seed), step(step), layer(layer) {}
+
     // The word for elements 4*four ... 4*four+3
-    __device__ uint64 word(int64 four) const
+    __device__ uint64 word(int64 four)
     {
-        uint64 words[4];
-        draw(words, four / 4);
-        return four % 4 == 0 ? words[0] : four % 4 == 1 ? words[1] : four % 4 == 2 ? words[2] : words[3];
+        if (four / 4 != drawn) {
+            drawn = four / 4;
+            words[0] = (uint64)drawn + 1;
+            words[1] = step;
+            words[2] = words[3] = 0;
+            philox(words, seed, layer);
+        }
+        int i = four % 4;
+        return i == 0 ? words[0] : i == 1 ? words[1] : i == 2 ? words[2] : words[3];
     }
     __device__ bool keeps(uint64 word, int place) const { return (int)(word >> 16 * place & 0xffff) < threshold; }
 };

@@ -1,47 +1,92 @@
-// The operands of a convolution's three products (_product.cuh): windows of images, and filters.
+// A convolution's two products, for every layer with weights:
+//
+//     convolve           out[pixel, o] = sum over a,b,c of image under the kernel [pixel, a,b,c] * weight[a,b,c,o]
+//     weight_gradient    dw[a,b,c, o]  = sum over pixels of image under the kernel [pixel, a,b,c] * dy[pixel, o]
+//
+// Matrix products, whose left matrix is never unfolded in memory. PRODUCT chooses the way: 0 the plain one (_plain.cuh),
+// which people learn from and the other is tested against, 1 the fast one (_tiles.cuh). Both sum in a fixed order, so that
+// reruns are bit-equal.
 #pragma once
 
-#include "_product.cuh"
+#include "_common.cuh"
 
-// Windows of an image (N, H, W, C), S pixels apart and 0 outside: pixel (n,i,j) of an (N, HO, WO) grid and place (a,b,c)
-// of the kernel give image[n, S*i+a-TOP, S*j+b-LEFT, c]. The image is one array, or two side by side: the channels below
-// CA are those of `first`, the others those of `second`.
+#ifndef PRODUCT                                             // what the host says otherwise, for each shape: _gpu.py
+#define PRODUCT 1
+#define TILE_ROWS 128                                       // pixels (or places under the kernel) that a block works on
+#define TILE_COLUMNS 64                                     // and channels out
+#define KERNEL 5                                            // the kernel's side, or 1 to take its elements one by one
+#define CHUNK 8                                             // channels in that are taken at once
+#define VECTOR 1                                            // every array's channels are a multiple of 4
+#endif
+
+struct alignas(16) Four {                                   // neighbours in memory
+    REAL x[4];
+};
+
+// The first `count` of four elements, the others 0; all or none of them where VECTOR.
+__device__ inline Four load(const REAL* p, int count)
+{
+    Four out = {};
+#if VECTOR
+    if (count > 0) out = *(const Four*)p;
+#else
+    for (int e = 0; e < 4; e++)
+        if (e < count) out.x[e] = p[e];
+#endif
+    return out;
+}
+
+__device__ inline void put(REAL* p, const Four& in, int count)
+{
+#if VECTOR
+    if (count > 0) *(Four*)p = in;
+#else
+    for (int e = 0; e < 4; e++)
+        if (e < count) p[e] = in.x[e];
+#endif
+}
+
+// Windows of an image (N, H, W, C), S pixels apart and 0 outside: pixel (n,i,j) of an (N, HO, WO) grid and element (a,b)
+// of the kernel see image[n, S*i+a-TOP, S*j+b-LEFT]. The image is one array, or two side by side of CA and CB channels.
 struct Windows {
     const REAL *first, *second;
-    int CA, H, W, C, HO, WO, KW, S, TOP, LEFT;
-    __device__ REAL at(int pixel, int place) const
+    int CA, CB, N, H, W, HO, WO, KH, KW, S, TOP, LEFT;
+    __device__ int C() const { return CA + CB; }
+    __device__ bool inside(int h, int w, int c) const
     {
-        int j = pixel % WO, i = pixel / WO % HO, n = pixel / WO / HO;
-        int c = place % C, b = place / C % KW, a = place / C / KW;
-        int h = S * i + a - TOP, w = S * j + b - LEFT;
-        if (h < 0 || h >= H || w < 0 || w >= W) return 0;
-        int64 source = ((int64)n * H + h) * W + w;
-        return c < CA ? first[source * CA + c] : second[source * (C - CA) + c - CA];
+        return ((unsigned)h < (unsigned)H) & ((unsigned)w < (unsigned)W) & (c < C());
+    }
+    __device__ const REAL* at(int n, int h, int w, int c) const
+    {
+        const REAL* channel = c < CA ? first + c : second + c - CA;
+        return channel + (int64)((n * H + h) * W + w) * (c < CA ? CA : CB);
     }
 };
 
-// Row: a pixel, k: a place under the kernel.
-struct PixelRows {
-    Windows windows;
-    static const bool ALONG_K = true;
-    __device__ REAL operator()(int pixel, int place) const { return windows.at(pixel, place); }
-};
-
-// Row: a place under the kernel, k: a pixel; for the gradients of weights.
-struct PlaceRows {
-    Windows windows;
-    static const bool ALONG_K = false;
-    __device__ REAL operator()(int place, int pixel) const { return windows.at(pixel, place); }
-};
-
-// w[kh-1-a, kw-1-b, c, o] for column c and k = (a,b,o): the kernel flipped, its channels exchanged (eq. 34).
-struct FlippedFilters {
-    const REAL* weight;
-    int KH, KW, C, O;
-    static const bool ALONG_K = true;
-    __device__ REAL operator()(int c, int k) const
+// weight[a,b,c,o] for `convolve` at p[((FIRST + a*DOWN + b*ACROSS) * C + c) * COLUMNS + o]; a kernel as it lies in memory
+// has FIRST = 0, DOWN = KW, ACROSS = 1, and flipped FIRST = KH*KW - 1, DOWN = -KW, ACROSS = -1.
+struct Filters {
+    const REAL* p;
+    int COLUMNS, FIRST, DOWN, ACROSS;
+    __device__ const REAL* at(int a, int b, int c, int C, int o) const
     {
-        int o = k % O, b = k / O % KW, a = k / O / KW;
-        return weight[(((int64)(KH - 1 - a) * KW + KW - 1 - b) * C + c) * O + o];
+        return p + ((int64)(FIRST + a * DOWN + b * ACROSS) * C + c) * COLUMNS + o;
     }
 };
+
+// Where four sums go: a matrix (rows, COLUMNS). A row of `convolve` is a pixel (n * HO + i) * WO + j, and one of
+// `weight_gradient` a place (a * KW + b) * C + c.
+struct Plain {
+    REAL* out;
+    int COLUMNS;
+    __device__ void operator()(int row, int column, const Four& sum) const
+    {
+        put(out + (int64)row * COLUMNS + column, sum, COLUMNS - column);
+    }
+};
+
+#if PRODUCT == 0
+#include "_plain.cuh"
+#else
+#include "_tiles.cuh"
+#endif

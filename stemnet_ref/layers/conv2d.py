@@ -13,8 +13,8 @@ The thesis (section 4) also divides by the sum of the kernel; neither its listin
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from ..device import device_of, launch
-from ._gpu import add_parts, parts_of, product_grid
+from ..device import device_of
+from ._gpu import Product, exchange
 from ._shapes import check_shapes
 
 BAND_BYTES = 1 << 22    # of unfolded pixels at once: small enough to stay in the cache until the product reads them
@@ -44,10 +44,9 @@ def forward(x, weight, padding="same"):
     device = device_of(x, weight)
     if device:
         sizes = _sizes(x.shape, weight.shape, pads)
-        y = device.empty((sizes["N"], sizes["HO"], sizes["WO"], sizes["O"]), x.dtype)
-        launch("conv2d.conv2d_forward", product_grid("conv2d", y.size // sizes["O"], sizes["O"]), x, weight, y,
-               *sizes.values())
-        return y
+        n, ho, wo, c, o = (sizes[name] for name in ("N", "HO", "WO", "C", "O"))
+        product = Product.convolve((n, ho, wo), (kh, kw), c, o, x.dtype, (c, o))
+        return product.run(device, "conv2d.conv2d_forward", (x, weight), [(n, ho, wo, o)], sizes.values())[0]
     return _correlate(x, weight, pads)
 
 
@@ -76,12 +75,11 @@ def backward_input(dy, weight, padding="same"):
     pads = (top, bottom), (left, right) = _pads(None, kh, kw, padding)
     device = device_of(dy, weight)
     if device:
-        n, ho, wo, _ = dy.shape
-        shape = n, ho + kh - 1 - top - bottom, wo + kw - 1 - left - right, weight.shape[2]
-        dx = device.empty(shape, dy.dtype)
-        launch("conv2d.conv2d_backward_input", product_grid("conv2d", dx.size // shape[3], shape[3]), dy, weight, dx,
-               *_sizes(shape, weight.shape, pads).values())
-        return dx
+        (n, ho, wo, o), c = dy.shape, weight.shape[2]
+        h, w = ho + kh - 1 - top - bottom, wo + kw - 1 - left - right
+        product = Product.convolve((n, h, w), (kh, kw), o, c, dy.dtype, (c, o))
+        return product.run(device, "conv2d.conv2d_backward_input", (dy, exchange(device, weight)), [(n, h, w, c)],
+                           _sizes((n, h, w, c), weight.shape, pads).values())[0]
     flipped = np.ascontiguousarray(weight[::-1, ::-1].transpose(0, 1, 3, 2))        # (kh, kw, O, C)
     return _correlate(dy, flipped, ((kh - 1 - top, kh - 1 - bottom), (kw - 1 - left, kw - 1 - right)))
 
@@ -97,10 +95,9 @@ def backward_weight(dy, x, shape, padding="same"):
                          f"{tuple(shape)} with padding={padding!r} need {expected}")
     device = device_of(dy, x)
     if device:
-        parts = device.empty((parts_of(dy.size // o), *shape), x.dtype)
-        launch("conv2d.conv2d_backward_weight", product_grid("conv2d", kh * kw * c, o, len(parts)), dy, x, parts,
-               *_sizes(x.shape, shape, pads).values())
-        return add_parts(device, parts)
+        product = Product.weight_gradient(dy.shape[:3], (kh, kw), c, o, x.dtype, (c, o))
+        return product.run(device, "conv2d.conv2d_backward_weight", (dy, x), [shape],
+                           _sizes(x.shape, shape, pads).values())[0]
     dweight = np.zeros((kh * kw * c, o), x.dtype)
     for image, rows, columns in _bands(x, kh, kw, pads):
         dweight += columns.T @ dy[image, rows].reshape(-1, o)

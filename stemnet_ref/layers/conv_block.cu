@@ -1,43 +1,66 @@
 // Convolution, dropout, bias and ReLU; equations, names and order of conv_block.py. The input is `a` and `b` side by side,
-// CA and CB channels; CB may be 0.
+// CA and CB channels; CB may be 0. The grids are those of Product in _gpu.py.
 #include "_philox.cuh"
 #include "_windows.cuh"
 
-// y = relu(m / keep_prob * sum + b): what is done with a finished sum of the convolution
+// y = relu(m / keep_prob * sum + b): what is done with four finished sums of the convolution, of elements t ... t+3
 struct Activation {
     const REAL* bias;
     REAL* y;
     int O;
     REAL scale;
     Mask mask;
-    __device__ void operator()(int row, int column, const REAL (&sum)[EACH], int count) const
+    __device__ void operator()(int row, int column, const Four& sum)
     {
-        int64 first = (int64)row * O + column, drawn = -1;
-        uint64 word = 0;
-        FOR_EACH_SUM(j, count) {
-            int64 t = first + j;
-            REAL z = sum[j];
-            if (mask.threshold < 65536) {
-                if (t / 4 != drawn) word = mask.word(t / 4);        // once for all four sums, where O is a multiple of 4
-                drawn = t / 4;
-                z = mask.keeps(word, t % 4) ? z * scale : REAL(0);
+        int64 t = (int64)row * O + column;
+        Four z = sum, b = load(bias + column, O - column);
+        if (mask.threshold < 65536) {
+            uint64 word = mask.word(t / 4);                 // of all four, unless O is no multiple of 4
+            for (int e = 0; e < 4; e++) {
+                if (!VECTOR && (t + e) % 4 == 0) word = mask.word((t + e) / 4);
+                z.x[e] = mask.keeps(word, (t + e) % 4) ? z.x[e] * scale : REAL(0);
             }
-            z += bias[column + j];
-            y[t] = z <= 0 ? REAL(0) : z;                    // NaN stays NaN
         }
+        for (int e = 0; e < 4; e++) {
+            z.x[e] += b.x[e];
+            z.x[e] = z.x[e] <= 0 ? REAL(0) : z.x[e];        // NaN stays NaN
+        }
+        put(y + t, z, O - column);
     }
 };
 
-// grid ceil(N*H*W / 64), ceil(O / 64); block 256
-extern "C" __global__ void conv_block_forward(const REAL* a, const REAL* b, const REAL* weight, const REAL* bias, REAL* y,
-                                              int N, int H, int W, int CA, int CB, int O, int KH, int KW, REAL scale,
-                                              int threshold, uint64 seed, uint64 step, uint64 layer)
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) conv_block_forward(
+    const REAL* a, const REAL* b, const REAL* weight, const REAL* bias, REAL* y, int N, int H, int W, int CA, int CB, int O,
+    int KH, int KW, REAL scale, int threshold, uint64 seed, uint64 step, uint64 layer)
 {
-    __shared__ Tiles tiles;
-    int C = CA + CB;
-    PixelRows pixels = {{a, b, CA, H, W, C, H, W, KW, 1, (KH - 1) / 2, (KW - 1) / 2}};
-    Activation activation = {bias, y, O, scale, {threshold, seed, step, layer}};
-    product(tiles, N * H * W, O, 0, KH * KW * C, pixels, Matrix<false>{weight, O}, activation);
+    __shared__ Shared shared;
+    convolve(shared, {a, b, CA, CB, N, H, W, H, W, KH, KW, 1, (KH - 1) / 2, (KW - 1) / 2}, {weight, O, 0, KW, 1}, 0, 1,
+             Activation{bias, y, O, scale, {threshold, seed, step, layer}});
+}
+
+// The convolution alone, where a small map is summed in parts: part blockIdx.z, into parts (gridDim.z, N, H, W, O)
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) conv_block_sums(
+    const REAL* a, const REAL* b, const REAL* weight, REAL* parts, int N, int H, int W, int CA, int CB, int O, int KH, int KW)
+{
+    __shared__ Shared shared;
+    convolve(shared, {a, b, CA, CB, N, H, W, H, W, KH, KW, 1, (KH - 1) / 2, (KW - 1) / 2}, {weight, O, 0, KW, 1},
+             blockIdx.z, gridDim.z, Plain{parts + (int64)blockIdx.z * N * H * W * O, O});
+}
+
+// What is left to do then; one thread for each four channels of a pixel, block 256
+extern "C" __global__ void conv_block_activation(const REAL* parts, const REAL* bias, REAL* y, int count, int64 pixels, int O,
+                                                 REAL scale, int threshold, uint64 seed, uint64 step, uint64 layer)
+{
+    int fours = (O + 3) / 4;
+    int64 row = thread_number() / fours;
+    int column = (int)(thread_number() % fours) * 4;
+    if (row >= pixels) return;
+    Four sum = {};
+    for (int p = 0; p < count; p++) {
+        Four part = load(parts + (p * pixels + row) * O + column, O - column);
+        for (int e = 0; e < 4; e++) sum.x[e] += part.x[e];
+    }
+    Activation{bias, y, O, scale, {threshold, seed, step, layer}}((int)row, column, sum);
 }
 
 // dz = m / keep_prob * dy where y > 0, else 0; one thread for each sixteen elements, block 256
@@ -46,14 +69,15 @@ extern "C" __global__ void conv_block_gradient(const REAL* dy, const REAL* y, RE
 {
     int64 block = thread_number();
     if (16 * block >= elements) return;
-    Mask mask = {threshold, seed, step, layer};
-    uint64 word[4];
-    mask.draw(word, block);
-    for (int i = 0; i < 4; i++)
-        for (int j = 0; j < 4; j++) {
-            int64 t = 16 * block + 4 * i + j;
-            if (t < elements) dz[t] = y[t] > 0 && mask.keeps(word[i], j) ? dy[t] * scale : REAL(0);
+    Mask mask(threshold, seed, step, layer);
+    #pragma unroll 1
+    for (int64 four = 4 * block; four < 4 * block + 4; four++) {
+        uint64 word = mask.word(four);
+        for (int e = 0; e < 4; e++) {
+            int64 t = 4 * four + e;
+            if (t < elements) dz[t] = y[t] > 0 && mask.keeps(word, e) ? dy[t] * scale : REAL(0);
         }
+    }
 }
 
 struct Active {                                             // dy where y > 0
@@ -76,33 +100,31 @@ extern "C" __global__ void conv_block_bias(const REAL* dy, const REAL* y, REAL* 
 struct Apart {                                              // dx into the gradients of a and of b
     REAL *da, *db;
     int CA, CB;
-    __device__ void operator()(int row, int c, const REAL (&sum)[EACH], int count) const
+    __device__ void operator()(int row, int c, const Four& sum) const
     {
-        FOR_EACH_SUM(j, count) {
-            if (c + j < CA) da[(int64)row * CA + c + j] = sum[j];
-            else db[(int64)row * CB + c + j - CA] = sum[j];
-        }
+        REAL *a = da + (int64)row * CA, *b = db + (int64)row * CB;
+        if (VECTOR) put(c < CA ? a + c : b + c - CA, sum, 4);
+        else
+            for (int e = 0; e < 4 && c + e < CA + CB; e++) *(c + e < CA ? a + c + e : b + c + e - CA) = sum.x[e];
     }
 };
 
-// dx = dz correlated with the flipped kernel; grid ceil(N*H*W / 64), ceil((CA+CB) / 64); block 256
-extern "C" __global__ void conv_block_backward_input(const REAL* dz, const REAL* weight, REAL* da, REAL* db, int N, int H,
-                                                     int W, int CA, int CB, int O, int KH, int KW)
+// dx = dz correlated with the flipped kernel, of which `weight` (KH, KW, O, CA+CB) has the channels exchanged already; part
+// blockIdx.z of the sum, into da (gridDim.z, N, H, W, CA) and db
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) conv_block_backward_input(
+    const REAL* dz, const REAL* weight, REAL* da, REAL* db, int N, int H, int W, int CA, int CB, int O, int KH, int KW)
 {
-    __shared__ Tiles tiles;
-    int C = CA + CB;
-    PixelRows pixels = {{dz, dz, O, H, W, O, H, W, KW, 1, KH / 2, KW / 2}};
-    product(tiles, N * H * W, C, 0, KH * KW * O, pixels, FlippedFilters{weight, KH, KW, C, O}, Apart{da, db, CA, CB});
+    __shared__ Shared shared;
+    int64 first = (int64)blockIdx.z * N * H * W;
+    convolve(shared, {dz, dz, O, 0, N, H, W, H, W, KH, KW, 1, KH / 2, KW / 2}, {weight, CA + CB, KH * KW - 1, -KW, -1},
+             blockIdx.z, gridDim.z, Apart{da + first * CA, db + first * CB, CA, CB});
 }
 
-// dw = x under the kernel times dz; one part of the pixels for each blockIdx.z
-// grid ceil(KH*KW*(CA+CB) / 64), ceil(O / 64), number of parts; block 256
-extern "C" __global__ void conv_block_backward_weight(const REAL* dz, const REAL* a, const REAL* b, REAL* parts, int N,
-                                                      int H, int W, int CA, int CB, int O, int KH, int KW)
+// dw = x under the kernel times dz; part blockIdx.z of the sum
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) conv_block_backward_weight(
+    const REAL* dz, const REAL* a, const REAL* b, REAL* dweight, int N, int H, int W, int CA, int CB, int O, int KH, int KW)
 {
-    __shared__ Tiles tiles;
-    int C = CA + CB, pixels = N * H * W, rows = KH * KW * C;
-    PlaceRows places = {{a, b, CA, H, W, C, H, W, KW, 1, (KH - 1) / 2, (KW - 1) / 2}};
-    product(tiles, rows, O, share(pixels, blockIdx.z, gridDim.z), share(pixels, blockIdx.z + 1, gridDim.z), places,
-            Matrix<false>{dz, O}, Plain{parts + (int64)blockIdx.z * rows * O, O});
+    __shared__ Shared shared;
+    weight_gradient(shared, {a, b, CA, CB, N, H, W, H, W, KH, KW, 1, (KH - 1) / 2, (KW - 1) / 2}, dz, O, blockIdx.z,
+                    gridDim.z, Plain{dweight + (int64)blockIdx.z * KH * KW * (CA + CB) * O, O});
 }

@@ -12,7 +12,7 @@ from its key, never kept.
 from ..device import blocks, device_of, launch
 from . import bias as bias_layer
 from . import concat, conv2d, dropout, relu
-from ._gpu import add_parts, parts_of, product_grid, sum_over
+from ._gpu import Product, exchange, sum_over
 from ._shapes import check_shapes
 
 
@@ -43,10 +43,7 @@ def forward(x, weight, b, keep_prob=1.0, key=(0, 0, 0)):
     if device:
         sizes = _sizes("forward", first, second, weight)
         check_shapes("conv_block.forward", weight=(weight, "kh kw C O"), b=(b, "O"))
-        y = device.empty((*first.shape[:3], weight.shape[3]), first.dtype)
-        launch("conv_block.conv_block_forward", product_grid("conv_block", y.size // y.shape[3], y.shape[3]), first,
-               first if second is None else second, weight, b, y, *sizes, *_mask(keep_prob, key))
-        return y
+        return _forward_on(device, first, second, weight, b, sizes, _mask(keep_prob, key))
     z = conv2d.forward(first if second is None else concat.forward(first, second), weight)
     if keep_prob < 1:
         z = dropout.forward(z, dropout.draw_mask(z.shape, keep_prob, *key), keep_prob)
@@ -87,6 +84,22 @@ def backward(dy, x, y, weight, keep_prob=1.0, key=(0, 0, 0), needs_dx=True):
     return dx if second is None else concat.backward(dx, first.shape[3]), dweight, db
 
 
+def _forward_on(device, first, second, weight, b, sizes, mask):
+    """The GPU's side of `forward`."""
+    n, h, w, ca, cb, o, kh, kw = sizes
+    other = first if second is None else second
+    product = Product.convolve((n, h, w), (kh, kw), ca + cb, o, first.dtype, (ca, cb, o))
+    y = device.empty((n, h, w, o), first.dtype)
+    if product.parts == 1:
+        product.launch("conv_block.conv_block_forward", 1, first, other, weight, b, y, *sizes, *mask)
+        return y
+    parts = device.empty((product.parts, *y.shape), y.dtype)
+    product.launch("conv_block.conv_block_sums", product.parts, first, other, weight, parts, *sizes)
+    launch("conv_block.conv_block_activation", blocks(n * h * w * blocks(o, 4)), parts, b, y, len(parts), n * h * w, o, *mask,
+           options=product.options)
+    return y
+
+
 def _backward_on(device, dy, first, second, y, weight, keep_prob, key, needs_dx):
     """The GPU's side of `backward`."""
     check_shapes("conv_block.backward", dy=(dy, "N H W O"), y=(y, "N H W O"))
@@ -96,18 +109,17 @@ def _backward_on(device, dy, first, second, y, weight, keep_prob, key, needs_dx)
                   rest=(pixels, o))
     dz = device.empty(dy.shape, dy.dtype)
     launch("conv_block.conv_block_gradient", blocks(blocks(dz.size, 16)), dy, y, dz, *mask, dz.size)
-    parts = device.empty((parts_of(pixels), *weight.shape), dy.dtype)
+    kh, kw, c, _ = weight.shape
     other = first if second is None else second
-    launch("conv_block.conv_block_backward_weight", product_grid("conv_block", weight.size // o, o, len(parts)), dz,
-           first, other, parts, *sizes)
-    dweight = add_parts(device, parts)
+    channels = first.shape[3], other.shape[3], o
+    dweight, = Product.weight_gradient(dy.shape[:3], (kh, kw), c, o, dy.dtype, channels).run(
+        device, "conv_block.conv_block_backward_weight", (dz, first, other), [weight.shape], sizes)
     if not needs_dx:
         return None, dweight, db
-    da = device.empty(first.shape, dy.dtype)
-    dsecond = da if second is None else device.empty(second.shape, dy.dtype)
-    launch("conv_block.conv_block_backward_input", product_grid("conv_block", pixels, weight.shape[2]), dz, weight, da,
-           dsecond, *sizes)
-    return da if second is None else (da, dsecond), dweight, db
+    shapes = [first.shape, (*first.shape[:3], sizes[4])]            # CB may be 0
+    dx = Product.convolve(dy.shape[:3], (kh, kw), o, c, dy.dtype, channels).run(
+        device, "conv_block.conv_block_backward_input", (dz, exchange(device, weight)), shapes, sizes)
+    return dx[0] if second is None else tuple(dx), dweight, db
 
 
 def _pair(x):

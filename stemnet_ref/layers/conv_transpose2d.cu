@@ -1,51 +1,41 @@
-// Transposed convolution; equations, names and order of conv_transpose2d.py.
+// Transposed convolution; equations, names and order of conv_transpose2d.py. The grids are those of Product in _gpu.py.
 #include "_phases.cuh"
 
 struct PhaseStore {
     REAL* y;
     Phase phase;
-    int HO, WO, O;
-    __device__ void operator()(int row, int o, const REAL (&sum)[EACH], int count) const
-    {
-        REAL* out = y + phase.pixel(row, HO, WO) * O + o;
-        FOR_EACH_SUM(j, count) out[j] = sum[j];
-    }
+    int O;
+    __device__ void operator()(int row, int o, const Four& sum) const { put(y + phase.pixel(row) * O + o, sum, O - o); }
 };
 
-// y[n, s*i+a-top, s*j+b-left, o] += x[n,i,j,c] * w[a,b,o,c]; one phase for each blockIdx.z
-// grid ceil(N*ceil(HO/s)*ceil(WO/s) / 64), ceil(O / 64), s*s; block 256
-extern "C" __global__ void conv_transpose2d_forward(const REAL* x, const REAL* weight, REAL* y, int N, int H, int W,
-                                                    int C, int O, int KH, int KW, int stride, int HO, int WO, int top,
-                                                    int left)
+// y[n, s*i+a-top, s*j+b-left, o] += x[n,i,j,c] * w[a,b,o,c]; `weight` (KH, KW, C, O) has the channels exchanged already;
+// one of s*s phases for each blockIdx.z
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) conv_transpose2d_forward(
+    const REAL* x, const REAL* weight, REAL* y, int N, int H, int W, int C, int O, int KH, int KW, int stride, int HO, int WO,
+    int top, int left)
 {
-    __shared__ Tiles tiles;
-    Phase phase(H, W, C, KH, KW, stride, HO, WO, top, left, blockIdx.z);
-    product(tiles, N * phase.ROWS * phase.COLUMNS, O, 0, phase.taps() * C, PhaseRows{x, phase},
-            PhaseFilters{weight, phase, O}, PhaseStore{y, phase, HO, WO, O});
+    __shared__ Shared shared;
+    Phase phase(KH, KW, stride, HO, WO, top, left, blockIdx.z);
+    convolve(shared, phase.windows(x, C, N, H, W), phase.filters(weight, O), 0, 1, PhaseStore{y, phase, O});
 }
 
 // dx[n,i,j,c] = sum over a,b,o of dy[n, s*i+a-top, s*j+b-left, o] * w[a,b,o,c]: a convolution with stride s
-// grid ceil(N*H*W / 64), ceil(C / 64); block 256
-extern "C" __global__ void conv_transpose2d_backward_input(const REAL* dy, const REAL* weight, REAL* dx, int N, int H,
-                                                           int W, int C, int O, int KH, int KW, int stride, int HO,
-                                                           int WO, int top, int left)
+// part blockIdx.z of the sum
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) conv_transpose2d_backward_input(
+    const REAL* dy, const REAL* weight, REAL* dx, int N, int H, int W, int C, int O, int KH, int KW, int stride, int HO,
+    int WO, int top, int left)
 {
-    __shared__ Tiles tiles;
-    PixelRows pixels = {{dy, dy, O, HO, WO, O, H, W, KW, stride, top, left}};
-    Matrix<false> filters = {weight, C};
-    product(tiles, N * H * W, C, 0, KH * KW * O, pixels, filters, Plain{dx, C});
+    __shared__ Shared shared;
+    convolve(shared, {dy, dy, O, 0, N, HO, WO, H, W, KH, KW, stride, top, left}, {weight, C, 0, KW, 1}, blockIdx.z,
+             gridDim.z, Plain{dx + (int64)blockIdx.z * N * H * W * C, C});
 }
 
-// dw[a,b,o,c] = sum over n,i,j of dy[n, s*i+a-top, s*j+b-left, o] * x[n,i,j,c]; one part of the pixels for each blockIdx.z
-// grid ceil(KH*KW*O / 64), ceil(C / 64), number of parts; block 256
-extern "C" __global__ void conv_transpose2d_backward_weight(const REAL* dy, const REAL* x, REAL* parts, int N, int H,
-                                                            int W, int C, int O, int KH, int KW, int stride, int HO,
-                                                            int WO, int top, int left)
+// dw[a,b,o,c] = sum over n,i,j of dy[n, s*i+a-top, s*j+b-left, o] * x[n,i,j,c]; part blockIdx.z of the sum
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) conv_transpose2d_backward_weight(
+    const REAL* dy, const REAL* x, REAL* dweight, int N, int H, int W, int C, int O, int KH, int KW, int stride, int HO,
+    int WO, int top, int left)
 {
-    __shared__ Tiles tiles;
-    PlaceRows places = {{dy, dy, O, HO, WO, O, H, W, KW, stride, top, left}};
-    Matrix<false> inputs = {x, C};
-    int pixels = N * H * W, rows = KH * KW * O;
-    product(tiles, rows, C, share(pixels, blockIdx.z, gridDim.z), share(pixels, blockIdx.z + 1, gridDim.z), places,
-            inputs, Plain{parts + (int64)blockIdx.z * rows * C, C});
+    __shared__ Shared shared;
+    weight_gradient(shared, {dy, dy, O, 0, N, HO, WO, H, W, KH, KW, stride, top, left}, x, C, blockIdx.z, gridDim.z,
+                    Plain{dweight + (int64)blockIdx.z * KH * KW * O * C, C});
 }

@@ -10,8 +10,8 @@ gives s*H + max(k-s, 0). With k = s = 2, as in the network, neighbouring windows
 
 import numpy as np
 
-from ..device import blocks, device_of, launch
-from ._gpu import add_parts, parts_of, product_grid
+from ..device import blocks, device_of
+from ._gpu import Product, exchange
 from ._shapes import check_shapes
 
 
@@ -69,13 +69,11 @@ def backward(dy, x, weight, stride=2, padding="same"):
         sizes = _sizes(x.shape, weight.shape, stride, padding)
         if dy.shape != (n, *sizes[8:10], o):
             raise _misfit(dy, x, stride, padding, (n, *sizes[8:10], o))
-        dx = device.empty(x.shape, x.dtype)
-        launch("conv_transpose2d.conv_transpose2d_backward_input", product_grid("conv_transpose2d", n * h * w, c), dy,
-               weight, dx, *sizes)
-        parts = device.empty((parts_of(n * h * w), *weight.shape), x.dtype)
-        launch("conv_transpose2d.conv_transpose2d_backward_weight",
-               product_grid("conv_transpose2d", kh * kw * o, c, len(parts)), dy, x, parts, *sizes)
-        return dx, add_parts(device, parts)
+        dx, = Product.convolve((n, h, w), (kh, kw), o, c, x.dtype, (c, o), stride=2).run(
+            device, "conv_transpose2d.conv_transpose2d_backward_input", (dy, weight), [x.shape], sizes)
+        dweight, = Product.weight_gradient((n, h, w), (1, 1), o * kh * kw, c, x.dtype, (c, o)).run(
+            device, "conv_transpose2d.conv_transpose2d_backward_weight", (dy, x), [weight.shape], sizes)
+        return dx, dweight
     full = np.zeros((n, *_full_size(h, w, kh, kw, stride), o), dy.dtype)
     crop = _crop(h, w, kh, kw, stride, padding)
     if full[crop].shape != dy.shape:
@@ -91,10 +89,11 @@ def backward(dy, x, weight, stride=2, padding="same"):
 def launch_forward(device, kernel, x, weight, stride, padding, *more):
     """Return the output of a kernel with the arguments x, weight, `more`, y and the sizes."""
     sizes = _sizes(x.shape, weight.shape, stride, padding)
-    (n, *_), (*_, o, _), (ho, wo) = x.shape, weight.shape, sizes[8:10]
+    n, _, _, c, o, kh, kw, _, ho, wo, *_ = sizes
     y = device.empty((n, ho, wo, o), x.dtype)
-    outputs = n * blocks(ho, stride) * blocks(wo, stride)           # of the largest of stride * stride phases
-    launch(kernel, product_grid("conv_transpose2d", outputs, o, stride ** 2), x, weight, *more, y, *sizes)
+    largest = n, blocks(ho, stride), blocks(wo, stride)             # of stride * stride phases
+    product = Product.convolve(largest, (1, 1), c, o, x.dtype, (c, o))
+    product.launch(kernel, stride ** 2, x, exchange(device, weight), *more, y, *sizes)
     return y
 
 

@@ -5,25 +5,24 @@ struct ActivePhase {
     const REAL* bias;
     REAL* y;
     Phase phase;
-    int HO, WO, O;
-    __device__ void operator()(int row, int o, const REAL (&sum)[EACH], int count) const
+    int O;
+    __device__ void operator()(int row, int o, const Four& sum) const
     {
-        REAL* out = y + phase.pixel(row, HO, WO) * O + o;
-        FOR_EACH_SUM(j, count) {
-            REAL z = sum[j] + bias[o + j];
-            out[j] = z <= 0 ? REAL(0) : z;                  // NaN stays NaN
+        Four z = load(bias + o, O - o);
+        for (int e = 0; e < 4; e++) {
+            z.x[e] += sum.x[e];
+            z.x[e] = z.x[e] <= 0 ? REAL(0) : z.x[e];        // NaN stays NaN
         }
+        put(y + phase.pixel(row) * O + o, z, O - o);
     }
 };
 
-// y = relu(transposed convolution + b); one phase for each blockIdx.z
-// grid ceil(N*ceil(HO/s)*ceil(WO/s) / 64), ceil(O / 64), s*s; block 256
-extern "C" __global__ void conv_transpose_block_forward(const REAL* x, const REAL* weight, const REAL* bias, REAL* y,
-                                                        int N, int H, int W, int C, int O, int KH, int KW, int stride,
-                                                        int HO, int WO, int top, int left)
+// y = relu(transposed convolution + b), arguments and grid those of conv_transpose2d_forward
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) conv_transpose_block_forward(
+    const REAL* x, const REAL* weight, const REAL* bias, REAL* y, int N, int H, int W, int C, int O, int KH, int KW,
+    int stride, int HO, int WO, int top, int left)
 {
-    __shared__ Tiles tiles;
-    Phase phase(H, W, C, KH, KW, stride, HO, WO, top, left, blockIdx.z);
-    product(tiles, N * phase.ROWS * phase.COLUMNS, O, 0, phase.taps() * C, PhaseRows{x, phase},
-            PhaseFilters{weight, phase, O}, ActivePhase{bias, y, phase, HO, WO, O});
+    __shared__ Shared shared;
+    Phase phase(KH, KW, stride, HO, WO, top, left, blockIdx.z);
+    convolve(shared, phase.windows(x, C, N, H, W), phase.filters(weight, O), 0, 1, ActivePhase{bias, y, phase, O});
 }

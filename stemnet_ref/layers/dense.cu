@@ -1,33 +1,41 @@
-// Fully connected layer; equations, names and order of dense.py. Its dbias is that of bias.cu.
-#include "_product.cuh"
+// Fully connected layer, a 1 x 1 convolution of N pixels; equations, names and order of dense.py. Its dbias is that of
+// bias.cu. The grids are those of Product in _gpu.py.
+#include "_windows.cuh"
 
 struct AddBias {
-    REAL* y;
     const REAL* bias;
-    int M;
-    __device__ void operator()(int n, int m, const REAL (&sum)[EACH], int count) const
+    Plain plain;
+    __device__ void operator()(int n, int m, const Four& sum) const
     {
-        FOR_EACH_SUM(j, count) y[(int64)n * M + m + j] = sum[j] + bias[m + j];
+        Four z = load(bias + m, plain.COLUMNS - m);
+        for (int e = 0; e < 4; e++) z.x[e] += sum.x[e];
+        plain(n, m, z);
     }
 };
 
-// y = x w + b; grid ceil(N / 64), ceil(M / 64); block 256
-extern "C" __global__ void dense_forward(const REAL* x, const REAL* weight, const REAL* bias, REAL* y, int N, int D, int M)
+__device__ inline Windows examples(const REAL* x, int N, int D) { return {x, x, D, 0, 1, 1, N, 1, N, 1, 1, 1, 0, 0}; }
+
+// y = x w + b
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) dense_forward(
+    const REAL* x, const REAL* weight, const REAL* bias, REAL* y, int N, int D, int M)
 {
-    __shared__ Tiles tiles;
-    product(tiles, N, M, 0, D, Matrix<true>{x, D}, Matrix<false>{weight, M}, AddBias{y, bias, M});
+    __shared__ Shared shared;
+    convolve(shared, examples(x, N, D), {weight, M, 0, 1, 1}, 0, 1, AddBias{bias, {y, M}});
 }
 
-// dx = dy w^T; grid ceil(N / 64), ceil(D / 64); block 256
-extern "C" __global__ void dense_backward_input(const REAL* dy, const REAL* weight, REAL* dx, int N, int D, int M)
+// dx = dy w^T, of which `weight` (M, D) is transposed already; part blockIdx.z of the sum
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) dense_backward_input(
+    const REAL* dy, const REAL* weight, REAL* dx, int N, int D, int M)
 {
-    __shared__ Tiles tiles;
-    product(tiles, N, D, 0, M, Matrix<true>{dy, M}, Matrix<true>{weight, M}, Plain{dx, D});
+    __shared__ Shared shared;
+    convolve(shared, examples(dy, N, M), {weight, D, 0, 1, 1}, blockIdx.z, gridDim.z,
+             Plain{dx + (int64)blockIdx.z * N * D, D});
 }
 
-// dw = x^T dy; grid ceil(D / 64), ceil(M / 64); block 256
-extern "C" __global__ void dense_backward_weight(const REAL* dy, const REAL* x, REAL* dweight, int N, int D, int M)
+// dw = x^T dy; part blockIdx.z of the sum
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) dense_backward_weight(
+    const REAL* dy, const REAL* x, REAL* dweight, int N, int D, int M)
 {
-    __shared__ Tiles tiles;
-    product(tiles, D, M, 0, N, Matrix<false>{x, D}, Matrix<false>{dy, M}, Plain{dweight, M});
+    __shared__ Shared shared;
+    weight_gradient(shared, examples(x, N, D), dy, M, blockIdx.z, gridDim.z, Plain{dweight + (int64)blockIdx.z * D * M, M});
 }

@@ -10,9 +10,9 @@ w_jk with the output first; `weight` is (D, M), input first, as the filters of t
 examples; eq. 12 divides by N, and here the cost does.
 """
 
-from ..device import device_of, launch
+from ..device import device_of
 from . import bias as bias_layer
-from ._gpu import product_grid
+from ._gpu import Product, exchange
 from ._shapes import check_shapes
 
 
@@ -39,7 +39,8 @@ def forward(x, weight, bias):
     if device:
         n, d, m = *x.shape, len(bias)
         y = device.empty((n, m), x.dtype)
-        launch("dense.dense_forward", product_grid("dense", n, m), x, weight, bias, y, n, d, m)
+        product = Product.convolve((1, 1, n), (1, 1), d, m, x.dtype, (d, m))
+        product.launch("dense.dense_forward", 1, x, weight, bias, y, n, d, m)
         return y
     return x @ weight + bias
 
@@ -50,8 +51,10 @@ def backward(dy, x, weight):
     device = device_of(dy, x, weight)
     if device:
         n, d, m = *x.shape, dy.shape[1]
-        dx, dweight = device.empty((n, d), x.dtype), device.empty((d, m), x.dtype)
-        launch("dense.dense_backward_input", product_grid("dense", n, d), dy, weight, dx, n, d, m)
-        launch("dense.dense_backward_weight", product_grid("dense", d, m), dy, x, dweight, n, d, m)
+        pixels = 1, 1, n                                            # of a 1 x 1 convolution
+        dx, = Product.convolve(pixels, (1, 1), m, d, x.dtype, (d, m)).run(
+            device, "dense.dense_backward_input", (dy, exchange(device, weight)), [(n, d)], (n, d, m))
+        dweight, = Product.weight_gradient(pixels, (1, 1), d, m, x.dtype, (d, m)).run(
+            device, "dense.dense_backward_weight", (dy, x), [(d, m)], (n, d, m))
         return dx, dweight, bias_layer.backward(dy.reshape(1, 1, n, m))[1]
     return dy @ weight.T, x.T @ dy, dy.sum(axis=0)

@@ -8,14 +8,8 @@ extern "C" __global__ void dropout_draw_mask(bool* mask, int64 elements, int thr
 {
     int64 block = thread_number();
     if (16 * block >= elements) return;
-    Mask drawn = {threshold, seed, step, layer};
-    uint64 word[4];
-    drawn.draw(word, block);
-    mask += 16 * block;
-    elements -= 16 * block;
-    for (int i = 0; i < 4; i++)
-        for (int j = 0; j < 4; j++)
-            if (4 * i + j < elements) mask[4 * i + j] = drawn.keeps(word[i], j);
+    Mask drawn(threshold, seed, step, layer);
+    for (int64 t = 16 * block; t < 16 * block + 16 && t < elements; t++) mask[t] = drawn.keeps(drawn.word(t / 4), t % 4);
 }
 
 // y = x m / keep_prob, scale = 1 / keep_prob; one thread for each element, block 256

@@ -42,12 +42,14 @@ enum { FINE, OUTSIDE, TRAP, BARRIER };                      // what launch retur
 const size_t STACK = 64 << 10;
 const unsigned WARP = 32;
 
+struct Copy { void* to; const void* from; size_t bytes; };
+
 struct Fibre {
     ucontext_t start;
     jmp_buf place;
     bool begun, done;
     int waits;                                              // 0: runs; 1: at the block's barrier; 2: at its warp's
-    double value;                                           // offered to the other lanes
+    std::vector<Copy> copies;                               // asynchronous ones, not made before they are waited for
 };
 
 inline dim3 thread_index, block_index, block_size, grid_size;
@@ -97,20 +99,23 @@ inline void shuffle(std::vector<unsigned>& order)
     for (unsigned i = order.size(); i > 1; i--) std::swap(order[i - 1], order[random_below(i)]);
 }
 
+__attribute__((noinline)) inline void prepare(Fibre& fibre, char* stack)
+{
+    fibre.begun = fibre.done = false;
+    fibre.copies.clear();
+    memset(stack + STACK / 2, 0xff, STACK / 2);             // what is not written is NaN
+    getcontext(&fibre.start);
+    fibre.start.uc_stack.ss_sp = stack;
+    fibre.start.uc_stack.ss_size = STACK;
+    fibre.start.uc_link = nullptr;
+    makecontext(&fibre.start, fibre_main, 0);
+}
+
 // Run one block; return FINE, or BARRIER where some threads ended and others wait for them.
 inline int run_block(std::vector<unsigned>& order)
 {
     unsigned threads = block_size.x;
-    for (unsigned t = 0; t < threads; t++) {
-        Fibre& fibre = fibres[t];
-        fibre.begun = fibre.done = false;
-        memset(stacks + t * STACK + STACK / 2, 0xff, STACK / 2);        // what is not written is NaN
-        getcontext(&fibre.start);
-        fibre.start.uc_stack.ss_sp = stacks + t * STACK;
-        fibre.start.uc_stack.ss_size = STACK;
-        fibre.start.uc_link = nullptr;
-        makecontext(&fibre.start, fibre_main, 0);
-    }
+    for (unsigned t = 0; t < threads; t++) prepare(fibres[t], stacks + t * STACK);
     for (;;) {
         shuffle(order);
         for (unsigned t : order) resume(t);
@@ -135,6 +140,24 @@ inline void on_signal(int number, siginfo_t* info, void*)
 #define gridDim emulator::grid_size
 
 inline void __syncthreads() { emulator::wait(1); }
+
+// The functions of _ptx.cuh
+template <int BYTES>
+void copy_async(void* shared, const void* global, bool inside)
+{
+    static_assert(BYTES == 4 || BYTES == 8 || BYTES == 16, "what the instruction can copy");
+    if ((uintptr_t)shared % BYTES || (inside && (uintptr_t)global % BYTES)) __builtin_trap();
+    emulator::fibres[emulator::current].copies.push_back({shared, inside ? global : nullptr, BYTES});
+}
+
+inline void wait_for_copies()
+{
+    std::vector<emulator::Copy>& copies = emulator::fibres[emulator::current].copies;
+    for (const emulator::Copy& copy : copies)
+        if (copy.from) memcpy(copy.to, copy.from, copy.bytes);
+        else memset(copy.to, 0, copy.bytes);
+    copies.clear();
+}
 
 extern "C" char __start_cuda_shared __attribute__((weak, visibility("hidden")));
 extern "C" char __stop_cuda_shared __attribute__((weak, visibility("hidden")));
