@@ -18,6 +18,8 @@ def options():
     parser.add_argument("--masks", metavar="PATH", help="true masks, to measure against")
     parser.add_argument("--out", metavar="DIR", help="folder to write into (predictions, or predictions-2, ...)")
     parser.add_argument("--device", metavar="NAME", default="auto", help="auto, cpu or cuda (auto)")
+    parser.add_argument("--precision", metavar="NAME", default="fp32",
+                        help="fp32, or on a GPU tf32: faster, with 11 significant bits (fp32)")
     parser.add_argument("--tile", type=int, metavar="PIXELS", default=predict.TILE,
                         help=f"tile side for larger frames ({predict.TILE}); less takes less memory")
     return parser
@@ -26,7 +28,7 @@ def options():
 def main(argv=None):
     """Segment; return the exit status."""
     given = options().parse_args(argv)
-    device = choose(given.device)
+    device = choose(given.device, given.precision)
     model = checkpoint.load(given.model)
     model.network.to(device)
     out = files.new_folder("predictions") if given.out is None else given.out

@@ -32,8 +32,9 @@ def options():
     add("--masks", metavar="PATH", help="likewise; 0 is background, above 0 cell; paired with frames by number")
     add("--out", metavar="DIR", help="folder for the model, curves and tables (runs/networkN)")
     add("--resume", action="store_true", help="go on with the run in --out; only --epochs, --device, "
-                                                 "and the place of --frames and --masks may change")
+                                                 "--precision and the place of --frames and --masks may change")
     add("--device", metavar="NAME", help="auto, cpu or cuda (auto)")
+    add("--precision", metavar="NAME", help="fp32, or on a GPU tf32: faster, with 11 significant bits (fp32)")
     add("--preset", choices=CHOICES["preset"], help="Table 1, Table 2, or the appendix's code (thesis)")
     add("--channels", type=int, metavar="N", help="frames the network sees: 1, or 5 with two neighbours each way (1)")
     add("--epochs", type=int, metavar="N", help="passes over the training frames (8)")
@@ -74,7 +75,8 @@ def main(argv=None):
     resume = given.get("resume", False)
     if frames is None:
         tqdm.write(f"training on the sample: {CREDIT} (your own: --frames PATH --masks PATH)")
-    run = Run(settings, frames, masks, out, resume=resume, device=given.get("device", "auto"), show=tqdm.write)
+    run = Run(settings, frames, masks, out, resume=resume, device=given.get("device", "auto"),
+              precision=given.get("precision", "fp32"), show=tqdm.write)
     if run.epoch >= settings.epochs:
         draw(run, run.rows)
         print(f"the run in {out} has {run.epoch} epochs already; ask for more with --epochs")

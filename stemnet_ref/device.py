@@ -27,6 +27,8 @@ class CuPy:
     ----------
     name : str
         For the user: "cuda" and the chip.
+    product : int
+        How it multiplies matrices, PRODUCT of layers/_windows.cuh.
 
     Raises
     ------
@@ -34,7 +36,7 @@ class CuPy:
         If CuPy is not installed, or finds no GPU.
     """
 
-    def __init__(self):
+    def __init__(self, precision="fp32"):
         try:
             import cupy
         except ImportError:
@@ -48,7 +50,13 @@ class CuPy:
         if count == 0:
             raise InputError("--device cuda: CuPy finds no GPU; check nvidia-smi, or use --device cpu")
         self.cupy, self.array_type = cupy, cupy.ndarray
-        self.name = f"cuda ({cupy.cuda.runtime.getDeviceProperties(0)['name'].decode()})"
+        chip = cupy.cuda.runtime.getDeviceProperties(0)
+        has_tf32 = chip["major"] >= 8
+        if precision == "tf32" and not has_tf32:
+            raise InputError(f"--precision tf32: {chip['name'].decode()} has no tensor cores for it, which begin with "
+                             "compute capability 8.0; use --precision fp32")
+        self.product = 3 if precision == "tf32" else 2 if has_tf32 else 1
+        self.name = f"cuda ({chip['name'].decode()}{', tf32' if precision == 'tf32' else ''})"
 
     def empty(self, shape, dtype):
         return self.cupy.empty(shape, dtype)
@@ -69,40 +77,48 @@ class CuPy:
     @cache                                                                      # noqa: B019
     def _module(self, stem, real, options):
         return self.cupy.RawModule(code=source(stem).read_text(), options=(
-            "--std=c++14", f"-DREAL={real}", *(f"-D{name}={value}" for name, value in options), f"-I{PACKAGE / 'layers'}"))
+            "--std=c++14", f"-I{PACKAGE / 'layers'}",
+            *(f"-D{name}={value}" for name, value in (("REAL", real), *options))))
 
 
 _devices = {}                   # type of array -> the device that made it
 
 
-def choose(name):
-    """Return the device for the option --device: None for the CPU, else one whose arrays run on the GPU.
+def choose(name, precision="fp32"):
+    """Return the device for the options --device and --precision: None for the CPU, else the GPU.
 
     Parameters
     ----------
     name : {"auto", "cpu", "cuda"}
         "auto" takes a GPU where there is one.
+    precision : {"fp32", "tf32"}
+        Of the operands of convolutions: "tf32" rounds them to 11 significant bits, on a GPU that can.
 
     Raises
     ------
     InputError
-        If "cuda" is asked for and CuPy or a GPU is missing.
+        If "cuda" is asked for and CuPy or a GPU is missing, or "tf32" and what is there cannot do it.
     """
     if name not in ("auto", "cpu", "cuda"):
         raise InputError(f"--device {name}: must be auto, cpu or cuda")
+    if precision not in ("fp32", "tf32"):
+        raise InputError(f"--precision {precision}: must be fp32 or tf32")
+    if name == "cpu" and precision == "tf32":
+        raise InputError("--precision tf32: is for --device cuda only; on a CPU leave it out")
     if name == "cpu":
         return None
     try:
-        return register(CuPy())
+        return register(CuPy(precision))
     except InputError:
-        if name == "cuda":
+        if name == "cuda" or precision == "tf32":
             raise
         return None
 
 
 def register(device):
     """Make the layers run arrays of `device.array_type` through it; return the device."""
-    return _devices.setdefault(device.array_type, device)
+    _devices[device.array_type] = device
+    return device
 
 
 def device_of(*arrays):

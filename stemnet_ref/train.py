@@ -39,6 +39,8 @@ class Run:
     resume : bool
         Go on from out/model.npz.
     device : {"auto", "cpu", "cuda"}
+    precision : {"fp32", "tf32"}
+        As for `device.choose`.
     show : callable
         Takes lines of text for the user.
 
@@ -48,9 +50,10 @@ class Run:
         If frames, masks or the folder cannot be used.
     """
 
-    def __init__(self, settings, frames, masks, out, resume=False, device="auto", show=print):
+    def __init__(self, settings, frames, masks, out, resume=False, device="auto", precision="fp32",
+                 show=print):
         self.settings, self.out, self.show = settings, Path(out), show
-        self.device = choose(device)
+        self.device = choose(device, precision)
         files.check_folder(self.out)
         found = find(sample.FRAMES if frames is None else frames, "--frames")
         found_masks = find(sample.MASKS if masks is None else masks, "--masks")

@@ -19,7 +19,7 @@ from stemnet_ref import device
 HERE = Path(__file__).parent
 PAGE = mmap.PAGESIZE
 FILL = 0xFF                                             # NaN in every floating-point type
-RESULTS = {1: "an access outside an array", 2: "an index outside a shared or local array",
+RESULTS = {1: "an access outside an array", 2: "an index outside a shared or local array, or a misaligned access",
            3: "a barrier that not all threads of a block reach"}
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -48,6 +48,7 @@ class Emulator:
 
     def __init__(self):
         self.seed = 0
+        self.product = 1                                # which way of _windows.cuh
         self._starts = set()                            # addresses of whole arrays
 
     def empty(self, shape, dtype):
@@ -106,8 +107,8 @@ def _library(source, real, options=()):
     compiler = shutil.which("g++")
     folder = Path(tempfile.mkdtemp(prefix="stemnet_cuda_"))
     program = folder / f"{source.stem}_{real}.cpp"
-    lines = ['#include "cuda_on_cpu.h"', f"#define REAL {real}", *(f"#define {name} {value}" for name, value in options),
-             f'#include "{source}"']
+    macros = [f"#define {name} {value}" for name, value in (("REAL", real), *options)]
+    lines = ['#include "cuda_on_cpu.h"', *macros, f'#include "{source}"']
     for name, parameters in device.kernels(source).items():
         arguments = ", ".join(f"*({'const ' if const else ''}{kind}{'*' if pointer else ''}*)a[{i}]"
                               for i, (kind, pointer, const, _) in enumerate(parameters))
@@ -115,8 +116,8 @@ def _library(source, real, options=()):
                      f"{{ return emulate(grid, threads, seed, [=] {{ {name}({arguments}); }}); }}")
     program.write_text("\n".join(lines))
     library = program.with_suffix(".so")
-    checks = ["-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", "-Wno-unknown-pragmas", "-fsanitize=bounds,alignment",
-              "-fsanitize-undefined-trap-on-error"]
+    checks = ["-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", "-Wno-unknown-pragmas",
+              "-fsanitize=bounds,alignment", "-fsanitize-undefined-trap-on-error"]
     folders = [f"-I{HERE / 'cuda'}", f"-I{device.PACKAGE / 'layers'}"]
     subprocess.run([compiler, "-std=c++17", "-O1", "-fPIC", "-shared", "-fno-strict-aliasing", *checks, *folders,
                     program, "-o", library], check=True)

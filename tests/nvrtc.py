@@ -30,7 +30,7 @@ def architectures(version):
     return list(known)
 
 
-def compile_cuda(version, path, architecture, real="float"):
+def compile_cuda(version, path, architecture, real="float", macros=()):
     """Return the log of compiling a .cu file to machine code, with what ptxas reports of every kernel.
 
     Raises
@@ -39,8 +39,8 @@ def compile_cuda(version, path, architecture, real="float"):
         On errors, and on warnings except that a chip is old.
     """
     library, program = compilers()[version], ctypes.c_void_p()
-    options = ["--std=c++14", f"-DREAL={real}", f"-I{device.PACKAGE / 'layers'}",
-               f"--gpu-architecture=sm_{architecture}", "--ptxas-options=-v"]
+    options = ["--std=c++14", f"-I{device.PACKAGE / 'layers'}", f"--gpu-architecture=sm_{architecture}",
+               "--ptxas-options=-v", *(f"-D{name}={value}" for name, value in (("REAL", real), *macros))]
     text = Path(path).read_bytes()
     _check(library, library.nvrtcCreateProgram(ctypes.byref(program), text, Path(path).name.encode(), 0, None, None))
     encoded = (ctypes.c_char_p * len(options))(*(option.encode() for option in options))

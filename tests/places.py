@@ -39,7 +39,8 @@ def on(place, layer):
     if place is None:
         return layer
     where = place()
-    functions = {name: _moved(where, getattr(layer, name)) for name in ("forward", "backward")}
+    names = "forward", "backward", "backward_input", "backward_weight"
+    functions = {name: _moved(where, getattr(layer, name)) for name in names if hasattr(layer, name)}
     if hasattr(layer, "draw_mask"):
         functions["draw_mask"] = lambda *arguments: where.to_host(layer.draw_mask(*arguments, device=where))
     return SimpleNamespace(**functions)

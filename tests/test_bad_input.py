@@ -148,6 +148,8 @@ def test_colours_in_the_last_frame_are_seen_before_the_first_is_written(tmp_path
     (["--crop", "8"], ["--crop 8", "try 32"]),
     (["--device", "cuda"], ["--device cuda", "--device cpu"]),
     (["--device", "tpu"], ["--device tpu"]),
+    (["--precision", "fp16"], ["--precision fp16", "fp32 or tf32"]),
+    (["--device", "cpu", "--precision", "tf32"], ["--precision tf32", "leave it out"]),
     (["--epochs", "many"], ["--epochs", "'many'"]),
     (["--preset", "best"], ["--preset", "thesis-table2", "listing"]),
     (["--no-such-option"], ["--no-such-option: no such option"]),

@@ -1,72 +1,112 @@
 """The CUDA files, run on the emulated device or a GPU, against NumPy; and what emulator and launcher must notice."""
 
 from pathlib import Path
+from unittest import mock
 
 import cases
 import numpy as np
 import pytest
 from checkers import SEED, assert_within_rounding
 from emulated import EmulatedArray, Emulator, KernelFault, _library
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from places import KERNEL_PLACES, emulator, on
 
 from stemnet_ref import device
-from stemnet_ref.layers import bias, conv2d, conv_transpose2d, dense, dropout, max_pool2d, weighted_cross_entropy
+from stemnet_ref.layers import (
+    bias,
+    conv2d,
+    conv_transpose2d,
+    dense,
+    dropout,
+    max_pool2d,
+    weighted_cross_entropy,
+)
 from stemnet_ref.network import StemNet
 from stemnet_ref.optimizers import SGD, Adam, Momentum
 from stemnet_ref.settings import Settings
 from stemnet_ref.step import training_step
 
-SIDE = st.integers(1, 11)
-CHANNELS = st.integers(1, 70)                   # a tile has 64
+SIDE = st.integers(1, 11)                       # a tile is 4 or 8 pixels high,
+WIDTH = st.one_of(SIDE, st.integers(30, 70))    # 32 wide,
+CHANNELS = st.one_of(st.integers(1, 70), st.integers(1, 17).map(lambda n: 4 * n))   # and 16, 32 or 64 channels deep
+PRODUCTS = pytest.mark.parametrize("product", [0, 1, 2], ids=["plain", "cores", "tensor"])
 
 
 def float32(rng, *shape):
     return rng.standard_normal(shape).astype(np.float32)
 
 
+@PRODUCTS
 @KERNEL_PLACES
 @settings(max_examples=12)
-@given(SEED, st.integers(1, 3), SIDE, SIDE, CHANNELS, CHANNELS, st.sampled_from([1, 2, 3, 5]),
+@given(SEED, st.integers(1, 3), SIDE, WIDTH, CHANNELS, CHANNELS, st.sampled_from([1, 3, 5, 6]),
        st.sampled_from(["same", "valid"]))
-def test_conv2d_in_float32_over_shapes_that_do_not_fill_the_tiles(place, seed, n, h, w, c, o, k, padding):
+@example(seed=0, n=1, h=9, w=40, c=16, o=16, k=5, padding="same")
+@example(seed=0, n=2, h=5, w=33, c=20, o=32, k=5, padding="valid")
+@example(seed=0, n=1, h=5, w=34, c=68, o=68, k=5, padding="same")
+def test_conv2d_in_float32_over_shapes_that_do_not_fill_the_tiles(place, product, seed, n, h, w, c, o, k, padding):
     rng = np.random.default_rng(seed)
     h, w = (h, w) if padding == "same" else (h + k - 1, w + k - 1)
     x, weight = float32(rng, n, h, w, c), float32(rng, k, k, c, o)
     layer = on(place, conv2d)
-    y = layer.forward(x, weight, padding)
-    dy = float32(rng, *y.shape)
+    with mock.patch.object(place(), "product", product):
+        y = layer.forward(x, weight, padding)
+        dy = float32(rng, *y.shape)
+        gradients = layer.backward(dy, x, weight, padding)
     exact, size = (lambda a: a.astype(float)), (lambda a: abs(a).astype(float))
     assert_within_rounding(y, conv2d.forward(exact(x), exact(weight), padding),
                            conv2d.forward(size(x), size(weight), padding), k * k * c + 1)
-    for got, want, bound, terms in zip(layer.backward(dy, x, weight, padding),
+    for got, want, bound, terms in zip(gradients,
                                        conv2d.backward(exact(dy), exact(x), exact(weight), padding),
                                        conv2d.backward(size(dy), size(x), size(weight), padding),
                                        (k * k * o + 1, dy.size // o + 2), strict=True):
         assert_within_rounding(got, want, bound, terms)
 
 
+@PRODUCTS
 @KERNEL_PLACES
 @settings(max_examples=12)
-@given(SEED, st.integers(1, 2), SIDE, SIDE, CHANNELS, CHANNELS, st.integers(1, 4), st.integers(1, 3),
+@given(SEED, st.integers(1, 2), SIDE, WIDTH, CHANNELS, CHANNELS, st.integers(1, 4), st.integers(1, 3),
        st.sampled_from(["same", "valid"]))
-def test_conv_transpose2d_in_float32_over_shapes_that_do_not_fill_the_tiles(place, seed, n, h, w, c, o, k, stride,
-                                                                           padding):
+@example(seed=0, n=1, h=9, w=40, c=32, o=16, k=2, stride=2, padding="same")
+@example(seed=0, n=1, h=5, w=33, c=64, o=32, k=3, stride=2, padding="valid")
+@example(seed=0, n=1, h=5, w=3, c=68, o=68, k=2, stride=2, padding="same")
+def test_conv_transpose2d_in_float32_over_shapes_that_do_not_fill_the_tiles(place, product, seed, n, h, w, c, o, k,
+                                                                           stride, padding):
     rng = np.random.default_rng(seed)
     x, weight = float32(rng, n, h, w, c), float32(rng, k, k, o, c)
     layer = on(place, conv_transpose2d)
-    y = layer.forward(x, weight, stride, padding)
-    dy = float32(rng, *y.shape)
+    with mock.patch.object(place(), "product", product):
+        y = layer.forward(x, weight, stride, padding)
+        dy = float32(rng, *y.shape)
+        gradients = layer.backward(dy, x, weight, stride, padding)
     exact, size = (lambda a: a.astype(float)), (lambda a: abs(a).astype(float))
     assert_within_rounding(y, conv_transpose2d.forward(exact(x), exact(weight), stride, padding),
                            conv_transpose2d.forward(size(x), size(weight), stride, padding), k * k * c + 1)
     for got, want, bound, terms in zip(
-            layer.backward(dy, x, weight, stride, padding),
-            conv_transpose2d.backward(exact(dy), exact(x), exact(weight), stride, padding),
+            gradients, conv_transpose2d.backward(exact(dy), exact(x), exact(weight), stride, padding),
             conv_transpose2d.backward(size(dy), size(x), size(weight), stride, padding),
             (k * k * o + 1, x.size // c + 2), strict=True):
         assert_within_rounding(got, want, bound, terms)
+
+
+@KERNEL_PLACES
+@pytest.mark.parametrize("channels", [8, 20, 72])
+def test_tf32_is_the_product_of_operands_rounded_to_eleven_bits(place, channels):
+    rng = np.random.default_rng(channels)
+    x, weight, dy = (float32(rng, *shape) for shape in ((1, 6, 35, 8), (3, 3, 8, channels), (1, 6, 35, channels)))
+    layer = on(place, conv2d)
+    with mock.patch.object(place(), "product", 3):
+        found = layer.forward(x, weight), layer.backward_weight(dy, x, weight.shape), layer.backward_input(dy, weight)
+    x, weight, dy = (((array.view(np.uint32) + 0x1000) & ~np.uint32(0x1fff)).view(np.float32).astype(float)
+                     for array in (x, weight, dy))
+    size = [abs(array) for array in (x, weight, dy)]
+    for got, of, terms in zip(found, (lambda x, weight, dy: conv2d.forward(x, weight),
+                                      lambda x, weight, dy: conv2d.backward_weight(dy, x, weight.shape),
+                                      lambda x, weight, dy: conv2d.backward_input(dy, weight)),
+                              (9 * 8, 6 * 35, 9 * channels), strict=True):
+        assert_within_rounding(got, of(x, weight, dy), of(*size), terms + 1)
 
 
 @KERNEL_PLACES
@@ -139,8 +179,10 @@ def test_training_steps_in_float64_are_numpys(place, cost, make):
 
 
 @KERNEL_PLACES
-def test_two_training_steps_are_bit_equal_whatever_the_order_of_threads(place):
+@pytest.mark.parametrize("product", [1, 2], ids=["cores", "tensor"])
+def test_two_training_steps_are_bit_equal_whatever_the_order_of_threads(place, product, monkeypatch):
     where, results = place(), []
+    monkeypatch.setattr(where, "product", product)
     for _ in range(2):                          # the emulator takes another order for every launch
         network, optimizer = StemNet(3, 3, 4, seed=1).to(where), Momentum(0.1)
         x, labels = cases.batch(0)
@@ -167,6 +209,14 @@ FAULTS = {
     "an index outside shared memory": ("""__shared__ REAL s[256]; s[threadIdx.x + (int)x[1]] = 1; __syncthreads();
                                           y[threadIdx.x] = s[threadIdx.x];""", "an index outside"),
     "a barrier in a branch": ("y[threadIdx.x] = 1; if (threadIdx.x < 100) __syncthreads();", "a barrier that not all"),
+    "a copy that nobody waited for": ("""__shared__ REAL s[256]; copy<1>(&s[threadIdx.x], &x[threadIdx.x], true);
+                                         __syncthreads(); y[threadIdx.x] = s[255 - threadIdx.x];""", None),
+    "a warp's instruction in a branch": ("""float d[4] = {}, a[4] = {}, b[2] = {}; y[threadIdx.x] = 1;
+                                            if (threadIdx.x % 32 < 20) multiply_add(d, a, b);""",
+                                         "a barrier that not all"),
+    "a vector that is not aligned": ("""struct alignas(16) Two { REAL x[2]; };
+                                        y[threadIdx.x] = ((const Two*)(x + 1))->x[threadIdx.x % 2];""",
+                                     "a misaligned access"),
 }
 
 
@@ -175,7 +225,7 @@ def test_the_emulator_catches(tmp_path, fault):
     body, message = FAULTS.get(fault, ("""__shared__ REAL s[256]; s[threadIdx.x] = x[threadIdx.x]; __syncthreads();
                                           y[threadIdx.x] = s[255 - threadIdx.x];""", None))
     path = tmp_path / "planted.cu"
-    path.write_text(f'extern "C" __global__ void planted(const REAL* x, REAL* y)\n{{ {body} }}\n')
+    path.write_text(f'#include "_ptx.cuh"\nextern "C" __global__ void planted(const REAL* x, REAL* y)\n{{ {body} }}\n')
     where = Emulator()
     x, y = where.to_device(np.arange(1.0, 257)), where.empty(256, np.float64)
     library = _library(path, "double")

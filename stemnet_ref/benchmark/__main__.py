@@ -74,9 +74,9 @@ def main(argv=None):
         raise InputError(f"--rounds {arguments.rounds}: must be at least 1")
     if arguments.against and importlib.util.find_spec("torch") is None:
         raise InputError("--against torch: PyTorch is not installed; pip install torch, or leave the option out")
-    if arguments.device == "cuda":
-        device.choose("cuda")
     names = ["ours"]
+    if arguments.device == "cuda" and device.choose("cuda").product == 2:
+        names += ["ours-cuda-cores", "ours-tf32"]
     if arguments.against:
         names += ["torch", "torch-channels-last"]
         names += ["torch-tf32", "torch-tf32-channels-last"] if arguments.device == "cuda" else []
@@ -134,7 +134,7 @@ def table(workers, cases, rounds):
         label = " ".join(case)
         result[label] = middle
         cells = [f"{1000 * value:>12.3f} ms {gflop / value:>7.0f} GF/s" for value in middle.values()]
-        strict = [value for name, value in middle.items() if name != "ours" and "tf32" not in name]
+        strict = [value for name, value in middle.items() if name.startswith("torch") and "tf32" not in name]
         ratio = f"{middle['ours'] / min(strict):>13.2f}" if strict else ""
         print(f"{label:<24}{gflop:>9.3f}" + "".join(f"{cell:>26}" for cell in cells) + ratio, flush=True)
     return result

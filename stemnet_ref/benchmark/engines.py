@@ -15,7 +15,8 @@ from ..device import blocks, launch
 KEEP_PROB = 0.75
 CEILING = 1 << 33               # bytes, or operations, in a measurement of what the machine can do
 FMAS = 1 << 12                  # multiplications with addition that a thread does in it
-ENGINES = ("ours", "torch", "torch-channels-last", "torch-tf32", "torch-tf32-channels-last")
+ENGINES = ("ours", "ours-cuda-cores", "ours-tf32", "torch", "torch-channels-last", "torch-tf32",
+           "torch-tf32-channels-last")
 
 
 def make_engine(name, device, size, channels, seed=0):
@@ -29,8 +30,13 @@ def make_engine(name, device, size, channels, seed=0):
         Side of the input in pixels.
     channels : int
     """
-    if name == "ours":
-        return (Ours if device == "cpu" else OursOnGpu)(device, size, channels, seed)
+    if name.startswith("ours"):
+        ours = (Ours if device == "cpu" else OursOnGpu)(device, size, channels, seed)
+        if name == "ours-cuda-cores":
+            ours.device.product = 1
+        elif name == "ours-tf32":
+            ours.device.product = 3
+        return ours
     return (Torch if device == "cpu" else TorchOnGpu)(device, size, channels, seed, tf32="tf32" in name,
                                                       channels_last=name.endswith("channels-last"))
 

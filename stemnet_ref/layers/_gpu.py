@@ -7,7 +7,6 @@ import numpy as np
 from ..device import LIMIT, blocks, launch
 
 PARTS = 512                 # of a sum, at most: enough blocks to keep a GPU busy
-PRODUCT = 1                 # which way of _windows.cuh: 0 plain, 1 fast
 AT_ONCE = 132 * 4           # blocks that an H100 has room for
 MOST_SUMS = 2 ** 23         # of all parts of a product together: 32 MiB
 
@@ -68,25 +67,31 @@ def exchange(device, weight):
 
 
 class Product:
-    """Grid and compile options of a kernel that is built on _windows.cuh.
+    """A kernel that is built on _windows.cuh: its grid, and what it is compiled with.
 
     Attributes
     ----------
     parts : int
         How many blocks share a sum, so that the GPU is full. Their results are added in order by `add_parts`.
+    options : tuple of (str, int)
+        The macros.
     """
 
-    def __init__(self, blocks_down, tile, columns, parts, options):
-        self.grid, self.parts = (blocks_down, blocks(columns, tile[1])), parts
-        self.threads = tile[0] * tile[1] // (64 if PRODUCT else 4)
-        self.options = (("PRODUCT", PRODUCT), ("TILE_ROWS", tile[0]), ("TILE_COLUMNS", tile[1]), *options)
+    def __init__(self, device, kind, tile, down, columns, parts, kernel, chunk, channels):
+        self.device, self.parts = device, parts
+        self.grid = down, blocks(columns, tile[1])
+        self.threads = tile[0] * tile[1] // (64 if kind else 4)
+        side = kernel[0] if kernel[0] == kernel[1] <= 5 else 1
+        self.options = (("PRODUCT", kind), ("TILE_ROWS", tile[0]), ("TILE_COLUMNS", tile[1]), ("KERNEL", side),
+                        ("CHUNK", chunk), ("VECTOR", int(all(count % 4 == 0 for count in channels))))
 
     @classmethod
-    def convolve(cls, pixels, kernel, c, columns, dtype, channels, stride=1):
+    def convolve(cls, device, pixels, kernel, c, columns, dtype, channels, stride=1):
         """Return that of a convolution.
 
         Parameters
         ----------
+        device : device.CuPy
         pixels : tuple of int
             N, H and W of the output.
         kernel : tuple of int
@@ -99,21 +104,20 @@ class Product:
         stride : int
             Input pixels from one output pixel to the next.
         """
-        n, h, w = pixels
-        tile = _tile(columns, dtype)
-        down = n * blocks(h, tile[0] // 32) * blocks(w, 32) if PRODUCT else blocks(n * h * w, tile[0])
-        chunk = min(c, 32 // dtype.itemsize)
-        parts = _parts(down * blocks(columns, tile[1]), n * h * w * columns, kernel[0] * kernel[1] * c, blocks(c, chunk))
-        return cls(down, tile, columns, parts, _options(kernel if stride == 1 else (1, 1), chunk, channels))
+        (n, h, w), area = pixels, kernel[0] * kernel[1]
+        kind, tile, chunk = _ways(device, dtype, c, columns)
+        down = n * blocks(h, tile[0] // 32) * blocks(w, 32) if kind else blocks(n * h * w, tile[0])
+        parts = _parts(down * blocks(columns, tile[1]), n * h * w * columns, area * c, blocks(c, chunk))
+        return cls(device, kind, tile, down, columns, parts, kernel if stride == 1 else (1, 1), chunk, channels)
 
     @classmethod
-    def weight_gradient(cls, pixels, kernel, c, columns, dtype, channels):
+    def weight_gradient(cls, device, pixels, kernel, c, columns, dtype, channels):
         """Return that of the gradient by a kernel; parameters as for `convolve`."""
         rows, summands = kernel[0] * kernel[1] * c, int(np.prod(pixels))
-        tile = _tile(columns, dtype, rows)
+        kind, tile, chunk = _ways(device, dtype, 8, columns, rows)
         down = blocks(rows, tile[0])
         parts = _parts(down * blocks(columns, tile[1]), rows * columns, summands, summands // 256)
-        return cls(down, tile, columns, parts, _options(kernel, min(c, 32 // dtype.itemsize), channels))
+        return cls(device, kind, tile, down, columns, parts, kernel, chunk, channels)
 
     def launch(self, name, parts, *arguments):
         """Start the kernel with blockIdx.z < parts.
@@ -128,35 +132,37 @@ class Product:
             raise ValueError(f"{name}: {pixels} pixels are more than a kernel can count; give it fewer")
         launch(name, (*self.grid, parts), *arguments, block=self.threads, options=self.options)
 
-    def run(self, device, name, inputs, shapes, sizes):
+    def run(self, name, inputs, shapes, sizes):
         """Start the kernel with the arguments `inputs`, outputs, `sizes`; return its outputs, of the given shapes."""
-        outputs = [device.empty((self.parts, *shape), inputs[0].dtype) for shape in shapes]
+        outputs = [self.device.empty((self.parts, *shape), inputs[0].dtype) for shape in shapes]
         self.launch(name, self.parts, *inputs, *outputs, *sizes)
-        return [add_parts(device, output) for output in outputs]
+        return [add_parts(self.device, output) for output in outputs]
 
 
-def _tile(columns, dtype, rows=LIMIT):
-    """Return rows and columns of a block's tile. In float64 it is half as high, so that it fits into shared memory."""
-    if PRODUCT == 0:
-        return 64, 16
+def _ways(device, dtype, c, columns, rows=LIMIT):
+    """Return PRODUCT, rows and columns of a block's tile, and CHUNK (_windows.cuh), by device and shape.
+
+    Tensor cores take float32, and eight channels at once. In float64 tiles are half as high and chunks half as deep, to
+    fit into shared memory.
+    """
+    double = dtype == np.float64
+    chunk = min(c, 4 if double else 8)
+    kind = device.product if chunk == 8 else min(device.product, 1)
+    if kind == 0:
+        return kind, (64, 16), chunk
     width = next((width for width in (16, 32) if columns <= width), 64)
     height = 128 if width == 64 or rows <= 128 else 256
-    return height // 2 if dtype == np.float64 and (height > 128 or width > 16) else height, width
-
-
-def _options(kernel, chunk, channels):
-    """Return the macros that a kernel is compiled with."""
-    side = kernel[0] if kernel[0] == kernel[1] <= 5 else 1
-    return ("KERNEL", side), ("CHUNK", chunk), ("VECTOR", int(all(count % 4 == 0 for count in channels)))
+    return kind, (height // 2 if double and height * width > 2048 else height, width), chunk
 
 
 @cache
 def _parts(tiles, sums, summands, most):
     """Return into how many parts to divide the sums of a product.
 
-    The time is that of ceil(tiles * parts / AT_ONCE) rounds of blocks, each 1/parts of the whole sum long, and of writing
-    and reading the parts: about 54 multiplications' time for each on an H100.
+    The time is that of ceil(tiles * parts / AT_ONCE) rounds of blocks, each 1/parts of the whole sum long, and of
+    writing and reading the parts: about 54 multiplications' time for each on an H100.
     """
     most = max(1, min(PARTS, most, summands // 256, MOST_SUMS // max(sums, 1)))
     extra = 54 / max(summands, 1) * tiles / AT_ONCE
-    return min(range(1, most + 1), key=lambda parts: blocks(tiles * parts, AT_ONCE) / parts + (parts > 1) * parts * extra)
+    return min(range(1, most + 1),
+               key=lambda parts: blocks(tiles * parts, AT_ONCE) / parts + (parts * extra if parts > 1 else 0))

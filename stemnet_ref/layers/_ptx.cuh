@@ -26,6 +26,27 @@ __device__ inline void wait_for_copies()
 #endif
 }
 
+#if __CUDA_ARCH__ >= 800
+
+// Return x with 10 bits after the leading one, the nearest; of two, that away from 0.
+__device__ inline float round_to_tf32(float x)
+{
+    unsigned out;
+    asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(out) : "f"(x));
+    return __uint_as_float(out);
+}
+
+// d += a * b for a (16, 8), b (8, 8) and d (16, 8) that the 32 threads of a warp hold together. With g = thread / 4 and
+// m = thread % 4 of the warp, a thread has a[g + 8*(e%2), m + 4*(e/2)], b[m + 4*e, g] and d[g + 8*(e/2), 2*m + e%2].
+__device__ inline void multiply_add(float (&d)[4], const float (&a)[4], const float (&b)[2])
+{
+    asm("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+        : "r"(__float_as_uint(a[0])), "r"(__float_as_uint(a[1])), "r"(__float_as_uint(a[2])), "r"(__float_as_uint(a[3])),
+          "r"(__float_as_uint(b[0])), "r"(__float_as_uint(b[1])));
+}
+
+#endif
 #endif
 
 // Copy COUNT elements so.

@@ -3,7 +3,11 @@
 #pragma once
 
 #include "_ptx.cuh"
+#if PRODUCT == 1
 #include "_sums.cuh"
+#else
+#include "_sums_tensor.cuh"
+#endif
 
 // `convolve`: a block makes HEIGHT x WIDTH pixels. Of the image it needs KERNEL - 1 rows and columns more, once for all
 // elements of the kernel.

@@ -4,18 +4,18 @@
 //     weight_gradient    dw[a,b,c, o]  = sum over pixels of image under the kernel [pixel, a,b,c] * dy[pixel, o]
 //
 // Matrix products, whose left matrix is never unfolded in memory. PRODUCT chooses the way: 0 the plain one (_plain.cuh),
-// which people learn from and the other is tested against, 1 the fast one (_tiles.cuh). Both sum in a fixed order, so that
-// reruns are bit-equal.
+// which people learn from and the others are tested against; fast ones (_tiles.cuh): 1 on CUDA's ordinary cores, 2 on tensor
+// cores as exactly, 3 on tensor cores with operands rounded to TF32. All sum in a fixed order, so that reruns are bit-equal.
 #pragma once
 
 #include "_common.cuh"
 
 #ifndef PRODUCT                                             // what the host says otherwise, for each shape: _gpu.py
 #define PRODUCT 1
-#define TILE_ROWS 128                                       // pixels (or places under the kernel) that a block works on
+#define TILE_ROWS 64                                        // pixels (or places under the kernel) that a block works on
 #define TILE_COLUMNS 64                                     // and channels out
-#define KERNEL 5                                            // the kernel's side, or 1 to take its elements one by one
-#define CHUNK 8                                             // channels in that are taken at once
+#define KERNEL 1                                            // the kernel's side, or 1 to take its elements one by one
+#define CHUNK 4                                             // channels in that are taken at once
 #define VECTOR 1                                            // every array's channels are a multiple of 4
 #endif
 

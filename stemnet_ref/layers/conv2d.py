@@ -45,8 +45,8 @@ def forward(x, weight, padding="same"):
     if device:
         sizes = _sizes(x.shape, weight.shape, pads)
         n, ho, wo, c, o = (sizes[name] for name in ("N", "HO", "WO", "C", "O"))
-        product = Product.convolve((n, ho, wo), (kh, kw), c, o, x.dtype, (c, o))
-        return product.run(device, "conv2d.conv2d_forward", (x, weight), [(n, ho, wo, o)], sizes.values())[0]
+        product = Product.convolve(device, (n, ho, wo), (kh, kw), c, o, x.dtype, (c, o))
+        return product.run("conv2d.conv2d_forward", (x, weight), [(n, ho, wo, o)], sizes.values())[0]
     return _correlate(x, weight, pads)
 
 
@@ -77,8 +77,8 @@ def backward_input(dy, weight, padding="same"):
     if device:
         (n, ho, wo, o), c = dy.shape, weight.shape[2]
         h, w = ho + kh - 1 - top - bottom, wo + kw - 1 - left - right
-        product = Product.convolve((n, h, w), (kh, kw), o, c, dy.dtype, (c, o))
-        return product.run(device, "conv2d.conv2d_backward_input", (dy, exchange(device, weight)), [(n, h, w, c)],
+        product = Product.convolve(device, (n, h, w), (kh, kw), o, c, dy.dtype, (c, o))
+        return product.run("conv2d.conv2d_backward_input", (dy, exchange(device, weight)), [(n, h, w, c)],
                            _sizes((n, h, w, c), weight.shape, pads).values())[0]
     flipped = np.ascontiguousarray(weight[::-1, ::-1].transpose(0, 1, 3, 2))        # (kh, kw, O, C)
     return _correlate(dy, flipped, ((kh - 1 - top, kh - 1 - bottom), (kw - 1 - left, kw - 1 - right)))
@@ -95,8 +95,8 @@ def backward_weight(dy, x, shape, padding="same"):
                          f"{tuple(shape)} with padding={padding!r} need {expected}")
     device = device_of(dy, x)
     if device:
-        product = Product.weight_gradient(dy.shape[:3], (kh, kw), c, o, x.dtype, (c, o))
-        return product.run(device, "conv2d.conv2d_backward_weight", (dy, x), [shape],
+        product = Product.weight_gradient(device, dy.shape[:3], (kh, kw), c, o, x.dtype, (c, o))
+        return product.run("conv2d.conv2d_backward_weight", (dy, x), [shape],
                            _sizes(x.shape, shape, pads).values())[0]
     dweight = np.zeros((kh * kw * c, o), x.dtype)
     for image, rows, columns in _bands(x, kh, kw, pads):

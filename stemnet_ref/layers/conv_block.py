@@ -88,15 +88,15 @@ def _forward_on(device, first, second, weight, b, sizes, mask):
     """The GPU's side of `forward`."""
     n, h, w, ca, cb, o, kh, kw = sizes
     other = first if second is None else second
-    product = Product.convolve((n, h, w), (kh, kw), ca + cb, o, first.dtype, (ca, cb, o))
+    product = Product.convolve(device, (n, h, w), (kh, kw), ca + cb, o, first.dtype, (ca, cb, o))
     y = device.empty((n, h, w, o), first.dtype)
     if product.parts == 1:
         product.launch("conv_block.conv_block_forward", 1, first, other, weight, b, y, *sizes, *mask)
         return y
     parts = device.empty((product.parts, *y.shape), y.dtype)
     product.launch("conv_block.conv_block_sums", product.parts, first, other, weight, parts, *sizes)
-    launch("conv_block.conv_block_activation", blocks(n * h * w * blocks(o, 4)), parts, b, y, len(parts), n * h * w, o, *mask,
-           options=product.options)
+    launch("conv_block.conv_block_activation", blocks(n * h * w * blocks(o, 4)), parts, b, y, len(parts), n * h * w, o,
+           *mask, options=product.options)
     return y
 
 
@@ -112,13 +112,13 @@ def _backward_on(device, dy, first, second, y, weight, keep_prob, key, needs_dx)
     kh, kw, c, _ = weight.shape
     other = first if second is None else second
     channels = first.shape[3], other.shape[3], o
-    dweight, = Product.weight_gradient(dy.shape[:3], (kh, kw), c, o, dy.dtype, channels).run(
-        device, "conv_block.conv_block_backward_weight", (dz, first, other), [weight.shape], sizes)
+    dweight, = Product.weight_gradient(device, dy.shape[:3], (kh, kw), c, o, dy.dtype, channels).run(
+        "conv_block.conv_block_backward_weight", (dz, first, other), [weight.shape], sizes)
     if not needs_dx:
         return None, dweight, db
     shapes = [first.shape, (*first.shape[:3], sizes[4])]            # CB may be 0
-    dx = Product.convolve(dy.shape[:3], (kh, kw), o, c, dy.dtype, channels).run(
-        device, "conv_block.conv_block_backward_input", (dz, exchange(device, weight)), shapes, sizes)
+    dx = Product.convolve(device, dy.shape[:3], (kh, kw), o, c, dy.dtype, channels).run(
+        "conv_block.conv_block_backward_input", (dz, exchange(device, weight)), shapes, sizes)
     return dx[0] if second is None else tuple(dx), dweight, db
 
 

@@ -69,10 +69,10 @@ def backward(dy, x, weight, stride=2, padding="same"):
         sizes = _sizes(x.shape, weight.shape, stride, padding)
         if dy.shape != (n, *sizes[8:10], o):
             raise _misfit(dy, x, stride, padding, (n, *sizes[8:10], o))
-        dx, = Product.convolve((n, h, w), (kh, kw), o, c, x.dtype, (c, o), stride=2).run(
-            device, "conv_transpose2d.conv_transpose2d_backward_input", (dy, weight), [x.shape], sizes)
-        dweight, = Product.weight_gradient((n, h, w), (1, 1), o * kh * kw, c, x.dtype, (c, o)).run(
-            device, "conv_transpose2d.conv_transpose2d_backward_weight", (dy, x), [weight.shape], sizes)
+        dx, = Product.convolve(device, (n, h, w), (kh, kw), o, c, x.dtype, (c, o), stride=2).run(
+            "conv_transpose2d.conv_transpose2d_backward_input", (dy, weight), [x.shape], sizes)
+        dweight, = Product.weight_gradient(device, (n, h, w), (1, 1), o * kh * kw, c, x.dtype, (c, o)).run(
+            "conv_transpose2d.conv_transpose2d_backward_weight", (dy, x), [weight.shape], sizes)
         return dx, dweight
     full = np.zeros((n, *_full_size(h, w, kh, kw, stride), o), dy.dtype)
     crop = _crop(h, w, kh, kw, stride, padding)
@@ -89,10 +89,10 @@ def backward(dy, x, weight, stride=2, padding="same"):
 def launch_forward(device, kernel, x, weight, stride, padding, *more):
     """Return the output of a kernel with the arguments x, weight, `more`, y and the sizes."""
     sizes = _sizes(x.shape, weight.shape, stride, padding)
-    n, _, _, c, o, kh, kw, _, ho, wo, *_ = sizes
+    n, _, _, c, o, _, _, _, ho, wo, *_ = sizes
     y = device.empty((n, ho, wo, o), x.dtype)
     largest = n, blocks(ho, stride), blocks(wo, stride)             # of stride * stride phases
-    product = Product.convolve(largest, (1, 1), c, o, x.dtype, (c, o))
+    product = Product.convolve(device, largest, (1, 1), c, o, x.dtype, (c, o))
     product.launch(kernel, stride ** 2, x, exchange(device, weight), *more, y, *sizes)
     return y
 

@@ -39,7 +39,7 @@ def forward(x, weight, bias):
     if device:
         n, d, m = *x.shape, len(bias)
         y = device.empty((n, m), x.dtype)
-        product = Product.convolve((1, 1, n), (1, 1), d, m, x.dtype, (d, m))
+        product = Product.convolve(device, (1, 1, n), (1, 1), d, m, x.dtype, (d, m))
         product.launch("dense.dense_forward", 1, x, weight, bias, y, n, d, m)
         return y
     return x @ weight + bias
@@ -52,9 +52,9 @@ def backward(dy, x, weight):
     if device:
         n, d, m = *x.shape, dy.shape[1]
         pixels = 1, 1, n                                            # of a 1 x 1 convolution
-        dx, = Product.convolve(pixels, (1, 1), m, d, x.dtype, (d, m)).run(
-            device, "dense.dense_backward_input", (dy, exchange(device, weight)), [(n, d)], (n, d, m))
-        dweight, = Product.weight_gradient(pixels, (1, 1), d, m, x.dtype, (d, m)).run(
-            device, "dense.dense_backward_weight", (dy, x), [(d, m)], (n, d, m))
+        dx, = Product.convolve(device, pixels, (1, 1), m, d, x.dtype, (d, m)).run(
+            "dense.dense_backward_input", (dy, exchange(device, weight)), [(n, d)], (n, d, m))
+        dweight, = Product.weight_gradient(device, pixels, (1, 1), d, m, x.dtype, (d, m)).run(
+            "dense.dense_backward_weight", (dy, x), [(d, m)], (n, d, m))
         return dx, dweight, bias_layer.backward(dy.reshape(1, 1, n, m))[1]
     return dy @ weight.T, x.T @ dy, dy.sum(axis=0)

@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <sys/mman.h>
@@ -49,6 +50,7 @@ struct Fibre {
     jmp_buf place;
     bool begun, done;
     int waits;                                              // 0: runs; 1: at the block's barrier; 2: at its warp's
+    float a[4], b[2];                                       // offered to the other threads of its warp
     std::vector<Copy> copies;                               // asynchronous ones, not made before they are waited for
 };
 
@@ -119,6 +121,14 @@ inline int run_block(std::vector<unsigned>& order)
     for (;;) {
         shuffle(order);
         for (unsigned t : order) resume(t);
+        for (unsigned first = 0; first < threads; first += WARP)
+            for (;;) {                                      // as long as a warp waits for nobody else
+                unsigned last = std::min(first + WARP, threads), waiting = 0;
+                for (unsigned t = first; t < last; t++) waiting += fibres[t].waits == 2;
+                if (!waiting) break;
+                if (waiting < last - first) return BARRIER;
+                for (unsigned i = 0, turn = random_below(WARP); i < last - first; i++) resume(first + (turn + i) % (last - first));
+            }
         unsigned done = 0;
         for (unsigned t : order) done += fibres[t].done;
         if (done == threads) return FINE;
@@ -148,6 +158,47 @@ void copy_async(void* shared, const void* global, bool inside)
     static_assert(BYTES == 4 || BYTES == 8 || BYTES == 16, "what the instruction can copy");
     if ((uintptr_t)shared % BYTES || (inside && (uintptr_t)global % BYTES)) __builtin_trap();
     emulator::fibres[emulator::current].copies.push_back({shared, inside ? global : nullptr, BYTES});
+}
+
+inline uint32_t __float_as_uint(float x)
+{
+    uint32_t out;
+    memcpy(&out, &x, 4);
+    return out;
+}
+
+inline float __uint_as_float(uint32_t x)
+{
+    float out;
+    memcpy(&out, &x, 4);
+    return out;
+}
+
+inline float round_to_tf32(float x)
+{
+    return std::isfinite(x) ? __uint_as_float((__float_as_uint(x) + 0x1000) & ~0x1fffu) : x;
+}
+
+// The sum of the products is exact here and rounded towards 0 once; what tensor cores do is not documented, but no worse
+// than truncating. They do not look at the 13 last bits of a and b.
+inline void multiply_add(float (&d)[4], const float (&a)[4], const float (&b)[2])
+{
+    using namespace emulator;
+    Fibre& fibre = fibres[current];
+    for (int e = 0; e < 4; e++) fibre.a[e] = __uint_as_float(__float_as_uint(a[e]) & ~0x1fffu);
+    for (int e = 0; e < 2; e++) fibre.b[e] = __uint_as_float(__float_as_uint(b[e]) & ~0x1fffu);
+    wait(2);
+    unsigned first = current / WARP * WARP, g = current % WARP / 4, m = current % 4;
+    for (int e = 0; e < 4; e++) {
+        unsigned row = g + e / 2 * 8, column = 2 * m + e % 2;
+        double exact = d[e];
+        for (unsigned k = 0; k < 8; k++)
+            exact += (double)fibres[first + row % 8 * 4 + k % 4].a[row / 8 + k / 4 * 2]
+                   * fibres[first + column * 4 + k % 4].b[k / 4];
+        float nearest = (float)exact;
+        d[e] = std::fabs((double)nearest) > std::fabs(exact) ? std::nextafter(nearest, 0.0f) : nearest;
+    }
+    wait(2);                                                // before anybody offers the next
 }
 
 inline void wait_for_copies()
