@@ -7,6 +7,7 @@ kernels of the `.cu` file of the same stem, compiled when first used. The two si
 import re
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -156,15 +157,18 @@ def source(stem):
     return path if path.exists() else PACKAGE / f"{stem}.cu"
 
 
+class Parameter(NamedTuple):
+    """A kernel's parameter: a number or, `pointer`, an array. `kind` is a key of TYPES."""
+
+    kind: str
+    pointer: bool
+    const: bool
+    name: str
+
+
 @cache
 def kernels(path):
-    """Return the kernels of a `.cu` file with their parameters.
-
-    Returns
-    -------
-    dict of str to list of (type, is_pointer, is_const, name)
-        Types are keys of TYPES; REAL is the floating-point type that the file is compiled for.
-    """
+    """Return the kernels of a `.cu` file with their parameters: a dict of str to list of Parameter."""
     found = {}
     for name, text in KERNEL.findall(path.read_text()):
         parameters = []
@@ -172,9 +176,20 @@ def kernels(path):
             kind, _, label = parameter.strip().rpartition(" ")
             pointer = kind.endswith("*")
             kind = kind.rstrip("*").strip()
-            parameters.append((kind.removeprefix("const "), pointer, kind.startswith("const "), label))
+            parameters.append(Parameter(kind.removeprefix("const "), pointer, kind.startswith("const "), label))
         found[name] = parameters
     return found
+
+
+@cache
+def _signature(stem, kernel, double):
+    """Return (parameter, dtype, smallest and largest value of a whole number) of each, REAL being float64 if `double`."""
+    rows = []
+    for parameter in kernels(source(stem))[kernel]:
+        dtype = np.dtype(TYPES[parameter.kind] or (np.float64 if double else np.float32))
+        limits = (np.iinfo(dtype).min, np.iinfo(dtype).max) if dtype.kind in "iu" else (None, None)
+        rows.append((parameter, dtype, *limits))
+    return tuple(rows)
 
 
 def launch(name, grid, *arguments, block=BLOCK, options=()):
@@ -202,16 +217,16 @@ def launch(name, grid, *arguments, block=BLOCK, options=()):
     parameters = kernels(source(stem))[kernel]
     if len(arguments) != len(parameters):
         raise ValueError(f"{kernel}: {len(arguments)} arguments; it takes {len(parameters)}")
-    device = device_of(*(each for each, (_, pointer, _, _) in zip(arguments, parameters, strict=True) if pointer))
-    real = _real_type(kernel, arguments, parameters)
-    checked = tuple(_checked(kernel, argument, real, *parameter)
-                    for argument, parameter in zip(arguments, parameters, strict=True))
+    arrays = [each for each, parameter in zip(arguments, parameters, strict=True) if parameter.pointer]
+    device = device_of(*arrays)
+    double = _is_double(kernel, arguments, parameters)
+    checked = tuple([_checked(kernel, argument, *expected)
+                     for argument, expected in zip(arguments, _signature(stem, kernel, double), strict=True)])
     grid = grid if isinstance(grid, tuple) else (grid,)
     if max(grid) >= LIMIT or max((*grid[1:], 0)) > 65535:
         raise ValueError(f"{kernel}: a grid of {grid} blocks is more than CUDA allows; give it less at once")
     if min(grid) > 0:
-        function = device.function(stem, kernel, "double" if real == np.float64 else "float", options)
-        device.run(function, grid, block, checked)
+        device.run(device.function(stem, kernel, "double" if double else "float", options), grid, block, checked)
 
 
 def blocks(count, size=BLOCK):
@@ -219,28 +234,25 @@ def blocks(count, size=BLOCK):
     return -(-count // size)
 
 
-def _real_type(kernel, arguments, parameters):
-    """Return the dtype that REAL stands for: that of the first array declared so."""
-    for argument, (kind, pointer, _, label) in zip(arguments, parameters, strict=True):
-        if kind == "REAL" and pointer:
+def _is_double(kernel, arguments, parameters):
+    """Return whether REAL stands for float64: the dtype of the first array declared so."""
+    for argument, parameter in zip(arguments, parameters, strict=True):
+        if parameter.kind == "REAL" and parameter.pointer:
             if argument.dtype not in (np.float32, np.float64):
-                raise ValueError(f"{kernel}: {label} is {argument.dtype}; it must be float32 or float64")
-            return argument.dtype
-    return np.dtype(np.float32)
+                raise ValueError(f"{kernel}: {parameter.name} is {argument.dtype}; it must be float32 or float64")
+            return argument.dtype == np.float64
+    return False
 
 
-def _checked(kernel, argument, real, kind, pointer, const, label):
+def _checked(kernel, argument, parameter, dtype, least, most):
     """Return the argument as the kernel takes it."""
-    dtype = np.dtype(real if kind == "REAL" else TYPES[kind])
-    if pointer:
+    if parameter.pointer:
         if argument.dtype != dtype:
-            raise ValueError(f"{kernel}: {label} is {argument.dtype}; it must be {dtype}")
+            raise ValueError(f"{kernel}: {parameter.name} is {argument.dtype}; it must be {dtype}")
         if not argument.flags.c_contiguous:
-            raise ValueError(f"{kernel}: {label} is not contiguous; copy it first")
+            raise ValueError(f"{kernel}: {parameter.name} is not contiguous; copy it first")
         return argument
-    if dtype.kind in "iu":
-        least, most = np.iinfo(dtype).min, np.iinfo(dtype).max
-        if not isinstance(argument, (int, np.integer)) or not least <= argument <= most:
-            raise ValueError(f"{kernel}: {label}={argument!r} must be a whole number of {8 * dtype.itemsize} bits"
-                             + (", give it fewer pixels at once" if isinstance(argument, int) else ""))
+    if least is not None and not (isinstance(argument, (int, np.integer)) and least <= argument <= most):
+        raise ValueError(f"{kernel}: {parameter.name}={argument!r} must be a whole number of {8 * dtype.itemsize} bits"
+                         + (", give it fewer pixels at once" if isinstance(argument, int) else ""))
     return dtype.type(argument)

@@ -149,14 +149,18 @@ __device__ inline void weight_gradient(Shared& shared, const Windows& v, const R
     int line = (int)(step / each), j = (int)(step % each) * PIXELS, n = line / v.HO, i = line % v.HO;
     auto fetch = [&](int to) {
         #pragma unroll
-        for (int pixel = 0; pixel < PIXELS; pixel += STRIDE)
+        for (int k = 0; k < COUNT; k++) {
+            int at = (threadIdx.x % EACH_PIXEL + k * THREADS) * FOUR, h = v.S * i + a[k], w = v.S * (j + mine) + b[k];
+            const REAL* from = v.at(n, h, w, c[k]);
+            int step = v.S * STRIDE * v.beside(c[k]);
             #pragma unroll
-            for (int k = 0; k < COUNT; k++) {
-                int p = pixel + mine, at = (threadIdx.x % EACH_PIXEL + k * THREADS) * FOUR;
-                int h = v.S * i + a[k], w = v.S * (j + p) + b[k];
-                if (p < PIXELS)
-                    copy<FOUR>(&shared.places[to][p][at], v.at(n, h, w, c[k]), v.inside(h, w, c[k]) && j + p < v.WO);
+            for (int p = 0; p < PIXELS; p += STRIDE) {
+                if (PIXELS % STRIDE == 0 || p + mine < PIXELS)
+                    copy<FOUR>(&shared.places[to][p + mine][at], from, v.inside(h, w, c[k]) & (j + mine + p < v.WO));
+                from += step;
+                w += v.S * STRIDE;
             }
+        }
         copy_rows<PIXELS>(shared.gradients[to], dy + ((int64)(n * v.HO + i) * v.WO + j) * O + column, v.WO - j, column, O);
     };
     Sums sums;

@@ -56,10 +56,10 @@ struct Windows {
     {
         return ((unsigned)h < (unsigned)H) & ((unsigned)w < (unsigned)W) & (c < C());
     }
+    __device__ int beside(int c) const { return c < CA ? CA : CB; }         // from a pixel's channel c to the next pixel's
     __device__ const REAL* at(int n, int h, int w, int c) const
     {
-        const REAL* channel = c < CA ? first + c : second + c - CA;
-        return channel + (int64)((n * H + h) * W + w) * (c < CA ? CA : CB);
+        return (c < CA ? first + c : second + c - CA) + (int64)((n * H + h) * W + w) * beside(c);
     }
 };
 
