@@ -41,5 +41,16 @@ struct Mask {
         int i = four % 4;
         return i == 0 ? words[0] : i == 1 ? words[1] : i == 2 ? words[2] : words[3];
     }
-    __device__ bool keeps(uint64 word, int place) const { return (int)(word >> 16 * place & 0xffff) < threshold; }
+    // Whether elements t ... t+3 are kept; ALIGNED where t is a multiple of 4
+    template <bool ALIGNED>
+    __device__ void keeps(bool (&kept)[4], int64 t)
+    {
+        uint64 bits = 0;
+        #pragma unroll
+        for (int e = 0; e < 4; e++) {
+            if (threshold < 65536 && (e == 0 || (!ALIGNED && (t + e) % 4 == 0))) bits = word((t + e) / 4);
+            int place = ALIGNED ? e : (int)((t + e) % 4);
+            kept[e] = threshold == 65536 || (int)(bits >> 16 * place & 0xffff) < threshold;
+        }
+    }
 };

@@ -10,13 +10,15 @@
 
 #include "_common.cuh"
 
-#ifndef PRODUCT                                             // what the host says otherwise, for each shape: _gpu.py
+#ifndef VECTOR                                              // what the host says otherwise, for each shape: _gpu.py
+#define VECTOR 1                                            // every array's channels are a multiple of 4
+#endif
+#ifndef PRODUCT
 #define PRODUCT 1
 #define TILE_ROWS 64                                        // pixels (or places under the kernel) that a block works on
 #define TILE_COLUMNS 64                                     // and channels out
 #define KERNEL 1                                            // the kernel's side, or 1 to take its elements one by one
 #define CHUNK 4                                             // channels in that are taken at once
-#define VECTOR 1                                            // every array's channels are a multiple of 4
 #endif
 
 struct alignas(16) Four {                                   // neighbours in memory

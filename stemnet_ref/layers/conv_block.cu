@@ -14,15 +14,10 @@ struct Activation {
     {
         int64 t = (int64)row * O + column;
         Four z = sum, b = load(bias + column, O - column);
-        if (mask.threshold < 65536) {
-            uint64 word = mask.word(t / 4);                 // of all four, unless O is no multiple of 4
-            for (int e = 0; e < 4; e++) {
-                if (!VECTOR && (t + e) % 4 == 0) word = mask.word((t + e) / 4);
-                z.x[e] = mask.keeps(word, (t + e) % 4) ? z.x[e] * scale : REAL(0);
-            }
-        }
+        bool kept[4];
+        mask.keeps<VECTOR>(kept, t);
         for (int e = 0; e < 4; e++) {
-            z.x[e] += b.x[e];
+            z.x[e] = (kept[e] ? z.x[e] * scale : REAL(0)) + b.x[e];
             z.x[e] = z.x[e] <= 0 ? REAL(0) : z.x[e];        // NaN stays NaN
         }
         put(y + t, z, O - column);
@@ -63,38 +58,46 @@ extern "C" __global__ void conv_block_activation(const REAL* parts, const REAL* 
     Activation{bias, y, O, scale, {threshold, seed, step, layer}}((int)row, column, sum);
 }
 
-// dz = m / keep_prob * dy where y > 0, else 0; one thread for each sixteen elements, block 256
-extern "C" __global__ void conv_block_gradient(const REAL* dy, const REAL* y, REAL* dz, REAL scale, int threshold,
-                                               uint64 seed, uint64 step, uint64 layer, int64 elements)
+// dz = m / keep_prob * dy where y > 0, else 0;  db[c] = sum over pixels of dy where y > 0, in parts (number of parts, O)
+// A thread has sixteen channels, for which the mask is drawn at once, of every (256 / across)-th pixel.
+// grid number of parts, ceil(O / 16 / across); block 256; across at most 16, a power of two
+extern "C" __global__ void conv_block_gradient(const REAL* dy, const REAL* y, REAL* dz, REAL* parts, REAL scale, int threshold,
+                                               uint64 seed, uint64 step, uint64 layer, int64 pixels, int O, int across)
 {
-    int64 block = thread_number();
-    if (16 * block >= elements) return;
+    __shared__ REAL shared[256][17];                        // 17, so that neighbours fall into other banks
+    const int GROUP = 16;
+    int lines = 256 / across, line = threadIdx.x / across, first = (blockIdx.y * across + threadIdx.x % across) * GROUP;
+    int64 begin = pixels * blockIdx.x / gridDim.x, end = pixels * (blockIdx.x + 1) / gridDim.x;
     Mask mask(threshold, seed, step, layer);
-    #pragma unroll 1
-    for (int64 four = 4 * block; four < 4 * block + 4; four++) {
-        uint64 word = mask.word(four);
-        for (int e = 0; e < 4; e++) {
-            int64 t = 4 * four + e;
-            if (t < elements) dz[t] = y[t] > 0 && mask.keeps(word, e) ? dy[t] * scale : REAL(0);
+    Four db[4] = {};
+    for (int64 pixel = begin + line; pixel < end; pixel += lines)
+        #pragma unroll
+        for (int k = 0; k < 4; k++) {
+            int column = first + 4 * k;
+            if (column >= O) continue;
+            int64 t = pixel * O + column;
+            Four g = load(dy + t, O - column), out = load(y + t, O - column);
+            bool kept[4];
+            mask.keeps<VECTOR>(kept, t);
+            for (int e = 0; e < 4; e++) {
+                REAL active = out.x[e] > 0 ? g.x[e] : REAL(0);
+                db[k].x[e] += active;
+                out.x[e] = kept[e] ? active * scale : REAL(0);
+            }
+            put(dz + t, out, O - column);
         }
-    }
-}
-
-struct Active {                                             // dy where y > 0
-    const REAL *dy, *y;
-    int C;
-    __device__ REAL operator()(int64 pixel, int c) const
-    {
-        int64 t = pixel * C + c;
-        return y[t] > 0 ? dy[t] : REAL(0);
-    }
-};
-
-// db[c] = sum over pixels of dy where y > 0, in parts; grid ceil(C / 32), number of parts; block 256
-extern "C" __global__ void conv_block_bias(const REAL* dy, const REAL* y, REAL* parts, int64 pixels, int C)
-{
-    __shared__ REAL shared[8][32];
-    column_sums(shared, parts, pixels, C, Active{dy, y, C});
+    for (int c = 0; c < GROUP; c++) shared[threadIdx.x][c] = db[c / 4].x[c % 4];
+    __syncthreads();
+    // A channel's lines, sixteen by sixteen, then what these give
+    int outputs = across * GROUP, output = threadIdx.x % outputs, share = threadIdx.x / outputs;
+    REAL sum = 0;
+    for (int l = share * 16; l < share * 16 + 16; l++) sum += shared[l * across + output / GROUP][output % GROUP];
+    shared[threadIdx.x][GROUP] = sum;
+    __syncthreads();
+    int c = blockIdx.y * outputs + output;
+    if (share > 0 || c >= O) return;
+    for (int i = 1; i < 256 / outputs; i++) sum += shared[i * outputs + output][GROUP];
+    parts[(int64)blockIdx.x * O + c] = sum;
 }
 
 struct Apart {                                              // dx into the gradients of a and of b

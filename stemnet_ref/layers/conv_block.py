@@ -12,7 +12,7 @@ from its key, never kept.
 from ..device import blocks, device_of, launch
 from . import bias as bias_layer
 from . import concat, conv2d, dropout, relu
-from ._gpu import Product, exchange, sum_over
+from ._gpu import Product, add_parts, exchange, parts_of
 from ._shapes import check_shapes
 
 
@@ -104,11 +104,8 @@ def _backward_on(device, dy, first, second, y, weight, keep_prob, key, needs_dx)
     """The GPU's side of `backward`."""
     check_shapes("conv_block.backward", dy=(dy, "N H W O"), y=(y, "N H W O"))
     sizes, mask = _sizes("backward", first, second, weight), _mask(keep_prob, key)
-    o, pixels = dy.shape[3], dy.size // dy.shape[3]
-    db = sum_over(device, "conv_block.conv_block_bias", pixels, (o,), dy, y, dtype=dy.dtype, columns=o,
-                  rest=(pixels, o))
-    dz = device.empty(dy.shape, dy.dtype)
-    launch("conv_block.conv_block_gradient", blocks(blocks(dz.size, 16)), dy, y, dz, *mask, dz.size)
+    o = dy.shape[3]
+    dz, db = activation_gradient(device, dy, y, mask)
     kh, kw, c, _ = weight.shape
     other = first if second is None else second
     channels = first.shape[3], other.shape[3], o
@@ -120,6 +117,17 @@ def _backward_on(device, dy, first, second, y, weight, keep_prob, key, needs_dx)
     dx = Product.convolve(device, dy.shape[:3], (kh, kw), o, c, dy.dtype, channels).run(
         "conv_block.conv_block_backward_input", (dz, exchange(device, weight)), shapes, sizes)
     return dx[0] if second is None else tuple(dx), dweight, db
+
+
+def activation_gradient(device, dy, y, mask=(1.0, dropout.LEVELS, 0, 0, 0)):
+    """Return dz and db on a GPU, through ReLU and bias and the dropout of `mask` (`_mask`; none without it)."""
+    o = dy.shape[3]
+    pixels, dz = dy.size // o, device.empty(dy.shape, dy.dtype)
+    across = 1 << min(4, (blocks(o, 16) - 1).bit_length())          # groups of 16 channels in a block: 1, 2, 4, 8 or 16
+    parts = device.empty((parts_of(pixels), o), dy.dtype)
+    launch("conv_block.conv_block_gradient", (len(parts), blocks(o, 16 * across)), dy, y, dz, parts, *mask, pixels, o, across,
+           options=(("VECTOR", int(o % 4 == 0)),))
+    return dz, add_parts(device, parts)
 
 
 def _pair(x):

@@ -3,11 +3,12 @@
 Forward    y = relu(conv_transpose(x, w) + b)
 Backward   dz = dy where y > 0, else 0;  db = sum of dz over the pixels;  dx, dw = those of the transposed convolution
 
-The layers one after the other, on NumPy arrays; on a GPU the forward pass is one kernel.
+The layers one after the other, on NumPy arrays; on a GPU what follows the
+transposed convolution is part of its kernel.
 """
 
 from ..device import device_of
-from . import bias, conv_transpose2d, relu
+from . import bias, conv_block, conv_transpose2d, relu
 from ._shapes import check_shapes
 
 
@@ -41,6 +42,11 @@ def forward(x, weight, b, stride=2):
 
 def backward(dy, x, y, weight, stride=2):
     """Return dx, dweight and db from dy and what `forward` took and returned."""
-    dz, db = bias.backward(relu.backward(dy, y))
+    device = device_of(dy, x, y, weight)
+    if device:
+        check_shapes("conv_transpose_block.backward", dy=(dy, "N H W O"), y=(y, "N H W O"))
+        dz, db = conv_block.activation_gradient(device, dy, y)
+    else:
+        dz, db = bias.backward(relu.backward(dy, y))
     dx, dweight = conv_transpose2d.backward(dz, x, weight, stride)
     return dx, dweight, db

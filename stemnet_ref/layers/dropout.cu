@@ -9,7 +9,12 @@ extern "C" __global__ void dropout_draw_mask(bool* mask, int64 elements, int thr
     int64 block = thread_number();
     if (16 * block >= elements) return;
     Mask drawn(threshold, seed, step, layer);
-    for (int64 t = 16 * block; t < 16 * block + 16 && t < elements; t++) mask[t] = drawn.keeps(drawn.word(t / 4), t % 4);
+    for (int64 t = 16 * block; t < 16 * block + 16; t += 4) {
+        bool kept[4];
+        drawn.keeps<true>(kept, t);
+        for (int e = 0; e < 4; e++)
+            if (t + e < elements) mask[t + e] = kept[e];
+    }
 }
 
 // y = x m / keep_prob, scale = 1 / keep_prob; one thread for each element, block 256
