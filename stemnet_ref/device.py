@@ -183,7 +183,7 @@ def kernels(path):
 
 @cache
 def _signature(stem, kernel, double):
-    """Return (parameter, dtype, smallest and largest value of a whole number) of each, REAL being float64 if `double`."""
+    """Return (parameter, its dtype, smallest and largest value of a whole number) of each; REAL may be float64."""
     rows = []
     for parameter in kernels(source(stem))[kernel]:
         dtype = np.dtype(TYPES[parameter.kind] or (np.float64 if double else np.float32))

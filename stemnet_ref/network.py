@@ -16,6 +16,7 @@ import math
 import numpy as np
 
 from . import initial_weights
+from .flat import Flat
 from .layers import bias, conv2d, conv_block, conv_transpose_block, max_pool2d, relu
 
 # What the presets say of the network: rows 1, 3 and 10 of the README's table. "thesis-table2" differs in training only.
@@ -53,9 +54,10 @@ class StemNet:
 
     Attributes
     ----------
-    parameters : dict of str to ndarray
-        By name, in the order of the data: ``down0.conv.weight``, ``down0.conv.bias``, ..., ``up4.deconv.weight``,
-        ``up4.conv.weight``, ..., ``output.weight``, ``output.bias``. May be replaced or changed in place.
+    parameters : Flat
+        A dict of arrays by name, in the order of the data: ``down0.conv.weight``, ``down0.conv.bias``, ...,
+        ``up4.deconv.weight``, ``up4.conv.weight``, ..., ``output.weight``, ``output.bias``. All are views of one
+        buffer; assigning to a name copies into it.
 
     Raises
     ------
@@ -79,7 +81,9 @@ class StemNet:
         self.channels, self.levels, self.features, self.classes = channels, levels, features, classes
         self.kernel, self.logits, self.init = kernel, logits, init
         self.multiple = 2 ** (levels - 1)       # sides of the input are multiples of this, in pixels
-        self.parameters = {}
+        shapes = {f"{name}.{kind}": shape if kind == "weight" else (shape[2 if name.endswith("deconv") else 3],)
+                  for name, shape, _ in self.layer_shapes() for kind in ("weight", "bias")}
+        self.parameters = Flat(shapes, dtype)
         for number, layer in enumerate(self.layer_shapes()):
             rng = np.random.Generator(np.random.Philox(key=np.array([seed, number], np.uint64)))
             weight, offset = initial_weights.draw(rng, init, kernel, *layer)
@@ -89,7 +93,7 @@ class StemNet:
     def to(self, device):
         """Move the parameters, and so all that is computed, to a device of `device.choose`; return the network."""
         if device:
-            self.parameters = {name: device.to_device(array) for name, array in self.parameters.items()}
+            self.parameters = self.parameters.to(device)
         return self
 
     def layer_shapes(self):
@@ -141,7 +145,7 @@ class StemNet:
         return z, cache
 
     def backward(self, dlogits, cache):
-        """Return the gradients of the cost by every parameter, under the parameters' names.
+        """Return the gradients of the cost by every parameter, under the parameters' names: a Flat.
 
         Parameters
         ----------
@@ -157,12 +161,12 @@ class StemNet:
         """
         if "output" not in cache:
             raise ValueError("StemNet.backward: this cache has been used; a forward pass serves one backward pass")
-        gradients, skipped = {}, {}
+        gradients, skipped = self.parameters.like(), {}
         x, z = cache.pop("output")
         if self.logits == "relu":
             dlogits = relu.backward(dlogits, z)
-        dz, gradients["output.bias"] = bias.backward(dlogits)
-        dx, gradients["output.weight"] = conv2d.backward(dz, x, self.parameters["output.weight"])
+        dz, _ = bias.backward(dlogits, gradients["output.bias"])
+        dx, _ = conv2d.backward(dz, x, self.parameters["output.weight"], into=gradients["output.weight"])
         for level in range(self.levels - 1):
             skipped[level], dx = self._conv_backward(f"up{level}.conv", dx, cache, gradients)
             dx = self._deconv_backward(f"up{level}.deconv", dx, cache, gradients)
@@ -171,7 +175,7 @@ class StemNet:
                 # the map went two ways: down, and across to the way up
                 dx = max_pool2d.backward(dx, cache.pop(f"down{level}.pool"), add_to=skipped.pop(level))
             dx = self._conv_backward(f"down{level}.conv", dx, cache, gradients, needs_dx=level > 0)
-        return {name: gradients[name] for name in self.parameters}
+        return gradients
 
     def dropout_layer(self, name):
         """Return the number under which `draw_mask` knows the convolution `name`: its place in the data's order."""
@@ -188,8 +192,8 @@ class StemNet:
 
     def _conv_backward(self, name, dy, cache, gradients, needs_dx=True):
         x, y, keep_prob, key = cache.pop(name)
-        dx, gradients[f"{name}.weight"], gradients[f"{name}.bias"] = conv_block.backward(
-            dy, x, y, self.parameters[f"{name}.weight"], keep_prob, key, needs_dx)
+        dx, _, _ = conv_block.backward(dy, x, y, self.parameters[f"{name}.weight"], keep_prob, key, needs_dx,
+                                       (gradients[f"{name}.weight"], gradients[f"{name}.bias"]))
         return dx                                                           # None: nobody asks for dC/dframe
 
     def _deconv_forward(self, name, x, cache):
@@ -200,8 +204,8 @@ class StemNet:
         return y
 
     def _deconv_backward(self, name, dy, cache, gradients):
-        dx, gradients[f"{name}.weight"], gradients[f"{name}.bias"] = conv_transpose_block.backward(
-            dy, *cache.pop(name), self.parameters[f"{name}.weight"])
+        dx, _, _ = conv_transpose_block.backward(dy, *cache.pop(name), self.parameters[f"{name}.weight"],
+                                                 into=(gradients[f"{name}.weight"], gradients[f"{name}.bias"]))
         return dx
 
     def _check_input(self, x):

@@ -21,7 +21,8 @@ import math
 
 import numpy as np
 
-from .device import blocks, device_of, launch
+from .device import blocks, device_of, launch, to_host
+from .flat import Flat
 from .layers._gpu import add_parts, parts_of
 
 
@@ -54,8 +55,11 @@ class SGD:
             if w.shape != gradients[name].shape:
                 raise ValueError(f"update: {name} has shape {w.shape}; its gradient {gradients[name].shape}")
         self._begin()
+        if isinstance(parameters, Flat) and isinstance(gradients, Flat):
+            self._step(parameters.buffer, gradients.buffer, *(self._flat_slot(slot, parameters) for slot in self.slots))
+            return
         for name, w in parameters.items():
-            self._step(name, w, gradients[name])
+            self._step(w, gradients[name], *(self._slot(slot, name, w) for slot in self.slots))
 
     def state(self):
         """Return all that the next update depends on besides the arguments: a dict of arrays by name."""
@@ -81,7 +85,8 @@ class SGD:
     def _begin(self):
         """Note that a step begins, before the first parameter is changed."""
 
-    def _step(self, name, w, g):
+    def _step(self, w, g):
+        """Change `w` by its gradient, and the arrays of the slots, which follow in their order."""
         if device_of(w, g):
             launch("optimizers.sgd", blocks(w.size), w, g, self.learning_rate, w.size)
             return
@@ -94,6 +99,18 @@ class SGD:
             array, device = arrays.get(name, np.zeros(w.shape, w.dtype)), device_of(w)
             arrays[name] = device.to_device(array) if device else array
         return arrays[name]
+
+    def _flat_slot(self, slot, parameters):
+        """Return the buffer of the slot's arrays for all parameters, which lie as these do."""
+        arrays = self.slots[slot]
+        if not isinstance(arrays, Flat):
+            device = device_of(parameters.buffer)
+            self.slots[slot] = Flat(parameters.shapes, parameters.buffer.dtype)
+            for name, array in arrays.items():
+                self.slots[slot][name] = to_host(array)
+            if device:
+                self.slots[slot] = self.slots[slot].to(device)
+        return self.slots[slot].buffer
 
 
 class Momentum(SGD):
@@ -115,8 +132,7 @@ class Momentum(SGD):
         self.momentum, self.form = momentum, form
         self.slots = {"velocity": {}}
 
-    def _step(self, name, w, g):
-        v = self._slot("velocity", name, w)
+    def _step(self, w, g, v):
         if device_of(w, v, g):
             launch(f"optimizers.momentum_{self.form}", blocks(w.size), w, v, g, self.learning_rate, self.momentum,
                    w.size)
@@ -168,9 +184,8 @@ class Adam(SGD):
     def _begin(self):
         self.t += 1                                                 # eq. 20
 
-    def _step(self, name, w, g):
+    def _step(self, w, g, m, v):
         real = w.dtype.type
-        m, v = self._slot("m", name, w), self._slot("v", name, w)
         correction1, correction2 = 1 - self.beta1 ** self.t, 1 - self.beta2 ** self.t
         rate, correction = self.learning_rate / correction1, correction2                           # eq. 25-27
         if self.form == "tensorflow":

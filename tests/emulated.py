@@ -88,10 +88,11 @@ class Emulator:
             ctypes.addressof(each) if isinstance(each, ctypes.c_void_p) else each.ctypes.data for each in held))
         sizes = (ctypes.c_uint * 3)(*(*grid, 1, 1)[:3])
         slack = [part for each in arguments if isinstance(each, np.ndarray) for part in self._slack(each)]
+        before = [ctypes.string_at(*each) for each in slack]
         result = function(sizes, block, ctypes.c_uint64(self.seed), pointers)
         if result:
             raise KernelFault(f"{name}: {RESULTS[result]}")
-        if any(part.strip(bytes([FILL])) for part in (ctypes.string_at(*each) for each in slack)):
+        if before != [ctypes.string_at(*each) for each in slack]:
             raise KernelFault(f"{name}: a write just outside an array")
 
     def _slack(self, array):

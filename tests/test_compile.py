@@ -35,6 +35,8 @@ def network_macros(stem, dtype, kind):
         found.add(_gpu.Product.weight_gradient(place, pixels, kernel, c, o, dtype, (c, o)).options)
         if layer != "down0.conv":
             found.add(_gpu.Product.convolve(place, pixels, kernel, o, c, dtype, (c, o)).options)
+    if stem == "conv_block":
+        found |= {(("VECTOR", 0),), (("VECTOR", 1),)}
     return sorted(found) or [()]
 
 

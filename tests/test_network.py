@@ -77,7 +77,8 @@ def test_gradient_of_the_whole_network(monkeypatch, cost, keep_prob, logits, sha
     assert all(np.any(gradient) for gradient in gradients.values()), "a gradient of zeros checks nothing"
     for name, array in list(network.parameters.items()):
         def of_one(value, name=name):
-            kept, network.parameters[name] = network.parameters[name], value
+            kept = network.parameters[name].copy()
+            network.parameters[name] = value
             z, _ = network.forward(x, keep_prob, seed, 3, with_cache=False)
             network.parameters[name] = kept
             return cost_and_gradient(z, labels, settings)[0]

@@ -26,7 +26,7 @@ def parts_of(count):
     return max(1, min(PARTS, count // 256))
 
 
-def sum_over(device, name, count, shape, *arguments, dtype=np.float64, columns=None, rest=(), factor=1.0):
+def sum_over(device, name, count, shape, *arguments, dtype=np.float64, columns=None, rest=(), factor=1.0, into=None):
     """Run a kernel that sums `count` values in parts; return the sum of the parts, added in their order.
 
     Parameters
@@ -43,17 +43,19 @@ def sum_over(device, name, count, shape, *arguments, dtype=np.float64, columns=N
         Of a kernel that sums columns: its grid covers them by 32 at a time.
     factor : float
         What to multiply the sum by.
+    into : array, optional
+        To write the sum into.
     """
     parts = device.empty((parts_of(count), *shape), dtype)
     launch(name, len(parts) if columns is None else (blocks(columns, 32), len(parts)), *arguments, parts, *rest)
-    return add_parts(device, parts, factor)
+    return add_parts(device, parts, factor, into)
 
 
-def add_parts(device, parts, factor=1.0):
-    """Return `factor` times the sum over the first axis of `parts`, added in order."""
-    if len(parts) == 1 and factor == 1:
+def add_parts(device, parts, factor=1.0, into=None):
+    """Return `factor` times the sum over the first axis of `parts`, added in order; in the array `into` if given."""
+    if len(parts) == 1 and factor == 1 and into is None:
         return parts[0]
-    out = device.empty(parts.shape[1:], parts.dtype)
+    out = device.empty(parts.shape[1:], parts.dtype) if into is None else into
     launch("_gpu.sum_parts", blocks(out.size), parts, out, factor, len(parts), out.size)
     return out
 
@@ -132,11 +134,17 @@ class Product:
             raise ValueError(f"{name}: {pixels} pixels are more than a kernel can count; give it fewer")
         launch(name, (*self.grid, parts), *arguments, block=self.threads, options=self.options)
 
-    def run(self, name, inputs, shapes, sizes):
-        """Start the kernel with the arguments `inputs`, outputs, `sizes`; return its outputs, of the given shapes."""
+    def run(self, name, inputs, shapes, sizes, into=None):
+        """Start the kernel with the arguments `inputs`, outputs, `sizes`; return its outputs, of the given shapes.
+
+        `into` is an array for the output, where there is one.
+        """
+        if into is not None and self.parts == 1:
+            self.launch(name, 1, *inputs, into, *sizes)
+            return [into]
         outputs = [self.device.empty((self.parts, *shape), inputs[0].dtype) for shape in shapes]
         self.launch(name, self.parts, *inputs, *outputs, *sizes)
-        return [add_parts(self.device, output) for output in outputs]
+        return [add_parts(self.device, output, into=into) for output in outputs]
 
 
 def _ways(device, dtype, c, columns, rows=LIMIT):

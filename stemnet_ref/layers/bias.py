@@ -35,12 +35,13 @@ def forward(x, b):
     return x + b
 
 
-def backward(dy):
-    """Return dx (`dy` itself) and db of shape (C,)."""
+def backward(dy, into=None):
+    """Return dx (`dy` itself) and db of shape (C,), in the array `into` if given."""
     check_shapes("bias.backward", dy=(dy, "N H W C"))
     device, c = device_of(dy), dy.shape[3]
     if device:
         pixels = dy.size // c
-        return dy, sum_over(device, "bias.bias_backward", pixels, (c,), dy, dtype=dy.dtype, columns=c, rest=(pixels, c))
+        return dy, sum_over(device, "bias.bias_backward", pixels, (c,), dy, dtype=dy.dtype, columns=c, rest=(pixels, c),
+                            into=into)
     pixels = dy.reshape(-1, c)                                      # (N*H*W, C)
-    return dy, np.ones(len(pixels), dy.dtype) @ pixels              # as a product: faster than sum(axis=0), and blocked
+    return dy, np.matmul(np.ones(len(pixels), dy.dtype), pixels, out=into)      # faster than sum(axis=0), and blocked

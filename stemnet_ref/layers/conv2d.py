@@ -50,7 +50,7 @@ def forward(x, weight, padding="same"):
     return _correlate(x, weight, pads)
 
 
-def backward(dy, x, weight, padding="same"):
+def backward(dy, x, weight, padding="same", into=None):
     """Return the gradients by input and weight.
 
     Parameters
@@ -58,6 +58,8 @@ def backward(dy, x, weight, padding="same"):
     dy : float ndarray, shape of the output
     x, weight, padding
         As given to `forward`.
+    into : ndarray, optional
+        To write dweight into.
 
     Returns
     -------
@@ -65,7 +67,7 @@ def backward(dy, x, weight, padding="same"):
     dweight : ndarray, shape of `weight`
     """
     return (backward_input(dy, weight, padding),
-            backward_weight(dy, x, weight.shape, padding))
+            backward_weight(dy, x, weight.shape, padding, into))
 
 
 def backward_input(dy, weight, padding="same"):
@@ -84,7 +86,7 @@ def backward_input(dy, weight, padding="same"):
     return _correlate(dy, flipped, ((kh - 1 - top, kh - 1 - bottom), (kw - 1 - left, kw - 1 - right)))
 
 
-def backward_weight(dy, x, shape, padding="same"):
+def backward_weight(dy, x, shape, padding="same", into=None):
     """Return dweight of the given shape (kh, kw, C, O), summed over the bands in their order (eq. 36)."""
     kh, kw, c, o = shape
     pads = _pads(x, kh, kw, padding)
@@ -97,8 +99,9 @@ def backward_weight(dy, x, shape, padding="same"):
     if device:
         product = Product.weight_gradient(device, dy.shape[:3], (kh, kw), c, o, x.dtype, (c, o))
         return product.run("conv2d.conv2d_backward_weight", (dy, x), [shape],
-                           _sizes(x.shape, shape, pads).values())[0]
-    dweight = np.zeros((kh * kw * c, o), x.dtype)
+                           _sizes(x.shape, shape, pads).values(), into)[0]
+    dweight = np.zeros((kh * kw * c, o), x.dtype) if into is None else into.reshape(kh * kw * c, o)
+    dweight[...] = 0
     for image, rows, columns in _bands(x, kh, kw, pads):
         dweight += columns.T @ dy[image, rows].reshape(-1, o)
     return dweight.reshape(shape)

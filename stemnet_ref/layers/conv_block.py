@@ -50,7 +50,7 @@ def forward(x, weight, b, keep_prob=1.0, key=(0, 0, 0)):
     return relu.forward(bias_layer.forward(z, b))
 
 
-def backward(dy, x, y, weight, keep_prob=1.0, key=(0, 0, 0), needs_dx=True):
+def backward(dy, x, y, weight, keep_prob=1.0, key=(0, 0, 0), needs_dx=True, into=(None, None)):
     """Return the gradients by input, weight and bias.
 
     Parameters
@@ -62,6 +62,8 @@ def backward(dy, x, y, weight, keep_prob=1.0, key=(0, 0, 0), needs_dx=True):
         As returned by `forward`.
     needs_dx : bool
         Whether to compute dx, which is None otherwise.
+    into : tuple of ndarray, optional
+        To write dweight and db into.
 
     Returns
     -------
@@ -72,12 +74,12 @@ def backward(dy, x, y, weight, keep_prob=1.0, key=(0, 0, 0), needs_dx=True):
     first, second = _pair(x)
     device = device_of(dy, first, y, weight)
     if device:
-        return _backward_on(device, dy, first, second, y, weight, keep_prob, key, needs_dx)
-    dz, db = bias_layer.backward(relu.backward(dy, y))
+        return _backward_on(device, dy, first, second, y, weight, keep_prob, key, needs_dx, into)
+    dz, db = bias_layer.backward(relu.backward(dy, y), into[1])
     if keep_prob < 1:
         dz = dropout.backward(dz, dropout.draw_mask(dz.shape, keep_prob, *key), keep_prob)
     whole = first if second is None else concat.forward(first, second)
-    dweight = conv2d.backward_weight(dz, whole, weight.shape)
+    dweight = conv2d.backward_weight(dz, whole, weight.shape, into=into[0])
     if not needs_dx:
         return None, dweight, db
     dx = conv2d.backward_input(dz, weight)
@@ -100,17 +102,17 @@ def _forward_on(device, first, second, weight, b, sizes, mask):
     return y
 
 
-def _backward_on(device, dy, first, second, y, weight, keep_prob, key, needs_dx):
+def _backward_on(device, dy, first, second, y, weight, keep_prob, key, needs_dx, into):
     """The GPU's side of `backward`."""
     check_shapes("conv_block.backward", dy=(dy, "N H W O"), y=(y, "N H W O"))
     sizes, mask = _sizes("backward", first, second, weight), _mask(keep_prob, key)
     o = dy.shape[3]
-    dz, db = activation_gradient(device, dy, y, mask)
+    dz, db = activation_gradient(device, dy, y, mask, into[1])
     kh, kw, c, _ = weight.shape
     other = first if second is None else second
     channels = first.shape[3], other.shape[3], o
     dweight, = Product.weight_gradient(device, dy.shape[:3], (kh, kw), c, o, dy.dtype, channels).run(
-        "conv_block.conv_block_backward_weight", (dz, first, other), [weight.shape], sizes)
+        "conv_block.conv_block_backward_weight", (dz, first, other), [weight.shape], sizes, into[0])
     if not needs_dx:
         return None, dweight, db
     shapes = [first.shape, (*first.shape[:3], sizes[4])]            # CB may be 0
@@ -119,15 +121,18 @@ def _backward_on(device, dy, first, second, y, weight, keep_prob, key, needs_dx)
     return dx[0] if second is None else tuple(dx), dweight, db
 
 
-def activation_gradient(device, dy, y, mask=(1.0, dropout.LEVELS, 0, 0, 0)):
-    """Return dz and db on a GPU, through ReLU and bias and the dropout of `mask` (`_mask`; none without it)."""
+def activation_gradient(device, dy, y, mask=(1.0, dropout.LEVELS, 0, 0, 0), into=None):
+    """Return dz and db on a GPU, through ReLU, bias and the dropout of `mask` (`_mask`; none without it).
+
+    db is in the array `into`, if given.
+    """
     o = dy.shape[3]
     pixels, dz = dy.size // o, device.empty(dy.shape, dy.dtype)
     across = 1 << min(4, (blocks(o, 16) - 1).bit_length())          # groups of 16 channels in a block: 1, 2, 4, 8 or 16
     parts = device.empty((parts_of(pixels), o), dy.dtype)
-    launch("conv_block.conv_block_gradient", (len(parts), blocks(o, 16 * across)), dy, y, dz, parts, *mask, pixels, o, across,
-           options=(("VECTOR", int(o % 4 == 0)),))
-    return dz, add_parts(device, parts)
+    launch("conv_block.conv_block_gradient", (len(parts), blocks(o, 16 * across)), dy, y, dz, parts, *mask, pixels, o,
+           across, options=(("VECTOR", int(o % 4 == 0)),))
+    return dz, add_parts(device, parts, into=into)
 
 
 def _pair(x):

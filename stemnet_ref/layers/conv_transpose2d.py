@@ -47,7 +47,7 @@ def forward(x, weight, stride=2, padding="same"):
     return full[_crop(h, w, kh, kw, stride, padding)]
 
 
-def backward(dy, x, weight, stride=2, padding="same"):
+def backward(dy, x, weight, stride=2, padding="same", into=None):
     """Return the gradients by input and weight.
 
     Parameters
@@ -55,6 +55,8 @@ def backward(dy, x, weight, stride=2, padding="same"):
     dy : float ndarray, shape of the output
     x, weight, stride, padding
         As given to `forward`.
+    into : ndarray, optional
+        To write dweight into.
 
     Returns
     -------
@@ -72,14 +74,14 @@ def backward(dy, x, weight, stride=2, padding="same"):
         dx, = Product.convolve(device, (n, h, w), (kh, kw), o, c, x.dtype, (c, o), stride=2).run(
             "conv_transpose2d.conv_transpose2d_backward_input", (dy, weight), [x.shape], sizes)
         dweight, = Product.weight_gradient(device, (n, h, w), (1, 1), o * kh * kw, c, x.dtype, (c, o)).run(
-            "conv_transpose2d.conv_transpose2d_backward_weight", (dy, x), [weight.shape], sizes)
+            "conv_transpose2d.conv_transpose2d_backward_weight", (dy, x), [weight.shape], sizes, into)
         return dx, dweight
     full = np.zeros((n, *_full_size(h, w, kh, kw, stride), o), dy.dtype)
     crop = _crop(h, w, kh, kw, stride, padding)
     if full[crop].shape != dy.shape:
         raise _misfit(dy, x, stride, padding, full[crop].shape)
     full[crop] = dy
-    dx, dweight = np.zeros_like(x), np.empty_like(weight)
+    dx, dweight = np.zeros_like(x), np.empty_like(weight) if into is None else into
     for a, b, places in _taps(h, w, kh, kw, stride):
         dx += full[places] @ weight[a, b]
         dweight[a, b] = full[places].reshape(-1, o).T @ x.reshape(-1, c)

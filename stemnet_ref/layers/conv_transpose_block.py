@@ -40,13 +40,13 @@ def forward(x, weight, b, stride=2):
     return relu.forward(bias.forward(conv_transpose2d.forward(x, weight, stride), b))
 
 
-def backward(dy, x, y, weight, stride=2):
-    """Return dx, dweight and db from dy and what `forward` took and returned."""
+def backward(dy, x, y, weight, stride=2, into=(None, None)):
+    """Return dx, dweight and db from dy and what `forward` took and returned; dweight and db in the arrays `into`."""
     device = device_of(dy, x, y, weight)
     if device:
         check_shapes("conv_transpose_block.backward", dy=(dy, "N H W O"), y=(y, "N H W O"))
-        dz, db = conv_block.activation_gradient(device, dy, y)
+        dz, db = conv_block.activation_gradient(device, dy, y, into=into[1])
     else:
-        dz, db = bias.backward(relu.backward(dy, y))
-    dx, dweight = conv_transpose2d.backward(dz, x, weight, stride)
+        dz, db = bias.backward(relu.backward(dy, y), into[1])
+    dx, dweight = conv_transpose2d.backward(dz, x, weight, stride, into=into[0])
     return dx, dweight, db
