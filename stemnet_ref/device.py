@@ -18,7 +18,7 @@ LIMIT = 2 ** 31                 # of what a kernel indexes with an int
 PACKAGE = Path(__file__).parent
 KERNEL = re.compile(r'extern "C" __global__ void (?:__launch_bounds__\([^)]*\) )?(\w+)\(([^)]*)\)')
 TYPES = {"REAL": None, "int": np.int32, "int64": np.int64, "uint64": np.uint64, "double": np.float64, "bool": np.bool_,
-         "unsigned char": np.uint8, "float": np.float32}
+         "unsigned char": np.uint8, "unsigned short": np.uint16, "float": np.float32}
 
 
 class CuPy:
@@ -63,7 +63,7 @@ class CuPy:
         return self.cupy.empty(shape, dtype)
 
     def to_device(self, array):
-        return self.cupy.asarray(array)
+        return self.cupy.asarray(array, order="C")
 
     def to_host(self, array):
         return self.cupy.asnumpy(array)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from . import metrics
-from .data.batches import Dataset
+from .data.batches import Dataset, Piece, assemble
 from .data.frames import find, find_neighbours, spans
 from .data.images import eight_bit_units
 from .data.pairing import mask_of, pair
@@ -47,11 +47,18 @@ def logits(network, scaling, window, tile=TILE):
     padded_h, padded_w = (-(-side // multiple) * multiple for side in (height, width))
     out = np.empty((height, width, network.classes), np.float32)
     device = device_of(*network.parameters.values())
+    if device:
+        window = [pixels if isinstance(pixels, device.array_type) else device.to_device(pixels) for pixels in window]
     for rows, around_rows in _tiles(padded_h, tile, halo):
         for columns, around_columns in _tiles(padded_w, tile, halo):
-            x = np.stack([scaling.apply(_reflected(pixels, around_rows, around_columns)) for pixels in window], axis=-1)
-            x = x[None]
-            z = to_host(network.forward(device.to_device(x) if device else x, with_cache=False)[0])
+            if device:
+                piece = Piece(0, around_rows.start, around_columns.start, around_rows.stop - around_rows.start,
+                              around_columns.stop - around_columns.start)
+                x, _ = assemble(device, scaling, [piece], [(window, None)])
+            else:
+                x = np.stack([scaling.apply(_reflected(pixels, around_rows, around_columns)) for pixels in window],
+                             axis=-1)[None]
+            z = to_host(network.forward(x, with_cache=False)[0])
             inner = z[0, rows.start - around_rows.start:, columns.start - around_columns.start:]
             place = out[rows, columns]                          # smaller than the tile where the frame ends
             place[:] = inner[:place.shape[0], :place.shape[1]]
@@ -150,7 +157,8 @@ def run(model, frames, out, masks=None, tile=TILE, show=print, progress=iter):
     check_folder(out)
     chosen, around = find_neighbours(frames, "FRAMES", network.channels)
     masks_of = _masks_of(chosen, find(masks, "--masks"), show) if masks is not None else {}
-    data = Dataset(around, [masks_of.get(frame) for frame in around], network.channels, tell=show)
+    data = Dataset(around, [masks_of.get(frame) for frame in around], network.channels, tell=show,
+                   device=device_of(*network.parameters.values()))
     _check_names(chosen, masks_of.values(), out)
     make_folder(out)
     show(f"{counted(len(chosen), 'frame')}: {spans(chosen)}")
@@ -165,7 +173,7 @@ def run(model, frames, out, masks=None, tile=TILE, show=print, progress=iter):
         stem = Path(out) / frame.name
         write_png(f"{stem}_mask.png", mask.astype(np.uint8) * np.uint8(255))
         write_png(f"{stem}_probability.png", np.round(255 * cell).astype(np.uint8), heat_palette())
-        write_png(f"{stem}_overlay.png", overlay(window[network.channels // 2], mask, truth))
+        write_png(f"{stem}_overlay.png", overlay(to_host(window[network.channels // 2]), mask, truth))
         write_csv(f"{stem}_edges.csv", ["row", "column"], edges(mask).tolist())
         if truth is not None:
             scores.append(metrics.count(mask, truth))

@@ -57,7 +57,8 @@ class Run:
         files.check_folder(self.out)
         found = find(sample.FRAMES if frames is None else frames, "--frames")
         found_masks = find(sample.MASKS if masks is None else masks, "--masks")
-        self.data = Dataset(found, pair(found, found_masks, show), settings.channels, tell=show)
+        self.data = Dataset(found, pair(found, found_masks, show), settings.channels, tell=show,
+                            device=self.device)
         self.training, self.validation, left_out = split(found, settings.validation, settings.gap)
         self.source = {"frames": frames if frames is None else os.path.abspath(frames),
                        "masks": masks if masks is None else os.path.abspath(masks),
@@ -168,7 +169,7 @@ class Run:
             if not np.isfinite(z).all():
                 raise self._diverged(f"the prediction of {self.data.frames[index]} is not finite")
             if index in self._shown():
-                pixels, cell = window[len(window) // 2], 1 - softmax.forward(z)[..., 0]
+                pixels, cell = to_host(window[len(window) // 2]), 1 - softmax.forward(z)[..., 0]
                 self._examples.append((self.data.frames[index].name, pixels, truth, cell))
             yield truth, z
 
@@ -179,8 +180,6 @@ class Run:
         plan, pending = self._plan(self.epoch), []
         batches = self.data.batches(plan[self.position * settings.batch_size:], settings.batch_size, self.scaling)
         for x, labels in batches:
-            if self.device:
-                x, labels = self.device.to_device(x), self.device.to_device(labels)
             cost, p = training_step(self.network, self.optimizer, x, labels, settings, self.step, len(self.training))
             pending.append((cost, metrics.count_right(p, labels), labels.size))
             self.position += 1

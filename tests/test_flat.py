@@ -40,8 +40,9 @@ def test_assigning_copies_and_checks_name_and_shape():
 
 
 @PLACES
-@pytest.mark.parametrize("make", [lambda: SGD(0.1), lambda: Momentum(0.1, 0.5), lambda: Momentum(0.1, 0.5, "tensorflow"),
-                                  lambda: Adam(0.1), lambda: Adam(0.1, form="tensorflow")])
+@pytest.mark.parametrize("make", [
+    lambda: SGD(0.1), lambda: Momentum(0.1, 0.5), lambda: Momentum(0.1, 0.5, "tensorflow"), lambda: Adam(0.1),
+    lambda: Adam(0.1, form="tensorflow")])
 def test_an_optimizer_changes_a_flat_as_separate_arrays_and_goes_on_from_their_state(place, make):
     where = place and place()
     separate, ours = {name: array.copy() for name, array in filled(1).items()}, filled(1)

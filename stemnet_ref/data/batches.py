@@ -13,6 +13,7 @@ import numpy as np
 from ..errors import InputError
 from .frames import window_indices
 from .images import read_frame, read_mask, read_size
+from .scaling import cut_labels
 
 MEMORY = 2 << 30        # bytes of decoded frames to keep
 
@@ -50,6 +51,9 @@ class Dataset:
         Bytes of decoded pixels to keep. Where all frames fit, each is decoded once; else once an epoch.
     tell : callable
         Takes a line of text for the user.
+    device : optional
+        Of `device.choose`: batches and windows are on it. Every frame goes there as it was read, once, or once an epoch
+        where not all fit into memory.
 
     Raises
     ------
@@ -57,8 +61,8 @@ class Dataset:
         If a frame and its mask, or the frames of a sequence, differ in size.
     """
 
-    def __init__(self, frames, masks, channels, memory=MEMORY, tell=print):
-        self.frames, self.masks, self.tell = frames, masks, tell
+    def __init__(self, frames, masks, channels, memory=MEMORY, tell=print, device=None):
+        self.frames, self.masks, self.tell, self.device = frames, masks, tell, device
         self.windows = window_indices(frames, channels)
         self.sizes = [read_size(frame) for frame in frames]
         self._check_sizes()
@@ -67,6 +71,7 @@ class Dataset:
         self.fits = len(frames) <= self.capacity
         self.decoded = 0                    # frames, since the beginning
         self._pixels, self._classes = {}, {}
+        self._there = {}                    # (which, index) -> pixels or classes on the device
         self._uses = Counter()              # pieces of the plan that still need a frame, where not all fit
         self._told = False
 
@@ -98,8 +103,21 @@ class Dataset:
         return self._classes[index]
 
     def window(self, index):
-        """Return the decoded frames of a window, a list of arrays (H, W)."""
-        return [self.pixels(frame) for frame in self.windows[index]]
+        """Return the decoded frames of a window, a list of arrays (H, W), on the device if there is one."""
+        return [self._moved("pixels", frame) for frame in self.windows[index]]
+
+    def _moved(self, which, index):
+        """Return a frame's `pixels` or `classes` where they are computed with."""
+        if self.device is None:
+            return getattr(self, which)(index)
+        if (which, index) in self._there:
+            return self._there[which, index]
+        array = self.device.to_device(getattr(self, which)(index))
+        if self.fits or self._uses[index] > 0:
+            self._there[which, index] = array
+        if which == "pixels":
+            self._pixels.pop(index, None)                           # nobody asks for them here any more
+        return array
 
     def load(self, pieces, scaling):
         """Return a batch: x float32 (N, H, W, channels), scaled, and labels uint8 (N, H, W)."""
@@ -110,11 +128,19 @@ class Dataset:
     def batches(self, plan, batch_size, scaling):
         """Yield the batches of a plan, read ahead in a background thread: x and labels as of `load`."""
         groups = [plan[start:start + batch_size] for start in range(0, len(plan), batch_size)]
-        yield from self._read_ahead(lambda pieces: self.load(pieces, scaling), groups,
-                                    [[piece.frame for piece in pieces] for pieces in groups])
+        frames = [[piece.frame for piece in pieces] for pieces in groups]
+        if self.device is None:
+            yield from self._read_ahead(lambda pieces: self.load(pieces, scaling), groups, frames)
+            return
+
+        def load(pieces):
+            return pieces, [(self.window(piece.frame), self._moved("classes", piece.frame)) for piece in pieces]
+
+        for pieces, parts in self._read_ahead(load, groups, frames):        # kernels are started by one thread only
+            yield assemble(self.device, scaling, pieces, parts)
 
     def whole(self, indices):
-        """Yield frames whole and in order, read ahead: the window, a list of arrays (H, W), and the classes or None."""
+        """Yield frames whole and in order, read ahead: the `window`, and the classes or None."""
         yield from self._read_ahead(lambda index: (self.window(index), self.classes(index)), indices,
                                     [[index] for index in indices])
 
@@ -127,6 +153,7 @@ class Dataset:
         if not self.fits:
             self._pixels.clear()
             self._classes.clear()
+            self._there.clear()
             self._uses = Counter(frame for each in needed for frame in each)
 
         def load_and_free(position):
@@ -137,6 +164,8 @@ class Dataset:
                     if self._uses[frame] <= 0:
                         self._pixels.pop(frame, None)
                         self._classes.pop(frame, None)
+                        self._there.pop(("pixels", frame), None)
+                        self._there.pop(("classes", frame), None)
             return loaded
 
         yield from read_ahead(load_and_free, range(len(items)))
@@ -156,6 +185,29 @@ class Dataset:
             if (mh, mw) != size:
                 raise InputError(f"{mask}: {mh} x {mw} pixels, but its frame {frame} has {h} x {w}; "
                                  "a mask must have the size of its frame")
+
+
+def assemble(device, scaling, pieces, parts):
+    """Return a batch on the device: x float32 (N, H, W, channels), scaled, and labels uint8 (N, H, W).
+
+    Parameters
+    ----------
+    device, scaling
+    pieces : list of Piece
+        All of one size.
+    parts : list of (window, classes)
+        On the device, for each piece; classes may be None, and then so are the labels.
+    """
+    first = pieces[0]
+    height, width = (first.width, first.height) if first.quarter_turns % 2 else (first.height, first.width)
+    x = device.empty((len(pieces), height, width, len(parts[0][0])), np.float32)
+    labels = device.empty((len(pieces), height, width), np.uint8)
+    for example, (piece, (window, classes)) in enumerate(zip(pieces, parts, strict=True)):
+        for channel, pixels in enumerate(window):
+            scaling.fill(x, example, channel, pixels, piece)
+        if classes is not None:
+            cut_labels(labels, example, classes, piece)
+    return x, labels
 
 
 def read_ahead(load, items, depth=3):

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..device import blocks, launch
 from ..errors import InputError
 from .images import eight_bit_units
+
+UNITS = {8: 1.0, 16: 1 / 257}           # of pixels with so many bits, in 8-bit units
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,22 @@ class Scaling:
     def apply(self, pixels):
         """Return (pixels - mean) / std as float32; `pixels` as `data.images.read_frame` returns them."""
         return (eight_bit_units(pixels) - np.float32(self.mean)) * np.float32(1 / self.std)
+
+    def fill(self, x, example, channel, pixels, piece):
+        """Write a piece (`batches.Piece`) of a frame, scaled, into x[example, :, :, channel], all on a GPU."""
+        bits = 8 * pixels.dtype.itemsize
+        launch(f"data/scaling.scale_{bits}_bits", blocks(piece.height * piece.width), pixels, x, *_place(pixels, piece),
+               example, channel, x.shape[3], UNITS[bits], self.mean, 1 / self.std)
+
+
+def cut_labels(out, example, classes, piece):
+    """Write a piece of a mask's classes into out[example], all on a GPU."""
+    launch("data/scaling.cut_labels", blocks(piece.height * piece.width), classes, out, *_place(classes, piece),
+           example)
+
+
+def _place(pixels, piece):
+    return (*pixels.shape, piece.top, piece.left, piece.height, piece.width, int(piece.mirror), piece.quarter_turns)
 
 
 def measure(frames, read):
