@@ -46,6 +46,16 @@ extern "C" __global__ void add_penalty_gradients(REAL* g, const REAL* w, REAL l1
     if (t < elements) g[t] += l1 * REAL((w[t] > 0) - (w[t] < 0)) + l2 * w[t];
 }
 
+// cost' = cost + l1 sum |w| + l2 sum w^2, from the sums of penalty_sums; one block of 256
+extern "C" __global__ void add_penalty(double* cost, const double* parts, double l1, double l2, int count)
+{
+    __shared__ double shared[256];
+    double term = 0;
+    for (int i = threadIdx.x; i < count; i += blockDim.x) term += l1 * parts[2 * i] + l2 * parts[2 * i + 1];
+    term = block_sum(term, shared);
+    if (threadIdx.x == 0) cost[0] += term;
+}
+
 // Sums of |w| and of w^2 over a block's share, in double; grid: number of parts; block 256; parts (number of parts, 2)
 extern "C" __global__ void penalty_sums(const REAL* w, double* parts, int64 elements)
 {

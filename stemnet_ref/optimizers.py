@@ -23,7 +23,7 @@ import numpy as np
 
 from .device import blocks, device_of, launch, to_host
 from .flat import Flat
-from .layers._gpu import add_parts, parts_of
+from .layers._gpu import parts_of
 
 
 class SGD:
@@ -209,11 +209,13 @@ def staircase(learning_rate, decay_rate, epoch):
     return learning_rate * decay_rate ** epoch
 
 
-def penalty(parameters, l1, l2, examples):
-    """Return the regularization term of the cost (eq. 51-52), a float.
+def add_penalty(cost, parameters, l1, l2, examples):
+    """Return the cost with the regularization term (eq. 51-52).
 
     Parameters
     ----------
+    cost : float, or float64 array of shape () on a GPU
+        The array is changed in place.
     parameters : dict of str to ndarray
         Names that end in ``weight`` count; biases do not (eq. 54).
     l1, l2 : float
@@ -222,23 +224,23 @@ def penalty(parameters, l1, l2, examples):
         N, the size of the training set.
     """
     if l1 == l2 == 0:
-        return 0.0
-    absolute, squares = np.sum([_sums(w) for name, w in parameters.items() if name.endswith("weight")], axis=0)
-    return float(l1 / examples * absolute + l2 / (2 * examples) * squares)
-
-
-def _sums(w):
-    """Return the sums of |w| and of w^2, taken in float64."""
-    device = device_of(w)
-    if device:
-        parts = device.empty((parts_of(w.size), 2), np.float64)
-        launch("optimizers.penalty_sums", len(parts), w, parts, w.size)
-        return device.to_host(add_parts(device, parts))
-    return np.sum(abs(w), dtype=np.float64), np.sum(w * w, dtype=np.float64)
+        return cost
+    weights = [w for name, w in parameters.items() if name.endswith("weight")]
+    device = device_of(*weights)
+    if not device:
+        absolute, squares = (sum(float(np.sum(of(w), dtype=np.float64)) for w in weights) for of in (abs, np.square))
+        return cost + l1 / examples * absolute + l2 / (2 * examples) * squares
+    counts = [parts_of(w.size) for w in weights]
+    parts, start = device.empty((sum(counts), 2), np.float64), 0
+    for w, count in zip(weights, counts, strict=True):
+        launch("optimizers.penalty_sums", count, w, parts[start:start + count], w.size)
+        start += count
+    launch("optimizers.add_penalty", 1, cost, parts, l1 / examples, l2 / (2 * examples), len(parts))
+    return cost
 
 
 def add_penalty_gradients(gradients, parameters, l1, l2, examples):
-    """Add the gradient of `penalty` to `gradients`, in place (for L2 eq. 53); biases stay as they are (eq. 54)."""
+    """Add the gradient of the regularization term to `gradients`, in place (L2: eq. 53; biases stay, eq. 54)."""
     for name, w in parameters.items():
         if name.endswith("weight") and (l1 or l2):
             if device_of(w, gradients[name]):

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from . import optimizers
-from .device import device_of, to_host
+from .device import device_of
 from .layers import dice, quadratic, softmax, weighted_cross_entropy
 
 
@@ -53,17 +53,16 @@ def training_step(network, optimizer, x, labels, settings, step, examples):
     -------
     cost : float
         With the regularization term; NaN or infinite where training has failed, and then nothing is updated. On a GPU
-        an array of shape (), unless there is such a term, so that nothing waits for it; then all is updated.
+        an array of shape (), so that nothing waits for it; then all is updated.
     p : ndarray of shape (N, H, W, classes)
         Probabilities, with dropout.
     """
     with np.errstate(over="ignore", invalid="ignore"):      # a cost that is no number says it
         logits, cache = network.forward(x, settings.keep_prob, settings.seed, step)
         cost, dlogits, p = cost_and_gradient(logits, labels, settings)
-        if device_of(logits) is None or settings.l1 or settings.l2:
-            cost = float(to_host(cost)) + optimizers.penalty(network.parameters, settings.l1, settings.l2, examples)
-            if not math.isfinite(cost):
-                return cost, p
+        cost = optimizers.add_penalty(cost, network.parameters, settings.l1, settings.l2, examples)
+        if device_of(logits) is None and not math.isfinite(cost):
+            return cost, p
         gradients = network.backward(dlogits, cache)
         optimizers.add_penalty_gradients(gradients, network.parameters, settings.l1, settings.l2, examples)
         optimizer.update(network.parameters, gradients)

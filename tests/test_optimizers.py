@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stemnet_ref import StemNet
-from stemnet_ref.optimizers import SGD, Adam, Momentum, add_penalty_gradients, penalty, staircase
+from stemnet_ref.optimizers import SGD, Adam, Momentum, add_penalty, add_penalty_gradients, staircase
 from stemnet_ref.settings import Settings
 from stemnet_ref.step import cost_and_gradient
 
@@ -213,13 +213,14 @@ def test_penalty_and_its_gradient(seed, l1, l2, examples):
     parameters["a.weight"] += np.copysign(0.01, parameters["a.weight"])             # |w| has no slope at 0
     w, b = parameters["a.weight"], parameters["a.bias"]
     expected = l1 / examples * np.sum(abs(w)) + l2 / (2 * examples) * np.sum(w ** 2)                # eq. 51-52
-    assert penalty(parameters, l1, l2, examples) == pytest.approx(expected)
+    assert add_penalty(0.0, parameters, l1, l2, examples) == pytest.approx(expected)
 
     with_penalty = {name: array.copy() for name, array in gradients.items()}
     add_penalty_gradients(with_penalty, parameters, l1, l2, examples)
     np.testing.assert_array_equal(with_penalty["a.bias"], gradients["a.bias"])                      # eq. 54
-    assert_gradient(lambda w: np.vdot(gradients["a.weight"], w)                                     # eq. 50: C0 + Reg
-                    + penalty({"a.weight": w, "a.bias": b}, l1, l2, examples), w, with_penalty["a.weight"])     # eq. 53
+    assert_gradient(                                                                                # eq. 50, 53
+        lambda w: add_penalty(np.vdot(gradients["a.weight"], w), {"a.weight": w, "a.bias": b}, l1, l2, examples), w,
+        with_penalty["a.weight"])
 
 
 @pytest.mark.equation("53", "55")
