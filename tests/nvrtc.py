@@ -1,11 +1,23 @@
-"""Compile CUDA text for a chip with NVRTC, as CuPy does, but without CuPy, driver or GPU."""
+"""Compile CUDA text for a chip with NVRTC, as CuPy does, but without CuPy, driver or GPU.
+
+`python tests/nvrtc.py` prints what every kernel takes of a chip: registers, shared memory, and what did not fit.
+"""
 
 import ctypes
 import importlib.util
+import re
+import sys
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
 
 from stemnet_ref import device
+from stemnet_ref.layers import _gpu
+from stemnet_ref.network import StemNet
+
+FILES = sorted(device.PACKAGE.rglob("*.cu"))
 
 
 class CompileError(AssertionError):
@@ -61,3 +73,54 @@ def _check(library, status):
     if status:
         library.nvrtcGetErrorString.restype = ctypes.c_char_p
         raise CompileError(library.nvrtcGetErrorString(status).decode())
+
+
+def network_macros(stem, dtype, kind):
+    """Return what the host compiles a file with for Network5 at 1024 x 1024: a list of macros for each of its shapes.
+
+    Parameters
+    ----------
+    stem : str
+    dtype : numpy dtype
+    kind : int
+        PRODUCT of layers/_windows.cuh that the chip would have.
+    """
+    found, transposed, place = set(), stem.startswith("conv_transpose"), SimpleNamespace(product=kind)
+    for layer, (*_, c, o), level in StemNet(5).layer_shapes():
+        side = 1024 >> level
+        pixels = 1, side, side
+        if stem == "conv2d" and layer == "output":
+            c, o, kernel = 16, 2, (1, 1)
+        elif stem == "conv_block" and layer.endswith(".conv"):
+            kernel = 5, 5
+        elif transposed and layer.endswith(".deconv"):
+            c, o, kernel, pixels = o, c, (1, 1), (1, side // 2, side // 2)
+        else:
+            continue
+        found.add(_gpu.Product.convolve(place, pixels, kernel, c, o, dtype, (c, o)).options)
+        found.add(_gpu.Product.weight_gradient(place, pixels, kernel, c, o, dtype, (c, o)).options)
+        if layer != "down0.conv":
+            found.add(_gpu.Product.convolve(place, pixels, kernel, o, c, dtype, (c, o)).options)
+    if stem == "conv_block":
+        found |= {(("VECTOR", 0),), (("VECTOR", 1),)}
+    return sorted(found) or [()]
+
+
+def report(version, architecture):
+    """Print a line for every kernel of Network5 at 1024 x 1024."""
+    print(f"{'sm_' + str(architecture):<36}{'macros':<20}{'registers':>10}{'shared':>8}{'spilled':>9}")
+    for path in FILES:
+        for macros in sorted({each for kind in (1, 2, 3) for each in network_macros(path.stem, np.dtype("f4"), kind)}):
+            log = compile_cuda(version, path, architecture, macros=macros)
+            for name, text in re.findall(r"entry function '(\w+)'(.*?Used.*?)\n", log, re.DOTALL):
+                registers, shared, spilled = (
+                    (re.search(of, text) or "00")[1] for of in (r"Used (\d+) reg", r"(\d+) bytes smem",
+                                                                r"(\d+) bytes spill st"))
+                print(f"{name:<36}{'_'.join(str(value) for _, value in macros):<20}{registers:>10}{shared:>8}"
+                      f"{spilled:>9}")
+
+
+if __name__ == "__main__":
+    print("macros: PRODUCT, TILE_ROWS, TILE_COLUMNS, KERNEL, CHUNK and VECTOR of layers/_windows.cuh")
+    for chip in sys.argv[1:] or ("90",):
+        report(max(compilers()), int(chip))

@@ -2,49 +2,23 @@
 
 import re
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import nvrtc
 import pytest
 
 from stemnet_ref import device
-from stemnet_ref.layers import _gpu
-from stemnet_ref.network import StemNet
 
-FILES = sorted(device.PACKAGE.rglob("*.cu"))
+FILES = nvrtc.FILES
 ALWAYS = [(12, 60), (12, 80), (13, 90)]                        # version of NVRTC, chip
 ONCE = [(12, 70), (12, 90), (13, 80), (13, 100), (13, 120)]    # for each file, not for each shape
-
-
-def network_macros(stem, dtype, kind):
-    """Return what the host compiles a file with for Network5 at 1024 x 1024, for all shapes."""
-    found, transposed, place = set(), stem.startswith("conv_transpose"), SimpleNamespace(product=kind)
-    for layer, (*_, c, o), level in StemNet(5).layer_shapes():
-        side = 1024 >> level
-        pixels = 1, side, side
-        if stem == "conv2d" and layer == "output":
-            c, o, kernel = 16, 2, (1, 1)
-        elif stem == "conv_block" and layer.endswith(".conv"):
-            kernel = 5, 5
-        elif transposed and layer.endswith(".deconv"):
-            c, o, kernel, pixels = o, c, (1, 1), (1, side // 2, side // 2)
-        else:
-            continue
-        found.add(_gpu.Product.convolve(place, pixels, kernel, c, o, dtype, (c, o)).options)
-        found.add(_gpu.Product.weight_gradient(place, pixels, kernel, c, o, dtype, (c, o)).options)
-        if layer != "down0.conv":
-            found.add(_gpu.Product.convolve(place, pixels, kernel, o, c, dtype, (c, o)).options)
-    if stem == "conv_block":
-        found |= {(("VECTOR", 0),), (("VECTOR", 1),)}
-    return sorted(found) or [()]
-
-
+SPILL = re.compile(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads")
 CASES = [(path, macros, *chip) for path in FILES for kind in (1, 2, 3)
-         for i, macros in enumerate(network_macros(path.stem, np.dtype(np.float32), kind))
+         for i, macros in enumerate(nvrtc.network_macros(path.stem, np.dtype(np.float32), kind))
          if kind == 1 or ("PRODUCT", kind) in macros
          for chip in ALWAYS + (ONCE if i == 0 else []) if kind == 1 or chip[1] >= 80]
-CASES_IN_DOUBLE = [(path, macros) for path in FILES for macros in network_macros(path.stem, np.dtype(np.float64), 1)]
+CASES_IN_DOUBLE = [(path, macros) for path in FILES
+                   for macros in nvrtc.network_macros(path.stem, np.dtype(np.float64), 1)]
 
 
 def name(value):
@@ -52,7 +26,6 @@ def name(value):
     if isinstance(value, tuple):
         return "_".join(str(each) for _, each in value) or "-"
     return value.stem if isinstance(value, Path) else str(value)
-SPILL = re.compile(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads")
 
 
 def compilers_or_skip(version):
