@@ -30,6 +30,8 @@ class CuPy:
         For the user: "cuda" and the chip.
     product : int
         How it multiplies matrices, PRODUCT of layers/_windows.cuh.
+    pools : list of cupy.cuda.MemoryPool
+        All that its arrays are in.
 
     Raises
     ------
@@ -56,6 +58,7 @@ class CuPy:
         if precision == "tf32" and not has_tf32:
             raise InputError(f"--precision tf32: {chip['name'].decode()} has no tensor cores for it, which begin with "
                              "compute capability 8.0; use --precision fp32")
+        self.pools = [cupy.get_default_memory_pool()]
         self.product = 3 if precision == "tf32" else 2 if has_tf32 else 1
         self.name = f"cuda ({chip['name'].decode()}{', tf32' if precision == 'tf32' else ''})"
 
@@ -74,6 +77,28 @@ class CuPy:
 
     def run(self, function, grid, block, arguments):
         function(grid, (block,), arguments)
+
+    def record(self, work):
+        """Record the kernels that a function starts, as a CUDA graph, without running them.
+
+        Their arrays are taken from a pool of their own: nobody else uses that memory while the graph is repeated.
+
+        Returns
+        -------
+        repeat : callable
+            Runs them all, in order, after what was started before.
+        result
+            Of the function: arrays that every repetition writes anew.
+        """
+        cuda = self.cupy.cuda
+        self.cupy.get_default_memory_pool().free_all_blocks()
+        pool, stream = cuda.MemoryPool(), cuda.Stream(non_blocking=True)
+        with cuda.using_allocator(pool.malloc), stream:
+            stream.begin_capture()
+            result = work()
+            graph = stream.end_capture()
+        self.pools.append(pool)
+        return graph.launch, result
 
     @cache                                                                      # noqa: B019
     def _module(self, stem, real, options):

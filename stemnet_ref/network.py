@@ -110,7 +110,8 @@ class StemNet:
         keep_prob : float
             Of the dropout: 0.75 in the thesis's training, 1 at prediction.
         seed, step : int
-            Key of the dropout masks (`layers.dropout.draw_mask`; the layer's number is `dropout_layer`).
+            Key of the dropout masks (`layers.dropout.draw_mask`; the layer's number is `dropout_layer`). On a GPU the
+            step may be a schedule (`layers._gpu.write_schedule`).
         with_cache : bool
             False at prediction, so that every map is freed when it has been read for the last time.
 

@@ -23,7 +23,7 @@ import numpy as np
 
 from .device import blocks, device_of, launch, to_host
 from .flat import Flat
-from .layers._gpu import parts_of
+from .layers._gpu import parts_of, write_schedule
 
 
 class SGD:
@@ -40,8 +40,15 @@ class SGD:
         self.learning_rate = learning_rate
         self.slots = {}             # name of the slot -> dict of arrays by parameter
 
-    def update(self, parameters, gradients):
+    def update(self, parameters, gradients, schedule=None):
         """Change `parameters` in place by one step against `gradients`, dicts of arrays with the same names.
+
+        Parameters
+        ----------
+        parameters, gradients : dict of str to ndarray
+            Two `Flat` are changed as a whole.
+        schedule : array, optional
+            On a GPU, for a caller who has called `begin_step`: `layers._gpu.write_schedule` of what it returned.
 
         Raises
         ------
@@ -54,12 +61,16 @@ class SGD:
         for name, w in parameters.items():
             if w.shape != gradients[name].shape:
                 raise ValueError(f"update: {name} has shape {w.shape}; its gradient {gradients[name].shape}")
-        self._begin()
+        device = device_of(*parameters.values())
+        if schedule is None:
+            rates = self.begin_step()
+            schedule = write_schedule(device, 0, *rates) if device else rates
         if isinstance(parameters, Flat) and isinstance(gradients, Flat):
-            self._step(parameters.buffer, gradients.buffer, *(self._flat_slot(slot, parameters) for slot in self.slots))
+            slots = [self._flat_slot(slot, parameters) for slot in self.slots]
+            self._step(schedule, parameters.buffer, gradients.buffer, *slots)
             return
         for name, w in parameters.items():
-            self._step(w, gradients[name], *(self._slot(slot, name, w) for slot in self.slots))
+            self._step(schedule, w, gradients[name], *(self._slot(slot, name, w) for slot in self.slots))
 
     def state(self):
         """Return all that the next update depends on besides the arguments: a dict of arrays by name."""
@@ -82,15 +93,19 @@ class SGD:
             slots[slot][name] = np.array(array)
         self.slots = slots
 
-    def _begin(self):
-        """Note that a step begins, before the first parameter is changed."""
+    def begin_step(self):
+        """Count a step that is about to be taken; return its rate, and the correction of Adam's average (eq. 26)."""
+        return self.learning_rate, 1.0
 
-    def _step(self, w, g):
-        """Change `w` by its gradient, and the arrays of the slots, which follow in their order."""
+    def _step(self, schedule, w, g):
+        """Change `w` by its gradient, and the arrays of the slots, which follow in their order.
+
+        `schedule` is what `begin_step` returned, or on a GPU the array with it.
+        """
         if device_of(w, g):
-            launch("optimizers.sgd", blocks(w.size), w, g, self.learning_rate, w.size)
+            launch("optimizers.sgd", blocks(w.size), w, g, schedule, w.size)
             return
-        w -= w.dtype.type(self.learning_rate) * g
+        w -= w.dtype.type(schedule[0]) * g
 
     def _slot(self, slot, name, w):
         """Return the slot's array for a parameter, zeros at first (eq. 17-18), on the parameter's device."""
@@ -132,18 +147,18 @@ class Momentum(SGD):
         self.momentum, self.form = momentum, form
         self.slots = {"velocity": {}}
 
-    def _step(self, w, g, v):
+    def _step(self, schedule, w, g, v):
         if device_of(w, v, g):
-            launch(f"optimizers.momentum_{self.form}", blocks(w.size), w, v, g, self.learning_rate, self.momentum,
-                   w.size)
+            launch(f"optimizers.momentum_{self.form}", blocks(w.size), w, v, g, schedule, self.momentum, w.size)
             return
+        eta = w.dtype.type(schedule[0])
         v *= w.dtype.type(self.momentum)
         if self.form == "thesis":
-            v -= w.dtype.type(self.learning_rate) * g               # eq. 28
+            v -= eta * g                                            # eq. 28
             w += v                                                  # eq. 29
         else:
             v += g
-            w -= w.dtype.type(self.learning_rate) * v
+            w -= eta * v
 
 
 class Adam(SGD):
@@ -181,19 +196,21 @@ class Adam(SGD):
         super().load_state(averages)
         self.t = int(state.get("t", 0))
 
-    def _begin(self):
+    def begin_step(self):
+        """Count a step; return the rate with which eq. 25 is done, and the correction of eq. 26."""
         self.t += 1                                                 # eq. 20
-
-    def _step(self, w, g, m, v):
-        real = w.dtype.type
         correction1, correction2 = 1 - self.beta1 ** self.t, 1 - self.beta2 ** self.t
-        rate, correction = self.learning_rate / correction1, correction2                           # eq. 25-27
         if self.form == "tensorflow":
-            rate, correction = rate * math.sqrt(correction2), 1.0                                  # eq. 22
+            return self.learning_rate / correction1 * math.sqrt(correction2), 1.0                  # eq. 22
+        return self.learning_rate / correction1, correction2                                       # eq. 25-27
+
+    def _step(self, schedule, w, g, m, v):
+        real = w.dtype.type
         if device_of(w, m, v, g):
-            launch("optimizers.adam", blocks(w.size), w, m, v, g, rate, 1 - self.beta1, 1 - self.beta2, correction,
+            launch("optimizers.adam", blocks(w.size), w, m, v, g, schedule, 1 - self.beta1, 1 - self.beta2,
                    self.epsilon, w.size)
             return
+        rate, correction = schedule
         m += real(1 - self.beta1) * (g - m)                         # eq. 23
         v += real(1 - self.beta2) * (g * g - v)                     # eq. 24
         w -= real(rate) * m / (np.sqrt(v / real(correction)) + real(self.epsilon))

@@ -1,12 +1,15 @@
 """One step of training: forward, cost, backward, update."""
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
-from . import optimizers
-from .device import device_of
+from . import metrics, optimizers
+from .device import device_of, launch
 from .layers import dice, quadratic, softmax, weighted_cross_entropy
+from .layers._gpu import write_schedule
 
 
 def cost_and_gradient(logits, labels, settings):
@@ -57,13 +60,120 @@ def training_step(network, optimizer, x, labels, settings, step, examples):
     p : ndarray of shape (N, H, W, classes)
         Probabilities, with dropout.
     """
+    device = device_of(x)
+    schedule = write_schedule(device, step, *optimizer.begin_step()) if device else None
+    return _training_step(network, optimizer, x, labels, settings, step if schedule is None else schedule, examples,
+                          schedule)
+
+
+def _training_step(network, optimizer, x, labels, settings, step, examples, schedule):
     with np.errstate(over="ignore", invalid="ignore"):      # a cost that is no number says it
         logits, cache = network.forward(x, settings.keep_prob, settings.seed, step)
         cost, dlogits, p = cost_and_gradient(logits, labels, settings)
         cost = optimizers.add_penalty(cost, network.parameters, settings.l1, settings.l2, examples)
-        if device_of(logits) is None and not math.isfinite(cost):
+        if schedule is None and not math.isfinite(cost):
             return cost, p
         gradients = network.backward(dlogits, cache)
         optimizers.add_penalty_gradients(gradients, network.parameters, settings.l1, settings.l2, examples)
-        optimizer.update(network.parameters, gradients)
+        optimizer.update(network.parameters, gradients, schedule)
     return cost, p
+
+
+class Steps:
+    """Steps of training, and what came of them.
+
+    Parameters
+    ----------
+    network, optimizer, settings, examples
+        As for `training_step`.
+
+    Attributes
+    ----------
+    most : int
+        Steps to run before `take` must be called.
+    """
+
+    most = 1
+
+    def __init__(self, network, optimizer, settings, examples):
+        self.network, self.optimizer, self.settings, self.examples = network, optimizer, settings, examples
+        self._results = []
+
+    def run(self, x, labels, step):
+        """Take a step; arguments as for `training_step`."""
+        cost, p = training_step(self.network, self.optimizer, x, labels, self.settings, step, self.examples)
+        self._results.append((cost, metrics.count_right(p, labels)))
+
+    def take(self):
+        """Return (cost, pixels that were right) of every step since the last call."""
+        results, self._results = self._results, []
+        return results
+
+
+@dataclass
+class _Known:
+    """Arrays of inputs, and the record of a step on them: how to repeat it, and where cost and right ones then are."""
+
+    x: object
+    labels: object
+    repeat: Callable = None
+    result: tuple = None
+
+
+class StepsOnGpu(Steps):
+    """Steps of training on a GPU: as a whole, once they are known, and without waiting for what comes of them.
+
+    The first step on an array is started kernel by kernel, the second is recorded, and from then on the record is
+    repeated (a CUDA graph). So the inputs have to be in the same arrays every time.
+
+    Parameters
+    ----------
+    device
+        Of `device.choose`.
+    tell : callable
+        Takes a line of text for the user.
+    """
+
+    most = 16
+
+    def __init__(self, network, optimizer, settings, examples, device, tell):
+        super().__init__(network, optimizer, settings, examples)
+        self.device, self.tell = device, tell
+        self.kept, self.count = device.empty((self.most, 2), np.float64), 0
+        self.schedule = device.empty((3,), np.float64)
+        self._known = {}            # by the shape of x
+
+    def run(self, x, labels, step):
+        """Take a step, or have it taken later; arguments as for `training_step`, on the device."""
+        write_schedule(self.device, step, *self.optimizer.begin_step(), into=self.schedule)
+        known = self._known.get(x.shape)
+        if known is None or known.x is not x or known.labels is not labels:
+            self._known[x.shape] = _Known(x, labels)
+            cost, right = self._kernels(x, labels)
+        else:
+            if known.repeat is None:
+                self._record(known)
+            known.repeat()
+            cost, right = known.result
+        launch("_gpu.keep", 1, cost, right, self.kept, self.count, block=1)
+        self.count += 1
+
+    def _record(self, known):
+        def start_all():
+            known.result = self._kernels(known.x, known.labels)
+
+        try:
+            known.repeat, known.result = self.device.record(lambda: self._kernels(known.x, known.labels))
+        except RuntimeError as error:                       # the steps are right without it, but slower
+            self.tell(f"note: a step cannot be recorded as a CUDA graph ({error}); its kernels are started one by one")
+            known.repeat = start_all
+
+    def _kernels(self, x, labels):
+        cost, p = _training_step(self.network, self.optimizer, x, labels, self.settings, self.schedule, self.examples,
+                                 self.schedule)
+        return cost, metrics.count_right(p, labels)
+
+    def take(self):
+        """Return (cost, pixels that were right) of every step since the last call; this waits for the GPU."""
+        results, self.count = self.device.to_host(self.kept)[:self.count].tolist(), 0
+        return [(cost, int(right)) for cost, right in results]

@@ -21,9 +21,7 @@ from .network import StemNet
 from .predict import logits as predicted_logits
 from .resume import resume_run
 from .settings import option
-from .step import cost_and_gradient, make_optimizer, training_step
-
-LAG = 16            # steps after which their costs are fetched from a GPU: fetching waits for it
+from .step import Steps, StepsOnGpu, cost_and_gradient, make_optimizer
 
 
 class Run:
@@ -80,6 +78,8 @@ class Run:
             self.scaling = self.measure_data()
             self._check_classes()
         self.network.to(self.device)
+        of = self.network, self.optimizer, settings, len(self.training)
+        self._steps = StepsOnGpu(*of, self.device, show) if self.device else Steps(*of)
 
     @property
     def device_name(self):
@@ -177,34 +177,33 @@ class Run:
         """Train on what is left of the epoch; return False if stopped."""
         settings = self.settings
         self.optimizer.learning_rate = optimizers.staircase(settings.learning_rate, settings.decay_rate, self.epoch)
-        plan, pending = self._plan(self.epoch), []
+        plan, pending, steps = self._plan(self.epoch), [], self._steps
         batches = self.data.batches(plan[self.position * settings.batch_size:], settings.batch_size, self.scaling)
         for x, labels in batches:
-            cost, p = training_step(self.network, self.optimizer, x, labels, settings, self.step, len(self.training))
-            pending.append((cost, metrics.count_right(p, labels), labels.size))
+            steps.run(x, labels, self.step)
+            pending.append(labels.size)
             self.position += 1
             self.step += 1
             stopping = stop()
-            if stopping or len(pending) >= (LAG if self.device else 1):
-                self._settle(pending)
+            if stopping or len(pending) == steps.most:
+                self._settle(steps, pending)
             if progress:
                 cost = self.sums["cost"] / max(self.position - len(pending), 1)
                 progress(f"epoch {self.epoch + 1}/{settings.epochs}, cost {cost:.3f}", 1)
             if stopping:
                 batches.close()
                 return False
-        self._settle(pending)
+        self._settle(steps, pending)
         return True
 
-    def _settle(self, pending):
-        """Add the costs and counts of the last steps to the epoch's sums, and empty the list; this waits for a GPU."""
+    def _settle(self, steps, pending):
+        """Add what came of the last steps to the epoch's sums, and empty the list of their pixels."""
         first = self.step - len(pending)
-        for step, (cost, right, pixels) in enumerate(pending, first):
-            cost = float(to_host(cost))
+        for step, ((cost, right), pixels) in enumerate(zip(steps.take(), pending, strict=True), first):
             if not math.isfinite(cost):
                 raise self._diverged(f"the cost is {cost}", step)
             self.sums["cost"] += cost
-            self.sums["right"] += int(to_host(right))
+            self.sums["right"] += right
             self.sums["pixels"] += pixels
         pending.clear()
 

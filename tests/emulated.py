@@ -49,6 +49,7 @@ class Emulator:
     def __init__(self):
         self.seed = 0
         self.product = 1                                # which way of _windows.cuh
+        self._record = None
         self._starts = set()                            # addresses of whole arrays
 
     def empty(self, shape, dtype):
@@ -79,7 +80,22 @@ class Emulator:
     def function(self, stem, name, real, options):
         return getattr(_library(device.source(stem), real, options), f"run_{name}"), name
 
+    def record(self, work):
+        """Keep the kernels that a function starts; return a function that runs them, and its result."""
+        record = self._record = []
+        result = work()
+        self._record = None
+
+        def repeat():
+            for each in record:
+                self.run(*each)
+
+        return repeat, result
+
     def run(self, function, grid, block, arguments):
+        if self._record is not None:
+            self._record.append((function, grid, block, arguments))
+            return
         function, name = function
         self.seed += 1
         values = [ctypes.c_void_p(each.ctypes.data) if isinstance(each, np.ndarray) else each for each in arguments]

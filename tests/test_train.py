@@ -17,7 +17,7 @@ from PIL import Image
 
 import run_predict
 import run_train
-from stemnet_ref import checkpoint, cli, figures, files, train
+from stemnet_ref import checkpoint, cli, figures, files, step, train
 from stemnet_ref.errors import InputError
 from stemnet_ref.metrics import COLUMNS
 from stemnet_ref.settings import PRESETS, Settings
@@ -154,7 +154,7 @@ def start_script(*options):
 KILLED = """
 import os, signal, sys
 import run_train
-from stemnet_ref import cli, train
+from stemnet_ref import cli, step
 events = int(sys.argv.pop(1))
 def counted(function):
     def call(*arguments):
@@ -164,7 +164,7 @@ def counted(function):
             os.kill(os.getpid(), signal.SIGKILL)
         return function(*arguments)
     return call
-os.replace, train.training_step = counted(os.replace), counted(train.training_step)
+os.replace, step.training_step = counted(os.replace), counted(step.training_step)
 sys.exit(cli.run("run_train.py", run_train.main, sys.argv[1:]))
 """
 
@@ -226,14 +226,14 @@ def test_a_diverging_cost_stops_and_keeps_the_last_good_model(tmp_path, movie, n
     assert train_main(*movie, *SMALL, "--epochs", "1", "--out", out) == 0
     good = (out / "model.npz").read_bytes()
     capsys.readouterr()
-    step = train.training_step
+    take = step.training_step
 
     def diverging(network, optimizer, x, *rest):
         with np.errstate(over="ignore"):
             network.parameters["output.weight"] *= np.float32(1e30)         # as too large a step does
-        return step(network, optimizer, x, *rest)
+        return take(network, optimizer, x, *rest)
 
-    monkeypatch.setattr(train, "training_step", diverging)
+    monkeypatch.setattr(step, "training_step", diverging)
     assert train_main("--resume", "--out", out, "--epochs", "2") == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
@@ -250,14 +250,14 @@ def test_an_update_that_overflows_is_never_saved(tmp_path, movie, capsys, monkey
     settings = Settings.from_options({"levels": 2, "features": 2, "crop": 16, "epochs": 1})
     Run(settings, frames, masks, tmp_path / "out", show=print).train()
     good = (tmp_path / "out" / "model.npz").read_bytes()
-    step = train.training_step
+    take = step.training_step
 
     def spoiling(network, *rest):
-        result = step(network, *rest)
+        result = take(network, *rest)
         network.parameters["output.weight"][:] = np.inf
         return result
 
-    monkeypatch.setattr(train, "training_step", spoiling)
+    monkeypatch.setattr(step, "training_step", spoiling)
     resumed = Run(replace(settings, epochs=2), frames, masks, tmp_path / "out", show=print, resume=True)
     monkeypatch.setattr(resumed, "_plan", lambda epoch: plan(epoch)[:1])
     plan = Run._plan.__get__(resumed)

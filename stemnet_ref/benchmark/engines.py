@@ -111,13 +111,22 @@ class Ours(Engine):
     def _network(self, what):
         from ..network import StemNet
         from ..settings import Settings
-        from ..step import make_optimizer, training_step
+        from ..step import StepsOnGpu, make_optimizer, training_step
 
         network, chosen = StemNet(self.channels).to(self.device), Settings()
         x, labels = map(self.put, self.batch())
         if what == "predict":
             return lambda: network.forward(x, with_cache=False)
         optimizer = make_optimizer(chosen)
+        if self.device:
+            steps = StepsOnGpu(network, optimizer, chosen, 10, self.device, print)
+
+            def step():
+                steps.run(x, labels, 0)
+                if steps.count == steps.most:
+                    steps.take()
+
+            return step
         return lambda: training_step(network, optimizer, x, labels, chosen, 0, 10)
 
 
@@ -135,7 +144,7 @@ class OursOnGpu(Ours):
         return cuda.get_elapsed_time(start, end) / 1000 / repeats
 
     def peak_bytes(self):
-        return self.device.cupy.get_default_memory_pool().total_bytes()
+        return sum(pool.total_bytes() for pool in self.device.pools)
 
     def make(self, case):
         return self._ceiling(case[1]) if case[0] == "ceiling" else super().make(case)

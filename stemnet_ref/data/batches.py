@@ -72,6 +72,7 @@ class Dataset:
         self.decoded = 0                    # frames, since the beginning
         self._pixels, self._classes = {}, {}
         self._there = {}                    # (which, index) -> pixels or classes on the device
+        self._buffers = {}                  # shape of x -> x and labels on the device
         self._uses = Counter()              # pieces of the plan that still need a frame, where not all fit
         self._told = False
 
@@ -126,7 +127,10 @@ class Dataset:
         return x, np.stack([piece.cut(self.classes(piece.frame)) for piece in pieces])
 
     def batches(self, plan, batch_size, scaling):
-        """Yield the batches of a plan, read ahead in a background thread: x and labels as of `load`."""
+        """Yield the batches of a plan, read ahead in a background thread: x and labels as of `load`.
+
+        On a device those of one shape are in the same arrays, one after the other.
+        """
         groups = [plan[start:start + batch_size] for start in range(0, len(plan), batch_size)]
         frames = [[piece.frame for piece in pieces] for pieces in groups]
         if self.device is None:
@@ -137,7 +141,7 @@ class Dataset:
             return pieces, [(self.window(piece.frame), self._moved("classes", piece.frame)) for piece in pieces]
 
         for pieces, parts in self._read_ahead(load, groups, frames):        # kernels are started by one thread only
-            yield assemble(self.device, scaling, pieces, parts)
+            yield assemble(self.device, scaling, pieces, parts, self._buffers)
 
     def whole(self, indices):
         """Yield frames whole and in order, read ahead: the `window`, and the classes or None."""
@@ -187,7 +191,7 @@ class Dataset:
                                  "a mask must have the size of its frame")
 
 
-def assemble(device, scaling, pieces, parts):
+def assemble(device, scaling, pieces, parts, buffers=None):
     """Return a batch on the device: x float32 (N, H, W, channels), scaled, and labels uint8 (N, H, W).
 
     Parameters
@@ -197,11 +201,16 @@ def assemble(device, scaling, pieces, parts):
         All of one size.
     parts : list of (window, classes)
         On the device, for each piece; classes may be None, and then so are the labels.
+    buffers : dict, optional
+        Of arrays to use again: shape of x -> x and labels.
     """
     first = pieces[0]
     height, width = (first.width, first.height) if first.quarter_turns % 2 else (first.height, first.width)
-    x = device.empty((len(pieces), height, width, len(parts[0][0])), np.float32)
-    labels = device.empty((len(pieces), height, width), np.uint8)
+    shape = len(pieces), height, width, len(parts[0][0])
+    buffers = {} if buffers is None else buffers
+    if shape not in buffers:
+        buffers[shape] = device.empty(shape, np.float32), device.empty(shape[:3], np.uint8)
+    x, labels = buffers[shape]
     for example, (piece, (window, classes)) in enumerate(zip(pieces, parts, strict=True)):
         for channel, pixels in enumerate(window):
             scaling.fill(x, example, channel, pixels, piece)

@@ -12,6 +12,22 @@ extern "C" __global__ void sum_parts(const REAL* parts, REAL* out, REAL factor, 
     out[t] = factor * sum;
 }
 
+// What changes from step to step, where kernels that are repeated as they were recorded find it: the step's number, and rate
+// and correction of the optimizer; one thread
+extern "C" __global__ void write_schedule(double* schedule, double step, double rate, double correction)
+{
+    schedule[0] = step;
+    schedule[1] = rate;
+    schedule[2] = correction;
+}
+
+// kept[slot] = (a, b); one thread
+extern "C" __global__ void keep(const double* a, const double* b, double* kept, int slot)
+{
+    kept[2 * slot] = *a;
+    kept[2 * slot + 1] = *b;
+}
+
 // out[k, j, i] = in[k, i, j] for in (K, I, J): a kernel's channels in and out exchanged
 // grid ceil(J / 32), ceil(I / 32), K; block 256
 extern "C" __global__ void exchange(const REAL* in, REAL* out, int I, int J)

@@ -54,10 +54,23 @@ def sum_over(device, name, count, shape, *arguments, dtype=np.float64, columns=N
 def add_parts(device, parts, factor=1.0, into=None):
     """Return `factor` times the sum over the first axis of `parts`, added in order; in the array `into` if given."""
     if len(parts) == 1 and factor == 1 and into is None:
-        return parts[0]
+        return parts.reshape(parts.shape[1:])
     out = device.empty(parts.shape[1:], parts.dtype) if into is None else into
     launch("_gpu.sum_parts", blocks(out.size), parts, out, factor, len(parts), out.size)
     return out
+
+
+def write_schedule(device, step, rate=0.0, correction=1.0, into=None):
+    """Return what kernels take of a step: its number, rate and correction of the optimizer, float64 of shape (3,)."""
+    schedule = device.empty((3,), np.float64) if into is None else into
+    launch("_gpu.write_schedule", 1, schedule, step, rate, correction, block=1)
+    return schedule
+
+
+@cache
+def no_schedule(device):
+    """Return what stands in a schedule's place where no kernel looks at it."""
+    return device.empty((3,), np.float64)
 
 
 def exchange(device, weight):

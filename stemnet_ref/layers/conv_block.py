@@ -12,7 +12,7 @@ from its key, never kept.
 from ..device import blocks, device_of, launch
 from . import bias as bias_layer
 from . import concat, conv2d, dropout, relu
-from ._gpu import Product, add_parts, exchange, parts_of
+from ._gpu import Product, add_parts, exchange, no_schedule, parts_of, write_schedule
 from ._shapes import check_shapes
 
 
@@ -27,7 +27,8 @@ def forward(x, weight, b, keep_prob=1.0, key=(0, 0, 0)):
     keep_prob : float
         Of the dropout; 1 for none.
     key : tuple of int
-        Seed, step and layer of the mask, as for `dropout.draw_mask`.
+        Seed, step and layer of the mask, as for `dropout.draw_mask`. On a GPU the step may be a schedule
+        (`_gpu.write_schedule`), so that the kernels can be recorded and repeated.
 
     Returns
     -------
@@ -43,7 +44,7 @@ def forward(x, weight, b, keep_prob=1.0, key=(0, 0, 0)):
     if device:
         sizes = _sizes("forward", first, second, weight)
         check_shapes("conv_block.forward", weight=(weight, "kh kw C O"), b=(b, "O"))
-        return _forward_on(device, first, second, weight, b, sizes, _mask(keep_prob, key))
+        return _forward_on(device, first, second, weight, b, sizes, _mask(device, keep_prob, key))
     z = conv2d.forward(first if second is None else concat.forward(first, second), weight)
     if keep_prob < 1:
         z = dropout.forward(z, dropout.draw_mask(z.shape, keep_prob, *key), keep_prob)
@@ -105,7 +106,7 @@ def _forward_on(device, first, second, weight, b, sizes, mask):
 def _backward_on(device, dy, first, second, y, weight, keep_prob, key, needs_dx, into):
     """The GPU's side of `backward`."""
     check_shapes("conv_block.backward", dy=(dy, "N H W O"), y=(y, "N H W O"))
-    sizes, mask = _sizes("backward", first, second, weight), _mask(keep_prob, key)
+    sizes, mask = _sizes("backward", first, second, weight), _mask(device, keep_prob, key)
     o = dy.shape[3]
     dz, db = activation_gradient(device, dy, y, mask, into[1])
     kh, kw, c, _ = weight.shape
@@ -121,11 +122,12 @@ def _backward_on(device, dy, first, second, y, weight, keep_prob, key, needs_dx,
     return dx[0] if second is None else tuple(dx), dweight, db
 
 
-def activation_gradient(device, dy, y, mask=(1.0, dropout.LEVELS, 0, 0, 0), into=None):
+def activation_gradient(device, dy, y, mask=None, into=None):
     """Return dz and db on a GPU, through ReLU, bias and the dropout of `mask` (`_mask`; none without it).
 
     db is in the array `into`, if given.
     """
+    mask = mask or _mask(device, 1.0, (0, no_schedule(device), 0))
     o = dy.shape[3]
     pixels, dz = dy.size // o, device.empty(dy.shape, dy.dtype)
     across = 1 << min(4, (blocks(o, 16) - 1).bit_length())          # groups of 16 channels in a block: 1, 2, 4, 8 or 16
@@ -152,6 +154,8 @@ def _sizes(which, first, second, weight):
     return (*first.shape[:3], ca, cb, o, kh, kw)
 
 
-def _mask(keep_prob, key):
-    """Return what the kernels need to draw the mask: scale, threshold, seed, step, layer."""
-    return 1 / keep_prob, round(dropout.LEVELS * keep_prob), *key
+def _mask(device, keep_prob, key):
+    """Return what the kernels need to draw the mask: scale, threshold, seed, schedule, layer."""
+    seed, step, layer = key
+    schedule = step if isinstance(step, device.array_type) else write_schedule(device, step)
+    return 1 / keep_prob, round(dropout.LEVELS * keep_prob), seed, schedule, layer
