@@ -14,6 +14,7 @@ import numpy as np
 from .errors import InputError
 
 BLOCK = 256                     # threads in a block, wherever a kernel does not say otherwise
+VECTOR = 16                     # bytes that a kernel compiled with VECTOR reads at once, from a multiple of them on
 LIMIT = 2 ** 31                 # of what a kernel indexes with an int
 PACKAGE = Path(__file__).parent
 KERNEL = re.compile(r'extern "C" __global__ void (?:__launch_bounds__\([^)]*\) )?(\w+)\(([^)]*)\)')
@@ -70,6 +71,9 @@ class CuPy:
 
     def to_host(self, array):
         return self.cupy.asnumpy(array)
+
+    def address(self, array):
+        return array.data.ptr
 
     @cache                                                                      # noqa: B019  lives as long as the program
     def function(self, stem, name, real, options):
@@ -231,12 +235,12 @@ def launch(name, grid, *arguments, block=BLOCK, options=()):
     block : int
         Threads in a block.
     options : tuple of (str, int)
-        Macros to compile the file with.
+        Macros to compile the file with; with VECTOR 1, all arrays must begin at multiples of 16 bytes.
 
     Raises
     ------
     ValueError
-        If an argument does not fit its parameter: number, dtype, contiguity, device, or range.
+        If an argument does not fit its parameter: number, dtype, contiguity, alignment, device, or range.
     """
     stem, _, kernel = name.partition(".")
     parameters = kernels(source(stem))[kernel]
@@ -247,6 +251,11 @@ def launch(name, grid, *arguments, block=BLOCK, options=()):
     double = _is_double(kernel, arguments, parameters)
     checked = tuple([_checked(kernel, argument, *expected)
                      for argument, expected in zip(arguments, _signature(stem, kernel, double), strict=True)])
+    if ("VECTOR", 1) in options:
+        for array, parameter in zip(arguments, parameters, strict=True):
+            if parameter.pointer and array.size and device.address(array) % VECTOR:
+                raise ValueError(f"{kernel}: {parameter.name} does not begin at a multiple of {VECTOR} bytes; copy it "
+                                 "first")
     grid = grid if isinstance(grid, tuple) else (grid,)
     if max(grid) >= LIMIT or max((*grid[1:], 0)) > 65535:
         raise ValueError(f"{kernel}: a grid of {grid} blocks is more than CUDA allows; give it less at once")

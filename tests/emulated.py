@@ -77,6 +77,9 @@ class Emulator:
     def to_host(self, array):
         return np.array(array.view(np.ndarray))
 
+    def address(self, array):
+        return array.ctypes.data
+
     def function(self, stem, name, real, options):
         return getattr(_library(device.source(stem), real, options), f"run_{name}"), name
 

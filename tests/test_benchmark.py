@@ -8,7 +8,7 @@ from places import emulator
 
 from stemnet_ref import device
 from stemnet_ref.benchmark import __main__ as benchmark
-from stemnet_ref.benchmark.engines import Ours, layer_cases
+from stemnet_ref.benchmark.engines import Ours, TorchOnGpu, layer_cases
 from stemnet_ref.errors import InputError
 
 
@@ -69,3 +69,17 @@ def test_the_ceilings_do_the_work_they_are_counted_for():
     out = emulator().empty(256, np.float32)
     device.launch("benchmark/ceilings.ceiling_fma", 1, out, 5, 1.0)
     np.testing.assert_array_equal(emulator().to_host(out), 8 * 5.0)         # eight chains of five additions of 1
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(("tf32", "precision"), [(False, "ieee"), (True, "tf32")])
+def test_the_settings_that_pytorch_has_on_a_gpu_are_shown(tf32, precision):
+    torch = pytest.importorskip("torch")
+    engine = TorchOnGpu("cuda", 32, 1, 0, tf32, channels_last=False)
+    try:
+        assert engine.settings() == (f"cudnn.conv.fp32_precision={precision}, cuda.matmul.fp32_precision={precision}, "
+                                     "cudnn.benchmark=True")
+    finally:
+        torch.backends.cudnn.benchmark = False
+        for backend in (torch.backends.cudnn.conv, torch.backends.cudnn, torch.backends.cuda.matmul):
+            backend.fp32_precision = "none"

@@ -265,6 +265,14 @@ def test_the_launcher_checks_what_cuda_would_not(arguments, culprit):
         device.launch("relu.relu_forward", 1, *arguments(array))
 
 
+def test_the_launcher_refuses_arrays_that_vectors_cannot_be_read_from():
+    where = emulator()
+    x, weight = where.to_device(np.ones((1, 4, 4, 8), np.float32)), where.to_device(np.ones(8 * 8 + 1, np.float32))
+    conv2d.forward(x, weight[:-1].reshape(1, 1, 8, 8))
+    with pytest.raises(ValueError, match="weight does not begin at a multiple of 16 bytes"):
+        conv2d.forward(x, weight[1:].reshape(1, 1, 8, 8))
+
+
 def test_the_launcher_refuses_sizes_that_an_int_does_not_hold():
     array = emulator().to_device(np.zeros(4, np.float32))
     with pytest.raises(ValueError, match="D=2147483648 must be a whole number of 32 bits, give it fewer pixels"):

@@ -43,6 +43,7 @@ class Worker:
             there, name, arguments.device, size or arguments.size, arguments.channels))
         self.process.start()
         there.close()
+        self.settings = self._answer()
 
     def seconds(self, case, repeats=1):
         self.connection.send((case, repeats))
@@ -84,6 +85,9 @@ def main(argv=None):
               "channels": arguments.channels, "rounds": arguments.rounds}
     print(report["machine"])
     workers = [Worker(name, arguments) for name in names]
+    report["settings"] = {worker.name: worker.settings for worker in workers if worker.settings}
+    for name, settings in report["settings"].items():
+        print(f"{name}: {settings}")
     if arguments.device == "cuda":
         report["ceilings"] = ceilings(workers[0])
     rows = layer_table(layer_shapes(arguments.channels), arguments.size, arguments.size)

@@ -75,6 +75,10 @@ class Engine:
             function()
         return (time.perf_counter() - start) / repeats
 
+    def settings(self):
+        """Return in words what decides how exactly this computes, or ""."""
+        return ""
+
     def peak_bytes(self):
         """Return the largest memory of this process so far."""
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
@@ -240,6 +244,12 @@ class Torch(Engine):
 class TorchOnGpu(Torch):
     """PyTorch on a CUDA GPU, timed by events."""
 
+    def settings(self):
+        backends = self.torch.backends
+        return (f"cudnn.conv.fp32_precision={backends.cudnn.conv.fp32_precision}, "
+                f"cuda.matmul.fp32_precision={backends.cuda.matmul.fp32_precision}, "
+                f"cudnn.benchmark={backends.cudnn.benchmark}")
+
     def seconds(self, function, repeats):
         start, end = (self.torch.cuda.Event(enable_timing=True) for _ in range(2))
         start.record()
@@ -254,8 +264,12 @@ class TorchOnGpu(Torch):
 
 
 def serve(connection, name, device, size, channels):
-    """Time cases for another process: (case, repeats) in, (seconds, peak bytes) out, until None comes in."""
+    """Time cases for another process: (case, repeats) in, (seconds, peak bytes) out, until None comes in.
+
+    First goes out what `Engine.settings` says.
+    """
     engine = make_engine(name, device, size, channels)
+    connection.send(engine.settings())
     case = function = None
     while (message := connection.recv()) is not None:
         if message[0] != case:
