@@ -11,7 +11,8 @@ from ..device import blocks, launch
 from ..errors import InputError
 from .images import eight_bit_units
 
-UNITS = {8: 1.0, 16: 1 / 257}           # of pixels with so many bits, in 8-bit units
+# By the bits of a pixel: what scales it, and its unit on the scale of 8 bits
+KERNELS = {8: ("data/scaling.scale_8_bits", 1.0), 16: ("data/scaling.scale_16_bits", 1 / 257)}
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,9 @@ class Scaling:
 
     def fill(self, x, example, channel, pixels, piece):
         """Write a piece (`batches.Piece`) of a frame, scaled, into x[example, :, :, channel], all on a GPU."""
-        bits = 8 * pixels.dtype.itemsize
-        launch(f"data/scaling.scale_{bits}_bits", blocks(piece.height * piece.width), pixels, x, *_place(pixels, piece),
-               example, channel, x.shape[3], UNITS[bits], self.mean, 1 / self.std)
+        kernel, unit = KERNELS[8 * pixels.dtype.itemsize]
+        launch(kernel, blocks(piece.height * piece.width), pixels, x, *_place(pixels, piece), example, channel,
+               x.shape[3], unit, self.mean, 1 / self.std)
 
 
 def cut_labels(out, example, classes, piece):
