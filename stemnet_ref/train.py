@@ -3,7 +3,6 @@
 import math
 import os
 import time
-from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +10,11 @@ import numpy as np
 from . import __version__, checkpoint, files, metrics, optimizers, sample
 from .checkpoint import Model
 from .data.batches import Dataset, plan_epoch
-from .data.frames import find, gaps, spans, split
+from .data.check import check_classes, describe_split, read_all
+from .data.frames import find, split
 from .data.pairing import pair
-from .data.scaling import LISTING, measure
 from .device import choose, to_host
-from .errors import InputError, counted
+from .errors import InputError
 from .layers import softmax
 from .network import StemNet
 from .predict import logits as predicted_logits
@@ -62,7 +61,7 @@ class Run:
                        "masks": masks if masks is None else os.path.abspath(masks),
                        "training_frames": [found[index].name for index in self.training],
                        "validation_frames": [found[index].name for index in self.validation]}
-        self._describe_split(found, left_out)
+        describe_split(found, self.training, self.validation, left_out, settings, show)
         self._check_plan()
         self.epoch, self.position, self.step = 0, 0, 0          # epochs done, batches done of the next, steps in all
         self.sums = {"cost": 0.0, "right": 0, "pixels": 0}      # of the epoch in progress
@@ -76,7 +75,7 @@ class Run:
             self.network = StemNet(settings.channels, settings.levels, settings.features, logits=settings.logits,
                                    init=settings.init, seed=settings.seed)
             self.scaling = self.measure_data()
-            self._check_classes()
+            check_classes(self.source["training_cells"], self.source["validation_cells"], show)
         self.network.to(self.device)
         of = self.network, self.optimizer, settings, len(self.training)
         self._steps = StepsOnGpu(*of, self.device, show) if self.device else Steps(*of)
@@ -274,49 +273,10 @@ class Run:
             raise InputError(f"--batch-size {self.settings.batch_size}: the pieces differ in size; give --crop PIXELS")
 
     def measure_data(self):
-        """Read all frames and masks once; return the Scaling.
-
-        Puts into `source` what the data are known by: the parts of the masks that are cell, and digests of all pixels.
-        """
-        self.show(f"reading {counted(len(self.data.frames), 'frame')} and their masks")
-        digests = {"frames": sha256(), "masks": sha256()}
-
-        def read(index, kind="frames"):
-            pixels = self.data.pixels(index) if kind == "frames" else self.data.classes(index)
-            digests[kind].update(f"{pixels.dtype} {pixels.shape}".encode())
-            digests[kind].update(np.ascontiguousarray(pixels))
-            return pixels
-
-        training = self.training.tolist()
-        rest = sorted({*range(len(self.data.frames))} - {*training})
-        scaling = measure(training, read) if self.settings.scaling == "standard" else LISTING
-        for index in ([] if scaling is not LISTING else training) + rest:
-            read(index)
-        for part, indices in (("training", self.training), ("validation", self.validation)):
-            shares = [read(index, "masks").mean() for index in indices.tolist()]
-            self.source[f"{part}_cells"] = float(np.mean(shares))
-        self.source.update({f"{kind}_sha256": digest.hexdigest() for kind, digest in digests.items()})
+        """Read all frames and masks once; return the Scaling, and put into `source` what the data are known by."""
+        scaling, facts = read_all(self.data, self.training, self.validation, self.settings.scaling, self.show)
+        self.source.update(facts)
         return scaling
-
-    def _check_classes(self):
-        """Say which part of the pixels is cell; raise InputError where there is nothing to tell apart."""
-        training, validation = self.source["training_cells"], self.source["validation_cells"]
-        if training == 0:
-            raise InputError("--masks: no training mask holds a cell, all their pixels are 0; name the folder of the "
-                             "masks, with cells above 0")
-        if training == 1:
-            raise InputError("--masks: no training mask holds background, all their pixels are above 0; background "
-                             "must be 0 (or are --frames and --masks swapped?)")
-        self.show(f"cell pixels: {training:.1%} of the training masks, {validation:.1%} of the validation masks")
-        if training > 0.95:
-            self.show("warning: nearly all of the training masks is cell; are --frames and --masks swapped, or the "
-                      "masks inverted?")
-        if validation == 0:
-            self.show("warning: no validation mask holds a cell, so that precision, recall and F1 are 0, and best.npz "
-                      "is chosen by the validation cost alone; a larger --validation takes more frames")
-        if validation == 1:
-            self.show("warning: no validation mask holds background, so that F1 says nothing; check the masks of these "
-                      "frames, or take others with another --validation")
 
     def _diverged(self, what, step=None):
         """Return the error that ends a run whose numbers have left the finite ones."""
@@ -326,16 +286,3 @@ class Run:
         return InputError(f"training has diverged at step {step} (epoch {self.epoch + 1}): {what}; {good}begin a "
                           f"new run in another --out with a lower {option('learning_rate')} "
                           f"({self.settings.learning_rate:g} here)")
-
-    def _describe_split(self, found, left_out):
-        sequences = len({frame.sequence for frame in found})
-        text = (f"{counted(len(found), 'frame')} of {counted(sequences, 'sequence')}: "
-                f"{len(self.training)} to train on, {len(self.validation)} to validate on")
-        if len(left_out):
-            text += f", {len(left_out)} between them left out (--gap)"
-        self.show(f"{text}; validated on {spans([found[index] for index in self.validation])}")
-        if sequences > 1 and self.settings.gap != self.settings.channels:
-            self.show("note: --gap has no effect where whole sequences are kept for validation")
-        for sequence, count in gaps(found):
-            self.show(f"note: {counted(count, 'frame number')} missing in sequence {sequence}, # being the number; "
-                      "the nearest frame stands in for a missing neighbour")

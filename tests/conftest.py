@@ -1,4 +1,4 @@
-"""Hypothesis settings, and what a skipped test means in CI."""
+"""Hypothesis settings, fixtures, and what a skipped test means in CI."""
 
 import os
 
@@ -6,7 +6,12 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")      # before NumPy: on tiny 
 
 import matplotlib
 import pytest
+import refusals
 from hypothesis import HealthCheck, settings
+from pictures import sequence
+
+import run_train
+from stemnet_ref import figures
 
 matplotlib.use("Agg")
 settings.register_profile("default", deadline=None, max_examples=25, print_blob=True,
@@ -46,3 +51,32 @@ def pytest_runtest_makereport(item, call):
 @pytest.hookimpl(hookwrapper=True)
 def pytest_make_collect_report(collector):
     _refuse_skip((yield).get_result())
+
+
+@pytest.fixture
+def no_figures(monkeypatch):
+    """Leave out the curves, where a test trains many times and does not look at them."""
+    monkeypatch.setattr(figures, "draw_curves", lambda rows, folder: None)
+    monkeypatch.setattr(figures, "draw_predictions", lambda examples, path: None)
+
+
+@pytest.fixture
+def movie(tmp_path):
+    """Options that name twelve frames and their masks."""
+    frames, masks = sequence(tmp_path / "movie", 12)
+    return ["--frames", frames, "--masks", masks]
+
+
+@pytest.fixture
+def pair(tmp_path):
+    """Six frames and their masks."""
+    return sequence(tmp_path / "movie", 6)
+
+
+@pytest.fixture
+def trained(tmp_path, pair, no_figures, capsys):
+    """A folder with a trained model."""
+    out = tmp_path / "trained"
+    assert refusals.script(run_train.main, "--frames", pair[0], "--masks", pair[1], *refusals.SMALL, "--out", out) == 0
+    capsys.readouterr()
+    return out

@@ -1,9 +1,5 @@
 """What users get wrong: each ends with exit status 2 and one line that names the culprit and the remedy."""
 
-import errno
-import json
-import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,54 +8,14 @@ import numpy as np
 import pytest
 from pictures import sequence, stack
 from PIL import Image
+from refusals import SMALL, check, contents, script
 
 import run_predict
 import run_train
-from stemnet_ref import checkpoint, cli, figures
+from stemnet_ref import checkpoint
 from stemnet_ref.settings import CHOICES, LIMITS, option
 
 ROOT = Path(__file__).parent.parent
-SMALL = ["--levels", "2", "--features", "2", "--crop", "16", "--epochs", "1", "--gap", "1"]
-
-
-def script(main, *argv):
-    """Run a script in this process; return its exit status."""
-    try:
-        return cli.run("script", main, [str(each) for each in argv])
-    except SystemExit as exit_:                 # of argparse
-        return exit_.code
-
-
-def contents(folder):
-    """Return every file below a folder with its bytes."""
-    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-@pytest.fixture
-def movie(tmp_path):
-    return sequence(tmp_path / "movie", 6)
-
-
-@pytest.fixture
-def trained(tmp_path, movie, monkeypatch, capsys):
-    """A folder with a trained model."""
-    monkeypatch.setattr(figures, "draw_curves", lambda rows, folder: None)
-    monkeypatch.setattr(figures, "draw_predictions", lambda examples, path: None)
-    out = tmp_path / "trained"
-    assert script(run_train.main, "--frames", movie[0], "--masks", movie[1], *SMALL, "--out", out) == 0
-    capsys.readouterr()
-    return out
-
-
-def check(capsys, status, *culprits):
-    """Assert status 2 and one line on standard error that holds each of `culprits`."""
-    error = capsys.readouterr().err
-    assert status == 2, error
-    assert error.count("\n") == 1, error
-    assert error.startswith(("script: error: ", "run_train.py: error: ", "run_predict.py: error: "))
-    for culprit in culprits:
-        assert str(culprit) in error
-    assert ";" in error or "must be" in error or "name the" in error, f"no remedy: {error}"
 
 
 def truncate(path):
@@ -113,26 +69,26 @@ FILES = {
 
 
 @pytest.mark.parametrize("case", FILES)
-def test_bad_files_while_training(tmp_path, movie, capsys, case):
+def test_bad_files_while_training(tmp_path, pair, capsys, case):
     change, culprit = FILES[case]
-    change(*movie)
+    change(*pair)
     out = tmp_path / "out"
     before = contents(tmp_path)
-    check(capsys, script(run_train.main, "--frames", movie[0], "--masks", movie[1], *SMALL, "--out", out), culprit)
+    check(capsys, script(run_train.main, "--frames", pair[0], "--masks", pair[1], *SMALL, "--out", out), culprit)
     assert not (out / "model.npz").exists()
     assert {path: data for path, data in contents(tmp_path).items() if path.parts[0] == "movie"} == before
 
 
 @pytest.mark.parametrize("case", ["text file", "zero bytes", "truncated", "truncated tiff", "RGB", "NaN", "frame size"])
-def test_bad_files_while_predicting(tmp_path, movie, trained, capsys, case):
+def test_bad_files_while_predicting(tmp_path, pair, trained, capsys, case):
     change, culprit = FILES[case]
-    change(*movie)
-    check(capsys, script(run_predict.main, trained, movie[0], "--out", tmp_path / "out"), culprit)
+    change(*pair)
+    check(capsys, script(run_predict.main, trained, pair[0], "--out", tmp_path / "out"), culprit)
 
 
-def test_colours_in_the_last_frame_are_seen_before_the_first_is_written(tmp_path, movie, trained, capsys):
-    Image.new("RGB", (48, 40)).save(movie[0] / "t_06.png")
-    check(capsys, script(run_predict.main, trained, movie[0], "--out", tmp_path / "out"), "t_06.png: the frame has")
+def test_colours_in_the_last_frame_are_seen_before_the_first_is_written(tmp_path, pair, trained, capsys):
+    Image.new("RGB", (48, 40)).save(pair[0] / "t_06.png")
+    check(capsys, script(run_predict.main, trained, pair[0], "--out", tmp_path / "out"), "t_06.png: the frame has")
     assert not (tmp_path / "out").exists()
 
 
@@ -193,7 +149,7 @@ def test_every_choice_and_limit_belongs_to_an_option():
     assert set(CHOICES) | set(LIMITS) <= known
 
 
-def test_pieces_of_several_sizes_do_not_make_a_batch(tmp_path, movie, capsys):
+def test_pieces_of_several_sizes_do_not_make_a_batch(tmp_path, pair, capsys):
     sequence(tmp_path / "movie", 6, "u_{:02d}.png", height=32, width=32)
     frames, masks = sequence(tmp_path / "movie", 6, "v_{:02d}.png")
     options = ["--crop", "0", "--batch-size", "2", "--validation", "0.1", "--out", tmp_path / "out"]
@@ -202,24 +158,24 @@ def test_pieces_of_several_sizes_do_not_make_a_batch(tmp_path, movie, capsys):
 
 
 @pytest.mark.parametrize("main", [run_train.main, run_predict.main])
-def test_out_is_a_file(tmp_path, movie, trained, capsys, main):
+def test_out_is_a_file(tmp_path, pair, trained, capsys, main):
     out = tmp_path / "file"
     out.write_text("mine")
-    arguments = {run_train.main: ["--frames", movie[0], "--masks", movie[1], *SMALL],
-                 run_predict.main: [trained, movie[0]]}[main]
+    arguments = {run_train.main: ["--frames", pair[0], "--masks", pair[1], *SMALL],
+                 run_predict.main: [trained, pair[0]]}[main]
     check(capsys, script(main, *arguments, "--out", out), f"--out {out}: this is a file")
     check(capsys, script(main, *arguments, "--out", out / "below"), f"--out {out / 'below'}")
     assert out.read_text() == "mine"
 
 
 @pytest.mark.parametrize("main", [run_train.main, run_predict.main])
-def test_out_cannot_be_written(movie, trained, capsys, main):
-    arguments = {run_train.main: ["--frames", movie[0], "--masks", movie[1], *SMALL],
-                 run_predict.main: [trained, movie[0]]}[main]
+def test_out_cannot_be_written(pair, trained, capsys, main):
+    arguments = {run_train.main: ["--frames", pair[0], "--masks", pair[1], *SMALL],
+                 run_predict.main: [trained, pair[0]]}[main]
     check(capsys, script(main, *arguments, "--out", "/proc/nothing"), "--out /proc/nothing", "choose another folder")
 
 
-def test_a_full_disk_keeps_the_old_model(tmp_path, movie, trained):
+def test_a_full_disk_keeps_the_old_model(tmp_path, pair, trained):
     """The file-size limit stands in for the disk's end: every write beyond it fails as on a full disk."""
     before = (trained / "model.npz").read_bytes()
     limited = ("import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
@@ -236,101 +192,22 @@ def test_a_full_disk_keeps_the_old_model(tmp_path, movie, trained):
     checkpoint.load(trained / "model.npz")
 
 
-def damage(kind, trained, tmp_path):
-    """Return the path of a model file that cannot be used."""
-    path = tmp_path / "bad.npz"
-    good = (trained / "model.npz").read_bytes()
-    if kind == "absent":
-        return path
-    if kind == "folder without a model":
-        path.mkdir()
-        return path
-    if kind.startswith("about: "):
-        with np.load(trained / "model.npz") as archive:
-            arrays = {name: archive[name] for name in archive.files}
-        about = json.loads(str(arrays["about"]))
-        about.update(json.loads(kind.removeprefix("about: ")))
-        np.savez(path, **{**arrays, "about": np.array(json.dumps(about))})
-    elif kind.startswith("velocity"):
-        with np.load(trained / "model.npz") as archive:
-            arrays = {name: archive[name] for name in archive.files}
-        name = "optimizer/velocity/output.bias"
-        arrays[name] = {"velocity missing": None, "velocity of another shape": np.zeros(5, np.float32),
-                        "velocity NaN": np.full(2, np.nan, np.float32)}[kind]
-        np.savez(path, **{key: array for key, array in arrays.items() if array is not None})
-    elif kind in ("parameter missing", "parameter of another shape", "NaN", "another format"):
-        with np.load(trained / "model.npz") as archive:
-            arrays = {name: archive[name] for name in archive.files}
-        if kind == "parameter missing":
-            del arrays["parameters/output.bias"]
-        elif kind == "parameter of another shape":
-            arrays["parameters/output.bias"] = np.zeros(3, np.float32)
-        elif kind == "NaN":
-            arrays["parameters/output.bias"][:] = np.nan
-        else:
-            arrays["about"] = np.array(str(arrays["about"]).replace(checkpoint.FORMAT, "other model 9"))
-        np.savez(path, **arrays)
-    elif kind == "pickle":
-        np.savez(path, about=np.array([{"an": "object"}], dtype=object))
-    elif kind == "foreign npz":
-        np.savez(path, weights=np.zeros(3))
-    else:
-        path.write_bytes({"text": b"no model", "empty": b"", "truncated": good[:len(good) // 2],
-                          "one bit": good[:5000] + bytes([good[5000] ^ 1]) + good[5001:]}[kind])
-    return path
-
-
-@pytest.mark.parametrize("kind", ["absent", "folder without a model", "text", "empty", "truncated", "one bit", "pickle",
-                                  "foreign npz", "parameter missing", "parameter of another shape", "NaN",
-                                  "another format"])
-def test_bad_model_files(tmp_path, movie, trained, capsys, kind):
-    path = damage(kind, trained, tmp_path)
-    check(capsys, script(run_predict.main, path, movie[0], "--out", tmp_path / "out"), path)
-    assert not (tmp_path / "out").exists()
-    if path.is_file():
-        shutil.copy(path, trained / "model.npz")
-        before = contents(trained)
-        check(capsys, script(run_train.main, "--resume", "--out", trained, "--epochs", "2"), trained / "model.npz")
-        assert contents(trained) == before
-
-
-@pytest.mark.parametrize("kind", ['about: {"settings": {}}', 'about: {"settings": {"wings": 2}}',
-                                  'about: {"progress": {}}', 'about: {"progress": {"epoch": "x"}}', "velocity missing",
-                                  "velocity of another shape", "velocity NaN"])
-def test_model_files_that_predict_but_cannot_be_resumed(tmp_path, movie, trained, capsys, kind):
-    path = damage(kind, trained, tmp_path)
-    assert script(run_predict.main, path, movie[0], "--out", tmp_path / "out") == 0
-    capsys.readouterr()
-    shutil.copy(path, trained / "model.npz")
-    before = contents(trained)
-    check(capsys, script(run_train.main, "--resume", "--out", trained, "--epochs", "2"), trained / "model.npz")
-    assert contents(trained) == before
-
-
-@pytest.mark.parametrize("kind", ['about: {"scaling": {"mean": 0, "std": 0}}', 'about: {"settings": 7}',
-                                  'about: {"scaling": {"mean": 0, "std": "x"}}', 'about: {"scaling": {}}',
-                                  'about: {"network": {"levels": 2}}', 'about: {"network": {"colour": 2}}'])
-def test_model_files_whose_description_is_damaged(tmp_path, movie, trained, capsys, kind):
-    path = damage(kind, trained, tmp_path)
-    check(capsys, script(run_predict.main, path, movie[0], "--out", tmp_path / "out"), path)
-
-
-def test_a_frames_folder_in_place_of_figures(tmp_path, movie, trained, capsys):
+def test_a_frames_folder_in_place_of_figures(tmp_path, pair, trained, capsys):
     out = tmp_path / "out"
     out.mkdir()
     (out / "config.json").write_text("{}")
     (out / "figures").write_text("mine")
-    check(capsys, script(run_train.main, "--frames", movie[0], "--masks", movie[1], *SMALL, "--out", out), "figures")
+    check(capsys, script(run_train.main, "--frames", pair[0], "--masks", pair[1], *SMALL, "--out", out), "figures")
     assert (out / "figures").read_text() == "mine"
 
 
-def test_a_truncated_compressed_tiff_gives_one_line(tmp_path, movie):
-    for part in movie:
+def test_a_truncated_compressed_tiff_gives_one_line(tmp_path, pair):
+    for part in pair:
         (part / "t_03.png").unlink()
         Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 48)).astype(np.uint8)).save(
             part / "t_03.tif", compression="tiff_adobe_deflate")
-    truncate(movie[0] / "t_03.tif")
-    done = subprocess.run([sys.executable, "run_train.py", "--frames", movie[0], "--masks", movie[1], *SMALL, "--out",
+    truncate(pair[0] / "t_03.tif")
+    done = subprocess.run([sys.executable, "run_train.py", "--frames", pair[0], "--masks", pair[1], *SMALL, "--out",
                            tmp_path / "out"], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
     assert "t_03.tif: " in done.stderr.splitlines()[-1]         # libtiff itself may write lines above it
@@ -338,27 +215,18 @@ def test_a_truncated_compressed_tiff_gives_one_line(tmp_path, movie):
     assert "Warning" not in done.stderr
 
 
-def test_an_unreadable_model_is_named(trained, movie, tmp_path, capsys, monkeypatch):
-    def refuse(path, *arguments):                   # root may read everything, so that a mode of 0 would not do
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
-
-    monkeypatch.setattr(checkpoint, "open", refuse, raising=False)
-    check(capsys, script(run_predict.main, trained / "best.npz", movie[0], "--out", tmp_path / "out"),
-          "best.npz: cannot be opened (Permission denied)")
-
-
-def test_an_unquoted_pattern_is_spoken_of(tmp_path, movie, trained, capsys, monkeypatch):
-    monkeypatch.chdir(movie[0])
-    check(capsys, script(run_predict.main, trained, *sorted(path.name for path in movie[0].iterdir())),
+def test_an_unquoted_pattern_is_spoken_of(tmp_path, pair, trained, capsys, monkeypatch):
+    monkeypatch.chdir(pair[0])
+    check(capsys, script(run_predict.main, trained, *sorted(path.name for path in pair[0].iterdir())),
           "t_02.png: belongs to no option", "in quotes")
-    (movie[0] / "frames2").touch()
+    (pair[0] / "frames2").touch()
     check(capsys, script(run_train.main, "--frames", "t_01.png", "frames2"), "frames2: belongs to no option")
 
 
-def test_out_below_a_file_is_refused_before_anything_is_read(tmp_path, movie, capsys, monkeypatch):
+def test_out_below_a_file_is_refused_before_anything_is_read(tmp_path, pair, capsys, monkeypatch):
     monkeypatch.setattr("stemnet_ref.data.batches.read_size", None)
     (tmp_path / "file").touch()
-    check(capsys, script(run_train.main, "--frames", movie[0], "--masks", movie[1], *SMALL, "--out",
+    check(capsys, script(run_train.main, "--frames", pair[0], "--masks", pair[1], *SMALL, "--out",
                          tmp_path / "file" / "out"), "cannot write in")
 
 
@@ -370,12 +238,12 @@ def test_stacks_of_unequal_length(tmp_path, trained, capsys):
                          tmp_path / "out"), "4 frames and 3 masks", "frames.tif, page 4")
 
 
-def test_out_of_memory_is_one_line(tmp_path, movie, trained, capsys, monkeypatch):
+def test_out_of_memory_is_one_line(tmp_path, pair, trained, capsys, monkeypatch):
     def too_much(*arguments, **keywords):
         return np.empty(1 << 50)
 
     monkeypatch.setattr("stemnet_ref.predict.probability", too_much)
-    check(capsys, script(run_predict.main, trained, movie[0], "--out", tmp_path / "out"), "out of memory", "--tile")
+    check(capsys, script(run_predict.main, trained, pair[0], "--out", tmp_path / "out"), "out of memory", "--tile")
 
 
 def test_scripts_end_with_status_2_as_processes(tmp_path):

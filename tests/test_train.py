@@ -1,53 +1,25 @@
-"""Training: what is written, resumed bit for bit, killed at any moment, repeatable, and stopped in good order."""
+"""Training: what is written, learned and kept, and how it stops in good order."""
 
 import csv
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
-from pictures import sequence, stack
+from pictures import stack
 from PIL import Image
+from runs import ROOT, SMALL, rows_of, train_main
 
 import run_predict
 import run_train
-from stemnet_ref import checkpoint, cli, figures, files, step, train
+from stemnet_ref import checkpoint, cli, files, step
 from stemnet_ref.errors import InputError
 from stemnet_ref.metrics import COLUMNS
 from stemnet_ref.settings import PRESETS, Settings
 from stemnet_ref.train import Run
-
-ROOT = Path(__file__).parent.parent
-SMALL = ["--levels", "2", "--features", "2", "--crop", "16", "--epochs", "3", "--seed", "5"]
-
-
-def train_main(*argv):
-    """Run the script in this process; return its exit status."""
-    return cli.run("run_train.py", run_train.main, [str(each) for each in argv])
-
-
-@pytest.fixture
-def no_figures(monkeypatch):
-    """Leave out the curves, where a test trains many times and does not look at them."""
-    monkeypatch.setattr(figures, "draw_curves", lambda rows, folder: None)
-    monkeypatch.setattr(figures, "draw_predictions", lambda examples, path: None)
-
-
-@pytest.fixture
-def movie(tmp_path):
-    frames, masks = sequence(tmp_path / "movie", 12)
-    return ["--frames", frames, "--masks", masks]
-
-
-def rows_of(out):
-    with open(out / "metrics.csv") as file:
-        return list(csv.DictReader(file))
 
 
 def test_a_run_writes_what_the_design_names(tmp_path, movie, capsys):
@@ -99,97 +71,11 @@ def test_training_learns_bright_discs(tmp_path, movie, no_figures):
     assert checkpoint.load(out / "best.npz").progress["best_f1"] == max(f1)
 
 
-@pytest.mark.parametrize("options", [
-    [], ["--optimizer", "adam"], ["--optimizer", "sgd", "--l2", "0.01", "--augment", "--batch-size", "3"],
-    ["--cost", "dice", "--l1", "0.001", "--crop", "0"], ["--preset", "listing"], ["--preset", "thesis-table2"],
-    ["--cost", "quadratic", "--momentum-form", "tensorflow"], ["--cost", "cross_entropy", "--init", "listing"],
-    ["--optimizer", "adam", "--adam-form", "tensorflow", "--class-weight-form", "listing"],
-])
-def test_two_runs_with_one_seed_give_equal_files_and_resume_goes_on_bit_for_bit(tmp_path, movie, no_figures, options):
-    start = [*movie, *SMALL, *options]
-    assert train_main(*start, "--out", tmp_path / "a") == 0
-    assert train_main(*start, "--out", tmp_path / "b") == 0
-    assert train_main(*start, "--out", tmp_path / "c", "--epochs", "1") == 0
-    assert train_main("--resume", "--out", tmp_path / "c", "--epochs", "2") == 0
-    assert train_main("--resume", "--out", tmp_path / "c", "--epochs", "3") == 0        # past the planned number
-    models = {(tmp_path / each / name).read_bytes() for each in "abc" for name in ("model.npz",)}
-    assert len(models) == 1
-    assert len(rows_of(tmp_path / "c")) == 3
-    seconds = COLUMNS.index("seconds")
-    tables = {tuple(tuple(v for i, v in enumerate(row.values()) if i != seconds) for row in rows_of(tmp_path / each))
-              for each in "abc"}
-    assert len(tables) == 1
-
-
 def test_another_seed_gives_another_model(tmp_path, movie, no_figures):
     for seed in ("1", "2"):
         train_main(*movie, *SMALL, "--epochs", "1", "--out", tmp_path / seed, "--seed", seed)
     a, b = (checkpoint.load(tmp_path / seed / "model.npz").network.parameters for seed in ("1", "2"))
     assert all(np.any(a[name] != b[name]) for name in a)
-
-
-@pytest.mark.parametrize("steps", [1, 7, 12, 20])
-def test_a_stop_after_any_step_resumes_bit_for_bit(tmp_path, movie, steps):
-    settings = Settings.from_options({"levels": 2, "features": 2, "crop": 16, "epochs": 3, "channels": 3})
-    frames, masks = movie[1], movie[3]
-    whole = Run(settings, frames, masks, tmp_path / "whole", show=lambda line: None)
-    assert whole.train() is True
-    asked = []
-    part = Run(settings, frames, masks, tmp_path / "part", show=lambda line: None)
-    assert part.train(stop=lambda: asked.append(1) or len(asked) > steps) is False
-    resumed = Run(settings, frames, masks, tmp_path / "part", resume=True, show=lambda line: None)
-    assert resumed.step == part.step
-    assert resumed.train() is True
-    assert (tmp_path / "whole" / "model.npz").read_bytes() == (tmp_path / "part" / "model.npz").read_bytes()
-    assert [row["train_loss"] for row in rows_of(tmp_path / "whole")] == [
-        row["train_loss"] for row in rows_of(tmp_path / "part")]
-
-
-def start_script(*options):
-    return subprocess.Popen([sys.executable, "run_train.py", *map(str, options)], cwd=ROOT, text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-
-
-# Runs the script, and kills it without notice at the given event: a step of training, or a file about to be replaced.
-KILLED = """
-import os, signal, sys
-import run_train
-from stemnet_ref import cli, step
-events = int(sys.argv.pop(1))
-def counted(function):
-    def call(*arguments):
-        global events
-        events -= 1
-        if events == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return function(*arguments)
-    return call
-os.replace, step.training_step = counted(os.replace), counted(step.training_step)
-sys.exit(cli.run("run_train.py", run_train.main, sys.argv[1:]))
-"""
-
-
-def test_killed_at_any_moment_and_resumed_equals_uninterrupted(tmp_path, movie):
-    start = [*movie, *SMALL, "--epochs", "3", "--crops-per-frame", "1", "--out"]        # 9 steps, 11 files an epoch
-    assert train_main(*start, tmp_path / "whole") == 0
-    out, kills, random = tmp_path / "killed", 0, np.random.default_rng(0)
-    for _ in range(60):
-        saved = (out / "model.npz").exists()
-        if saved:
-            checkpoint.load(out / "model.npz")                              # whole, at whatever moment it was killed
-        options = ["--resume", "--out", out] if saved else [*start, out]
-        done = subprocess.run([sys.executable, "-c", KILLED, str(random.integers(5, 30)), *map(str, options)], cwd=ROOT,
-                              capture_output=True, text=True, timeout=120)
-        if done.returncode == 0:
-            break
-        assert done.returncode == -signal.SIGKILL, done.stderr
-        kills += 1
-    else:
-        pytest.fail("no progress between kills")
-    assert kills >= 3
-    for name in ("model.npz", "best.npz"):
-        assert (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
-    assert [row["val_loss"] for row in rows_of(out)] == [row["val_loss"] for row in rows_of(tmp_path / "whole")]
 
 
 def test_two_runs_on_several_threads_give_equal_files(tmp_path, movie):
@@ -198,27 +84,6 @@ def test_two_runs_on_several_threads_give_equal_files(tmp_path, movie):
         subprocess.run([sys.executable, "run_train.py", *map(str, options), "--crop", "32", "--out", tmp_path / name],
                        cwd=ROOT, check=True, capture_output=True, env={**os.environ, "OPENBLAS_NUM_THREADS": "2"})
     assert (tmp_path / "a" / "model.npz").read_bytes() == (tmp_path / "b" / "model.npz").read_bytes()
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path, movie, number):
-    out = tmp_path / "out"
-    with start_script(*movie, *SMALL, "--epochs", "1000", "--out", out) as process:
-        deadline = time.monotonic() + 60
-        while not (out / "model.npz").exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        process.send_signal(number)
-        printed, _ = process.communicate(timeout=60)
-    assert process.returncode == 130
-    again = f"python run_train.py --resume --out {out}"
-    assert again in printed
-    stopped = checkpoint.load(out / "model.npz").progress["step"]
-    assert stopped > 0
-    epoch = checkpoint.load(out / "model.npz").progress["epoch"]
-    finish = subprocess.run([sys.executable, *again.split()[1:], "--epochs", str(epoch + 1)], cwd=ROOT,
-                            capture_output=True, text=True, timeout=120)
-    assert finish.returncode == 0, finish.stderr
-    assert checkpoint.load(out / "model.npz").progress["step"] > stopped
 
 
 def test_a_diverging_cost_stops_and_keeps_the_last_good_model(tmp_path, movie, no_figures, capsys, monkeypatch):
@@ -275,148 +140,10 @@ def test_an_absurd_learning_rate_ends_in_one_line(tmp_path, movie, capsys):
     assert "training has diverged" in error
 
 
-def test_one_class_for_a_whole_validation_set_is_warned_of(tmp_path, movie, no_figures, capsys, monkeypatch):
-    backward = train.StemNet.backward
-    monkeypatch.setattr(train.StemNet, "backward", lambda self, dz, cache: {
-        name: 0 * gradient for name, gradient in backward(self, dz, cache).items()})
-
-    def set_bias(self, *arguments, **keywords):
-        make(self, *arguments, **keywords)
-        self.parameters["output.weight"][:] = 0
-        self.parameters["output.bias"][:] = [1, 0]
-
-    make = train.StemNet.__init__
-    monkeypatch.setattr(train.StemNet, "__init__", set_bias)
-    assert train_main(*movie, *SMALL, "--epochs", "1", "--out", tmp_path / "a", "--preset", "listing") == 0
-    printed = capsys.readouterr().out
-    assert "warning: every validation pixel is predicted as background" in printed
-    for advice in ("--logits linear", "--scaling standard", "--class-weight", "--learning-rate"):
-        assert advice in printed
-
-
-def test_resume_refuses_other_settings(tmp_path, movie, no_figures, capsys):
-    out = tmp_path / "out"
-    train_main(*movie, *SMALL, "--epochs", "1", "--out", out)
-    before = {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()}
-    capsys.readouterr()
-    for options, culprit in ((["--momentum", "0.9", "--epochs", "2"], "--momentum 0.9: the run in"),
-                             (["--frames", "elsewhere"], "--frames")):
-        assert train_main("--resume", "--out", out, *options) == 2
-        error = capsys.readouterr().err
-        assert culprit in error
-        assert error.count("\n") == 1
-    assert {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()} == before
-
-
-def test_resume_goes_on_with_moved_data_and_refuses_other_data(tmp_path, movie, no_figures, capsys):
-    out = tmp_path / "out"
-    train_main(*movie, *SMALL, "--epochs", "2", "--out", tmp_path / "whole")
-    train_main(*movie, *SMALL, "--epochs", "1", "--out", out)
-    (tmp_path / "movie").rename(tmp_path / "moved")
-    here = ["--frames", tmp_path / "moved" / "frames", "--masks", tmp_path / "moved" / "masks"]
-    capsys.readouterr()
-
-    def refused(culprit, *options):
-        before = (out / "model.npz").read_bytes()
-        assert train_main("--resume", "--out", out, "--epochs", "2", *options) == 2
-        error = capsys.readouterr().err
-        assert culprit in error
-        assert error.count("\n") == 1
-        assert (out / "model.npz").read_bytes() == before
-
-    refused(f"the frames of this run are no longer at {movie[1]}; say by --frames PATH")
-    refused(f"the masks of this run are no longer at {movie[3]}; say by --masks PATH", *here[:2])
-    frame, mask = here[1] / "t_02.png", here[3] / "t_02.png"
-    for path, other, kind in ((frame, "t_03.png", "frames"), (mask, "t_03.png", "masks"),
-                              (here[1] / "t_12.png", "t_11.png", "frames")):
-        good, other = path.read_bytes(), path.with_name(other)
-        path.write_bytes(other.read_bytes())
-        refused(f"--{kind} {path.parent}: their pixels are not those", *here)
-        path.write_bytes(good)
-    for folder in (here[1], here[3]):
-        (folder / "t_13.png").write_bytes((folder / "t_12.png").read_bytes())
-    refused("not the frames that the run in", *here)
-    refused("the path is empty", "--frames", "", "--masks", "")
-    for folder in (here[1], here[3]):
-        (folder / "t_13.png").unlink()
-    assert train_main("--resume", "--out", out, "--epochs", "2", *here) == 0
-    a, b = (checkpoint.load(path / "model.npz") for path in (out, tmp_path / "whole"))
-    for name, array in a.network.parameters.items():
-        np.testing.assert_array_equal(array, b.network.parameters[name])
-    assert train_main("--resume", "--out", out, "--epochs", "3") == 0           # the new place is kept
-    Image.fromarray(np.asarray(Image.open(frame))[::-1]).save(frame)
-    assert train_main("--resume", "--out", out, "--epochs", "4") == 2           # changed where it is
-
-
-def test_the_gap_is_spoken_of_where_it_has_no_effect(tmp_path, movie, no_figures, capsys):
-    for folder in (movie[1], movie[3]):
-        for number in (10, 11, 12):
-            (folder / f"t_{number}.png").rename(folder / f"u_{number}.png")
-    options = [*movie, *SMALL, "--epochs", "1", "--out"]
-    assert train_main(*options, tmp_path / "a", "--gap", "2") == 0
-    assert "note: --gap has no effect" in capsys.readouterr().out
-    assert train_main(*options, tmp_path / "b") == 0
-    assert "--gap" not in capsys.readouterr().out
-
-
 def test_the_lines_that_go_on_name_the_script_as_it_was_called(tmp_path, movie, no_figures, capsys, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["elsewhere/run_train.py"])
     assert train_main(*movie, *SMALL, "--epochs", "1", "--out", tmp_path / "out") == 0
     assert f"next: python elsewhere/run_predict.py {tmp_path / 'out'} YOUR_FRAMES" in capsys.readouterr().out
-
-
-def test_a_validation_set_without_a_cell_is_warned_of_and_best_goes_by_the_cost(tmp_path, movie, no_figures, capsys,
-                                                                                monkeypatch):
-    for number in (11, 12):
-        Image.new("L", (48, 40)).save(movie[3] / f"t_{number}.png")
-    costs = iter([0.5, 0.3, 0.4])
-    finish = Run._finish_epoch
-    monkeypatch.setattr(Run, "_finish_epoch", lambda *arguments: {**finish(*arguments), "val_loss": next(costs)})
-    assert train_main(*movie, *SMALL, "--epochs", "3", "--out", tmp_path / "out") == 0
-    assert "warning: no validation mask holds a cell" in capsys.readouterr().out
-    assert [row["f1_pooled"] for row in rows_of(tmp_path / "out")] == ["0.0"] * 3
-    best = checkpoint.load(tmp_path / "out" / "best.npz").progress
-    assert (best["epoch"], best["best_val_loss"]) == (2, 0.3)
-
-
-def test_a_validation_set_without_background_is_warned_of(tmp_path, movie, no_figures, capsys):
-    for number in (11, 12):
-        Image.new("L", (48, 40), 1).save(movie[3] / f"t_{number}.png")
-    assert train_main(*movie, *SMALL, "--epochs", "1", "--out", tmp_path / "out") == 0
-    assert "warning: no validation mask holds background" in capsys.readouterr().out
-
-
-def test_masks_that_are_nearly_all_cell_are_warned_of(tmp_path, movie, no_figures, capsys):
-    for path in movie[3].iterdir():
-        Image.fromarray((np.arange(40 * 48).reshape(40, 48) > 20).astype(np.uint8)).save(path)
-    assert train_main(*movie, *SMALL, "--epochs", "1", "--out", tmp_path / "out") == 0
-    printed = capsys.readouterr().out
-    assert "cell pixels: 98.9% of the training masks" in printed
-    assert "are --frames and --masks swapped" in printed
-
-
-def test_the_frames_to_validate_on_and_a_pairing_by_number_are_shown(tmp_path, movie, no_figures, capsys):
-    for path in movie[3].iterdir():
-        path.rename(path.with_name(f"m{int(path.stem[2:])}.png"))
-    assert train_main(*movie, *SMALL, "--epochs", "1", "--out", tmp_path / "out") == 0
-    printed = capsys.readouterr().out
-    assert "validated on t_11 to t_12" in printed
-    assert "paired by their numbers, from t_01 with m1 to t_12 with m12" in printed
-    config = json.loads((tmp_path / "out" / "config.json").read_text())
-    assert config["validation_frames"] == ["t_11", "t_12"]
-    assert len(config["training_frames"]) == 9
-
-
-def test_resume_of_a_complete_run_says_so_and_changes_nothing(tmp_path, movie, capsys):
-    out = tmp_path / "out"
-    train_main(*movie, *SMALL, "--epochs", "1", "--out", out)
-    before = (out / "model.npz").read_bytes()
-    (out / "figures" / "loss.png").unlink()
-    capsys.readouterr()
-    assert train_main("--resume", "--out", out) == 0
-    assert "has 1 epochs already" in capsys.readouterr().out
-    assert (out / "model.npz").read_bytes() == before
-    assert (out / "figures" / "loss.png").exists()
 
 
 def test_a_second_run_takes_a_new_folder_and_leaves_the_first_alone(tmp_path, movie, no_figures, monkeypatch, capsys):
@@ -476,23 +203,6 @@ def test_the_help_names_the_defaults_that_hold():
             assert (shown, thesis[name]) == ("no", False)
         elif name not in ("crops_per_frame", "gap", "learning_rate"):           # computed, and said in words
             assert shown == str(thesis[name]).removesuffix(".0"), name
-
-
-def test_the_model_is_refused_by_resume_with_another_optimizer_state(tmp_path, movie, no_figures):
-    out = tmp_path / "out"
-    train_main(*movie, *SMALL, "--epochs", "1", "--out", out)
-    with np.load(out / "model.npz") as archive:
-        arrays = {name.replace("optimizer/velocity", "optimizer/m"): archive[name] for name in archive.files}
-    np.savez(out / "model.npz", **arrays)
-    assert train_main("--resume", "--out", out, "--epochs", "2") == 2
-
-
-def test_a_table_damaged_between_runs_is_named(tmp_path, movie, no_figures, capsys):
-    out = tmp_path / "out"
-    train_main(*movie, *SMALL, "--epochs", "1", "--out", out)
-    (out / "metrics.csv").write_text("epoch,seconds\n1,x\n")
-    assert train_main("--resume", "--out", out, "--epochs", "2") == 2
-    assert "metrics.csv" in capsys.readouterr().err
 
 
 def test_writing_is_all_or_nothing(tmp_path, monkeypatch):

@@ -1,0 +1,29 @@
+"""Scripts run in this process, and what their refusals must look like."""
+
+from stemnet_ref import cli
+
+SMALL = ["--levels", "2", "--features", "2", "--crop", "16", "--epochs", "1", "--gap", "1"]
+
+
+def script(main, *argv):
+    """Run a script in this process; return its exit status."""
+    try:
+        return cli.run("script", main, [str(each) for each in argv])
+    except SystemExit as exit_:                 # of argparse
+        return exit_.code
+
+
+def contents(folder):
+    """Return every file below a folder with its bytes."""
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def check(capsys, status, *culprits):
+    """Assert status 2 and one line on standard error that holds each of `culprits`."""
+    error = capsys.readouterr().err
+    assert status == 2, error
+    assert error.count("\n") == 1, error
+    assert error.startswith(("script: error: ", "run_train.py: error: ", "run_predict.py: error: "))
+    for culprit in culprits:
+        assert str(culprit) in error
+    assert ";" in error or "must be" in error or "name the" in error, f"no remedy: {error}"

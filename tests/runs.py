@@ -1,0 +1,20 @@
+"""Short runs of training for the tests."""
+
+import csv
+from pathlib import Path
+
+import run_train
+from stemnet_ref import cli
+
+ROOT = Path(__file__).parent.parent
+SMALL = ["--levels", "2", "--features", "2", "--crop", "16", "--epochs", "3", "--seed", "5"]
+
+
+def train_main(*argv):
+    """Run the script in this process; return its exit status."""
+    return cli.run("run_train.py", run_train.main, [str(each) for each in argv])
+
+
+def rows_of(out):
+    with open(out / "metrics.csv") as file:
+        return list(csv.DictReader(file))
