@@ -4,10 +4,13 @@ This is the only module that imports CuPy. A layer looks at its arrays: NumPy's 
 kernels of the `.cu` file of the same stem, compiled when first used. The two sides of a layer have the same arguments.
 """
 
+import os
 import re
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
+from zlib import crc32
 
 import numpy as np
 
@@ -31,8 +34,10 @@ class CuPy:
         For the user: "cuda" and the chip.
     product : int
         How it multiplies matrices, PRODUCT of layers/_windows.cuh.
-    pools : list of cupy.cuda.MemoryPool
-        All that its arrays are in.
+    multiprocessors : int
+        That the chip has.
+    pools : tuple of cupy.cuda.MemoryPool
+        That its arrays are in: CuPy's own, and that of `record`.
 
     Raises
     ------
@@ -43,9 +48,10 @@ class CuPy:
     def __init__(self, precision="fp32"):
         try:
             import cupy
-        except ImportError:
-            raise InputError("--device cuda: CuPy is not installed; pip install 'stemnet_ref[cuda12]' or "
-                             "'stemnet_ref[cuda13]', by the CUDA that nvidia-smi shows, or use --device cpu") from None
+        except ImportError as error:
+            raise InputError(f"--device cuda: CuPy cannot be imported ({str(error).strip().splitlines()[0]}); pip "
+                             "install 'stemnet_ref[cuda12]' or 'stemnet_ref[cuda13]', by the CUDA that nvidia-smi "
+                             "shows, or use --device cpu") from None
         try:
             count = cupy.cuda.runtime.getDeviceCount()
         except cupy.cuda.runtime.CUDARuntimeError as error:
@@ -53,13 +59,18 @@ class CuPy:
                              "cpu") from None
         if count == 0:
             raise InputError("--device cuda: CuPy finds no GPU; check nvidia-smi, or use --device cpu")
+        if os.environ.get("CUPY_CUDA_PER_THREAD_DEFAULT_STREAM", "0") != "0":
+            raise InputError("--device cuda: CUPY_CUDA_PER_THREAD_DEFAULT_STREAM is set, so that frames could be used "
+                             "before they have been copied; unset it, or use --device cpu")
         self.cupy, self.array_type = cupy, cupy.ndarray
-        chip = cupy.cuda.runtime.getDeviceProperties(0)
+        chip = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)
         has_tf32 = chip["major"] >= 8
         if precision == "tf32" and not has_tf32:
             raise InputError(f"--precision tf32: {chip['name'].decode()} has no tensor cores for it, which begin with "
                              "compute capability 8.0; use --precision fp32")
-        self.pools = [cupy.get_default_memory_pool()]
+        self.multiprocessors = chip["multiProcessorCount"]
+        self.pools = cupy.get_default_memory_pool(), cupy.cuda.MemoryPool()
+        self._recorder = cupy.cuda.Stream(non_blocking=True)
         self.product = 3 if precision == "tf32" else 2 if has_tf32 else 1
         self.name = f"cuda ({chip['name'].decode()}{', tf32' if precision == 'tf32' else ''})"
 
@@ -85,30 +96,39 @@ class CuPy:
     def record(self, work):
         """Record the kernels that a function starts, as a CUDA graph, without running them.
 
-        Their arrays are taken from a pool of their own: nobody else uses that memory while the graph is repeated.
+        Their arrays are taken from a pool of their own, which is never emptied: nobody else uses that memory while
+        graphs are repeated. All graphs share it, since they run one after the other.
 
         Returns
         -------
         repeat : callable
             Runs them all, in order, after what was started before.
         result
-            Of the function: arrays that every repetition writes anew.
+            Of the function: arrays that every repetition writes anew, as long as they are held.
+
+        Raises
+        ------
+        RuntimeError, MemoryError
+            If CUDA refuses; then nothing is being recorded any more.
         """
-        cuda = self.cupy.cuda
-        self.cupy.get_default_memory_pool().free_all_blocks()
-        pool, stream = cuda.MemoryPool(), cuda.Stream(non_blocking=True)
-        with cuda.using_allocator(pool.malloc), stream:
+        usual, recorded = self.pools
+        usual.free_all_blocks()
+        with self.cupy.cuda.using_allocator(recorded.malloc), self._recorder as stream:
             stream.begin_capture()
-            result = work()
+            try:
+                result = work()
+            except BaseException:
+                with suppress(RuntimeError):                # the graph is void, and the stream free again
+                    stream.end_capture()
+                raise
             graph = stream.end_capture()
-        self.pools.append(pool)
         return graph.launch, result
 
     @cache                                                                      # noqa: B019
     def _module(self, stem, real, options):
         return self.cupy.RawModule(code=source(stem).read_text(), options=(
             "--std=c++14", f"-I{PACKAGE / 'layers'}",
-            *(f"-D{name}={value}" for name, value in (("REAL", real), *options))))
+            *(f"-D{name}={value}" for name, value in (("REAL", real), ("HEADERS", headers_digest()), *options))))
 
 
 _devices = {}                   # type of array -> the device that made it
@@ -177,6 +197,12 @@ def to_host(array):
     """Return an array as NumPy's, wherever it is."""
     device = device_of(array)
     return device.to_host(array) if device else array
+
+
+@cache
+def headers_digest():
+    """Return a number that changes with the files that the kernels include: CuPy's cache does not look at them."""
+    return crc32(b"".join(path.read_bytes() for path in sorted(PACKAGE.rglob("*.cuh"))))
 
 
 @cache

@@ -12,18 +12,22 @@ from .layers import dice, quadratic, softmax, weighted_cross_entropy
 from .layers._gpu import write_schedule
 
 
-def cost_and_gradient(logits, labels, settings):
-    """Return the cost named in the settings, its gradient by the logits, and the probabilities.
+def cost_of(logits, labels, settings):
+    """Return the cost named in the settings, and the probabilities."""
+    if settings.cost in ("weighted_cross_entropy", "cross_entropy"):
+        return weighted_cross_entropy.forward(logits, labels, settings.class_weights)
+    p = softmax.forward(logits)
+    return {"dice": dice, "quadratic": quadratic}[settings.cost].forward(p, labels), p
+
+
+def cost_gradient(p, labels, settings):
+    """Return the gradient of the cost by the logits, at the probabilities p.
 
     Dice and the quadratic cost are functions of the probabilities, so their gradient goes through the softmax.
     """
     if settings.cost in ("weighted_cross_entropy", "cross_entropy"):
-        weights = settings.class_weights
-        cost, p = weighted_cross_entropy.forward(logits, labels, weights)
-        return cost, weighted_cross_entropy.backward(p, labels, weights), p
-    layer = {"dice": dice, "quadratic": quadratic}[settings.cost]
-    p = softmax.forward(logits)
-    return layer.forward(p, labels), softmax.backward(layer.backward(p, labels), p), p
+        return weighted_cross_entropy.backward(p, labels, settings.class_weights)
+    return softmax.backward({"dice": dice, "quadratic": quadratic}[settings.cost].backward(p, labels), p)
 
 
 def make_optimizer(settings):
@@ -69,11 +73,11 @@ def training_step(network, optimizer, x, labels, settings, step, examples):
 def _training_step(network, optimizer, x, labels, settings, step, examples, schedule):
     with np.errstate(over="ignore", invalid="ignore"):      # a cost that is no number says it
         logits, cache = network.forward(x, settings.keep_prob, settings.seed, step)
-        cost, dlogits, p = cost_and_gradient(logits, labels, settings)
+        cost, p = cost_of(logits, labels, settings)
         cost = optimizers.add_penalty(cost, network.parameters, settings.l1, settings.l2, examples)
         if schedule is None and not math.isfinite(cost):
             return cost, p
-        gradients = network.backward(dlogits, cache)
+        gradients = network.backward(cost_gradient(p, labels, settings), cache)
         optimizers.add_penalty_gradients(gradients, network.parameters, settings.l1, settings.l2, examples)
         optimizer.update(network.parameters, gradients, schedule)
     return cost, p
@@ -164,7 +168,7 @@ class StepsOnGpu(Steps):
 
         try:
             known.repeat, known.result = self.device.record(lambda: self._kernels(known.x, known.labels))
-        except RuntimeError as error:                       # the steps are right without it, but slower
+        except (RuntimeError, MemoryError) as error:                       # the steps are right without it, but slower
             self.tell(f"note: a step cannot be recorded as a CUDA graph ({error}); its kernels are started one by one")
             known.repeat = start_all
 

@@ -20,7 +20,7 @@ from .network import StemNet
 from .predict import logits as predicted_logits
 from .resume import resume_run
 from .settings import option
-from .step import Steps, StepsOnGpu, cost_and_gradient, make_optimizer
+from .step import Steps, StepsOnGpu, cost_of, make_optimizer
 
 
 class Run:
@@ -210,7 +210,7 @@ class Run:
         """Validate, and return the epoch's row."""
         costs, scores, predicted = [], [], 0
         for truth, z in self._predict(self.validation.tolist()):
-            cost, _, p = cost_and_gradient(z[None], truth[None], self.settings)
+            cost, p = cost_of(z[None], truth[None], self.settings)
             costs.append(cost)
             mask = p[0].argmax(axis=-1)
             predicted += int(mask.sum())

@@ -24,7 +24,7 @@ from stemnet_ref.layers import (
 )
 from stemnet_ref.optimizers import SGD, Adam, Momentum
 from stemnet_ref.settings import Settings
-from stemnet_ref.step import cost_and_gradient
+from stemnet_ref.step import cost_gradient, cost_of
 
 CONVOLUTIONS = {                # name: (kh, kw, padding)
     "conv2d_5x5": (5, 5, "same"), "conv2d_1x1": (1, 1, "same"), "conv2d_even": (4, 2, "same"),
@@ -163,7 +163,8 @@ def network_outputs(name):
     for step in range(STEPS):
         x, labels = batch(step)
         z, cache = network.forward(x, KEEP_PROB, seed=0, step=step)
-        cost, dlogits, _ = cost_and_gradient(z, labels, settings)
+        cost, p = cost_of(z, labels, settings)
+        dlogits = cost_gradient(p, labels, settings)
         gradients = network.backward(dlogits, cache)
         if step == 0:
             outputs.update({f"gradient/{key}": value.copy() for key, value in gradients.items()})

@@ -49,6 +49,7 @@ class Emulator:
     def __init__(self):
         self.seed = 0
         self.product = 1                                # which way of _windows.cuh
+        self.multiprocessors = 132
         self._record = None
         self._starts = set()                            # addresses of whole arrays
 

@@ -52,6 +52,7 @@ def compile_cuda(version, path, architecture, real="float", macros=()):
     """
     library, program = compilers()[version], ctypes.c_void_p()
     options = ["--std=c++14", f"-I{device.PACKAGE / 'layers'}", f"--gpu-architecture=sm_{architecture}",
+               "-ftz=true", "--device-as-default-execution-space",           # CuPy gives these two
                "--ptxas-options=-v", *(f"-D{name}={value}" for name, value in (("REAL", real), *macros))]
     text = Path(path).read_bytes()
     _check(library, library.nvrtcCreateProgram(ctypes.byref(program), text, Path(path).name.encode(), 0, None, None))
@@ -85,7 +86,8 @@ def network_macros(stem, dtype, kind):
     kind : int
         PRODUCT of layers/_windows.cuh that the chip would have.
     """
-    found, transposed, place = set(), stem.startswith("conv_transpose"), SimpleNamespace(product=kind)
+    found, transposed = set(), stem.startswith("conv_transpose")
+    place = SimpleNamespace(product=kind, multiprocessors=132)
     for layer, (*_, c, o), level in StemNet(5).layer_shapes():
         side = 1024 >> level
         pixels = 1, side, side
@@ -121,6 +123,6 @@ def report(version, architecture):
 
 
 if __name__ == "__main__":
-    print("macros: PRODUCT, TILE_ROWS, TILE_COLUMNS, KERNEL, CHUNK and VECTOR of layers/_windows.cuh")
+    print("macros: PRODUCT, TILE_ROWS, TILE_COLUMNS, TILE_WIDTH, KERNEL, CHUNK and VECTOR of layers/_windows.cuh")
     for chip in sys.argv[1:] or ("90",):
         report(max(compilers()), int(chip))

@@ -12,7 +12,7 @@ from stemnet_ref import network as network_module
 from stemnet_ref.layers import conv2d, dropout, max_pool2d, relu
 from stemnet_ref.network import PRESETS, StemNet, layer_table, main, training_gflop
 from stemnet_ref.settings import Settings
-from stemnet_ref.step import cost_and_gradient
+from stemnet_ref.step import cost_gradient, cost_of
 
 MARGIN = 20 * STEP      # no ReLU or maximum may change its mind within a finite difference
 
@@ -70,7 +70,7 @@ def test_gradient_of_the_whole_network(monkeypatch, cost, keep_prob, logits, sha
     else:
         pytest.fail("no seed keeps every ReLU and maximum away from its kink")
     z, cache = network.forward(x, keep_prob, seed, 3)
-    _, dlogits, _ = cost_and_gradient(z, labels, settings)
+    dlogits = cost_gradient(cost_of(z, labels, settings)[1], labels, settings)
     gradients = network.backward(dlogits, cache)
     assert gradients.keys() == network.parameters.keys()
     assert not cache
@@ -81,7 +81,7 @@ def test_gradient_of_the_whole_network(monkeypatch, cost, keep_prob, logits, sha
             network.parameters[name] = value
             z, _ = network.forward(x, keep_prob, seed, 3, with_cache=False)
             network.parameters[name] = kept
-            return cost_and_gradient(z, labels, settings)[0]
+            return cost_of(z, labels, settings)[0]
         assert_gradient(of_one, array, gradients[name])
 
 
@@ -89,14 +89,14 @@ def test_gradient_check_of_the_network_notices_a_lost_skip_connection(monkeypatc
     network, x, labels = tiny(0)
     settings = Settings()
     z, cache = network.forward(x)
-    _, dlogits, _ = cost_and_gradient(z, labels, settings)
+    dlogits = cost_gradient(cost_of(z, labels, settings)[1], labels, settings)
     backward = network_module.max_pool2d.backward
     monkeypatch.setattr(network_module.max_pool2d, "backward", lambda dy, won, add_to: backward(dy, won))
     wrong = network.backward(dlogits, cache)["down0.conv.weight"]
 
     def of_one(value):
         network.parameters["down0.conv.weight"] = value
-        return cost_and_gradient(network.forward(x)[0], labels, settings)[0]
+        return cost_of(network.forward(x)[0], labels, settings)[0]
 
     with pytest.raises(AssertionError, match="finite difference"):
         assert_gradient(of_one, network.parameters["down0.conv.weight"], wrong)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from stemnet_ref import StemNet
 from stemnet_ref.optimizers import SGD, Adam, Momentum, add_penalty, add_penalty_gradients, staircase
 from stemnet_ref.settings import Settings
-from stemnet_ref.step import cost_and_gradient
+from stemnet_ref.step import cost_gradient, cost_of
 
 SHAPES = {"a.weight": (3, 2), "a.bias": (2,)}
 
@@ -58,7 +58,7 @@ def test_gradient_of_a_mini_batch_is_the_mean_of_its_examples(cost, seed):
 
     def gradients(rows):
         z, cache = network.forward(x[rows])
-        return network.backward(cost_and_gradient(z, labels[rows], settings)[1], cache)
+        return network.backward(cost_gradient(cost_of(z, labels[rows], settings)[1], labels[rows], settings), cache)
 
     each = [gradients([row]) for row in range(4)]
     for rows in ([0, 1, 2, 3], [3, 1], [2]):                # the whole set, and mini-batches X_1 .. X_m of it

@@ -25,19 +25,21 @@ __device__ T block_sum(T value, T* shared)
     return shared[0];
 }
 
-// Sum value(pixel, c) over a part of the pixels for 32 channels at once; the block's 8 lines are added in their order.
+// Sum value(pixel, c) over a part of the pixels for 32 channels at once, or as few as there are; a block's threads lie in
+// lines of them, which are added in their order.
 // grid ceil(C / 32), number of parts; block 256; parts (number of parts, C)
 template <class T, class Value>
-__device__ void column_sums(T (*shared)[32], T* parts, int64 pixels, int C, const Value& value)
+__device__ void column_sums(T (&shared)[256], T* parts, int64 pixels, int C, const Value& value)
 {
-    int channel = threadIdx.x % 32, line = threadIdx.x / 32, c = blockIdx.x * 32 + channel;
+    int width = C < 32 ? C : 32, lines = 256 / width;
+    int channel = threadIdx.x % width, line = threadIdx.x / width, c = blockIdx.x * width + channel;
     int64 end = pixels * (blockIdx.y + 1) / gridDim.y;
     T sum = 0;
-    if (c < C)
-        for (int64 pixel = pixels * blockIdx.y / gridDim.y + line; pixel < end; pixel += 8) sum += value(pixel, c);
-    shared[line][channel] = sum;
+    if (c < C && line < lines)
+        for (int64 pixel = pixels * blockIdx.y / gridDim.y + line; pixel < end; pixel += lines) sum += value(pixel, c);
+    shared[threadIdx.x] = sum;
     __syncthreads();
     if (line > 0 || c >= C) return;
-    for (int i = 1; i < 8; i++) sum += shared[i][channel];
+    for (int i = 1; i < lines; i++) sum += shared[i * width + channel];
     parts[(int64)blockIdx.y * C + c] = sum;
 }

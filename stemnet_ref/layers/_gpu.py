@@ -7,7 +7,6 @@ import numpy as np
 from ..device import LIMIT, blocks, launch
 
 PARTS = 512                 # of a sum, at most: enough blocks to keep a GPU busy
-AT_ONCE = 132 * 4           # blocks that an H100 has room for
 MOST_SUMS = 2 ** 23         # of all parts of a product together: 32 MiB
 
 
@@ -92,13 +91,12 @@ class Product:
         The macros.
     """
 
-    def __init__(self, device, kind, tile, down, columns, parts, kernel, chunk, channels):
-        self.device, self.parts = device, parts
-        self.grid = down, blocks(columns, tile[1])
-        self.threads = tile[0] * tile[1] // (64 if kind else 4)
+    def __init__(self, device, kind, tile, grid, parts, kernel, chunk, channels, width=32):
+        self.device, self.parts, self.grid, self.threads = device, parts, grid, _threads(kind, tile)
         side = kernel[0] if kernel[0] == kernel[1] <= 5 else 1
-        self.options = (("PRODUCT", kind), ("TILE_ROWS", tile[0]), ("TILE_COLUMNS", tile[1]), ("KERNEL", side),
-                        ("CHUNK", chunk), ("VECTOR", int(all(count % 4 == 0 for count in channels))))
+        self.options = (("PRODUCT", kind), ("TILE_ROWS", tile[0]), ("TILE_COLUMNS", tile[1]), ("TILE_WIDTH", width),
+                        ("KERNEL", side), ("CHUNK", chunk),
+                        ("VECTOR", int(all(count % 4 == 0 for count in channels))))
 
     @classmethod
     def convolve(cls, device, pixels, kernel, c, columns, dtype, channels, stride=1):
@@ -121,18 +119,20 @@ class Product:
         """
         (n, h, w), area = pixels, kernel[0] * kernel[1]
         kind, tile, chunk = _ways(device, dtype, c, columns)
-        down = n * blocks(h, tile[0] // 32) * blocks(w, 32) if kind else blocks(n * h * w, tile[0])
-        parts = _parts(down * blocks(columns, tile[1]), n * h * w * columns, area * c, blocks(c, chunk))
-        return cls(device, kind, tile, down, columns, parts, kernel if stride == 1 else (1, 1), chunk, channels)
+        width = next((width for width in (8, 16) if w <= width), 32)
+        down = n * blocks(h, tile[0] // width) * blocks(w, width) if kind else blocks(n * h * w, tile[0])
+        grid = down, blocks(columns, tile[1])
+        parts = _parts(grid[0] * grid[1], _room(device, kind, tile), n * h * w * columns, area * c, blocks(c, chunk))
+        return cls(device, kind, tile, grid, parts, kernel if stride == 1 else (1, 1), chunk, channels, width)
 
     @classmethod
     def weight_gradient(cls, device, pixels, kernel, c, columns, dtype, channels):
         """Return that of the gradient by a kernel; parameters as for `convolve`."""
         rows, summands = kernel[0] * kernel[1] * c, int(np.prod(pixels))
         kind, tile, chunk = _ways(device, dtype, 8, columns, rows)
-        down = blocks(rows, tile[0])
-        parts = _parts(down * blocks(columns, tile[1]), rows * columns, summands, summands // 256)
-        return cls(device, kind, tile, down, columns, parts, kernel, chunk, channels)
+        grid = blocks(rows, tile[0]), blocks(columns, tile[1])
+        parts = _parts(grid[0] * grid[1], _room(device, kind, tile), rows * columns, summands, summands // 256)
+        return cls(device, kind, tile, grid, parts, kernel, chunk, channels)
 
     def launch(self, name, parts, *arguments):
         """Start the kernel with blockIdx.z < parts.
@@ -176,14 +176,25 @@ def _ways(device, dtype, c, columns, rows=LIMIT):
     return kind, (height // 2 if double and height * width > 2048 else height, width), chunk
 
 
+def _threads(kind, tile):
+    """Return the threads of a block."""
+    return tile[0] * tile[1] // (64 if kind else 4)
+
+
+def _room(device, kind, tile):
+    """Return how many blocks the GPU has room for at once: BLOCKS of _sums.cuh and _sums_tensor.cuh on each part."""
+    few = _threads(kind, tile) < 128
+    return device.multiprocessors * (4 if few or not kind else 3 if kind == 1 else 2)
+
+
 @cache
-def _parts(tiles, sums, summands, most):
+def _parts(tiles, room, sums, summands, most):
     """Return into how many parts to divide the sums of a product.
 
-    The time is that of ceil(tiles * parts / AT_ONCE) rounds of blocks, each 1/parts of the whole sum long, and of
-    writing and reading the parts: about 54 multiplications' time for each on an H100.
+    The time is that of ceil(tiles * parts / room) rounds of blocks, each 1/parts of the whole sum long, and of writing
+    and reading the parts: as long as about 54 multiplications for each, by the data sheet of an H100.
     """
     most = max(1, min(PARTS, most, summands // 256, MOST_SUMS // max(sums, 1)))
-    extra = 54 / max(summands, 1) * tiles / AT_ONCE
+    extra = 54 / max(summands, 1) * tiles / room
     return min(range(1, most + 1),
-               key=lambda parts: blocks(tiles * parts, AT_ONCE) / parts + (parts * extra if parts > 1 else 0))
+               key=lambda parts: blocks(tiles * parts, room) / parts + (parts * extra if parts > 1 else 0))

@@ -1,5 +1,5 @@
 // The two products of _windows.cuh, fast: a block copies pieces of image and filters into shared memory, where many of its
-// threads use them, and while one piece is multiplied the next is on its way. The sums stay in registers.
+// threads use them, and while one piece is multiplied the next two are on their way. The sums stay in registers.
 #pragma once
 
 #include "_ptx.cuh"
@@ -11,21 +11,24 @@
 
 // `convolve`: a block makes HEIGHT x WIDTH pixels. Of the image it needs KERNEL - 1 rows and columns more, once for all
 // elements of the kernel.
-const int WIDTH = 32, HEIGHT = TILE_ROWS / WIDTH;
+const int WIDTH = TILE_WIDTH, HEIGHT = TILE_ROWS / WIDTH;
 const int HALO_WIDTH = WIDTH + KERNEL - 1, HALO_HEIGHT = HEIGHT + KERNEL - 1;
 // `weight_gradient`: pixels that are taken at once
 const int PIXELS = 8;
 // Elements that are copied at once
 const int FOUR = VECTOR ? 4 : 1;
+// Pieces in shared memory: that which is multiplied, and those on their way. An image serves KERNEL x KERNEL pieces of the
+// filters, so that two of them suffice.
+const int STAGES = 3, IMAGES = KERNEL > 1 ? 2 : STAGES;
 
 union Shared {
     struct {
-        alignas(16) REAL image[2][HALO_HEIGHT * HALO_WIDTH][PIXEL];
-        alignas(16) REAL filters[2][CHUNK][TILE_COLUMNS + PAD];
+        alignas(16) REAL image[IMAGES][HALO_HEIGHT * HALO_WIDTH][PIXEL];
+        alignas(16) REAL filters[STAGES][CHUNK][TILE_COLUMNS + PAD];
     };
     struct {
-        alignas(16) REAL places[2][PIXELS][TILE_ROWS + PAD];
-        alignas(16) REAL gradients[2][PIXELS][TILE_COLUMNS + PAD];
+        alignas(16) REAL places[STAGES][PIXELS][TILE_ROWS + PAD];
+        alignas(16) REAL gradients[STAGES][PIXELS][TILE_COLUMNS + PAD];
     };
     alignas(16) Tile sums;
 };
@@ -43,14 +46,30 @@ __device__ void copy_rows(REAL (*tile)[TILE_COLUMNS + PAD], const REAL* p, int c
     }
 }
 
-// Copy CHUNK channels from c on of the image under the windows of (n, i, j) and the pixels after it, at element (a, b).
-__device__ inline void copy_image(REAL (*image)[PIXEL], const Windows& v, int n, int i, int j, int a, int b, int c)
+// A piece of the work: channels from c on, for KERNEL x KERNEL elements of the kernel from (a, b) on.
+struct Piece {
+    int a, b, c;
+    __device__ void next(const Windows& v, int first, int end)
+    {
+        c += CHUNK;                                         // first all channels,
+        if (c < end) return;
+        c = first;
+        b += KERNEL;                                        // then other elements, where the kernel is larger
+        if (b < v.KW) return;
+        b = 0;
+        a += KERNEL;
+    }
+};
+
+// Copy share `share` of the image of a piece: CHUNK channels under the windows of pixel (n, i, j) and those after it.
+const int SHARES = KERNEL > 1 ? KERNEL - 1 : 1;
+__device__ inline void copy_image(REAL (*image)[PIXEL], const Windows& v, int n, int i, int j, const Piece& piece, int share)
 {
-    const int EACH_PIXEL = CHUNK / FOUR;
-    for (int e = threadIdx.x; e < HALO_HEIGHT * HALO_WIDTH * EACH_PIXEL; e += THREADS) {
-        int pixel = e / EACH_PIXEL, channel = e % EACH_PIXEL * FOUR;
-        int h = v.S * (i + pixel / HALO_WIDTH) + a - v.TOP, w = v.S * (j + pixel % HALO_WIDTH) + b - v.LEFT;
-        copy<FOUR>(&image[pixel][channel], v.at(n, h, w, c + channel), v.inside(h, w, c + channel));
+    const int EACH_PIXEL = CHUNK / FOUR, COUNT = HALO_HEIGHT * HALO_WIDTH * EACH_PIXEL;
+    for (int e = COUNT * share / SHARES + threadIdx.x; e < COUNT * (share + 1) / SHARES; e += THREADS) {
+        int pixel = e / EACH_PIXEL, c = e % EACH_PIXEL * FOUR;
+        int h = v.S * (i + pixel / HALO_WIDTH) + piece.a - v.TOP, w = v.S * (j + pixel % HALO_WIDTH) + piece.b - v.LEFT;
+        copy<FOUR>(&image[pixel][c], v.at(n, h, w, piece.c + c), v.inside(h, w, piece.c + c));
     }
 }
 
@@ -58,7 +77,7 @@ __device__ inline void copy_image(REAL (*image)[PIXEL], const Windows& v, int n,
 template <class Store>
 __device__ void finish(Shared& shared, const Sums& sums, Sums::Added added, Store store)
 {
-    wait_for_copies();
+    wait_for_copies<0>();
     __syncthreads();
     sums.put(shared.sums, added);
     __syncthreads();
@@ -78,49 +97,41 @@ __device__ void convolve(Shared& shared, const Windows& v, const Filters& f, int
     int column = blockIdx.y * TILE_COLUMNS;
     int chunks = (v.C() + CHUNK - 1) / CHUNK, first = chunks * part / parts * CHUNK, end = chunks * (part + 1) / parts * CHUNK;
     Sums sums;
-    // A piece of the image: channels from c on, for KERNEL x KERNEL elements of the kernel from (a, b) on. Every element
-    // has a piece of the filters.
-    int a = 0, b = 0, c = first, piece = 0, now = 0;
-    bool more = first < end && v.KH > 0 && v.KW > 0 && n < v.N;
-    if (more) {
-        copy_image(shared.image[0], v, n, i, j, a, b, c);
-        copy_rows<CHUNK>(shared.filters[0], f.at(a, b, c, v.C(), column), v.C() - c, column, f.COLUMNS);
-    }
-    while (more) {
-        wait_for_copies();
-        __syncthreads();
-        const REAL* p = f.at(a, b, c, v.C(), column);
-        int count = v.C() - c;
-        c += CHUNK;                                         // the next piece: first all channels,
-        if (c >= end) {
-            c = first;
-            b += KERNEL;                                    // then other elements, where the kernel is larger
-            if (b >= v.KW) {
-                b = 0;
-                a += KERNEL;
-            }
+    bool any = first < end && v.KW > 0 && n < v.N;
+    Piece piece = {any ? 0 : v.KH, 0, first}, image = piece, filters = piece;   // multiplied, and copied, next
+    int x = 0, y = 0, at = 0, to = 0, now = 0;              // in the filters copied next; which image, and which filters
+    auto copy_next = [&](int share) {                       // filters, and a share of the image of a piece to come
+        if (share < SHARES && image.a < v.KH) copy_image(shared.image[to], v, n, i, j, image, share);
+        if (share == SHARES - 1) {
+            image.next(v, first, end);
+            to = to == IMAGES - 1 ? 0 : to + 1;
         }
-        more = a < v.KH;
-        if (more) copy_image(shared.image[piece ^ 1], v, n, i, j, a, b, c);
+        if (filters.a < v.KH)
+            copy_rows<CHUNK>(shared.filters[now], f.at(filters.a + y, filters.b + x, filters.c, v.C(), column),
+                             v.C() - filters.c, column, f.COLUMNS);
+        group_copies();
+        now = now == STAGES - 1 ? 0 : now + 1;
+        if (++x < KERNEL) return;
+        x = 0;
+        if (++y < KERNEL) return;
+        y = 0;
+        filters.next(v, first, end);
+    };
+    for (int share = 0; share < SHARES - 1; share++) copy_image(shared.image[0], v, n, i, j, image, share);
+    copy_next(SHARES - 1);
+    copy_next(KERNEL > 1 ? SHARES : 0);
+    for (; piece.a < v.KH; piece.next(v, first, end)) {
         #pragma unroll 1
-        for (int y = 0; y < KERNEL; y++)
+        for (int row = 0; row < KERNEL; row++)
             #pragma unroll 1
-            for (int x = 0; x < KERNEL; x++) {
-                bool last = y == KERNEL - 1 && x == KERNEL - 1;
-                p += (int64)(x < KERNEL - 1 ? f.ACROSS : f.DOWN - (KERNEL - 1) * f.ACROSS) * v.C() * f.COLUMNS;
-                if (last) {
-                    p = f.at(a, b, c, v.C(), column);
-                    count = more ? v.C() - c : 0;
-                }
-                copy_rows<CHUNK>(shared.filters[now ^ 1], p, count, column, f.COLUMNS);
-                sums.add_pixels<WIDTH, HALO_WIDTH>(shared.image[piece] + y * HALO_WIDTH + x, shared.filters[now]);
-                now ^= 1;
-                if (!last) {
-                    wait_for_copies();
-                    __syncthreads();
-                }
+            for (int element = 0; element < KERNEL; element++) {
+                wait_for_copies<STAGES - 2>();
+                __syncthreads();                            // and all have done with what is overwritten next
+                int filter = now == STAGES - 1 ? 0 : now + 1;
+                copy_next(element == 0 ? row : SHARES);
+                sums.add_pixels<WIDTH, HALO_WIDTH>(shared.image[at] + row * HALO_WIDTH + element, shared.filters[filter]);
             }
-        piece ^= 1;
+        at = at == IMAGES - 1 ? 0 : at + 1;
     }
     finish(shared, sums, Sums::PIXELS, [&](int row, int at, const Four& sum) {
         int h = i + row / WIDTH, w = j + row % WIDTH;
@@ -147,39 +158,46 @@ __device__ inline void weight_gradient(Shared& shared, const Windows& v, const R
     int each = (v.WO + PIXELS - 1) / PIXELS;                // pieces of a line of pixels
     int64 all = (int64)v.N * v.HO * each, step = all * part / parts, end = all * (part + 1) / parts;
     int line = (int)(step / each), j = (int)(step % each) * PIXELS, n = line / v.HO, i = line % v.HO;
-    auto fetch = [&](int to) {
+    int now = 0;                                            // where the next pixels are copied to
+    auto copy_next = [&]() {
+        if (step >= end) {
+            group_copies();
+            return;
+        }
         #pragma unroll
         for (int k = 0; k < COUNT; k++) {
             int at = (threadIdx.x % EACH_PIXEL + k * THREADS) * FOUR, h = v.S * i + a[k], w = v.S * (j + mine) + b[k];
             const REAL* from = v.at(n, h, w, c[k]);
-            int step = v.S * STRIDE * v.beside(c[k]);
+            int distance = v.S * STRIDE * v.beside(c[k]);
             #pragma unroll
             for (int p = 0; p < PIXELS; p += STRIDE) {
                 if (PIXELS % STRIDE == 0 || p + mine < PIXELS)
-                    copy<FOUR>(&shared.places[to][p + mine][at], from, v.inside(h, w, c[k]) & (j + mine + p < v.WO));
-                from += step;
+                    copy<FOUR>(&shared.places[now][p + mine][at], from, v.inside(h, w, c[k]) & (j + mine + p < v.WO));
+                from += distance;
                 w += v.S * STRIDE;
             }
         }
-        copy_rows<PIXELS>(shared.gradients[to], dy + ((int64)(n * v.HO + i) * v.WO + j) * O + column, v.WO - j, column, O);
-    };
-    Sums sums;
-    if (step < end) fetch(0);
-    for (int now = 0; step < end; now ^= 1) {
-        wait_for_copies();
-        __syncthreads();                                    // and all have done with what is overwritten next
+        copy_rows<PIXELS>(shared.gradients[now], dy + ((int64)(n * v.HO + i) * v.WO + j) * O + column, v.WO - j, column, O);
+        group_copies();
+        now = now == STAGES - 1 ? 0 : now + 1;
         step++;
         j += PIXELS;
-        if (j >= v.WO) {
-            j = 0;
-            i++;
-            if (i == v.HO) {
-                i = 0;
-                n++;
-            }
-        }
-        if (step < end) fetch(now ^ 1);
-        sums.add_places<PIXELS>(shared.places[now], shared.gradients[now]);
+        if (j < v.WO) return;
+        j = 0;
+        i++;
+        if (i < v.HO) return;
+        i = 0;
+        n++;
+    };
+    Sums sums;
+    int64 left = end - step;
+    for (int stage = 0; stage < STAGES - 1; stage++) copy_next();
+    for (int at = 0; left > 0; left--) {
+        wait_for_copies<STAGES - 2>();
+        __syncthreads();                                    // and all have done with what is overwritten next
+        copy_next();
+        sums.add_places<PIXELS>(shared.places[at], shared.gradients[at]);
+        at = at == STAGES - 1 ? 0 : at + 1;
     }
     finish(shared, sums, Sums::PLACES, [&](int row, int at, const Four& sum) {
         row += blockIdx.x * TILE_ROWS;

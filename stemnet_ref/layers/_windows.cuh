@@ -5,7 +5,8 @@
 //
 // Matrix products, whose left matrix is never unfolded in memory. PRODUCT chooses the way: 0 the plain one (_plain.cuh),
 // which people learn from and the others are tested against; fast ones (_tiles.cuh): 1 on CUDA's ordinary cores, 2 on tensor
-// cores as exactly, 3 on tensor cores with operands rounded to TF32. All sum in a fixed order, so that reruns are bit-equal.
+// cores with operands split into two (_sums_tensor.cuh), 3 there with operands rounded to TF32. All sum in a fixed order, so
+// that reruns are bit-equal.
 #pragma once
 
 #include "_common.cuh"
@@ -17,6 +18,7 @@
 #define PRODUCT 1
 #define TILE_ROWS 64                                        // pixels (or places under the kernel) that a block works on
 #define TILE_COLUMNS 64                                     // and channels out
+#define TILE_WIDTH 32                                       // pixels of a line that a block works on
 #define KERNEL 1                                            // the kernel's side, or 1 to take its elements one by one
 #define CHUNK 4                                             // channels in that are taken at once
 #endif

@@ -31,20 +31,20 @@ struct Scaled {                                             // dy * xhat
 
 extern "C" __global__ void batch_norm_sum(const REAL* x, double* parts, int64 pixels, int C)
 {
-    __shared__ double shared[8][32];
+    __shared__ double shared[256];
     column_sums(shared, parts, pixels, C, Value{x, C});
 }
 
 extern "C" __global__ void batch_norm_squares(const REAL* x, const REAL* mean, double* parts, int64 pixels, int C)
 {
-    __shared__ double shared[8][32];
+    __shared__ double shared[256];
     column_sums(shared, parts, pixels, C, Square{x, mean, C});
 }
 
 extern "C" __global__ void batch_norm_scaled(const REAL* dy, const REAL* x, const REAL* mean, const REAL* variance,
                                              double* parts, int64 pixels, int C, REAL epsilon)
 {
-    __shared__ double shared[8][32];
+    __shared__ double shared[256];
     column_sums(shared, parts, pixels, C, Scaled{dy, x, mean, variance, C, epsilon});
 }
 

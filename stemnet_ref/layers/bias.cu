@@ -17,6 +17,6 @@ struct Gradients {
 // db[c] = sum over pixels of dy[pixel, c], in parts; grid ceil(C / 32), number of parts; block 256
 extern "C" __global__ void bias_backward(const REAL* dy, REAL* parts, int64 pixels, int C)
 {
-    __shared__ REAL shared[8][32];
+    __shared__ REAL shared[256];
     column_sums(shared, parts, pixels, C, Gradients{dy, C});
 }

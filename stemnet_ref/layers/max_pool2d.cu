@@ -2,12 +2,13 @@
 #include "_common.cuh"
 
 // y[n,i,j,c] = max over a,b of x[n, s*i+a, s*j+b, c], one thread for each element of y; a NaN makes the maximum NaN, and
-// the lowest place wins a tie. grid ceil(N*I*J*C / 256), block 256; I and J are the sides of y
-extern "C" __global__ void max_pool2d_forward(const REAL* x, REAL* y, unsigned char* won, int N, int I, int J, int C, int size)
+// the lowest place wins a tie. grid ceil(J*C / 256), I, N, block 256; I and J are the sides of y
+extern "C" __global__ void max_pool2d_forward(const REAL* x, REAL* y, unsigned char* won, int I, int J, int C, int size)
 {
     int64 t = thread_number();
-    if (t >= (int64)N * I * J * C) return;
-    int c = t % C, j = t / C % J, i = t / C / J % I, n = t / C / J / I;
+    if (t >= (int64)J * C) return;
+    int c = (unsigned)t % C, j = (unsigned)t / C, i = blockIdx.y, n = blockIdx.z;
+    t += ((int64)n * I + i) * J * C;
     REAL best = 0;
     int place = 0;
     bool undefined = false;
@@ -25,13 +26,14 @@ extern "C" __global__ void max_pool2d_forward(const REAL* x, REAL* y, unsigned c
 }
 
 // dx[n, s*i+a, s*j+b, c] += dy[n,i,j,c] if (a,b) won, or =, and 0 for the others, if not `add`: one thread for each element
-// of dx, gathering, so no atomics. grid ceil(N*I*J*C*s*s / 256), block 256; I and J are the sides of dy
-extern "C" __global__ void max_pool2d_backward(const REAL* dy, const unsigned char* won, REAL* dx, int N, int I, int J,
-                                               int C, int size, int add)
+// of dx, gathering, so no atomics. grid ceil(J*s*C / 256), I*s, N, block 256; I and J are the sides of dy
+extern "C" __global__ void max_pool2d_backward(const REAL* dy, const unsigned char* won, REAL* dx, int I, int J, int C,
+                                               int size, int add)
 {
     int64 t = thread_number();
-    if (t >= (int64)N * I * J * C * size * size) return;
-    int c = t % C, w = t / C % (J * size), h = t / C / (J * size) % (I * size), n = t / C / (J * size) / (I * size);
+    if (t >= (int64)J * size * C) return;
+    int c = (unsigned)t % C, w = (unsigned)t / C, h = blockIdx.y, n = blockIdx.z;
+    t += ((int64)n * I * size + h) * J * size * C;
     int64 out = (((int64)n * I + h / size) * J + w / size) * C + c;
     REAL d = won[out] == h % size * size + w % size ? dy[out] : REAL(0);
     dx[t] = add ? dx[t] + d : d;

@@ -42,7 +42,8 @@ def forward(x, size=2):
     if device:
         n, c = x.shape[0], x.shape[3]
         y, won = (device.empty((n, h // size, w // size, c), dtype) for dtype in (x.dtype, np.uint8))
-        launch("max_pool2d.max_pool2d_forward", blocks(y.size), x, y, won, *y.shape, size)
+        n, i, j, c = y.shape
+        launch("max_pool2d.max_pool2d_forward", (blocks(j * c), i, n), x, y, won, i, j, c, size)
         return y, won
     y = x[:, ::size, ::size].copy()
     won = np.zeros(y.shape, np.uint8)
@@ -78,7 +79,9 @@ def backward(dy, won, size=2, add_to=None):
     device = device_of(dy, won)
     if device:
         dx = device.empty(shape, dy.dtype) if add_to is None else add_to
-        launch("max_pool2d.max_pool2d_backward", blocks(dx.size), dy, won, dx, *dy.shape, size, int(add_to is not None))
+        n, i, j, c = dy.shape
+        launch("max_pool2d.max_pool2d_backward", (blocks(j * size * c), i * size, n), dy, won, dx, i, j, c, size,
+               int(add_to is not None))
         return dx
     dx = np.zeros(shape, dy.dtype) if add_to is None else add_to
     for place in range(size * size):

@@ -43,7 +43,7 @@ enum { FINE, OUTSIDE, TRAP, BARRIER };                      // what launch retur
 const size_t STACK = 64 << 10;
 const unsigned WARP = 32;
 
-struct Copy { void* to; const void* from; size_t bytes; };
+struct Copy { void* to; const void* from; size_t bytes; int group; };
 
 struct Fibre {
     ucontext_t start;
@@ -52,6 +52,7 @@ struct Fibre {
     int waits;                                              // 0: runs; 1: at the block's barrier; 2: at its warp's
     float a[4], b[2];                                       // offered to the other threads of its warp
     std::vector<Copy> copies;                               // asynchronous ones, not made before they are waited for
+    int groups;                                             // of copies that have been closed
 };
 
 inline dim3 thread_index, block_index, block_size, grid_size;
@@ -105,6 +106,7 @@ __attribute__((noinline)) inline void prepare(Fibre& fibre, char* stack)
 {
     fibre.begun = fibre.done = false;
     fibre.copies.clear();
+    fibre.groups = 0;
     memset(stack + STACK / 2, 0xff, STACK / 2);             // what is not written is NaN
     getcontext(&fibre.start);
     fibre.start.uc_stack.ss_sp = stack;
@@ -150,6 +152,7 @@ inline void on_signal(int number, siginfo_t* info, void*)
 #define gridDim emulator::grid_size
 
 inline void __syncthreads() { emulator::wait(1); }
+inline void __syncwarp() { emulator::wait(2); }
 
 // The functions of _ptx.cuh
 template <int BYTES>
@@ -157,7 +160,22 @@ void copy_async(void* shared, const void* global, bool inside)
 {
     static_assert(BYTES == 4 || BYTES == 8 || BYTES == 16, "what the instruction can copy");
     if ((uintptr_t)shared % BYTES || (inside && (uintptr_t)global % BYTES)) __builtin_trap();
-    emulator::fibres[emulator::current].copies.push_back({shared, inside ? global : nullptr, BYTES});
+    emulator::Fibre& fibre = emulator::fibres[emulator::current];
+    fibre.copies.push_back({shared, inside ? global : nullptr, BYTES, fibre.groups});
+}
+
+inline void group_copies() { emulator::fibres[emulator::current].groups++; }
+
+template <int LATER>
+void wait_for_copies()
+{
+    emulator::Fibre& fibre = emulator::fibres[emulator::current];
+    size_t kept = 0;
+    for (const emulator::Copy& copy : fibre.copies)
+        if (copy.group >= fibre.groups - LATER) fibre.copies[kept++] = copy;
+        else if (copy.from) memcpy(copy.to, copy.from, copy.bytes);
+        else memset(copy.to, 0, copy.bytes);
+    fibre.copies.resize(kept);
 }
 
 inline uint32_t __float_as_uint(float x)
@@ -199,15 +217,6 @@ inline void multiply_add(float (&d)[4], const float (&a)[4], const float (&b)[2]
         d[e] = std::fabs((double)nearest) > std::fabs(exact) ? std::nextafter(nearest, 0.0f) : nearest;
     }
     wait(2);                                                // before anybody offers the next
-}
-
-inline void wait_for_copies()
-{
-    std::vector<emulator::Copy>& copies = emulator::fibres[emulator::current].copies;
-    for (const emulator::Copy& copy : copies)
-        if (copy.from) memcpy(copy.to, copy.from, copy.bytes);
-        else memset(copy.to, 0, copy.bytes);
-    copies.clear();
 }
 
 extern "C" char __start_cuda_shared __attribute__((weak, visibility("hidden")));
