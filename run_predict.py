@@ -6,7 +6,7 @@ from tqdm import tqdm
 
 from stemnet_ref import checkpoint, cli, files, predict
 from stemnet_ref.device import choose
-from stemnet_ref.sample import CREDIT, FRAMES, MASKS
+from stemnet_ref.sample import FRAMES, MASKS, SOURCE
 
 
 def options():
@@ -28,13 +28,13 @@ def options():
 def main(argv=None):
     """Segment; return the exit status."""
     given = options().parse_args(argv)
-    device = choose(given.device, given.precision)
+    device = choose(given.device, given.precision, tqdm.write)
     model = checkpoint.load(given.model)
     model.network.to(device)
     out = files.new_folder("predictions") if given.out is None else given.out
     frames, masks = given.frames, given.masks
     if frames is None:
-        tqdm.write(f"segmenting the sample's second field of view, on which run_train.py validates: {CREDIT}")
+        tqdm.write(f"segmenting the sample's second field of view, on which run_train.py validates: {SOURCE}")
         frames, masks = FRAMES / "*field2*", MASKS / "*field2*" if masks is None else masks
     summary = predict.run(model, frames, out, masks, given.tile, show=tqdm.write,
                           progress=lambda items: tqdm(items, unit="frame", disable=None))

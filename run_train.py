@@ -13,7 +13,7 @@ from tqdm import tqdm
 from stemnet_ref import cli, figures, files
 from stemnet_ref.errors import InputError
 from stemnet_ref.resume import settings_of
-from stemnet_ref.sample import CREDIT
+from stemnet_ref.sample import SOURCE
 from stemnet_ref.settings import CHOICES, Settings, names
 from stemnet_ref.train import Run
 
@@ -74,7 +74,7 @@ def main(argv=None):
     settings, frames, masks, out = resolve(given)
     resume = given.get("resume", False)
     if frames is None:
-        tqdm.write(f"training on the sample: {CREDIT} (your own: --frames PATH --masks PATH)")
+        tqdm.write(f"training on the sample: 15 {SOURCE} (your own: --frames PATH --masks PATH)")
     run = Run(settings, frames, masks, out, resume=resume, device=given.get("device", "auto"),
               precision=given.get("precision", "fp32"), show=tqdm.write)
     if run.epoch >= settings.epochs:

@@ -19,6 +19,8 @@ class Parser(argparse.ArgumentParser):
         if unknown:
             name = unknown[0].partition("=")[0]
             like = difflib.get_close_matches(name, self._option_string_actions, n=1) if name.strip("-") else []
+            if not name.startswith("-") and getattr(given, "resume", False):
+                self.error(f"{name}: belongs to no option; --resume takes no value, name the run by --out {name}")
             if not name.startswith("-"):
                 hint = ' (a pattern such as "frames/*.png" must be in quotes)' if os.path.exists(name) else ""
                 self.error(f"{name}: belongs to no option{hint}")

@@ -8,13 +8,14 @@ import os
 import re
 from contextlib import suppress
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 from zlib import crc32
 
 import numpy as np
 
-from .errors import InputError
+from .errors import InputError, NoGpu
 
 BLOCK = 256                     # threads in a block, wherever a kernel does not say otherwise
 VECTOR = 16                     # bytes that a kernel compiled with VECTOR reads at once, from a multiple of them on
@@ -41,27 +42,29 @@ class CuPy:
 
     Raises
     ------
-    InputError
+    NoGpu
         If CuPy is not installed, or finds no GPU.
+    InputError
+        If `precision` is "tf32" and the chip cannot do it.
     """
 
     def __init__(self, precision="fp32"):
         try:
             import cupy
         except ImportError as error:
-            raise InputError(f"--device cuda: CuPy cannot be imported ({str(error).strip().splitlines()[0]}); pip "
-                             "install 'stemnet_ref[cuda12]' or 'stemnet_ref[cuda13]', by the CUDA that nvidia-smi "
-                             "shows, or use --device cpu") from None
+            why = "is not installed" if error.name == "cupy" else \
+                f"cannot be imported ({str(error).strip().partition(chr(10))[0]})"
+            raise NoGpu(f"CuPy {why}", "pip install 'stemnet_ref[cuda12]' or 'stemnet_ref[cuda13]', by the CUDA that "
+                                       "nvidia-smi shows") from None
         try:
             count = cupy.cuda.runtime.getDeviceCount()
         except cupy.cuda.runtime.CUDARuntimeError as error:
-            raise InputError(f"--device cuda: CuPy finds no GPU ({error}); check nvidia-smi, or use --device "
-                             "cpu") from None
+            raise NoGpu(f"CuPy finds no GPU ({error})", "check nvidia-smi") from None
         if count == 0:
-            raise InputError("--device cuda: CuPy finds no GPU; check nvidia-smi, or use --device cpu")
+            raise NoGpu("CuPy finds no GPU", "check nvidia-smi")
         if os.environ.get("CUPY_CUDA_PER_THREAD_DEFAULT_STREAM", "0") != "0":
-            raise InputError("--device cuda: CUPY_CUDA_PER_THREAD_DEFAULT_STREAM is set, so that frames could be used "
-                             "before they have been copied; unset it, or use --device cpu")
+            raise NoGpu("CUPY_CUDA_PER_THREAD_DEFAULT_STREAM is set, so that frames could be used before they have "
+                        "been copied", "unset it")
         self.cupy, self.array_type = cupy, cupy.ndarray
         chip = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)
         has_tf32 = chip["major"] >= 8
@@ -134,7 +137,7 @@ class CuPy:
 _devices = {}                   # type of array -> the device that made it
 
 
-def choose(name, precision="fp32"):
+def choose(name, precision="fp32", tell=lambda text: None):
     """Return the device for the options --device and --precision: None for the CPU, else the GPU.
 
     Parameters
@@ -143,6 +146,8 @@ def choose(name, precision="fp32"):
         "auto" takes a GPU where there is one.
     precision : {"fp32", "tf32"}
         Of the operands of convolutions: "tf32" rounds them to 11 significant bits, on a GPU that can.
+    tell : callable
+        Takes a line of text for the user, where CuPy is installed and "auto" still takes the CPU.
 
     Raises
     ------
@@ -159,9 +164,14 @@ def choose(name, precision="fp32"):
         return None
     try:
         return register(CuPy(precision))
-    except InputError:
-        if name == "cuda" or precision == "tf32":
-            raise
+    except NoGpu as error:
+        if name == "cuda":
+            raise InputError(f"--device cuda: {error.reason}; {error.remedy}, or use --device cpu") from None
+        if precision == "tf32":
+            raise InputError(f"--precision tf32: needs a GPU; {error.reason}; {error.remedy}, or leave --precision "
+                             "out") from None
+        if find_spec("cupy"):
+            tell(f"note: the CPU is used: {error.reason}")
         return None
 
 

@@ -8,6 +8,14 @@ class InputError(ValueError):
     """
 
 
+class NoGpu(InputError):
+    """No GPU can be used: the reason, and the remedy."""
+
+    def __init__(self, reason, remedy):
+        super().__init__(f"{reason}; {remedy}")
+        self.reason, self.remedy = reason, remedy
+
+
 def reason(error):
     """Return what the operating system or a library says of an error, without its number, on one line."""
     return " ".join(str(getattr(error, "strerror", None) or error).split())

@@ -12,10 +12,11 @@ from PIL import Image
 from .errors import InputError, reason
 
 
-def write_atomically(path, write):
+def write_atomically(path, write, option="--out"):
     """Call `write` with a binary file that becomes `path` when all of it is on disk.
 
-    A reader, also after a crash, finds the old file or the new one, never half of one.
+    A reader, also after a crash, finds the old file or the new one, never half of one. `option` is what the user names
+    the place by.
 
     Raises
     ------
@@ -32,7 +33,8 @@ def write_atomically(path, write):
         os.replace(temporary, path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise InputError(f"{path}: cannot be written ({reason(error)}); free space or choose another --out") from None
+        raise InputError(f"{path}: cannot be written ({reason(error)}); free space or choose another "
+                         f"{option}") from None
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -55,9 +57,9 @@ def write_csv(path, header, rows):
     write_atomically(path, lambda file: file.write(text.getvalue().encode()))
 
 
-def write_json(path, value):
+def write_json(path, value, option="--out"):
     """Write a value as indented JSON, in one move."""
-    write_atomically(path, lambda file: file.write((json.dumps(value, indent=2) + "\n").encode()))
+    write_atomically(path, lambda file: file.write((json.dumps(value, indent=2) + "\n").encode()), option)
 
 
 def check_folder(out):

@@ -40,8 +40,8 @@ LIMITS = {
     "momentum": (0.0, 0.999999, "at least 0 and below 1"),
     "keep_prob": (1e-3, 1.0, "from 0.001 to 1, the probability to keep"),
     "class_weight": (1e-6, 1e6, "above 0 and at most 1000000"),
-    "l1": (0.0, 1e6, None),
-    "l2": (0.0, 1e6, None),
+    "l1": (0, 10 ** 6, None),
+    "l2": (0, 10 ** 6, None),
     "validation": (1e-6, 0.999999, "above 0 and below 1, the part of the frames to validate on"),
     "gap": (0, 10 ** 6, None),
     "seed": (0, 2 ** 63, None),
@@ -130,7 +130,7 @@ class Settings:
         for name, (least, most, words) in LIMITS.items():
             value = getattr(self, name)
             if value is not None and not least <= value <= most:        # NaN fails too
-                raise InputError(f"{option(name)} {value}: must be {words or f'from {least:g} to {most:g}'}")
+                raise InputError(f"{option(name)} {value}: must be {words or f'from {least} to {most}'}")
         for name in options:
             needs, values = NEEDS.get(name, ("preset", PRESETS))
             if getattr(self, needs) not in values:

@@ -50,7 +50,7 @@ class Run:
     def __init__(self, settings, frames, masks, out, resume=False, device="auto", precision="fp32",
                  show=print):
         self.settings, self.out, self.show = settings, Path(out), show
-        self.device = choose(device, precision)
+        self.device = choose(device, precision, show)
         files.check_folder(self.out)
         found = find(sample.FRAMES if frames is None else frames, "--frames")
         found_masks = find(sample.MASKS if masks is None else masks, "--masks")

@@ -129,7 +129,7 @@ def _library(source, real, options=()):
     folder = Path(tempfile.mkdtemp(prefix="stemnet_cuda_"))
     program = folder / f"{source.stem}_{real}.cpp"
     macros = [f"#define {name} {value}" for name, value in (("REAL", real), *options)]
-    lines = ['#include "cuda_on_cpu.h"', *macros, f'#include "{source}"']
+    lines = [*macros, '#include "cuda_on_cpu.h"', f'#include "{source}"']
     for name, parameters in device.kernels(source).items():
         arguments = ", ".join(f"*({'const ' if const else ''}{kind}{'*' if pointer else ''}*)a[{i}]"
                               for i, (kind, pointer, const, _) in enumerate(parameters))

@@ -1,12 +1,12 @@
 """Compile CUDA text for a chip with NVRTC, as CuPy does, but without CuPy, driver or GPU.
 
-`python tests/nvrtc.py` prints what every kernel takes of a chip: registers, shared memory, and what did not fit.
+`python tests/nvrtc.py [CHIP ...]` prints what every kernel takes of a chip: registers, shared memory, what did not fit.
 """
 
+import argparse
 import ctypes
 import importlib.util
 import re
-import sys
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -110,19 +110,41 @@ def network_macros(stem, dtype, kind):
 
 def report(version, architecture):
     """Print a line for every kernel of Network5 at 1024 x 1024."""
-    print(f"{'sm_' + str(architecture):<36}{'macros':<20}{'registers':>10}{'shared':>8}{'spilled':>9}")
+    print(f"{'sm_' + str(architecture):<36}{'macros':<32}{'registers':>10}{'shared':>8}{'spilled':>9}")
     for path in FILES:
-        for macros in sorted({each for kind in (1, 2, 3) for each in network_macros(path.stem, np.dtype("f4"), kind)}):
+        kinds = (1, 2, 3) if architecture >= 80 else (1,)
+        for macros in sorted({each for kind in kinds for each in network_macros(path.stem, np.dtype("f4"), kind)}):
             log = compile_cuda(version, path, architecture, macros=macros)
             for name, text in re.findall(r"entry function '(\w+)'(.*?Used.*?)\n", log, re.DOTALL):
                 registers, shared, spilled = (
                     (re.search(of, text) or "00")[1] for of in (r"Used (\d+) reg", r"(\d+) bytes smem",
                                                                 r"(\d+) bytes spill st"))
-                print(f"{name:<36}{'_'.join(str(value) for _, value in macros):<20}{registers:>10}{shared:>8}"
-                      f"{spilled:>9}")
+                print(f"{name:<36}{_in_words(**dict(macros)):<32}{registers:>10}{shared:>8}{spilled:>9}")
+
+
+def _in_words(PRODUCT=None, TILE_ROWS=0, TILE_COLUMNS=0, TILE_WIDTH=0, KERNEL=0, CHUNK=0, VECTOR=None):
+    """Return the macros of layers/_windows.cuh, short."""
+    vector = {None: "", 0: "one by one", 1: "vectors"}[VECTOR]
+    if PRODUCT is None:
+        return vector
+    way = {1: "cores", 2: "tensor", 3: "tf32"}[PRODUCT]
+    return f"{way} {TILE_ROWS}x{TILE_COLUMNS} kernel {KERNEL} by {CHUNK}{'' if VECTOR else ' ' + vector}"
+
+
+def main(argv=None):
+    """Print the report for the chips that are asked for."""
+    parser = argparse.ArgumentParser(prog="python tests/nvrtc.py", description=__doc__.splitlines()[0])
+    parser.add_argument("chips", nargs="*", metavar="CHIP", default=["90"], help="as 90 or sm_90 (90)")
+    chips = [chip.removeprefix("sm_") for chip in parser.parse_args(argv).chips]
+    if not compilers():
+        parser.error("NVRTC is not installed; pip install nvidia-cuda-nvrtc-cu12")
+    for chip in chips:
+        version = max((each for each in compilers() if chip in map(str, architectures(each))), default=None)
+        if version is None:
+            known = sorted({chip for each in compilers() for chip in architectures(each)})
+            parser.error(f"{chip}: no chip that the installed NVRTC knows; must be one of {', '.join(map(str, known))}")
+        report(version, int(chip))
 
 
 if __name__ == "__main__":
-    print("macros: PRODUCT, TILE_ROWS, TILE_COLUMNS, TILE_WIDTH, KERNEL, CHUNK and VECTOR of layers/_windows.cuh")
-    for chip in sys.argv[1:] or ("90",):
-        report(max(compilers()), int(chip))
+    main()

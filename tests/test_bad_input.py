@@ -141,7 +141,7 @@ def test_messages_of_limits_name_both_ends(tmp_path, monkeypatch, capsys, name, 
     monkeypatch.chdir(tmp_path)
     least, most, _ = LIMITS[name]
     check(capsys, script(run_train.main, option(name), value),
-          f"{option(name)} {value}: must be from {least:g} to {most:g}")
+          f"{option(name)} {value}: must be from {least} to {most}")
 
 
 def test_every_choice_and_limit_belongs_to_an_option():

@@ -46,7 +46,9 @@ def test_beside_pytorch(tmp_path, capsys):
 
 @pytest.mark.parametrize(("options", "culprit"), [
     (["--size", "100"], "--size 100: must be a multiple of 32"), (["--channels", "2"], "--channels 2: must be odd"),
-    (["--rounds", "0"], "--rounds 0"), (["--device", "cuda"], "--device cuda: CuPy"),
+    (["--rounds", "0"], "--rounds 0"), (["--device", "cuda"], "--device cuda: CuPy is not installed"),
+    (["--size", "99999999968"], "up to 8192"), (["--json", "nowhere/b.json"], "--json nowhere/b.json: must be"),
+    (["--json", "."], "--json .: must be"),
 ])
 def test_impossible_options(monkeypatch, options, culprit):
     monkeypatch.setitem(__import__("sys").modules, "cupy", None)            # as where it is not installed

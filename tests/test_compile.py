@@ -68,6 +68,29 @@ def test_what_is_wrong_in_a_text_is_noticed(tmp_path, body, culprit):
             nvrtc.compile_cuda(12, path, 90)
 
 
+@pytest.mark.parametrize(("chip", "ways"), [("60", {"cores"}), ("sm_80", {"cores", "tensor", "tf32"})])
+def test_the_report_has_a_line_for_every_kernel(capsys, monkeypatch, chip, ways):
+    compilers_or_skip(12)
+    monkeypatch.setattr(nvrtc, "FILES", [path for path in FILES if path.stem in ("conv2d", "relu")])
+    nvrtc.main([chip])
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0].startswith(f"sm_{chip[-2:]}")
+    assert {line.split()[1] for line in printed if line.startswith("conv2d_forward")} == ways
+    assert all(int(line.split()[-3]) > 0 for line in printed[1:])
+
+
+@pytest.mark.parametrize(("arguments", "installed", "culprit"), [
+    (["61x"], {12: None}, "61x: no chip that the installed NVRTC knows"),
+    ([], {}, "pip install nvidia-cuda-nvrtc-cu12"),
+])
+def test_what_the_report_cannot_do_is_one_line(capsys, monkeypatch, arguments, installed, culprit):
+    monkeypatch.setattr(nvrtc, "compilers", lambda: installed)
+    monkeypatch.setattr(nvrtc, "architectures", lambda version: [90])
+    with pytest.raises(SystemExit, match="2"):
+        nvrtc.main(arguments)
+    assert culprit in capsys.readouterr().err.splitlines()[-1]
+
+
 def test_every_kernel_is_started_somewhere():
     text = "\n".join(path.read_text() for path in device.PACKAGE.rglob("*.py"))
     for path in FILES:

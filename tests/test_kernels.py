@@ -27,8 +27,8 @@ from stemnet_ref.optimizers import SGD, Adam, Momentum
 from stemnet_ref.settings import Settings
 from stemnet_ref.step import training_step
 
-SIDE = st.integers(1, 11)                       # a tile is 4 or 8 pixels high,
-WIDTH = st.one_of(SIDE, st.integers(30, 70))    # 32 wide,
+SIDE = st.integers(1, 11)                       # a tile is 4 to 32 pixels high,
+WIDTH = st.one_of(SIDE, st.integers(12, 18), st.integers(30, 70))       # 8, 16 or 32 wide,
 CHANNELS = st.one_of(st.integers(1, 70), st.integers(1, 17).map(lambda n: 4 * n))   # and 16, 32 or 64 channels deep
 PRODUCTS = pytest.mark.parametrize("product", [0, 1, 2], ids=["plain", "cores", "tensor"])
 
@@ -43,6 +43,7 @@ def float32(rng, *shape):
 @given(SEED, st.integers(1, 3), SIDE, WIDTH, CHANNELS, CHANNELS, st.sampled_from([1, 3, 5, 6]),
        st.sampled_from(["same", "valid"]))
 @example(seed=0, n=1, h=9, w=40, c=16, o=16, k=5, padding="same")
+@example(seed=0, n=1, h=9, w=14, c=20, o=32, k=5, padding="same")
 @example(seed=0, n=2, h=5, w=33, c=20, o=32, k=5, padding="valid")
 @example(seed=0, n=1, h=5, w=34, c=68, o=68, k=5, padding="same")
 def test_conv2d_in_float32_over_shapes_that_do_not_fill_the_tiles(place, product, seed, n, h, w, c, o, k, padding):

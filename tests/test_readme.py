@@ -30,7 +30,7 @@ def test_options_exist():
 
 
 def test_the_table_holds_every_layer_and_names_tests_that_exist():
-    table = README[README.index("| layer | equations"):README.index("Every layer with weights is one")]
+    table = README[README.index("| layer | equations"):README.index("To follow one layer")]
     tests = "\n".join(path.read_text() for path in (ROOT / "tests").glob("test_*.py"))
     for name in layers.__all__:
         assert f"](stemnet_ref/layers/{name}.py)" in table, name

@@ -1,5 +1,6 @@
 """python -m stemnet_ref.benchmark: the table of speed and memory, ours beside PyTorch's."""
 
+import datetime
 import importlib.util
 import multiprocessing
 import os
@@ -14,6 +15,7 @@ from ..network import layer_shapes, layer_table, training_gflop
 from .engines import CEILING, serve
 
 SIZES = (128, 256, 512, 1024)
+LARGEST = 8192                  # pixels; what does not fit into memory ends before
 
 
 def options():
@@ -67,14 +69,16 @@ class Worker:
 def main(argv=None):
     """Measure and print; return the exit status."""
     arguments = options().parse_args(argv)
-    if arguments.size < 32 or arguments.size % 32:
-        raise InputError(f"--size {arguments.size}: must be a multiple of 32")
+    if not 32 <= arguments.size <= LARGEST or arguments.size % 32:
+        raise InputError(f"--size {arguments.size}: must be a multiple of 32, up to {LARGEST}")
     if arguments.channels < 1 or arguments.channels % 2 == 0:
         raise InputError(f"--channels {arguments.channels}: must be odd, as 1 or 5")
     if arguments.rounds < 1:
         raise InputError(f"--rounds {arguments.rounds}: must be at least 1")
     if arguments.against and importlib.util.find_spec("torch") is None:
-        raise InputError("--against torch: PyTorch is not installed; pip install torch, or leave the option out")
+        raise InputError("--against torch: PyTorch is not installed; pip install torch==2.13.0, or leave it out")
+    if arguments.json and (os.path.isdir(arguments.json) or not os.path.isdir(os.path.dirname(arguments.json) or ".")):
+        raise InputError(f"--json {arguments.json}: must be the name of a file in a folder that exists")
     names = ["ours"]
     if arguments.device == "cuda" and device.choose("cuda").product == 2:
         names += ["ours-cuda-cores", "ours-tf32"]
@@ -103,7 +107,7 @@ def main(argv=None):
     if arguments.growth:
         report["growth"] = growth(names, arguments)
     if arguments.json:
-        write_json(arguments.json, report)
+        write_json(arguments.json, report, "--json")
     return 0
 
 
@@ -116,16 +120,26 @@ def describe(arguments):
         from importlib.metadata import version
 
         parts.append(f"PyTorch {version('torch')}")
-    where = f"{len(os.sched_getaffinity(0))} cores, {platform.machine()}" if hasattr(os, "sched_getaffinity") else \
-        platform.machine()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    where = f"{cores} cores of {processor()}"
     if arguments.device == "cuda":
         where = device.choose("cuda").name
-    return f"{where}; {', '.join(parts)}"
+    return f"{datetime.date.today()}, {where}; {', '.join(parts)}"
+
+
+def processor():
+    """Return the name of the CPU, as far as the system tells it."""
+    try:
+        with open("/proc/cpuinfo") as file:
+            return next(line.split(":")[1].strip() for line in file if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
 
 
 def table(workers, cases, rounds):
     """Measure all cases turn by turn, print them, and return {case: {engine: median seconds}}."""
-    print(f"{'':<24}{'GFLOP':>9}" + "".join(f"{worker.name:>26}" for worker in workers) + f"{'ours / best':>13}")
+    last = f"{'ours / best':>13}" if any(worker.name.startswith("torch") for worker in workers) else ""
+    print(f"{'':<24}{'GFLOP':>9}" + "".join(f"{worker.name:>26}" for worker in workers) + last)
     result = {}
     for case, gflop in cases:
         repeats = None

@@ -184,6 +184,9 @@ class Torch(Engine):
             for backend in (torch.backends.cudnn.conv, torch.backends.cudnn, torch.backends.cuda.matmul):
                 backend.fp32_precision = "tf32" if tf32 else "ieee"
 
+    def settings(self):
+        return f"{self.torch.get_num_threads()} threads"
+
     def put(self, array):
         """Return (N, H, W, C), or a filter, as PyTorch takes it, in this engine's memory format."""
         from ..verify.torch_twin import from_reference

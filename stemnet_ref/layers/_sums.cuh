@@ -1,5 +1,12 @@
 // The sums that a block of threads keeps in registers, TILE_ROWS x TILE_COLUMNS of them, and what is added to them from
-// shared memory. The 32 threads of a warp make a tile of their own, ACROSS threads wide and DOWN high.
+// shared memory. The 32 threads of a warp make a tile of their own, ACROSS threads wide and DOWN high. With 64 columns that is
+// 32 x 64, 8 threads wide and 4 high:
+//
+//     columns   0..3 4..7 ... 28..31   32..35 36..39 ... 60..63
+//     row 0      t0   t1  ...   t7       t0     t1   ...   t7         A thread's 8 x 8 sums: rows DOWN = 4 apart, columns in
+//     row 1      t8   t9  ...   t15      t8     t9   ...   t15        two fours, half a tile apart. So the threads of a warp
+//     ...                                                             read neighbouring numbers from shared memory.
+//     row 4      t0   t1  ...   t7       t0     t1   ...   t7
 #pragma once
 
 const int EACH = 8;                                         // rows of a thread, and columns: two groups of four

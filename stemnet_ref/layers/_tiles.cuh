@@ -1,5 +1,14 @@
 // The two products of _windows.cuh, fast: a block copies pieces of image and filters into shared memory, where many of its
 // threads use them, and while one piece is multiplied the next two are on their way. The sums stay in registers.
+//
+// For example the convolution 5 x 5 from 128 to 64 channels at 128 x 128 on tensor cores. layers/_gpu.py chooses TILE_ROWS
+// 128, TILE_COLUMNS 64, TILE_WIDTH 32, KERNEL 5 and CHUNK 8. A block of 128 threads, 4 warps, makes 4 x 32 pixels and all 64
+// channels out, 64 sums in each thread. It takes 8 channels in at a time: of the image (4 + 4) x (32 + 4) pixels of them, and
+// then for each of the kernel's 25 elements 8 x 64 weights. Every element shifts the 4 x 32 pixels within the 8 x 36.
+// The next 8 channels of the image come in four shares, at the beginning of four of the kernel's rows, and the weights two
+// elements ahead, so that one barrier for each element suffices: whoever has passed it knows that all threads have done
+// with the piece before, into whose place the next is copied. After 16 times 25 elements all sums go through shared memory,
+// to be written in order.
 #pragma once
 
 #include "_ptx.cuh"
@@ -46,7 +55,8 @@ __device__ void copy_rows(REAL (*tile)[TILE_COLUMNS + PAD], const REAL* p, int c
     }
 }
 
-// A piece of the work: channels from c on, for KERNEL x KERNEL elements of the kernel from (a, b) on.
+// A piece of the work: channels from c on, for KERNEL x KERNEL elements of the kernel from (a, b) on. With KERNEL above 1
+// the windows lie one pixel apart (S = 1), since an element shifts the pixels within the image's piece.
 struct Piece {
     int a, b, c;
     __device__ void next(const Windows& v, int first, int end)
@@ -73,7 +83,8 @@ __device__ inline void copy_image(REAL (*image)[PIXEL], const Windows& v, int n,
     }
 }
 
-// Hand all sums to store(row, column, sums), four at a time; a thread takes the four fours of sixteen columns in turn.
+// Hand all sums to store(row, column, sums), four at a time. A thread takes the four fours of sixteen columns in turn, since
+// one draw of the dropout mask serves sixteen elements, then the sixteen that no other thread takes.
 template <class Store>
 __device__ void finish(Shared& shared, const Sums& sums, Sums::Added added, Store store)
 {

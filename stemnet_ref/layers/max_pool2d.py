@@ -22,7 +22,7 @@ def forward(x, size=2):
     Returns
     -------
     y : ndarray of shape (N, H/s, W/s, C), dtype of `x`
-        A NaN in a window makes its maximum NaN.
+        A NaN in a window makes its maximum NaN, and then `won` means nothing.
     won : uint8 ndarray, same shape
         Place a*s + b of the winner in its window; the lowest wins a tie.
 

@@ -4,4 +4,4 @@ from pathlib import Path
 
 FRAMES = Path(__file__).parent / "frames"
 MASKS = Path(__file__).parent / "masks"
-CREDIT = "15 T98G frames of Tsai et al. 2019, MIT licence"
+SOURCE = "T98G frames of Tsai et al. 2019, MIT licence"
