@@ -40,7 +40,7 @@ def test_a_run_is_that_of_the_cpu_within_rounding_and_goes_on_there(tmp_path, mo
     start = [*movie, *SMALL, *options]
     assert run(run_train.main, *start, "--device", "cpu", "--epochs", "3", "--out", tmp_path / "cpu") == 0
     where = place()
-    monkeypatch.setattr(train, "choose", lambda name, precision: {"cuda": where, "cpu": None}[name])
+    monkeypatch.setattr(train, "choose", lambda name, precision, tell: {"cuda": where, "cpu": None}[name])
     assert run(run_train.main, *start, "--device", "cuda", "--epochs", "2", "--out", tmp_path / "gpu") == 0
     assert json.loads((tmp_path / "gpu" / "config.json").read_text())["device"] == where.name
     assert run(run_train.main, "--resume", "--device", "cuda", "--out", tmp_path / "gpu", "--epochs", "3") == 0
@@ -60,7 +60,7 @@ def test_a_run_is_that_of_the_cpu_within_rounding_and_goes_on_there(tmp_path, mo
 def test_a_prediction_is_that_of_the_cpu_within_rounding(tmp_path, movie, monkeypatch, capsys, place):
     checkpoint.save(tmp_path / "model.npz", Model(StemNet(3, 3, 4), Scaling(100.0, 30.0), {}, {}, {}), "0")
     where = place()
-    monkeypatch.setattr(run_predict, "choose", lambda name, precision: {"cuda": where, "cpu": None}[name])
+    monkeypatch.setattr(run_predict, "choose", lambda name, precision, tell: {"cuda": where, "cpu": None}[name])
     for name in ("cpu", "cuda"):
         assert run(run_predict.main, tmp_path / "model.npz", movie[1], "--device", name, "--out", tmp_path / name) == 0
     assert f"done on the {where.name}: " in capsys.readouterr().out
@@ -73,7 +73,7 @@ def test_a_prediction_is_that_of_the_cpu_within_rounding(tmp_path, movie, monkey
 
 @KERNEL_PLACES
 def test_two_runs_are_bit_equal(tmp_path, movie, monkeypatch, place):
-    monkeypatch.setattr(train, "choose", lambda name, precision: place())
+    monkeypatch.setattr(train, "choose", lambda name, precision, tell: place())
     for name in ("a", "b"):
         assert run(run_train.main, *movie, *SMALL, "--epochs", "2", "--out", tmp_path / name) == 0
     assert (tmp_path / "a" / "model.npz").read_bytes() == (tmp_path / "b" / "model.npz").read_bytes()
