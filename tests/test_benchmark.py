@@ -8,8 +8,10 @@ from places import emulator
 
 from stemnet_ref import device
 from stemnet_ref.benchmark import __main__ as benchmark
+from stemnet_ref.benchmark import teaching
 from stemnet_ref.benchmark.engines import Ours, TorchOnGpu, layer_cases
 from stemnet_ref.errors import InputError
+from stemnet_ref.layers import conv2d
 
 
 def check_report(capsys, path, names):
@@ -42,6 +44,31 @@ def test_beside_pytorch(tmp_path, capsys):
     line = next(line for line in printed.splitlines() if line.startswith("step"))
     assert float(line.split()[-1]) == pytest.approx(step["ours"] / min(step["torch"], step["torch-channels-last"]),
                                                     abs=0.006)
+
+
+@pytest.mark.parametrize("form", teaching.FORMS)
+def test_what_textbooks_do_is_the_same_convolution(form):
+    if form == "scipy.signal":
+        pytest.importorskip("scipy", reason="SciPy is not installed; pip install scipy")
+    rng = np.random.default_rng(0)
+    x, weight, dy = (rng.standard_normal(shape) for shape in ((7, 6, 3), (5, 5, 3, 2), (7, 6, 2)))
+    forward, backward = teaching.FORMS[form]
+    np.testing.assert_allclose(forward(x, weight), conv2d.forward(x[None], weight)[0], rtol=1e-12, atol=1e-12)
+    for found, exact in zip(backward(dy, x, weight), conv2d.backward(dy[None], x[None], weight), strict=True):
+        np.testing.assert_allclose(found, exact.reshape(found.shape), rtol=1e-12, atol=1e-12)
+
+
+def test_the_table_beside_textbooks(tmp_path, capsys, monkeypatch):
+    pytest.importorskip("scipy", reason="SciPy is not installed; pip install scipy")
+    monkeypatch.setattr(teaching.measure, "__defaults__", ((8, 2, 2, 3),))
+    assert benchmark.main(["--teaching", "--rounds", "2", "--json", str(tmp_path / "b.json")]) == 0
+    printed, seconds = capsys.readouterr().out, json.loads((tmp_path / "b.json").read_text())["seconds"]
+    for form in teaching.FORMS:
+        assert form in printed
+        assert min(seconds[form].values()) > 0
+    monkeypatch.setattr(teaching.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match="--teaching: SciPy is not installed"):
+        benchmark.main(["--teaching"])
 
 
 @pytest.mark.parametrize(("options", "culprit"), [

@@ -30,6 +30,8 @@ def options():
     add("--rounds", type=int, default=10, metavar="N", help="measurements of each, of which the median counts "
                                                             "(%(default)s)")
     add("--no-layers", action="store_true", help="leave out the table of layers")
+    add("--teaching", action="store_true", help="instead, one convolution on a CPU in the forms of textbooks: loops, "
+                                                "scipy.signal, the whole image unfolded")
     add("--growth", action="store_true", help=f"also the step at sides of {', '.join(map(str, SIZES))} pixels")
     add("--json", metavar="FILE", help="write all figures into a file")
     return parser
@@ -79,6 +81,14 @@ def main(argv=None):
         raise InputError("--against torch: PyTorch is not installed; pip install torch==2.13.0, or leave it out")
     if arguments.json and (os.path.isdir(arguments.json) or not os.path.isdir(os.path.dirname(arguments.json) or ".")):
         raise InputError(f"--json {arguments.json}: must be the name of a file in a folder that exists")
+    if arguments.teaching:
+        from .teaching import measure
+
+        print(describe(arguments))
+        seconds = measure(arguments.rounds)
+        if arguments.json:
+            write_json(arguments.json, {"machine": describe(arguments), "seconds": seconds}, "--json")
+        return 0
     names = ["ours"]
     if arguments.device == "cuda" and device.choose("cuda").product == 2:
         names += ["ours-cuda-cores", "ours-tf32"]

@@ -8,16 +8,21 @@ Backward   dw[a,b,c,o] = sum over n,i,j of x[n, i+a-top, j+b-left, c] * dy[n,i,j
 
 x is 0 outside. "same" pads k-1 rows so that y has the size of x, top = (k-1)//2 of them above; "valid" pads none.
 The thesis (section 4) also divides by the sum of the kernel; neither its listing nor this code does.
+
+In NumPy both are matrix products of the image unfolded under the kernel, `correlate` and `weight_gradient`; in float32
+_winograd.py does the same with fewer multiplications.
 """
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from ..device import device_of
+from . import _winograd
 from ._gpu import Product, exchange
 from ._shapes import check_shapes
+from ._threads import divide, share
 
-BAND_BYTES = 1 << 22    # of unfolded pixels at once: small enough to stay in the cache until the product reads them
+BAND_BYTES = 1 << 20    # of unfolded pixels at once: small enough to stay in the cache until the product reads them
 
 
 def forward(x, weight, padding="same"):
@@ -47,7 +52,9 @@ def forward(x, weight, padding="same"):
         n, ho, wo, c, o = (sizes[name] for name in ("N", "HO", "WO", "C", "O"))
         product = Product.convolve(device, (n, ho, wo), (kh, kw), c, o, x.dtype, (c, o))
         return product.run("conv2d.conv2d_forward", (x, weight), [(n, ho, wo, o)], sizes.values())[0]
-    return _correlate(x, weight, pads)
+    y = np.empty(_output_shape(x.shape, weight.shape, pads), x.dtype)
+    correlate([x], weight, pads, [y])
+    return y
 
 
 def backward(dy, x, weight, padding="same", into=None):
@@ -82,8 +89,10 @@ def backward_input(dy, weight, padding="same"):
         product = Product.convolve(device, (n, h, w), (kh, kw), o, c, dy.dtype, (c, o))
         return product.run("conv2d.conv2d_backward_input", (dy, exchange(device, weight)), [(n, h, w, c)],
                            _sizes((n, h, w, c), weight.shape, pads).values())[0]
-    flipped = np.ascontiguousarray(weight[::-1, ::-1].transpose(0, 1, 3, 2))        # (kh, kw, O, C)
-    return _correlate(dy, flipped, ((kh - 1 - top, kh - 1 - bottom), (kw - 1 - left, kw - 1 - right)))
+    back = (kh - 1 - top, kh - 1 - bottom), (kw - 1 - left, kw - 1 - right)
+    dx = np.empty(_output_shape(dy.shape, (kh, kw, None, weight.shape[2]), back), dy.dtype)
+    correlate([dy], weight, back, [dx], flipped=True)
+    return dx
 
 
 def backward_weight(dy, x, shape, padding="same", into=None):
@@ -100,11 +109,9 @@ def backward_weight(dy, x, shape, padding="same", into=None):
         product = Product.weight_gradient(device, dy.shape[:3], (kh, kw), c, o, x.dtype, (c, o))
         return product.run("conv2d.conv2d_backward_weight", (dy, x), [shape],
                            _sizes(x.shape, shape, pads).values(), into)[0]
-    dweight = np.zeros((kh * kw * c, o), x.dtype) if into is None else into.reshape(kh * kw * c, o)
-    dweight[...] = 0
-    for image, rows, columns in _bands(x, kh, kw, pads):
-        dweight += columns.T @ dy[image, rows].reshape(-1, o)
-    return dweight.reshape(shape)
+    dweight = np.empty(shape, x.dtype) if into is None else into
+    weight_gradient([x], dy, pads, dweight)
+    return dweight
 
 
 def _pads(x, kh, kw, padding):
@@ -127,36 +134,94 @@ def _sizes(x_shape, weight_shape, pads):
             "WO": w + left + right - kw + 1, "top": top, "left": left}
 
 
-def _correlate(x, weight, pads):
-    """Return the correlation of `x`, padded with zeros, as one matrix product per band of rows."""
-    kh, kw, c, o = weight.shape
-    (top, bottom), (left, right) = pads
-    y = np.empty((len(x), x.shape[1] + top + bottom - kh + 1, x.shape[2] + left + right - kw + 1, o), x.dtype)
-    matrix = weight.reshape(kh * kw * c, o)
-    for image, rows, columns in _bands(x, kh, kw, pads):
-        np.matmul(columns, matrix, out=y[image, rows].reshape(-1, o))
-    return y
+def _output_shape(x_shape, weight_shape, pads):
+    return (x_shape[0], *(x_shape[1 + axis] + sum(pads[axis]) - weight_shape[axis] + 1 for axis in (0, 1)),
+            weight_shape[3])
 
 
-def _bands(x, kh, kw, pads):
-    """Yield (image, rows, columns) for bands of output rows.
+def correlate(inputs, weight, pads, outputs, finish=None, flipped=False):
+    """Write the correlation of `inputs`, padded with zeros, with `weight` into `outputs` (NumPy arrays).
 
-    `columns` has a row per output pixel of the band, holding the kh*kw*C inputs under the kernel (im2col). One buffer
-    of BAND_BYTES serves all bands: the whole of it would be kh*kw times the size of `x`.
+    Parameters
+    ----------
+    inputs : list of float ndarray of shape (N, H, W, Ci)
+        Seen side by side: C is the sum of their channels.
+    weight : float ndarray of shape (kh, kw, C, O)
+    pads : ((top, bottom), (left, right))
+        In pixels, below the kernel's sides.
+    outputs : list of float ndarray of shape (N, H+top+bottom-kh+1, W+left+right-kw+1, Oi)
+        O is the sum of their channels.
+    finish : callable, optional
+        Called as finish(y, image, row, channels) with every piece of an output, complete and still in the cache, its
+        first row, and the slice of its channels, to be changed in place.
+    flipped : bool
+        Take the kernel flipped, and its channels in and out exchanged: weight has shape (kh, kw, O, C) then.
     """
-    if kh == kw == 1:                                               # a pixel is its own receptive field
-        for image in range(len(x)):
-            yield image, slice(None), x[image].reshape(-1, x.shape[3])
+    kh, kw, c, o = weight.shape
+    if _winograd.pays(weight.dtype, (kh, kw), kh * kw * (o if flipped else c), outputs[0].shape[:3]):
+        _winograd.correlate(inputs, weight, pads, outputs, finish, flipped)
         return
-    windows = sliding_window_view(np.pad(x, ((0, 0), *pads, (0, 0))), (kh, kw), axis=(1, 2))
-    windows = windows.transpose(0, 1, 2, 4, 5, 3)                   # (N, H, W, kh, kw, C), a view
-    n, height = windows.shape[:2]
-    row_bytes = windows[0, 0].size * x.itemsize if windows.size else 1
-    band = max(1, min(height, BAND_BYTES // row_bytes))
-    buffer = np.empty((band, *windows.shape[2:]), x.dtype)
-    for image in range(n):
-        for start in range(0, height, band):
-            rows = slice(start, min(start + band, height))
-            unfolded = buffer[:rows.stop - rows.start]
-            np.copyto(unfolded, windows[image, rows])
-            yield image, rows, unfolded.reshape(-1, kh * kw * x.shape[3])
+    if flipped:
+        weight = np.ascontiguousarray(weight[::-1, ::-1].transpose(0, 1, 3, 2))
+    kh, kw, c, o = weight.shape
+    windows, matrix = _windows(inputs, kh, kw, pads), weight.reshape(kh * kw * c, o)
+
+    def work(job):
+        (y, channels, columns), bands = job
+        for image, rows in bands:
+            piece = y[image, rows, :, channels]
+            np.matmul(_unfolded(windows, image, rows), matrix[:, columns], out=piece.reshape(-1, piece.shape[2]))
+            if finish:
+                finish(piece, image, rows.start, channels)
+
+    share(work, divide(outputs, _bands(windows)))
+
+
+def weight_gradient(inputs, dy, pads, dweight):
+    """Write the gradient by a weight (kh, kw, C, O) into `dweight`, summed over the bands in a fixed order.
+
+    Parameters
+    ----------
+    inputs : list of float ndarray of shape (N, H, W, Ci)
+    dy : float ndarray of shape (N, H+top+bottom-kh+1, W+left+right-kw+1, O)
+    pads : ((top, bottom), (left, right))
+    """
+    kh, kw, _, o = dweight.shape
+    if _winograd.pays(dy.dtype, (kh, kw), dy.size // o, dy.shape[:3]):
+        _winograd.weight_gradient(inputs, dy, pads, dweight)
+        return
+
+    def work(job):
+        (x, channels, _), bands = job
+        windows = _windows([x[..., channels]], kh, kw, pads)
+        return sum(_unfolded(windows, image, rows).T @ dy[image, rows].reshape(-1, o) for image, rows in bands)
+
+    jobs = divide(inputs, _bands(_windows(inputs, kh, kw, pads)))
+    dweight[...] = 0
+    for ((_, _, rows), _), part in zip(jobs, share(work, jobs), strict=True):
+        dweight[:, :, rows] += np.reshape(part, (kh, kw, rows.stop - rows.start, o))
+
+
+def _windows(inputs, kh, kw, pads):
+    """Return what is under the kernel at every output pixel, a view of shape (N, H, W, kh, kw, C)."""
+    x = inputs[0] if len(inputs) == 1 else np.concatenate(inputs, axis=3)
+    if np.any(pads):
+        x = np.pad(x, ((0, 0), *pads, (0, 0)))
+    windows = sliding_window_view(x, (kh, kw), axis=(1, 2))
+    return windows.transpose(0, 1, 2, 4, 5, 3)
+
+
+def _bands(windows):
+    """Return (image, rows) of bands of output rows, whose windows are unfolded at once: at most BAND_BYTES of them.
+
+    The whole would be kh*kw times the size of the image.
+    """
+    row_bytes = windows[:1, :1].size * windows.itemsize or 1
+    band = max(1, min(windows.shape[1], BAND_BYTES // row_bytes))
+    return [(image, slice(start, min(start + band, windows.shape[1])))
+            for image in range(len(windows)) for start in range(0, windows.shape[1], band)]
+
+
+def _unfolded(windows, image, rows):
+    """Return a row for every output pixel of a band, holding the kh*kw*C inputs under the kernel (im2col)."""
+    return windows[image, rows].reshape(-1, np.prod(windows.shape[3:]))

@@ -4,16 +4,18 @@ Forward    y = relu(m / keep_prob * conv(x, w) + b)
 Backward   dz = dy where y > 0, else 0;  db = sum of dz over the pixels;  dz' = m / keep_prob * dz
            dx, dw = those of the convolution for dz'
 
-The layers one after the other, on NumPy arrays; on a GPU fused, so that a map is written once. The input may be two
-arrays that are seen side by side, which spares a GPU the concatenation. The mask is drawn anew in the backward pass
-from its key, never kept.
+The layers are fused, so that a map is written once: what follows the convolution is done to each piece of it while it
+is in the cache. The input may be two arrays that are seen side by side, which spares the concatenation. The mask is
+drawn anew in the backward pass from its key, never kept.
 """
 
+import numpy as np
+
 from ..device import blocks, device_of, launch
-from . import bias as bias_layer
-from . import concat, conv2d, dropout, relu
+from . import conv2d, dropout, relu
 from ._gpu import Product, add_parts, exchange, no_schedule, parts_of, write_schedule
 from ._shapes import check_shapes
+from ._threads import bands, share
 
 
 def forward(x, weight, b, keep_prob=1.0, key=(0, 0, 0)):
@@ -40,15 +42,21 @@ def forward(x, weight, b, keep_prob=1.0, key=(0, 0, 0)):
         If shapes, dtypes or devices do not fit.
     """
     first, second = _pair(x)
-    device = device_of(first, weight, b)
+    device, sizes = device_of(first, weight, b), _sizes("forward", first, second, weight)
+    check_shapes("conv_block.forward", weight=(weight, "kh kw C O"), b=(b, "O"))
     if device:
-        sizes = _sizes("forward", first, second, weight)
-        check_shapes("conv_block.forward", weight=(weight, "kh kw C O"), b=(b, "O"))
         return _forward_on(device, first, second, weight, b, sizes, _mask(device, keep_prob, key))
-    z = conv2d.forward(first if second is None else concat.forward(first, second), weight)
-    if keep_prob < 1:
-        z = dropout.forward(z, dropout.draw_mask(z.shape, keep_prob, *key), keep_prob)
-    return relu.forward(bias_layer.forward(z, b))
+    y = np.empty((*first.shape[:3], weight.shape[3]), first.dtype)
+
+    def finish(z, image, row, channels):
+        if keep_prob < 1:
+            z *= _kept(y.shape, image, row, len(z), keep_prob, key)[..., channels]
+            z *= z.dtype.type(1 / keep_prob)
+        z += b[channels]
+        relu.forward(z, into=z)
+
+    conv2d.correlate(_arrays(x), weight, _pads(weight.shape), [y], finish)
+    return y
 
 
 def backward(dy, x, y, weight, keep_prob=1.0, key=(0, 0, 0), needs_dx=True, into=(None, None)):
@@ -73,18 +81,35 @@ def backward(dy, x, y, weight, keep_prob=1.0, key=(0, 0, 0), needs_dx=True, into
     db : ndarray of shape (O,)
     """
     first, second = _pair(x)
-    device = device_of(dy, first, y, weight)
+    device, sizes = device_of(dy, first, y, weight), _sizes("backward", first, second, weight)
+    check_shapes("conv_block.backward", dy=(dy, "N H W O"), y=(y, "N H W O"), weight=(weight, "kh kw C O"))
     if device:
-        return _backward_on(device, dy, first, second, y, weight, keep_prob, key, needs_dx, into)
-    dz, db = bias_layer.backward(relu.backward(dy, y), into[1])
-    if keep_prob < 1:
-        dz = dropout.backward(dz, dropout.draw_mask(dz.shape, keep_prob, *key), keep_prob)
-    whole = first if second is None else concat.forward(first, second)
-    dweight = conv2d.backward_weight(dz, whole, weight.shape, into=into[0])
+        return _backward_on(device, dy, first, second, y, weight, sizes, keep_prob, key, needs_dx, into)
+    dz, db = activation_gradient_on_cpu(dy, y, keep_prob, key, into[1])
+    dweight = np.empty_like(weight) if into[0] is None else into[0]
+    pads = _pads(weight.shape)
+    conv2d.weight_gradient(_arrays(x), dz, pads, dweight)
     if not needs_dx:
         return None, dweight, db
-    dx = conv2d.backward_input(dz, weight)
-    return dx if second is None else concat.backward(dx, first.shape[3]), dweight, db
+    dx = [np.empty_like(each) for each in _arrays(x)]
+    conv2d.correlate([dz], weight, [(after, before) for before, after in pads], dx, flipped=True)
+    return dx[0] if second is None else tuple(dx), dweight, db
+
+
+def activation_gradient_on_cpu(dy, y, keep_prob=1.0, key=(0, 0, 0), into=None):
+    """Return dz' and db: through ReLU, bias and dropout; db is in the array `into`, if given."""
+    dz, o = np.empty_like(dy), dy.shape[3]
+
+    def work(band):
+        image, rows = band
+        d = np.multiply(dy[image, rows], y[image, rows] > 0, out=dz[image, rows])
+        db = np.ones(d.size // o, d.dtype) @ d.reshape(-1, o)
+        if keep_prob < 1:
+            d *= _kept(dy.shape, image, rows.start, len(d), keep_prob, key)
+            d *= d.dtype.type(1 / keep_prob)
+        return db
+
+    return dz, np.sum(share(work, bands(dy)), axis=0, out=into)
 
 
 def _forward_on(device, first, second, weight, b, sizes, mask):
@@ -103,11 +128,9 @@ def _forward_on(device, first, second, weight, b, sizes, mask):
     return y
 
 
-def _backward_on(device, dy, first, second, y, weight, keep_prob, key, needs_dx, into):
+def _backward_on(device, dy, first, second, y, weight, sizes, keep_prob, key, needs_dx, into):
     """The GPU's side of `backward`."""
-    check_shapes("conv_block.backward", dy=(dy, "N H W O"), y=(y, "N H W O"))
-    sizes, mask = _sizes("backward", first, second, weight), _mask(device, keep_prob, key)
-    o = dy.shape[3]
+    mask, o = _mask(device, keep_prob, key), dy.shape[3]
     dz, db = activation_gradient(device, dy, y, mask, into[1])
     kh, kw, c, _ = weight.shape
     other = first if second is None else second
@@ -140,6 +163,22 @@ def activation_gradient(device, dy, y, mask=None, into=None):
 def _pair(x):
     """Return the first input, and the second or None."""
     return x if isinstance(x, tuple) else (x, None)
+
+
+def _arrays(x):
+    """Return the input or inputs as a list."""
+    return list(x) if isinstance(x, tuple) else [x]
+
+
+def _pads(shape):
+    """Return the padding of "same", in pixels."""
+    return [((side - 1) // 2, side // 2) for side in shape[:2]]
+
+
+def _kept(shape, image, row, rows, keep_prob, key):
+    """Return the dropout mask of some rows of an image, bool of shape (rows, W, O)."""
+    _, h, w, o = shape
+    return dropout.draw_elements((image * h + row) * w * o, rows * w * o, keep_prob, *key).reshape(rows, w, o)
 
 
 def _sizes(which, first, second, weight):

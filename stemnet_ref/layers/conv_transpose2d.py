@@ -13,6 +13,7 @@ import numpy as np
 from ..device import blocks, device_of
 from ._gpu import Product, exchange
 from ._shapes import check_shapes
+from ._threads import bands, divide, share
 
 
 def forward(x, weight, stride=2, padding="same"):
@@ -41,10 +42,15 @@ def forward(x, weight, stride=2, padding="same"):
     device = device_of(x, weight)
     if device:
         return launch_forward(device, "conv_transpose2d.conv_transpose2d_forward", x, weight, stride, padding)
+    crop = _crop(h, w, kh, kw, stride, padding)
+    if kh == kw == stride:
+        y = np.empty((n, stride * h, stride * w, o), x.dtype)
+        enlarge(x, weight, y)
+        return y
     full = np.zeros((n, *_full_size(h, w, kh, kw, stride), o), x.dtype)
     for a, b, places in _taps(h, w, kh, kw, stride):
         full[places] += x @ weight[a, b].T
-    return full[_crop(h, w, kh, kw, stride, padding)]
+    return full[crop]
 
 
 def backward(dy, x, weight, stride=2, padding="same", into=None):
@@ -66,26 +72,70 @@ def backward(dy, x, weight, stride=2, padding="same", into=None):
     check_shapes("conv_transpose2d.backward", dy=(dy, "N Hy Wy O"), x=(x, "N H W C"), weight=(weight, "kh kw O C"))
     n, h, w, c = x.shape
     kh, kw, o, _ = weight.shape
-    device = device_of(dy, x, weight)
+    device, sizes = device_of(dy, x, weight), _sizes(x.shape, weight.shape, stride, padding)
+    if dy.shape != (n, *sizes[8:10], o):
+        raise ValueError(f"conv_transpose2d.backward: dy has shape {dy.shape}; x of shape {x.shape} with "
+                         f"stride={stride}, padding={padding!r} needs {(n, *sizes[8:10], o)}")
     if device:
-        sizes = _sizes(x.shape, weight.shape, stride, padding)
-        if dy.shape != (n, *sizes[8:10], o):
-            raise _misfit(dy, x, stride, padding, (n, *sizes[8:10], o))
         dx, = Product.convolve(device, (n, h, w), (kh, kw), o, c, x.dtype, (c, o), stride=2).run(
             "conv_transpose2d.conv_transpose2d_backward_input", (dy, weight), [x.shape], sizes)
         dweight, = Product.weight_gradient(device, (n, h, w), (1, 1), o * kh * kw, c, x.dtype, (c, o)).run(
             "conv_transpose2d.conv_transpose2d_backward_weight", (dy, x), [weight.shape], sizes, into)
         return dx, dweight
-    full = np.zeros((n, *_full_size(h, w, kh, kw, stride), o), dy.dtype)
-    crop = _crop(h, w, kh, kw, stride, padding)
-    if full[crop].shape != dy.shape:
-        raise _misfit(dy, x, stride, padding, full[crop].shape)
-    full[crop] = dy
     dx, dweight = np.zeros_like(x), np.empty_like(weight) if into is None else into
+    if kh == kw == stride:
+        _shrink(dy, x, weight, dx, dweight)
+        return dx, dweight
+    full = np.zeros((n, *_full_size(h, w, kh, kw, stride), o), dy.dtype)
+    full[_crop(h, w, kh, kw, stride, padding)] = dy
     for a, b, places in _taps(h, w, kh, kw, stride):
         dx += full[places] @ weight[a, b]
         dweight[a, b] = full[places].reshape(-1, o).T @ x.reshape(-1, c)
     return dx, dweight
+
+
+def enlarge(x, weight, y, finish=None):
+    """Write the output into `y` where neighbouring windows do not overlap, kernel and stride being s (NumPy arrays).
+
+    Row s*i+a of y, seen as (W, s*O), is row i of x times the kernel's row a, seen as (C, s*O). `finish` is called as
+    finish(y, ...) with every piece of the output while it is in the cache, to be changed in place.
+    """
+    s, _, o, c = weight.shape
+
+    def work(band):
+        image, rows = band
+        lines, piece = x[image, rows], y[image, s * rows.start:s * rows.stop]
+        for a in range(s):
+            np.matmul(lines, weight[a].reshape(s * o, c).T, out=piece[a::s].reshape(*lines.shape[:2], s * o))
+        if finish:
+            finish(piece)
+
+    share(work, bands(x))
+
+
+def _shrink(dy, x, weight, dx, dweight):
+    """Write the gradients where neighbouring windows do not overlap: row s*i+a of dy belongs to row i of x."""
+    s, _, o, c = weight.shape
+
+    def lines(image, rows, a):
+        return dy[image, s * rows.start + a:s * rows.stop:s].reshape(rows.stop - rows.start, -1, s * o)
+
+    def by_input(band):
+        image, rows = band
+        out = np.matmul(lines(image, rows, 0), weight[0].reshape(s * o, c), out=dx[image, rows])
+        for a in range(1, s):
+            out += lines(image, rows, a) @ weight[a].reshape(s * o, c)
+
+    def by_weight(job):
+        (x, channels, _), mine = job
+        return sum(np.stack([lines(image, rows, a).reshape(-1, s * o).T @ x[image, rows, :, channels].reshape(
+            -1, channels.stop - channels.start) for a in range(s)]) for image, rows in mine)
+
+    share(by_input, bands(x))
+    jobs = divide([x], bands(x))
+    dweight[...] = 0
+    for ((_, channels, _), _), part in zip(jobs, share(by_weight, jobs), strict=True):
+        dweight[..., channels] += part.reshape(s, s, o, -1)
 
 
 def launch_forward(device, kernel, x, weight, stride, padding, *more):
@@ -97,11 +147,6 @@ def launch_forward(device, kernel, x, weight, stride, padding, *more):
     product = Product.convolve(device, largest, (1, 1), c, o, x.dtype, (c, o))
     product.launch(kernel, stride ** 2, x, exchange(device, weight), *more, y, *sizes)
     return y
-
-
-def _misfit(dy, x, stride, padding, shape):
-    return ValueError(f"conv_transpose2d.backward: dy has shape {dy.shape}; x of shape {x.shape} with stride={stride}, "
-                      f"padding={padding!r} needs {shape}")
 
 
 def _sizes(x_shape, weight_shape, stride, padding):

@@ -3,9 +3,10 @@
 Forward    y = relu(conv_transpose(x, w) + b)
 Backward   dz = dy where y > 0, else 0;  db = sum of dz over the pixels;  dx, dw = those of the transposed convolution
 
-The layers one after the other, on NumPy arrays; on a GPU what follows the
-transposed convolution is part of its kernel.
+What follows the transposed convolution is done to each piece of it while it is in the cache, or in its kernel.
 """
+
+import numpy as np
 
 from ..device import device_of
 from . import bias, conv_block, conv_transpose2d, relu
@@ -37,7 +38,17 @@ def forward(x, weight, b, stride=2):
     if device:
         return conv_transpose2d.launch_forward(device, "conv_transpose_block.conv_transpose_block_forward", x, weight,
                                                stride, "same", b)
-    return relu.forward(bias.forward(conv_transpose2d.forward(x, weight, stride), b))
+    if not weight.shape[0] == weight.shape[1] == stride:
+        return relu.forward(bias.forward(conv_transpose2d.forward(x, weight, stride), b))
+    n, h, w, _ = x.shape
+    y = np.empty((n, stride * h, stride * w, len(b)), x.dtype)
+
+    def finish(z):
+        z += b
+        relu.forward(z, into=z)
+
+    conv_transpose2d.enlarge(x, weight, y, finish)
+    return y
 
 
 def backward(dy, x, y, weight, stride=2, into=(None, None)):
@@ -47,6 +58,6 @@ def backward(dy, x, y, weight, stride=2, into=(None, None)):
         check_shapes("conv_transpose_block.backward", dy=(dy, "N H W O"), y=(y, "N H W O"))
         dz, db = conv_block.activation_gradient(device, dy, y, into=into[1])
     else:
-        dz, db = bias.backward(relu.backward(dy, y), into[1])
+        dz, db = conv_block.activation_gradient_on_cpu(dy, y, into=into[1])
     dx, dweight = conv_transpose2d.backward(dz, x, weight, stride, into=into[0])
     return dx, dweight, db

@@ -48,18 +48,22 @@ def draw_mask(shape, keep_prob, seed, step, layer, device=None):
     for name, value in (("seed", seed), ("step", step), ("layer", layer)):
         if not 0 <= value < 2 ** 64:
             raise ValueError(f"dropout: {name}={value} must be at least 0 and fit into 64 bits")
-    threshold = round(LEVELS * keep_prob)
     if device:
         mask = device.empty(shape, np.bool_)
-        launch("dropout.dropout_draw_mask", blocks(blocks(mask.size, 16)), mask, mask.size, threshold, seed, step,
-               layer)
+        launch("dropout.dropout_draw_mask", blocks(blocks(mask.size, 16)), mask, mask.size,
+               round(LEVELS * keep_prob), seed, step, layer)
         return mask
     if keep_prob == 1:
         return np.ones(shape, bool)
-    size = int(np.prod(shape))
-    philox = np.random.Philox(key=np.array([seed, layer], np.uint64), counter=np.array([0, step, 0, 0], np.uint64))
-    numbers = philox.random_raw(-(-size // 4)).astype("<u8", copy=False).view("<u2")[:size]
-    return (numbers < threshold).reshape(shape)
+    return draw_elements(0, int(np.prod(shape)), keep_prob, seed, step, layer).reshape(shape)
+
+
+def draw_elements(start, count, keep_prob, seed, step, layer):
+    """Return `count` elements of the mask of `draw_mask` from element `start` on, on the CPU."""
+    block, before = divmod(start, 16)
+    philox = np.random.Philox(key=np.array([seed, layer], np.uint64), counter=np.array([block, step, 0, 0], np.uint64))
+    numbers = philox.random_raw(-(-(before + count) // 4)).astype("<u8", copy=False).view("<u2")
+    return numbers[before:before + count] < round(LEVELS * keep_prob)
 
 
 def forward(x, mask, keep_prob):

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..device import blocks, device_of, launch
 from ._shapes import check_shapes
+from ._threads import bands, share
 
 
 def forward(x, size=2):
@@ -47,10 +48,15 @@ def forward(x, size=2):
         return y, won
     y = x[:, ::size, ::size].copy()
     won = np.zeros(y.shape, np.uint8)
-    for place in range(1, size * size):
-        candidate = x[:, place // size::size, place % size::size]
-        won[candidate > y] = place
-        np.maximum(y, candidate, out=y)
+
+    def work(band):
+        best, place_of_best = y[band], won[band]
+        for place in range(1, size * size):
+            candidate = x[:, place // size::size, place % size::size][band]
+            np.copyto(place_of_best, place, where=candidate > best)
+            np.maximum(best, candidate, out=best)
+
+    share(work, bands(y))
     return y, won
 
 
@@ -84,6 +90,10 @@ def backward(dy, won, size=2, add_to=None):
                int(add_to is not None))
         return dx
     dx = np.zeros(shape, dy.dtype) if add_to is None else add_to
-    for place in range(size * size):
-        dx[:, place // size::size, place % size::size] += dy * (won == place)
+
+    def work(band):
+        for place in range(size * size):
+            dx[:, place // size::size, place % size::size][band] += dy[band] * (won[band] == place)
+
+    share(work, bands(dy))
     return dx

@@ -1,0 +1,133 @@
+"""The convolution in the forms in which it is usually taught, to measure beside conv2d.py: forward and backward.
+
+Each is a pair of functions of one image, x (H, W, C), weight (k, k, C, O) and dy (H, W, O), k odd and padding "same",
+that return y, and dx and dweight.
+"""
+
+import importlib.util
+import time
+from statistics import median
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from ..errors import InputError
+from ..layers import conv2d
+
+SHAPE = 64, 16, 16, 5           # side, channels in and out, kernel's side
+
+
+def loops_forward(x, weight):
+    """Six loops, one for each letter of the equation."""
+    (h, w, c), (k, _, _, o) = x.shape, weight.shape
+    x, y = np.pad(x, ((k // 2, k // 2), (k // 2, k // 2), (0, 0))), np.zeros((h, w, o), x.dtype)
+    for i in range(h):
+        for j in range(w):
+            for oo in range(o):
+                for a in range(k):
+                    for b in range(k):
+                        for cc in range(c):
+                            y[i, j, oo] += x[i + a, j + b, cc] * weight[a, b, cc, oo]
+    return y
+
+
+def loops_backward(dy, x, weight):
+    """The same six, adding to both gradients."""
+    (h, w, c), (k, _, _, o) = x.shape, weight.shape
+    x = np.pad(x, ((k // 2, k // 2), (k // 2, k // 2), (0, 0)))
+    dx, dweight = np.zeros_like(x), np.zeros_like(weight)
+    for i in range(h):
+        for j in range(w):
+            for oo in range(o):
+                for a in range(k):
+                    for b in range(k):
+                        for cc in range(c):
+                            dx[i + a, j + b, cc] += dy[i, j, oo] * weight[a, b, cc, oo]
+                            dweight[a, b, cc, oo] += dy[i, j, oo] * x[i + a, j + b, cc]
+    return dx[k // 2:h + k // 2, k // 2:w + k // 2], dweight
+
+
+def scipy_forward(x, weight):
+    """A correlation in two dimensions for each pair of channels."""
+    from scipy.signal import correlate2d
+
+    return np.stack([sum(correlate2d(x[..., c], weight[..., c, o], "same") for c in range(x.shape[2]))
+                     for o in range(weight.shape[3])], axis=-1)
+
+
+def scipy_backward(dy, x, weight):
+    """A convolution for each pair of channels, and a correlation of the padded image with the whole gradient."""
+    from scipy.signal import convolve2d, correlate2d
+
+    pad = weight.shape[0] // 2
+    padded, channels, outputs = np.pad(x, ((pad, pad), (pad, pad), (0, 0))), range(x.shape[2]), range(dy.shape[2])
+    dx = np.stack([sum(convolve2d(dy[..., o], weight[..., c, o], "same") for o in outputs) for c in channels], axis=-1)
+    return dx, np.stack([np.stack([correlate2d(padded[..., c], dy[..., o], "valid") for o in outputs], axis=-1)
+                         for c in channels], axis=2)
+
+
+def unfold(x, k):
+    """Return the whole image unfolded, (H*W, k*k*C)."""
+    (h, w, c), padded = x.shape, np.pad(x, ((k // 2, k // 2), (k // 2, k // 2), (0, 0)))
+    return sliding_window_view(padded, (k, k), axis=(0, 1)).transpose(0, 1, 3, 4, 2).reshape(h * w, k * k * c)
+
+
+def im2col_forward(x, weight):
+    """One matrix product with the whole image unfolded."""
+    return (unfold(x, weight.shape[0]) @ weight.reshape(-1, weight.shape[3])).reshape(*x.shape[:2], -1)
+
+
+def im2col_backward(dy, x, weight):
+    """One matrix product for each gradient; that by the image is folded back, element by element of the kernel."""
+    (h, w, c), (k, _, _, o) = x.shape, weight.shape
+    columns, rows = unfold(x, k), dy.reshape(-1, o)
+    dweight = (columns.T @ rows).reshape(weight.shape)
+    unfolded, dx = (rows @ weight.reshape(-1, o).T).reshape(h, w, k, k, c), np.zeros((h + k - 1, w + k - 1, c), x.dtype)
+    for a in range(k):
+        for b in range(k):
+            dx[a:a + h, b:b + w] += unfolded[:, :, a, b]
+    return dx[k // 2:h + k // 2, k // 2:w + k // 2], dweight
+
+
+def ours_forward(x, weight):
+    return conv2d.forward(x[None], weight)[0]
+
+
+def ours_backward(dy, x, weight):
+    dx, dweight = conv2d.backward(dy[None], x[None], weight)
+    return dx[0], dweight
+
+
+FORMS = {"six loops": (loops_forward, loops_backward), "scipy.signal": (scipy_forward, scipy_backward),
+         "full im2col": (im2col_forward, im2col_backward), "conv2d.py": (ours_forward, ours_backward)}
+
+
+def measure(rounds, shape=SHAPE):
+    """Print a table of all forms; return {form: {"forward": seconds, "backward": seconds}}, medians.
+
+    Raises
+    ------
+    InputError
+        If SciPy is not installed.
+    """
+    if importlib.util.find_spec("scipy") is None:
+        raise InputError("--teaching: SciPy is not installed; pip install scipy, or leave it out")
+    side, c, o, k = shape
+    rng = np.random.default_rng(0)
+    x, weight, dy = (rng.standard_normal(size, np.float32) for size in ((side, side, c), (k, k, c, o), (side, side, o)))
+    times = {form: {"forward": [], "backward": []} for form in FORMS}
+    for number in range(rounds):
+        for form, ways in FORMS.items():
+            if number and form == "six loops":                  # too slow to wait for
+                continue
+            for name, way, arguments in (("forward", ways[0], (x, weight)), ("backward", ways[1], (dy, x, weight))):
+                start = time.perf_counter()
+                way(*arguments)
+                times[form][name].append(time.perf_counter() - start)
+    result = {form: {name: median(each) for name, each in both.items()} for form, both in times.items()}
+    print(f"convolution {k} x {k} of {side} x {side} pixels, {c} to {o} channels, float32")
+    for form, both in result.items():
+        cells = "".join(f"{name:>10} {1000 * value:>10.3f} ms {value / result['conv2d.py'][name]:>9.1f} x"
+                        for name, value in both.items())
+        print(f"{form:<14}{cells}", flush=True)
+    return result

@@ -1,0 +1,78 @@
+"""The CPU's side of the layers shares its work among threads.
+
+NumPy lets go of Python's lock while it computes, so that threads of Python run beside each other, in matrix products
+and in everything else. BLAS's own threads, which would help in products alone, are held to one meanwhile.
+"""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from itertools import product
+
+import numpy as np
+from threadpoolctl import ThreadpoolController
+
+JOBS = 4            # into which work is divided where it can be, however many threads there are: sums stay the same
+
+
+def share(work, jobs):
+    """Return [work(job) for job in jobs], several of them computed at a time.
+
+    What is computed must not depend on who does it when: each job writes to its own part of the arrays.
+    """
+    jobs, errors = list(jobs), np.geterr()
+
+    def quiet(job):
+        with np.errstate(**errors):                         # the caller's, which a thread does not inherit
+            return work(job)
+
+    with _blas().limit(limits=1, user_api="blas"):
+        if count() == 1 or len(jobs) == 1:
+            return [quiet(job) for job in jobs]
+        return list(_pool().map(quiet, jobs))
+
+
+def bands(x, elements=1 << 16):
+    """Return (image, slice of the rows) of bands of an array (N, H, W, C) that stay in the cache."""
+    rows = max(1, elements // max(x[:1, :1].size, 1))
+    return [(image, slice(start, min(start + rows, x.shape[1])))
+            for image in range(len(x)) for start in range(0, x.shape[1], rows)]
+
+
+def divide(arrays, bands):
+    """Return jobs: (array, slice of its channels, slice of all arrays' channels), and a part of the bands.
+
+    Small images, which have few bands, are divided by channels, by 16 of them or more.
+    """
+    runs = min(len(bands), JOBS)
+    size = -(-sum(each.shape[3] for each in arrays) * runs // JOBS)
+    size = max(16, -(-size // 16) * 16)
+    parts, offset = [], 0
+    for each in arrays:
+        for start in range(0, each.shape[3], size):
+            stop = min(start + size, each.shape[3])
+            parts.append((each, slice(start, stop), slice(offset + start, offset + stop)))
+        offset += each.shape[3]
+    return list(product(parts, [bands[len(bands) * run // runs:len(bands) * (run + 1) // runs] for run in range(runs)]))
+
+
+@cache
+def count():
+    """Return how many threads work: as many as BLAS would take (OPENBLAS_NUM_THREADS, MKL_NUM_THREADS, ...)."""
+    return max((library["num_threads"] for library in _blas().info() if library["user_api"] == "blas"),
+               default=os.cpu_count() or 1)
+
+
+@cache
+def _blas():
+    return ThreadpoolController()
+
+
+@cache
+def _pool():
+    return ThreadPoolExecutor(count(), thread_name_prefix="layers")
+
+
+count()                                                     # before anything holds BLAS to one
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)   # a child has none of the threads
