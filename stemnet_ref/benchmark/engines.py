@@ -93,6 +93,11 @@ class Ours(Engine):
         super().__init__(device, size, channels, seed)
         self.device = choose(device)
 
+    def settings(self):
+        from ..layers._threads import count
+
+        return "" if self.device else f"{count()} threads"
+
     def put(self, array):
         return self.device.to_device(array) if self.device else array
 

@@ -9,6 +9,7 @@ import numpy as np
 from ..device import device_of
 from ._gpu import each_element, sum_over
 from ._shapes import check_shapes
+from ._threads import bands, share
 
 
 def forward(x, b):
@@ -43,5 +44,10 @@ def backward(dy, into=None):
         pixels = dy.size // c
         return dy, sum_over(device, "bias.bias_backward", pixels, (c,), dy, dtype=dy.dtype, columns=c, rest=(pixels, c),
                             into=into)
-    pixels = dy.reshape(-1, c)                                      # (N*H*W, C)
-    return dy, np.matmul(np.ones(len(pixels), dy.dtype), pixels, out=into)      # faster than sum(axis=0), and blocked
+    return dy, np.sum(share(sum_over_pixels, (dy[band] for band in bands(dy))), axis=0, out=into)
+
+
+def sum_over_pixels(dy):
+    """Return the sum of NumPy's `dy` over all but the channels: as a product, faster than sum(axis=0) and blocked."""
+    pixels = dy.reshape(-1, dy.shape[-1])
+    return np.ones(len(pixels), dy.dtype) @ pixels

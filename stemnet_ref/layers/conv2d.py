@@ -22,7 +22,7 @@ from ._gpu import Product, exchange
 from ._shapes import check_shapes
 from ._threads import divide, share
 
-BAND_BYTES = 1 << 20    # of unfolded pixels at once: small enough to stay in the cache until the product reads them
+BAND_BYTES = 1 << 22    # of unfolded pixels at once: small enough to stay in the cache until the product reads them
 
 
 def forward(x, weight, padding="same"):
@@ -161,16 +161,16 @@ def correlate(inputs, weight, pads, outputs, finish=None, flipped=False):
     if _winograd.pays(weight.dtype, (kh, kw), kh * kw * (o if flipped else c), outputs[0].shape[:3]):
         _winograd.correlate(inputs, weight, pads, outputs, finish, flipped)
         return
+    windows = _windows(inputs, kh, kw, pads)
     if flipped:
-        weight = np.ascontiguousarray(weight[::-1, ::-1].transpose(0, 1, 3, 2))
-    kh, kw, c, o = weight.shape
-    windows, matrix = _windows(inputs, kh, kw, pads), weight.reshape(kh * kw * c, o)
+        weight = weight[::-1, ::-1].swapaxes(2, 3)
 
     def work(job):
         (y, channels, columns), bands = job
+        matrix = weight[..., columns].reshape(-1, columns.stop - columns.start)
         for image, rows in bands:
             piece = y[image, rows, :, channels]
-            np.matmul(_unfolded(windows, image, rows), matrix[:, columns], out=piece.reshape(-1, piece.shape[2]))
+            np.matmul(_unfolded(windows, image, rows), matrix, out=piece.reshape(-1, matrix.shape[1]))
             if finish:
                 finish(piece, image, rows.start, channels)
 

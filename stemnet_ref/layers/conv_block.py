@@ -16,6 +16,7 @@ from . import conv2d, dropout, relu
 from ._gpu import Product, add_parts, exchange, no_schedule, parts_of, write_schedule
 from ._shapes import check_shapes
 from ._threads import bands, share
+from .bias import sum_over_pixels
 
 
 def forward(x, weight, b, keep_prob=1.0, key=(0, 0, 0)):
@@ -98,12 +99,12 @@ def backward(dy, x, y, weight, keep_prob=1.0, key=(0, 0, 0), needs_dx=True, into
 
 def activation_gradient_on_cpu(dy, y, keep_prob=1.0, key=(0, 0, 0), into=None):
     """Return dz' and db: through ReLU, bias and dropout; db is in the array `into`, if given."""
-    dz, o = np.empty_like(dy), dy.shape[3]
+    dz = np.empty_like(dy)
 
     def work(band):
         image, rows = band
         d = np.multiply(dy[image, rows], y[image, rows] > 0, out=dz[image, rows])
-        db = np.ones(d.size // o, d.dtype) @ d.reshape(-1, o)
+        db = sum_over_pixels(d)
         if keep_prob < 1:
             d *= _kept(dy.shape, image, rows.start, len(d), keep_prob, key)
             d *= d.dtype.type(1 / keep_prob)

@@ -62,7 +62,9 @@ def draw_elements(start, count, keep_prob, seed, step, layer):
     """Return `count` elements of the mask of `draw_mask` from element `start` on, on the CPU."""
     block, before = divmod(start, 16)
     philox = np.random.Philox(key=np.array([seed, layer], np.uint64), counter=np.array([block, step, 0, 0], np.uint64))
-    numbers = philox.random_raw(-(-(before + count) // 4)).astype("<u8", copy=False).view("<u2")
+    words = np.random.Generator(philox).integers(           # as they come; random_raw would keep other threads waiting
+        0, 2 ** 64 - 1, -(-(before + count) // 4), np.uint64, endpoint=True)
+    numbers = words.astype("<u8", copy=False).view("<u2")
     return numbers[before:before + count] < round(LEVELS * keep_prob)
 
 

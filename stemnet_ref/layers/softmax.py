@@ -6,6 +6,8 @@ Backward   dz_j = p_j (dp_j - sum over k of dp_k p_k)  (eq. 38: every output dep
 The largest z is subtracted first, which changes nothing and keeps e^z finite.
 """
 
+from functools import reduce
+
 import numpy as np
 
 from ..device import blocks, device_of, launch
@@ -18,8 +20,8 @@ def forward(z):
         p, rows = device.empty(z.shape, z.dtype), z.size // z.shape[-1]
         launch("softmax.softmax_forward", blocks(rows), z, p, rows, z.shape[-1])
         return p
-    e = np.exp(z - z.max(axis=-1, keepdims=True))
-    return e / e.sum(axis=-1, keepdims=True)
+    e = np.exp(z - over_classes(np.maximum, z))
+    return e / over_classes(np.add, e)
 
 
 def backward(dp, p):
@@ -31,4 +33,9 @@ def backward(dp, p):
         dz, rows = device.empty(p.shape, p.dtype), p.size // p.shape[-1]
         launch("softmax.softmax_backward", blocks(rows), dp, p, dz, rows, p.shape[-1])
         return dz
-    return p * (dp - (dp * p).sum(axis=-1, keepdims=True))
+    return p * (dp - over_classes(np.add, dp * p))
+
+
+def over_classes(operation, z):
+    """Return operation.reduce over the last axis, which is kept: much faster where it is short."""
+    return reduce(operation, (z[..., k:k + 1] for k in range(z.shape[-1])))

@@ -17,6 +17,7 @@ import numpy as np
 from ..device import blocks, device_of, launch
 from ._gpu import sum_over
 from ._shapes import check_shapes
+from .softmax import over_classes
 
 
 def forward(logits, labels, class_weights):
@@ -48,9 +49,9 @@ def forward(logits, labels, class_weights):
         return sum_over(device, "weighted_cross_entropy.weighted_cross_entropy_forward", pixels, (), logits, labels,
                         weights, p, rest=(pixels, len(weights)), factor=1 / pixels), p
     weights, picked = _pick("forward", logits, labels, class_weights)
-    shifted = logits - logits.max(axis=-1, keepdims=True)
+    shifted = logits - over_classes(np.maximum, logits)
     e = np.exp(shifted)
-    total = e.sum(axis=-1, keepdims=True)
+    total = over_classes(np.add, e)
     log_p = np.take_along_axis(shifted, picked, axis=-1) - np.log(total)          # (N, H, W, 1)
     cost = -np.sum(weights * log_p, dtype=np.float64) / labels.size
     return float(cost), e / total
