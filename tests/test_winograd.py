@@ -1,5 +1,7 @@
 """Fast convolutions on a CPU: exactly the direct ones in float64, within the rounding bound in float32."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from checkers import SEED, assert_within_rounding
@@ -119,9 +121,11 @@ def test_work_is_shared_and_an_error_in_it_arrives(monkeypatch):
 def test_every_channel_of_every_band_is_in_one_job(channels, count):
     arrays = [np.zeros((1, 1, 1, c)) for c in channels]
     found = []
-    for (array, part, columns), bands in _threads.divide(arrays, list(range(count))):
-        assert part.stop - part.start == columns.stop - columns.start
-        which = next(i for i, each in enumerate(arrays) if each is array)
-        assert columns.start == part.start + sum(channels[:which])
-        found += [(column, band) for column in range(columns.start, columns.stop) for band in bands]
+    for parts, bands in _threads.divide(arrays, list(range(count))):
+        for array, part, columns in parts:
+            assert part.stop - part.start == columns.stop - columns.start
+            which = next(i for i, each in enumerate(arrays) if each is array)
+            assert columns.start == part.start + sum(channels[:which])
+            found += [(column, band) for column in range(columns.start, columns.stop) for band in bands]
+        assert all(a[2].stop == b[2].start for a, b in pairwise(parts))
     assert sorted(found) == [(column, band) for column in range(sum(channels)) for band in range(count)]

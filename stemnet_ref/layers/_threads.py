@@ -32,27 +32,32 @@ def share(work, jobs):
         return list(_pool().map(quiet, jobs))
 
 
-def bands(x, elements=1 << 16):
-    """Return (image, slice of the rows) of bands of an array (N, H, W, C) that stay in the cache."""
+def bands(x, elements=1 << 18):
+    """Return (image, slice of the rows) of bands of an array (N, H, W, C).
+
+    They stay in the cache, and are large enough that threads seldom wait for Python's lock.
+    """
     rows = max(1, elements // max(x[:1, :1].size, 1))
     return [(image, slice(start, min(start + rows, x.shape[1])))
             for image in range(len(x)) for start in range(0, x.shape[1], rows)]
 
 
 def divide(arrays, bands):
-    """Return jobs: (array, slice of its channels, slice of all arrays' channels), and a part of the bands.
+    """Return jobs: what of the channels of several arrays, and which of the bands.
 
-    Small images, which have few bands, are divided by channels, by 16 of them or more.
+    The channels are a list of (array, slice of its channels, slice of all arrays' channels). Small images, which have
+    few bands, are divided by channels, by 16 of them or more.
     """
     runs = min(len(bands), JOBS)
-    size = -(-sum(each.shape[3] for each in arrays) * runs // JOBS)
-    size = max(16, -(-size // 16) * 16)
+    total = sum(each.shape[3] for each in arrays)
+    size = max(16, -(-total * runs // JOBS // 16) * 16)
     parts, offset = [], 0
     for each in arrays:
         for start in range(0, each.shape[3], size):
             stop = min(start + size, each.shape[3])
             parts.append((each, slice(start, stop), slice(offset + start, offset + stop)))
         offset += each.shape[3]
+    parts = [parts] if runs == JOBS else [[part] for part in parts]
     return list(product(parts, [bands[len(bands) * run // runs:len(bands) * (run + 1) // runs] for run in range(runs)]))
 
 

@@ -56,17 +56,20 @@ def correlate(inputs, weight, pads, outputs, finish=None, flipped=False):
     tiles = _Tiles(inputs[0].shape, weight.shape, pads)
 
     def work(job):
-        (y, channels, columns), bands = job
-        factors = _of_weight(weight[:, :, columns] if flipped else weight[..., columns], flipped)
+        parts, bands = job
+        start, stop = parts[0][2].start, parts[-1][2].stop
+        factors = _of_weight(weight[:, :, start:stop] if flipped else weight[..., start:stop], flipped)
         for image, first, count in bands:
             seen = _of_image(inputs, tiles, image, first, count)
-            products = np.empty((8, count * tiles.across, 8, factors.shape[3]), y.dtype)
+            products = np.empty((8, count * tiles.across, 8, stop - start), weight.dtype)
             np.matmul(seen.transpose(0, 2, 1, 3), factors, out=products.transpose(0, 2, 1, 3))
             row = first * tiles.mh
-            piece = y[image, row:row + count * tiles.mh, :, channels]
-            _to_image(products, tiles, count, piece)
-            if finish:
-                finish(piece, image, row, channels)
+            down = _down(products, tiles, count)
+            for y, channels, columns in parts:
+                piece = y[image, row:row + count * tiles.mh, :, channels]
+                _to_image(down[..., columns.start - start:columns.stop - start], tiles, piece)
+                if finish:
+                    finish(piece, image, row, channels)
 
     share(work, divide(outputs, tiles.bands(len(inputs[0]))))
 
@@ -78,11 +81,12 @@ def weight_gradient(inputs, dy, pads, dweight):
     kh, kw, _, o = shape
 
     def work(job):
-        (x, channels, rows), bands = job
-        c = rows.stop - rows.start
+        parts, bands = job
+        c = parts[-1][2].stop - parts[0][2].start
         total, part = np.empty((8, 8, c, o), dy.dtype), None
         for image, first, count in bands:
-            seen = _of_image([x[..., channels]], tiles, image, first, count).transpose(0, 2, 3, 1)
+            seen = _of_image([x[..., channels] for x, channels, _ in parts], tiles, image, first, count)
+            seen = seen.transpose(0, 2, 3, 1)
             spread = _of_gradient(dy[image, first * tiles.mh:(first + count) * tiles.mh], tiles, count)
             if part is None:
                 part = np.matmul(seen, spread.transpose(0, 2, 1, 3), out=total)
@@ -94,8 +98,8 @@ def weight_gradient(inputs, dy, pads, dweight):
 
     jobs = divide(inputs, tiles.bands(len(dy)))
     dweight[...] = 0
-    for ((_, _, rows), _), part in zip(jobs, share(work, jobs), strict=True):
-        dweight[:, :, rows] += part
+    for (parts, _), part in zip(jobs, share(work, jobs), strict=True):
+        dweight[:, :, parts[0][2].start:parts[-1][2].stop] += part
 
 
 class _Tiles:
@@ -197,12 +201,16 @@ def _of_gradient(dy, tiles, count):
     return both.reshape(8, count * tiles.across, 8, o)
 
 
-def _to_image(products, tiles, count, y):
-    """Write A^T products A into y (rows, W, O); rows and W may end within a tile."""
+def _down(products, tiles, count):
+    """Return A^T products for `count` rows of tiles, shape (rows, tiles, 8, O)."""
+    down = np.matmul(_matrices(tiles.kh, products.dtype.char).a.T, products.reshape(8, count, -1).transpose(1, 0, 2))
+    return down.reshape(count * tiles.mh, tiles.across, 8, products.shape[3])
+
+
+def _to_image(down, tiles, y):
+    """Write down A into y (rows, W, O); rows and W may end within a tile."""
     rows, width, o = y.shape
-    down = np.matmul(_matrices(tiles.kh, y.dtype.char).a.T,
-                     products.reshape(8, count, -1).transpose(1, 0, 2)).reshape(-1, tiles.across, 8, o)[:rows]
-    a, whole = _matrices(tiles.kw, y.dtype.char).a.T, width // tiles.mw
+    a, whole, down = _matrices(tiles.kw, y.dtype.char).a.T, width // tiles.mw, down[:rows]
     np.matmul(a, down[:, :whole], out=y[:, :whole * tiles.mw].reshape(rows, whole, tiles.mw, o))
     if whole < tiles.across:
         np.matmul(a[:width % tiles.mw], down[:, whole], out=y[:, whole * tiles.mw:])

@@ -166,13 +166,15 @@ def correlate(inputs, weight, pads, outputs, finish=None, flipped=False):
         weight = weight[::-1, ::-1].swapaxes(2, 3)
 
     def work(job):
-        (y, channels, columns), bands = job
-        matrix = weight[..., columns].reshape(-1, columns.stop - columns.start)
+        parts, bands = job
+        matrices = [weight[..., columns].reshape(-1, columns.stop - columns.start) for _, _, columns in parts]
         for image, rows in bands:
-            piece = y[image, rows, :, channels]
-            np.matmul(_unfolded(windows, image, rows), matrix, out=piece.reshape(-1, matrix.shape[1]))
-            if finish:
-                finish(piece, image, rows.start, channels)
+            unfolded = _unfolded(windows, image, rows)
+            for (y, channels, _), matrix in zip(parts, matrices, strict=True):
+                piece = y[image, rows, :, channels]
+                np.matmul(unfolded, matrix, out=piece.reshape(-1, matrix.shape[1]))
+                if finish:
+                    finish(piece, image, rows.start, channels)
 
     share(work, divide(outputs, _bands(windows)))
 
@@ -191,15 +193,17 @@ def weight_gradient(inputs, dy, pads, dweight):
         _winograd.weight_gradient(inputs, dy, pads, dweight)
         return
 
-    def work(job):
-        (x, channels, _), bands = job
-        windows = _windows([x[..., channels]], kh, kw, pads)
-        return sum(_unfolded(windows, image, rows).T @ dy[image, rows].reshape(-1, o) for image, rows in bands)
+    windows = _windows(inputs, kh, kw, pads)
 
-    jobs = divide(inputs, _bands(_windows(inputs, kh, kw, pads)))
+    def work(job):
+        parts, bands = job
+        mine = windows[..., parts[0][2].start:parts[-1][2].stop]
+        return sum(_unfolded(mine, image, rows).T @ dy[image, rows].reshape(-1, o) for image, rows in bands)
+
+    jobs = divide(inputs, _bands(windows))
     dweight[...] = 0
-    for ((_, _, rows), _), part in zip(jobs, share(work, jobs), strict=True):
-        dweight[:, :, rows] += np.reshape(part, (kh, kw, rows.stop - rows.start, o))
+    for (parts, _), part in zip(jobs, share(work, jobs), strict=True):
+        dweight[:, :, parts[0][2].start:parts[-1][2].stop] += np.reshape(part, (kh, kw, -1, o))
 
 
 def _windows(inputs, kh, kw, pads):

@@ -18,6 +18,8 @@ from ._shapes import check_shapes
 from ._threads import bands, share
 from .bias import sum_over_pixels
 
+WHOLE = 1 << 20     # elements of a map whose dropout mask is drawn at once: it may be divided by channels
+
 
 def forward(x, weight, b, keep_prob=1.0, key=(0, 0, 0)):
     """Return the block's output.
@@ -48,10 +50,11 @@ def forward(x, weight, b, keep_prob=1.0, key=(0, 0, 0)):
     if device:
         return _forward_on(device, first, second, weight, b, sizes, _mask(device, keep_prob, key))
     y = np.empty((*first.shape[:3], weight.shape[3]), first.dtype)
+    kept = _mask_on_cpu(y.shape, keep_prob, key)
 
     def finish(z, image, row, channels):
         if keep_prob < 1:
-            z *= _kept(y.shape, image, row, len(z), keep_prob, key)[..., channels]
+            z *= kept(image, slice(row, row + len(z)))[..., channels]
             z *= z.dtype.type(1 / keep_prob)
         z += b[channels]
         relu.forward(z, into=z)
@@ -99,14 +102,14 @@ def backward(dy, x, y, weight, keep_prob=1.0, key=(0, 0, 0), needs_dx=True, into
 
 def activation_gradient_on_cpu(dy, y, keep_prob=1.0, key=(0, 0, 0), into=None):
     """Return dz' and db: through ReLU, bias and dropout; db is in the array `into`, if given."""
-    dz = np.empty_like(dy)
+    dz, kept = np.empty_like(dy), _mask_on_cpu(dy.shape, keep_prob, key)
 
     def work(band):
         image, rows = band
         d = np.multiply(dy[image, rows], y[image, rows] > 0, out=dz[image, rows])
         db = sum_over_pixels(d)
         if keep_prob < 1:
-            d *= _kept(dy.shape, image, rows.start, len(d), keep_prob, key)
+            d *= kept(image, rows)
             d *= d.dtype.type(1 / keep_prob)
         return db
 
@@ -176,10 +179,19 @@ def _pads(shape):
     return [((side - 1) // 2, side // 2) for side in shape[:2]]
 
 
-def _kept(shape, image, row, rows, keep_prob, key):
-    """Return the dropout mask of some rows of an image, bool of shape (rows, W, O)."""
-    _, h, w, o = shape
-    return dropout.draw_elements((image * h + row) * w * o, rows * w * o, keep_prob, *key).reshape(rows, w, o)
+def _mask_on_cpu(shape, keep_prob, key):
+    """Return a function of an image and a slice of its rows: their dropout mask, bool of shape (rows, W, O)."""
+    n, h, w, o = shape
+    if keep_prob == 1 or n * h * w * o <= WHOLE:
+        whole = dropout.draw_mask(shape, keep_prob, *key) if keep_prob < 1 else None
+        return lambda image, rows: whole[image, rows]
+
+    def draw(image, rows):
+        rows = range(*rows.indices(h))
+        start, count = (image * h + rows[0]) * w * o, len(rows) * w * o
+        return dropout.draw_elements(start, count, keep_prob, *key).reshape(-1, w, o)
+
+    return draw
 
 
 def _sizes(which, first, second, weight):

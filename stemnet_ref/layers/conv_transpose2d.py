@@ -127,14 +127,14 @@ def _shrink(dy, x, weight, dx, dweight):
             out += lines(image, rows, a) @ weight[a].reshape(s * o, c)
 
     def by_weight(job):
-        (x, channels, _), mine = job
+        ((x, channels, _),), mine = job
         return sum(np.stack([lines(image, rows, a).reshape(-1, s * o).T @ x[image, rows, :, channels].reshape(
             -1, channels.stop - channels.start) for a in range(s)]) for image, rows in mine)
 
     share(by_input, bands(x))
     jobs = divide([x], bands(x))
     dweight[...] = 0
-    for ((_, channels, _), _), part in zip(jobs, share(by_weight, jobs), strict=True):
+    for (((_, channels, _),), _), part in zip(jobs, share(by_weight, jobs), strict=True):
         dweight[..., channels] += part.reshape(s, s, o, -1)
 
 
