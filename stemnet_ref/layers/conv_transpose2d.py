@@ -8,6 +8,8 @@ TensorFlow's convention: "same" gives s*H rows and crops top = max(k-s, 0)//2 of
 gives s*H + max(k-s, 0). With k = s = 2, as in the network, neighbouring windows do not overlap.
 """
 
+import itertools
+
 import numpy as np
 
 from ..device import blocks, device_of
@@ -98,41 +100,42 @@ def enlarge(x, weight, y, finish=None):
     """Write the output into `y` where neighbouring windows do not overlap, kernel and stride being s (NumPy arrays).
 
     Row s*i+a of y, seen as (W, s*O), is row i of x times the kernel's row a, seen as (C, s*O). `finish` is called as
-    finish(y, ...) with every piece of the output while it is in the cache, to be changed in place.
+    finish(y) with every piece of the output while it is in the cache, to be changed in place.
     """
     s, _, o, c = weight.shape
 
-    def work(band):
-        image, rows = band
-        lines, piece = x[image, rows], y[image, s * rows.start:s * rows.stop]
-        for a in range(s):
-            np.matmul(lines, weight[a].reshape(s * o, c).T, out=piece[a::s].reshape(*lines.shape[:2], s * o))
+    def work(job):
+        (image, rows), a = job
+        lines, piece = x[image, rows], y[image, s * rows.start + a:s * rows.stop:s]
+        piece[...] = (lines.reshape(-1, c) @ weight[a].reshape(s * o, c).T).reshape(piece.shape)
         if finish:
             finish(piece)
 
-    share(work, bands(x))
+    share(work, itertools.product(bands(x), range(s)))
 
 
 def _shrink(dy, x, weight, dx, dweight):
     """Write the gradients where neighbouring windows do not overlap: row s*i+a of dy belongs to row i of x."""
-    s, _, o, c = weight.shape
+    s, _, o, _ = weight.shape
 
     def lines(image, rows, a):
-        return dy[image, s * rows.start + a:s * rows.stop:s].reshape(rows.stop - rows.start, -1, s * o)
+        return dy[image, s * rows.start + a:s * rows.stop:s].reshape(-1, s * o)
 
-    def by_input(band):
-        image, rows = band
-        out = np.matmul(lines(image, rows, 0), weight[0].reshape(s * o, c), out=dx[image, rows])
-        for a in range(1, s):
-            out += lines(image, rows, a) @ weight[a].reshape(s * o, c)
+    def by_input(job):
+        ((_, channels, _),), mine = job
+        for image, rows in mine:
+            out = dx[image, rows, :, channels]
+            out[...] = sum(lines(image, rows, a) @ weight[a, ..., channels].reshape(s * o, -1)
+                           for a in range(s)).reshape(out.shape)
 
     def by_weight(job):
         ((x, channels, _),), mine = job
-        return sum(np.stack([lines(image, rows, a).reshape(-1, s * o).T @ x[image, rows, :, channels].reshape(
-            -1, channels.stop - channels.start) for a in range(s)]) for image, rows in mine)
+        width = channels.stop - channels.start
+        return sum(np.stack([lines(image, rows, a).T @ x[image, rows, :, channels].reshape(-1, width)
+                             for a in range(s)]) for image, rows in mine)
 
-    share(by_input, bands(x))
     jobs = divide([x], bands(x))
+    share(by_input, jobs)
     dweight[...] = 0
     for (((_, channels, _),), _), part in zip(jobs, share(by_weight, jobs), strict=True):
         dweight[..., channels] += part.reshape(s, s, o, -1)
