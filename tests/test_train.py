@@ -78,12 +78,13 @@ def test_another_seed_gives_another_model(tmp_path, movie, no_figures):
     assert all(np.any(a[name] != b[name]) for name in a)
 
 
-def test_two_runs_on_several_threads_give_equal_files(tmp_path, movie):
-    options = [*movie, "--levels", "3", "--features", "8", "--epochs", "1"]
-    for name in ("a", "b"):
-        subprocess.run([sys.executable, "run_train.py", *map(str, options), "--crop", "32", "--out", tmp_path / name],
-                       cwd=ROOT, check=True, capture_output=True, env={**os.environ, "OPENBLAS_NUM_THREADS": "2"})
-    assert (tmp_path / "a" / "model.npz").read_bytes() == (tmp_path / "b" / "model.npz").read_bytes()
+def test_runs_give_equal_files_whatever_the_number_of_threads(tmp_path, movie):
+    options, found = [*movie, "--levels", "3", "--features", "8", "--epochs", "1", "--crop", "32"], set()
+    for name, threads in (("a", "1"), ("b", "2"), ("c", "2"), ("d", "3")):
+        subprocess.run([sys.executable, "run_train.py", *map(str, options), "--out", tmp_path / name], cwd=ROOT,
+                       check=True, capture_output=True, env={**os.environ, "OPENBLAS_NUM_THREADS": threads})
+        found.add((tmp_path / name / "model.npz").read_bytes())
+    assert len(found) == 1
 
 
 def test_a_diverging_cost_stops_and_keeps_the_last_good_model(tmp_path, movie, no_figures, capsys, monkeypatch):
