@@ -24,6 +24,9 @@ import numpy as np
 from .device import blocks, device_of, launch, to_host
 from .flat import Flat
 from .layers._gpu import parts_of, write_schedule
+from .layers._threads import share
+
+PIECE = 1 << 18      # parameters that a thread updates at once
 
 
 class SGD:
@@ -66,8 +69,12 @@ class SGD:
             rates = self.begin_step()
             schedule = write_schedule(device, 0, *rates) if device else rates
         if isinstance(parameters, Flat) and isinstance(gradients, Flat):
-            slots = [self._flat_slot(slot, parameters) for slot in self.slots]
-            self._step(schedule, parameters.buffer, gradients.buffer, *slots)
+            arrays = parameters.buffer, gradients.buffer, *(self._flat_slot(slot, parameters) for slot in self.slots)
+            if device:
+                self._step(schedule, *arrays)
+            else:                                                   # in pieces that stay in the cache
+                share(lambda start: self._step(schedule, *(array[start:start + PIECE] for array in arrays)),
+                      range(0, len(parameters.buffer), PIECE))
             return
         for name, w in parameters.items():
             self._step(schedule, w, gradients[name], *(self._slot(slot, name, w) for slot in self.slots))

@@ -114,7 +114,36 @@ def test_work_is_shared_and_an_error_in_it_arrives(monkeypatch):
             _threads.share(lambda job: np.float32(1e30) * np.float32(1e30), range(3))
     with pytest.raises(ZeroDivisionError):
         _threads.share(lambda job: 1 // job, range(3))
+    with pytest.raises(IndexError):
+        _threads.share(lambda job: [][job], range(3))
+    assert _threads.share(lambda job: _threads.share(lambda each: (job, each), range(4)), range(9)) == [
+        [(job, each) for each in range(4)] for job in range(9)]
     _threads._pool.cache_clear()
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_blas_gets_its_threads_back(nested):
+    def threads():
+        return [library["num_threads"] for library in _threads._blas().info() if library["user_api"] == "blas"]
+
+    with _threads._blas().limit(limits=2, user_api="blas"):
+        inside = _threads.share(lambda job: _threads.share(lambda each: threads(), range(2)) if nested else threads(),
+                                range(2))
+        assert set(np.ravel(inside)) == {1}
+        assert threads() == [2]
+
+
+def test_after_an_error_nothing_more_is_begun(monkeypatch):
+    monkeypatch.setattr(_threads, "count", lambda: 1)
+    begun = []
+
+    def work(job):
+        begun.append(job)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        _threads.share(work, range(9))
+    assert begun == [0]
 
 
 @given(st.lists(st.integers(1, 70), min_size=1, max_size=3), st.integers(1, 9))

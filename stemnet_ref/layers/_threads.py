@@ -5,9 +5,11 @@ and in everything else. BLAS's own threads, which would help in products alone, 
 """
 
 import os
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import product
+from threading import Lock
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -20,16 +22,47 @@ def share(work, jobs):
 
     What is computed must not depend on who does it when: each job writes to its own part of the arrays.
     """
-    jobs, errors = list(jobs), np.geterr()
+    left, errors, results = deque(enumerate(jobs)), np.geterr(), {}
 
-    def quiet(job):
+    def work_along():
         with np.errstate(**errors):                         # the caller's, which a thread does not inherit
-            return work(job)
+            while left:
+                try:
+                    number, job = left.popleft()
+                except IndexError:                          # another thread took the last one
+                    return
+                results[number] = work(job)
 
-    with _blas().limit(limits=1, user_api="blas"):
-        if count() == 1 or len(jobs) == 1:
-            return [quiet(job) for job in jobs]
-        return list(_pool().map(quiet, jobs))
+    with _OneBlasThread():
+        helpers = [_pool().submit(work_along) for _ in range(min(count(), len(left)) - 1)]
+        try:
+            work_along()
+        finally:
+            left.clear()                                    # after an error nobody begins another job
+            for helper in helpers:
+                if not helper.cancel():                     # those who have not begun are not waited for
+                    helper.result()
+    return [results[number] for number in range(len(results))]
+
+
+class _OneBlasThread:
+    """Holds BLAS to one thread while anybody is within; whoever leaves last gives it back what it had."""
+
+    lock, inside, limit = Lock(), 0, None
+
+    def __enter__(self):
+        kind = type(self)
+        with kind.lock:
+            if kind.inside == 0:
+                kind.limit = _blas().limit(limits=1, user_api="blas")
+            kind.inside += 1
+
+    def __exit__(self, *exception):
+        kind = type(self)
+        with kind.lock:
+            kind.inside -= 1
+            if kind.inside == 0:
+                kind.limit.restore_original_limits()
 
 
 def bands(x, elements=1 << 18):

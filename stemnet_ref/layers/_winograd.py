@@ -15,7 +15,7 @@ In two dimensions both axes do so, one after the other: a tile of 8 x 8 pixels g
 of 5 x 5, and takes 64 products for each pair of channels where the sum has 400. With the sum over channels these are 64
 matrix products, (tiles, C) by (C, O). All other steps are matrix products too, with A, B and G, on views of the arrays.
 The numbers in A and B cost accuracy: errors are about ten times those of direct sums, far below what their number of
-terms allows.
+terms allows. A NaN or an infinity reaches all outputs of the tiles that see it.
 """
 
 from functools import cache
