@@ -2,7 +2,7 @@
 
 A frame is padded by reflection, below and at the right, to multiples of 2^(L-1) pixels, and the output cropped back. A
 frame larger than one tile is done in tiles, aligned to 2^(L-1) pixels, each with a halo that covers what its outputs
-can see, so that the tiles put together equal the whole.
+can see, so that the tiles put together equal the whole up to rounding.
 """
 
 from pathlib import Path

@@ -11,6 +11,7 @@ from statistics import median
 from .. import __version__, cli, device
 from ..errors import InputError
 from ..files import write_json
+from ..layers._threads import count
 from ..network import layer_shapes, layer_table, training_gflop
 from .engines import CEILING, serve
 
@@ -84,7 +85,10 @@ def main(argv=None):
     if arguments.teaching:
         from .teaching import measure
 
-        print(describe(arguments))
+        for name in ("device", "against", "size", "channels", "no_layers", "growth"):
+            if getattr(arguments, name) != options().get_default(name):
+                raise InputError(f"--{name.replace('_', '-')}: has no effect with --teaching; leave one of them out")
+        print(f"{describe(arguments)}, {count()} threads (loops and scipy.signal: 1)")
         seconds = measure(arguments.rounds)
         if arguments.json:
             write_json(arguments.json, {"machine": describe(arguments), "seconds": seconds}, "--json")

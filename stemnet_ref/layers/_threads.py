@@ -9,7 +9,7 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import product
-from threading import Lock
+from threading import Lock, local
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -17,23 +17,33 @@ from threadpoolctl import ThreadpoolController
 JOBS = 4            # into which work is divided where it can be, however many threads there are: sums stay the same
 
 
+_turn, _here = Lock(), local()
+
+
 def share(work, jobs):
     """Return [work(job) for job in jobs], several of them computed at a time.
 
-    What is computed must not depend on who does it when: each job writes to its own part of the arrays.
+    What is computed must not depend on who does it when: each job writes to its own part of the arrays. One caller
+    after the other has its turn; a job that shares work itself does it alone.
     """
-    left, errors, results = deque(enumerate(jobs)), np.geterr(), {}
+    left, errors, results = deque(enumerate(jobs)), {**np.geterr(), "call": np.geterrcall()}, {}
 
     def work_along():
-        with np.errstate(**errors):                         # the caller's, which a thread does not inherit
-            while left:
-                try:
-                    number, job = left.popleft()
-                except IndexError:                          # another thread took the last one
-                    return
-                results[number] = work(job)
+        _here.busy = True
+        try:
+            with np.errstate(**errors):                     # the caller's, which a thread does not inherit
+                while left:
+                    try:
+                        number, job = left.popleft()
+                    except IndexError:                      # another thread took the last one
+                        return
+                    results[number] = work(job)
+        finally:
+            _here.busy = False
 
-    with _OneBlasThread():
+    if getattr(_here, "busy", False):
+        return [work(job) for _, job in left]
+    with _turn, _blas().limit(limits=1, user_api="blas"):
         helpers = [_pool().submit(work_along) for _ in range(min(count(), len(left)) - 1)]
         try:
             work_along()
@@ -45,24 +55,13 @@ def share(work, jobs):
     return [results[number] for number in range(len(results))]
 
 
-class _OneBlasThread:
-    """Holds BLAS to one thread while anybody is within; whoever leaves last gives it back what it had."""
-
-    lock, inside, limit = Lock(), 0, None
-
-    def __enter__(self):
-        kind = type(self)
-        with kind.lock:
-            if kind.inside == 0:
-                kind.limit = _blas().limit(limits=1, user_api="blas")
-            kind.inside += 1
-
-    def __exit__(self, *exception):
-        kind = type(self)
-        with kind.lock:
-            kind.inside -= 1
-            if kind.inside == 0:
-                kind.limit.restore_original_limits()
+def sum_parts(parts, like, into=None):
+    """Return the sum of arrays of shape (C,), in their order, as the dtype of `like` (..., C); in `into` if given."""
+    out = np.empty(like.shape[-1:], like.dtype) if into is None else into
+    out[...] = 0
+    for part in parts:
+        out += part
+    return out
 
 
 def bands(x, elements=1 << 18):
@@ -98,7 +97,7 @@ def divide(arrays, bands):
 def count():
     """Return how many threads work: as many as BLAS would take (OPENBLAS_NUM_THREADS, MKL_NUM_THREADS, ...)."""
     return max((library["num_threads"] for library in _blas().info() if library["user_api"] == "blas"),
-               default=os.cpu_count() or 1)
+               default=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 
 @cache

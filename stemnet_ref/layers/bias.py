@@ -9,7 +9,7 @@ import numpy as np
 from ..device import device_of
 from ._gpu import each_element, sum_over
 from ._shapes import check_shapes
-from ._threads import bands, share
+from ._threads import bands, share, sum_parts
 
 
 def forward(x, b):
@@ -44,7 +44,7 @@ def backward(dy, into=None):
         pixels = dy.size // c
         return dy, sum_over(device, "bias.bias_backward", pixels, (c,), dy, dtype=dy.dtype, columns=c, rest=(pixels, c),
                             into=into)
-    return dy, np.sum(share(sum_over_pixels, (dy[band] for band in bands(dy))), axis=0, out=into)
+    return dy, sum_parts(share(sum_over_pixels, (dy[band] for band in bands(dy))), dy, into)
 
 
 def sum_over_pixels(dy):

@@ -22,6 +22,7 @@ from ._gpu import Product, exchange
 from ._shapes import check_shapes
 from ._threads import divide, share
 
+FAST = True             # whether float32 goes through _winograd.py; else sums are direct, as they are in float64
 BAND_BYTES = 1 << 22    # of unfolded pixels at once: small enough to stay in the cache until the product reads them
 
 
@@ -158,7 +159,7 @@ def correlate(inputs, weight, pads, outputs, finish=None, flipped=False):
         Take the kernel flipped, and its channels in and out exchanged: weight has shape (kh, kw, O, C) then.
     """
     kh, kw, c, o = weight.shape
-    if _winograd.pays(weight.dtype, (kh, kw), kh * kw * (o if flipped else c), outputs[0].shape[:3]):
+    if FAST and _winograd.pays(weight.dtype, (kh, kw), kh * kw * (o if flipped else c), outputs[0].shape[:3]):
         _winograd.correlate(inputs, weight, pads, outputs, finish, flipped)
         return
     windows = _windows(inputs, kh, kw, pads)
@@ -189,7 +190,7 @@ def weight_gradient(inputs, dy, pads, dweight):
     pads : ((top, bottom), (left, right))
     """
     kh, kw, _, o = dweight.shape
-    if _winograd.pays(dy.dtype, (kh, kw), dy.size // o, dy.shape[:3]):
+    if FAST and _winograd.pays(dy.dtype, (kh, kw), dy.size // o, dy.shape[:3]):
         _winograd.weight_gradient(inputs, dy, pads, dweight)
         return
 

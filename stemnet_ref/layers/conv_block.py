@@ -15,7 +15,7 @@ from ..device import blocks, device_of, launch
 from . import conv2d, dropout, relu
 from ._gpu import Product, add_parts, exchange, no_schedule, parts_of, write_schedule
 from ._shapes import check_shapes
-from ._threads import bands, share
+from ._threads import bands, share, sum_parts
 from .bias import sum_over_pixels
 
 WHOLE = 1 << 20     # elements of a map whose dropout mask is drawn at once: it may be divided by channels
@@ -90,19 +90,19 @@ def backward(dy, x, y, weight, keep_prob=1.0, key=(0, 0, 0), needs_dx=True, into
     if device:
         return _backward_on(device, dy, first, second, y, weight, sizes, keep_prob, key, needs_dx, into)
     dz, db = activation_gradient_on_cpu(dy, y, keep_prob, key, into[1])
-    dweight = np.empty_like(weight) if into[0] is None else into[0]
+    dweight = np.empty(weight.shape, weight.dtype) if into[0] is None else into[0]
     pads = _pads(weight.shape)
     conv2d.weight_gradient(_arrays(x), dz, pads, dweight)
     if not needs_dx:
         return None, dweight, db
-    dx = [np.empty_like(each) for each in _arrays(x)]
+    dx = [np.empty(each.shape, each.dtype) for each in _arrays(x)]
     conv2d.correlate([dz], weight, [(after, before) for before, after in pads], dx, flipped=True)
     return dx[0] if second is None else tuple(dx), dweight, db
 
 
 def activation_gradient_on_cpu(dy, y, keep_prob=1.0, key=(0, 0, 0), into=None):
     """Return dz' and db: through ReLU, bias and dropout; db is in the array `into`, if given."""
-    dz, kept = np.empty_like(dy), _mask_on_cpu(dy.shape, keep_prob, key)
+    dz, kept = np.empty(dy.shape, dy.dtype), _mask_on_cpu(dy.shape, keep_prob, key)
 
     def work(band):
         image, rows = band
@@ -113,7 +113,7 @@ def activation_gradient_on_cpu(dy, y, keep_prob=1.0, key=(0, 0, 0), into=None):
             d *= d.dtype.type(1 / keep_prob)
         return db
 
-    return dz, np.sum(share(work, bands(dy)), axis=0, out=into)
+    return dz, sum_parts(share(work, bands(dy)), dy, into)
 
 
 def _forward_on(device, first, second, weight, b, sizes, mask):
@@ -182,6 +182,7 @@ def _pads(shape):
 def _mask_on_cpu(shape, keep_prob, key):
     """Return a function of an image and a slice of its rows: their dropout mask, bool of shape (rows, W, O)."""
     n, h, w, o = shape
+    dropout.check_key(keep_prob, *key)
     if keep_prob == 1 or n * h * w * o <= WHOLE:
         whole = dropout.draw_mask(shape, keep_prob, *key) if keep_prob < 1 else None
         return lambda image, rows: whole[image, rows]

@@ -84,7 +84,7 @@ def backward(dy, x, weight, stride=2, padding="same", into=None):
         dweight, = Product.weight_gradient(device, (n, h, w), (1, 1), o * kh * kw, c, x.dtype, (c, o)).run(
             "conv_transpose2d.conv_transpose2d_backward_weight", (dy, x), [weight.shape], sizes, into)
         return dx, dweight
-    dx, dweight = np.zeros_like(x), np.empty_like(weight) if into is None else into
+    dx, dweight = np.zeros(x.shape, x.dtype), np.empty(weight.shape, weight.dtype) if into is None else into
     if kh == kw == stride:
         _shrink(dy, x, weight, dx, dweight)
         return dx, dweight

@@ -44,10 +44,7 @@ def draw_mask(shape, keep_prob, seed, step, layer, device=None):
     ValueError
         If keep_prob is outside (0, 1], or a number negative.
     """
-    _check(keep_prob)
-    for name, value in (("seed", seed), ("step", step), ("layer", layer)):
-        if not 0 <= value < 2 ** 64:
-            raise ValueError(f"dropout: {name}={value} must be at least 0 and fit into 64 bits")
+    check_key(keep_prob, seed, step, layer)
     if device:
         mask = device.empty(shape, np.bool_)
         launch("dropout.dropout_draw_mask", blocks(blocks(mask.size, 16)), mask, mask.size,
@@ -95,6 +92,14 @@ def forward(x, mask, keep_prob):
 def backward(dy, mask, keep_prob):
     """Return dx = dy * mask / keep_prob: the layer is linear, so it is its own backward pass."""
     return forward(dy, mask, keep_prob)
+
+
+def check_key(keep_prob, seed, step, layer):
+    """Raise ValueError where a mask cannot be drawn so."""
+    _check(keep_prob)
+    for name, value in (("seed", seed), ("step", step), ("layer", layer)):
+        if not 0 <= value < 2 ** 64:
+            raise ValueError(f"dropout: {name}={value} must be at least 0 and fit into 64 bits")
 
 
 def _check(keep_prob):

@@ -37,5 +37,5 @@ def backward(dp, p):
 
 
 def over_classes(operation, z):
-    """Return operation.reduce over the last axis, which is kept: much faster where it is short."""
+    """Return operation.reduce over the last axis, which is kept and not empty: much faster where it is short."""
     return reduce(operation, (z[..., k:k + 1] for k in range(z.shape[-1])))
