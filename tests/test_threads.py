@@ -43,7 +43,8 @@ def test_arrays_may_lie_in_memory_as_they_like(dtype, side):
         up = conv_transpose_block.forward(x, weight[:2, :2], b)
         pooled, won = max_pool2d.forward(x)
         return [y, *conv_block.backward(dy, x, y, weight, 0.75), conv2d.forward(x, weight),
-                *conv2d.backward(dy, x, weight), up, *conv_transpose_block.backward(up, x, up, weight[:2, :2]), pooled, max_pool2d.backward(pooled, won),
+                *conv2d.backward(dy, x, weight), up, *conv_transpose_block.backward(up, x, up, weight[:2, :2]),
+                pooled, max_pool2d.backward(pooled, won),
                 *bias.backward(dy)]
 
     expected = everything(x, weight, dy)
