@@ -66,7 +66,8 @@ def correlate(inputs, weight, pads, outputs, finish=None, flipped=False):
         for image, first, count in bands:
             seen = _of_image(inputs, tiles, image, first, count)
             products = np.empty((8, count * tiles.across, 8, stop - start), weight.dtype)
-            np.matmul(seen.transpose(0, 2, 1, 3), factors, out=products.transpose(0, 2, 1, 3))
+            np.matmul(seen.transpose(0, 2, 1, 3), factors,                  # (tiles, C) by (C, O), 8 x 8 times
+                      out=products.transpose(0, 2, 1, 3))
             row = first * tiles.mh
             down = _down(products, tiles, count)
             for y, channels, columns in parts:
@@ -86,19 +87,15 @@ def weight_gradient(inputs, dy, pads, dweight):
 
     def work(job):
         parts, bands = job
-        c = parts[-1][2].stop - parts[0][2].start
-        total, part = np.empty((8, 8, c, o), dy.dtype), None
+        mine, total = [x[..., channels] for x, channels, _ in parts], None
         for image, first, count in bands:
-            seen = _of_image([x[..., channels] for x, channels, _ in parts], tiles, image, first, count)
-            seen = seen.transpose(0, 2, 3, 1)
+            seen = _of_image(mine, tiles, image, first, count)
             spread = _of_gradient(dy[image, first * tiles.mh:(first + count) * tiles.mh], tiles, count)
-            if part is None:
-                part = np.matmul(seen, spread.transpose(0, 2, 1, 3), out=total)
-            else:
-                part = np.empty_like(total) if part is total else part
-                total += np.matmul(seen, spread.transpose(0, 2, 1, 3), out=part)
-        across = np.matmul(_matrices(kw, total.dtype.char).g.T, total.reshape(8, 8, c * o))
-        return np.matmul(_matrices(kh, total.dtype.char).g.T, across.reshape(8, -1)).reshape(kh, kw, c, o)
+            part = np.matmul(seen.transpose(0, 2, 3, 1), spread.transpose(0, 2, 1, 3))     # (C, tiles) by (tiles, O)
+            total = part if total is None else np.add(total, part, out=total)
+        gh, gw = (_matrices(k, total.dtype.char).g for k in (kh, kw))
+        across = np.matmul(gw.T, total.reshape(8, 8, -1))
+        return np.matmul(gh.T, across.reshape(8, -1)).reshape(kh, kw, -1, o)
 
     jobs = divide(inputs, tiles.bands(len(dy)))
     dweight[...] = 0
