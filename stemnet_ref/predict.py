@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from . import metrics
-from .data.batches import Dataset, Piece, assemble
+from .data.batches import Dataset, assemble
 from .data.frames import find, find_neighbours, spans
 from .data.images import eight_bit_units
 from .data.pairing import mask_of, pair
+from .data.plan import Piece
 from .device import device_of, to_host
 from .errors import InputError, counted
 from .files import check_folder, make_folder, write_csv, write_png

@@ -9,10 +9,11 @@ import numpy as np
 
 from . import __version__, checkpoint, files, metrics, optimizers, sample
 from .checkpoint import Model
-from .data.batches import Dataset, plan_epoch
+from .data.batches import Dataset
 from .data.check import check_classes, describe_split, read_all
 from .data.frames import find, split
 from .data.pairing import pair
+from .data.plan import plan_epoch
 from .device import choose, to_host
 from .errors import InputError
 from .layers import softmax

@@ -11,9 +11,10 @@ from pictures import sequence
 from places import KERNEL_PLACES, emulator
 
 from stemnet_ref import predict
-from stemnet_ref.data.batches import Dataset, Piece, assemble, plan_epoch
+from stemnet_ref.data.batches import Dataset, assemble
 from stemnet_ref.data.frames import find
 from stemnet_ref.data.pairing import pair
+from stemnet_ref.data.plan import Piece, plan_epoch
 from stemnet_ref.data.scaling import Scaling
 from stemnet_ref.network import StemNet
 

@@ -8,8 +8,9 @@ from pictures import sequence
 from PIL import Image
 
 from stemnet_ref import StemNet, checkpoint
-from stemnet_ref.data.batches import Dataset, plan_epoch
+from stemnet_ref.data.batches import Dataset
 from stemnet_ref.data.frames import find
+from stemnet_ref.data.plan import plan_epoch
 from stemnet_ref.data.scaling import Scaling
 from stemnet_ref.layers import dice, quadratic, softmax, weighted_cross_entropy
 from stemnet_ref.optimizers import SGD, Adam, Momentum

@@ -145,7 +145,8 @@ def test_after_an_error_nothing_more_is_begun(monkeypatch):
 def test_every_channel_of_every_band_is_in_one_job(channels, count):
     arrays = [np.zeros((1, 1, 1, c)) for c in channels]
     found = []
-    for parts, bands in _threads.divide(arrays, list(range(count))):
+    for parts, whole, bands in _threads.divide(arrays, list(range(count))):
+        assert (parts[0][2].start, parts[-1][2].stop) == (whole.start, whole.stop)
         for array, part, columns in parts:
             assert part.stop - part.start == columns.stop - columns.start
             which = next(i for i, each in enumerate(arrays) if each is array)

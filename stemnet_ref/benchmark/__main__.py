@@ -88,10 +88,11 @@ def main(argv=None):
         for name in ("device", "against", "size", "channels", "no_layers", "growth"):
             if getattr(arguments, name) != options().get_default(name):
                 raise InputError(f"--{name.replace('_', '-')}: has no effect with --teaching; leave one of them out")
-        print(f"{describe(arguments)}, {count()} threads (loops and scipy.signal: 1)")
+        machine = f"{describe(arguments)}, {count()} threads (loops and scipy.signal: 1)"
+        print(machine)
         seconds = measure(arguments.rounds)
         if arguments.json:
-            write_json(arguments.json, {"machine": describe(arguments), "seconds": seconds}, "--json")
+            write_json(arguments.json, {"machine": machine, "rounds": arguments.rounds, "seconds": seconds}, "--json")
         return 0
     names = ["ours"]
     if arguments.device == "cuda" and device.choose("cuda").product == 2:

@@ -76,7 +76,7 @@ class Engine:
         return (time.perf_counter() - start) / repeats
 
     def settings(self):
-        """Return in words what decides how exactly this computes, or ""."""
+        """Return in words what decides how fast, or how exactly, this computes, or ""."""
         return ""
 
     def peak_bytes(self):

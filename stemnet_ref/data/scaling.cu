@@ -1,4 +1,4 @@
-// The input of the network from frames as they were read; names of scaling.py and of batches.Piece.
+// The input of the network from frames as they were read; names of scaling.py and of plan.Piece.
 #include "_common.cuh"
 
 // A pixel of a piece of a frame (H, W): the part from (top, left) on of height x width pixels, mirrored and then turned by

@@ -27,7 +27,7 @@ class Scaling:
         return (eight_bit_units(pixels) - np.float32(self.mean)) * np.float32(1 / self.std)
 
     def fill(self, x, example, channel, pixels, piece):
-        """Write a piece (`batches.Piece`) of a frame, scaled, into x[example, :, :, channel], all on a GPU."""
+        """Write a piece (`plan.Piece`) of a frame, scaled, into x[example, :, :, channel], all on a GPU."""
         kernel, unit = KERNELS[8 * pixels.dtype.itemsize]
         launch(kernel, blocks(piece.height * piece.width), pixels, x, *_place(pixels, piece), example, channel,
                x.shape[3], unit, self.mean, 1 / self.std)

@@ -8,14 +8,12 @@ import os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from itertools import product
 from threading import Lock, local
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
 JOBS = 4            # into which work is divided where it can be, however many threads there are: sums stay the same
-
 
 _turn, _here = Lock(), local()
 
@@ -75,10 +73,10 @@ def bands(x, elements=1 << 18):
 
 
 def divide(arrays, bands):
-    """Return jobs: what of the channels of several arrays, and which of the bands.
+    """Return jobs (parts, columns, bands): some channels of several arrays that are seen side by side, and some bands.
 
-    The channels are a list of (array, slice of its channels, slice of all arrays' channels). Small images, which have
-    few bands, are divided by channels, by 16 of them or more.
+    `columns` is the slice of all channels, and `parts` a list of what it is of every array: (array, slice of its
+    channels, slice of all channels). Small images, which have few bands, are divided by channels, 16 of them or more.
     """
     runs = min(len(bands), JOBS)
     total = sum(each.shape[3] for each in arrays)
@@ -89,8 +87,9 @@ def divide(arrays, bands):
             stop = min(start + size, each.shape[3])
             parts.append((each, slice(start, stop), slice(offset + start, offset + stop)))
         offset += each.shape[3]
-    parts = [parts] if runs == JOBS else [[part] for part in parts]
-    return list(product(parts, [bands[len(bands) * run // runs:len(bands) * (run + 1) // runs] for run in range(runs)]))
+    parts = [(parts, slice(0, total))] if runs == JOBS else [([part], part[2]) for part in parts]
+    return [(*part, bands[len(bands) * run // runs:len(bands) * (run + 1) // runs])
+            for part in parts for run in range(runs)]
 
 
 @cache

@@ -60,19 +60,18 @@ def correlate(inputs, weight, pads, outputs, finish=None, flipped=False):
     tiles = _Tiles(inputs[0].shape, weight.shape, pads)
 
     def work(job):
-        parts, bands = job
-        start, stop = parts[0][2].start, parts[-1][2].stop
-        factors = _of_weight(weight[:, :, start:stop] if flipped else weight[..., start:stop], flipped)
+        parts, columns, bands = job
+        factors = _of_weight(weight[:, :, columns] if flipped else weight[..., columns], flipped)
         for image, first, count in bands:
             seen = _of_image(inputs, tiles, image, first, count)
-            products = np.empty((8, count * tiles.across, 8, stop - start), weight.dtype)
+            products = np.empty((8, count * tiles.across, 8, factors.shape[3]), weight.dtype)
             np.matmul(seen.transpose(0, 2, 1, 3), factors,                  # (tiles, C) by (C, O), 8 x 8 times
                       out=products.transpose(0, 2, 1, 3))
             row = first * tiles.mh
             down = _down(products, tiles, count)
-            for y, channels, columns in parts:
+            for y, channels, mine in parts:
                 piece = y[image, row:row + count * tiles.mh, :, channels]
-                _to_image(down[..., columns.start - start:columns.stop - start], tiles, piece)
+                _to_image(down[..., mine.start - columns.start:mine.stop - columns.start], tiles, piece)
                 if finish:
                     finish(piece, image, row, channels)
 
@@ -86,7 +85,7 @@ def weight_gradient(inputs, dy, pads, dweight):
     kh, kw, _, o = shape
 
     def work(job):
-        parts, bands = job
+        parts, _, bands = job
         mine, total = [x[..., channels] for x, channels, _ in parts], None
         for image, first, count in bands:
             seen = _of_image(mine, tiles, image, first, count)
@@ -99,8 +98,8 @@ def weight_gradient(inputs, dy, pads, dweight):
 
     jobs = divide(inputs, tiles.bands(len(dy)))
     dweight[...] = 0
-    for (parts, _), part in zip(jobs, share(work, jobs), strict=True):
-        dweight[:, :, parts[0][2].start:parts[-1][2].stop] += part
+    for (_, columns, _), part in zip(jobs, share(work, jobs), strict=True):
+        dweight[:, :, columns] += part
 
 
 class _Tiles:

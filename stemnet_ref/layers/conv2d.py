@@ -20,7 +20,7 @@ from ..device import device_of
 from . import _winograd
 from ._gpu import Product, exchange
 from ._shapes import check_shapes
-from ._threads import divide, share
+from ._threads import bands, divide, share
 
 FAST = True             # whether float32 goes through _winograd.py; else sums are direct, as they are in float64
 BAND_BYTES = 1 << 22    # of unfolded pixels at once: small enough to stay in the cache until the product reads them
@@ -101,7 +101,7 @@ def backward_weight(dy, x, shape, padding="same", into=None):
     kh, kw, c, o = shape
     pads = _pads(x, kh, kw, padding)
     check_shapes("conv2d.backward", dy=(dy, "N H W O"), x=(x, "N Hx Wx C"))
-    expected = (len(x), *(x.shape[1 + axis] + sum(pads[axis]) - shape[axis] + 1 for axis in (0, 1)), o)
+    expected = _output_shape(x.shape, shape, pads)
     if dy.shape != expected or x.shape[3] != c:
         raise ValueError(f"conv2d.backward: dy has shape {dy.shape}; x of shape {x.shape} and weight of shape "
                          f"{tuple(shape)} with padding={padding!r} need {expected}")
@@ -129,13 +129,13 @@ def _pads(x, kh, kw, padding):
 
 def _sizes(x_shape, weight_shape, pads):
     """Return the sizes that the kernels take, in their order."""
-    (n, h, w, _), (kh, kw, c, o) = x_shape, weight_shape
-    (top, bottom), (left, right) = pads
-    return {"N": n, "H": h, "W": w, "C": c, "O": o, "KH": kh, "KW": kw, "HO": h + top + bottom - kh + 1,
-            "WO": w + left + right - kw + 1, "top": top, "left": left}
+    (n, h, w, _), (kh, kw, c, o), ((top, _), (left, _)) = x_shape, weight_shape, pads
+    _, ho, wo, _ = _output_shape(x_shape, weight_shape, pads)
+    return {"N": n, "H": h, "W": w, "C": c, "O": o, "KH": kh, "KW": kw, "HO": ho, "WO": wo, "top": top, "left": left}
 
 
 def _output_shape(x_shape, weight_shape, pads):
+    """Return (N, HO, WO, O)."""
     return (x_shape[0], *(x_shape[1 + axis] + sum(pads[axis]) - weight_shape[axis] + 1 for axis in (0, 1)),
             weight_shape[3])
 
@@ -151,7 +151,7 @@ def correlate(inputs, weight, pads, outputs, finish=None, flipped=False):
     pads : ((top, bottom), (left, right))
         In pixels, below the kernel's sides.
     outputs : list of float ndarray of shape (N, H+top+bottom-kh+1, W+left+right-kw+1, Oi)
-        O is the sum of their channels.
+        C-contiguous; O is the sum of their channels.
     finish : callable, optional
         Called as finish(y, image, row, channels) with every piece of an output, complete and still in the cache, its
         first row, and the slice of its channels, to be changed in place.
@@ -167,9 +167,9 @@ def correlate(inputs, weight, pads, outputs, finish=None, flipped=False):
         weight = weight[::-1, ::-1].swapaxes(2, 3)
 
     def work(job):
-        parts, bands = job
+        parts, _, mine = job
         matrices = [weight[..., columns].reshape(-1, columns.stop - columns.start) for _, _, columns in parts]
-        for image, rows in bands:
+        for image, rows in mine:
             unfolded = _unfolded(windows, image, rows)
             for (y, channels, _), matrix in zip(parts, matrices, strict=True):
                 piece = y[image, rows, :, channels]
@@ -177,7 +177,7 @@ def correlate(inputs, weight, pads, outputs, finish=None, flipped=False):
                 if finish:
                     finish(piece, image, rows.start, channels)
 
-    share(work, divide(outputs, _bands(windows)))
+    share(work, divide(outputs, bands(windows, BAND_BYTES // windows.itemsize)))
 
 
 def weight_gradient(inputs, dy, pads, dweight):
@@ -193,18 +193,17 @@ def weight_gradient(inputs, dy, pads, dweight):
     if FAST and _winograd.pays(dy.dtype, (kh, kw), dy.size // o, dy.shape[:3]):
         _winograd.weight_gradient(inputs, dy, pads, dweight)
         return
-
     windows = _windows(inputs, kh, kw, pads)
 
     def work(job):
-        parts, bands = job
-        mine = windows[..., parts[0][2].start:parts[-1][2].stop]
-        return sum(_unfolded(mine, image, rows).T @ dy[image, rows].reshape(-1, o) for image, rows in bands)
+        _, columns, mine = job
+        return sum(_unfolded(windows[..., columns], image, rows).T @ dy[image, rows].reshape(-1, o)
+                   for image, rows in mine)
 
-    jobs = divide(inputs, _bands(windows))
+    jobs = divide(inputs, bands(windows, BAND_BYTES // windows.itemsize))
     dweight[...] = 0
-    for (parts, _), part in zip(jobs, share(work, jobs), strict=True):
-        dweight[:, :, parts[0][2].start:parts[-1][2].stop] += np.reshape(part, (kh, kw, -1, o))
+    for (_, columns, _), part in zip(jobs, share(work, jobs), strict=True):
+        dweight[:, :, columns] += np.reshape(part, (kh, kw, -1, o))
 
 
 def _windows(inputs, kh, kw, pads):
@@ -216,17 +215,9 @@ def _windows(inputs, kh, kw, pads):
     return windows.transpose(0, 1, 2, 4, 5, 3)
 
 
-def _bands(windows):
-    """Return (image, rows) of bands of output rows, whose windows are unfolded at once: at most BAND_BYTES of them.
-
-    The whole would be kh*kw times the size of the image.
-    """
-    row_bytes = windows[:1, :1].size * windows.itemsize or 1
-    band = max(1, min(windows.shape[1], BAND_BYTES // row_bytes))
-    return [(image, slice(start, min(start + band, windows.shape[1])))
-            for image in range(len(windows)) for start in range(0, windows.shape[1], band)]
-
-
 def _unfolded(windows, image, rows):
-    """Return a row for every output pixel of a band, holding the kh*kw*C inputs under the kernel (im2col)."""
+    """Return a row for every output pixel of a band, holding the kh*kw*C inputs under the kernel (im2col).
+
+    The whole image would take kh*kw times its size.
+    """
     return windows[image, rows].reshape(-1, np.prod(windows.shape[3:]))

@@ -122,14 +122,14 @@ def _shrink(dy, x, weight, dx, dweight):
         return dy[image, s * rows.start + a:s * rows.stop:s].reshape(-1, s * o)
 
     def by_input(job):
-        ((_, channels, _),), mine = job
+        _, channels, mine = job
         for image, rows in mine:
             out = dx[image, rows, :, channels]
             out[...] = sum(lines(image, rows, a) @ weight[a, ..., channels].reshape(s * o, -1)
                            for a in range(s)).reshape(out.shape)
 
     def by_weight(job):
-        ((x, channels, _),), mine = job
+        _, channels, mine = job
         width = channels.stop - channels.start
         return sum(np.stack([lines(image, rows, a).T @ x[image, rows, :, channels].reshape(-1, width)
                              for a in range(s)]) for image, rows in mine)
@@ -137,7 +137,7 @@ def _shrink(dy, x, weight, dx, dweight):
     jobs = divide([x], bands(x))
     share(by_input, jobs)
     dweight[...] = 0
-    for (((_, channels, _),), _), part in zip(jobs, share(by_weight, jobs), strict=True):
+    for (_, channels, _), part in zip(jobs, share(by_weight, jobs), strict=True):
         dweight[..., channels] += part.reshape(s, s, o, -1)
 
 
