@@ -198,14 +198,14 @@ def probabilities_and_labels(seed, n, h, w, k):
 
 @pytest.mark.equation("5", "60")
 @PLACES
-@given(SEED, COUNT, SIZE, SIZE, st.integers(1, 4))
-def test_weighted_cross_entropy(place, seed, n, h, w, k):
+@given(SEED, COUNT, SIZE, SIZE, st.integers(1, 4), st.booleans())
+def test_weighted_cross_entropy(place, seed, n, h, w, k, pixels_too):
     layer = on(place, weighted_cross_entropy)
     _, labels, rng = probabilities_and_labels(seed, n, h, w, k)
-    z, weights = 2 * rng.standard_normal((n, h, w, k)), rng.uniform(0.5, 3, k)
-    _, p = layer.forward(z, labels, weights)
-    assert_gradient(lambda z: layer.forward(z, labels, weights)[0], z,
-                    layer.backward(p, labels, weights))
+    z, weights = 2 * rng.standard_normal((n, h, w, k)), [rng.uniform(0.5, 3, k)]
+    weights += [rng.uniform(0, 5, (n, h, w))] if pixels_too else []
+    _, p = layer.forward(z, labels, *weights)
+    assert_gradient(lambda z: layer.forward(z, labels, *weights)[0], z, layer.backward(p, labels, *weights))
 
 
 @pytest.mark.equation("3-cost", "4")

@@ -162,6 +162,17 @@ def test_weighted_cross_entropy_is_equation_60_and_a_mean_over_pixels(seed, w):
     assert cost == pytest.approx(-np.sum(terms) / y.size, rel=1e-12)
 
 
+@given(SEED, st.floats(0.1, 10))
+def test_weights_of_pixels_are_added_to_those_of_classes(seed, w):
+    rng = np.random.default_rng(seed)
+    z, y, v = rng.standard_normal((2, 3, 4, 2)), rng.integers(0, 2, (2, 3, 4)), rng.uniform(0, 5, (2, 3, 4))
+    cost, p = weighted_cross_entropy.forward(z, y, (1, w), v)
+    by_hand = -np.mean((np.where(y, w, 1) + v) * np.log(np.where(y, p[..., 1], p[..., 0])))
+    assert cost == pytest.approx(by_hand, rel=1e-12)
+    assert cost == pytest.approx(weighted_cross_entropy.forward(z, y, (1, w))[0]
+                                 + weighted_cross_entropy.forward(z, y, (0, 0), v)[0], rel=1e-12)
+
+
 def test_weighted_cross_entropy_of_far_logits_is_finite():
     z = np.array([[[[500.0, -500]]]])
     cost, p = weighted_cross_entropy.forward(z, np.array([[[1]]]), (1, 2))

@@ -1,10 +1,12 @@
 """Softmax and weighted cross-entropy, one number per pixel, averaged over pixels.
 
 Forward    p = softmax(z)                                                       (eq. 8)
-           C = -1/n * sum over pixels of w[y] * ln p[y]                         (eq. 60; eq. 5 where w = 1)
-Backward   dz_k = w[y] / n * (p_k - [k = y])                                    (eq. 38 with eq. 8 put in)
+           C = -1/n * sum over pixels of (w[y] + v) * ln p[y]                   (eq. 60; eq. 5 where w = 1)
+Backward   dz_k = (w[y] + v) / n * (p_k - [k = y])                              (eq. 38 with eq. 8 put in)
 
 n counts the pixels of the whole batch (eq. 13-14); y is a pixel's class; with two classes eq. 60 is w = (1, w_class).
+v is a weight of each pixel's own, 0 unless it is given: w[y] + v is the weight map of U-net (Ronneberger et al. 2015,
+eq. 2).
 Eq. 5 and 60 are printed without the bracket that puts both terms under the sum. The mean is not divided by the sum of
 the weights, as PyTorch's weighted mean is. ln p is taken as z - max z - ln sum e^(z - max z), which does not
 overflow and keeps small probabilities.
@@ -20,7 +22,7 @@ from ._shapes import check_shapes
 from .softmax import over_classes
 
 
-def forward(logits, labels, class_weights):
+def forward(logits, labels, class_weights, pixel_weights=None):
     """Return the cost and the probabilities.
 
     Parameters
@@ -30,6 +32,8 @@ def forward(logits, labels, class_weights):
         Class of each pixel, 0 to K-1; uint8 on a GPU, where a label that is no class makes the cost NaN.
     class_weights : sequence of K floats
         (1, w) is eq. 60; ones give eq. 5.
+    pixel_weights : float ndarray of shape (N, H, W), dtype of `logits`, optional
+        Added to the weight of the pixel's class; with class weights of 0 they are the weights.
 
     Returns
     -------
@@ -44,11 +48,11 @@ def forward(logits, labels, class_weights):
     """
     device = device_of(logits, labels)
     if device:
-        weights = _weights_on(device, "logits", logits, labels, class_weights)
+        weights = _weights_on(device, "logits", logits, labels, class_weights, pixel_weights)
         p, pixels = device.empty(logits.shape, logits.dtype), labels.size
         return sum_over(device, "weighted_cross_entropy.weighted_cross_entropy_forward", pixels, (), logits, labels,
-                        weights, p, rest=(pixels, len(weights)), factor=1 / pixels), p
-    weights, picked = _pick("forward", logits, labels, class_weights)
+                        *weights, p, rest=(pixels, logits.shape[3]), factor=1 / pixels), p
+    weights, picked = _pick("logits", logits, labels, class_weights, pixel_weights)
     shifted = logits - over_classes(np.maximum, logits)
     e = np.exp(shifted)
     total = over_classes(np.add, e)
@@ -57,31 +61,35 @@ def forward(logits, labels, class_weights):
     return float(cost), e / total
 
 
-def backward(p, labels, class_weights):
+def backward(p, labels, class_weights, pixel_weights=None):
     """Return dlogits (N, H, W, K) from the probabilities, labels and weights of `forward`."""
     device = device_of(p, labels)
     if device:
-        weights, dlogits = _weights_on(device, "p", p, labels, class_weights), device.empty(p.shape, p.dtype)
-        launch("weighted_cross_entropy.weighted_cross_entropy_backward", blocks(labels.size), p, labels, weights,
-               dlogits, labels.size, len(weights))
+        weights = _weights_on(device, "p", p, labels, class_weights, pixel_weights)
+        dlogits = device.empty(p.shape, p.dtype)
+        launch("weighted_cross_entropy.weighted_cross_entropy_backward", blocks(labels.size), p, labels, *weights,
+               dlogits, labels.size, p.shape[3])
         return dlogits
-    weights, picked = _pick("backward", p, labels, class_weights)
+    weights, picked = _pick("p", p, labels, class_weights, pixel_weights)
     target = np.zeros_like(p)
     np.put_along_axis(target, picked, 1, axis=-1)
     return (p - target) * (weights / labels.size).astype(p.dtype)
 
 
-def _pick(which, scores, labels, class_weights):
+def _pick(name, scores, labels, class_weights, pixel_weights):
     """Return every pixel's weight and class, each of shape (N, H, W, 1)."""
-    name = "logits" if which == "forward" else "p"
-    check_shapes(f"weighted_cross_entropy.{which}", **{name: (scores, "N H W K"), "labels": (labels, "N H W")})
-    class_weights = _weights(scores, class_weights)
+    class_weights = _weights(name, scores, labels, class_weights, pixel_weights)
     check_labels("weighted_cross_entropy", labels, scores.shape[3])
-    return class_weights[labels][..., None], labels[..., None].astype(np.intp, copy=False)
+    weights = class_weights[labels] if pixel_weights is None else class_weights[labels] + pixel_weights
+    return weights[..., None], labels[..., None].astype(np.intp, copy=False)
 
 
-def _weights(scores, class_weights):
-    """Return the weights as an array of the scores' dtype."""
+def _weights(name, scores, labels, class_weights, pixel_weights):
+    """Return the class weights as an array of the scores' dtype, after checking all shapes."""
+    arrays = {name: (scores, "N H W K"), "labels": (labels, "N H W")}
+    if pixel_weights is not None:
+        arrays["pixel_weights"] = pixel_weights, "N H W"
+    check_shapes(f"weighted_cross_entropy.{'forward' if name == 'logits' else 'backward'}", **arrays)
     class_weights = np.asarray(class_weights, scores.dtype)
     if class_weights.shape != scores.shape[3:]:
         raise ValueError(f"weighted_cross_entropy: class_weights has shape {class_weights.shape}; "
@@ -89,9 +97,10 @@ def _weights(scores, class_weights):
     return class_weights
 
 
-def _weights_on(device, name, scores, labels, class_weights):
-    check_shapes("weighted_cross_entropy", **{name: (scores, "N H W K"), "labels": (labels, "N H W")})
-    return _moved(device, _weights(scores, class_weights).tobytes(), scores.dtype)
+def _weights_on(device, name, scores, labels, class_weights, pixel_weights):
+    """Return what the kernels take of the weights: of classes, of pixels, and whether there are any of pixels."""
+    class_weights = _moved(device, _weights(name, scores, labels, class_weights, pixel_weights).tobytes(), scores.dtype)
+    return class_weights, class_weights if pixel_weights is None else pixel_weights, int(pixel_weights is not None)
 
 
 @cache
