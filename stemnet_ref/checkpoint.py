@@ -2,6 +2,7 @@
 
     parameters/NAME      float arrays, as in `StemNet.parameters`
     optimizer/NAME       state of the optimizer
+    scaling/image        float32 (H, W): what is subtracted from every frame, if anything is
     about                JSON text: format, package version, settings, scaling, progress
 """
 
@@ -45,6 +46,8 @@ def save(path, model, version):
              "scaling": {"mean": model.scaling.mean, "std": model.scaling.std},
              "network": network_settings(model.network)}
     arrays = {"about": np.array(json.dumps(about, sort_keys=True))}
+    if model.scaling.image is not None:
+        arrays["scaling/image"] = model.scaling.image
     arrays.update({f"parameters/{name}": to_host(array) for name, array in model.network.parameters.items()})
     arrays.update({f"optimizer/{name}": to_host(array) for name, array in model.optimizer_state.items()})
     write_atomically(path, lambda file: np.savez(file, **arrays))
@@ -76,9 +79,7 @@ def load(path):
             raise InputError(f"{path}: the file says {about['format']!r}, this version reads {FORMAT!r}; "
                              "use the version that wrote it")
         network = StemNet(**about["network"])
-        scaling = Scaling(mean=float(about["scaling"]["mean"]), std=float(about["scaling"]["std"]))
-        if not (np.isfinite(scaling.mean) and 0 < scaling.std < np.inf):
-            raise ValueError(f"the scaling is {scaling}")
+        scaling = _scaling(about, arrays)
         settings, progress = dict(about["settings"]), about["progress"]
     except InputError:
         raise
@@ -100,6 +101,17 @@ def network_settings(network):
     """Return the arguments that make a StemNet of the same shape."""
     return {"channels": network.channels, "levels": network.levels, "features": network.features,
             "classes": network.classes, "kernel": network.kernel, "logits": network.logits, "init": network.init}
+
+
+def _scaling(about, arrays):
+    """Return the Scaling of a file; raise ValueError where its numbers cannot be used."""
+    scaling = Scaling(float(about["scaling"]["mean"]), float(about["scaling"]["std"]), arrays.get("scaling/image"))
+    if not (np.isfinite(scaling.mean) and 0 < scaling.std < np.inf):
+        raise ValueError(f"the scaling is {scaling.mean}, {scaling.std}")
+    if scaling.image is not None and (scaling.image.dtype != np.float32 or scaling.image.ndim != 2
+                                      or not np.isfinite(scaling.image).all()):
+        raise ValueError("scaling/image is no image of finite float32 numbers")
+    return scaling
 
 
 def _fill(network, arrays, path):

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from . import metrics
-from .data.batches import Dataset, assemble
+from .data.batches import Dataset, Part, assemble
 from .data.frames import find, find_neighbours, spans
 from .data.images import eight_bit_units
 from .data.pairing import mask_of, pair
@@ -52,13 +52,9 @@ def logits(network, scaling, window, tile=TILE):
         window = [pixels if isinstance(pixels, device.array_type) else device.to_device(pixels) for pixels in window]
     for rows, around_rows in _tiles(padded_h, tile, halo):
         for columns, around_columns in _tiles(padded_w, tile, halo):
-            if device:
-                piece = Piece(0, around_rows.start, around_columns.start, around_rows.stop - around_rows.start,
-                              around_columns.stop - around_columns.start)
-                x, _ = assemble(device, scaling, [piece], [(window, None)])
-            else:
-                x = np.stack([scaling.apply(_reflected(pixels, around_rows, around_columns)) for pixels in window],
-                             axis=-1)[None]
+            piece = Piece(0, around_rows.start, around_columns.start, around_rows.stop - around_rows.start,
+                          around_columns.stop - around_columns.start)
+            x, _, _ = assemble(scaling, [Part(piece, window)], device)
             z = to_host(network.forward(x, with_cache=False)[0])
             inner = z[0, rows.start - around_rows.start:, columns.start - around_columns.start:]
             place = out[rows, columns]                          # smaller than the tile where the frame ends
@@ -168,7 +164,10 @@ def run(model, frames, out, masks=None, tile=TILE, show=print, progress=iter):
         show(f"note: {table} is of an earlier call; measures are written only with --masks")
     place = {frame: index for index, frame in enumerate(around)}
     scores = []
-    for frame, (window, truth) in zip(progress(chosen), data.whole([place[frame] for frame in chosen]), strict=True):
+    for frame in chosen:
+        model.scaling.check(frame, data.sizes[place[frame]])
+    for frame, (window, truth, _) in zip(progress(chosen), data.whole([place[frame] for frame in chosen]),
+                                         strict=True):
         cell = probability(network, model.scaling, window, tile)
         mask = cell > 0.5
         stem = Path(out) / frame.name
@@ -236,15 +235,3 @@ def _tiles(length, tile, halo):
     for start in range(0, length, tile):
         stop = min(start + tile, length)
         yield slice(start, stop), slice(max(0, start - halo), min(length, stop + halo))
-
-
-def _reflected(pixels, rows, columns):
-    """Return pixels[rows, columns] of a frame that goes on below and at the right as its mirror image."""
-    return pixels[np.ix_(_mirror(rows, pixels.shape[0]), _mirror(columns, pixels.shape[1]))]
-
-
-def _mirror(places, length):
-    """Return the indices of a slice that may run past `length`, folded back without repeating the last element."""
-    period = max(2 * (length - 1), 1)
-    folded = np.arange(places.start, places.stop) % period
-    return np.minimum(folded, period - folded) if length > 1 else np.zeros_like(folded)

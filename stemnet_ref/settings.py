@@ -1,7 +1,8 @@
 """The settings of a training run, their presets and their limits."""
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 
+from .data.balance import WORDS, class_weights, parsed_weight
 from .errors import InputError
 from .network import PRESETS as NETWORK_PRESETS
 
@@ -18,7 +19,8 @@ CHOICES = {
     "preset": tuple(PRESETS),
     "logits": ("linear", "relu"),
     "init": ("fan_in", "listing"),
-    "scaling": ("standard", "minus127"),
+    "scaling": ("standard", "mean-image", "median-image", "minus127"),
+    "draw": ("evenly", "by-cells"),
     "optimizer": ("momentum", "sgd", "adam"),
     "momentum_form": ("thesis", "tensorflow"),
     "adam_form": ("kingma", "tensorflow"),
@@ -39,7 +41,15 @@ LIMITS = {
     "decay_rate": (1e-6, 1.0, "above 0 and at most 1"),
     "momentum": (0.0, 0.999999, "at least 0 and below 1"),
     "keep_prob": (1e-3, 1.0, "from 0.001 to 1, the probability to keep"),
-    "class_weight": (1e-6, 1e6, "above 0 and at most 1000000"),
+    "border_weight": (0.0, 1e6, None),
+    "border_sigma": (0.1, 100.0, "from 0.1 to 100 pixels"),
+    "rotation": (0.0, 180.0, "from 0 to 180 degrees"),
+    "elastic": (0.0, 12.0, "from 0 to 12 pixels; more would fold the picture"),
+    "brightness": (0.0, 1e3, None),
+    "contrast": (0.0, 0.99, None),
+    "on_cells": (0.0, 1.0, "from 0 to 1, the part of the pieces"),
+    "paste": (0, 100, None),
+    "drop_background": (0.0, 0.99, "from 0 to 0.99, the part of the training frames"),
     "l1": (0, 10 ** 6, None),
     "l2": (0, 10 ** 6, None),
     "validation": (1e-6, 0.999999, "above 0 and below 1, the part of the frames to validate on"),
@@ -54,6 +64,8 @@ NEEDS = {
     "adam_form": ("optimizer", ("adam",)),
     "class_weight": ("cost", ("weighted_cross_entropy",)),
     "class_weight_form": ("cost", ("weighted_cross_entropy",)),
+    "border_weight": ("cost", ("weighted_cross_entropy",)),
+    "border_sigma": ("cost", ("weighted_cross_entropy",)),
 }
 
 
@@ -72,7 +84,15 @@ class Settings:
     batch_size: int = 1
     crop: int | None = 128              # side in pixels; None: whole frames
     crops_per_frame: int | None = None  # in an epoch; None: as many as have the frame's area
-    augment: bool = False
+    augment: bool = False               # mirror and quarter-turn
+    rotation: float = 0.0               # degrees, to either side
+    elastic: float = 0.0                # pixels, standard deviation
+    brightness: float = 0.0             # added to or taken off scaled pixels, at most
+    contrast: float = 0.0               # by which their factor differs from 1, at most
+    drop_background: float = 0.0        # part of the training frames left out, those with the fewest cell pixels
+    draw: str = "evenly"                # by-cells: frames by their share of cell pixels
+    on_cells: float = 0.0               # part of the crops that are moved onto a cell
+    paste: int = 0                      # cells of other frames pasted into each piece
     optimizer: str = "momentum"
     learning_rate: float = 0.15
     decay_rate: float = 0.95            # per epoch, staircase
@@ -81,8 +101,10 @@ class Settings:
     adam_form: str = "kingma"
     keep_prob: float = 0.75
     cost: str = "weighted_cross_entropy"
-    class_weight: float = 2.0           # of the cell
+    class_weight: float | str = 2.0     # of the cell; "BACKGROUND,CELL"; or one of balance.WORDS
     class_weight_form: str = "eq60"     # listing: the factor is 1 + class_weight
+    border_weight: float = 0.0          # w0 of borders.border_weights
+    border_sigma: float = 5.0           # pixels
     l1: float = 0.0
     l2: float = 0.0
     validation: float = 0.2
@@ -136,6 +158,11 @@ class Settings:
             if getattr(self, needs) not in values:
                 raise InputError(f"{option(name)}: has no effect with {option(needs)} {getattr(self, needs)}; "
                                  "leave one of them out")
+        self._check_class_weight()
+        for name, other in (("border_sigma", "border_weight"), ("on_cells", "crop")):
+            if name in options and not getattr(self, other):
+                raise InputError(f"{option(name)}: has no effect without {option(other)}; give it too, or leave "
+                                 f"{option(name)} out")
         if self.channels % 2 == 0:
             raise InputError(f"--channels {self.channels}: must be odd, so that the frame to segment is in the middle; "
                              f"try {self.channels + 1}")
@@ -153,10 +180,38 @@ class Settings:
 
     @property
     def class_weights(self):
-        """Weights of background and cell in the cross-entropy: (1, w) of eq. 60, or the listing's (1, 1 + w)."""
+        """Weights of background and cell in the cross-entropy: (1, w) of eq. 60, or the listing's (1, 1 + w).
+
+        Those that depend on the data are known only once these settings are `resolved`.
+        """
         if self.cost == "cross_entropy":
             return 1.0, 1.0
-        return 1.0, self.class_weight + (1.0 if self.class_weight_form == "listing" else 0.0)
+        weight = parsed_weight(self.class_weight)
+        if isinstance(weight, tuple):
+            return weight
+        return 1.0, weight + (1.0 if self.class_weight_form == "listing" else 0.0)
+
+    def resolved(self, cells):
+        """Return these settings with numbers in place of what depends on the data.
+
+        Parameters
+        ----------
+        cells : sequence of (int, int)
+            Cell pixels, and all pixels, of every training mask.
+        """
+        if self.class_weight not in WORDS:
+            return self
+        return replace(self, class_weight=",".join(map(repr, class_weights(self.class_weight, cells))))
+
+    def _check_class_weight(self):
+        weight = parsed_weight(self.class_weight)
+        if weight != self.class_weight or isinstance(weight, str):
+            if self.class_weight_form == "listing":
+                raise InputError(f"--class-weight {weight}: the listing's form is for one number; add "
+                                 "--class-weight-form eq60")
+        for each in weight if isinstance(weight, tuple) else () if isinstance(weight, str) else (weight,):
+            if not 1e-6 <= each <= 1e6:                                 # NaN fails too
+                raise InputError(f"--class-weight {self.class_weight}: must be above 0 and at most 1000000")
 
 
 def option(name):

@@ -12,21 +12,21 @@ from .layers import dice, quadratic, softmax, weighted_cross_entropy
 from .layers._gpu import write_schedule
 
 
-def cost_of(logits, labels, settings):
-    """Return the cost named in the settings, and the probabilities."""
+def cost_of(logits, labels, settings, weights=None):
+    """Return the cost named in the settings, and the probabilities; `weights` are those of pixels, if they have any."""
     if settings.cost in ("weighted_cross_entropy", "cross_entropy"):
-        return weighted_cross_entropy.forward(logits, labels, settings.class_weights)
+        return weighted_cross_entropy.forward(logits, labels, settings.class_weights, weights)
     p = softmax.forward(logits)
     return {"dice": dice, "quadratic": quadratic}[settings.cost].forward(p, labels), p
 
 
-def cost_gradient(p, labels, settings):
+def cost_gradient(p, labels, settings, weights=None):
     """Return the gradient of the cost by the logits, at the probabilities p.
 
     Dice and the quadratic cost are functions of the probabilities, so their gradient goes through the softmax.
     """
     if settings.cost in ("weighted_cross_entropy", "cross_entropy"):
-        return weighted_cross_entropy.backward(p, labels, settings.class_weights)
+        return weighted_cross_entropy.backward(p, labels, settings.class_weights, weights)
     return softmax.backward({"dice": dice, "quadratic": quadratic}[settings.cost].backward(p, labels), p)
 
 
@@ -39,7 +39,7 @@ def make_optimizer(settings):
     return optimizers.SGD(settings.learning_rate)
 
 
-def training_step(network, optimizer, x, labels, settings, step, examples):
+def training_step(network, optimizer, x, labels, settings, step, examples, weights=None):
     """Change the network by one step of training: forward, cost, backward, update.
 
     Parameters
@@ -55,6 +55,8 @@ def training_step(network, optimizer, x, labels, settings, step, examples):
         Number of the step since the beginning, from 0: the counter of its dropout masks.
     examples : int
         N of the regularization term (eq. 51-52).
+    weights : float ndarray of shape (N, H, W), optional
+        Of the pixels, added to those of their classes.
 
     Returns
     -------
@@ -66,18 +68,18 @@ def training_step(network, optimizer, x, labels, settings, step, examples):
     """
     device = device_of(x)
     schedule = write_schedule(device, step, *optimizer.begin_step()) if device else None
-    return _training_step(network, optimizer, x, labels, settings, step if schedule is None else schedule, examples,
-                          schedule)
+    return _training_step(network, optimizer, x, labels, weights, settings, step if schedule is None else schedule,
+                          examples, schedule)
 
 
-def _training_step(network, optimizer, x, labels, settings, step, examples, schedule):
+def _training_step(network, optimizer, x, labels, weights, settings, step, examples, schedule):
     with np.errstate(over="ignore", invalid="ignore"):      # a cost that is no number says it
         logits, cache = network.forward(x, settings.keep_prob, settings.seed, step)
-        cost, p = cost_of(logits, labels, settings)
+        cost, p = cost_of(logits, labels, settings, weights)
         cost = optimizers.add_penalty(cost, network.parameters, settings.l1, settings.l2, examples)
         if schedule is None and not math.isfinite(cost):
             return cost, p
-        gradients = network.backward(cost_gradient(p, labels, settings), cache)
+        gradients = network.backward(cost_gradient(p, labels, settings, weights), cache)
         optimizers.add_penalty_gradients(gradients, network.parameters, settings.l1, settings.l2, examples)
         optimizer.update(network.parameters, gradients, schedule)
     return cost, p
@@ -103,9 +105,9 @@ class Steps:
         self.network, self.optimizer, self.settings, self.examples = network, optimizer, settings, examples
         self._results = []
 
-    def run(self, x, labels, step):
+    def run(self, x, labels, step, weights=None):
         """Take a step; arguments as for `training_step`."""
-        cost, p = training_step(self.network, self.optimizer, x, labels, self.settings, step, self.examples)
+        cost, p = training_step(self.network, self.optimizer, x, labels, self.settings, step, self.examples, weights)
         self._results.append((cost, metrics.count_right(p, labels)))
 
     def take(self):
@@ -120,6 +122,7 @@ class _Known:
 
     x: object
     labels: object
+    weights: object
     repeat: Callable = None
     result: tuple = None
 
@@ -147,13 +150,13 @@ class StepsOnGpu(Steps):
         self.schedule = device.empty((3,), np.float64)
         self._known = {}            # by the shape of x
 
-    def run(self, x, labels, step):
+    def run(self, x, labels, step, weights=None):
         """Take a step, or have it taken later; arguments as for `training_step`, on the device."""
         write_schedule(self.device, step, *self.optimizer.begin_step(), into=self.schedule)
         known = self._known.get(x.shape)
-        if known is None or known.x is not x or known.labels is not labels:
-            self._known[x.shape] = _Known(x, labels)
-            cost, right = self._kernels(x, labels)
+        if known is None or known.x is not x or known.labels is not labels or known.weights is not weights:
+            self._known[x.shape] = _Known(x, labels, weights)
+            cost, right = self._kernels(x, labels, weights)
         else:
             if known.repeat is None:
                 self._record(known)
@@ -164,17 +167,17 @@ class StepsOnGpu(Steps):
 
     def _record(self, known):
         def start_all():
-            known.result = self._kernels(known.x, known.labels)
+            known.result = self._kernels(known.x, known.labels, known.weights)
 
         try:
-            known.repeat, known.result = self.device.record(lambda: self._kernels(known.x, known.labels))
+            known.repeat, known.result = self.device.record(lambda: self._kernels(known.x, known.labels, known.weights))
         except (RuntimeError, MemoryError) as error:                       # the steps are right without it, but slower
             self.tell(f"note: a step cannot be recorded as a CUDA graph ({error}); its kernels are started one by one")
             known.repeat = start_all
 
-    def _kernels(self, x, labels):
-        cost, p = _training_step(self.network, self.optimizer, x, labels, self.settings, self.schedule, self.examples,
-                                 self.schedule)
+    def _kernels(self, x, labels, weights):
+        cost, p = _training_step(self.network, self.optimizer, x, labels, weights, self.settings, self.schedule,
+                                 self.examples, self.schedule)
         return cost, metrics.count_right(p, labels)
 
     def take(self):

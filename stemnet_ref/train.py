@@ -9,11 +9,12 @@ import numpy as np
 
 from . import __version__, checkpoint, files, metrics, optimizers, sample
 from .checkpoint import Model
+from .data import balance
 from .data.batches import Dataset
 from .data.check import check_classes, describe_split, read_all
 from .data.frames import find, split
 from .data.pairing import pair
-from .data.plan import plan_epoch
+from .data.plan import Variety, plan_epoch
 from .device import choose, to_host
 from .errors import InputError
 from .layers import softmax
@@ -55,14 +56,16 @@ class Run:
         files.check_folder(self.out)
         found = find(sample.FRAMES if frames is None else frames, "--frames")
         found_masks = find(sample.MASKS if masks is None else masks, "--masks")
+        border = (settings.border_weight, settings.border_sigma) if settings.border_weight else None
         self.data = Dataset(found, pair(found, found_masks, show), settings.channels, tell=show,
-                            device=self.device)
+                            device=self.device, border=border)
         self.training, self.validation, left_out = split(found, settings.validation, settings.gap)
         self.source = {"frames": frames if frames is None else os.path.abspath(frames),
                        "masks": masks if masks is None else os.path.abspath(masks),
                        "training_frames": [found[index].name for index in self.training],
                        "validation_frames": [found[index].name for index in self.validation]}
         describe_split(found, self.training, self.validation, left_out, settings, show)
+        self.chances = None                                     # of the training frames to be drawn
         self._check_plan()
         self.epoch, self.position, self.step = 0, 0, 0          # epochs done, batches done of the next, steps in all
         self.sums = {"cost": 0.0, "right": 0, "pixels": 0}      # of the epoch in progress
@@ -78,7 +81,8 @@ class Run:
             self.scaling = self.measure_data()
             check_classes(self.source["training_cells"], self.source["validation_cells"], show)
         self.network.to(self.device)
-        of = self.network, self.optimizer, settings, len(self.training)
+        self._balance()
+        of = self.network, self.optimizer, self._resolved, len(self.training)
         self._steps = StepsOnGpu(*of, self.device, show) if self.device else Steps(*of)
 
     @property
@@ -161,9 +165,9 @@ class Run:
         return sorted({int(self.validation[0]), int(self.validation[-1])})
 
     def _predict(self, indices):
-        """Yield (truth, logits) of whole frames, and keep the examples."""
+        """Yield (truth, weights of pixels, logits) of whole frames, and keep the examples."""
         self._examples = []
-        for index, (window, truth) in zip(indices, self.data.whole(indices), strict=True):
+        for index, (window, truth, weights) in zip(indices, self.data.whole(indices), strict=True):
             with np.errstate(over="ignore", invalid="ignore"):
                 z = predicted_logits(self.network, self.scaling, window)
             if not np.isfinite(z).all():
@@ -171,7 +175,7 @@ class Run:
             if index in self._shown():
                 pixels, cell = to_host(window[len(window) // 2]), 1 - softmax.forward(z)[..., 0]
                 self._examples.append((self.data.frames[index].name, pixels, truth, cell))
-            yield truth, z
+            yield truth, weights, z
 
     def _train_epoch(self, stop, progress):
         """Train on what is left of the epoch; return False if stopped."""
@@ -179,8 +183,8 @@ class Run:
         self.optimizer.learning_rate = optimizers.staircase(settings.learning_rate, settings.decay_rate, self.epoch)
         plan, pending, steps = self._plan(self.epoch), [], self._steps
         batches = self.data.batches(plan[self.position * settings.batch_size:], settings.batch_size, self.scaling)
-        for x, labels in batches:
-            steps.run(x, labels, self.step)
+        for x, labels, weights in batches:
+            steps.run(x, labels, self.step, weights)
             pending.append(labels.size)
             self.position += 1
             self.step += 1
@@ -210,8 +214,8 @@ class Run:
     def _finish_epoch(self, started, progress):
         """Validate, and return the epoch's row."""
         costs, scores, predicted = [], [], 0
-        for truth, z in self._predict(self.validation.tolist()):
-            cost, p = cost_of(z[None], truth[None], self.settings)
+        for truth, weights, z in self._predict(self.validation.tolist()):
+            cost, p = cost_of(z[None], truth[None], self._resolved, None if weights is None else weights[None])
             costs.append(cost)
             mask = p[0].argmax(axis=-1)
             predicted += int(mask.sum())
@@ -241,7 +245,7 @@ class Run:
         if self.settings.scaling == "minus127":
             advice.append("--scaling standard")
         if name == "background" and self.settings.cost == "weighted_cross_entropy":
-            advice.append(f"a higher --class-weight (now {self.settings.class_weight:g})")
+            advice.append(f"a higher --class-weight (now {self._resolved.class_weights[1]:g})")
         advice.append(f"a lower --learning-rate (now {self.optimizer.learning_rate:.3g})")
         self.show(f"warning: every validation pixel is predicted as {name}; if that stays so, try "
                   + ", or ".join(advice))
@@ -249,7 +253,7 @@ class Run:
     def _plan(self, epoch):
         settings = self.settings
         return plan_epoch(self.data, self.training, settings.crop, self.multiple, self.crops_per_frame,
-                          settings.augment, settings.seed, epoch)
+                          Variety.of(settings), settings.seed, epoch, self.chances)
 
     @property
     def multiple(self):
@@ -275,9 +279,22 @@ class Run:
 
     def measure_data(self):
         """Read all frames and masks once; return the Scaling, and put into `source` what the data are known by."""
-        scaling, facts = read_all(self.data, self.training, self.validation, self.settings.scaling, self.show)
+        scaling, facts, self._cells = read_all(self.data, self.training, self.validation, self.settings.scaling,
+                                               self.show)
         self.source.update(facts)
         return scaling
+
+    def _balance(self):
+        """Choose class weights and training frames by their share of cells, where the settings say so."""
+        settings, before = self.settings, len(self.training)
+        self._resolved = settings.resolved(self._cells)
+        cells = dict(zip(self.training.tolist(), self._cells, strict=True))
+        self.training = balance.drop_background(self.training, self._cells, settings.drop_background)
+        self._cells = [cells[index] for index in self.training.tolist()]
+        if settings.draw == "by-cells":
+            self.chances = balance.chances(self._cells)
+        if self._resolved is not settings or len(self.training) < before:
+            self.show(balance.describe(before - len(self.training), self._resolved.class_weights))
 
     def _diverged(self, what, step=None):
         """Return the error that ends a run whose numbers have left the finite ones."""

@@ -1,16 +1,39 @@
-"""From frames on disk to batches: windows of frames, scaled and cut as a plan says, and reading ahead."""
+"""From frames on disk to batches: windows of frames, scaled, cut and varied as a plan says, and reading ahead."""
 
 from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
 
 from ..errors import InputError
+from .augment import boxes, choose_pastes, cut, moved_onto_cell, paste, places
+from .borders import border_weights
 from .frames import window_indices
-from .images import read_frame, read_mask, read_size
-from .scaling import cut_labels
+from .images import read_frame, read_instances, read_mask, read_size
+from .plan import Piece
+from .scaling import fill, fill_labels, paste_on
 
 MEMORY = 2 << 30        # bytes of decoded frames to keep
+
+
+class Part(NamedTuple):
+    """A piece, and all that it is made of; arrays are where they are computed with."""
+
+    piece: Piece
+    window: list                # the decoded frames
+    classes: object = None      # of the whole frame
+    weights: object = None      # of the whole frame's pixels
+    where: object = None        # `augment.places` of the piece
+    pastes: tuple = ()          # (Paste, alpha, cell, window of the donor) of each
+
+
+class Whole(NamedTuple):
+    """A whole frame."""
+
+    window: list                # the decoded frames, on the device if there is one
+    classes: np.ndarray         # or None
+    weights: np.ndarray         # of the pixels, or None
 
 
 class Dataset:
@@ -30,6 +53,8 @@ class Dataset:
     device : optional
         Of `device.choose`: batches and windows are on it. Every frame goes there as it was read, once, or once an epoch
         where not all fit into memory.
+    border : tuple of float, optional
+        Weight and sigma of `border_weights`, where pixels have weights of their own.
 
     Raises
     ------
@@ -37,102 +62,134 @@ class Dataset:
         If a frame and its mask, or the frames of a sequence, differ in size.
     """
 
-    def __init__(self, frames, masks, channels, memory=MEMORY, tell=print, device=None):
-        self.frames, self.masks, self.tell, self.device = frames, masks, tell, device
+    def __init__(self, frames, masks, channels, memory=MEMORY, tell=print, device=None, border=None):
+        self.frames, self.masks, self.tell, self.device, self.border = frames, masks, tell, device, border
         self.windows = window_indices(frames, channels)
         self.sizes = [read_size(frame) for frame in frames]
         self._check_sizes()
-        bytes_a_frame = max(3 * h * w for h, w in self.sizes)       # 16 bits, and a mask
+        bytes_a_frame = max(h * w for h, w in self.sizes) * (3 if border is None else 7)    # 16 bits, a mask, weights
         self.capacity = max(memory // bytes_a_frame, 8 * channels)      # in frames
         self.fits = len(frames) <= self.capacity
         self.decoded = 0                    # frames, since the beginning
-        self._pixels, self._classes = {}, {}
-        self._there = {}                    # (which, index) -> pixels or classes on the device
-        self._buffers = {}                  # shape of x -> x and labels on the device
+        self._kept = {}                     # (kind, index) -> array, here
+        self._there = {}                    # the same on the device
+        self._boxes = {}                    # index -> `boxes` of its cells
+        self._buffers = {}                  # shape of x -> x, labels and weights on the device
         self._uses = Counter()              # pieces of the plan that still need a frame, where not all fit
         self._told = False
 
     def pixels(self, index):
         """Return the decoded frame, as stored."""
-        if index in self._pixels:
-            return self._pixels[index]
-        pixels = read_frame(self.frames[index])
-        self.decoded += 1
-        if self.fits or self._uses[index] > 0:
-            self._pixels[index] = pixels
-        return pixels
+        return self._keep("pixels", index, self._read_pixels)
 
     def classes(self, index):
         """Return the classes of the frame's mask, uint8 of shape (H, W), or None for a frame without a mask."""
-        if self.masks[index] is None:
+        return None if self.masks[index] is None else self._keep("classes", index, self._read_classes)
+
+    def instances(self, index):
+        """Return the numbered cells of the frame's mask, int32 of shape (H, W)."""
+        return self._keep("instances", index, lambda index: read_instances(self.masks[index]))
+
+    def weights(self, index):
+        """Return the weights that the frame's pixels have of their own, float32 of shape (H, W), or None."""
+        if self.border is None or self.masks[index] is None:
             return None
-        if index not in self._classes:
-            classes, numbered = read_mask(self.masks[index])
-            if self.fits or self._uses[index] > 0:
-                self._classes[index] = classes
-            if numbered and not self._told:
-                self._told = True
-                text = "holds no 0, so all of it counts as cell; background must be 0"
-                if not classes.all():
-                    text = "holds more than two values; every value above 0 counts as cell"
-                self.tell(f"note: {self.masks[index]} {text}")
-            return classes
-        return self._classes[index]
+        return self._keep("weights", index,
+                          lambda index: border_weights(read_instances(self.masks[index]), *self.border))
+
+    def boxes(self, index):
+        """Return the `augment.boxes` of the frame's cells."""
+        if index not in self._boxes:
+            self._boxes[index] = boxes(self.instances(index))
+        return self._boxes[index]
 
     def window(self, index):
         """Return the decoded frames of a window, a list of arrays (H, W), on the device if there is one."""
         return [self._moved("pixels", frame) for frame in self.windows[index]]
 
-    def _moved(self, which, index):
-        """Return a frame's `pixels` or `classes` where they are computed with."""
-        if self.device is None:
-            return getattr(self, which)(index)
-        if (which, index) in self._there:
-            return self._there[which, index]
-        array = self.device.to_device(getattr(self, which)(index))
-        if self.fits or self._uses[index] > 0:
-            self._there[which, index] = array
-        if which == "pixels":
-            self._pixels.pop(index, None)                           # nobody asks for them here any more
+    def _keep(self, kind, index, read):
+        if (kind, index) in self._kept:
+            return self._kept[kind, index]
+        array = read(index)
+        if self._needed(index):
+            self._kept[kind, index] = array
         return array
 
-    def load(self, pieces, scaling):
-        """Return a batch: x float32 (N, H, W, channels), scaled, and labels uint8 (N, H, W)."""
-        x = np.stack([np.stack([scaling.apply(piece.cut(pixels)) for pixels in self.window(piece.frame)], axis=-1)
-                      for piece in pieces])
-        return x, np.stack([piece.cut(self.classes(piece.frame)) for piece in pieces])
+    def _needed(self, index):
+        return self.fits or self._uses[index] > 0
+
+    def _read_pixels(self, index):
+        self.decoded += 1
+        return read_frame(self.frames[index])
+
+    def _read_classes(self, index):
+        classes, numbered = read_mask(self.masks[index])
+        if numbered and not self._told:
+            self._told = True
+            text = "holds no 0, so all of it counts as cell; background must be 0"
+            if not classes.all():
+                text = "holds more than two values; every value above 0 counts as cell"
+            self.tell(f"note: {self.masks[index]} {text}")
+        return classes
+
+    def _moved(self, kind, index):
+        """Return `pixels`, `classes` or `weights` of a frame where they are computed with."""
+        if self.device is None:
+            return getattr(self, kind)(index)
+        if (kind, index) in self._there:
+            return self._there[kind, index]
+        array = getattr(self, kind)(index)
+        if array is None:
+            return None
+        array = self.device.to_device(array)
+        if self._needed(index):
+            self._there[kind, index] = array
+        if kind != "classes":
+            self._kept.pop((kind, index), None)                     # nobody asks for them here any more
+        return array
+
+    def part(self, piece):
+        """Return all that a piece is made of."""
+        if piece.on_cell:
+            piece = moved_onto_cell(piece, self.classes(piece.frame))
+        where, pastes = places(piece), []
+        if piece.donors:
+            labels = cut(self.classes(piece.frame), piece, where, nearest=True).copy()
+            pastes = choose_pastes(piece, labels, self.instances, self.boxes)
+        there = self.device.to_device if self.device else (lambda array: array)
+        return Part(piece, self.window(piece.frame), self._moved("classes", piece.frame),
+                    self._moved("weights", piece.frame), None if where is None else there(where),
+                    [(each, there(each.alpha), there(each.cell), self.window(each.piece.frame)) for each in pastes])
 
     def batches(self, plan, batch_size, scaling):
-        """Yield the batches of a plan, read ahead in a background thread: x and labels as of `load`.
+        """Yield the batches of a plan, as `assemble` returns them, read ahead in a background thread.
 
         On a device those of one shape are in the same arrays, one after the other.
         """
         groups = [plan[start:start + batch_size] for start in range(0, len(plan), batch_size)]
-        frames = [[piece.frame for piece in pieces] for pieces in groups]
-        if self.device is None:
-            yield from self._read_ahead(lambda pieces: self.load(pieces, scaling), groups, frames)
-            return
+        frames = [[index for piece in pieces for index in (piece.frame, *piece.donors)] for pieces in groups]
 
         def load(pieces):
-            return pieces, [(self.window(piece.frame), self._moved("classes", piece.frame)) for piece in pieces]
+            parts = [self.part(piece) for piece in pieces]
+            return parts if self.device else assemble(scaling, parts)
 
-        for pieces, parts in self._read_ahead(load, groups, frames):        # kernels are started by one thread only
-            yield assemble(self.device, scaling, pieces, parts, self._buffers)
+        for loaded in self._read_ahead(load, groups, frames):
+            # kernels are started by one thread only
+            yield assemble(scaling, loaded, self.device, self._buffers) if self.device else loaded
 
     def whole(self, indices):
-        """Yield frames whole and in order, read ahead: the `window`, and the classes or None."""
-        yield from self._read_ahead(lambda index: (self.window(index), self.classes(index)), indices,
-                                    [[index] for index in indices])
+        """Yield frames whole and in order, each as a `Whole`, read ahead."""
+        yield from self._read_ahead(lambda index: Whole(self.window(index), self.classes(index), self.weights(index)),
+                                    indices, [[index] for index in indices])
 
     def _read_ahead(self, load, items, frames):
-        """Yield load(item) for each item; frames[k] are those it segments.
+        """Yield load(item) for each item; frames[k] are those it segments or is pasted from.
 
         Where not all frames fit into memory, each is freed when the last item that needs it has been loaded.
         """
         needed = [[frame for index in each for frame in set(self.windows[index].tolist())] for each in frames]
         if not self.fits:
-            self._pixels.clear()
-            self._classes.clear()
+            self._kept.clear()
             self._there.clear()
             self._uses = Counter(frame for each in needed for frame in each)
 
@@ -142,10 +199,9 @@ class Dataset:
                 self._uses.subtract(needed[position])
                 for frame in needed[position]:
                     if self._uses[frame] <= 0:
-                        self._pixels.pop(frame, None)
-                        self._classes.pop(frame, None)
-                        self._there.pop(("pixels", frame), None)
-                        self._there.pop(("classes", frame), None)
+                        for kind in ("pixels", "classes", "instances", "weights"):
+                            self._kept.pop((kind, frame), None)
+                            self._there.pop((kind, frame), None)
             return loaded
 
         yield from read_ahead(load_and_free, range(len(items)))
@@ -167,32 +223,70 @@ class Dataset:
                                  "a mask must have the size of its frame")
 
 
-def assemble(device, scaling, pieces, parts, buffers=None):
-    """Return a batch on the device: x float32 (N, H, W, channels), scaled, and labels uint8 (N, H, W).
+def assemble(scaling, parts, device=None, buffers=None):
+    """Return a batch: x, labels and weights.
 
     Parameters
     ----------
-    device, scaling
-    pieces : list of Piece
-        All of one size.
-    parts : list of (window, classes)
-        On the device, for each piece; classes may be None, and then so are the labels.
+    scaling : Scaling
+    parts : list of Part
+        All of one shape.
+    device : optional
+        That their arrays are on.
     buffers : dict, optional
-        Of arrays to use again: shape of x -> x and labels.
+        Of the device's arrays to use again: shape of x -> a batch.
+
+    Returns
+    -------
+    x : float32 (N, H, W, channels)
+        Scaled.
+    labels : uint8 (N, H, W)
+        None without masks.
+    weights : float32 (N, H, W)
+        Of the pixels; None where they have none of their own.
     """
-    first = pieces[0]
-    height, width = (first.width, first.height) if first.quarter_turns % 2 else (first.height, first.width)
-    shape = len(pieces), height, width, len(parts[0][0])
-    buffers = {} if buffers is None else buffers
+    if device:
+        return _assemble_on(device, scaling, parts, {} if buffers is None else buffers)
+    x = np.stack([_scaled(scaling, part.window, part.piece, part.where) for part in parts])
+    labels = weights = None
+    if parts[0].classes is not None:
+        labels = np.stack([cut(part.classes, part.piece, part.where, nearest=True) for part in parts])
+    if parts[0].weights is not None:
+        weights = np.stack([cut(part.weights, part.piece, part.where) for part in parts])
+    for example, part in enumerate(parts):
+        for each, alpha, cell, window in part.pastes:
+            place = np.s_[example, each.top:each.top + len(cell), each.left:each.left + cell.shape[1]]
+            paste(x[place], _scaled(scaling, window, each.piece), alpha)
+            labels[place][cell > 0] = 1
+    return x, labels, weights
+
+
+def _scaled(scaling, window, piece, where=None):
+    """Return what a piece shows of a window, scaled: float32 (H, W, channels)."""
+    return np.stack([scaling.apply(pixels, piece, where) for pixels in window], axis=-1)
+
+
+def _assemble_on(device, scaling, parts, buffers):
+    """Return a batch on the device."""
+    first = parts[0]
+    shape = len(parts), *first.piece.shape, len(first.window)
     if shape not in buffers:
-        buffers[shape] = device.empty(shape, np.float32), device.empty(shape[:3], np.uint8)
-    x, labels = buffers[shape]
-    for example, (piece, (window, classes)) in enumerate(zip(pieces, parts, strict=True)):
+        buffers[shape] = (device.empty(shape, np.float32), device.empty(shape[:3], np.uint8),
+                          device.empty(shape[:3], np.float32))
+    x, labels, weights = buffers[shape]
+    for example, (piece, window, classes, own, where, pastes) in enumerate(parts):
         for channel, pixels in enumerate(window):
-            scaling.fill(x, example, channel, pixels, piece)
+            scaling.fill(x, example, channel, pixels, piece, where)
         if classes is not None:
-            cut_labels(labels, example, classes, piece)
-    return x, labels
+            fill_labels(labels, example, classes, piece, where)
+        if own is not None:
+            fill(weights.reshape(*shape[:3], 1), example, 0, own, piece, where)
+        for each, alpha, cell, donor in pastes:
+            patch = device.empty((1, *cell.shape, len(donor)), np.float32)
+            for channel, pixels in enumerate(donor):
+                scaling.fill(patch, 0, channel, pixels, each.piece)
+            paste_on(x, labels, example, patch, alpha, cell, each.top, each.left)
+    return x, None if first.classes is None else labels, None if first.weights is None else weights
 
 
 def read_ahead(load, items, depth=3):

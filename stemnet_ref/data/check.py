@@ -6,7 +6,7 @@ import numpy as np
 
 from ..errors import InputError, counted
 from .frames import gaps, spans
-from .scaling import LISTING, measure
+from .scaling import measure
 
 
 def describe_split(frames, training, validation, left_out, settings, show):
@@ -42,7 +42,8 @@ def read_all(dataset, training, validation, scaling, show):
     dataset : batches.Dataset
     training, validation : int ndarray
         Indices of its frames.
-    scaling : {"standard", "minus127"}
+    scaling : str
+        As for `scaling.measure`.
     show : callable
         Takes lines of text for the user.
 
@@ -52,23 +53,31 @@ def read_all(dataset, training, validation, scaling, show):
     facts : dict
         What the data are known by: training_cells and validation_cells, the parts of the masks that are cell, and
         frames_sha256 and masks_sha256, digests of all pixels.
+    cells : list of (int, int)
+        Cell pixels, and all pixels, of every training mask.
     """
     show(f"reading {counted(len(dataset.frames), 'frame')} and their masks")
     digests = {"frames": sha256(), "masks": sha256()}
+    read_before = set()
 
     def read(index, kind="frames"):
         pixels = dataset.pixels(index) if kind == "frames" else dataset.classes(index)
-        digests[kind].update(f"{pixels.dtype} {pixels.shape}".encode())
-        digests[kind].update(np.ascontiguousarray(pixels))
+        if (kind, index) not in read_before:                        # an image to subtract takes two readings
+            digests[kind].update(f"{pixels.dtype} {pixels.shape}".encode())
+            digests[kind].update(np.ascontiguousarray(pixels))
+            read_before.add((kind, index))
         return pixels
 
-    rest = sorted({*range(len(dataset.frames))} - {*training.tolist()})
-    measured = measure(training.tolist(), read) if scaling == "standard" else LISTING
-    for index in ([] if measured is not LISTING else training.tolist()) + rest:
+    training, validation = training.tolist(), validation.tolist()
+    measured = measure(scaling, training, read)
+    rest = sorted({*range(len(dataset.frames))} - {*training})
+    for index in ([] if ("frames", training[0]) in read_before else training) + rest:
         read(index)
-    facts = {f"{part}_cells": float(np.mean([read(index, "masks").mean() for index in indices.tolist()]))
+    cells = {index: (int(read(index, "masks").sum()), dataset.classes(index).size) for index in training + validation}
+    facts = {f"{part}_cells": float(np.mean([np.divide(*cells[index]) for index in indices]))
              for part, indices in (("training", training), ("validation", validation))}
-    return measured, {**facts, **{f"{kind}_sha256": digest.hexdigest() for kind, digest in digests.items()}}
+    return (measured, {**facts, **{f"{kind}_sha256": digest.hexdigest() for kind, digest in digests.items()}},
+            [cells[index] for index in training])
 
 
 def check_classes(training, validation, show):

@@ -1,7 +1,8 @@
 """Read frames and masks.
 
-A frame is a grey PNG or TIFF of 8 or 16 bits, or of 32-bit floats. Values are handled in 8-bit units: 16-bit values are
-divided by 257, so that 65535 is 255 and a model does not depend on the bit depth of its frames.
+A frame is a grey PNG or TIFF of 8, 16 or 32 bits, or of floats. Values are handled in 8-bit units: whole numbers of 16 and
+32 bits are divided by 257, so that 65535 is 255 and a model does not depend on the bit depth of its frames; floats are
+taken as they are.
 """
 
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from ..errors import InputError, reason
+from ..extras import scipy_ndimage
 
 REPLACE = "replace or remove this file"
 Image.MAX_IMAGE_PIXELS = None       # mosaics of a microscope are larger than what Pillow takes for an attack
@@ -62,6 +64,8 @@ def read_size(frame, mask=False):
 def read_frame(frame):
     """Return the pixels of a frame, uint8, uint16 or float32 of shape (H, W), as stored.
 
+    Whole numbers of 32 bits become uint16 where they fit, else float32 in 8-bit units.
+
     Raises
     ------
     InputError
@@ -78,17 +82,43 @@ def read_frame(frame):
         return pixels.astype(np.float32)
     if pixels.dtype.itemsize > 2:
         if pixels.min() < 0 or pixels.max() > 65535:
-            raise InputError(f"{frame}: values from {pixels.min()} to {pixels.max()} do not fit into 16 bits; "
-                             "convert it to 8- or 16-bit grey")
+            return (pixels / 257).astype(np.float32)
         return pixels.astype(np.uint16)
     return pixels.astype(pixels.dtype.newbyteorder("="), copy=True)
 
 
-def eight_bit_units(pixels):
-    """Return float32 pixels on the scale of 8 bits: 16-bit values divided by 257, others as they are."""
-    if pixels.dtype == np.uint16:
+def eight_bit_units(pixels, dtype=None):
+    """Return pixels as float32 on the scale of 8 bits: those of 16 bits divided by 257, others as they are.
+
+    `dtype` is what they were read as, if they are computed values.
+    """
+    if (pixels.dtype if dtype is None else dtype) == np.uint16:
         return pixels * np.float32(1 / 257)
     return pixels.astype(np.float32)
+
+
+def read_instances(frame):
+    """Return the numbered cells of a mask: int32 ndarray of shape (H, W), 0 in the background.
+
+    Where the mask does not number its cells, those that touch, also at a corner, are one.
+
+    Raises
+    ------
+    InputError
+        As `read_mask`.
+    """
+    pixels, numbered = _read_mask(frame)
+    if numbered:
+        return np.unique(np.maximum(pixels, 0), return_inverse=True)[1].reshape(pixels.shape).astype(np.int32)
+    return connected(pixels > 0, f"{frame}, whose cells are not numbered")
+
+
+def connected(cell, option):
+    """Return numbers of cells that are connected, also at a corner: int32 of the shape of `cell`, 0 elsewhere.
+
+    `option` is what needs them, if SciPy must be asked for.
+    """
+    return scipy_ndimage(option).label(cell, np.ones((3, 3)), output=np.int32)[0]
 
 
 def read_mask(frame):
@@ -108,14 +138,20 @@ def read_mask(frame):
     InputError
         If the file cannot be read, has colours, or holds NaN.
     """
+    pixels, numbered = _read_mask(frame)
+    return (pixels > 0).astype(np.uint8), numbered
+
+
+def _read_mask(frame):
+    """Return a mask's pixels, and whether there are several values above 0."""
     with _opened(frame.path, frame.page) as image:
         _check_one_value(image, frame)
         pixels = np.asarray(image)
     if np.issubdtype(pixels.dtype, np.floating) and np.isnan(pixels).any():
         raise InputError(f"{frame}: {np.sum(np.isnan(pixels))} pixels are NaN; {REPLACE}")
-    cell = pixels > 0
-    numbered = pixels.dtype != bool and bool(np.any(cell & (pixels != pixels.max(initial=0))))
-    return cell.astype(np.uint8), numbered
+    if pixels.dtype == bool:
+        return pixels, False
+    return pixels, bool(np.any((pixels > 0) & (pixels != pixels.max(initial=0))))
 
 
 def _check_grey(image, frame):

@@ -1,66 +1,127 @@
-"""Scaling of the input (thesis section 6.1): x = (frame - mean) / std, in 8-bit units.
+"""Scaling of the input (thesis section 6.1): x = (frame - image - mean) / std, in 8-bit units.
 
-"standard" takes mean and standard deviation of all pixels of the training frames; "minus127" is the listing's.
+"standard" takes mean and standard deviation of all pixels of the training frames, and no image. All channels of a window
+are frames of one camera, so that one mean and one deviation are those of every channel. "mean-image" and "median-image"
+subtract, pixel by pixel, the mean or the median of all training frames, and divide by the standard deviation of what is
+left. "minus127" is the listing's.
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
-from ..device import blocks, launch
+from ..device import blocks, device_of, launch
 from ..errors import InputError
+from .augment import cut
 from .images import eight_bit_units
+from .median import Stack
 
-# By the bits of a pixel: what scales it, and its unit on the scale of 8 bits
-KERNELS = {8: ("data/scaling.scale_8_bits", 1.0), 16: ("data/scaling.scale_16_bits", 1 / 257)}
+UNITS = {8: 1.0, 16: 1 / 257, 32: 1.0}          # of a pixel of so many bits, on the scale of 8 bits
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Scaling:
     """The numbers that belong to a trained network: its frames must be scaled as those it was trained on."""
 
     mean: float
     std: float
+    image: np.ndarray | None = None     # float32 (H, W), in 8-bit units
 
-    def apply(self, pixels):
-        """Return (pixels - mean) / std as float32; `pixels` as `data.images.read_frame` returns them."""
-        return (eight_bit_units(pixels) - np.float32(self.mean)) * np.float32(1 / self.std)
+    def apply(self, pixels, piece=None, where=None):
+        """Return what a piece shows of a frame, scaled, float32.
 
-    def fill(self, x, example, channel, pixels, piece):
-        """Write a piece (`plan.Piece`) of a frame, scaled, into x[example, :, :, channel], all on a GPU."""
-        kernel, unit = KERNELS[8 * pixels.dtype.itemsize]
-        launch(kernel, blocks(piece.height * piece.width), pixels, x, *_place(pixels, piece), example, channel,
-               x.shape[3], unit, self.mean, 1 / self.std)
+        Parameters
+        ----------
+        pixels : ndarray of shape (H, W)
+            As `data.images.read_frame` returns them.
+        piece : plan.Piece, optional
+            Else all of them, and then they may have another shape where there is no image.
+        where : ndarray, optional
+            `augment.places(piece)`.
+        """
+        x = eight_bit_units(pixels if piece is None else cut(pixels, piece, where), pixels.dtype)
+        if self.image is not None:
+            x = x - (self.image if piece is None else cut(self.image, piece, where))
+        x = (x - np.float32(self.mean)) * np.float32(1 / self.std)
+        if piece is not None and (piece.gain, piece.offset) != (1, 0):
+            x = x * np.float32(piece.gain) + np.float32(piece.offset)
+        return x
+
+    def fill(self, x, example, channel, pixels, piece, where=None):
+        """Write what a piece shows of a frame, scaled, into x[example, :, :, channel], all on a GPU."""
+        factor = piece.gain / self.std
+        fill(x, example, channel, pixels, piece, where, self.mean - piece.offset / factor, factor)
+        if self.image is not None:
+            fill(x, example, channel, _on(device_of(x), self), piece, where, 0.0, -factor, add=1)
+
+    def check(self, frame, size):
+        """Raise InputError unless a frame of this (height, width) can be scaled."""
+        if self.image is not None and self.image.shape != tuple(size):
+            raise InputError(f"{frame}: {size[0]} x {size[1]} pixels, but the image that is subtracted has "
+                             f"{self.image.shape[0]} x {self.image.shape[1]}; crop or pad the frames to that size")
 
 
-def cut_labels(out, example, classes, piece):
-    """Write a piece of a mask's classes into out[example], all on a GPU."""
-    launch("data/scaling.cut_labels", blocks(piece.height * piece.width), classes, out, *_place(classes, piece),
-           example)
+@cache
+def _on(device, scaling):
+    """Return the image of a Scaling on the device; it is moved there once."""
+    return device.to_device(scaling.image)
+
+
+def fill(x, example, channel, pixels, piece, where=None, mean=0.0, factor=1.0, add=0):
+    """Write (pixels of a piece, in 8-bit units - mean) * factor into x, or add it, all on a GPU."""
+    bits = 8 * pixels.dtype.itemsize
+    count = piece.height * piece.width
+    way, place = ("scale", _place(pixels, piece)) if where is None else ("sample", (*pixels.shape, where, count))
+    launch(f"data/scaling.{way}_{bits}_bits", blocks(count), pixels, x, *place, example, channel, x.shape[3], UNITS[bits],
+           mean, factor, add)
+
+
+def fill_labels(out, example, classes, piece, where=None):
+    """Write the classes that a piece shows into out[example], all on a GPU."""
+    count = piece.height * piece.width
+    if where is None:
+        launch("data/scaling.cut_labels", blocks(count), classes, out, *_place(classes, piece), example)
+    else:
+        launch("data/scaling.sample_labels", blocks(count), classes, out, *classes.shape, where, count, example)
+
+
+def paste_on(x, labels, example, patch, alpha, cell, top, left):
+    """Blend a patch (1, h, w, channels) into x[example] at (top, left), as `augment.paste` does, all on a GPU."""
+    launch("data/scaling.paste", x.shape[3], patch, alpha, cell, x, labels, *cell.shape, *x.shape[1:3], top, left, example,
+           x.shape[3])
 
 
 def _place(pixels, piece):
     return (*pixels.shape, piece.top, piece.left, piece.height, piece.width, int(piece.mirror), piece.quarter_turns)
 
 
-def measure(frames, read):
-    """Return the Scaling that gives the frames zero mean and unit standard deviation.
+def measure(kind, frames, read):
+    """Return the Scaling of a kind, measured on frames.
 
     Parameters
     ----------
-    frames : iterable
-        What `read` takes; each is read once.
+    kind : {"standard", "mean-image", "median-image", "minus127"}
+    frames : list
+        What `read` takes; each is read once, or for an image twice.
     read : callable
-        Returns the pixels of a frame.
+        Returns the pixels of a frame, of one shape where there is an image.
 
     Raises
     ------
     InputError
-        If all frames are constant and alike.
+        If nothing is left but a constant.
     """
+    if kind == "minus127":
+        return LISTING
+    if kind == "standard":
+        image, left = None, "every pixel of the training frames is"
+    else:
+        image, left = _image(kind, frames, read), f"less their {kind.replace('-', ' ')} every pixel of them is"
     count, total, squares, first = 0, 0.0, 0.0, None
     for frame in frames:
         pixels = eight_bit_units(read(frame))
+        pixels = pixels if image is None else pixels - image
         first = float(pixels.flat[0]) if first is None else first       # sums of differences keep their digits
         difference = pixels.astype(np.float64) - first
         count += pixels.size
@@ -68,9 +129,19 @@ def measure(frames, read):
         squares += np.square(difference).sum()
     variance = squares / count - (total / count) ** 2
     if not variance > 1e-12:
-        raise InputError(f"--frames: every pixel of the training frames is {first:g}; "
-                         "frames without contrast cannot be learned from")
-    return Scaling(mean=first + total / count, std=float(np.sqrt(variance)))
+        raise InputError(f"--frames: {left} {first:g}; frames without contrast cannot be learned from")
+    return Scaling(first + total / count if image is None else 0.0, float(np.sqrt(variance)), image)
+
+
+def _image(kind, frames, read):
+    """Return the mean or the median of frames, pixel by pixel, float32 in 8-bit units."""
+    if kind == "mean-image":
+        return (sum(eight_bit_units(read(frame)).astype(np.float64) for frame in frames) / len(frames)
+                ).astype(np.float32)
+    with Stack() as stack:
+        for frame in frames:
+            stack.append(read(frame))
+        return eight_bit_units(stack.median(), stack.dtype).astype(np.float32)
 
 
 LISTING = Scaling(mean=127.0, std=1.0)

@@ -1,0 +1,76 @@
+"""Means against unbalanced classes that are computed from the masks (thesis sections 11.1 and 11.2)."""
+
+import numpy as np
+
+from ..errors import InputError, counted
+
+WORDS = ("ratio", "median-frequency")       # for --class-weight
+
+
+def class_weights(how, cells):
+    """Return the weights of background and cell.
+
+    Parameters
+    ----------
+    how : {"ratio", "median-frequency"}
+        "ratio" weights the smaller class with larger / smaller class, and the larger one with 1. "median-frequency" is
+        SegNet's: a class's frequency is its share of the pixels of those frames that hold it, and its weight the median
+        of all classes' frequencies over its own.
+    cells : sequence of (int, int)
+        Cell pixels, and all pixels, of every training mask; both classes must occur.
+    """
+    cell, pixels = np.array(cells, np.float64).T
+    classes = np.stack([pixels - cell, cell])
+    if how == "ratio":
+        total = classes.sum(axis=1)
+        return tuple((total.max() / total).tolist())
+    frequency = np.array([each.sum() / pixels[each > 0].sum() for each in classes])
+    return tuple((np.median(frequency) / frequency).tolist())
+
+
+def drop_background(indices, cells, part):
+    """Return the indices without that part of the frames which hold the fewest cell pixels, in their order.
+
+    Parameters
+    ----------
+    indices : int ndarray
+    cells : sequence of (int, int)
+        Cell pixels, and all pixels, of the mask of each.
+    part : float
+        From 0 to below 1; rounded to whole frames, of which at least one with cells stays.
+    """
+    share = np.array([cell / pixels for cell, pixels in cells])
+    dropped = np.argsort(share, kind="stable")[:min(round(part * len(indices)), len(indices) - 1)]
+    return np.delete(indices, dropped)
+
+
+def chances(cells):
+    """Return the probability with which a frame is drawn: by its share of cell pixels."""
+    share = np.array([cell / pixels for cell, pixels in cells])
+    return share / share.sum()
+
+
+def parsed_weight(text):
+    """Return what --class-weight says: one of WORDS, a number, or a pair of numbers for background and cell.
+
+    Raises
+    ------
+    InputError
+        If it is none of these.
+    """
+    if text in WORDS or not isinstance(text, str):
+        return text
+    try:
+        numbers = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        numbers = ()
+    if len(numbers) not in (1, 2):
+        raise InputError(f"--class-weight {text}: must be a number, two of them (BACKGROUND,CELL), or "
+                         f"{' or '.join(WORDS)}")
+    return numbers[0] if len(numbers) == 1 else numbers
+
+
+def describe(dropped, weights):
+    """Return a line for the user on what was chosen."""
+    words = [f"{counted(dropped, 'training frame')} with the fewest cells left out"] if dropped else []
+    return "; ".join([*words, f"class weights {weights[0]:.3g} (background) and {weights[1]:.3g} (cell)"])

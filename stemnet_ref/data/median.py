@@ -1,0 +1,123 @@
+"""The median over time of a sequence that is larger than memory (thesis section 6.4, eq. 3)."""
+
+import tempfile
+
+import numpy as np
+
+from ..errors import InputError, reason
+from ..layers._threads import share
+
+MEMORY = 500_000_000        # bytes
+CHUNK = 1 << 18             # values that a thread sorts at once: they stay in its cache
+
+
+class Stack:
+    """Frames of one size, kept in memory or, where they do not fit, in a scratch file, and read by rows.
+
+    Parameters
+    ----------
+    memory : int
+        Bytes of pixels to hold at once.
+    folder : path, optional
+        For the scratch file, which vanishes with the program, however that ends; else the system's temporary one.
+
+    Attributes
+    ----------
+    dtype : numpy dtype
+        Of the frames: uint8, uint16 or float32; the first one's.
+    """
+
+    def __init__(self, memory=MEMORY, folder=None):
+        self.memory, self.folder = memory, folder
+        self.dtype = self.shape = None
+        self._frames, self._file, self.count = [], None, 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        if self._file:
+            self._file.close()
+
+    def append(self, pixels):
+        """Add a frame (H, W).
+
+        Raises
+        ------
+        InputError
+            If there is no room for it on the disk.
+        """
+        if self.shape is None:
+            self.dtype, self.shape = pixels.dtype, pixels.shape
+        pixels = np.ascontiguousarray(pixels, self.dtype)
+        self.count += 1
+        if self._file is None and self.count * pixels.nbytes <= self.memory // 2:      # half is for the sorted copy
+            self._frames.append(pixels)
+            return
+        try:
+            if self._file is None:
+                self._file = tempfile.TemporaryFile(dir=self.folder)                       # noqa: SIM115  until __exit__
+                for frame in self._frames:
+                    self._file.write(frame)
+                self._frames = []
+            self._file.write(pixels)
+        except OSError as error:
+            raise InputError(f"{self.folder or tempfile.gettempdir()}: no scratch file for {self.count} frames can be "
+                             f"written ({reason(error)}); free space, choose another folder, or allow more memory"
+                             ) from None
+
+    def frame(self, number):
+        """Return a frame, in the order in which they came."""
+        if self._file is None:
+            return self._frames[number]
+        return self.rows(0, self.shape[0], [number])[0]
+
+    def rows(self, start, stop, numbers=None):
+        """Return rows of the frames, all or those of some numbers: (frames, stop - start, W)."""
+        numbers = range(self.count) if numbers is None else numbers
+        if self._file is None:
+            return np.stack([self._frames[number][start:stop] for number in numbers])
+        height, width = self.shape
+        out = np.empty((len(numbers), stop - start, width), self.dtype)
+        for number, part in zip(numbers, out, strict=True):
+            self._file.seek((number * height + start) * width * self.dtype.itemsize)
+            self._file.readinto(part)
+        return out
+
+    def median(self, progress=lambda rows: None):
+        """Return the median of every pixel over the frames, float64 (H, W); float32 for float32 frames.
+
+        `progress` is called with the number of rows done since.
+        """
+        height, width = self.shape
+        row = self.count * width * self.dtype.itemsize
+        step = max(1, min(height, self.memory // 2 // row))
+        out = np.empty(self.shape, np.float32 if self.dtype == np.float32 else np.float64)
+        size = max(1, CHUNK // self.count)
+        for start in range(0, height, step):
+            stop = min(start + step, height)
+            band, done = self.rows(start, stop).reshape(self.count, -1), out[start:stop].reshape(-1)
+
+            def work(at, band=band, done=done):
+                _median_into(done[at:at + size], band[:, at:at + size])
+
+            share(work, range(0, band.shape[1], size))
+            progress(stop - start)
+        return out
+
+
+def _median_into(out, values):
+    """Write the medians of the columns of `values` into `out`.
+
+    Sorted as 16 bits, because NumPy has vector instructions for them and not for 8.
+    """
+    columns = np.ascontiguousarray(values.T, np.uint16 if values.dtype == np.uint8 else values.dtype)
+    count = columns.shape[1]
+    if count % 2:
+        columns.partition(count // 2, axis=1)
+        out[:] = columns[:, count // 2]
+    else:
+        columns.sort(axis=1)
+        out[:] = columns[:, count // 2 - 1]
+        out += columns[:, count // 2]
+        out /= 2
