@@ -17,6 +17,10 @@ def options():
                         help="folder, quoted glob pattern, one file or multi-page TIFF; without it: the sample")
     parser.add_argument("--masks", metavar="PATH", help="true masks, to measure against")
     parser.add_argument("--out", metavar="DIR", help="folder to write into (predictions, or predictions-2, ...)")
+    parser.add_argument("--results", metavar="NAME", default="pictures",
+                        help="pictures; or challenge: cells numbered, as the Cell Tracking Challenge wants (pictures)")
+    parser.add_argument("--restore", action="store_true",
+                        help="bring results back to the size that frames had before stemnet_ref.data.preprocess")
     parser.add_argument("--device", metavar="NAME", default="auto", help="auto, cpu or cuda (auto)")
     parser.add_argument("--precision", metavar="NAME", default="fp32",
                         help="fp32, or on a GPU tf32: faster, with 11 significant bits (fp32)")
@@ -37,11 +41,13 @@ def main(argv=None):
         tqdm.write(f"segmenting the sample's second field of view, on which run_train.py validates: {SOURCE}")
         frames, masks = FRAMES / "*field2*", MASKS / "*field2*" if masks is None else masks
     summary = predict.run(model, frames, out, masks, given.tile, show=tqdm.write,
-                          progress=lambda items: tqdm(items, unit="frame", disable=None))
+                          progress=lambda items: tqdm(items, unit="frame", disable=None), results=given.results,
+                          restore=given.restore)
     if summary:
         shown = ("accuracy", "precision", "recall", "f1", "f1_pooled")
         print("  ".join(f"{name} {summary[name]:.3f}" for name in shown))
-    print(f"done on the {device.name if device else 'cpu'}: masks, heat maps, overlays and edges in {out}")
+    what = "masks, heat maps, overlays and edges" if given.results == "pictures" else "numbered cells"
+    print(f"done on the {device.name if device else 'cpu'}: {what} in {out}")
     return 0
 
 

@@ -28,8 +28,11 @@ def options():
                         description="Train StemNet on frames of a time-lapse and their masks. Without --frames: on the "
                                     "sample that comes with the package.")
     add = parser.add_argument
-    add("--frames", metavar="PATH", help="folder, quoted glob pattern or multi-page TIFF; PNG or TIFF, 8 or 16 bits")
+    add("--frames", metavar="PATH", help="folder, quoted glob pattern or multi-page TIFF, of grey PNG or TIFF; or a "
+                                              "set of the Cell Tracking Challenge, which brings its masks")
     add("--masks", metavar="PATH", help="likewise; 0 is background, above 0 cell; paired with frames by number")
+    add("--sparse-masks", action=argparse.BooleanOptionalAction,
+        help="let frames be without a mask, and take them as neighbours only (no)")
     add("--out", metavar="DIR", help="folder for the model, curves and tables (runs/networkN)")
     add("--resume", action="store_true", help="go on with the run in --out; only --epochs, --device, "
                                                  "--precision and the place of --frames and --masks may change")
@@ -50,8 +53,8 @@ def options():
     add("--keep-prob", type=float, metavar="P", help="probability that dropout keeps a value (0.75)")
     add("--cost", choices=CHOICES["cost"], help="(weighted_cross_entropy)")
     add("--class-weight", type=number_or_words, metavar="X",
-        help="weight of the cell in the cross-entropy, eq. 60 (2); two of them, BACKGROUND,CELL; ratio: larger class / "
-             "smaller class; or median-frequency")
+        help="weight of the cell in the cross-entropy, eq. 60; or BACKGROUND,CELL; or one of the words ratio, of the "
+             "larger class to the smaller, and median-frequency (2)")
     add("--border-weight", type=float, metavar="X", help="U-net's, of background between cells; 10 there (0)")
     add("--border-sigma", type=float, metavar="PIXELS", help="how far it reaches (5)")
     add("--l1", type=float, metavar="X", help="lambda of eq. 51 (0)")
@@ -74,8 +77,8 @@ def options():
         help="leave out this part of the training frames, those with the fewest cells (0)")
     where_texts_disagree = parser.add_argument_group("where the thesis and its appendix disagree")
     add = where_texts_disagree.add_argument
-    add("--scaling", choices=CHOICES["scaling"], help="zero mean and unit deviation; less the training frames' mean or median "
-                                                  "image; or frame - 127 (standard)")
+    add("--scaling", choices=CHOICES["scaling"], help="zero mean and unit deviation; less the mean or median image of "
+                                                      "the training frames; or frame - 127 (standard)")
     add("--logits", choices=CHOICES["logits"], help="ReLU before the softmax or not (linear)")
     add("--init", choices=CHOICES["init"], help="initial weights: sqrt(2/N) of section 2.1, or the listing's (fan_in)")
     add("--momentum-form", choices=CHOICES["momentum_form"], help="(thesis)")
@@ -156,9 +159,8 @@ def resolve(given):
                                  f"say by --{name} PATH where they are now")
         return (settings, saved[0] if frames is None else frames, saved[1] if masks is None else masks,
                 Path(given["out"]))
-    if (frames is None) != (masks is None):
-        present, absent = ("--frames", "--masks") if masks is None else ("--masks", "--frames")
-        raise InputError(f"{present}: {absent} is missing; training needs both")
+    if frames is None and masks is not None:
+        raise InputError("--masks: --frames is missing; training needs both")
     settings = Settings.from_options(chosen)
     if "out" not in given:
         return settings, frames, masks, files.new_folder(Path("runs") / f"network{settings.channels}")

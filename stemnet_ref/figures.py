@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from .files import make_folder, write_atomically
-from .predict import overlay, stretched
+from .pictures import overlay, stretched
 
 # Told apart by the colour-blind too, and where one curve lies on the other
 STYLES = ({"color": "#0072b2", "marker": "o"}, {"color": "#d55e00", "marker": ".", "linestyle": "--"})

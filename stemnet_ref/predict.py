@@ -10,18 +10,20 @@ from pathlib import Path
 import numpy as np
 
 from . import metrics
+from .data import challenge
 from .data.batches import Dataset, Part, assemble
-from .data.frames import find, find_neighbours, spans
-from .data.images import eight_bit_units
+from .data.frames import find, find_neighbours, in_order, spans
+from .data.geometry import geometry_of, read_record
 from .data.pairing import mask_of, pair
 from .data.plan import Piece
 from .device import device_of, to_host
 from .errors import InputError, counted
-from .files import check_folder, make_folder, write_csv, write_png
+from .files import check_folder, make_folder, write_csv, write_tiff
 from .layers import softmax
+from .pictures import numbered, write_pictures
 
 TILE = 1024                     # pixels; a tile with its halo needs about 1 GB
-BLUE, ORANGE, YELLOW = (86, 180, 233), (213, 94, 0), (240, 228, 66)     # told apart by the colour-blind too
+RESULTS = ("pictures", "challenge")
 
 
 def logits(network, scaling, window, tile=TILE):
@@ -67,62 +69,12 @@ def probability(network, scaling, window, tile=TILE):
     return 1 - softmax.forward(logits(network, scaling, window, tile))[..., 0]
 
 
-def edges(mask):
-    """Return the border pixels of the cells: those with a background pixel among their eight neighbours.
-
-    Parameters
-    ----------
-    mask : bool or int ndarray of shape (H, W), above 0 in cells
-
-    Returns
-    -------
-    int ndarray of shape (n, 2)
-        Row and column, from 0. What is outside the frame is not background.
-    """
-    cell = np.asarray(mask) > 0
-    return np.argwhere(cell & ~_eroded(cell))
-
-
-def _eroded(cell):
-    """Return the cell pixels whose eight neighbours are cell too, or outside the frame."""
-    padded = np.pad(cell, 1, constant_values=True)
-    height, width = cell.shape
-    inner = np.ones_like(cell)
-    for down in range(3):
-        for right in range(3):
-            inner &= padded[down:down + height, right:right + width]
-    return inner
-
-
-def stretched(pixels):
-    """Return the frame from 0 to 1, its darkest and brightest half percent clipped: float32 of shape (H, W)."""
-    pixels = eight_bit_units(pixels)
-    low, high = np.percentile(pixels, (0.5, 99.5))
-    return np.clip((pixels - low) / max(high - low, 1e-6), 0, 1)
-
-
-def overlay(pixels, mask, truth=None, border=1):
-    """Return the frame with the cells' borders in blue, RGB uint8 of shape (H, W, 3).
-
-    With a true mask, what was taken for cell wrongly is tinted orange, and what was missed yellow. The borders
-    are `border` pixels wide, inwards; with 1 they are those of `edges`.
-    """
-    picture = np.repeat(230 * stretched(pixels)[..., None], 3, axis=2)
-    if truth is not None:
-        for wrong, colour in (((mask > 0) & (truth == 0), ORANGE), ((mask == 0) & (truth > 0), YELLOW)):
-            picture[wrong] = 0.45 * picture[wrong] + 0.55 * np.array(colour)
-    cell = inner = np.asarray(mask) > 0
-    for _ in range(border):
-        inner = _eroded(inner)
-    picture[cell & ~inner] = BLUE
-    return picture.astype(np.uint8)
-
-
-def run(model, frames, out, masks=None, tile=TILE, show=print, progress=iter):
+def run(model, frames, out, masks=None, tile=TILE, show=print, progress=iter, results="pictures", restore=False):
     """Segment frames and write the results into a folder.
 
     Writes NAME_mask.png (0 and 255), NAME_probability.png (heat map; the palette index is 255 times the probability),
-    NAME_overlay.png and NAME_edges.csv for every frame, and metrics.csv where masks are given.
+    NAME_overlay.png and NAME_edges.csv for every frame, and metrics.csv where masks are given. In place of the pictures
+    the results may be those of the Cell Tracking Challenge, 01_RES/mask000.tif, with cells numbered that are connected.
 
     Parameters
     ----------
@@ -137,6 +89,9 @@ def run(model, frames, out, masks=None, tile=TILE, show=print, progress=iter):
         Takes lines of text for the user.
     progress : callable
         Wraps the list of frames, to show progress.
+    results : {"pictures", "challenge"}
+    restore : bool
+        Bring results back to the size that the frames had before `data.preprocess`. Measures are taken before that.
 
     Returns
     -------
@@ -151,9 +106,14 @@ def run(model, frames, out, masks=None, tile=TILE, show=print, progress=iter):
     network = model.network
     if tile < 1:
         raise InputError(f"--tile {tile}: must be at least 1 pixel")
+    if results not in RESULTS:
+        raise InputError(f"--results {results}: must be {' or '.join(RESULTS)}")
     check_folder(out)
+    record = read_record(frames) if restore else None
     chosen, around = find_neighbours(frames, "FRAMES", network.channels)
-    masks_of = _masks_of(chosen, find(masks, "--masks"), show) if masks is not None else {}
+    if restore:
+        _check_restorable(chosen, record)
+    masks_of = {} if masks is None else _masks_of(chosen, masks, show)
     data = Dataset(around, [masks_of.get(frame) for frame in around], network.channels, tell=show,
                    device=device_of(*network.parameters.values()))
     _check_names(chosen, masks_of.values(), out)
@@ -163,26 +123,32 @@ def run(model, frames, out, masks=None, tile=TILE, show=print, progress=iter):
     if masks is None and table.exists():
         show(f"note: {table} is of an earlier call; measures are written only with --masks")
     place = {frame: index for index, frame in enumerate(around)}
-    scores = []
     for frame in chosen:
         model.scaling.check(frame, data.sizes[place[frame]])
+    sequences = list(dict.fromkeys(frame.sequence for frame in chosen))
+    measured, scores = [], []
     for frame, (window, truth, _) in zip(progress(chosen), data.whole([place[frame] for frame in chosen]),
                                          strict=True):
-        cell = probability(network, model.scaling, window, tile)
-        mask = cell > 0.5
-        stem = Path(out) / frame.name
-        write_png(f"{stem}_mask.png", mask.astype(np.uint8) * np.uint8(255))
-        write_png(f"{stem}_probability.png", np.round(255 * cell).astype(np.uint8), heat_palette())
-        write_png(f"{stem}_overlay.png", overlay(to_host(window[network.channels // 2]), mask, truth))
-        write_csv(f"{stem}_edges.csv", ["row", "column"], edges(mask).tolist())
+        cell, pixels = probability(network, model.scaling, window, tile), to_host(window[network.channels // 2])
         if truth is not None:
-            scores.append(metrics.count(mask, truth))
+            measured.append(frame)
+            scores.append(metrics.count(cell > 0.5, truth))
+        if restore:
+            geometry = geometry_of(record, frame.name)
+            cell, pixels = geometry.undo(cell), geometry.undo(pixels, np.median(pixels))
+            truth = None if truth is None else geometry.undo(truth)
+        if results == "challenge":
+            path = challenge.result_path(out, frame, sequences.index(frame.sequence) + 1)
+            make_folder(path.parent)
+            write_tiff(path, numbered(cell > 0.5, frame))
+        else:
+            write_pictures(Path(out) / frame.name, cell, pixels, truth)
     if not scores:
         return None
     total = sum(scores[1:], scores[0])
     if total.tp + total.fn > 0.95 * total.pixels:
         show("warning: nearly all of the masks is cell; are frames and --masks swapped, or the masks inverted?")
-    return write_scores(table, chosen, scores)
+    return write_scores(table, measured, scores)
 
 
 def write_scores(path, frames, scores):
@@ -196,18 +162,27 @@ def write_scores(path, frames, scores):
     return summary
 
 
-def heat_palette():
-    """Return 256 colours from dark blue (0) to yellow (1), uint8 of shape (256, 3)."""
-    from matplotlib import colormaps
+def _masks_of(frames, where, tell):
+    """Return the mask of every frame; a single frame may come with the masks of its whole folder.
 
-    return (255 * colormaps["viridis"](np.arange(256))[:, :3]).round().astype(np.uint8)
-
-
-def _masks_of(frames, masks, tell):
-    """Return the mask of every frame; a single frame may come with the masks of its whole folder."""
+    In a set of the Cell Tracking Challenge frames may be without.
+    """
+    if challenge.sequences(where):
+        truth = {file.resolve(): mask for file, mask in challenge.truth_files(challenge.sequences(where)).items()}
+        masks = {mask.path: mask for mask in in_order(list(truth.values()), "--masks")}
+        return {frame: masks[truth[path]] for frame in frames if (path := frame.path.resolve()) in truth}
+    masks = find(where, "--masks")
     if len(frames) == 1 < len(masks):
         return {frames[0]: mask_of(frames[0], masks)}
     return dict(zip(frames, pair(frames, masks, tell), strict=True))
+
+
+def _check_restorable(frames, record):
+    """Raise InputError unless the record knows all frames."""
+    unknown = [frame for frame in frames if frame.name not in record["frames"]]
+    if unknown:
+        raise InputError(f"--restore: {unknown[0]} is not in the record of the preprocessed frames; give the folder "
+                         "that stemnet_ref.data.preprocess wrote")
 
 
 def _check_names(frames, masks, out):

@@ -107,6 +107,7 @@ class Settings:
     border_sigma: float = 5.0           # pixels
     l1: float = 0.0
     l2: float = 0.0
+    sparse_masks: bool = False          # frames may be without a mask, and are then neighbours only
     validation: float = 0.2
     gap: int | None = None              # frames between training and validation; None: the window's width
     seed: int = 0
@@ -205,11 +206,11 @@ class Settings:
 
     def _check_class_weight(self):
         weight = parsed_weight(self.class_weight)
-        if weight != self.class_weight or isinstance(weight, str):
-            if self.class_weight_form == "listing":
-                raise InputError(f"--class-weight {weight}: the listing's form is for one number; add "
-                                 "--class-weight-form eq60")
-        for each in weight if isinstance(weight, tuple) else () if isinstance(weight, str) else (weight,):
+        if isinstance(weight, (str, tuple)) and self.class_weight_form == "listing":
+            raise InputError(f"--class-weight {self.class_weight}: the listing's form is for one number; add "
+                             "--class-weight-form eq60")
+        numbers = () if isinstance(weight, str) else weight if isinstance(weight, tuple) else (weight,)
+        for each in numbers:
             if not 1e-6 <= each <= 1e6:                                 # NaN fails too
                 raise InputError(f"--class-weight {self.class_weight}: must be above 0 and at most 1000000")
 

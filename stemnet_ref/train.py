@@ -12,8 +12,8 @@ from .checkpoint import Model
 from .data import balance
 from .data.batches import Dataset
 from .data.check import check_classes, describe_split, read_all
-from .data.frames import find, split
-from .data.pairing import pair
+from .data.frames import split
+from .data.pairing import find_pairs
 from .data.plan import Variety, plan_epoch
 from .device import choose, to_host
 from .errors import InputError
@@ -54,12 +54,12 @@ class Run:
         self.settings, self.out, self.show = settings, Path(out), show
         self.device = choose(device, precision, show)
         files.check_folder(self.out)
-        found = find(sample.FRAMES if frames is None else frames, "--frames")
-        found_masks = find(sample.MASKS if masks is None else masks, "--masks")
+        found, paired = find_pairs(sample.FRAMES if frames is None else frames,
+                                   sample.MASKS if frames is None else masks, show, settings.sparse_masks)
         border = (settings.border_weight, settings.border_sigma) if settings.border_weight else None
-        self.data = Dataset(found, pair(found, found_masks, show), settings.channels, tell=show,
-                            device=self.device, border=border)
-        self.training, self.validation, left_out = split(found, settings.validation, settings.gap)
+        self.data = Dataset(found, paired, settings.channels, tell=show, device=self.device, border=border)
+        with_masks = [index for index, mask in enumerate(paired) if mask]
+        self.training, self.validation, left_out = split(found, settings.validation, settings.gap, with_masks)
         self.source = {"frames": frames if frames is None else os.path.abspath(frames),
                        "masks": masks if masks is None else os.path.abspath(masks),
                        "training_frames": [found[index].name for index in self.training],

@@ -14,7 +14,7 @@ from stemnet_ref.data import batches
 from stemnet_ref.data.batches import Dataset, read_ahead
 from stemnet_ref.data.frames import find
 from stemnet_ref.data.pairing import pair
-from stemnet_ref.data.plan import Piece, plan_epoch
+from stemnet_ref.data.plan import Piece, Variety, plan_epoch
 from stemnet_ref.data.preprocess import background, subtract_background
 from stemnet_ref.data.scaling import Scaling
 from stemnet_ref.errors import InputError
@@ -30,7 +30,7 @@ def dataset(folder, channels=5, count=10, memory=batches.MEMORY, **size):
 
 def plan(data, crop=16, per_frame=2, augment=True, seed=0, epoch=0, indices=None):
     indices = range(len(data.frames)) if indices is None else indices
-    return plan_epoch(data, indices, crop, 4, per_frame, augment, seed, epoch)
+    return plan_epoch(data, indices, crop, 4, per_frame, Variety(augment), seed, epoch)
 
 
 @given(st.booleans(), st.integers(0, 3), st.integers(0, 5), st.integers(0, 5))
@@ -83,7 +83,7 @@ def test_an_epoch_visits_every_frame_equally_in_a_new_order(tmp_path):
 
 def test_a_batch_holds_windows_of_real_neighbours_and_the_middle_frames_mask(tmp_path):
     data = dataset(tmp_path)
-    (x, labels), = data.batches([Piece(4, 3, 5, 16, 12), Piece(0, 0, 0, 16, 12)], 2, PLAIN)
+    (x, labels, _), = data.batches([Piece(4, 3, 5, 16, 12), Piece(0, 0, 0, 16, 12)], 2, PLAIN)
     assert x.shape == (2, 16, 12, 5)
     assert x.dtype == np.float32
     for channel, number in enumerate((3, 4, 5, 6, 7)):          # t_03 .. t_07 around frame index 4
@@ -111,7 +111,7 @@ def test_batches_are_decoded_in_the_background(tmp_path, monkeypatch):
 
 def test_last_batch_may_be_smaller_and_none_is_lost(tmp_path):
     data = dataset(tmp_path)
-    sizes = [len(x) for x, _ in data.batches(plan(data, per_frame=1), 4, PLAIN)]
+    sizes = [len(x) for x, *_ in data.batches(plan(data, per_frame=1), 4, PLAIN)]
     assert sizes == [4, 4, 2]
 
 
@@ -128,13 +128,13 @@ def test_frames_that_do_not_fit_are_decoded_once_an_epoch(tmp_path):
     assert data.capacity < 200
     for epoch in range(2):
         before, pieces = data.decoded, plan(data, epoch=epoch)
-        alive = [(len(data._pixels), x.shape) for x, _ in data.batches(pieces, 1, PLAIN)]
+        alive = [(sum(kind == "pixels" for kind, _ in data._kept), x.shape) for x, *_ in data.batches(pieces, 1, PLAIN)]
         assert data.decoded - before == 200
         assert max(count for count, _ in alive) <= 2 * data.capacity
         assert sorted(piece.frame for piece in pieces) == sorted(2 * list(range(200)))
         order = [piece.frame for piece in pieces]
         assert order != sorted(order)
-    assert not data._pixels
+    assert not data._kept
 
 
 def test_pieces_are_the_same_whether_frames_stay_in_memory_or_not(tmp_path):
@@ -142,7 +142,7 @@ def test_pieces_are_the_same_whether_frames_stay_in_memory_or_not(tmp_path):
     tight = Dataset(roomy.frames, roomy.masks, 5, memory=0)
     assert not tight.fits
     pieces = plan(roomy)
-    for (x, labels), (x2, labels2) in zip(roomy.batches(pieces, 2, PLAIN), tight.batches(pieces, 2, PLAIN),
+    for (x, labels, _), (x2, labels2, _) in zip(roomy.batches(pieces, 2, PLAIN), tight.batches(pieces, 2, PLAIN),
                                           strict=True):
         np.testing.assert_array_equal(x, x2)
         np.testing.assert_array_equal(labels, labels2)
@@ -150,7 +150,7 @@ def test_pieces_are_the_same_whether_frames_stay_in_memory_or_not(tmp_path):
 
 def test_whole_frames_come_with_their_windows_and_masks(tmp_path):
     data = dataset(tmp_path)
-    for index, (window, classes) in zip((2, 9), data.whole([2, 9]), strict=True):
+    for index, (window, classes, _) in zip((2, 9), data.whole([2, 9]), strict=True):
         assert len(window) == 5
         np.testing.assert_array_equal(window[2], np.asarray(Image.open(data.frames[index].path)))
         np.testing.assert_array_equal(classes, np.asarray(Image.open(data.masks[index].path)) > 0)

@@ -11,10 +11,10 @@ from pictures import sequence
 from places import KERNEL_PLACES, emulator
 
 from stemnet_ref import predict
-from stemnet_ref.data.batches import Dataset, assemble
+from stemnet_ref.data.batches import Dataset, Part, assemble
 from stemnet_ref.data.frames import find
 from stemnet_ref.data.pairing import pair
-from stemnet_ref.data.plan import Piece, plan_epoch
+from stemnet_ref.data.plan import Piece, Variety, plan_epoch
 from stemnet_ref.data.scaling import Scaling
 from stemnet_ref.network import StemNet
 
@@ -40,8 +40,10 @@ def test_pieces_are_cut_mirrored_turned_and_scaled_as_on_the_cpu(place, mirror, 
     window = [rng.integers(0, np.iinfo(dtype).max, (80, 90)).astype(dtype) for _ in range(3)]
     classes = rng.integers(0, 2, (80, 90)).astype(np.uint8)
     pieces = [Piece(0, top, left, height, width, mirror, turns), Piece(0, 1, 0, height, width, mirror, turns)]
-    parts = [([where.to_device(pixels) for pixels in window], where.to_device(classes))] * 2
-    x, labels = map(where.to_host, assemble(where, SCALING, pieces, parts))
+    there = [where.to_device(pixels) for pixels in window]
+    parts = [Part(piece, there, where.to_device(classes)) for piece in pieces]
+    x, labels, _ = assemble(SCALING, parts, where)
+    x, labels = where.to_host(x), where.to_host(labels)
     expected = [np.stack([SCALING.apply(piece.cut(pixels)) for pixels in window], axis=-1) for piece in pieces]
     assert_equal_but_for_rounding(x, np.stack(expected))
     np.testing.assert_array_equal(labels, np.stack([piece.cut(classes) for piece in pieces]))
@@ -60,9 +62,9 @@ def test_every_frame_is_sent_once_or_once_an_epoch_as_it_was_read(tmp_path, plac
 
     with mock.patch.object(where, "to_device", watched):
         for epoch in range(2):
-            pieces = plan_epoch(there, range(60), 16, 4, 3, True, 0, epoch)
-            for (x, labels), (x2, labels2) in zip(there.batches(pieces, 2, SCALING), here.batches(pieces, 2, SCALING),
-                                                  strict=True):
+            pieces = plan_epoch(there, range(60), 16, 4, 3, Variety(augment=True), 0, epoch)
+            for (x, labels, _), (x2, labels2, _) in zip(there.batches(pieces, 2, SCALING),
+                                                        here.batches(pieces, 2, SCALING), strict=True):
                 assert_equal_but_for_rounding(where.to_host(x), x2)
                 np.testing.assert_array_equal(where.to_host(labels), labels2)
             once = epoch + 1 if memory == 0 else 1

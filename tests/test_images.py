@@ -78,7 +78,7 @@ def test_palette_and_one_bit_masks(tmp_path):
 def test_scaling_gives_zero_mean_and_unit_deviation():
     rng = np.random.default_rng(0)
     frames = [(20000 + 300 * rng.standard_normal((30, 40))).astype(np.uint16) for _ in range(3)]
-    scaling = measure(range(3), frames.__getitem__)
+    scaling = measure("standard", range(3), frames.__getitem__)
     scaled = np.stack([scaling.apply(frame) for frame in frames])
     assert scaled.dtype == np.float32
     assert scaled.mean(dtype=float) == pytest.approx(0, abs=1e-4)
@@ -88,4 +88,4 @@ def test_scaling_gives_zero_mean_and_unit_deviation():
 
 def test_frames_without_contrast_are_refused():
     with pytest.raises(InputError, match="every pixel of the training frames is 9"):
-        measure(range(2), lambda index: np.full((3, 3), 9, np.uint8))
+        measure("standard", range(2), lambda index: np.full((3, 3), 9, np.uint8))

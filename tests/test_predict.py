@@ -12,7 +12,7 @@ from pictures import sequence, stack
 from PIL import Image
 
 import run_predict
-from stemnet_ref import checkpoint, figures, predict
+from stemnet_ref import checkpoint, figures, pictures, predict
 from stemnet_ref.checkpoint import Model
 from stemnet_ref.data.scaling import Scaling
 from stemnet_ref.errors import InputError
@@ -89,18 +89,18 @@ def test_edges_are_cell_pixels_with_background_among_their_eight_neighbours(seed
     mask = np.random.default_rng(seed).random((height, width)) > 0.3
     expected = [[i, j] for i, j in np.ndindex(height, width)
                 if mask[i, j] and not mask[max(i - 1, 0):i + 2, max(j - 1, 0):j + 2].all()]
-    assert predict.edges(mask).tolist() == expected
+    assert pictures.edges(mask).tolist() == expected
 
 
 def test_edges_do_not_shift_or_wrap():
     mask = np.zeros((6, 6), int)
     mask[:, 0] = 1                              # a cell at the left border, background at the right one
-    assert predict.edges(mask).tolist() == [[i, 0] for i in range(6)]
+    assert pictures.edges(mask).tolist() == [[i, 0] for i in range(6)]
     mask[:] = 1
-    assert predict.edges(mask).tolist() == []
+    assert pictures.edges(mask).tolist() == []
     mask[2, 3] = 0
-    assert [2, 3] not in predict.edges(mask).tolist()
-    assert len(predict.edges(mask)) == 8
+    assert [2, 3] not in pictures.edges(mask).tolist()
+    assert len(pictures.edges(mask)) == 8
 
 
 def test_outputs(tmp_path):
@@ -118,12 +118,12 @@ def test_outputs(tmp_path):
     np.testing.assert_array_equal(mask > 0, cell > 0.5)
     heat = Image.open(tmp_path / "out" / "t_02_probability.png")
     np.testing.assert_array_equal(np.asarray(heat), np.round(255 * cell))
-    assert heat.convert("RGB").getpixel((0, 0)) == tuple(predict.heat_palette()[np.asarray(heat)[0, 0]])
+    assert heat.convert("RGB").getpixel((0, 0)) == tuple(pictures.heat_palette()[np.asarray(heat)[0, 0]])
     assert np.asarray(Image.open(tmp_path / "out" / "t_02_overlay.png")).shape == (30, 26, 3)
     with open(tmp_path / "out" / "t_02_edges.csv") as file:
         rows = list(csv.reader(file))
     assert rows[0] == ["row", "column"]
-    assert [[int(value) for value in row] for row in rows[1:]] == predict.edges(mask).tolist()
+    assert [[int(value) for value in row] for row in rows[1:]] == pictures.edges(mask).tolist()
     with open(tmp_path / "out" / "metrics.csv") as file:
         table = {row["frame"]: row for row in csv.DictReader(file)}
     assert list(table) == ["t_01", "t_02", "t_03", "t_04", "mean", "pooled"]
@@ -210,8 +210,8 @@ def test_overlay_marks_borders_and_errors():
     pixels[0] = np.arange(9)
     mask, truth = np.zeros((9, 9), bool), np.zeros((9, 9), np.uint8)
     mask[2:7, 1:6], truth[2:7, 3:8] = True, 1
-    picture = predict.overlay(pixels, mask, truth).astype(int)
-    assert tuple(picture[2, 1]) == predict.BLUE
+    picture = pictures.overlay(pixels, mask, truth).astype(int)
+    assert tuple(picture[2, 1]) == pictures.BLUE
     false, missed, agreed = picture[4, 2], picture[4, 6], picture[4, 4]
     assert false[0] > false[1] > false[2]                                   # orange
     assert missed[0] > missed[2] + 20                                       # yellow
@@ -222,7 +222,7 @@ def test_overlay_marks_borders_and_errors():
 def test_borders_of_several_pixels_grow_inwards():
     pixels, mask = np.tile(np.arange(12, dtype=np.uint8), (12, 1)), np.zeros((12, 12), bool)
     mask[1:11, 1:11] = True
-    blue = np.all(predict.overlay(pixels, mask, border=3) == predict.BLUE, axis=2)
+    blue = np.all(pictures.overlay(pixels, mask, border=3) == pictures.BLUE, axis=2)
     expected = mask.copy()
     expected[4:8, 4:8] = False
     np.testing.assert_array_equal(blue, expected)

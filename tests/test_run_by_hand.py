@@ -10,7 +10,7 @@ from PIL import Image
 from stemnet_ref import StemNet, checkpoint
 from stemnet_ref.data.batches import Dataset
 from stemnet_ref.data.frames import find
-from stemnet_ref.data.plan import plan_epoch
+from stemnet_ref.data.plan import Variety, plan_epoch
 from stemnet_ref.data.scaling import Scaling
 from stemnet_ref.layers import dice, quadratic, softmax, weighted_cross_entropy
 from stemnet_ref.optimizers import SGD, Adam, Momentum
@@ -74,7 +74,7 @@ def by_hand(tmp_path, **options):
         optimizer.learning_rate = rate * options.get("decay_rate", 0.95) ** epoch
         crop = options.get("crop", 16)
         per_frame = options.get("crops_per_frame", round(40 * 48 / 16 ** 2) if crop else 1)
-        plan = plan_epoch(data, training, crop, 2, per_frame, options.get("augment", False), 3, epoch)
+        plan = plan_epoch(data, training, crop, 2, per_frame, Variety(options.get("augment", False)), 3, epoch)
         assert len(plan) == 9 * per_frame
         costs, right, pixels = [], 0, 0
         for start in range(0, len(plan), size):

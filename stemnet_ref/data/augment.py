@@ -2,8 +2,8 @@
 
 Frames and mask of a window are sampled at the same places, frames between pixels linearly, masks at the nearest pixel
 (thesis sections 6.2 and 8.2). The elastic deformation is U-net's (Ronneberger et al. 2015, section 3.1): displacements
-drawn from a normal distribution on a coarse grid, with cubic interpolation between its points. Here the points are KNOTS
-pixels apart whatever the piece's size, and nothing is displaced by more than two standard deviations.
+drawn from a normal distribution on a coarse grid, with cubic interpolation between its points. Here the points are
+KNOTS pixels apart whatever the piece's size, and nothing is displaced by more than two standard deviations.
 
 A pasted cell is the thesis's fake stem cell (section 11.5): cut out of another frame of the same sequence with its
 surroundings, mirrored and turned by quarters, and blended into the piece over MARGIN pixels, its level shifted so that
@@ -114,7 +114,7 @@ def moved_onto_cell(piece, classes):
 
 
 def boxes(instances):
-    """Return (number, top, left, height, width) of every cell with MARGIN pixels around, where these are in the frame."""
+    """Return (number, top, left, height, width) of the cells with MARGIN pixels around, if those are in the frame."""
     found = []
     for number, box in enumerate(scipy_ndimage("--paste").find_objects(instances), 1):
         if box is None:

@@ -26,6 +26,9 @@ def describe_split(frames, training, validation, left_out, settings, show):
             f"{len(training)} to train on, {len(validation)} to validate on")
     if len(left_out):
         text += f", {len(left_out)} between them left out (--gap)"
+    without = len(frames) - len(training) - len(validation) - len(left_out)
+    if without:
+        text += f", {without} without a mask, seen as neighbours only"
     show(f"{text}; validated on {spans([frames[index] for index in validation])}")
     if sequences > 1 and settings.gap != settings.channels:
         show("note: --gap has no effect where whole sequences are kept for validation")

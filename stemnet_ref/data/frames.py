@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError, counted
+from . import challenge
 from .images import count_pages
 
 SUFFIXES = (".png", ".tif", ".tiff")
@@ -45,21 +46,32 @@ class Frame:
         return str(self.path) if self.page is None else f"{self.path}, page {self.page + 1}"
 
 
-def find(where, option):
+def find(where, option, unreadable=None):
     """Return the frames of a folder, a glob pattern or a file, ordered by sequence and number.
+
+    A folder may have the layout of the Cell Tracking Challenge (`data.challenge`).
 
     Parameters
     ----------
     where : path or str
     option : str
         Name of the option to put into messages, such as ``--frames``.
+    unreadable : callable, optional
+        Takes the InputError of a file that is no picture, which is then left out.
 
     Raises
     ------
     InputError
         If nothing is there, or two files have the same sequence and number.
     """
-    frames = [frame for group in _alike(_files(where, option)) for frame in group]
+    return in_order(_files(where, option), option, unreadable)
+
+
+def in_order(files, option, unreadable=None):
+    """Return the frames of files, as `find` does."""
+    frames = [frame for group in _alike(files, unreadable) for frame in group]
+    if not frames:
+        raise InputError(f"{option}: none of {counted(len(files), 'file')} can be read; name other ones")
     frames.sort(key=lambda frame: (_natural(frame.sequence), frame.number))
     for a, b in pairwise(frames):
         if (a.sequence, a.number) == (b.sequence, b.number):
@@ -134,7 +146,7 @@ def spans(frames, most=3):
     return ", ".join(words[:most] + more)
 
 
-def split(frames, fraction, gap):
+def split(frames, fraction, gap, usable=None):
     """Return indices of the training, the validation and the left-out frames.
 
     Whole sequences go to validation where there are several, taken from the last as long as that brings their share
@@ -149,29 +161,36 @@ def split(frames, fraction, gap):
         In (0, 1).
     gap : int
         In frames.
+    usable : sequence of int, optional
+        Indices of the frames that have masks; the others are in none of the three.
 
     Raises
     ------
     InputError
         If no frame is left to train on or to validate on.
     """
+    usable = np.arange(len(frames)) if usable is None else np.asarray(usable)
     sequences = {}
-    for index, frame in enumerate(frames):
-        sequences.setdefault(frame.sequence, []).append(index)
-    wanted = fraction * len(frames)
+    for index in usable.tolist():
+        sequences.setdefault(frames[index].sequence, []).append(index)
+    wanted = fraction * len(usable)
     if len(sequences) > 1:
         chosen = []
         for indices in reversed(sequences.values()):
             nearer = abs(len(chosen) + len(indices) - wanted) < abs(len(chosen) - wanted)
-            if nearer and len(chosen) + len(indices) < len(frames):
+            if nearer and len(chosen) + len(indices) < len(usable):
                 chosen += indices
         validation = sorted(chosen or min(reversed(sequences.values()), key=len))
-        return np.setdiff1d(np.arange(len(frames)), validation), np.array(validation), np.arange(0)
-    cut = len(frames) - max(1, round(wanted))
-    if cut - gap < 1:
-        raise InputError(f"--frames: one sequence of {counted(len(frames), 'frame')} is too short for --validation "
-                         f"{fraction:g} with a gap of {gap} before it; give more frames, or a smaller --gap")
-    return np.arange(cut - gap), np.arange(cut, len(frames)), np.arange(cut - gap, cut)
+        return np.setdiff1d(usable, validation), np.array(validation), np.arange(0)
+    cut = len(usable) - max(1, round(wanted))
+    training = usable[:cut]
+    training = training[training < usable[cut] - gap]
+    if not len(training):
+        masks = "" if len(usable) == len(frames) else f", {len(usable)} of them with masks,"
+        raise InputError(f"--frames: one sequence of {counted(len(frames), 'frame')}{masks} is too short for "
+                         f"--validation {fraction:g} with a gap of {gap} before it; give more frames, or a smaller "
+                         "--gap")
+    return training, usable[cut:], usable[len(training):cut]
 
 
 def _files(where, option):
@@ -180,7 +199,9 @@ def _files(where, option):
     path = Path(where)
     if not where:
         raise InputError(f"{option}: the path is empty; name a folder, a pattern or a file")
-    if path.is_dir():
+    if path.is_dir() and challenge.sequences(path):
+        files = challenge.files(challenge.sequences(path))
+    elif path.is_dir():
         files = [file for file in path.iterdir() if file.suffix.lower() in SUFFIXES
                  and file.is_file() and not file.name.startswith(".")]
         if not files:
@@ -205,14 +226,20 @@ def _remedy(folder):
     return "name the folder that holds them"
 
 
-def _alike(files):
+def _alike(files, unreadable):
     """Yield the frames of files whose labels differ in their numbers only, and of every stack."""
     root = os.path.commonpath([file.parent for file in files])
     groups = {}
     for file in sorted(files):
         label = file.relative_to(root).with_suffix("").as_posix()
         numbers = tuple(int(text) for text in NUMBER.findall(label))
-        pages = count_pages(file)
+        try:
+            pages = count_pages(file)
+        except InputError as error:
+            if unreadable is None:
+                raise
+            unreadable(error)
+            continue
         if pages > 1:
             yield [Frame(file, page, label, label, page + 1, (*numbers, page + 1)) for page in range(pages)]
         else:

@@ -1,8 +1,8 @@
 """Read frames and masks.
 
-A frame is a grey PNG or TIFF of 8, 16 or 32 bits, or of floats. Values are handled in 8-bit units: whole numbers of 16 and
-32 bits are divided by 257, so that 65535 is 255 and a model does not depend on the bit depth of its frames; floats are
-taken as they are.
+A frame is a grey PNG or TIFF of 8, 16 or 32 bits, or of floats. Values are handled in 8-bit units: whole numbers of 16
+and 32 bits are divided by 257, so that 65535 is 255 and a model does not depend on the bit depth of its frames; floats
+are taken as they are.
 """
 
 from contextlib import contextmanager
@@ -111,6 +111,17 @@ def read_instances(frame):
     if numbered:
         return np.unique(np.maximum(pixels, 0), return_inverse=True)[1].reshape(pixels.shape).astype(np.int32)
     return connected(pixels > 0, f"{frame}, whose cells are not numbered")
+
+
+def read_numbers(frame):
+    """Return a mask's pixels as they are, uint8 or uint16, for a PNG; raises as `read_mask`."""
+    pixels, numbered = _read_mask(frame)
+    pixels = np.maximum(pixels, 0)
+    if not numbered:
+        return (pixels > 0).astype(np.uint8) * np.uint8(255)
+    if np.issubdtype(pixels.dtype, np.floating) or pixels.max() > 65535:
+        pixels = np.unique(pixels, return_inverse=True)[1].reshape(pixels.shape)
+    return pixels.astype(np.uint8 if pixels.max() < 256 else np.uint16)
 
 
 def connected(cell, option):

@@ -1,6 +1,7 @@
 """The median over time of a sequence that is larger than memory (thesis section 6.4, eq. 3)."""
 
 import tempfile
+from threading import Lock
 
 import numpy as np
 
@@ -30,7 +31,7 @@ class Stack:
     def __init__(self, memory=MEMORY, folder=None):
         self.memory, self.folder = memory, folder
         self.dtype = self.shape = None
-        self._frames, self._file, self.count = [], None, 0
+        self._frames, self._file, self._lock, self.count = [], None, Lock(), 0
 
     def __enter__(self):
         return self
@@ -80,8 +81,9 @@ class Stack:
         height, width = self.shape
         out = np.empty((len(numbers), stop - start, width), self.dtype)
         for number, part in zip(numbers, out, strict=True):
-            self._file.seek((number * height + start) * width * self.dtype.itemsize)
-            self._file.readinto(part)
+            with self._lock:                                # the file has one place, whoever reads
+                self._file.seek((number * height + start) * width * self.dtype.itemsize)
+                self._file.readinto(part)
         return out
 
     def median(self, progress=lambda rows: None):

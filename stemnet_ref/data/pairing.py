@@ -3,16 +3,48 @@
 import re
 
 from ..errors import InputError, counted
+from . import challenge
+from .frames import find, in_order
 
 
-def pair(frames, masks, tell=lambda line: None):
+def find_pairs(frames, masks, tell=lambda line: None, sparse=False):
+    """Return the frames at a path, and the mask of each, None for one without.
+
+    Parameters
+    ----------
+    frames, masks : path or str
+        As for `frames.find`. `masks` is None, or names the same set, where the layout of the Cell Tracking Challenge
+        says which masks belong to the frames; those without a mask are left without then.
+    tell : callable
+        Takes a line of text for the user.
+    sparse : bool
+        Whether frames may be without a mask.
+
+    Raises
+    ------
+    InputError
+        If frames and masks cannot be found or paired.
+    """
+    found = find(frames, "--frames")
+    folders = challenge.sequences(frames)
+    if masks is None and not folders:
+        raise InputError(f"--frames {frames}: --masks is missing; training needs both")
+    if masks is not None and not (folders and challenge.sequences(masks)):
+        return found, pair(found, find(masks, "--masks"), tell, sparse)
+    truth = challenge.truth_files(folders)
+    mask_of_file = {mask.path: mask for mask in in_order(list(truth.values()), "--masks")}
+    return found, [mask_of_file[truth[frame.path]] if frame.path in truth else None for frame in found]
+
+
+def pair(frames, masks, tell=lambda line: None, sparse=False):
     """Return the masks in the order of the frames, paired by name or number, never by position alone.
 
     The first of these that gives every frame one mask is taken: equal names; names equal but for a beginning and an
     end that all frames, or all masks, share (``frame2009_1_2.png`` with ``mask2009_1_2.png``); equal numbers in the
     names (``t1.png`` with ``man_seg001.png``); equal frame numbers, where there is one sequence of each. Where only the
     numbers are equal, `tell` gets a line that shows the first and the last pair: masks that count from 0 beside frames
-    that count from 1, some of them left out, would pair too.
+    that count from 1, some of them left out, would pair too. With `sparse` every mask must have its frame, and a frame
+    without a mask has None.
 
     Raises
     ------
@@ -24,15 +56,16 @@ def pair(frames, masks, tell=lambda line: None):
         by_key = {rule(mask): mask for mask in masks}
         keys = [rule(frame) for frame in frames]
         matched = sum(key in by_key for key in keys)
-        if len(by_key) == len(masks) == len(set(keys)) == len(frames) == matched:
-            paired = [by_key[key] for key in keys]
+        if len(by_key) == len(masks) == matched and len(set(keys)) == len(frames) and (sparse or matched == len(keys)):
+            paired = [by_key.get(key) for key in keys]
             if by_number:
+                both = [(frame, mask) for frame, mask in zip(frames, paired, strict=True) if mask]
                 tell("note: frames and masks were paired by their numbers, from "
-                     + " to ".join(f"{frames[at].name} with {paired[at].name}" for at in (0, -1)))
+                     + " to ".join(f"{both[at][0].name} with {both[at][1].name}" for at in (0, -1)))
             return paired
         if best is None or matched > best[0]:
             best = matched, rule
-    raise InputError(_unpaired(frames, masks, best[1]))
+    raise InputError(_unpaired(frames, masks, best[1], sparse))
 
 
 def mask_of(frame, masks):
@@ -86,7 +119,7 @@ def _shared_word(labels):
     return re.match(r"\D*", first[:length]).group()
 
 
-def _unpaired(frames, masks, rule):
+def _unpaired(frames, masks, rule, sparse):
     """Return a message that names a frame without mask, or a mask without frame."""
     frame_keys, mask_keys = [rule(frame) for frame in frames], [rule(mask) for mask in masks]
     known_frames, known_masks = set(frame_keys), set(mask_keys)
@@ -96,7 +129,9 @@ def _unpaired(frames, masks, rule):
     remedy = "give a frame and its mask the same number"
     lonely = [f"no {other} belongs to {_some(files)}"
               for other, files in (("mask", lonely_frames), ("frame", lonely_masks)) if files]
-    if lonely:
+    if lonely_frames and not lonely_masks and not sparse:
+        remedy += ", or let such frames be seen as neighbours only by --sparse-masks"
+    if lonely and not (sparse and not lonely_masks):
         return f"--masks: {counts}; {', '.join(lonely)}; {remedy}"
     twins = {}
     for kind, keys in ((frames, frame_keys), (masks, mask_keys)):

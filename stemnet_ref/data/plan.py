@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import InputError
 
-NEAR = 8        # frames: how far away in its list the donor of pasted cells may be, where not all frames fit into memory
+NEAR = 8        # frames: how far away the donor of pasted cells may be where not all frames fit into memory
 
 
 @dataclass(frozen=True)
@@ -158,8 +158,7 @@ def _order(dataset, indices, per_frame, rng, chances):
 
 
 def _donors(dataset, order, indices, count, rng):
-    """Return for each piece the frames that its pasted cells are from: of its sequence, to train on, and near if need be.
-    """
+    """Return for each piece the frames that its pasted cells are from: of its sequence, and near if need be."""
     if count == 0:
         return [()] * len(order)
     of_sequence, place = {}, {}

@@ -1,9 +1,9 @@
 """Scaling of the input (thesis section 6.1): x = (frame - image - mean) / std, in 8-bit units.
 
-"standard" takes mean and standard deviation of all pixels of the training frames, and no image. All channels of a window
-are frames of one camera, so that one mean and one deviation are those of every channel. "mean-image" and "median-image"
-subtract, pixel by pixel, the mean or the median of all training frames, and divide by the standard deviation of what is
-left. "minus127" is the listing's.
+"standard" takes mean and standard deviation of all pixels of the training frames, and no image. All channels of a
+window are frames of one camera, so that one mean and one deviation are those of every channel. "mean-image" and
+"median-image" subtract, pixel by pixel, the mean or the median of all training frames, and divide by the standard
+deviation of what is left. "minus127" is the listing's.
 """
 
 from dataclasses import dataclass
@@ -73,8 +73,8 @@ def fill(x, example, channel, pixels, piece, where=None, mean=0.0, factor=1.0, a
     bits = 8 * pixels.dtype.itemsize
     count = piece.height * piece.width
     way, place = ("scale", _place(pixels, piece)) if where is None else ("sample", (*pixels.shape, where, count))
-    launch(f"data/scaling.{way}_{bits}_bits", blocks(count), pixels, x, *place, example, channel, x.shape[3], UNITS[bits],
-           mean, factor, add)
+    launch(f"data/scaling.{way}_{bits}_bits", blocks(count), pixels, x, *place, example, channel, x.shape[3],
+           UNITS[bits], mean, factor, add)
 
 
 def fill_labels(out, example, classes, piece, where=None):
@@ -88,8 +88,8 @@ def fill_labels(out, example, classes, piece, where=None):
 
 def paste_on(x, labels, example, patch, alpha, cell, top, left):
     """Blend a patch (1, h, w, channels) into x[example] at (top, left), as `augment.paste` does, all on a GPU."""
-    launch("data/scaling.paste", x.shape[3], patch, alpha, cell, x, labels, *cell.shape, *x.shape[1:3], top, left, example,
-           x.shape[3])
+    launch("data/scaling.paste", x.shape[3], patch, alpha, cell, x, labels, *cell.shape, *x.shape[1:3], top, left,
+           example, x.shape[3])
 
 
 def _place(pixels, piece):

@@ -1,0 +1,70 @@
+"""Cropping or padding to one size, centred (thesis sections 6.3 and 6.4), and the way back."""
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ..errors import InputError, reason
+
+RECORD = "preprocess.json"          # of what `data.preprocess` did
+
+
+class Geometry(NamedTuple):
+    """From pictures of `original` height and width, in pixels, to those of `size`."""
+
+    original: tuple
+    size: tuple
+
+    def apply(self, pixels, fill=0):
+        """Return pixels (H, W) of the original size cropped or padded with `fill` to the new one, side by side."""
+        return _moved(pixels, self.original, self.size, self._sides(), fill)
+
+    def undo(self, pixels, fill=0):
+        """Return pixels of the new size in their place in the original: what was cropped is `fill`."""
+        return _moved(pixels, self.size, self.original, [(there, here) for here, there in self._sides()], fill)
+
+    def _sides(self):
+        """Return of both axes (slice of the original, slice of the new one): what they have in common."""
+        sides = []
+        for old, new in zip(self.original, self.size, strict=True):
+            length, cut, pad = min(old, new), max(0, old - new) // 2, max(0, new - old) // 2
+            sides.append((slice(cut, cut + length), slice(pad, pad + length)))
+        return sides
+
+
+def _moved(pixels, old, new, sides, fill):
+    if pixels.shape != tuple(old):
+        raise ValueError(f"pixels have shape {pixels.shape}; this geometry is for {tuple(old)}")
+    moved = np.full(new, fill, pixels.dtype)
+    moved[tuple(there for _, there in sides)] = pixels[tuple(here for here, _ in sides)]
+    return moved
+
+
+def geometry_of(record, name):
+    """Return the Geometry of a written frame from the record."""
+    frame = record["frames"][name]
+    return Geometry(tuple(frame["size"]), tuple(record["sequences"][frame["sequence"]]["written_size"]))
+
+
+def read_record(frames):
+    """Return the record that belongs to preprocessed frames, OUT/frames.
+
+    Raises
+    ------
+    InputError
+        If there is none, or it cannot be read.
+    """
+    folder = Path(frames)
+    path = (folder if folder.is_dir() else folder.parent).absolute().parent / RECORD
+    try:
+        record = json.loads(path.read_text())
+        for name in record["frames"]:
+            geometry_of(record, name)
+    except FileNotFoundError:
+        raise InputError(f"--restore: {path} is missing, so that the original sizes are not known; give the frames "
+                         "that stemnet_ref.data.preprocess wrote, or leave --restore out") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: cannot be read ({reason(error)}); preprocess the frames again") from None
+    return record
