@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -70,6 +71,40 @@ def draw_predictions(examples, path):
         axes.set_title(title, fontsize=11)
     for axes in grid.flat:
         axes.set(xticks=[], yticks=[])
+    save(figure, path)
+
+
+PART_COLOURS = {"training": "#0072b2", "validation": "#d55e00", "gap": "#999999", "no mask": "#999999"}
+
+
+def draw_sheet(dataset, parts, path, most=20):
+    """Draw some frames with the borders of their masks, evenly spread over all.
+
+    Parameters
+    ----------
+    dataset : data.batches.Dataset
+    parts : list of str
+        What each frame is for: a key of PART_COLOURS.
+    path : path
+    most : int
+        Frames to draw.
+    """
+    count = len(dataset.frames)
+    some = sorted({round(at) for at in np.linspace(0, count - 1, min(most, count))})
+    columns = min(len(some), 4)
+    rows = -(-len(some) // columns)
+    height, width = np.median(dataset.sizes, axis=0)
+    figure = Figure(figsize=(3.2 * columns, (3.2 * height / width + 0.45) * rows + 0.3), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for axes, index in zip(grid.flat, some, strict=False):
+        pixels, classes = dataset.pixels(index), dataset.classes(index)
+        mask = np.zeros(pixels.shape, np.uint8) if classes is None else classes
+        axes.imshow(overlay(pixels, mask, border=max(1, -(-max(mask.shape) // 300))))
+        part = parts[index]
+        cells = "" if classes is None else f", {classes.mean():.1%} cell"
+        axes.set_title(f"{dataset.frames[index].name}\n{part}{cells}", fontsize=8, color=PART_COLOURS[part])
+    for axes in grid.flat:
+        axes.set_axis_off()
     save(figure, path)
 
 

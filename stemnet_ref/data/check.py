@@ -1,12 +1,25 @@
-"""What a training run is about to see, checked and told before its first step."""
+"""What a training run is about to see, checked and told: python -m stemnet_ref.data.check FRAMES MASKS
 
+run_train.py tells the cheap part of it before its first step.
+"""
+
+import sys
 from hashlib import sha256
+from pathlib import Path
 
 import numpy as np
 
+from .. import cli
 from ..errors import InputError, counted
-from .frames import gaps, spans
+from ..settings import Settings
+from .alignment import fit
+from .balance import WORDS, class_weights
+from .batches import Dataset
+from .frames import gaps, spans, split, steps
+from .pairing import find_pairs
 from .scaling import measure
+
+SATURATED = 0.01        # of the pixels at a frame's lowest or highest value: more are told
 
 
 def describe_split(frames, training, validation, left_out, settings, show):
@@ -61,11 +74,13 @@ def read_all(dataset, training, validation, scaling, show):
     """
     show(f"reading {counted(len(dataset.frames), 'frame')} and their masks")
     digests = {"frames": sha256(), "masks": sha256()}
-    read_before = set()
+    read_before, odd = set(), OddFrames()
 
     def read(index, kind="frames"):
         pixels = dataset.pixels(index) if kind == "frames" else dataset.classes(index)
         if (kind, index) not in read_before:                        # an image to subtract takes two readings
+            if kind == "frames":
+                odd.add(dataset.frames[index], pixels)
             digests[kind].update(f"{pixels.dtype} {pixels.shape}".encode())
             digests[kind].update(np.ascontiguousarray(pixels))
             read_before.add((kind, index))
@@ -76,11 +91,39 @@ def read_all(dataset, training, validation, scaling, show):
     rest = sorted({*range(len(dataset.frames))} - {*training})
     for index in ([] if ("frames", training[0]) in read_before else training) + rest:
         read(index)
+    odd.tell(show)
     cells = {index: (int(read(index, "masks").sum()), dataset.classes(index).size) for index in training + validation}
     facts = {f"{part}_cells": float(np.mean([np.divide(*cells[index]) for index in indices]))
              for part, indices in (("training", training), ("validation", validation))}
     return (measured, {**facts, **{f"{kind}_sha256": digest.hexdigest() for kind, digest in digests.items()}},
             [cells[index] for index in training])
+
+
+class OddFrames:
+    """Frames that are constant or saturated."""
+
+    def __init__(self):
+        self.constant, self.saturated = [], []
+
+    def add(self, frame, pixels):
+        """Look at the pixels of a frame."""
+        low, high = pixels.min(), pixels.max()
+        if low == high:
+            self.constant.append((frame, low))
+            return
+        for value, word in ((low, "lowest"), (high, "highest")):
+            part = np.mean(pixels == value)
+            if part > SATURATED:
+                self.saturated.append((frame, f"{part:.1%} of the pixels have the {word} value, {value:g}"))
+
+    def tell(self, show):
+        """Show a line for each kind."""
+        for frames, what in ((self.constant, "constant"), (self.saturated, "saturated")):
+            if frames:
+                frame, of = frames[0]
+                detail = f"every pixel is {of:g}" if what == "constant" else of
+                verb = "is" if len(frames) == 1 else "are"
+                show(f"warning: {counted(len(frames), 'frame')} {verb} {what}, the first {frame} ({detail})")
 
 
 def check_classes(training, validation, show):
@@ -107,3 +150,112 @@ def check_classes(training, validation, show):
     if validation == 1:
         show("warning: no validation mask holds background, so that F1 says nothing; check the masks of these "
              "frames, or take others with another --validation")
+
+
+def report(frames, masks, settings, show=print):
+    """Show all that can be said of frames and masks before a training run, and return them with their parts.
+
+    Parameters
+    ----------
+    frames, masks : path or str
+        As for `pairing.find_pairs`.
+    settings : Settings
+        Of which channels, validation, gap, scaling and sparse_masks count.
+    show : callable
+        Takes lines of text for the user.
+
+    Returns
+    -------
+    Dataset
+    parts : list of str
+        Of each frame: "training", "validation", "gap", or "no mask".
+
+    Raises
+    ------
+    InputError
+        If a run could not begin.
+    """
+    found, paired = find_pairs(frames, masks, show, settings.sparse_masks)
+    dataset = Dataset(found, paired, settings.channels, tell=show)
+    _describe_frames(dataset, show)
+    with_masks = [index for index, mask in enumerate(paired) if mask]
+    training, validation, left_out = split(found, settings.validation, settings.gap, with_masks)
+    parts = np.full(len(found), "no mask", object)
+    for indices, part in ((training, "training"), (validation, "validation"), (left_out, "gap")):
+        parts[indices] = part
+    describe_split(found, training, validation, left_out, settings, show)
+    scaling, facts, cells = read_all(dataset, training, validation, settings.scaling, show)
+    show(f"training frames: mean {scaling.mean:.4g}, standard deviation {scaling.std:.4g}, on the scale of 8 bits")
+    check_classes(facts["training_cells"], facts["validation_cells"], show)
+    shares = [cell / pixels for cell, pixels in cells]
+    show(f"a training mask is cell in {min(shares):.2%} to {max(shares):.2%} of its pixels; "
+         + "; ".join("--class-weight {}: {:.3g} and {:.3g}".format(word, *class_weights(word, cells))
+                     for word in WORDS))
+    _describe_fit(fit(dataset), show)
+    return dataset, parts.tolist()
+
+
+def _describe_frames(dataset, show):
+    kinds = {}
+    for index, size in enumerate(dataset.sizes):
+        kinds.setdefault((*size, str(dataset.pixels(index).dtype)), []).append(dataset.frames[index])
+    for (height, width, dtype), those in kinds.items():
+        bits = {"uint8": "8 bits", "uint16": "16 bits"}.get(dtype, "32 bits")
+        show(f"{counted(len(those), 'frame')} of {height} x {width} pixels, {bits}: {spans(those)}")
+    if len({dtype for *_, dtype in kinds}) > 1:
+        show("warning: frames differ in their bits; values of 16 bits are divided by 257, others taken as they are")
+    for sequence, step in steps(dataset.frames).items():
+        if step != 1:
+            show(f"note: sequence {sequence}: numbers rise by {step} from frame to frame")
+    pairs = [(frame, mask) for frame, mask in zip(dataset.frames, dataset.masks, strict=True) if mask]
+    show(f"{counted(len(pairs), 'pair')}, from "
+         + " to ".join(f"{pairs[at][0].name} with {pairs[at][1].name}" for at in (0, -1)))
+
+
+def _describe_fit(found, show):
+    given, in_time, in_space = found.correlation
+    if found.frames:
+        when = f"{counted(abs(found.frames), 'frame')} {'later' if found.frames > 0 else 'earlier'}"
+        show(f"warning: the masks of {when} fit better (correlation with the picture {in_time:.3f}, as paired "
+             f"{given:.3f}); are frames and masks counted from different numbers?")
+    if found.pixels != (0, 0):
+        down, right = found.pixels
+        move = f"{abs(down)} pixels {'up' if down > 0 else 'down'} and {abs(right)} {'left' if right > 0 else 'right'}"
+        show(f"warning: masks fit better when moved {move} (correlation {in_space:.3f}, as given {given:.3f}); were they "
+             "cropped or drawn otherwise than the frames?")
+    if not found.frames and found.pixels == (0, 0):
+        show(f"masks fit their frames best as they are paired and placed (correlation {given:.3f})")
+
+
+def options():
+    """Return the parser."""
+    parser = cli.Parser(prog="python -m stemnet_ref.data.check",
+                        description="Say what a training run would see, and draw a sheet of frames with their masks.")
+    add = parser.add_argument
+    add("frames", metavar="FRAMES", help="as --frames of run_train.py")
+    add("masks", metavar="MASKS", nargs="?", help="as --masks of run_train.py")
+    add("--out", metavar="FILE", default="check.png", help="the sheet (check.png)")
+    add("--channels", type=int, metavar="N", default=1, help="as of run_train.py (1)")
+    add("--validation", type=float, metavar="PART", default=0.2, help="as of run_train.py (0.2)")
+    add("--gap", type=int, metavar="N", help="as of run_train.py (--channels)")
+    add("--sparse-masks", action="store_true", help="as of run_train.py")
+    return parser
+
+
+def main(argv=None):
+    """Check; return the exit status."""
+    from ..figures import draw_sheet
+
+    given = vars(options().parse_args(argv))
+    settings = Settings.from_options({name: given[name] for name in ("channels", "validation", "gap", "sparse_masks")})
+    out = Path(given["out"])
+    if out.suffix.lower() != ".png":
+        raise InputError(f"--out {out}: the sheet is a PNG; give a name that ends in .png")
+    dataset, parts = report(given["frames"], given["masks"], settings)
+    draw_sheet(dataset, parts, out)
+    print(f"done: look at {out}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(cli.run("check", main, sys.argv[1:]))

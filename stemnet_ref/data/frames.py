@@ -114,7 +114,7 @@ def window_indices(frames, channels):
         Indices into `frames`.
     """
     place = {(frame.sequence, frame.number): index for index, frame in enumerate(frames)}
-    steps = _steps(frames)
+    step_of = steps(frames)
     windows = np.empty((len(frames), channels), np.intp)
     middle = channels // 2
     for index, frame in enumerate(frames):
@@ -122,7 +122,7 @@ def window_indices(frames, channels):
         for direction in (-1, 1):
             nearest = index
             for distance in range(1, middle + 1):
-                number = frame.number + direction * distance * steps[frame.sequence]
+                number = frame.number + direction * distance * step_of[frame.sequence]
                 nearest = place.get((frame.sequence, number), nearest)
                 windows[index, middle + direction * distance] = nearest
     return windows
@@ -131,8 +131,8 @@ def window_indices(frames, channels):
 def gaps(frames):
     """Return (sequence, count) for every sequence whose numbering leaves out `count` frames."""
     numbers = _numbers(frames)
-    steps = _steps(frames)
-    missing = {name: (max(seen) - min(seen)) // steps[name] + 1 - len(seen) for name, seen in numbers.items()}
+    step_of = steps(frames)
+    missing = {name: (max(seen) - min(seen)) // step_of[name] + 1 - len(seen) for name, seen in numbers.items()}
     return [(name, count) for name, count in missing.items() if count > 0]
 
 
@@ -286,10 +286,10 @@ def _numbers(frames):
     return numbers
 
 
-def _steps(frames):
+def steps(frames):
     """Return the commonest difference between neighbouring numbers of every sequence; the least of equals."""
-    steps = {}
+    found = {}
     for sequence, numbers in _numbers(frames).items():
         differences = Counter(np.diff(sorted(numbers)).tolist())
-        steps[sequence] = min(differences, key=lambda step: (-differences[step], step)) if differences else 1
-    return steps
+        found[sequence] = min(differences, key=lambda step: (-differences[step], step)) if differences else 1
+    return found
