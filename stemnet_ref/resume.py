@@ -10,7 +10,7 @@ from .settings import Settings, option
 
 # What a model says of its data, beside the settings
 SOURCE = ("frames", "masks", "training_frames", "validation_frames", "training_cells", "validation_cells",
-          "frames_sha256", "masks_sha256")
+          "frames_sha256", "masks_sha256", "dropped_frames", "class_weights")
 
 
 def settings_of(out):

@@ -286,15 +286,16 @@ class Run:
 
     def _balance(self):
         """Choose class weights and training frames by their share of cells, where the settings say so."""
-        settings, before = self.settings, len(self.training)
+        settings = self.settings
+        kept = balance.kept(self._cells, settings.drop_background)
+        dropped = [self.data.frames[index].name for index in np.delete(self.training, kept)]
+        self.training, self._cells = self.training[kept], [self._cells[at] for at in kept]
         self._resolved = settings.resolved(self._cells)
-        cells = dict(zip(self.training.tolist(), self._cells, strict=True))
-        self.training = balance.drop_background(self.training, self._cells, settings.drop_background)
-        self._cells = [cells[index] for index in self.training.tolist()]
         if settings.draw == "by-cells":
             self.chances = balance.chances(self._cells)
-        if self._resolved is not settings or len(self.training) < before:
-            self.show(balance.describe(before - len(self.training), self._resolved.class_weights))
+        self.source.update(dropped_frames=dropped, class_weights=list(self._resolved.class_weights))
+        if self._resolved is not settings or dropped:
+            self.show(balance.describe(len(dropped), self._resolved.class_weights))
 
     def _diverged(self, what, step=None):
         """Return the error that ends a run whose numbers have left the finite ones."""

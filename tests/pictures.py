@@ -4,11 +4,13 @@ import numpy as np
 from PIL import Image
 
 
-def cells(rng, height=40, width=48, radius=6):
-    """Return a frame, uint8, with a bright disc on grey noise, and its mask, 0 and 255."""
+def cells(rng, height=40, width=48, radius=6, discs=1):
+    """Return a frame, uint8, with bright discs on grey noise, and its mask, 0 and 255."""
     y, x = np.mgrid[:height, :width]
-    row, column = rng.uniform(radius, height - radius), rng.uniform(radius, width - radius)
-    disc = (y - row) ** 2 + (x - column) ** 2 < radius ** 2
+    disc = False
+    for _ in range(discs):
+        row, column = rng.uniform(radius, height - radius), rng.uniform(radius, width - radius)
+        disc |= (y - row) ** 2 + (x - column) ** 2 < radius ** 2
     frame = np.clip(100 + 8 * rng.standard_normal((height, width)) + 70 * disc, 0, 255)
     return frame.astype(np.uint8), (255 * disc).astype(np.uint8)
 

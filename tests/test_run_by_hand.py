@@ -8,8 +8,10 @@ from pictures import sequence
 from PIL import Image
 
 from stemnet_ref import StemNet, checkpoint
+from stemnet_ref.data.augment import choose_pastes, cut, moved_onto_cell, paste, places
 from stemnet_ref.data.batches import Dataset
-from stemnet_ref.data.frames import find
+from stemnet_ref.data.borders import border_weights
+from stemnet_ref.data.pairing import find_pairs
 from stemnet_ref.data.plan import Variety, plan_epoch
 from stemnet_ref.data.scaling import Scaling
 from stemnet_ref.layers import dice, quadratic, softmax, weighted_cross_entropy
@@ -27,7 +29,7 @@ def silent(line):
 
 def run(tmp_path, **options):
     """Train on twelve frames; return the saved model and the rows of metrics.csv."""
-    frames, masks = sequence(tmp_path / "movie", 12)
+    frames, masks = sequence(tmp_path / "movie", 12, radius=4, discs=3)
     out = tmp_path / "out"
     assert Run(Settings.from_options({**BASE, **options}), frames, masks, out, show=silent).train()
     with open(out / "metrics.csv") as file:
@@ -35,14 +37,13 @@ def run(tmp_path, **options):
     return checkpoint.load(out / "model.npz"), rows
 
 
-def cost_of(options, z, labels):
+def cost_of(options, z, labels, weights, own):
     """Return the cost, its gradient by the logits and the probabilities, with the options spelled out."""
     kind = options.get("cost", "weighted_cross_entropy")
     if kind.endswith("cross_entropy"):
-        weight = options.get("class_weight", 2.0) + (options.get("class_weight_form") == "listing")
-        weights = (1, weight) if kind.startswith("weighted") else (1, 1)
-        cost, p = weighted_cross_entropy.forward(z, labels, weights)
-        return cost, weighted_cross_entropy.backward(p, labels, weights), p
+        weights = weights if kind.startswith("weighted") else (1, 1)
+        cost, p = weighted_cross_entropy.forward(z, labels, weights, own)
+        return cost, weighted_cross_entropy.backward(p, labels, weights, own), p
     layer, p = {"dice": dice, "quadratic": quadratic}[kind], softmax.forward(z)
     return layer.forward(p, labels), softmax.backward(layer.backward(p, labels), p), p
 
@@ -54,11 +55,40 @@ def by_hand(tmp_path, **options):
                      for part in ("frames", "masks"))
     labels_of, training, validation = masks // 255, range(9), (10, 11)          # frame 9 is the gap
     known = frames[training.start:training.stop].astype(float)
-    scaling = Scaling(127.0, 1.0) if options.get("scaling") == "minus127" else Scaling(known.mean(), known.std())
+    image = {"mean-image": known.mean(axis=0), "median-image": np.median(known, axis=0)}.get(options.get("scaling"))
+    scaling = Scaling(known.mean(), known.std())
+    if options.get("scaling") == "minus127":
+        scaling = Scaling(127.0, 1.0)
+    elif image is not None:
+        scaling = Scaling(0.0, (known - image).std(), image.astype(np.float32))
+    share = labels_of.mean(axis=(1, 2))
+    fewest = sorted(training, key=lambda index: share[index])[:round(9 * options.get("drop_background", 0))]
+    training = [index for index in training if index not in fewest]
+    cell = share[training].mean()
+    weight = options.get("class_weight", 2.0)
+    weights = {"ratio": (1, (1 - cell) / cell), "0.5,4": (0.5, 4), "median-frequency": (0.5 / (1 - cell), 0.5 / cell),
+               }.get(weight) or (1, weight + (options.get("class_weight_form") == "listing"))
+    data = Dataset(*find_pairs(folder / "frames", folder / "masks"), 3)
+    own_of = [None] * 12
+    if options.get("border_weight"):
+        how = options["border_weight"], options.get("border_sigma", 5.0)
+        own_of = [border_weights(data.instances(index), *how) for index in range(12)]
+    variety = Variety(**{name: options[name] for name in Variety.__dataclass_fields__ if name in options})
+    chances = share[training] / share[training].sum() if "draw" in options else None
 
-    def window(index):
-        around = [min(max(index + d, 0), 11) for d in (-1, 0, 1)]
-        return scaling.apply(np.stack([frames[each] for each in around], axis=-1))
+    def window(index, piece=None, where=None):
+        around = [frames[min(max(index + d, 0), 11)] for d in (-1, 0, 1)]
+        return np.stack([scaling.apply(pixels, piece, where) for pixels in around], axis=-1)
+
+    def example(piece):
+        if piece.on_cell:
+            piece = moved_onto_cell(piece, labels_of[piece.frame])
+        where = places(piece)
+        x, labels = window(piece.frame, piece, where), cut(labels_of[piece.frame], piece, where, nearest=True).copy()
+        for each in choose_pastes(piece, labels, data.instances, data.boxes):
+            h, w = each.cell.shape
+            paste(x[each.top:each.top + h, each.left:each.left + w], window(each.piece.frame, each.piece), each.alpha)
+        return x, labels, None if own_of[0] is None else cut(own_of[piece.frame], piece, where)
 
     network = StemNet(3, 2, 2, seed=3, logits=options.get("logits", "linear"), init=options.get("init", "fan_in"))
     rate = options.get("learning_rate", 0.001 if options.get("optimizer") == "adam" else 0.15)
@@ -67,27 +97,26 @@ def by_hand(tmp_path, **options):
                  "sgd": lambda: SGD(rate), "adam": lambda: Adam(rate, form=options.get("adam_form", "kingma")),
                  }[options.get("optimizer", "momentum")]()
     l1, l2, size = options.get("l1", 0), options.get("l2", 0), options.get("batch_size", 1)
-    found = find(folder / "frames", "")
-    data = Dataset(found, [None] * 12, 3)
     rows, step = [], 0
     for epoch in range(EPOCHS):
         optimizer.learning_rate = rate * options.get("decay_rate", 0.95) ** epoch
         crop = options.get("crop", 16)
-        per_frame = options.get("crops_per_frame", round(40 * 48 / 16 ** 2) if crop else 1)
-        plan = plan_epoch(data, training, crop, 2, per_frame, Variety(options.get("augment", False)), 3, epoch)
-        assert len(plan) == 9 * per_frame
+        per_frame = options.get("crops_per_frame", round(40 * 48 / crop ** 2) if crop else 1)
+        plan = plan_epoch(data, training, crop, 2, per_frame, variety, 3, epoch, chances)
+        assert len(plan) == len(training) * per_frame
         costs, right, pixels = [], 0, 0
         for start in range(0, len(plan), size):
-            pieces = plan[start:start + size]
-            x = np.stack([piece.cut(window(piece.frame)) for piece in pieces])
-            labels = np.stack([piece.cut(labels_of[piece.frame]) for piece in pieces])
+            examples = [example(piece) for piece in plan[start:start + size]]
+            x, labels = (np.stack([each[part] for each in examples]) for part in (0, 1))
+            own = None if own_of[0] is None else np.stack([each[2] for each in examples])
             z, cache = network.forward(x, options.get("keep_prob", 0.75), seed=3, step=step)
-            cost, dz, p = cost_of(options, z, labels)
+            cost, dz, p = cost_of(options, z, labels, weights, own)
             gradients = network.backward(dz, cache)
             for name, w in network.parameters.items():
                 if name.endswith("weight"):
-                    cost += l1 / 9 * np.sum(abs(w)) + l2 / 18 * np.sum(w ** 2)
-                    gradients[name] = gradients[name] + np.float32(l1 / 9) * np.sign(w) + np.float32(l2 / 9) * w
+                    n = len(training)
+                    cost += l1 / n * np.sum(abs(w)) + l2 / (2 * n) * np.sum(w ** 2)
+                    gradients[name] = gradients[name] + np.float32(l1 / n) * np.sign(w) + np.float32(l2 / n) * w
             optimizer.update(network.parameters, gradients)
             costs.append(cost)
             right += np.sum(p.argmax(axis=-1) == labels)
@@ -96,7 +125,8 @@ def by_hand(tmp_path, **options):
         val_costs, each = [], []
         for index in validation:
             z, _ = network.forward(window(index)[None])
-            cost, _, p = cost_of(options, z, labels_of[index][None])
+            own = None if own_of[0] is None else own_of[index][None]
+            cost, _, p = cost_of(options, z, labels_of[index][None], weights, own)
             predicted, truth = p[0].argmax(axis=-1) == 1, labels_of[index] == 1
             tp, fp, fn = (np.sum(a & b) for a, b in ((predicted, truth), (predicted, ~truth), (~predicted, truth)))
             val_costs.append(cost)
@@ -118,7 +148,13 @@ OPTIONS = [
     {"momentum": 0.9, "momentum_form": "tensorflow", "decay_rate": 0.5}, {"learning_rate": 0.05}, {"decay_rate": 0.5},
     {"cost": "cross_entropy"}, {"cost": "dice"}, {"cost": "quadratic"}, {"class_weight": 5.0},
     {"class_weight_form": "listing"}, {"logits": "relu"}, {"init": "listing"},
-    {"scaling": "minus127", "learning_rate": 0.001},
+    {"scaling": "minus127", "learning_rate": 0.001}, {"scaling": "mean-image"}, {"scaling": "median-image"},
+    {"class_weight": "ratio"}, {"class_weight": "median-frequency"}, {"class_weight": "0.5,4"},
+    {"border_weight": 10.0}, {"border_weight": 10.0, "border_sigma": 3.0}, {"rotation": 90.0}, {"elastic": 5.0},
+    {"brightness": 0.5}, {"contrast": 0.5}, {"on_cells": 0.5}, {"paste": 2, "crop": 32}, {"draw": "by-cells"},
+    {"drop_background": 0.4, "l2": 0.5},
+    {"rotation": 180.0, "elastic": 5.0, "paste": 1, "crop": 32, "border_weight": 5.0, "scaling": "median-image",
+     "contrast": 0.3, "augment": True, "on_cells": 0.5, "batch_size": 2},
 ]
 
 
@@ -145,4 +181,4 @@ def test_every_option_changes_the_result(tmp_path):
 
 def test_every_setting_of_a_run_is_replayed_by_hand():
     replayed = {name for options in OPTIONS for name in options} | set(BASE)
-    assert set(Settings.__dataclass_fields__) - replayed == {"preset", "validation"}
+    assert set(Settings.__dataclass_fields__) - replayed == {"preset", "validation", "sparse_masks"}

@@ -62,7 +62,7 @@ def displacements(piece):
     """Return by how much every pixel of a piece is displaced: float64 of shape (2, height, width), in pixels."""
     across = [_cubic(side) for side in piece.shape]
     knots = piece.random(ELASTIC).standard_normal((2, across[0].shape[1], across[1].shape[1]))
-    knots = piece.elastic * np.clip(knots, -2, 2)               # so that neighbours cannot change places
+    knots = piece.elastic * np.clip(knots, -2, 2)               # slopes are 6 elastic / KNOTS at most, so below 1
     return across[0] @ knots @ across[1].T
 
 

@@ -28,20 +28,24 @@ def class_weights(how, cells):
     return tuple((np.median(frequency) / frequency).tolist())
 
 
-def drop_background(indices, cells, part):
-    """Return the indices without that part of the frames which hold the fewest cell pixels, in their order.
+def kept(cells, drop):
+    """Return which frames are left without that part of them which hold the fewest cell pixels.
 
     Parameters
     ----------
-    indices : int ndarray
     cells : sequence of (int, int)
-        Cell pixels, and all pixels, of the mask of each.
-    part : float
-        From 0 to below 1; rounded to whole frames, of which at least one with cells stays.
+        Cell pixels, and all pixels, of the mask of each frame.
+    drop : float
+        The part, from 0 to below 1; rounded to whole frames, of which at least one stays.
+
+    Returns
+    -------
+    int ndarray
+        Their places in `cells`, in order.
     """
     share = np.array([cell / pixels for cell, pixels in cells])
-    dropped = np.argsort(share, kind="stable")[:min(round(part * len(indices)), len(indices) - 1)]
-    return np.delete(indices, dropped)
+    dropped = np.argsort(share, kind="stable")[:min(round(drop * len(cells)), len(cells) - 1)]
+    return np.delete(np.arange(len(cells)), dropped)
 
 
 def chances(cells):

@@ -221,8 +221,8 @@ def _describe_fit(found, show):
     if found.pixels != (0, 0):
         down, right = found.pixels
         move = f"{abs(down)} pixels {'up' if down > 0 else 'down'} and {abs(right)} {'left' if right > 0 else 'right'}"
-        show(f"warning: masks fit better when moved {move} (correlation {in_space:.3f}, as given {given:.3f}); were they "
-             "cropped or drawn otherwise than the frames?")
+        show(f"warning: masks fit better when moved {move} (correlation {in_space:.3f}, as given {given:.3f}); were "
+             "they cropped or drawn otherwise than the frames?")
     if not found.frames and found.pixels == (0, 0):
         show(f"masks fit their frames best as they are paired and placed (correlation {given:.3f})")
 

@@ -1,0 +1,269 @@
+"""Pieces between the frame's pixels, pasted cells, brightness and contrast: frames and masks by one transform."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pictures import sequence
+from places import KERNEL_PLACES
+
+from stemnet_ref.data import augment, plan
+from stemnet_ref.data.augment import boxes, choose_pastes, cut, displacements, moved_onto_cell, paste, places
+from stemnet_ref.data.batches import Dataset, Part, assemble
+from stemnet_ref.data.pairing import find_pairs
+from stemnet_ref.data.plan import Piece, Variety, plan_epoch
+from stemnet_ref.data.scaling import Scaling
+
+PLAIN = Scaling(0.0, 1.0)
+ANGLE, SIGMA, KEY = st.floats(-np.pi, np.pi), st.floats(0, 10), st.integers(0, 2 ** 63 - 1)
+EVERYTHING = Variety(augment=True, rotation=180, elastic=8, brightness=0.3, contrast=0.3, on_cells=0.5, paste=2)
+
+
+def dataset(folder, channels=3, count=8, device=None, **options):
+    frames, masks = sequence(folder, count, height=48, width=56, radius=5)
+    return Dataset(*find_pairs(frames, masks), channels, device=device, **options)
+
+
+def smooth(height=90, width=80):
+    """Return a picture that changes by less than 40 from pixel to pixel, float32."""
+    i, j = np.mgrid[:height, :width]
+    return (1000 + 400 * np.sin(i / 11) * np.cos(j / 13)).astype(np.float32)
+
+
+@given(st.booleans(), st.integers(0, 3), st.integers(0, 20), st.integers(0, 20), st.integers(1, 3))
+def test_without_a_deformation_warped_pieces_are_those_of_the_frame(mirror, turns, top, left, whole_turns):
+    pixels = np.random.default_rng(0).integers(0, 60000, (60, 70)).astype(np.uint16)
+    plain = Piece(0, top, left, 32, 32, mirror, turns)
+    warped = Piece(0, top, left, 32, 32, mirror, turns, angle=2 * np.pi * whole_turns)
+    where = places(warped)
+    assert where is not None
+    np.testing.assert_array_equal(cut(pixels, warped, where, nearest=True), plain.cut(pixels))
+    np.testing.assert_allclose(cut(pixels, warped, where), plain.cut(pixels), atol=1)
+
+
+@given(st.integers(1, 3))
+def test_an_angle_turns_the_way_of_quarter_turns(quarters):
+    pixels = np.random.default_rng(0).integers(0, 255, (60, 70)).astype(np.uint8)
+    warped = Piece(0, 10, 15, 32, 32, True, angle=np.pi / 2 * quarters)
+    np.testing.assert_array_equal(cut(pixels, warped, places(warped), nearest=True),
+                                  Piece(0, 10, 15, 32, 32, True, quarters).cut(pixels))
+
+
+@given(ANGLE, SIGMA, KEY, st.booleans(), st.integers(0, 3), st.sampled_from([(32, 32), (24, 40)]))
+def test_a_frame_and_its_mask_stay_aligned(angle, sigma, key, mirror, turns, size):
+    """The mask is a function of the picture: it is so after the transform too, but for half a pixel at its border."""
+    picture = smooth()
+    turns = turns if size[0] == size[1] else 2 * (turns % 2)
+    piece = Piece(0, 20, 15, *size, mirror, turns, angle, sigma, key=key)
+    where = places(piece)
+    mask = cut((picture > 1100).astype(np.uint8), piece, where, nearest=True)
+    np.testing.assert_array_equal(mask, cut(picture, piece, where, nearest=True) > 1100)
+    shown = cut(picture, piece, where)
+    sure = abs(shown - 1100) > 40
+    np.testing.assert_array_equal(mask[sure], shown[sure] > 1100)
+    assert mask.shape == piece.shape
+
+
+def test_the_checker_of_alignment_sees_a_mask_that_is_one_pixel_off():
+    picture = smooth()
+    piece = Piece(0, 20, 15, 32, 32, angle=0.3)
+    off = np.roll((picture > 1100).astype(np.uint8), 1, axis=0)
+    where = places(piece)
+    assert (cut(off, piece, where, nearest=True) != (cut(picture, piece, where, nearest=True) > 1100)).any()
+
+
+@given(KEY, st.integers(1, 200), st.integers(1, 200))
+def test_displacements_are_smooth_and_do_not_fold(key, height, width):
+    piece = Piece(0, 0, 0, height, width, elastic=10.0, key=key)
+    moved = displacements(piece)
+    assert moved.shape == (2, height, width)
+    for axis in (0, 1):
+        for field in moved:
+            assert height == 1 or width == 1 or abs(np.diff(field, axis=axis)).max(initial=0) < 1
+    np.testing.assert_array_equal(moved, displacements(piece))
+
+
+def test_displacements_have_the_deviation_asked_for_at_the_grids_points():
+    points = [displacements(Piece(0, 0, 0, 65, 65, elastic=10.0, key=key))[:, ::64, ::64] for key in range(400)]
+    # of a normal variable held within 2 deviations: P(|z| < 2) - 4 phi(2) + 4 P(|z| > 2)
+    assert np.std(points) == pytest.approx(10 * np.sqrt(0.9545 - 4 * 0.05399 + 4 * 0.0455), rel=0.05)
+    assert abs(np.mean(points)) < 1
+    assert np.max(np.abs(points)) == pytest.approx(20, rel=1e-6)
+
+
+@given(st.integers(1, 300))
+def test_the_cubic_goes_through_the_points_and_keeps_straight_lines(side):
+    weights = augment._cubic(side)
+    knots = np.arange(weights.shape[1]) - 1.0
+    np.testing.assert_allclose(weights @ knots, np.arange(side) / augment.KNOTS, atol=1e-12)
+    np.testing.assert_allclose(weights.sum(axis=1), 1, atol=1e-12)
+    for point, row in enumerate(weights[::augment.KNOTS]):
+        assert row[point + 1] == 1
+
+
+@KERNEL_PLACES
+@given(ANGLE, SIGMA, KEY, st.booleans(), st.sampled_from([np.uint8, np.uint16, np.float32]), st.booleans())
+def test_kernels_sample_as_the_cpu_does(place, angle, sigma, key, mirror, dtype, image):
+    where, rng = place(), np.random.default_rng(0)
+    pixels = [rng.integers(0, 250, (50, 60)).astype(dtype) for _ in range(3)]
+    classes, own = rng.integers(0, 2, (50, 60)).astype(np.uint8), rng.uniform(0, 9, (50, 60)).astype(np.float32)
+    scaling = Scaling(3.0, 20.0, rng.uniform(0, 200, (50, 60)).astype(np.float32) if image else None)
+    piece = Piece(0, 5, 20, 24, 32, mirror, 2, angle, sigma, gain=1.2, offset=-0.3, key=key)
+    ours = assemble(scaling, [Part(piece, pixels, classes, own, places(piece))])
+    there = where.to_device
+    moved = None if places(piece) is None else there(places(piece))
+    part = Part(piece, [there(each) for each in pixels], there(classes), there(own), moved)
+    theirs = assemble(scaling, [part], where)
+    for mine, other in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(where.to_host(other), mine, rtol=1e-5, atol=1e-4)
+    np.testing.assert_array_equal(where.to_host(theirs[1]), ours[1])
+
+
+def test_every_channel_has_the_same_brightness_and_contrast(tmp_path):
+    data = dataset(tmp_path)
+    pieces = plan_epoch(data, range(8), 16, 4, 4, Variety(brightness=0.5, contrast=0.25), 0, 0)
+    plain = plan_epoch(data, range(8), 16, 4, 4, Variety(), 0, 0)
+    gains, offsets = (np.array([getattr(piece, name) for piece in pieces]) for name in ("gain", "offset"))
+    assert 0.75 <= gains.min() < 0.85 < 1.15 < gains.max() <= 1.25
+    assert -0.5 <= offsets.min() < -0.3 < 0.3 < offsets.max() <= 0.5
+    for piece, (x, labels, _), (y, same, _) in zip(pieces, data.batches(pieces, 1, PLAIN),
+                                                   data.batches(plain, 1, PLAIN), strict=True):
+        np.testing.assert_allclose(x, y * piece.gain + piece.offset, rtol=1e-5)
+        np.testing.assert_array_equal(labels, same)
+
+
+def test_pieces_are_moved_onto_cells(tmp_path):
+    data = dataset(tmp_path)
+    pieces = plan_epoch(data, range(8), 16, 4, 50, Variety(on_cells=0.5), 0, 0)
+    asked = [piece.on_cell for piece in pieces]
+    assert 0.4 < np.mean(asked) < 0.6
+    held = [labels.any() for _, labels, _ in data.batches(pieces, 1, PLAIN)]
+    assert all(held[at] for at in np.flatnonzero(asked))
+    assert not all(held)
+    spots = set()
+    for piece in pieces:
+        moved = moved_onto_cell(piece, data.classes(piece.frame))
+        assert 0 <= moved.top <= 48 - 16
+        assert 0 <= moved.left <= 56 - 16
+        spots.add((moved.top, moved.left))
+    assert len(spots) > 100
+    assert moved_onto_cell(pieces[0], np.zeros((48, 56), np.uint8)) == pieces[0]
+
+
+def pasted(data, piece):
+    """Return the labels of a piece before and after, and the pastes."""
+    before = piece.cut(data.classes(piece.frame))
+    after = before.copy()
+    return before, after, choose_pastes(piece, after, data.instances, data.boxes)
+
+
+def test_cells_are_pasted_with_their_masks_and_touch_no_other(tmp_path):
+    data = dataset(tmp_path)
+    pieces = plan_epoch(data, range(8), 40, 4, 10, Variety(paste=2), 0, 0)
+    count = 0
+    for piece in pieces:
+        assert all(donor in range(8) for donor in piece.donors)
+        before, after, pastes = pasted(data, piece)
+        cells = np.zeros_like(before)
+        for each in pastes:
+            count += 1
+            h, w = each.cell.shape
+            place = np.s_[each.top:each.top + h, each.left:each.left + w]
+            assert not (before[place] & (each.alpha > 0)).any()
+            assert not (cells[place] & (each.alpha > 0)).any()
+            assert (each.alpha[each.cell > 0] == 1).all()
+            assert max(each.alpha[0].max(), each.alpha[-1].max(), each.alpha[:, 0].max()) == 0      # all of it is there
+            cells[place] |= each.cell
+        np.testing.assert_array_equal(after, before | cells)
+    assert count > 60
+
+
+def test_a_pasted_cell_is_the_donors_and_its_surroundings_go_over_into_the_piece():
+    rng = np.random.default_rng(0)
+    instances = np.zeros((60, 60), np.int32)
+    instances[20:30, 22:34] = 7
+    (number, *box), = boxes(instances)
+    assert (number, box) == (7, [14, 16, 22, 24])
+    donor = (50 + 30 * (instances > 0) + rng.standard_normal((60, 60))).astype(np.float32)
+    target = np.full((40, 40, 1), 200, np.float32)
+    piece = Piece(0, 0, 0, 40, 40, donors=(0,), key=1)
+    labels = np.zeros((40, 40), np.uint8)
+    each, = choose_pastes(piece, labels, lambda index: instances, lambda index: [(7, *box)])
+    h, w = each.cell.shape
+    part = target[each.top:each.top + h, each.left:each.left + w]
+    paste(part, each.piece.cut(donor)[..., None].astype(np.float32), each.alpha)
+    assert (target[labels > 0] - 230).std() < 1.5                       # 30 above its surroundings, as in the donor
+    assert target[labels > 0].mean() == pytest.approx(230, abs=1.5)
+    assert abs(target[labels == 0] - 200).max() < 4
+    far = np.ones((40, 40), bool)
+    far[each.top:each.top + h, each.left:each.left + w] = each.alpha == 0
+    assert (target[far] == 200).all()
+
+
+def test_a_window_takes_the_pasted_cell_from_the_donors_window(tmp_path):
+    data = dataset(tmp_path)
+    piece = next(piece for piece in plan_epoch(data, range(8), 40, 4, 10, Variety(paste=1), 0, 0)
+                 if pasted(data, piece)[2] and piece.donors[0] in range(2, 6))
+    each, = pasted(data, piece)[2]
+    (x, labels, _), = data.batches([piece], 1, PLAIN)
+    inside = np.s_[each.top:each.top + len(each.cell), each.left:each.left + each.cell.shape[1]]
+    cell = each.cell > 0
+    for channel, frame in enumerate(data.windows[each.piece.frame]):
+        shift = x[0][inside][cell, channel] - each.piece.cut(data.pixels(frame))[cell]
+        np.testing.assert_allclose(shift, shift[0], atol=1e-3)
+    assert labels[0][inside][cell].all()
+
+
+def test_no_cell_is_pasted_where_none_fits(tmp_path):
+    data = dataset(tmp_path)
+    piece = Piece(0, 0, 0, 16, 16, donors=(1, 2), key=3)                # cells are 10 wide, with margins 22
+    before, after, pastes = pasted(data, piece)
+    assert not pastes
+    np.testing.assert_array_equal(after, before)
+    full = np.ones((40, 40), np.uint8)
+    assert not choose_pastes(Piece(0, 0, 0, 40, 40, donors=(1,), key=3), full, data.instances, data.boxes)
+
+
+@KERNEL_PLACES
+@pytest.mark.parametrize("memory", [1 << 30, 0], ids=["all fit", "few fit"])
+def test_a_device_makes_the_same_varied_batches(tmp_path, place, memory):
+    here = dataset(tmp_path, count=30, border=(10.0, 5.0))
+    there = dataset(tmp_path, count=30, border=(10.0, 5.0), device=place(), memory=memory)
+    assert there.fits == bool(memory)
+    pieces = plan_epoch(there, range(30), 32, 4, 1, EVERYTHING, 0, 0)
+    scaling, host, pasted_cells = Scaling(100.0, 30.0), place().to_host, 0
+    for piece, mine, other in zip(pieces, here.batches(pieces, 1, scaling), there.batches(pieces, 1, scaling),
+                                  strict=True):
+        for which in range(3):
+            np.testing.assert_allclose(host(other[which]), mine[which], rtol=1e-4, atol=1e-4)
+        pasted_cells += len(here.part(piece).pastes)
+    assert pasted_cells > 5
+
+
+def test_varied_pieces_are_the_same_whether_frames_stay_in_memory_or_not(tmp_path):
+    roomy, tight = dataset(tmp_path, count=40), dataset(tmp_path, count=40, memory=0)
+    assert not tight.fits
+    pieces = plan_epoch(tight, range(40), 32, 4, 2, EVERYTHING, 0, 0)
+    for mine, other in zip(roomy.batches(pieces, 3, PLAIN), tight.batches(pieces, 3, PLAIN), strict=True):
+        np.testing.assert_array_equal(mine[0], other[0])
+        np.testing.assert_array_equal(mine[1], other[1])
+    assert tight.decoded <= 2 * 40                                      # donors are near
+    place_of = {index: at for at, index in enumerate(range(40))}
+    assert all(abs(place_of[donor] - place_of[piece.frame]) <= plan.NEAR for piece in pieces for donor in piece.donors)
+
+
+def test_variety_changes_neither_order_nor_places(tmp_path):
+    data = dataset(tmp_path)
+    plain, varied = (plan_epoch(data, range(8), 16, 4, 3, variety, 5, 2) for variety in (Variety(), EVERYTHING))
+    assert [(piece.frame, piece.top, piece.left) for piece in plain] == [
+        (piece.frame, piece.top, piece.left) for piece in varied]
+    assert varied == plan_epoch(data, range(8), 16, 4, 3, EVERYTHING, 5, 2)
+    assert len({piece.key for piece in varied}) == len(varied)
+
+
+def test_pasted_cells_are_of_the_same_sequence(tmp_path):
+    for name in ("a", "b"):
+        sequence(tmp_path / "both", 4, name=f"{name}_{{}}.png", height=48, width=56)
+    data = Dataset(*find_pairs(tmp_path / "both" / "frames", tmp_path / "both" / "masks"), 1)
+    for piece in plan_epoch(data, [0, 1, 2, 4, 5], 16, 4, 20, Variety(paste=3), 0, 0):
+        assert set(piece.donors) <= ({0, 1, 2} if piece.frame < 4 else {4, 5})
