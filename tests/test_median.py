@@ -1,0 +1,65 @@
+"""The median of sequences larger than memory: NumPy's, within the memory allowed, through a scratch file if need be."""
+
+import io
+import tempfile
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stemnet_ref.data.median import Stack
+from stemnet_ref.errors import InputError
+
+DTYPE = st.sampled_from([np.uint8, np.uint16, np.float32])
+
+
+def filled(frames, **options):
+    stack = Stack(**options)
+    for frame in frames:
+        stack.append(frame)
+    return stack
+
+
+@given(st.integers(0, 2 ** 32 - 1), st.integers(1, 12), st.integers(1, 9), st.integers(1, 9), DTYPE,
+       st.sampled_from([1, 200, 10 ** 6]))
+def test_the_median_is_numpys_whatever_the_memory(seed, count, height, width, dtype, memory):
+    frames = (250 * np.random.default_rng(seed).random((count, height, width))).astype(dtype)
+    rows = []
+    with filled(frames, memory=memory) as stack:
+        median = stack.median(rows.append)
+        np.testing.assert_array_equal(median, np.median(frames, axis=0))
+        assert median.dtype == np.median(frames, axis=0).dtype
+        assert (stack._file is not None) == (2 * frames.nbytes > memory)
+        for number in range(count):
+            np.testing.assert_array_equal(stack.frame(number), frames[number])
+    assert sum(rows) == height
+
+
+def test_memory_is_bounded(tmp_path):
+    frames = np.random.default_rng(0).integers(0, 60000, (80, 100, 200)).astype(np.uint16)        # 3.2 MB
+    expected, peak = np.median(frames, axis=0), {}
+    for memory in (800_000, 100_000_000):
+        tracemalloc.start()
+        with Stack(memory, tmp_path) as stack:
+            for frame in frames:
+                stack.append(frame.copy())
+            median = stack.median()
+        peak[memory] = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        np.testing.assert_array_equal(median, expected)
+    # beside the frames: the median, and what the threads sort (CHUNK values each, or all there are)
+    assert peak[800_000] < 800_000 + expected.nbytes + 800_000 < 3_200_000 < peak[100_000_000]
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_is_told(tmp_path, monkeypatch):
+    class Full(io.BytesIO):
+        def write(self, data):
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda dir: Full())
+    with Stack(memory=1, folder=tmp_path) as stack, pytest.raises(
+            InputError, match=r"No space left.*free space, choose another folder, or allow more memory"):
+        stack.append(np.zeros((3, 3), np.uint8))

@@ -1,0 +1,251 @@
+"""Preprocessing from the command line: what is written, named, refused and brought back."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pictures import sequence, stack
+from PIL import Image
+from refusals import contents, script
+from runs import ROOT
+
+import run_predict
+import run_train
+from stemnet_ref import checkpoint, sample
+from stemnet_ref.checkpoint import Model
+from stemnet_ref.data import preprocess
+from stemnet_ref.data.geometry import Geometry
+from stemnet_ref.data.scaling import Scaling
+from stemnet_ref.network import StemNet
+
+SIDE = st.integers(1, 12)
+
+
+def run(*argv):
+    return script(preprocess.main, *argv)
+
+
+def read(path):
+    return np.asarray(Image.open(path))
+
+
+def moving(folder, count=9, dtype=np.uint8, size=(20, 24), scale=1, name="t_{}.png"):
+    """Write frames of a fixed pattern with a bright pixel that moves; return the folder and the frames."""
+    folder.mkdir(parents=True)
+    still = np.random.default_rng(0).integers(60, 90, size) * scale
+    frames = np.stack([still] * count).astype(dtype)
+    for t in range(count):
+        frames[t, 3, t] += 100 * scale
+        Image.fromarray(frames[t]).save(folder / name.format(t + 1))
+    return folder, frames
+
+
+@given(SIDE, SIDE, SIDE, SIDE)
+def test_cropping_and_back(height, width, new_height, new_width):
+    geometry = Geometry((height, width), (new_height, new_width))
+    pixels = 1 + np.arange(height * width).reshape(height, width)
+    moved = geometry.apply(pixels)
+    assert moved.shape == (new_height, new_width)
+    back = geometry.undo(moved)
+    assert back.shape == pixels.shape
+    if new_height >= height and new_width >= width:
+        np.testing.assert_array_equal(back, pixels)                         # padded and back: the identity
+    np.testing.assert_array_equal(geometry.apply(back), moved)
+    kept = back > 0
+    np.testing.assert_array_equal(back[kept], pixels[kept])
+    assert kept.sum() == min(height, new_height) * min(width, new_width)
+    for axis in (0, 1):                                                     # centred: as much cut on either side
+        lines = np.flatnonzero(kept.any(axis=1 - axis))
+        assert abs(lines[0] - (pixels.shape[axis] - 1 - lines[-1])) <= 1
+    with pytest.raises(ValueError, match="this geometry is for"):
+        geometry.apply(np.zeros((height + 1, width)))
+
+
+def test_what_stands_still_becomes_127_and_what_moves_stays(tmp_path):
+    folder, frames = moving(tmp_path / "raw")
+    assert run(folder, tmp_path / "out", "--size", "0") == 0
+    expected = 127 + (frames - np.median(frames, axis=0))
+    for t in range(9):
+        written = read(tmp_path / "out" / "frames" / f"t_{t + 1}.png")
+        assert written.dtype == np.uint8
+        np.testing.assert_array_equal(written, expected[t])
+    record = json.loads((tmp_path / "out" / "preprocess.json").read_text())
+    assert record["complete"] is True
+    assert record["sequences"]["t_#"] == {"bits": 8, "centre": 127, "scale": 1.0, "written_size": [20, 24]}
+    assert not (tmp_path / "out" / "masks").exists()
+
+
+@pytest.mark.parametrize("memory", ["500", "0.001"])
+def test_sixteen_bits_and_a_scratch_file(tmp_path, memory):
+    folder, frames = moving(tmp_path / "raw", dtype=np.uint16, scale=100, name="t_{}.tif")
+    assert run(folder, tmp_path / "out", "--size", "16x30", "--memory", memory) == 0
+    expected = np.full((9, 16, 30), 127 * 257)
+    expected[:, :, 3:27] += (frames - np.median(frames, axis=0)).astype(int)[:, 2:18]
+    for t in range(9):
+        written = read(tmp_path / "out" / "frames" / f"t_{t + 1}.png")
+        assert written.dtype == np.uint16
+        np.testing.assert_array_equal(written, expected[t])
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"frames", "preprocess.json"}
+
+
+def test_fewer_bits_record_their_scale(tmp_path, capsys):
+    folder, frames = moving(tmp_path / "raw", dtype=np.uint16, scale=100, name="t_{}.tif")
+    assert run(folder, tmp_path / "a", "--size", "0", "--bits", "8", "--scale", "0.01") == 0
+    written = np.stack([read(tmp_path / "a" / "frames" / f"t_{t + 1}.png") for t in range(9)])
+    np.testing.assert_array_equal(written, np.rint(127 + (frames - np.median(frames, axis=0)) / 100))
+    assert run(folder, tmp_path / "b", "--size", "0", "--bits", "8") == 0
+    scale = json.loads((tmp_path / "b" / "preprocess.json").read_text())["sequences"]["t_#"]["scale"]
+    largest = max(np.percentile(abs(each), 99.9) for each in frames - np.median(frames, axis=0))
+    assert scale == pytest.approx(127 / largest)
+    assert "clipped" in capsys.readouterr().out
+    assert run(folder, tmp_path / "c", "--size", "0", "--background", "none") == 0
+    np.testing.assert_array_equal(read(tmp_path / "c" / "frames" / "t_4.png"), frames[3])
+
+
+def test_floats_and_stacks_and_masks(tmp_path):
+    rng = np.random.default_rng(0)
+    frames = rng.random((5, 12, 14)).astype(np.float32)
+    masks = rng.integers(0, 400, (5, 12, 14)).astype(np.uint16) * (rng.random((5, 12, 14)) < 0.3)
+    stack(tmp_path / "raw.tif", frames)
+    stack(tmp_path / "raw_mask.tif", masks.astype(np.uint16))
+    assert run(tmp_path / "raw.tif", tmp_path / "out", "--size", "10x16", "--masks", tmp_path / "raw_mask.tif") == 0
+    scale = json.loads((tmp_path / "out" / "preprocess.json").read_text())["sequences"]["raw"]["scale"]
+    for t in range(5):
+        written = read(tmp_path / "out" / "frames" / f"raw_{t + 1:04d}.png").astype(float)
+        foreground = (frames[t] - np.median(frames, axis=0))[1:11]
+        np.testing.assert_allclose((written[:, 1:15] - 127 * 257) / scale, foreground, atol=1 / scale)
+        np.testing.assert_array_equal(written[:, [0, 15]], 127 * 257)
+        mask = read(tmp_path / "out" / "masks" / f"raw_{t + 1:04d}.png")
+        np.testing.assert_array_equal(mask[:, 1:15], masks[t][1:11])
+        np.testing.assert_array_equal(mask[:, [0, 15]], 0)
+
+
+def test_frames_that_cannot_be_used_are_named_and_the_others_done(tmp_path, capsys):
+    folder, frames = moving(tmp_path / "raw", count=8, name="t_{}.tif")
+    (folder / "t_2.tif").write_bytes((folder / "t_2.tif").read_bytes()[:300])
+    (folder / "t_3.tif").write_bytes(b"")
+    (folder / "t_4.tif").unlink()
+    Image.new("L", (9, 9)).save(folder / "t_6.tif")
+    Image.new("I;16", (24, 20)).save(folder / "t_7.tif")
+    assert run(folder, tmp_path / "out", "--size", "0") == 0
+    said = capsys.readouterr().out
+    for name in ("t_2.tif", "t_3.tif", "t_6.tif", "t_7.tif"):
+        assert f"left out: {folder / name}" in said
+    assert "2 frame numbers missing in sequence t_#" in said                # t_3 is no picture, t_4 is not there
+    good = [0, 4, 7]
+    assert sorted(path.name for path in (tmp_path / "out" / "frames").iterdir()) == [f"t_{t + 1}.png" for t in good]
+    foreground = frames[good] - np.median(frames[good], axis=0)
+    for t, expected in zip(good, 127 + foreground, strict=True):
+        np.testing.assert_array_equal(read(tmp_path / "out" / "frames" / f"t_{t + 1}.png"), expected)
+
+
+def refused(capsys, status, *culprits):
+    error = capsys.readouterr().err
+    assert status == 2, error
+    assert error.count("\n") == 1
+    for culprit in culprits:
+        assert str(culprit) in error
+    assert ";" in error or "must be" in error
+
+
+@pytest.mark.parametrize(("options", "culprit"), [
+    (["--size", "10x"], "--size 10x: must be"), (["--size", "-3"], "--size -3: must be"),
+    (["--memory", "0"], "--memory 0: must be"), (["--scale", "-1"], "--scale -1: must be"), (["--bits", "12"], "12"),
+    (["--masks", "absent"], "absent"), (["--background", "mean"], "mean"),
+])
+def test_bad_options(tmp_path, capsys, options, culprit):
+    folder, _ = moving(tmp_path / "raw")
+    refused(capsys, run(folder, tmp_path / "out", *options), culprit)
+    assert not (tmp_path / "out").exists()
+
+
+def test_nothing_that_is_there_is_written_over(tmp_path, capsys):
+    folder, _ = moving(tmp_path / "data" / "frames")
+    before = contents(tmp_path)
+    refused(capsys, run(folder, tmp_path / "data"), "the frames are in it")
+    refused(capsys, run(folder, folder), "the frames are in it")
+    assert contents(tmp_path) == before
+    assert run(folder, tmp_path / "out", "--size", "0") == 0
+    before = contents(tmp_path)
+    refused(capsys, run(folder, tmp_path / "out"), "holds files already")
+    (tmp_path / "out" / "preprocess.json").unlink()
+    refused(capsys, run(folder, tmp_path / "out"), "holds files already")
+    refused(capsys, run(tmp_path / "absent", tmp_path / "new"), "absent", "no such file")
+    (tmp_path / "empty").mkdir()
+    refused(capsys, run(tmp_path / "empty", tmp_path / "new"), "no PNG or TIFF")
+    (tmp_path / "empty" / "t_1.tif").write_bytes(b"II*")
+    refused(capsys, run(tmp_path / "empty", tmp_path / "new"), "none of 1 file can be read")
+
+
+def test_no_frame_that_can_be_read_is_an_error(tmp_path, capsys):
+    folder, _ = moving(tmp_path / "raw", count=1)
+    (folder / "t_1.png").write_bytes(b"\x89PNG")
+    refused(capsys, run(folder, tmp_path / "out"), "no frame could be read")
+
+
+def test_a_killed_call_can_be_made_again(tmp_path):
+    folder, _ = moving(tmp_path / "raw", count=300, size=(400, 500), name="t_{}.tif")
+    command = [sys.executable, "-m", "stemnet_ref.data.preprocess", str(folder), str(tmp_path / "out"), "--size", "0",
+               "--memory", "10"]
+    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    written = tmp_path / "out" / "frames"
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not (written.is_dir() and len(list(written.glob("*.png"))) > 3):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert 0 < len(list(written.glob("*.png"))) < 300
+    for path in written.glob("*.png"):
+        read(path)                                                          # whole, each of them
+    assert run(folder, tmp_path / "out", "--size", "0") == 0
+    assert len(list(written.glob("*.png"))) == 300
+    assert json.loads((tmp_path / "out" / "preprocess.json").read_text())["complete"] is True
+
+
+def test_predictions_return_to_the_original_size(tmp_path, capsys):
+    frames, masks = sequence(tmp_path / "movie", 5, height=44, width=30)
+    out = tmp_path / "out"
+    assert run(frames, out, "--masks", masks, "--size", "32") == 0
+    model = tmp_path / "model.npz"
+    checkpoint.save(model, Model(StemNet(1, 3, 4), Scaling(127.0, 20.0), {}, {}, {}), "0")
+    for name, options in (("small", ()), ("large", ("--restore",))):
+        assert script(run_predict.main, model, out / "frames", "--masks", out / "masks", "--out", tmp_path / name,
+                      *options) == 0
+    geometry = Geometry((44, 30), (32, 32))
+    for number in range(1, 6):
+        for kind in ("mask", "probability"):
+            small, large = (read(tmp_path / name / f"t_{number:02d}_{kind}.png") for name in ("small", "large"))
+            assert large.shape == (44, 30)
+            np.testing.assert_array_equal(large, geometry.undo(small))
+        assert read(tmp_path / "large" / f"t_{number:02d}_overlay.png").shape == (44, 30, 3)
+    same = [(tmp_path / name / "metrics.csv").read_bytes() for name in ("small", "large")]
+    assert same[0] == same[1]
+    capsys.readouterr()
+    refused(capsys, script(run_predict.main, model, frames, "--restore", "--out", tmp_path / "x"),
+            "preprocess.json is missing")
+    shutil.copy(out / "frames" / "t_01.png", out / "frames" / "t_99.png")
+    refused(capsys, script(run_predict.main, model, out / "frames", "--restore", "--out", tmp_path / "x"), "t_99.png",
+            "not in the record")
+    (out / "preprocess.json").write_text("{")
+    refused(capsys, script(run_predict.main, model, out / "frames", "--restore", "--out", tmp_path / "x"),
+            "cannot be read")
+
+
+def test_the_sample_is_preprocessed_and_trained_on(tmp_path, no_figures):
+    """Real frames: each field of view less its own median, padded to 512 pixels."""
+    assert run(sample.FRAMES, tmp_path / "out", "--masks", sample.MASKS, "--size", "512") == 0
+    frames = [read(path) for path in sorted(sample.FRAMES.glob("*field2*.png"))]
+    written = read(tmp_path / "out" / "frames" / "t98g_field2_03.png")
+    foreground = frames[2] - np.median(np.stack(frames), axis=0)
+    np.testing.assert_array_equal(written[32:480, 32:480], np.rint(127 + foreground).clip(0, 255))
+    assert script(run_train.main, "--frames", tmp_path / "out" / "frames", "--masks", tmp_path / "out" / "masks",
+                  "--levels", "2", "--features", "2", "--epochs", "1", "--crops-per-frame", "1",
+                  "--out", tmp_path / "run") == 0
