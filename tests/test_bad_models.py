@@ -36,13 +36,16 @@ def damage(kind, trained, tmp_path):
         arrays[name] = {"velocity missing": None, "velocity of another shape": np.zeros(5, np.float32),
                         "velocity NaN": np.full(2, np.nan, np.float32)}[kind]
         np.savez(path, **{key: array for key, array in arrays.items() if array is not None})
-    elif kind in ("parameter missing", "parameter of another shape", "NaN", "another format"):
+    elif kind in ("parameter missing", "parameter of another shape", "NaN", "another format", "image NaN", "image 1-D"):
         with np.load(trained / "model.npz") as archive:
             arrays = {name: archive[name] for name in archive.files}
         if kind == "parameter missing":
             del arrays["parameters/output.bias"]
         elif kind == "parameter of another shape":
             arrays["parameters/output.bias"] = np.zeros(3, np.float32)
+        elif kind.startswith("image"):
+            arrays["scaling/image"] = {"image NaN": np.full((40, 48), np.nan, np.float32),
+                                       "image 1-D": np.zeros(5, np.float32)}[kind]
         elif kind == "NaN":
             arrays["parameters/output.bias"][:] = np.nan
         else:
@@ -59,7 +62,8 @@ def damage(kind, trained, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["absent", "folder without a model", "text", "empty", "truncated", "one bit", "pickle",
-                                  "foreign npz", "parameter missing", "parameter of another shape", "NaN",
+                                  "foreign npz", "image NaN", "image 1-D",
+                                  "parameter missing", "parameter of another shape", "NaN",
                                   "another format"])
 def test_bad_model_files(tmp_path, pair, trained, capsys, kind):
     path = damage(kind, trained, tmp_path)

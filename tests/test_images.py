@@ -63,6 +63,18 @@ def test_masks_are_above_zero(tmp_path, values, numbered):
     assert more == numbered
 
 
+def test_whole_numbers_of_32_bits_keep_the_scale_of_16(tmp_path):
+    values = np.array([[0, 257, 65535]], np.int32)
+    Image.fromarray(values).save(tmp_path / "few.tif")
+    few = read_frame(only(tmp_path / "few.tif"))
+    assert few.dtype == np.uint16
+    np.testing.assert_array_equal(few, values)
+    Image.fromarray(values * 100 - 5).save(tmp_path / "many.tif")
+    many = read_frame(only(tmp_path / "many.tif"))
+    assert many.dtype == np.float32
+    np.testing.assert_allclose(eight_bit_units(many), 100 * eight_bit_units(few) - 5 / 257, rtol=1e-6)
+
+
 def test_palette_and_one_bit_masks(tmp_path):
     index = np.random.default_rng(0).integers(0, 3, (4, 4)).astype(np.uint8)
     image = Image.fromarray(index)
@@ -84,6 +96,25 @@ def test_scaling_gives_zero_mean_and_unit_deviation():
     assert scaled.mean(dtype=float) == pytest.approx(0, abs=1e-4)
     assert scaled.std(dtype=float) == pytest.approx(1, rel=1e-5)
     np.testing.assert_array_equal(LISTING.apply(np.array([0, 127, 255], np.uint8)), [-127, 0, 128])
+
+
+@pytest.mark.parametrize(("kind", "of"), [("mean-image", np.mean), ("median-image", np.median)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_an_image_is_subtracted_pixel_by_pixel(kind, of, dtype):
+    rng = np.random.default_rng(0)
+    frames = (100 + 50 * rng.random((30, 40)) + rng.normal(0, 8, (4, 30, 40))).astype(dtype)
+    unit = 257 if dtype == np.uint16 else 1
+    scaling = measure(kind, range(4), frames.__getitem__)
+    np.testing.assert_allclose(scaling.image, of(frames, axis=0) / unit, rtol=1e-5)
+    left = (frames - of(frames, axis=0)) / unit
+    assert scaling.std == pytest.approx(left.std(), rel=1e-4)
+    np.testing.assert_allclose(scaling.apply(frames[2]), left[2] / left.std(), atol=1e-3)
+
+
+def test_frames_that_are_their_own_image_are_refused():
+    frames = np.random.default_rng(0).integers(0, 255, (1, 8, 8)).astype(np.uint8).repeat(3, axis=0)
+    with pytest.raises(InputError, match="less their mean image every pixel of them is 0"):
+        measure("mean-image", range(3), frames.__getitem__)
 
 
 def test_frames_without_contrast_are_refused():

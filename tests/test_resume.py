@@ -21,6 +21,11 @@ from stemnet_ref.train import Run
     ["--cost", "dice", "--l1", "0.001", "--crop", "0"], ["--preset", "listing"], ["--preset", "thesis-table2"],
     ["--cost", "quadratic", "--momentum-form", "tensorflow"], ["--cost", "cross_entropy", "--init", "listing"],
     ["--optimizer", "adam", "--adam-form", "tensorflow", "--class-weight-form", "listing"],
+    ["--augment", "--rotation", "180", "--elastic", "5", "--brightness", "0.3", "--contrast", "0.3", "--paste", "1",
+     "--on-cells", "0.5", "--border-weight", "5", "--scaling", "median-image", "--crop", "32", "--crops-per-frame", "3",
+     "--batch-size", "2", "--drop-background", "0.2"],
+    ["--class-weight", "median-frequency", "--draw", "by-cells", "--scaling", "mean-image", "--learning-rate", "0.01"],
+    ["--class-weight", "0.5,4"],
 ])
 def test_two_runs_with_one_seed_give_equal_files_and_resume_goes_on_bit_for_bit(tmp_path, movie, no_figures, options):
     start = [*movie, *SMALL, *options]
@@ -38,9 +43,15 @@ def test_two_runs_with_one_seed_give_equal_files_and_resume_goes_on_bit_for_bit(
     assert len(tables) == 1
 
 
+VARIED = {"crop": 32, "crops_per_frame": 2, "augment": True, "rotation": 180.0, "elastic": 5.0, "contrast": 0.3,
+          "on_cells": 0.5, "paste": 1, "border_weight": 5.0, "draw": "by-cells", "class_weight": "ratio",
+          "learning_rate": 0.01}
+
+
+@pytest.mark.parametrize("options", [{}, VARIED], ids=["plain", "varied"])
 @pytest.mark.parametrize("steps", [1, 7, 12, 20])
-def test_a_stop_after_any_step_resumes_bit_for_bit(tmp_path, movie, steps):
-    settings = Settings.from_options({"levels": 2, "features": 2, "crop": 16, "epochs": 3, "channels": 3})
+def test_a_stop_after_any_step_resumes_bit_for_bit(tmp_path, movie, steps, options):
+    settings = Settings.from_options({"levels": 2, "features": 2, "crop": 16, "epochs": 3, "channels": 3, **options})
     frames, masks = movie[1], movie[3]
     whole = Run(settings, frames, masks, tmp_path / "whole", show=lambda line: None)
     assert whole.train() is True

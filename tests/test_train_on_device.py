@@ -32,6 +32,9 @@ def run(main, *argv):
 
 @KERNEL_PLACES
 @pytest.mark.parametrize(("product", "options"), [
+    (1, ["--augment", "--rotation", "180", "--elastic", "3", "--contrast", "0.2", "--border-weight", "5",
+         "--scaling", "median-image"]),
+    (1, ["--crop", "32", "--paste", "2", "--on-cells", "0.5", "--class-weight", "median-frequency"]),
     (1, []), (1, ["--optimizer", "adam"]), (1, ["--cost", "dice", "--l2", "0.01"]), (1, ["--preset", "listing"]),
     (2, ["--features", "8"])])
 def test_a_run_is_that_of_the_cpu_within_rounding_and_goes_on_there(tmp_path, movie, monkeypatch, place, product,

@@ -72,6 +72,7 @@ def read_all(dataset, training, validation, scaling, show):
     cells : list of (int, int)
         Cell pixels, and all pixels, of every training mask.
     """
+    _check_one_size(dataset, scaling)
     show(f"reading {counted(len(dataset.frames), 'frame')} and their masks")
     digests = {"frames": sha256(), "masks": sha256()}
     read_before, odd = set(), OddFrames()
@@ -97,6 +98,16 @@ def read_all(dataset, training, validation, scaling, show):
              for part, indices in (("training", training), ("validation", validation))}
     return (measured, {**facts, **{f"{kind}_sha256": digest.hexdigest() for kind, digest in digests.items()}},
             [cells[index] for index in training])
+
+
+def _check_one_size(dataset, scaling):
+    """Raise InputError where an image is to be subtracted from frames of several sizes."""
+    sizes = {size: frame for frame, size in zip(dataset.frames, dataset.sizes, strict=True)}
+    if scaling.endswith("-image") and len(sizes) > 1:
+        (h, w), (other_h, other_w), *_ = sizes
+        raise InputError(f"--scaling {scaling}: needs frames of one size, but {sizes[h, w]} has {h} x {w} pixels and "
+                         f"{sizes[other_h, other_w]} {other_h} x {other_w}; crop or pad them by python -m "
+                         "stemnet_ref.data.preprocess, or use --scaling standard")
 
 
 class OddFrames:

@@ -25,10 +25,10 @@ def find_pairs(frames, masks, tell=lambda line: None, sparse=False):
     InputError
         If frames and masks cannot be found or paired.
     """
-    found = find(frames, "--frames")
     folders = challenge.sequences(frames)
     if masks is None and not folders:
-        raise InputError(f"--frames {frames}: --masks is missing; training needs both")
+        raise InputError("--frames: --masks is missing; training needs both")
+    found = find(frames, "--frames")
     if masks is not None and not (folders and challenge.sequences(masks)):
         return found, pair(found, find(masks, "--masks"), tell, sparse)
     truth = challenge.truth_files(folders)

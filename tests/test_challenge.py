@@ -1,0 +1,167 @@
+"""Sets in the layout of the Cell Tracking Challenge: found, trained on, segmented, and written back."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from refusals import SMALL, contents, script
+
+import run_predict
+import run_train
+from stemnet_ref import checkpoint, sample
+from stemnet_ref.data import challenge
+from stemnet_ref.data.frames import find
+from stemnet_ref.data.pairing import find_pairs
+from stemnet_ref.pictures import numbered
+
+
+@pytest.fixture
+def challenge_set(tmp_path):
+    """Two sequences cut from the sample: silver truth of most frames, gold truth of some."""
+    root = tmp_path / "BF-C2DL-Sample"
+    for name, field, count in (("01", 1, 8), ("02", 2, 5)):
+        for part in (name, f"{name}_GT/SEG", f"{name}_ST/SEG", f"{name}_GT/TRA"):
+            (root / part).mkdir(parents=True)
+        for t in range(count):
+            stem = f"t98g_field{field}_{t + 1:02d}.png"
+            frame, mask = (np.asarray(Image.open(folder / stem))[:96, :96] for folder in (sample.FRAMES, sample.MASKS))
+            Image.fromarray(frame).save(root / name / f"t{t:03d}.tif")
+            cell = (mask > 0).astype(np.uint16)
+            if t != 3:
+                Image.fromarray(cell * np.uint16(2)).save(root / f"{name}_ST" / "SEG" / f"man_seg{t:03d}.tif")
+            if t in (2, 5):
+                Image.fromarray(cell * np.uint16(300)).save(root / f"{name}_GT" / "SEG" / f"man_seg{t:03d}.tif")
+            Image.fromarray(cell).save(root / f"{name}_GT" / "TRA" / f"man_track{t:03d}.tif")
+    return root
+
+
+def test_gold_truth_before_silver_and_none_where_there_is_neither(challenge_set):
+    frames, masks = find_pairs(challenge_set, None)
+    assert [frame.sequence for frame in frames] == ["01/t#"] * 8 + ["02/t#"] * 5
+    names = [mask and f"{mask.path.parent.parent.name}/{mask.path.name}" for mask in masks]
+    assert names[:8] == ["01_ST/man_seg000.tif", "01_ST/man_seg001.tif", "01_GT/man_seg002.tif", None,
+                         "01_ST/man_seg004.tif", "01_GT/man_seg005.tif", "01_ST/man_seg006.tif", "01_ST/man_seg007.tif"]
+    assert names[8:] == ["02_ST/man_seg000.tif", "02_ST/man_seg001.tif", "02_GT/man_seg002.tif", None,
+                         "02_ST/man_seg004.tif"]
+    assert find_pairs(challenge_set, challenge_set) == (frames, masks)
+    one, of_one = find_pairs(challenge_set / "02", None)
+    assert [frame.path for frame in one] == [frame.path for frame in frames[8:]]
+    assert [mask and mask.path for mask in of_one] == [mask and mask.path for mask in masks[8:]]
+
+
+def test_other_masks_can_be_named(challenge_set):
+    _, masks = find_pairs(challenge_set / "01", challenge_set / "01_ST" / "SEG", sparse=True)
+    assert [mask is None for mask in masks] == [t == 3 for t in range(8)]
+    assert {mask.path.parent.parent.name for mask in masks if mask} == {"01_ST"}
+
+
+def test_a_folder_of_another_layout_is_none(tmp_path, challenge_set):
+    assert challenge.sequences(challenge_set / "01_ST" / "SEG") == []
+    lonely = tmp_path / "05"
+    lonely.mkdir()
+    Image.new("L", (8, 8)).save(lonely / "t000.tif")                        # no truth beside it
+    assert challenge.sequences(lonely) == []
+    assert len(find(lonely, "--frames")) == 1
+
+
+def test_frames_without_truth_are_neighbours_only(tmp_path, challenge_set, no_figures, capsys):
+    out = tmp_path / "out"
+    assert script(run_train.main, "--frames", challenge_set, "--channels", "3", *SMALL, "--out", out) == 0
+    assert ("13 frames of 2 sequences: 7 to train on, 4 to validate on, 2 without a mask, seen as neighbours only"
+            in capsys.readouterr().out)
+    config = json.loads((out / "config.json").read_text())
+    assert config["training_frames"] == [f"01_t{t:03d}" for t in (0, 1, 2, 4, 5, 6, 7)]
+    assert config["validation_frames"] == [f"02_t{t:03d}" for t in (0, 1, 2, 4)]
+    assert config["masks"] is None
+    assert script(run_train.main, "--resume", "--epochs", "2", "--out", out) == 0
+    moved = challenge_set.rename(tmp_path / "moved")
+    assert script(run_train.main, "--resume", "--epochs", "3", "--out", out) == 2
+    assert "no longer at" in capsys.readouterr().err
+    assert script(run_train.main, "--resume", "--epochs", "3", "--frames", moved, "--out", out) == 0
+
+
+def test_results_are_written_as_the_evaluation_reads_them(tmp_path, challenge_set, trained, capsys):
+    before = contents(challenge_set)
+    assert script(run_predict.main, trained, challenge_set, "--masks", challenge_set, "--results", "challenge",
+                  "--out", tmp_path / "res") == 0
+    written = contents(tmp_path / "res")
+    assert {str(path) for path in written} == {
+        "metrics.csv", *(f"01_RES/mask{t:03d}.tif" for t in range(8)), *(f"02_RES/mask{t:03d}.tif" for t in range(5))}
+    assert script(run_predict.main, trained, challenge_set, "--out", tmp_path / "pictures") == 0
+    for name, t in (("01", 0), ("02", 4)):
+        result = Image.open(tmp_path / "res" / f"{name}_RES" / f"mask{t:03d}.tif")
+        assert result.mode == "I;16"
+        cells = np.asarray(result)
+        np.testing.assert_array_equal(cells > 0, np.asarray(Image.open(
+            tmp_path / "pictures" / f"{name}_t{t:03d}_mask.png")) > 0)
+    with open(tmp_path / "res" / "metrics.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["frame"] for row in rows][:4] == ["01_t000", "01_t001", "01_t002", "01_t004"]       # those with truth
+    assert contents(challenge_set) == before
+
+
+def test_cells_are_numbered_where_they_are_connected():
+    mask = np.zeros((6, 8), bool)
+    mask[0, 0] = mask[1, 1] = mask[4:, 3:5] = mask[0, 6:] = True
+    cells = numbered(mask, "t000.tif")
+    assert cells.dtype == np.uint16
+    np.testing.assert_array_equal(cells > 0, mask)
+    assert cells[0, 0] == cells[1, 1]
+    assert len({int(cells[at]) for at in ((0, 0), (4, 3), (0, 7))}) == cells.max() == 3
+
+
+def test_more_cells_than_16_bits_number_are_refused():
+    mask = np.zeros((600, 600), bool)
+    mask[::2, ::2] = True
+    with pytest.raises(ValueError, match="90000 cells are more than 16 bits can number"):
+        numbered(mask, "t000.tif")
+
+
+@pytest.mark.parametrize(("frames", "expected"), [
+    (["a/t_01.png", "a/t_02.png", "b/t_01.png"],
+     ["01_RES/mask001.tif", "01_RES/mask002.tif", "02_RES/mask001.tif"]),
+])
+def test_frames_of_other_layouts_have_results_too(tmp_path, trained, frames, expected):
+    for name in frames:
+        (tmp_path / "f" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (16, 16)).save(tmp_path / "f" / name)
+    assert script(run_predict.main, trained, str(tmp_path / "f" / "*" / "*.png"), "--results", "challenge",
+                  "--out", tmp_path / "res") == 0
+    assert sorted(str(path) for path in contents(tmp_path / "res")) == expected
+
+
+def refused(capsys, status, *culprits):
+    error = capsys.readouterr().err
+    assert status == 2, error
+    assert error.count("\n") == 1
+    for culprit in culprits:
+        assert str(culprit) in error
+
+
+def test_sets_that_cannot_be_used_are_named(tmp_path, challenge_set, trained, capsys):
+    refused(capsys, script(run_predict.main, trained, challenge_set, "--results", "ctc", "--out", tmp_path / "x"),
+            "--results ctc: must be pictures or challenge")
+    volume = challenge_set / "01_GT" / "SEG" / "man_seg_004_012.tif"
+    Image.new("I;16", (96, 96)).save(volume)
+    status = script(run_train.main, "--frames", challenge_set, "--out", tmp_path / "x")
+    refused(capsys, status, volume, "two dimensions")
+    for kind in ("GT", "ST"):
+        for name in ("01", "02"):
+            for path in (challenge_set / f"{name}_{kind}" / "SEG").iterdir():
+                path.unlink()
+    refused(capsys, script(run_train.main, "--frames", challenge_set, "--out", tmp_path / "x"), "without truth")
+    refused(capsys, script(run_train.main, "--frames", challenge_set / "01_GT" / "TRA", "--out", tmp_path / "x"),
+            "--masks is missing")
+
+
+def test_a_frame_without_a_mask_names_the_option_for_it(tmp_path, pair, capsys):
+    (pair[1] / "t_03.png").unlink()
+    given = "--frames", pair[0], "--masks", pair[1], *SMALL
+    refused(capsys, script(run_train.main, *given, "--out", tmp_path / "x"), "t_03.png", "--sparse-masks")
+    assert script(run_train.main, *given, "--sparse-masks", "--out", tmp_path / "x") == 0
+    assert "1 without a mask" in capsys.readouterr().out
+    assert checkpoint.load(tmp_path / "x").settings["sparse_masks"] is True
+    Image.new("L", (48, 40)).save(pair[1] / "t_77.png")
+    refused(capsys, script(run_train.main, *given, "--sparse-masks", "--out", tmp_path / "y"), "t_77.png")

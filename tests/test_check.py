@@ -1,0 +1,156 @@
+"""What the check says of frames and masks, faults planted one by one, on the sample's real frames."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from refusals import script
+
+import run_train
+from stemnet_ref import sample
+from stemnet_ref.data import alignment, check
+from stemnet_ref.data.batches import Dataset
+from stemnet_ref.data.pairing import find_pairs
+
+
+@pytest.fixture
+def field(tmp_path):
+    """The ten frames of the sample's first field of view and their masks, to be spoiled."""
+    folders = []
+    for name, source in (("frames", sample.FRAMES), ("masks", sample.MASKS)):
+        folder = tmp_path / name
+        folder.mkdir()
+        for path in sorted(source.glob("*field1*.png")):
+            (folder / path.name).write_bytes(path.read_bytes())
+        folders.append(folder)
+    return folders
+
+
+def said(capsys, *argv):
+    assert script(check.main, *argv) == 0
+    return capsys.readouterr().out
+
+
+def test_the_sample_is_described(tmp_path, capsys):
+    text = said(capsys, sample.FRAMES, sample.MASKS, "--out", tmp_path / "sheet.png")
+    for line in ("15 frames of 448 x 448 pixels, 8 bits: t98g_field1_01 to t98g_field1_10",
+                 "15 pairs, from t98g_field1_01 with t98g_field1_01 to t98g_field2_05 with t98g_field2_05",
+                 "15 frames of 2 sequences: 10 to train on, 5 to validate on; validated on t98g_field2_01",
+                 "--class-weight ratio: 1 and 1.3", "--class-weight median-frequency: 0.87",
+                 "masks fit their frames best as they are paired and placed", "done: look at"):
+        assert line in text, text
+    assert "warning" not in text
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert min(sheet.size) > 900
+        assert len(sheet.convert("RGB").getcolors(1 << 24)) > 1000
+
+
+def rename(folder, by):
+    """Count a folder's files from another number, in another order of names that none is lost."""
+    for path in sorted(folder.iterdir(), reverse=by > 0):
+        stem, number = path.stem[:-2], int(path.stem[-2:])
+        path.rename(path.with_name(f"{stem}{number + by:02d}.png"))
+
+
+@pytest.mark.parametrize(("by", "words"), [(1, "1 frame later"), (-1, "1 frame earlier"), (2, "2 frames later")])
+def test_masks_paired_with_another_frame_are_told(tmp_path, field, capsys, by, words):
+    frames, masks = field
+    rename(masks, by)
+    for path in (frames if by > 0 else masks).iterdir():        # what has lost its partner
+        other = (masks if by > 0 else frames) / path.name
+        if not other.exists():
+            path.unlink()
+    for path in (masks if by > 0 else frames).iterdir():
+        if not ((frames if by > 0 else masks) / path.name).exists():
+            path.unlink()
+    text = said(capsys, frames, masks, "--out", tmp_path / "s.png", "--gap", "1")
+    assert f"warning: the masks of {words} fit better" in text
+    assert "best as they are paired" not in text
+
+
+def test_masks_that_lie_beside_their_cells_are_told(tmp_path, field, capsys):
+    frames, masks = field
+    for path in masks.iterdir():
+        Image.fromarray(np.roll(np.asarray(Image.open(path)), (-9, 14), (0, 1))).save(path)
+    text = said(capsys, frames, masks, "--out", tmp_path / "s.png", "--gap", "1")
+    line = next(line for line in text.splitlines() if "fit better when moved" in line)
+    down, right = (int(word) for word in line.split() if word.isdigit())
+    assert abs(down - 9) <= 3                   # halos are broader on one side of the cells
+    assert abs(right - 14) <= 3
+    assert "pixels down" in line
+    assert f"{right} left" in line
+
+
+@given(st.integers(-20, 20), st.integers(-20, 20))
+@settings(max_examples=10)
+def test_the_shift_is_that_which_was_made(down, right):
+    frames, masks = find_pairs(str(sample.FRAMES / "*field2*"), str(sample.MASKS / "*field2*"))
+    data = Dataset(frames, masks, 1, tell=lambda line: None)
+    for index in range(len(frames)):
+        data._kept["classes", index] = np.roll(data.classes(index), (down, right), (0, 1))
+    found = alignment.fit(data).pixels
+    if max(abs(down), abs(right)) <= 2:
+        assert max(map(abs, found)) <= 4
+    else:
+        assert abs(found[0] - down) <= 3
+        assert abs(found[1] - right) <= 3
+
+
+def test_frames_without_structure_have_no_opinion(tmp_path, field):
+    frames, masks = field
+    for path in frames.iterdir():
+        Image.new("L", (448, 448), 90).save(path)
+    fit = alignment.fit(Dataset(*find_pairs(frames, masks), 1))
+    assert (fit.frames, fit.pixels) == (0, (0, 0))
+
+
+def spoil(folder, numbers, change):
+    for number in numbers:
+        path = folder / f"t98g_field1_{number:02d}.png"
+        Image.fromarray(change(np.asarray(Image.open(path)))).save(path)
+
+
+def test_constant_and_saturated_frames_are_told(tmp_path, field, capsys):
+    frames, masks = field
+    spoil(frames, [3], np.zeros_like)
+    spoil(frames, [5, 6], lambda pixels: np.minimum(pixels, np.percentile(pixels, 90)).astype(np.uint8))
+    text = said(capsys, frames, masks, "--out", tmp_path / "s.png")
+    assert "warning: 1 frame is constant, the first " in text
+    assert "t98g_field1_03.png (every pixel is 0)" in text
+    assert "warning: 2 frames are saturated, the first " in text
+    assert "have the highest value" in text
+    assert script(run_train.main, "--frames", frames, "--masks", masks, "--levels", "2", "--features", "2",
+                  "--epochs", "1", "--crops-per-frame", "1", "--out", tmp_path / "run") == 0
+    told = capsys.readouterr().out
+    assert "warning: 1 frame is constant" in told                           # the cheap part comes before training
+    assert told.index("constant") < told.index("network1 on the cpu")
+
+
+def test_gaps_steps_bits_and_frames_without_masks_are_told(tmp_path, field, capsys):
+    frames, masks = field
+    for folder in field:
+        for number in (2, 4, 5, 6, 8, 10):
+            (folder / f"t98g_field1_{number:02d}.png").unlink()
+    (masks / "t98g_field1_03.png").unlink()
+    pixels = np.asarray(Image.open(frames / "t98g_field1_09.png")).astype(np.uint16) * 257
+    Image.fromarray(pixels).save(frames / "t98g_field1_09.png")
+    text = said(capsys, frames, masks, "--sparse-masks", "--gap", "0", "--out", tmp_path / "s.png")
+    assert "numbers rise by 2 from frame to frame" in text
+    assert "1 frame number missing" in text
+    assert "frames differ in their bits" in text
+    assert "1 without a mask" in text
+
+
+@pytest.mark.parametrize(("argv", "culprit"), [
+    (["absent", "absent"], "absent: no such file"), ([sample.FRAMES], "--masks is missing"),
+    ([sample.FRAMES, sample.MASKS, "--out", "sheet.jpg"], "--out sheet.jpg"),
+    ([sample.FRAMES, sample.MASKS, "--channels", "2"], "--channels 2"),
+    ([sample.FRAMES, sample.MASKS, "--out", "/no/such/folder/s.png"], "/no/such/folder/s.png"),
+])
+def test_what_cannot_be_checked_is_named(capsys, argv, culprit):
+    status = script(check.main, *argv)
+    error = capsys.readouterr().err
+    assert status == 2, error
+    assert culprit in error
+    assert error.count("\n") == 1
