@@ -17,8 +17,7 @@ def library(module, package, option):
         return import_module(module)
     except ImportError as error:
         why = "is not installed" if module.startswith(error.name or "?") else f"cannot be imported ({error})"
-        raise InputError(f"{option}: {package} is needed, which {why}; python -m pip install {package.lower()}"
-                         ) from None
+        raise InputError(f"{option}: needs {package}, which {why}; python -m pip install {package.lower()}") from None
 
 
 def scipy_ndimage(option):

@@ -18,6 +18,7 @@ from .data.pairing import mask_of, pair
 from .data.plan import Piece
 from .device import device_of, to_host
 from .errors import InputError, counted
+from .extras import scipy_ndimage
 from .files import check_folder, make_folder, write_csv, write_tiff
 from .layers import softmax
 from .pictures import numbered, write_pictures
@@ -108,6 +109,8 @@ def run(model, frames, out, masks=None, tile=TILE, show=print, progress=iter, re
         raise InputError(f"--tile {tile}: must be at least 1 pixel")
     if results not in RESULTS:
         raise InputError(f"--results {results}: must be {' or '.join(RESULTS)}")
+    if results == "challenge":
+        scipy_ndimage("--results challenge")
     check_folder(out)
     record = read_record(frames) if restore else None
     chosen, around = find_neighbours(frames, "FRAMES", network.channels)

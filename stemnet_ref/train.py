@@ -17,6 +17,7 @@ from .data.pairing import find_pairs
 from .data.plan import Variety, plan_epoch
 from .device import choose, to_host
 from .errors import InputError
+from .extras import scipy_ndimage
 from .layers import softmax
 from .network import StemNet
 from .predict import logits as predicted_logits
@@ -52,6 +53,9 @@ class Run:
     def __init__(self, settings, frames, masks, out, resume=False, device="auto", precision="fp32",
                  show=print):
         self.settings, self.out, self.show = settings, Path(out), show
+        for name in ("rotation", "elastic", "paste", "border_weight"):
+            if getattr(settings, name):
+                scipy_ndimage(option(name))
         self.device = choose(device, precision, show)
         files.check_folder(self.out)
         found, paired = find_pairs(sample.FRAMES if frames is None else frames,

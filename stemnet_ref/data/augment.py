@@ -42,20 +42,17 @@ def places(piece):
     if not piece.warped:
         return None
     height, width = piece.shape
-    rows, columns = np.mgrid[:height, :width].astype(np.float64)
-    rows -= (height - 1) / 2
-    columns -= (width - 1) / 2
+    u, v = (np.arange(side) - (side - 1) / 2 for side in (height, width))       # from the middle
+    u, v = u[:, None], v[None, :]
     if piece.elastic:
         down, right = displacements(piece)
-        rows += down
-        columns += right
+        u, v = u + down, v + right
     angle = piece.angle + np.pi / 2 * piece.quarter_turns
-    cos, sin = np.cos(angle), np.sin(angle)
-    rows, columns = cos * rows + sin * columns, cos * columns - sin * rows
-    if piece.mirror:
-        columns = -columns
-    return np.stack([rows + (piece.top + (piece.height - 1) / 2),
-                     columns + (piece.left + (piece.width - 1) / 2)]).astype(np.float32)
+    cos, sin, side = np.cos(angle), np.sin(angle), -1 if piece.mirror else 1
+    where = np.empty((2, height, width), np.float32)
+    where[0] = cos * u + (sin * v + (piece.top + (piece.height - 1) / 2))
+    where[1] = -side * sin * u + (side * cos * v + (piece.left + (piece.width - 1) / 2))
+    return where
 
 
 def displacements(piece):
