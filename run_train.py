@@ -112,6 +112,8 @@ def main(argv=None):
     tqdm.write(f"network{settings.channels} on the {run.device_name}, {steps} steps an epoch, "
                f"{'going on in' if resume else 'writing to'} {out}")
     tqdm.write("".join(name.rjust(width) for name, width, _ in TABLE))
+    run.prepare()
+    figures.draw_pieces(run.data.pieces(run.scaling), run.out / "figures" / "pieces.png")
     script = Path(sys.argv[0])
     again = shlex.join(["python", str(script), "--resume", "--out", str(out)])
     with (tqdm(total=settings.epochs * steps, initial=run.epoch * steps + run.position, unit="step", disable=None,

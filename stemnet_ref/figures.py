@@ -74,6 +74,34 @@ def draw_predictions(examples, path):
     save(figure, path)
 
 
+def draw_pieces(pieces, path):
+    """Draw pieces as they are trained on.
+
+    Parameters
+    ----------
+    pieces : iterable of (pixels, classes, weights)
+        Arrays of shape (H, W), as `train.Run.pieces` yields them; weights may be None.
+    path : path
+    """
+    pieces = list(pieces)
+    columns = min(len(pieces), 6)
+    rows = -(-len(pieces) // columns)
+    height, width = np.max([classes.shape for _, classes, _ in pieces], axis=0)
+    figure = Figure(figsize=(2 * columns, 2 * height / width * rows + 0.4), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False)
+    low, high = np.percentile(np.concatenate([pixels.ravel() for pixels, _, _ in pieces]), (0.5, 99.5))
+    for axes, (pixels, classes, weights) in zip(grid.flat, pieces, strict=False):
+        grey = np.clip((pixels - low) / max(high - low, 1e-6), 0, 1)
+        axes.imshow(overlay(grey, classes, stretch=False))
+        if weights is not None and weights.max() > 0:
+            axes.imshow(np.ma.masked_less(weights, 0.05 * weights.max()), cmap="autumn", alpha=0.6)
+    for axes in grid.flat:
+        axes.set_axis_off()
+    weighted = "; yellow and red: weights of borders" if pieces[0][2] is not None else ""
+    figure.suptitle(f"pieces to train on, borders of cells in blue{weighted}", fontsize=9)
+    save(figure, path)
+
+
 PART_COLOURS = {"training": "#0072b2", "validation": "#d55e00", "gap": "#999999", "no mask": "#999999"}
 
 

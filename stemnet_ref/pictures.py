@@ -43,13 +43,13 @@ def stretched(pixels):
     return np.clip((pixels - low) / max(high - low, 1e-6), 0, 1)
 
 
-def overlay(pixels, mask, truth=None, border=1):
+def overlay(pixels, mask, truth=None, border=1, stretch=True):
     """Return the frame with the cells' borders in blue, RGB uint8 of shape (H, W, 3).
 
     With a true mask, what was taken for cell wrongly is tinted orange, and what was missed yellow. The borders
-    are `border` pixels wide, inwards; with 1 they are those of `edges`.
+    are `border` pixels wide, inwards; with 1 they are those of `edges`. Without `stretch` the pixels are from 0 to 1.
     """
-    picture = np.repeat(230 * stretched(pixels)[..., None], 3, axis=2)
+    picture = np.repeat(230 * (stretched(pixels) if stretch else pixels)[..., None], 3, axis=2)
     if truth is not None:
         for wrong, colour in (((mask > 0) & (truth == 0), ORANGE), ((mask == 0) & (truth > 0), YELLOW)):
             picture[wrong] = 0.45 * picture[wrong] + 0.55 * np.array(colour)

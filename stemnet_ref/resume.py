@@ -74,17 +74,17 @@ def resume_run(run):
 
 def _check_data(run, model):
     """Raise InputError unless frames and masks are those that the run began with, wherever they are by now."""
-    saved = {name: model.settings.get(name) for name in SOURCE}
+    saved, source = {name: model.settings.get(name) for name in SOURCE}, run.data.source
     for part in ("training_frames", "validation_frames"):
-        if run.source[part] != saved[part]:
-            odd = _names(run.source) ^ _names(saved)
+        if source[part] != saved[part]:
+            odd = _names(source) ^ _names(saved)
             differ = f"{min(odd)} is in one of them only" if odd else f"the {part.replace('_', ' ')} are others"
-            raise InputError(f"--frames {run.source['frames']}: not the frames that the run in {run.out} began with "
+            raise InputError(f"--frames {source['frames']}: not the frames that the run in {run.out} began with "
                              f"({differ}); give it those, or begin a new run")
-    run.measure_data()
+    run.data.measure()
     for kind in ("frames", "masks"):
-        if run.source[f"{kind}_sha256"] != saved[f"{kind}_sha256"]:
-            raise InputError(f"--{kind} {run.source[kind]}: their pixels are not those that the run in {run.out} began "
+        if source[f"{kind}_sha256"] != saved[f"{kind}_sha256"]:
+            raise InputError(f"--{kind} {source[kind]}: their pixels are not those that the run in {run.out} began "
                              "with; give it those, or begin a new run")
 
 

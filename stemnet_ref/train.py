@@ -1,23 +1,16 @@
 """Training as in the thesis (section 13, Table 1): the loop, validation, and what is written on the way."""
 
 import math
-import os
 import time
 from pathlib import Path
 
 import numpy as np
 
-from . import __version__, checkpoint, files, metrics, optimizers, sample
+from . import __version__, checkpoint, files, metrics, optimizers
 from .checkpoint import Model
-from .data import balance
-from .data.batches import Dataset
-from .data.check import check_classes, describe_split, read_all
-from .data.frames import split
-from .data.pairing import find_pairs
-from .data.plan import Variety, plan_epoch
+from .data.training import TrainingData
 from .device import choose, to_host
 from .errors import InputError
-from .extras import scipy_ndimage
 from .layers import softmax
 from .network import StemNet
 from .predict import logits as predicted_logits
@@ -53,24 +46,9 @@ class Run:
     def __init__(self, settings, frames, masks, out, resume=False, device="auto", precision="fp32",
                  show=print):
         self.settings, self.out, self.show = settings, Path(out), show
-        for name in ("rotation", "elastic", "paste", "border_weight"):
-            if getattr(settings, name):
-                scipy_ndimage(option(name))
         self.device = choose(device, precision, show)
         files.check_folder(self.out)
-        found, paired = find_pairs(sample.FRAMES if frames is None else frames,
-                                   sample.MASKS if frames is None else masks, show, settings.sparse_masks)
-        border = (settings.border_weight, settings.border_sigma) if settings.border_weight else None
-        self.data = Dataset(found, paired, settings.channels, tell=show, device=self.device, border=border)
-        with_masks = [index for index, mask in enumerate(paired) if mask]
-        self.training, self.validation, left_out = split(found, settings.validation, settings.gap, with_masks)
-        self.source = {"frames": frames if frames is None else os.path.abspath(frames),
-                       "masks": masks if masks is None else os.path.abspath(masks),
-                       "training_frames": [found[index].name for index in self.training],
-                       "validation_frames": [found[index].name for index in self.validation]}
-        describe_split(found, self.training, self.validation, left_out, settings, show)
-        self.chances = None                                     # of the training frames to be drawn
-        self._check_plan()
+        self.data = TrainingData(settings, frames, masks, self.device, show)
         self.epoch, self.position, self.step = 0, 0, 0          # epochs done, batches done of the next, steps in all
         self.sums = {"cost": 0.0, "right": 0, "pixels": 0}      # of the epoch in progress
         self.best_f1, self.best_val_loss = -1.0, 0.0           # below every F1
@@ -82,11 +60,11 @@ class Run:
         else:
             self.network = StemNet(settings.channels, settings.levels, settings.features, logits=settings.logits,
                                    init=settings.init, seed=settings.seed)
-            self.scaling = self.measure_data()
-            check_classes(self.source["training_cells"], self.source["validation_cells"], show)
+            self.scaling = self.data.measure()
+            self.data.check_classes()
         self.network.to(self.device)
-        self._balance()
-        of = self.network, self.optimizer, self._resolved, len(self.training)
+        self._cost = self.data.balance()                        # the settings, class weights in numbers
+        of = self.network, self.optimizer, self._cost, len(self.data.training)
         self._steps = StepsOnGpu(*of, self.device, show) if self.device else Steps(*of)
 
     @property
@@ -97,7 +75,7 @@ class Run:
     @property
     def steps_per_epoch(self):
         """Batches in an epoch."""
-        return -(-len(self.training) * self.crops_per_frame // self.settings.batch_size)
+        return -(-len(self.data.training) * self.data.crops_per_frame // self.settings.batch_size)
 
     def train(self, stop=lambda: False, progress=None, after_epoch=None):
         """Train until the planned number of epochs is done, or `stop` returns True.
@@ -121,10 +99,7 @@ class Run:
         InputError
             If the cost is NaN or infinite (the last good model stays on disk), or a file cannot be read or written.
         """
-        files.make_folder(self.out)
-        files.make_folder(self.out / "figures")
-        files.write_json(self.out / "config.json", {**self.source, **self.settings.as_dict(),
-                                                    "device": self.device_name, "version": __version__})
+        self.prepare()
         while self.epoch < self.settings.epochs:
             started = time.perf_counter()
             if stop() or not self._train_epoch(stop, progress):
@@ -141,6 +116,19 @@ class Run:
                 after_epoch(self, self.rows)
         return True
 
+    def prepare(self):
+        """Make the run's folder and write config.json.
+
+        Raises
+        ------
+        InputError
+            If they cannot be written.
+        """
+        files.make_folder(self.out)
+        files.make_folder(self.out / "figures")
+        files.write_json(self.out / "config.json", {**self.data.source, **self.settings.as_dict(),
+                                                    "device": self.device_name, "version": __version__})
+
     def save(self, name):
         """Write the state of the run into its folder.
 
@@ -154,7 +142,7 @@ class Run:
                 raise self._diverged(f"parameter {parameter} is not finite")
         progress = {"epoch": self.epoch, "position": self.position, "step": self.step, "sums": self.sums,
                     "best_f1": self.best_f1, "best_val_loss": self.best_val_loss}
-        model = Model(self.network, self.scaling, {**self.source, **self.settings.as_dict()}, progress,
+        model = Model(self.network, self.scaling, {**self.data.source, **self.settings.as_dict()}, progress,
                       self.optimizer.state())
         checkpoint.save(self.out / name, model, __version__)
 
@@ -166,27 +154,27 @@ class Run:
         return self._examples
 
     def _shown(self):
-        return sorted({int(self.validation[0]), int(self.validation[-1])})
+        return sorted({int(self.data.validation[0]), int(self.data.validation[-1])})
 
     def _predict(self, indices):
         """Yield (truth, weights of pixels, logits) of whole frames, and keep the examples."""
         self._examples = []
-        for index, (window, truth, weights) in zip(indices, self.data.whole(indices), strict=True):
+        for index, (window, truth, weights) in zip(indices, self.data.dataset.whole(indices), strict=True):
             with np.errstate(over="ignore", invalid="ignore"):
                 z = predicted_logits(self.network, self.scaling, window)
             if not np.isfinite(z).all():
-                raise self._diverged(f"the prediction of {self.data.frames[index]} is not finite")
+                raise self._diverged(f"the prediction of {self.data.dataset.frames[index]} is not finite")
             if index in self._shown():
                 pixels, cell = to_host(window[len(window) // 2]), 1 - softmax.forward(z)[..., 0]
-                self._examples.append((self.data.frames[index].name, pixels, truth, cell))
+                self._examples.append((self.data.dataset.frames[index].name, pixels, truth, cell))
             yield truth, weights, z
 
     def _train_epoch(self, stop, progress):
         """Train on what is left of the epoch; return False if stopped."""
         settings = self.settings
         self.optimizer.learning_rate = optimizers.staircase(settings.learning_rate, settings.decay_rate, self.epoch)
-        plan, pending, steps = self._plan(self.epoch), [], self._steps
-        batches = self.data.batches(plan[self.position * settings.batch_size:], settings.batch_size, self.scaling)
+        pending, steps = [], self._steps
+        batches = self.data.batches(self.epoch, self.position, self.scaling)
         for x, labels, weights in batches:
             steps.run(x, labels, self.step, weights)
             pending.append(labels.size)
@@ -218,15 +206,15 @@ class Run:
     def _finish_epoch(self, started, progress):
         """Validate, and return the epoch's row."""
         costs, scores, predicted = [], [], 0
-        for truth, weights, z in self._predict(self.validation.tolist()):
-            cost, p = cost_of(z[None], truth[None], self._resolved, None if weights is None else weights[None])
+        for truth, weights, z in self._predict(self.data.validation.tolist()):
+            cost, p = cost_of(z[None], truth[None], self._cost, None if weights is None else weights[None])
             costs.append(cost)
             mask = p[0].argmax(axis=-1)
             predicted += int(mask.sum())
             scores.append(metrics.count(mask, truth))
             if progress:
                 progress(f"epoch {self.epoch + 1}/{self.settings.epochs}, validated {len(scores)} of "
-                         f"{len(self.validation)}", 0)
+                         f"{len(self.data.validation)}", 0)
         summary = metrics.summarise(scores)
         row = {"epoch": self.epoch + 1, "seconds": round(time.perf_counter() - started, 3),
                "learning_rate": self.optimizer.learning_rate, "train_loss": self.sums["cost"] / self.position,
@@ -249,57 +237,10 @@ class Run:
         if self.settings.scaling == "minus127":
             advice.append("--scaling standard")
         if name == "background" and self.settings.cost == "weighted_cross_entropy":
-            advice.append(f"a higher --class-weight (now {self._resolved.class_weights[1]:g})")
+            advice.append(f"a higher --class-weight (now {self._cost.class_weights[1]:g})")
         advice.append(f"a lower --learning-rate (now {self.optimizer.learning_rate:.3g})")
         self.show(f"warning: every validation pixel is predicted as {name}; if that stays so, try "
                   + ", or ".join(advice))
-
-    def _plan(self, epoch):
-        settings = self.settings
-        return plan_epoch(self.data, self.training, settings.crop, self.multiple, self.crops_per_frame,
-                          Variety.of(settings), settings.seed, epoch, self.chances)
-
-    @property
-    def multiple(self):
-        """Sides of what the network sees are multiples of this, in pixels."""
-        return 2 ** (self.settings.levels - 1)
-
-    @property
-    def crops_per_frame(self):
-        """Crops of each frame in an epoch: as many as have the mean area of the training frames, unless it is set."""
-        if self.settings.crops_per_frame is not None:
-            return self.settings.crops_per_frame
-        if self.settings.crop is None:
-            return 1
-        area = np.mean([self.data.sizes[index][0] * self.data.sizes[index][1] for index in self.training])
-        return max(1, round(area / self.settings.crop ** 2))
-
-    def _check_plan(self):
-        """Raise InputError before the first step where the frames do not fit the settings."""
-        plan = self._plan(epoch=0)
-        shapes = {(piece.height, piece.width) for piece in plan}
-        if self.settings.batch_size > 1 and len(shapes) > 1:
-            raise InputError(f"--batch-size {self.settings.batch_size}: the pieces differ in size; give --crop PIXELS")
-
-    def measure_data(self):
-        """Read all frames and masks once; return the Scaling, and put into `source` what the data are known by."""
-        scaling, facts, self._cells = read_all(self.data, self.training, self.validation, self.settings.scaling,
-                                               self.show)
-        self.source.update(facts)
-        return scaling
-
-    def _balance(self):
-        """Choose class weights and training frames by their share of cells, where the settings say so."""
-        settings = self.settings
-        kept = balance.kept(self._cells, settings.drop_background)
-        dropped = [self.data.frames[index].name for index in np.delete(self.training, kept)]
-        self.training, self._cells = self.training[kept], [self._cells[at] for at in kept]
-        self._resolved = settings.resolved(self._cells)
-        if settings.draw == "by-cells":
-            self.chances = balance.chances(self._cells)
-        self.source.update(dropped_frames=dropped, class_weights=list(self._resolved.class_weights))
-        if self._resolved is not settings or dropped:
-            self.show(balance.describe(len(dropped), self._resolved.class_weights))
 
     def _diverged(self, what, step=None):
         """Return the error that ends a run whose numbers have left the finite ones."""

@@ -105,6 +105,7 @@ class Stack:
 
             share(work, range(0, band.shape[1], size))
             progress(stop - start)
+            del band, work                                  # before the next is read
         return out
 
 

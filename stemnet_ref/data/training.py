@@ -1,0 +1,124 @@
+"""The data of a training run: found, split, measured and balanced, and its batches."""
+
+import os
+
+import numpy as np
+
+from .. import sample
+from ..device import to_host
+from ..errors import InputError
+from ..extras import scipy_ndimage
+from ..settings import option
+from . import balance
+from .batches import Dataset
+from .check import check_classes, describe_split, read_all
+from .frames import split
+from .pairing import find_pairs
+from .plan import Variety, plan_epoch
+
+NEED_SCIPY = ("rotation", "elastic", "paste", "border_weight")
+
+
+class TrainingData:
+    """Frames and masks, and what is trained and validated on.
+
+    Parameters
+    ----------
+    settings : Settings
+    frames, masks : path, str or None
+        As for `pairing.find_pairs`; None for the sample in the package.
+    device : optional
+        Of `device.choose`, for the batches.
+    show : callable
+        Takes lines of text for the user.
+
+    Attributes
+    ----------
+    dataset : batches.Dataset
+    training, validation : int ndarray
+        Indices of its frames; those of training are fewer after `balance`, if the settings say so.
+    source : dict
+        What the data are known by, in config.json and in models.
+
+    Raises
+    ------
+    InputError
+        If frames and masks cannot be used with these settings.
+    """
+
+    def __init__(self, settings, frames, masks, device, show):
+        for name in NEED_SCIPY:
+            if getattr(settings, name):
+                scipy_ndimage(option(name))
+        self.settings, self.show = settings, show
+        found, paired = find_pairs(sample.FRAMES if frames is None else frames,
+                                   sample.MASKS if frames is None else masks, show, settings.sparse_masks)
+        border = (settings.border_weight, settings.border_sigma) if settings.border_weight else None
+        self.dataset = Dataset(found, paired, settings.channels, tell=show, device=device, border=border)
+        with_masks = [index for index, mask in enumerate(paired) if mask]
+        self.training, self.validation, left_out = split(found, settings.validation, settings.gap, with_masks)
+        self.source = {"frames": frames if frames is None else os.path.abspath(frames),
+                       "masks": masks if masks is None else os.path.abspath(masks),
+                       "training_frames": [found[index].name for index in self.training],
+                       "validation_frames": [found[index].name for index in self.validation]}
+        describe_split(found, self.training, self.validation, left_out, settings, show)
+        self._cells = self._chances = None          # of the training frames: pixels; probabilities of being drawn
+        self._check_plan()
+
+    def measure(self):
+        """Read all frames and masks once; return the Scaling, and put into `source` what the data are known by."""
+        scaling, facts, self._cells = read_all(self.dataset, self.training, self.validation, self.settings.scaling,
+                                               self.show)
+        self.source.update(facts)
+        return scaling
+
+    def check_classes(self):
+        """Tell which part of the masks is cell; raises InputError where there is nothing to tell apart."""
+        check_classes(self.source["training_cells"], self.source["validation_cells"], self.show)
+
+    def balance(self):
+        """Choose training frames by their share of cells; return the settings with class weights in numbers."""
+        settings = self.settings
+        kept = balance.kept(self._cells, settings.drop_background)
+        dropped = [self.dataset.frames[index].name for index in np.delete(self.training, kept)]
+        self.training, self._cells = self.training[kept], [self._cells[at] for at in kept]
+        resolved = settings.resolved(self._cells)
+        if settings.draw == "by-cells":
+            self._chances = balance.chances(self._cells)
+        self.source.update(dropped_frames=dropped, class_weights=list(resolved.class_weights))
+        if resolved is not settings or dropped:
+            self.show(balance.describe(len(dropped), resolved.class_weights))
+        return resolved
+
+    def batches(self, epoch, position, scaling):
+        """Yield the batches of an epoch from a position on, as `Dataset.batches` does."""
+        size = self.settings.batch_size
+        return self.dataset.batches(self._plan(epoch)[position * size:], size, scaling)
+
+    def pieces(self, scaling, count=12):
+        """Yield what is trained on first: of each piece the frame in the middle, scaled, its classes and weights."""
+        for batch in self.dataset.batches(self._plan(epoch=0)[:count], 1, scaling):
+            x, labels, weights = (None if array is None else to_host(array)[0].copy() for array in batch)
+            yield x[..., self.settings.channels // 2], labels, weights
+
+    @property
+    def crops_per_frame(self):
+        """Crops of each frame in an epoch: as many as have the mean area of the training frames, unless it is set."""
+        if self.settings.crops_per_frame is not None:
+            return self.settings.crops_per_frame
+        if self.settings.crop is None:
+            return 1
+        area = np.mean([self.dataset.sizes[index][0] * self.dataset.sizes[index][1] for index in self.training])
+        return max(1, round(area / self.settings.crop ** 2))
+
+    def _plan(self, epoch):
+        settings = self.settings
+        multiple = 2 ** (settings.levels - 1)               # of the sides of what the network sees, in pixels
+        return plan_epoch(self.dataset, self.training, settings.crop, multiple, self.crops_per_frame,
+                          Variety.of(settings), settings.seed, epoch, self._chances)
+
+    def _check_plan(self):
+        """Raise InputError before the first step where the frames do not fit the settings."""
+        shapes = {(piece.height, piece.width) for piece in self._plan(epoch=0)}
+        if self.settings.batch_size > 1 and len(shapes) > 1:
+            raise InputError(f"--batch-size {self.settings.batch_size}: the pieces differ in size; give --crop PIXELS")
