@@ -1,9 +1,12 @@
 """Whether masks lie on what they were drawn on, or on something beside it in time or in space.
 
-Where cells are, pictures differ from their middle level and have steep gradients. Both, clipped at their 99th
-percentile and normalised, are correlated with the mask: with that of the frame and those of its neighbours in time, and
-with the mask shifted by some pixels. Another mask, or another place, that fits better than the one given tells of a
-pairing that is off by so much.
+Where cells are, frames differ from the median of their sequence, and what differs has steep edges. Both, clipped at
+their 99th percentile and normalised, are correlated with the mask: with that of the frame and those of its neighbours
+in time, and with the mask shifted by some pixels. Another mask, or another place, that fits better than the one given
+tells of a pairing that is off by so much.
+
+Sequences of less than LEAST frames are left out: what stands still there, such as a trap or dust, cannot be told from a
+cell.
 """
 
 from typing import NamedTuple
@@ -14,8 +17,11 @@ from .frames import steps
 
 REACH = 3               # frames in time, either way
 NEAR = 64               # pixels in space, either way
-BETTER = 1.02           # how many times as well another offset must fit to be told
+LEAST = 5               # frames that an offset is judged by
 FRAMES = 40             # looked at, at most
+IN_TIME = 2.5           # standard errors by which another mask must fit better to be told, and
+BETTER_IN_TIME = 1.02   # how many times as well
+BETTER_IN_SPACE = 1.2   # how many times as well masks must fit in another place
 
 
 class Fit(NamedTuple):
@@ -27,49 +33,63 @@ class Fit(NamedTuple):
 
 
 def signs_of_cells(pixels):
-    """Return where cells may be: float64 of the shape of `pixels`, of zero mean."""
-    pixels = pixels.astype(np.float64)
+    """Return where cells may be in a frame less its background: float64 of the shape of `pixels`, of zero mean."""
     features = [np.hypot(*np.gradient(pixels)), abs(pixels - np.median(pixels))]
     return sum(_normalised(np.minimum(each, np.percentile(each, 99))) for each in features)
 
 
 def fit(dataset):
-    """Return the Fit of a dataset's masks.
+    """Return the Fit of a dataset's masks, or None where there are too few frames to tell.
 
     Parameters
     ----------
     dataset : batches.Dataset
     """
-    by_number = {(frame.sequence, frame.number): index for index, frame in enumerate(dataset.frames)
-                 if dataset.masks[index]}
-    step_of = steps(dataset.frames)
-    some = [*by_number.values()]
-    some = some[::max(1, -(-len(some) // FRAMES))]
-    in_time = {offset: [] for offset in range(-REACH, REACH + 1)}
-    across, here = None, {}
-    for index in some:
-        frame, signs = dataset.frames[index], signs_of_cells(dataset.pixels(index))
-        if not signs.any():
+    sequences = {}
+    for index, frame in enumerate(dataset.frames):
+        if dataset.masks[index]:
+            sequences.setdefault(frame.sequence, []).append(index)
+    step_of, around, gains = steps(dataset.frames), {}, {offset: [] for offset in range(-REACH, REACH + 1)}
+    share = max(LEAST, FRAMES // max(len(sequences), 1))
+    for sequence, indices in list(sequences.items())[:FRAMES // LEAST]:
+        if len(indices) < LEAST:
             continue
-        for offset, found in in_time.items():
-            other = by_number.get((frame.sequence, frame.number + offset * step_of[frame.sequence]))
-            if other is not None:
-                found.append((index, _correlation(signs, dataset.classes(other))))
-        here[index] = in_time[0][-1][1]
-        if dataset.sizes[index] == dataset.sizes[some[0]]:
-            around = _around(signs, dataset.classes(index))
-            across = around if across is None else across + around
-    # an offset is compared with what is given on the same frames: those at the ends have fewer neighbours
-    gains = {offset: np.mean([value for _, value in found]) / max(np.mean([here[index] for index, _ in found]), 1e-6)
-             for offset, found in in_time.items() if len(found) > len(here) / 3}
-    given = float(np.mean([*here.values()])) if here else 0.0
-    best = max(gains, key=gains.get, default=0)
-    best = best if gains.get(best, 0) > BETTER else 0
+        by_number = {dataset.frames[index].number: index for index in indices}
+        some = [indices[round(at)] for at in np.linspace(0, len(indices) - 1, min(share, len(indices)))]
+        still = np.median([dataset.pixels(index).astype(np.float32) for index in some], axis=0)
+        for index in some:
+            signs = signs_of_cells(dataset.pixels(index) - still)
+            if not signs.any():
+                continue
+            around.setdefault(signs.shape, []).append(_around(signs, dataset.classes(index)))
+            given = around[signs.shape][-1][NEAR, NEAR]
+            for offset, found in gains.items():
+                other = by_number.get(dataset.frames[index].number + offset * step_of[sequence])
+                if other is not None:
+                    found.append((_correlation(signs, dataset.classes(other)), given))
+    if not around:
+        return None
+    across = np.mean(max(around.values(), key=len), axis=0)
+    given, in_time, in_space = float(across[NEAR, NEAR]), _best_in_time(gains), across.max()
     place = (0, 0)
-    if across is not None and across.max() > BETTER * max(across[NEAR, NEAR], 1e-6):
-        place = tuple(int(at) - NEAR for at in np.unravel_index(across.argmax(), across.shape))
-    in_space = given if across is None else float(across.max() / max(len(here), 1))
-    return Fit(best, tuple(-side for side in place), (given, given * float(gains.get(best, 1)), in_space))
+    if in_space > BETTER_IN_SPACE * max(given, 1e-6):
+        place = tuple(NEAR - int(at) for at in np.unravel_index(across.argmax(), across.shape))
+    correlation = given, float(np.mean([other for other, _ in gains[in_time]])), float(in_space)
+    return Fit(in_time, place, correlation)
+
+
+def _best_in_time(gains):
+    """Return the offset whose masks fit best, 0 unless another fits better beyond doubt."""
+    best, least = 0, 0.0
+    for offset, found in gains.items():
+        if offset == 0 or len(found) < LEAST:
+            continue
+        other, given = np.transpose(found)
+        gain = other - given
+        certain = gain.mean() > IN_TIME * gain.std(ddof=1) / np.sqrt(len(gain))
+        if certain and other.mean() > BETTER_IN_TIME * given.mean() and gain.mean() > least:
+            best, least = offset, gain.mean()
+    return best
 
 
 def _around(signs, classes):
@@ -81,7 +101,7 @@ def _around(signs, classes):
 
 
 def _correlation(signs, classes):
-    return float(np.vdot(signs, _normalised(classes)) / _length(signs)) if signs.shape == classes.shape else 0.0
+    return float(np.vdot(signs, _normalised(classes)) / _length(signs))
 
 
 def _length(array):

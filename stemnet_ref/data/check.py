@@ -224,6 +224,9 @@ def _describe_frames(dataset, show):
 
 
 def _describe_fit(found, show):
+    if found is None:
+        show("whether masks fit their frames cannot be told: it takes sequences of 5 frames or more that change")
+        return
     given, in_time, in_space = found.correlation
     if found.frames:
         when = f"{counted(abs(found.frames), 'frame')} {'later' if found.frames > 0 else 'earlier'}"
