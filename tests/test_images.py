@@ -1,5 +1,7 @@
 """Reading frames and masks, and scaling."""
 
+import struct
+
 import numpy as np
 import pytest
 from pictures import stack
@@ -73,6 +75,32 @@ def test_whole_numbers_of_32_bits_keep_the_scale_of_16(tmp_path):
     many = read_frame(only(tmp_path / "many.tif"))
     assert many.dtype == np.float32
     np.testing.assert_allclose(eight_bit_units(many), 100 * eight_bit_units(few) - 5 / 257, rtol=1e-6)
+
+
+def write_tiff(path, pixels, sample_format):
+    """Write a TIFF of any type by hand; the format is 1 for unsigned, 2 for signed numbers, 3 for floats."""
+    (h, w), data = pixels.shape, pixels.tobytes()
+    tags = {256: w, 257: h, 258: 8 * pixels.itemsize, 259: 1, 262: 1, 273: 8, 277: 1, 278: h, 279: len(data),
+            339: sample_format}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    path.write_bytes(b"II*\0" + struct.pack("<I", 8 + len(data)) + data + struct.pack("<H", len(tags)) + entries
+                     + struct.pack("<I", 0))
+
+
+@pytest.mark.parametrize(("dtype", "sample_format"), [
+    (np.uint8, 1), (np.uint16, 1), (np.int16, 2), (np.uint32, 1), (np.int32, 2), (np.float32, 3)])
+def test_tiff_of_every_kind_of_number(tmp_path, dtype, sample_format):
+    values = np.array([[0, 3, 120], [7, 0, 99]])
+    write_tiff(tmp_path / "t.tif", values.astype(dtype), sample_format)
+    np.testing.assert_array_equal(read_frame(only(tmp_path / "t.tif")), values)
+    np.testing.assert_array_equal(read_mask(only(tmp_path / "t.tif"))[0], values > 0)
+
+
+def test_large_and_negative_whole_numbers(tmp_path):
+    for dtype, sample_format, value in ((np.uint32, 1, 3_000_000_000), (np.int32, 2, -70000), (np.int16, 2, -300)):
+        write_tiff(tmp_path / "t.tif", np.full((2, 3), value, dtype), sample_format)
+        np.testing.assert_allclose(read_frame(only(tmp_path / "t.tif")), value / 257, rtol=1e-6)
+        np.testing.assert_array_equal(read_mask(only(tmp_path / "t.tif"))[0], int(value > 0))
 
 
 def test_palette_and_one_bit_masks(tmp_path):

@@ -14,6 +14,7 @@ from PIL import Image
 from ..errors import InputError, reason
 from ..extras import scipy_ndimage
 
+SAMPLE_FORMAT = 339         # the TIFF tag that says whether whole numbers have a sign
 REPLACE = "replace or remove this file"
 Image.MAX_IMAGE_PIXELS = None       # mosaics of a microscope are larger than what Pillow takes for an attack
 
@@ -31,8 +32,8 @@ def _opened(path, page=None):
     except InputError:
         raise
     except Image.UnidentifiedImageError:
-        raise InputError(f"{path}: this is no PNG or TIFF picture, whatever its name; convert it, or {REPLACE}"
-                         ) from None
+        raise InputError(f"{path}: this is no PNG or TIFF picture of 8, 16 or 32 bits, whatever its name; convert it, "
+                         f"or {REPLACE}") from None
     except (OSError, EOFError, SyntaxError, ValueError, TypeError, KeyError, IndexError) as error:     # as Pillow does
         raise InputError(f"{path}: the picture cannot be read ({reason(error)}); {REPLACE}") from None
 
@@ -73,7 +74,7 @@ def read_frame(frame):
     """
     with _opened(frame.path, frame.page) as image:
         _check_grey(image, frame)
-        pixels = np.asarray(image)
+        pixels = _values(image)
     if pixels.dtype == bool:
         return pixels.astype(np.uint8) * np.uint8(255)
     if np.issubdtype(pixels.dtype, np.floating):
@@ -157,12 +158,19 @@ def _read_mask(frame):
     """Return a mask's pixels, and whether there are several values above 0."""
     with _opened(frame.path, frame.page) as image:
         _check_one_value(image, frame)
-        pixels = np.asarray(image)
+        pixels = _values(image)
     if np.issubdtype(pixels.dtype, np.floating) and np.isnan(pixels).any():
         raise InputError(f"{frame}: {np.sum(np.isnan(pixels))} pixels are NaN; {REPLACE}")
     if pixels.dtype == bool:
         return pixels, False
     return pixels, bool(np.any((pixels > 0) & (pixels != pixels.max(initial=0))))
+
+
+def _values(image):
+    """Return a picture's values; Pillow takes unsigned ones of 32 bits for signed."""
+    pixels = np.asarray(image)
+    unsigned = image.mode == "I" and image.format == "TIFF" and image.tag_v2.get(SAMPLE_FORMAT, 1) in (1, (1,))
+    return pixels.view(np.uint32) if unsigned else pixels
 
 
 def _check_grey(image, frame):
