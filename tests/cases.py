@@ -35,7 +35,7 @@ TRANSPOSED = {                  # name: (kh, kw, stride, padding)
     "conv_transpose2d_valid": (5, 4, 3, "valid"), "conv_transpose2d_narrow": (1, 2, 3, "same"),
 }
 OTHERS = ("bias", "relu", "sigmoid", "dense", "max_pool2d", "dropout", "concat", "softmax", "weighted_cross_entropy",
-          "cross_entropy", "dice", "quadratic", "batch_norm")
+          "cross_entropy", "weighted_pixels_cross_entropy", "dice", "quadratic", "batch_norm")
 LAYERS = (*CONVOLUTIONS, *TRANSPOSED, *OTHERS)
 KEEP_PROB, EPSILON, WEIGHTS = 0.75, 1e-3, (1.0, 2.0, 0.5)
 
@@ -77,8 +77,9 @@ def layer_inputs(name, seed):
         return {"a": x, "b": rng.standard_normal((2, 6, 7, 2)), "dy": rng.standard_normal((2, 6, 7, 5))}
     if name == "batch_norm":
         return {"x": x, "scale": rng.standard_normal(3), "shift": rng.standard_normal(3), "dy": dy}
-    if name in ("weighted_cross_entropy", "cross_entropy", "dice", "quadratic"):
-        return {"z": 2 * x, "labels": rng.integers(0, 3, (2, 6, 7))}
+    if name.endswith("cross_entropy") or name in ("dice", "quadratic"):
+        pixels = {"pixel_weights": rng.uniform(0, 9, (2, 6, 7))} if "pixels" in name else {}
+        return {"z": 2 * x, "labels": rng.integers(0, 3, (2, 6, 7)), **pixels}
     return {"x": x, "dy": dy}
 
 
@@ -118,10 +119,10 @@ def layer_outputs(name, inputs):
         y = layer.forward(x)
         return {"y": y, "dx": layer.backward(dy, y)}
     z, labels = inputs["z"], inputs["labels"]
-    if name in ("weighted_cross_entropy", "cross_entropy"):
-        weights = WEIGHTS if name.startswith("weighted") else (1.0, 1.0, 1.0)
-        cost, p = weighted_cross_entropy.forward(z, labels, weights)
-        return {"cost": np.array(cost), "dz": weighted_cross_entropy.backward(p, labels, weights)}
+    if name.endswith("cross_entropy"):
+        weights = WEIGHTS if name.startswith("weighted") else (1.0, 1.0, 1.0), inputs.get("pixel_weights")
+        cost, p = weighted_cross_entropy.forward(z, labels, *weights)
+        return {"cost": np.array(cost), "dz": weighted_cross_entropy.backward(p, labels, *weights)}
     layer = {"dice": dice, "quadratic": quadratic}[name]
     p = softmax.forward(z)
     return {"cost": np.array(layer.forward(p, labels)), "dz": softmax.backward(layer.backward(p, labels), p)}

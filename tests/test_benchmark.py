@@ -8,10 +8,11 @@ from places import emulator
 
 from stemnet_ref import device
 from stemnet_ref.benchmark import __main__ as benchmark
-from stemnet_ref.benchmark import teaching
+from stemnet_ref.benchmark import reader, teaching
 from stemnet_ref.benchmark.engines import Ours, TorchOnGpu, layer_cases
 from stemnet_ref.errors import InputError
 from stemnet_ref.layers import conv2d
+from stemnet_ref.network import StemNet
 
 
 def check_report(capsys, path, names):
@@ -112,3 +113,23 @@ def test_the_settings_that_pytorch_has_on_a_gpu_are_shown(tf32, precision):
         torch.backends.cudnn.benchmark = False
         for backend in (torch.backends.cudnn.conv, torch.backends.cudnn, torch.backends.cuda.matmul):
             backend.fp32_precision = "none"
+
+
+def test_the_reader(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(reader, "CROPS", (64, 96))
+    assert benchmark.main(["--reader", "--channels", "1", "--rounds", "1", "--json", str(tmp_path / "b.json")]) == 0
+    found = json.loads((tmp_path / "b.json").read_text())["seconds"]
+    assert list(found) == ["plain 64", "varied 64", "plain 96", "varied 96"]
+    for row in found.values():
+        assert 0 < row["waited"] < row["step"]
+        assert row["alone"] > 0
+    assert capsys.readouterr().out.count("varied / plain") == 2
+    with pytest.raises(InputError, match="--size: has no effect with --reader"):
+        benchmark.main(["--reader", "--size", "64"])
+    with pytest.raises(InputError, match="--reader: has no effect with --teaching"):
+        benchmark.main(["--reader", "--teaching"])
+
+
+def test_the_reader_on_a_device():
+    found = reader._measure(StemNet(1, 2, 2), 32, 1, reader.VARIED, reader.BORDER, emulator())
+    assert 0 < found["waited"] < found["step"]

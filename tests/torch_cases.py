@@ -68,6 +68,9 @@ def _cost(name, inputs):
     if name.endswith("cross_entropy"):
         # mean over pixels; reduction="mean" with weights would divide by the sum of the weights
         cost = functional.cross_entropy(z, labels, weights, reduction="none").mean()
+        if "pixel_weights" in inputs:
+            own = torch.as_tensor(inputs["pixel_weights"])
+            cost = cost + (own * functional.cross_entropy(z, labels, reduction="none")).mean()
     else:
         p = functional.softmax(z, dim=1)
         truth = functional.one_hot(labels, 3).permute(0, 3, 1, 2).to(p.dtype)

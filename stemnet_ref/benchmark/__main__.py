@@ -33,6 +33,8 @@ def options():
     add("--no-layers", action="store_true", help="leave out the table of layers")
     add("--teaching", action="store_true", help="instead, one convolution on a CPU in the forms of textbooks: loops, "
                                                 "scipy.signal, the whole image unfolded")
+    add("--reader", action="store_true", help="instead, whether the step waits for pieces that are varied in every "
+                                              "way: --rounds steps on the sample")
     add("--growth", action="store_true", help=f"also the step at sides of {', '.join(map(str, SIZES))} pixels")
     add("--json", metavar="FILE", help="write all figures into a file")
     return parser
@@ -82,18 +84,8 @@ def main(argv=None):
         raise InputError("--against torch: PyTorch is not installed; pip install torch==2.13.0, or leave it out")
     if arguments.json and (os.path.isdir(arguments.json) or not os.path.isdir(os.path.dirname(arguments.json) or ".")):
         raise InputError(f"--json {arguments.json}: must be the name of a file in a folder that exists")
-    if arguments.teaching:
-        from .teaching import measure
-
-        for name in ("device", "against", "size", "channels", "no_layers", "growth"):
-            if getattr(arguments, name) != options().get_default(name):
-                raise InputError(f"--{name.replace('_', '-')}: has no effect with --teaching; leave one of them out")
-        machine = f"{describe(arguments)}, {count()} threads (loops and scipy.signal: 1)"
-        print(machine)
-        seconds = measure(arguments.rounds)
-        if arguments.json:
-            write_json(arguments.json, {"machine": machine, "rounds": arguments.rounds, "seconds": seconds}, "--json")
-        return 0
+    if arguments.teaching or arguments.reader:
+        return measure_apart(arguments)
     names = ["ours"]
     if arguments.device == "cuda" and device.choose("cuda").product == 2:
         names += ["ours-cuda-cores", "ours-tf32"]
@@ -123,6 +115,29 @@ def main(argv=None):
         report["growth"] = growth(names, arguments)
     if arguments.json:
         write_json(arguments.json, report, "--json")
+    return 0
+
+
+def measure_apart(arguments):
+    """Measure what has a table of its own; return the exit status."""
+    from . import reader, teaching
+
+    way = "--teaching" if arguments.teaching else "--reader"
+    unused = {"--teaching": ("device", "channels", "reader"), "--reader": ()}[way]
+    for name in (*unused, "against", "size", "no_layers", "growth"):
+        if getattr(arguments, name) != options().get_default(name):
+            raise InputError(f"--{name.replace('_', '-')}: has no effect with {way}; leave one of them out")
+    machine = f"{describe(arguments)}, {count()} threads"
+    if way == "--teaching":
+        machine += " (loops and scipy.signal: 1)"
+    print(machine)
+    if way == "--teaching":
+        seconds = teaching.measure(arguments.rounds)
+    else:
+        chosen = device.choose(arguments.device)
+        seconds = reader.measure(arguments.channels, arguments.rounds, chosen)
+    if arguments.json:
+        write_json(arguments.json, {"machine": machine, "rounds": arguments.rounds, "seconds": seconds}, "--json")
     return 0
 
 

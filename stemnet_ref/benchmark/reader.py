@@ -1,0 +1,65 @@
+"""Whether the step waits for the reader: steps on the sample's frames, plain and with everything that varies pieces."""
+
+import time
+
+from .. import sample
+from ..data.batches import Dataset, assemble
+from ..data.pairing import find_pairs
+from ..data.plan import Variety, plan_epoch
+from ..data.scaling import Scaling
+from ..network import StemNet
+from ..optimizers import Momentum
+from ..settings import Settings
+from ..step import Steps, StepsOnGpu
+
+CROPS = 128, 416            # pixels; frames have 448
+VARIED = Variety(augment=True, rotation=180.0, elastic=10.0, brightness=0.3, contrast=0.3, on_cells=0.5, paste=2)
+BORDER = 10.0, 5.0
+
+
+def measure(channels, steps, device=None):
+    """Print and return what came of so many steps at each size of piece.
+
+    Returns
+    -------
+    dict of str to dict of str to float
+        For "plain 128" and so on: seconds of a step, waited of these for the reader, and to prepare a piece alone.
+    """
+    found = {}
+    print(f"{'pieces':<16}{'step':>10}{'waited':>10}{'alone':>10}   (ms; alone: to prepare one with nothing beside)")
+    for crop in CROPS:
+        for name, variety, border in (("plain", Variety(), None), ("varied", VARIED, BORDER)):
+            row = found[f"{name} {crop}"] = _measure(StemNet(channels), crop, steps, variety, border, device)
+            print(f"{name + ' ' + str(crop):<16}" + "".join(f"{1e3 * value:10.2f}" for value in row.values()))
+        ratio = found[f"varied {crop}"]["step"] / found[f"plain {crop}"]["step"]
+        print(f"{'varied / plain':<16}{ratio:10.2f}")
+    return found
+
+
+def _measure(network, crop, steps, variety, border, device):
+    data = Dataset(*find_pairs(sample.FRAMES, sample.MASKS), network.channels, tell=lambda line: None, device=device,
+                   border=border)
+    settings, scaling = Settings(), Scaling(127.0, 18.0)
+    run = (StepsOnGpu, (device, print)) if device else (Steps, ())
+    runner = run[0](network.to(device), Momentum(0.01), settings, 10, *run[1])
+    plan = plan_epoch(data, range(10), crop, 32, -(-(steps + 4) // 10), variety, 0, 0)[:steps + 4]
+    for piece in plan:                                      # read all frames
+        data.part(piece)
+    started = time.perf_counter()
+    for piece in plan:
+        part = data.part(piece)
+        if device is None:
+            assemble(scaling, [part])
+    alone = (time.perf_counter() - started) / len(plan)
+    batches, waited = data.batches(plan, 1, scaling), 0.0
+    for step in range(len(plan)):
+        if step == 4:                                       # what was loaded ahead, compiled and recorded is behind
+            waited, started = 0.0, time.perf_counter()
+        before = time.perf_counter()
+        x, labels, weights = next(batches)
+        waited += time.perf_counter() - before
+        runner.run(x, labels, step, weights)
+        if step % 16 == 15:
+            runner.take()
+    runner.take()
+    return {"step": (time.perf_counter() - started) / steps, "waited": waited / steps, "alone": alone}
