@@ -10,6 +10,7 @@ from places import KERNEL_PLACES
 from stemnet_ref.data import augment, plan
 from stemnet_ref.data.augment import boxes, choose_pastes, cut, displacements, moved_onto_cell, paste, places
 from stemnet_ref.data.batches import Dataset, Part, assemble
+from stemnet_ref.data.borders import border_weights
 from stemnet_ref.data.pairing import find_pairs
 from stemnet_ref.data.plan import Piece, Variety, plan_epoch
 from stemnet_ref.data.scaling import Scaling
@@ -72,19 +73,19 @@ def test_the_checker_of_alignment_sees_a_mask_that_is_one_pixel_off():
     assert (cut(off, piece, where, nearest=True) != (cut(picture, piece, where, nearest=True) > 1100)).any()
 
 
-@given(KEY, st.integers(1, 200), st.integers(1, 200))
-def test_displacements_are_smooth_and_do_not_fold(key, height, width):
+@given(KEY, st.integers(2, 300), st.integers(2, 300))
+def test_displacements_do_not_fold(key, height, width):
+    """The determinant of the deformation's derivative, by differences, is above 0 everywhere."""
     piece = Piece(0, 0, 0, height, width, elastic=10.0, key=key)
-    moved = displacements(piece)
-    assert moved.shape == (2, height, width)
-    for axis in (0, 1):
-        for field in moved:
-            assert height == 1 or width == 1 or abs(np.diff(field, axis=axis)).max(initial=0) < 1
-    np.testing.assert_array_equal(moved, displacements(piece))
+    down, right = displacements(piece)
+    assert down.shape == right.shape == (height, width)
+    (down_i, down_j), (right_i, right_j) = np.gradient(down), np.gradient(right)
+    assert ((1 + down_i) * (1 + right_j) - down_j * right_i).min() > 0
+    np.testing.assert_array_equal(down, displacements(piece)[0])
 
 
 def test_displacements_have_the_deviation_asked_for_at_the_grids_points():
-    points = [displacements(Piece(0, 0, 0, 65, 65, elastic=10.0, key=key))[:, ::64, ::64] for key in range(400)]
+    points = [displacements(Piece(0, 0, 0, 129, 129, elastic=10.0, key=key))[:, ::128, ::128] for key in range(400)]
     # of a normal variable held within 2 deviations: P(|z| < 2) - 4 phi(2) + 4 P(|z| > 2)
     assert np.std(points) == pytest.approx(10 * np.sqrt(0.9545 - 4 * 0.05399 + 4 * 0.0455), rel=0.05)
     assert abs(np.mean(points)) < 1
@@ -162,15 +163,15 @@ def test_cells_are_pasted_with_their_masks_and_touch_no_other(tmp_path):
     pieces = plan_epoch(data, range(8), 40, 4, 10, Variety(paste=2), 0, 0)
     count = 0
     for piece in pieces:
-        assert all(donor in range(8) for donor in piece.donors)
+        assert all(donor in range(8) and donor != piece.frame for donor in piece.donors)
         before, after, pastes = pasted(data, piece)
         cells = np.zeros_like(before)
         for each in pastes:
             count += 1
             h, w = each.cell.shape
             place = np.s_[each.top:each.top + h, each.left:each.left + w]
-            assert not (before[place] & (each.alpha > 0)).any()
-            assert not (cells[place] & (each.alpha > 0)).any()
+            assert not (before[place] & (each.alpha > 0.5)).any()
+            assert not each.alpha[(before[place] | cells[place]) > 0].any()         # what is there stays as it is
             assert (each.alpha[each.cell > 0] == 1).all()
             assert max(each.alpha[0].max(), each.alpha[-1].max(), each.alpha[:, 0].max()) == 0      # all of it is there
             cells[place] |= each.cell
@@ -198,6 +199,37 @@ def test_a_pasted_cell_is_the_donors_and_its_surroundings_go_over_into_the_piece
     far = np.ones((40, 40), bool)
     far[each.top:each.top + h, each.left:each.left + w] = each.alpha == 0
     assert (target[far] == 200).all()
+
+
+def test_a_neighbour_of_the_donor_cell_is_not_pasted_along():
+    instances = np.zeros((60, 60), np.int32)
+    instances[20:30, 22:34], instances[32:40, 22:34], instances[22:28, 34:38] = 1, 2, 3     # two pixels off; touching
+    piece, labels = Piece(0, 0, 0, 50, 50, donors=(0,), key=1), np.zeros((50, 50), np.uint8)
+    each, = choose_pastes(piece, labels, lambda index: instances, lambda index: boxes(instances)[:1])
+    shown = each.piece.cut(instances)
+    assert not each.alpha[shown > 1].any()
+    assert (each.alpha[shown == 1] == 1).all()
+    assert 0 < each.alpha[shown == 0].max() < 1
+    assert labels.sum() == 120
+
+
+def test_weights_of_borders_know_the_pasted_cells_and_are_0_in_cells(tmp_path):
+    data = dataset(tmp_path, channels=1, border=(10.0, 5.0), paste=True)
+    pieces = plan_epoch(data, range(8), 40, 4, 10, Variety(paste=2, rotation=180, elastic=5), 0, 0)
+    raised = 0
+    for piece, (_, labels, weights) in zip(pieces, data.batches(pieces, 1, PLAIN), strict=True):
+        assert not weights[labels > 0].any()
+        part = data.part(piece)
+        if not part.pastes:
+            continue
+        instances = cut(data.instances(piece.frame), piece, part.where, nearest=True).copy()
+        for number, (each, *_) in enumerate(part.pastes, 100):
+            h, w = each.cell.shape
+            instances[each.top:each.top + h, each.left:each.left + w][each.cell > 0] = number
+        plain = np.where(labels[0] > 0, 0, cut(data.weights(piece.frame), piece, part.where))
+        np.testing.assert_allclose(weights[0], np.maximum(plain, border_weights(instances, 10, 5)), atol=1e-6)
+        raised += (weights[0] > plain + 1).any()
+    assert raised > 10
 
 
 def test_a_window_takes_the_pasted_cell_from_the_donors_window(tmp_path):

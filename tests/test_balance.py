@@ -97,6 +97,8 @@ def test_cells_are_numbered_where_the_mask_does_not(tmp_path):
     instances = read_instances(Frame(tmp_path / "m.png", None, "m", "m", 0, ()))
     assert len(np.unique(instances)) == 1 + 6                   # columns 1, 2, 3, 6, 7 and 8
     assert instances.max() == 6
+    Image.fromarray((3 + 4 * (cell > 0)).astype(np.uint8)).save(tmp_path / "m.png")     # no 0 anywhere
+    assert set(np.unique(read_instances(Frame(tmp_path / "m.png", None, "m", "m", 0, ())))) == {1, 2}
 
 
 @pytest.mark.parametrize(("options", "message"), [

@@ -85,10 +85,16 @@ def by_hand(tmp_path, **options):
             piece = moved_onto_cell(piece, labels_of[piece.frame])
         where = places(piece)
         x, labels = window(piece.frame, piece, where), cut(labels_of[piece.frame], piece, where, nearest=True).copy()
-        for each in choose_pastes(piece, labels, data.instances, data.boxes):
+        numbers = cut(data.instances(piece.frame), piece, where, nearest=True).copy()
+        for number, each in enumerate(choose_pastes(piece, labels, data.instances, data.boxes), 100):
             h, w = each.cell.shape
             paste(x[each.top:each.top + h, each.left:each.left + w], window(each.piece.frame, each.piece), each.alpha)
-        return x, labels, None if own_of[0] is None else cut(own_of[piece.frame], piece, where)
+            numbers[each.top:each.top + h, each.left:each.left + w][each.cell > 0] = number
+        if own_of[0] is None:
+            return x, labels, None
+        own = cut(own_of[piece.frame], piece, where)
+        own = np.maximum(own, border_weights(numbers, *how)) if numbers.max() >= 100 else own
+        return x, labels, np.where(labels > 0, np.float32(0), own)
 
     network = StemNet(3, 2, 2, seed=3, logits=options.get("logits", "linear"), init=options.get("init", "fan_in"))
     rate = options.get("learning_rate", 0.001 if options.get("optimizer") == "adam" else 0.15)

@@ -3,13 +3,16 @@
 Frames and mask of a window are sampled at the same places, frames between pixels linearly, masks at the nearest pixel
 (thesis sections 6.2 and 8.2). The elastic deformation is U-net's (Ronneberger et al. 2015, section 3.1): displacements
 drawn from a normal distribution on a coarse grid, with cubic interpolation between its points. Here the points are
-KNOTS pixels apart whatever the piece's size, and nothing is displaced by more than two standard deviations.
+KNOTS pixels apart whatever the piece's size, and none is displaced by more than two standard deviations, so that slopes
+are at most 6 elastic / KNOTS: as long as that is below 1/2, nothing folds.
 
 A pasted cell is the thesis's fake stem cell (section 11.5): cut out of another frame of the same sequence with its
-surroundings, mirrored and turned by quarters, and blended into the piece over MARGIN pixels, its level shifted so that
-its surroundings meet those of the piece. In a window each frame takes it from the frame at the same distance in time.
+surroundings but without other cells, mirrored and turned by quarters, and blended into the piece over MARGIN pixels,
+its level shifted so that its surroundings meet those of the piece. In a window each frame takes it from the frame at
+the same distance in time.
 """
 
+from dataclasses import replace
 from functools import cache
 from typing import NamedTuple
 
@@ -18,9 +21,10 @@ import numpy as np
 from ..extras import scipy_ndimage
 from .plan import Piece
 
-KNOTS = 64          # pixels between the points of the grid
+KNOTS = 128         # pixels between the points of the grid
 MARGIN = 6          # pixels around a cell over which it is blended
-TRIES = 10          # places to look for one where a pasted cell touches no other
+EDGE = 2            # pixels over which it ends before another cell of its own frame
+TRIES = 20          # places to look for one where a pasted cell touches no other
 ELASTIC, PLACE, PASTE = 0, 1, 2     # streams of a piece's random numbers
 
 
@@ -59,7 +63,7 @@ def displacements(piece):
     """Return by how much every pixel of a piece is displaced: float64 of shape (2, height, width), in pixels."""
     across = [_cubic(side) for side in piece.shape]
     knots = piece.random(ELASTIC).standard_normal((2, across[0].shape[1], across[1].shape[1]))
-    knots = piece.elastic * np.clip(knots, -2, 2)               # slopes are 6 elastic / KNOTS at most, so below 1
+    knots = piece.elastic * np.clip(knots, -2, 2)
     return across[0] @ knots @ across[1].T
 
 
@@ -98,7 +102,10 @@ def cut(pixels, piece, where, nearest=False):
 
 
 def moved_onto_cell(piece, classes):
-    """Return the piece moved so that it holds a random cell pixel of its frame, at a random place; as it is without."""
+    """Return the piece moved so that it holds a random cell pixel of its frame, at a random place; as it is without.
+
+    That is before it is warped: at its corners a pixel can be turned out of it.
+    """
     cells = np.flatnonzero(classes)
     if not len(cells):
         return piece
@@ -107,7 +114,7 @@ def moved_onto_cell(piece, classes):
     down, right = rng.integers(0, (piece.height, piece.width))
     top = min(max(0, row - int(down)), classes.shape[0] - piece.height)
     left = min(max(0, column - int(right)), classes.shape[1] - piece.width)
-    return Piece(**{**vars(piece), "top": top, "left": left})
+    return replace(piece, top=top, left=left)
 
 
 def boxes(instances):
@@ -148,23 +155,25 @@ def choose_pastes(piece, labels, instances_of, boxes_of):
             continue
         number, *box = fitting[int(choice * len(fitting))]
         patch = Piece(donor, *box, mirror=view >= 4, quarter_turns=view % 4, gain=piece.gain, offset=piece.offset)
-        cell = patch.cut(instances_of(donor)) == number
-        alpha = _blending(cell)
+        instances = patch.cut(instances_of(donor))
+        cell, alpha = instances == number, _blending(instances, number)
         h, w = cell.shape
         for down, right in spots:
             top, left = int(down * (height - h + 1)), int(right * (width - w + 1))
             target = labels[top:top + h, left:left + w]
-            if not target[alpha > 0].any():
+            if not target[alpha > 0.5].any():
+                pastes.append(Paste(patch, np.where(target, np.float32(0), alpha), cell.astype(np.uint8), top, left))
                 target[cell] = 1
-                pastes.append(Paste(patch, alpha, cell.astype(np.uint8), top, left))
                 break
     return pastes
 
 
-def _blending(cell):
-    """Return float32 weights: 1 in the cell, falling smoothly to 0 over MARGIN pixels."""
-    away = scipy_ndimage("--paste").distance_transform_edt(~cell)
-    near = np.clip(1 - away / MARGIN, 0, 1)
+def _blending(instances, number):
+    """Return float32 weights: 1 in the cell, falling smoothly to 0 over MARGIN pixels, and over EDGE to other cells."""
+    distance, others = scipy_ndimage("--paste").distance_transform_edt, (instances > 0) & (instances != number)
+    near = np.clip(1 - distance(instances != number) / MARGIN, 0, 1)
+    if others.any():
+        near = np.where(instances == number, 1, np.minimum(near, np.clip(distance(~others) / EDGE - 0.5, 0, 1)))
     return (near * near * (3 - 2 * near)).astype(np.float32)
 
 

@@ -10,9 +10,9 @@ from ..errors import InputError
 from .augment import boxes, choose_pastes, cut, moved_onto_cell, paste, places
 from .borders import border_weights
 from .frames import window_indices
-from .images import read_frame, read_instances, read_mask, read_size
+from .images import read_bytes, read_frame, read_instances, read_mask, read_size
 from .plan import Piece
-from .scaling import fill, fill_labels, paste_on
+from .scaling import fill, fill_labels, paste_on, settle_weights
 
 MEMORY = 2 << 30        # bytes of decoded frames to keep
 
@@ -26,6 +26,7 @@ class Part(NamedTuple):
     weights: object = None      # of the whole frame's pixels
     where: object = None        # `augment.places` of the piece
     pastes: tuple = ()          # (Paste, alpha, cell, window of the donor) of each
+    borders: object = None      # weights of the piece's pixels with pasted cells alone, where there are any
 
 
 class Whole(NamedTuple):
@@ -55,6 +56,8 @@ class Dataset:
         where not all fit into memory.
     border : tuple of float, optional
         Weight and sigma of `border_weights`, where pixels have weights of their own.
+    paste : bool
+        Whether cells will be pasted.
 
     Raises
     ------
@@ -62,12 +65,13 @@ class Dataset:
         If a frame and its mask, or the frames of a sequence, differ in size.
     """
 
-    def __init__(self, frames, masks, channels, memory=MEMORY, tell=print, device=None, border=None):
+    def __init__(self, frames, masks, channels, memory=MEMORY, tell=print, device=None, border=None, paste=False):
         self.frames, self.masks, self.tell, self.device, self.border = frames, masks, tell, device, border
         self.windows = window_indices(frames, channels)
         self.sizes = [read_size(frame) for frame in frames]
         self._check_sizes()
-        bytes_a_frame = max(h * w for h, w in self.sizes) * (3 if border is None else 7)    # 16 bits, a mask, weights
+        # pixels of as much as 32 bits, classes, weights, numbers of cells
+        bytes_a_frame = max(h * w for h, w in self.sizes) * (read_bytes(frames[0]) + 1 + 4 * bool(border) + 4 * paste)
         self.capacity = max(memory // bytes_a_frame, 8 * channels)      # in frames
         self.fits = len(frames) <= self.capacity
         self.decoded = 0                    # frames, since the beginning
@@ -152,14 +156,28 @@ class Dataset:
         """Return all that a piece is made of."""
         if piece.on_cell:
             piece = moved_onto_cell(piece, self.classes(piece.frame))
-        where, pastes = places(piece), []
+        where, pastes, borders = places(piece), [], None
         if piece.donors:
             labels = cut(self.classes(piece.frame), piece, where, nearest=True).copy()
             pastes = choose_pastes(piece, labels, self.instances, self.boxes)
-        there = self.device.to_device if self.device else (lambda array: array)
+        if pastes and self.border:
+            borders = self._borders_with(pastes, piece, where)
+
+        def there(array):
+            return array if array is None or self.device is None else self.device.to_device(array)
+
         return Part(piece, self.window(piece.frame), self._moved("classes", piece.frame),
-                    self._moved("weights", piece.frame), None if where is None else there(where),
-                    [(each, there(each.alpha), there(each.cell), self.window(each.piece.frame)) for each in pastes])
+                    self._moved("weights", piece.frame), there(where),
+                    [(each, there(each.alpha), there(each.cell), self.window(each.piece.frame)) for each in pastes],
+                    there(borders))
+
+    def _borders_with(self, pastes, piece, where):
+        """Return the weights of a piece's pixels between its cells and the pasted ones."""
+        instances = cut(self.instances(piece.frame), piece, where, nearest=True).copy()
+        for number, each in enumerate(pastes, int(instances.max()) + 1):
+            h, w = each.cell.shape
+            instances[each.top:each.top + h, each.left:each.left + w][each.cell > 0] = number
+        return border_weights(instances, *self.border)
 
     def batches(self, plan, batch_size, scaling):
         """Yield the batches of a plan, as `assemble` returns them, read ahead in a background thread.
@@ -251,13 +269,17 @@ def assemble(scaling, parts, device=None, buffers=None):
     labels = weights = None
     if parts[0].classes is not None:
         labels = np.stack([cut(part.classes, part.piece, part.where, nearest=True) for part in parts])
-    if parts[0].weights is not None:
-        weights = np.stack([cut(part.weights, part.piece, part.where) for part in parts])
     for example, part in enumerate(parts):
         for each, alpha, cell, window in part.pastes:
             place = np.s_[example, each.top:each.top + len(cell), each.left:each.left + cell.shape[1]]
             paste(x[place], _scaled(scaling, window, each.piece), alpha)
             labels[place][cell > 0] = 1
+    if parts[0].weights is not None:
+        weights = np.stack([cut(part.weights, part.piece, part.where) for part in parts])
+        for own, part in zip(weights, parts, strict=True):
+            if part.borders is not None:                    # another cell brings borders nearer, never away
+                np.maximum(own, part.borders, out=own)
+        weights[labels > 0] = 0
     return x, labels, weights
 
 
@@ -274,18 +296,19 @@ def _assemble_on(device, scaling, parts, buffers):
         buffers[shape] = (device.empty(shape, np.float32), device.empty(shape[:3], np.uint8),
                           device.empty(shape[:3], np.float32))
     x, labels, weights = buffers[shape]
-    for example, (piece, window, classes, own, where, pastes) in enumerate(parts):
+    for example, (piece, window, classes, own, where, pastes, borders) in enumerate(parts):
         for channel, pixels in enumerate(window):
             scaling.fill(x, example, channel, pixels, piece, where)
         if classes is not None:
             fill_labels(labels, example, classes, piece, where)
-        if own is not None:
-            fill(weights.reshape(*shape[:3], 1), example, 0, own, piece, where)
         for each, alpha, cell, donor in pastes:
             patch = device.empty((1, *cell.shape, len(donor)), np.float32)
             for channel, pixels in enumerate(donor):
                 scaling.fill(patch, 0, channel, pixels, each.piece)
             paste_on(x, labels, example, patch, alpha, cell, each.top, each.left)
+        if own is not None:
+            fill(weights.reshape(*shape[:3], 1), example, 0, own, piece, where)
+            settle_weights(weights, labels, example, borders)
     return x, None if first.classes is None else labels, None if first.weights is None else weights
 
 

@@ -62,6 +62,12 @@ def read_size(frame, mask=False):
         return image.height, image.width
 
 
+def read_bytes(frame):
+    """Return the bytes of a frame's pixel, decoded: 1, 2 or, at most, 4."""
+    with _opened(frame.path, frame.page) as image:
+        return {"1": 1, "L": 1, "I": 4, "F": 4}.get(image.mode, 2)
+
+
 def read_frame(frame):
     """Return the pixels of a frame, uint8, uint16 or float32 of shape (H, W), as stored.
 
@@ -110,7 +116,7 @@ def read_instances(frame):
     """
     pixels, numbered = _read_mask(frame)
     if numbered:
-        return np.unique(np.maximum(pixels, 0), return_inverse=True)[1].reshape(pixels.shape).astype(np.int32)
+        return _renumbered(pixels)
     return connected(pixels > 0, f"{frame}, whose cells are not numbered")
 
 
@@ -121,8 +127,14 @@ def read_numbers(frame):
     if not numbered:
         return (pixels > 0).astype(np.uint8) * np.uint8(255)
     if np.issubdtype(pixels.dtype, np.floating) or pixels.max() > 65535:
-        pixels = np.unique(pixels, return_inverse=True)[1].reshape(pixels.shape)
+        pixels = _renumbered(pixels)
     return pixels.astype(np.uint8 if pixels.max() < 256 else np.uint16)
+
+
+def _renumbered(pixels):
+    """Return the values above 0 numbered from 1, in their order, int32; 0 elsewhere."""
+    cell = pixels > 0
+    return np.where(cell, 1 + np.searchsorted(np.unique(pixels[cell]), pixels), 0).astype(np.int32)
 
 
 def connected(cell, option):

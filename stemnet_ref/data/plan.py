@@ -5,6 +5,7 @@ on with the same batches. What takes longer to draw, such as an elastic deformat
 by whoever cuts it.
 """
 
+from collections import Counter
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -146,12 +147,13 @@ def _order(dataset, indices, per_frame, rng, chances):
         sequences.setdefault(dataset.frames[index].sequence, []).append(index)
     names = list(sequences)
     stream = [index for name in rng.permutation(len(names)) for index in sequences[names[name]]]
-    pool_size = max(1, dataset.capacity // 4) * per_frame       # a frame stays until its last window is drawn
-    pool, order = [], []
+    pool, frames, order = [], Counter(), []                     # pieces read and not drawn, and of which frames
     for index in stream:
         pool.append(index)
-        if len(pool) >= pool_size:
+        frames[index] += 1
+        while len(frames) > max(1, dataset.capacity // 4):      # a frame stays until its last window is drawn
             order.append(_draw_from(pool, rng))
+            frames -= Counter(order[-1:])
     while pool:
         order.append(_draw_from(pool, rng))
     return np.array(order)
@@ -170,7 +172,7 @@ def _donors(dataset, order, indices, count, rng):
     for index in order.tolist():
         same = of_sequence[dataset.frames[index].sequence]
         low, high = (0, len(same)) if dataset.fits else (max(0, place[index] - NEAR), place[index] + NEAR)
-        near = same[low:high]
+        near = [other for other in same[low:high] if other != index] or [index]
         donors.append(tuple(near[at] for at in rng.integers(0, len(near), count).tolist()))
     return donors
 

@@ -125,6 +125,16 @@ extern "C" __global__ void sample_labels(const unsigned char* mask, unsigned cha
     out[example * elements + t] = mask[Frame{H, W}.at(row, column)];
 }
 
+// weights[n] is at least `borders` where there are any (`given`), and 0 in cells; one thread for each pixel.
+extern "C" __global__ void settle_weights(REAL* weights, const unsigned char* labels, const REAL* borders, int given,
+                                          int example, int64 elements)
+{
+    int64 t = thread_number(), at = example * elements + t;
+    if (t >= elements) return;
+    if (labels[at]) weights[at] = 0;
+    else if (given && borders[t] > weights[at]) weights[at] = borders[t];
+}
+
 // Blend a patch (h, w, channels) into x[n] (H, W, channels) at (top, left) by the weights alpha (h, w), shifted by a constant
 // so that it meets x where the two are mixed; its cell becomes label 1. One block for each channel, block 256.
 extern "C" __global__ void paste(const REAL* patch, const float* alpha, const unsigned char* cell, REAL* x,

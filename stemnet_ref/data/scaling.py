@@ -7,7 +7,7 @@ deviation of what is left. "minus127" is the listing's.
 """
 
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 
@@ -62,7 +62,7 @@ class Scaling:
                              f"{self.image.shape[0]} x {self.image.shape[1]}; crop or pad the frames to that size")
 
 
-@cache
+@lru_cache(maxsize=2)
 def _on(device, scaling):
     """Return the image of a Scaling on the device; it is moved there once."""
     return device.to_device(scaling.image)
@@ -90,6 +90,13 @@ def paste_on(x, labels, example, patch, alpha, cell, top, left):
     """Blend a patch (1, h, w, channels) into x[example] at (top, left), as `augment.paste` does, all on a GPU."""
     launch("data/scaling.paste", x.shape[3], patch, alpha, cell, x, labels, *cell.shape, *x.shape[1:3], top, left,
            example, x.shape[3])
+
+
+def settle_weights(weights, labels, example, borders=None):
+    """Raise weights[example] to `borders` (h, w), if given, and make those of cells 0, all on a GPU."""
+    count = weights[example].size
+    launch("data/scaling.settle_weights", blocks(count), weights, labels, weights if borders is None else borders,
+           int(borders is not None), example, count)
 
 
 def _place(pixels, piece):

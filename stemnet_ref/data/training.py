@@ -54,7 +54,8 @@ class TrainingData:
         found, paired = find_pairs(sample.FRAMES if frames is None else frames,
                                    sample.MASKS if frames is None else masks, show, settings.sparse_masks)
         border = (settings.border_weight, settings.border_sigma) if settings.border_weight else None
-        self.dataset = Dataset(found, paired, settings.channels, tell=show, device=device, border=border)
+        self.dataset = Dataset(found, paired, settings.channels, tell=show, device=device, border=border,
+                               paste=settings.paste > 0)
         with_masks = [index for index, mask in enumerate(paired) if mask]
         self.training, self.validation, left_out = split(found, settings.validation, settings.gap, with_masks)
         self.source = {"frames": frames if frames is None else os.path.abspath(frames),
@@ -98,8 +99,8 @@ class TrainingData:
     def pieces(self, scaling, count=12):
         """Yield what is trained on first: of each piece the frame in the middle, scaled, its classes and weights."""
         for batch in self.dataset.batches(self._plan(epoch=0)[:count], 1, scaling):
-            x, labels, weights = (None if array is None else to_host(array)[0].copy() for array in batch)
-            yield x[..., self.settings.channels // 2], labels, weights
+            x, labels, weights = (None if array is None else to_host(array)[0] for array in batch)
+            yield x[..., self.settings.channels // 2].copy(), labels.copy(), None if weights is None else weights.copy()
 
     @property
     def crops_per_frame(self):
