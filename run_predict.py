@@ -16,6 +16,7 @@ def options():
     parser.add_argument("frames", metavar="FRAMES", nargs="?",
                         help="folder, quoted glob pattern, one file or multi-page TIFF; without it: the sample")
     parser.add_argument("--masks", metavar="PATH", help="true masks, to measure against")
+    parser.add_argument("--sparse-masks", action="store_true", help="let frames be without a true mask")
     parser.add_argument("--out", metavar="DIR", help="folder to write into (predictions, or predictions-2, ...)")
     parser.add_argument("--results", metavar="NAME", default="pictures",
                         help="pictures; or challenge: cells numbered, as the Cell Tracking Challenge wants (pictures)")
@@ -42,7 +43,7 @@ def main(argv=None):
         frames, masks = FRAMES / "*field2*", MASKS / "*field2*" if masks is None else masks
     summary = predict.run(model, frames, out, masks, given.tile, show=tqdm.write,
                           progress=lambda items: tqdm(items, unit="frame", disable=None), results=given.results,
-                          restore=given.restore)
+                          restore=given.restore, sparse=given.sparse_masks)
     if summary:
         shown = ("accuracy", "precision", "recall", "f1", "f1_pooled")
         print("  ".join(f"{name} {summary[name]:.3f}" for name in shown))

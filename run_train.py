@@ -112,6 +112,7 @@ def main(argv=None):
     tqdm.write(f"network{settings.channels} on the {run.device_name}, {steps} steps an epoch, "
                f"{'going on in' if resume else 'writing to'} {out}")
     tqdm.write("".join(name.rjust(width) for name, width, _ in TABLE))
+    run.data.describe_pastes()
     run.prepare()
     figures.draw_pieces(run.data.pieces(run.scaling), run.out / "figures" / "pieces.png")
     script = Path(sys.argv[0])

@@ -20,7 +20,8 @@ from .errors import InputError, reason
 from .files import write_atomically
 from .network import StemNet
 
-FORMAT = "stemnet_ref model 2"
+FORMAT = "stemnet_ref model 3"
+OLDER = ("stemnet_ref model 2",)        # the same without scaling/image
 
 
 @dataclass
@@ -75,7 +76,7 @@ def load(path):
             with np.load(file, allow_pickle=False) as archive:
                 arrays = {name: archive[name] for name in archive.files}
         about = json.loads(str(arrays.pop("about")))
-        if about["format"] != FORMAT:
+        if about["format"] not in (FORMAT, *OLDER):
             raise InputError(f"{path}: the file says {about['format']!r}, this version reads {FORMAT!r}; "
                              "use the version that wrote it")
         network = StemNet(**about["network"])

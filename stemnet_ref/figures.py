@@ -105,7 +105,7 @@ def draw_pieces(pieces, path):
 PART_COLOURS = {"training": "#0072b2", "validation": "#d55e00", "gap": "#999999", "no mask": "#999999"}
 
 
-def draw_sheet(dataset, parts, path, most=20):
+def draw_sheet(dataset, parts, path, most=20, title=None):
     """Draw some frames with the borders of their masks, evenly spread over all.
 
     Parameters
@@ -116,6 +116,8 @@ def draw_sheet(dataset, parts, path, most=20):
     path : path
     most : int
         Frames to draw.
+    title : str, optional
+        To keep in the file.
     """
     count = len(dataset.frames)
     some = sorted({round(at) for at in np.linspace(0, count - 1, min(most, count))})
@@ -133,10 +135,10 @@ def draw_sheet(dataset, parts, path, most=20):
         axes.set_title(f"{dataset.frames[index].name}\n{part}{cells}", fontsize=8, color=PART_COLOURS[part])
     for axes in grid.flat:
         axes.set_axis_off()
-    save(figure, path)
+    save(figure, path, {"Title": title} if title else None)
 
 
-def save(figure, path):
+def save(figure, path, metadata=None):
     """Write a figure as PNG, in one move."""
     FigureCanvasAgg(figure)
-    write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=110))
+    write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=110, metadata=metadata))

@@ -54,7 +54,7 @@ def write_png(path, pixels, palette=None, fast=False):
 def write_tiff(path, pixels):
     """Write uint16 pixels (H, W) as TIFF."""
     image = Image.fromarray(pixels)
-    write_atomically(path, lambda file: image.save(file, "TIFF", compression="tiff_adobe_deflate"))
+    write_atomically(path, lambda file: image.save(file, "TIFF", compression="tiff_lzw"))
 
 
 def write_csv(path, header, rows):
@@ -71,14 +71,14 @@ def write_json(path, value, option="--out"):
     write_atomically(path, lambda file: file.write((json.dumps(value, indent=2) + "\n").encode()), option)
 
 
-def check_folder(out):
+def check_folder(out, option="--out"):
     """Raise InputError where an output folder cannot be made or written to; nothing is changed on disk."""
     out = Path(out)
     if out.exists() and not out.is_dir():
-        raise InputError(f"--out {out}: this is a file; name a folder")
+        raise InputError(f"{option} {out}: this is a file; name a folder")
     existing = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
-        raise InputError(f"--out {out}: cannot write in {existing}; choose another folder")
+        raise InputError(f"{option} {out}: cannot write in {existing}; choose another folder")
 
 
 def make_folder(out):

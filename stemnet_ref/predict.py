@@ -70,7 +70,8 @@ def probability(network, scaling, window, tile=TILE):
     return 1 - softmax.forward(logits(network, scaling, window, tile))[..., 0]
 
 
-def run(model, frames, out, masks=None, tile=TILE, show=print, progress=iter, results="pictures", restore=False):
+def run(model, frames, out, masks=None, tile=TILE, show=print, progress=iter, results="pictures", restore=False,
+        sparse=False):
     """Segment frames and write the results into a folder.
 
     Writes NAME_mask.png (0 and 255), NAME_probability.png (heat map; the palette index is 255 times the probability),
@@ -93,6 +94,8 @@ def run(model, frames, out, masks=None, tile=TILE, show=print, progress=iter, re
     results : {"pictures", "challenge"}
     restore : bool
         Bring results back to the size that the frames had before `data.preprocess`. Measures are taken before that.
+    sparse : bool
+        Whether frames may be without a mask, where masks are given.
 
     Returns
     -------
@@ -114,21 +117,21 @@ def run(model, frames, out, masks=None, tile=TILE, show=print, progress=iter, re
     check_folder(out)
     record = read_record(frames) if restore else None
     chosen, around = find_neighbours(frames, "FRAMES", network.channels)
-    if restore:
-        _check_restorable(chosen, record)
-    masks_of = {} if masks is None else _masks_of(chosen, masks, show)
+    masks_of = {} if masks is None else _masks_of(chosen, masks, show, sparse)
     data = Dataset(around, [masks_of.get(frame) for frame in around], network.channels, tell=show,
                    device=device_of(*network.parameters.values()))
     _check_names(chosen, masks_of.values(), out)
+    paths = challenge.result_paths(out, chosen) if results == "challenge" else []
     make_folder(out)
     show(f"{counted(len(chosen), 'frame')}: {spans(chosen)}")
     table = Path(out) / "metrics.csv"
     if masks is None and table.exists():
         show(f"note: {table} is of an earlier call; measures are written only with --masks")
     place = {frame: index for index, frame in enumerate(around)}
+    if restore:
+        _check_restorable({frame: data.sizes[place[frame]] for frame in chosen}, record)
     for frame in chosen:
         model.scaling.check(frame, data.sizes[place[frame]])
-    sequences = list(dict.fromkeys(frame.sequence for frame in chosen))
     measured, scores = [], []
     for frame, (window, truth, _) in zip(progress(chosen), data.whole([place[frame] for frame in chosen]),
                                          strict=True):
@@ -141,7 +144,7 @@ def run(model, frames, out, masks=None, tile=TILE, show=print, progress=iter, re
             cell, pixels = geometry.undo(cell), geometry.undo(pixels, np.median(pixels))
             truth = None if truth is None else geometry.undo(truth)
         if results == "challenge":
-            path = challenge.result_path(out, frame, sequences.index(frame.sequence) + 1)
+            path = paths.pop(0)
             make_folder(path.parent)
             write_tiff(path, numbered(cell > 0.5, frame))
         else:
@@ -165,7 +168,7 @@ def write_scores(path, frames, scores):
     return summary
 
 
-def _masks_of(frames, where, tell):
+def _masks_of(frames, where, tell, sparse):
     """Return the mask of every frame; a single frame may come with the masks of its whole folder.
 
     In a set of the Cell Tracking Challenge frames may be without.
@@ -173,19 +176,27 @@ def _masks_of(frames, where, tell):
     if challenge.sequences(where):
         truth = {file.resolve(): mask for file, mask in challenge.truth_files(challenge.sequences(where)).items()}
         masks = {mask.path: mask for mask in in_order(list(truth.values()), "--masks")}
-        return {frame: masks[truth[path]] for frame in frames if (path := frame.path.resolve()) in truth}
+        found = {frame: masks[truth[path]] for frame in frames if (path := frame.path.resolve()) in truth}
+        if not found:
+            raise InputError(f"--masks {where}: has no truth of {spans(frames)}; name the set that they are of, or a "
+                             "folder of masks")
+        return found
     masks = find(where, "--masks")
     if len(frames) == 1 < len(masks):
         return {frames[0]: mask_of(frames[0], masks)}
-    return dict(zip(frames, pair(frames, masks, tell), strict=True))
+    return {frame: mask for frame, mask in zip(frames, pair(frames, masks, tell, sparse), strict=True) if mask}
 
 
-def _check_restorable(frames, record):
-    """Raise InputError unless the record knows all frames."""
-    unknown = [frame for frame in frames if frame.name not in record["frames"]]
-    if unknown:
-        raise InputError(f"--restore: {unknown[0]} is not in the record of the preprocessed frames; give the folder "
-                         "that stemnet_ref.data.preprocess wrote")
+def _check_restorable(sizes, record):
+    """Raise InputError unless the record knows all frames and their sizes."""
+    for frame, size in sizes.items():
+        if frame.name not in record["frames"]:
+            raise InputError(f"--restore: {frame} is not in the record of the preprocessed frames; give the folder "
+                             "that stemnet_ref.data.preprocess wrote")
+        written = geometry_of(record, frame.name).size
+        if size != written:
+            raise InputError(f"--restore: {frame} has {size[0]} x {size[1]} pixels, but {written[0]} x {written[1]} "
+                             "were written; preprocess the frames again")
 
 
 def _check_names(frames, masks, out):

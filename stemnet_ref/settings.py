@@ -198,11 +198,13 @@ class Settings:
         Parameters
         ----------
         cells : sequence of (int, int)
-            Cell pixels, and all pixels, of every training mask.
+            Cell pixels, and all pixels, of every training mask; both classes must occur.
         """
         if self.class_weight not in WORDS:
             return self
-        return replace(self, class_weight=",".join(map(repr, class_weights(self.class_weight, cells))))
+        resolved = replace(self, class_weight=",".join(map(repr, class_weights(self.class_weight, cells))))
+        resolved._check_class_weight()
+        return resolved
 
     def _check_class_weight(self):
         weight = parsed_weight(self.class_weight)

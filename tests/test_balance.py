@@ -137,7 +137,7 @@ def test_a_run_says_what_weights_and_frames_it_took(tmp_path, movie, no_figures,
     assert train_main(*movie, *SMALL, "--epochs", "1", "--class-weight", "ratio", "--drop-background", "0.4",
                       "--draw", "by-cells", "--out", out) == 0
     said = capsys.readouterr().out
-    assert "training frames with the fewest cells left out; class weights 1 (background) and " in said
+    assert "4 training frames with the fewest cells left out\nclass weights 1 (background) and " in said
     config = json.loads((out / "config.json").read_text())
     assert config["class_weight"] == "ratio"
     trained_on = {*config["training_frames"]} - {*config["dropped_frames"]}

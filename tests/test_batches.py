@@ -13,9 +13,9 @@ from PIL import Image
 from stemnet_ref.data import batches
 from stemnet_ref.data.batches import Dataset, read_ahead
 from stemnet_ref.data.frames import find
+from stemnet_ref.data.median import background, subtract_background
 from stemnet_ref.data.pairing import pair
 from stemnet_ref.data.plan import Piece, Variety, plan_epoch
-from stemnet_ref.data.preprocess import background, subtract_background
 from stemnet_ref.data.scaling import Scaling
 from stemnet_ref.errors import InputError
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from refusals import SMALL, contents, script
 import run_predict
 import run_train
 from stemnet_ref import checkpoint, sample
-from stemnet_ref.data import challenge
+from stemnet_ref.data import challenge, preprocess
 from stemnet_ref.data.frames import find
 from stemnet_ref.data.pairing import find_pairs
 from stemnet_ref.pictures import numbered
@@ -117,6 +118,46 @@ def test_more_cells_than_16_bits_number_are_refused():
     mask[::2, ::2] = True
     with pytest.raises(ValueError, match="90000 cells are more than 16 bits can number"):
         numbered(mask, "t000.tif")
+
+
+def test_numbers_keep_their_digits_after_preprocessing(tmp_path, challenge_set, trained):
+    for t in range(5):
+        (challenge_set / "02" / f"t{t:03d}.tif").rename(challenge_set / "02" / f"t{t + 997:04d}.tif")
+        for kind in ("GT", "ST"):
+            path = challenge_set / f"02_{kind}" / "SEG" / f"man_seg{t:03d}.tif"
+            if path.exists():
+                path.rename(path.with_name(f"man_seg{t + 997:04d}.tif"))
+    ready = tmp_path / "ready"
+    assert script(preprocess.main, challenge_set, ready, "--size", "64") == 0
+    assert len(list((ready / "masks").iterdir())) == 11                     # the set brings its truth
+    names = {f"02_RES/mask{t:04d}.tif" for t in range(997, 1002)} | {f"01_RES/mask{t:03d}.tif" for t in range(8)}
+    for frames in (ready / "frames", challenge_set):
+        assert script(run_predict.main, trained, frames, "--results", "challenge", "--out", tmp_path / "res") == 0
+        assert {str(path) for path in contents(tmp_path / "res")} == names
+        shutil.rmtree(tmp_path / "res")
+
+
+def test_results_are_written_over_nothing(tmp_path, challenge_set, trained, capsys):
+    shutil.copytree(challenge_set, tmp_path / "twice" / "a")
+    shutil.copytree(challenge_set, tmp_path / "twice" / "b")
+    status = script(run_predict.main, trained, str(tmp_path / "twice" / "*" / "01" / "*.tif"), "--results", "challenge",
+                    "--out", tmp_path / "res")
+    refused(capsys, status, "would both be written as", "mask000.tif")
+    (tmp_path / "res" / "01_RES").mkdir(parents=True)
+    (tmp_path / "res" / "01_RES" / "mask000.tif").write_bytes(b"another program's")
+    before = contents(tmp_path / "res")
+    status = script(run_predict.main, trained, challenge_set, "--results", "challenge", "--out", tmp_path / "res")
+    refused(capsys, status, "01_RES holds results already")
+    assert contents(tmp_path / "res") == before
+
+
+def test_the_truth_of_another_set_is_refused(tmp_path, challenge_set, trained, capsys):
+    other = tmp_path / "other"
+    shutil.copytree(challenge_set, other)
+    status = script(run_train.main, "--frames", challenge_set, "--masks", other, "--out", tmp_path / "x")
+    refused(capsys, status, f"--masks {other}: another set")
+    status = script(run_predict.main, trained, challenge_set, "--masks", other, "--out", tmp_path / "x")
+    refused(capsys, status, f"--masks {other}: has no truth of 01_t000")
 
 
 @pytest.mark.parametrize(("frames", "expected"), [

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from refusals import script
+from refusals import contents, script
 
 import run_train
 from stemnet_ref import sample
@@ -149,8 +149,21 @@ def test_gaps_steps_bits_and_frames_without_masks_are_told(tmp_path, field, caps
     assert "1 without a mask" in text
 
 
+def test_the_sheet_replaces_nothing_but_a_sheet(tmp_path, field, capsys):
+    frames, masks = field
+    before = contents(tmp_path)
+    (tmp_path / "mine.png").write_bytes((frames / "t98g_field1_01.png").read_bytes())
+    for out in (frames / "t98g_field1_01.png", frames / "new.png", masks / "new.png", tmp_path / "mine.png"):
+        assert script(check.main, frames, masks, "--gap", "1", "--out", out) == 2
+        assert f"--out {out}" in capsys.readouterr().err
+    (tmp_path / "mine.png").unlink()
+    assert contents(tmp_path) == before
+    for _ in range(2):
+        said(capsys, frames, masks, "--gap", "1", "--out", tmp_path / "sheet.png")
+
+
 @pytest.mark.parametrize(("argv", "culprit"), [
-    (["absent", "absent"], "absent: no such file"), ([sample.FRAMES], "--masks is missing"),
+    (["absent", "absent"], "absent: no such file"), ([sample.FRAMES], "MASKS is missing"),
     ([sample.FRAMES, sample.MASKS, "--out", "sheet.jpg"], "--out sheet.jpg"),
     ([sample.FRAMES, sample.MASKS, "--channels", "2"], "--channels 2"),
     ([sample.FRAMES, sample.MASKS, "--out", "/no/such/folder/s.png"], "/no/such/folder/s.png"),

@@ -135,7 +135,7 @@ def test_windows_do_not_cross_sequences():
 
 def test_windows_over_a_hole_repeat_the_nearest_on_the_way():
     np.testing.assert_array_equal(window_indices(made(1, 2, 4, 5), 5)[1], [0, 0, 1, 1, 2])      # 0, 1, 2, 3, 4
-    assert gaps(made(1, 2, 4, 5)) == [("s", 1)]
+    assert gaps(made(1, 2, 4, 5)) == [("s", [3])]
     assert gaps(made(1, 2, 3)) == []
 
 

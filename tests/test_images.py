@@ -139,6 +139,14 @@ def test_an_image_is_subtracted_pixel_by_pixel(kind, of, dtype):
     np.testing.assert_allclose(scaling.apply(frames[2]), left[2] / left.std(), atol=1e-3)
 
 
+def test_an_image_of_frames_of_different_bits_is_in_one_unit():
+    rng = np.random.default_rng(0)
+    frames = [rng.integers(0, 200, (6, 7)).astype(np.uint8) for _ in range(3)]
+    mixed = [frames[0], frames[1].astype(np.uint16) * np.uint16(257), frames[2]]
+    scaling = measure("median-image", range(3), mixed.__getitem__)
+    np.testing.assert_allclose(scaling.image, np.median(frames, axis=0), rtol=1e-6)
+
+
 def test_frames_that_are_their_own_image_are_refused():
     frames = np.random.default_rng(0).integers(0, 255, (1, 8, 8)).astype(np.uint8).repeat(3, axis=0)
     with pytest.raises(InputError, match="less their mean image every pixel of them is 0"):

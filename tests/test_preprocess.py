@@ -134,13 +134,12 @@ def test_frames_that_cannot_be_used_are_named_and_the_others_done(tmp_path, caps
     (folder / "t_3.tif").write_bytes(b"")
     (folder / "t_4.tif").unlink()
     Image.new("L", (9, 9)).save(folder / "t_6.tif")
-    Image.new("I;16", (24, 20)).save(folder / "t_7.tif")
     assert run(folder, tmp_path / "out", "--size", "0") == 0
     said = capsys.readouterr().out
-    for name in ("t_2.tif", "t_3.tif", "t_6.tif", "t_7.tif"):
+    for name in ("t_2.tif", "t_3.tif", "t_6.tif"):
         assert f"left out: {folder / name}" in said
-    assert "2 frame numbers missing in sequence t_#" in said                # t_3 is no picture, t_4 is not there
-    good = [0, 4, 7]
+    assert "1 frame number missing in sequence t_#, # being the number: 4" in said
+    good = [0, 4, 6, 7]
     assert sorted(path.name for path in (tmp_path / "out" / "frames").iterdir()) == [f"t_{t + 1}.png" for t in good]
     foreground = frames[good] - np.median(frames[good], axis=0)
     for t, expected in zip(good, 127 + foreground, strict=True):
@@ -158,7 +157,8 @@ def refused(capsys, status, *culprits):
 
 @pytest.mark.parametrize(("options", "culprit"), [
     (["--size", "10x"], "--size 10x: must be"), (["--size", "-3"], "--size -3: must be"),
-    (["--memory", "0"], "--memory 0: must be"), (["--scale", "-1"], "--scale -1: must be"), (["--bits", "12"], "12"),
+    (["--memory", "0"], "--memory 0: must be"), (["--memory", "inf"], "--memory inf: must be"),
+    (["--scale", "-1"], "--scale -1: must be"), (["--bits", "12"], "12"),
     (["--masks", "absent"], "absent"), (["--background", "mean"], "mean"),
 ])
 def test_bad_options(tmp_path, capsys, options, culprit):
@@ -170,8 +170,8 @@ def test_bad_options(tmp_path, capsys, options, culprit):
 def test_nothing_that_is_there_is_written_over(tmp_path, capsys):
     folder, _ = moving(tmp_path / "data" / "frames")
     before = contents(tmp_path)
-    refused(capsys, run(folder, tmp_path / "data"), "the frames are in it")
-    refused(capsys, run(folder, folder), "the frames are in it")
+    refused(capsys, run(folder, tmp_path / "data"), "frames or masks are in it")
+    refused(capsys, run(folder, folder), "frames or masks are in it")
     assert contents(tmp_path) == before
     assert run(folder, tmp_path / "out", "--size", "0") == 0
     before = contents(tmp_path)
@@ -181,8 +181,56 @@ def test_nothing_that_is_there_is_written_over(tmp_path, capsys):
     refused(capsys, run(tmp_path / "absent", tmp_path / "new"), "absent", "no such file")
     (tmp_path / "empty").mkdir()
     refused(capsys, run(tmp_path / "empty", tmp_path / "new"), "no PNG or TIFF")
-    (tmp_path / "empty" / "t_1.tif").write_bytes(b"II*")
-    refused(capsys, run(tmp_path / "empty", tmp_path / "new"), "none of 1 file can be read")
+    (tmp_path / "file.txt").write_text("")
+    refused(capsys, run(folder, tmp_path / "file.txt"), f"OUT {tmp_path / 'file.txt'}: this is a file")
+
+
+def test_the_size_and_the_bits_of_most_frames_count(tmp_path, capsys):
+    folder, frames = moving(tmp_path / "raw", count=6, dtype=np.uint16, scale=100, name="t_{}.tif")
+    Image.new("I;16", (9, 9)).save(folder / "t_0.tif")
+    Image.fromarray((frames[2] // 100).astype(np.uint8)).save(folder / "t_3.tif")          # 8 bits among 16
+    assert run(folder, tmp_path / "out", "--size", "0") == 0
+    assert "t_0.tif: 9 x 9 pixels, but most of its sequence has 20 x 24" in capsys.readouterr().out
+    record = json.loads((tmp_path / "out" / "preprocess.json").read_text())["sequences"]["t_#"]
+    units = frames / 257
+    units[2] = frames[2] // 100
+    expected = (units - np.median(units, axis=0)) * record["scale"] + 127 * 257
+    for t in range(6):
+        written = read(tmp_path / "out" / "frames" / f"t_{t + 1}.png").astype(float)
+        np.testing.assert_allclose(written, expected[t].clip(0, 65535), atol=1)
+
+
+def test_masks_that_cannot_be_used_are_named_and_the_others_done(tmp_path, capsys):
+    frames, masks = sequence(tmp_path, 6)
+    (masks / "t_02.png").write_bytes((masks / "t_02.png").read_bytes()[:60])
+    Image.new("L", (9, 9)).save(masks / "t_03.png")
+    (frames / "t_04.png").write_bytes(b"")
+    assert run(frames, tmp_path / "out", "--masks", masks, "--size", "0") == 0
+    said = capsys.readouterr().out
+    for path in (masks / "t_02.png", masks / "t_03.png", frames / "t_04.png"):
+        assert f"left out: {path}" in said
+    assert {path.name for path in (tmp_path / "out" / "masks").iterdir()} == {"t_01.png", "t_05.png", "t_06.png"}
+    assert len(list((tmp_path / "out" / "frames").iterdir())) == 5
+
+
+def test_what_cropping_takes_away_is_told(tmp_path, capsys):
+    frames, masks = sequence(tmp_path, 3)
+    assert run(frames, tmp_path / "out", "--masks", masks, "--size", "20") == 0
+    said = capsys.readouterr().out
+    kept, all_ = (sum(np.sum(read(path) > 0) for path in folder.iterdir())
+                  for folder in (tmp_path / "out" / "masks", masks))
+    assert f"40 x 48 pixels made 20 x 20; {1 - kept / all_:.1%} of the cell pixels were cut off" in said
+    frames, _ = moving(tmp_path / "two", count=2)
+    assert run(frames, tmp_path / "few", "--size", "0") == 0
+    assert "has 2 frames, whose median is nearly the frames themselves" in capsys.readouterr().out
+
+
+def test_two_frames_of_one_name_are_refused(tmp_path, capsys):
+    (tmp_path / "raw").mkdir()
+    stack(tmp_path / "raw" / "x.tif", np.zeros((3, 8, 8), np.uint8))
+    Image.new("L", (8, 8)).save(tmp_path / "raw" / "x_0001.tif")
+    refused(capsys, run(tmp_path / "raw", tmp_path / "out"), "would both be written as x_0001.png")
+    assert not (tmp_path / "out").exists()
 
 
 def test_no_frame_that_can_be_read_is_an_error(tmp_path, capsys):
@@ -203,9 +251,10 @@ def test_a_killed_call_can_be_made_again(tmp_path):
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert 0 < len(list(written.glob("*.png"))) < 300
+    assert run(folder, tmp_path / "out", "--size", "64", "--memory", "10") == 2     # another call than that one
     for path in written.glob("*.png"):
         read(path)                                                          # whole, each of them
-    assert run(folder, tmp_path / "out", "--size", "0") == 0
+    assert run(folder, tmp_path / "out", "--size", "0", "--memory", "10") == 0
     assert len(list(written.glob("*.png"))) == 300
     assert json.loads((tmp_path / "out" / "preprocess.json").read_text())["complete"] is True
 
@@ -231,6 +280,10 @@ def test_predictions_return_to_the_original_size(tmp_path, capsys):
     capsys.readouterr()
     refused(capsys, script(run_predict.main, model, frames, "--restore", "--out", tmp_path / "x"),
             "preprocess.json is missing")
+    Image.new("L", (64, 64)).save(out / "frames" / "t_02.png")
+    refused(capsys, script(run_predict.main, model, out / "frames" / "t_02.png", "--restore", "--out", tmp_path / "x"),
+            "t_02.png has 64 x 64 pixels, but 32 x 32 were written")
+    shutil.copy(out / "frames" / "t_01.png", out / "frames" / "t_02.png")
     shutil.copy(out / "frames" / "t_01.png", out / "frames" / "t_99.png")
     refused(capsys, script(run_predict.main, model, out / "frames", "--restore", "--out", tmp_path / "x"), "t_99.png",
             "not in the record")

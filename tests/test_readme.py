@@ -9,6 +9,7 @@ import run_predict
 import run_train
 from stemnet_ref import layers
 from stemnet_ref.benchmark import __main__ as benchmark
+from stemnet_ref.data import check, preprocess
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -22,7 +23,7 @@ def test_links_lead_somewhere():
 
 
 def test_options_exist():
-    parsers = run_train.options(), run_predict.options(), benchmark.options()
+    parsers = [each.options() for each in (run_train, run_predict, benchmark, preprocess, check)]
     known = {flag for parser in parsers for action in parser._actions for flag in action.option_strings}
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", README))
     assert len(named) > 20

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..errors import InputError, counted
+from ..errors import InputError
 
 WORDS = ("ratio", "median-frequency")       # for --class-weight
 
@@ -72,9 +72,3 @@ def parsed_weight(text):
         raise InputError(f"--class-weight {text}: must be a number, two of them (BACKGROUND,CELL), or "
                          f"{' or '.join(WORDS)}")
     return numbers[0] if len(numbers) == 1 else numbers
-
-
-def describe(dropped, weights):
-    """Return a line for the user on what was chosen."""
-    words = [f"{counted(dropped, 'training frame')} with the fewest cells left out"] if dropped else []
-    return "; ".join([*words, f"class weights {weights[0]:.3g} (background) and {weights[1]:.3g} (cell)"])

@@ -15,6 +15,7 @@ from ..errors import InputError
 
 SEQUENCE = re.compile(r"\d\d")
 FRAME = re.compile(r"t(\d{3,4})\.tiff?", re.IGNORECASE)
+NAMED = re.compile(r"(?:(?:.*/)?(\d\d)[_/])?t(\d{3,4})")     # of frames, without suffix
 MASK = re.compile(r"man_seg_?(\d{3,4})\.tiff?", re.IGNORECASE)
 TRUTHS = ("GT", "ST")               # the better one first
 
@@ -32,6 +33,11 @@ def sequences(where):
 def files(folders):
     """Return the files of all frames."""
     return [file for folder in folders for file in sorted(folder.iterdir()) if FRAME.fullmatch(file.name)]
+
+
+def has_truth(folders):
+    """Return whether there is a folder of truth beside any sequence."""
+    return any((_truth(folder, kind) / "SEG").is_dir() for folder in folders for kind in TRUTHS)
 
 
 def truth_files(folders):
@@ -63,21 +69,40 @@ def truth_files(folders):
     return found
 
 
-def result_path(out, frame, number_of_sequence):
-    """Return where the result of a frame goes.
+def result_paths(out, frames):
+    """Return where the results of frames go, in their order.
+
+    Sequence and number are those of the challenge's names, also in ``01_t0998.png``, as preprocessing writes them.
+    Frames of other names keep their number, or that of their page counted from 0, and their sequences are counted from
+    01.
 
     Parameters
     ----------
     out : path
-    frame : data.frames.Frame
-        If it is not of a set of the challenge, its number is that of its name or page, and its sequence is counted.
-    number_of_sequence : int
-        From 1.
+    frames : list of data.frames.Frame
+
+    Raises
+    ------
+    InputError
+        If two results would have one name, or there are results already.
     """
-    folder, match = frame.path.parent.name, FRAME.fullmatch(frame.path.name)
-    digits = match.group(1) if match else f"{frame.number:03d}"
-    name = folder if match and SEQUENCE.fullmatch(folder) else f"{number_of_sequence:02d}"
-    return Path(out) / f"{name}_RES" / f"mask{digits}.tif"
+    sequences = list(dict.fromkeys(frame.sequence for frame in frames))
+    digits = max(3, len(str(max(frame.number for frame in frames))))
+    taken = {}
+    for frame in frames:
+        match = NAMED.fullmatch(frame.label)
+        folder = (match.group(1) or frame.path.parent.name) if match else ""
+        name = folder if SEQUENCE.fullmatch(folder) else f"{sequences.index(frame.sequence) + 1:02d}"
+        number = match.group(2) if match else f"{frame.number if frame.page is None else frame.page:0{digits}d}"
+        path = Path(out) / f"{name}_RES" / f"mask{number}.tif"
+        if path in taken:
+            raise InputError(f"--results challenge: {taken[path]} and {frame} would both be written as {path}; segment "
+                             "them apart")
+        taken[path] = frame
+    for folder in {path.parent for path in taken}:
+        if folder.is_dir() and any(folder.iterdir()):
+            raise InputError(f"--out {out}: {folder} holds results already; choose another folder")
+    return list(taken)
 
 
 def _is_sequence(folder):

@@ -4,10 +4,12 @@ run_train.py tells the cheap part of it before its first step.
 """
 
 import sys
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from .. import cli
 from ..errors import InputError, counted
@@ -15,10 +17,11 @@ from ..settings import Settings
 from .alignment import fit
 from .balance import WORDS, class_weights
 from .batches import Dataset
-from .frames import gaps, spans, split, steps
+from .frames import gaps, listed, spans, split, steps
 from .pairing import find_pairs
 from .scaling import measure
 
+SHEET = "stemnet_ref.data.check"        # title of the sheet, within the PNG
 SATURATED = 0.01        # of the pixels at a frame's lowest or highest value: more are told
 
 
@@ -43,14 +46,15 @@ def describe_split(frames, training, validation, left_out, settings, show):
     if without:
         text += f", {without} without a mask, seen as neighbours only"
     show(f"{text}; validated on {spans([frames[index] for index in validation])}")
-    if sequences > 1 and settings.gap != settings.channels:
+    cut = {frames[index].sequence for index in training} & {frames[index].sequence for index in validation}
+    if not cut and settings.gap != settings.channels:
         show("note: --gap has no effect where whole sequences are kept for validation")
-    for sequence, count in gaps(frames):
-        show(f"note: {counted(count, 'frame number')} missing in sequence {sequence}, # being the number; "
-             "the nearest frame stands in for a missing neighbour")
+    for sequence, numbers in gaps(frames):
+        show(f"note: {counted(len(numbers), 'frame number')} missing in sequence {sequence}, # being the number: "
+             f"{listed(numbers)}; the nearest frame stands in for a missing neighbour")
 
 
-def read_all(dataset, training, validation, scaling, show):
+def read_all(dataset, training, validation, scaling, show, odd=None):
     """Read all frames and masks once.
 
     Parameters
@@ -62,6 +66,8 @@ def read_all(dataset, training, validation, scaling, show):
         As for `scaling.measure`.
     show : callable
         Takes lines of text for the user.
+    odd : OddFrames, optional
+        To fill.
 
     Returns
     -------
@@ -75,7 +81,7 @@ def read_all(dataset, training, validation, scaling, show):
     _check_one_size(dataset, scaling)
     show(f"reading {counted(len(dataset.frames), 'frame')} and their masks")
     digests = {"frames": sha256(), "masks": sha256()}
-    read_before, odd = set(), OddFrames()
+    read_before, odd = set(), OddFrames() if odd is None else odd
 
     def read(index, kind="frames"):
         pixels = dataset.pixels(index) if kind == "frames" else dataset.classes(index)
@@ -93,7 +99,10 @@ def read_all(dataset, training, validation, scaling, show):
     for index in ([] if ("frames", training[0]) in read_before else training) + rest:
         read(index)
     odd.tell(show)
-    cells = {index: (int(read(index, "masks").sum()), dataset.classes(index).size) for index in training + validation}
+    cells = {}
+    for index in training + validation:
+        classes = read(index, "masks")
+        cells[index] = int(classes.sum()), classes.size
     facts = {f"{part}_cells": float(np.mean([np.divide(*cells[index]) for index in indices]))
              for part, indices in (("training", training), ("validation", validation))}
     return (measured, {**facts, **{f"{kind}_sha256": digest.hexdigest() for kind, digest in digests.items()}},
@@ -111,21 +120,21 @@ def _check_one_size(dataset, scaling):
 
 
 class OddFrames:
-    """Frames that are constant or saturated."""
+    """Frames that are constant or saturated, and which frames are of each kind (shape, dtype)."""
 
     def __init__(self):
-        self.constant, self.saturated = [], []
+        self.constant, self.saturated, self.kinds = [], [], {}
 
     def add(self, frame, pixels):
         """Look at the pixels of a frame."""
+        self.kinds.setdefault((pixels.shape, str(pixels.dtype)), []).append(frame)
         low, high = pixels.min(), pixels.max()
         if low == high:
             self.constant.append((frame, low))
             return
-        for value, word in ((low, "lowest"), (high, "highest")):
-            part = np.mean(pixels == value)
-            if part > SATURATED:
-                self.saturated.append((frame, f"{part:.1%} of the pixels have the {word} value, {value:g}"))
+        part, word, value = max((np.mean(pixels == low), "lowest", low), (np.mean(pixels == high), "highest", high))
+        if part > SATURATED:
+            self.saturated.append((frame, f"{part:.1%} of the pixels have the {word} value, {value:g}"))
 
     def tell(self, show):
         """Show a line for each kind."""
@@ -186,16 +195,17 @@ def report(frames, masks, settings, show=print):
     InputError
         If a run could not begin.
     """
-    found, paired = find_pairs(frames, masks, show, settings.sparse_masks)
+    found, paired = find_pairs(frames, masks, show, settings.sparse_masks, names=("FRAMES", "MASKS"))
     dataset = Dataset(found, paired, settings.channels, tell=show)
-    _describe_frames(dataset, show)
     with_masks = [index for index, mask in enumerate(paired) if mask]
     training, validation, left_out = split(found, settings.validation, settings.gap, with_masks)
     parts = np.full(len(found), "no mask", object)
     for indices, part in ((training, "training"), (validation, "validation"), (left_out, "gap")):
         parts[indices] = part
     describe_split(found, training, validation, left_out, settings, show)
-    scaling, facts, cells = read_all(dataset, training, validation, settings.scaling, show)
+    odd = OddFrames()
+    scaling, facts, cells = read_all(dataset, training, validation, settings.scaling, show, odd)
+    _describe_frames(dataset, odd.kinds, show)
     show(f"training frames: mean {scaling.mean:.4g}, standard deviation {scaling.std:.4g}, on the scale of 8 bits")
     check_classes(facts["training_cells"], facts["validation_cells"], show)
     shares = [cell / pixels for cell, pixels in cells]
@@ -206,14 +216,11 @@ def report(frames, masks, settings, show=print):
     return dataset, parts.tolist()
 
 
-def _describe_frames(dataset, show):
-    kinds = {}
-    for index, size in enumerate(dataset.sizes):
-        kinds.setdefault((*size, str(dataset.pixels(index).dtype)), []).append(dataset.frames[index])
-    for (height, width, dtype), those in kinds.items():
+def _describe_frames(dataset, kinds, show):
+    for (shape, dtype), those in kinds.items():
         bits = {"uint8": "8 bits", "uint16": "16 bits"}.get(dtype, "32 bits")
-        show(f"{counted(len(those), 'frame')} of {height} x {width} pixels, {bits}: {spans(those)}")
-    if len({dtype for *_, dtype in kinds}) > 1:
+        show(f"{counted(len(those), 'frame')} of {shape[0]} x {shape[1]} pixels, {bits}: {spans(those)}")
+    if len({dtype for _, dtype in kinds}) > 1:
         show("warning: frames differ in their bits; values of 16 bits are divided by 257, others taken as they are")
     for sequence, step in steps(dataset.frames).items():
         if step != 1:
@@ -256,6 +263,19 @@ def options():
     return parser
 
 
+def _check_out(out):
+    """Raise InputError unless the sheet can be written there, over nothing but an earlier sheet."""
+    if out.suffix.lower() != ".png":
+        raise InputError(f"--out {out}: the sheet is a PNG; give a name that ends in .png")
+    if not out.absolute().parent.is_dir():
+        raise InputError(f"--out {out}: its folder does not exist; name another one")
+    if out.exists():
+        with suppress(OSError), Image.open(out) as sheet:
+            if sheet.info.get("Title") == SHEET:
+                return
+        raise InputError(f"--out {out}: exists, and is no sheet of an earlier check; choose another name")
+
+
 def main(argv=None):
     """Check; return the exit status."""
     from ..figures import draw_sheet
@@ -263,10 +283,12 @@ def main(argv=None):
     given = vars(options().parse_args(argv))
     settings = Settings.from_options({name: given[name] for name in ("channels", "validation", "gap", "sparse_masks")})
     out = Path(given["out"])
-    if out.suffix.lower() != ".png":
-        raise InputError(f"--out {out}: the sheet is a PNG; give a name that ends in .png")
+    _check_out(out)
     dataset, parts = report(given["frames"], given["masks"], settings)
-    draw_sheet(dataset, parts, out)
+    inputs = {each.path.resolve().parent for each in (*dataset.frames, *dataset.masks) if each}
+    if out.absolute().parent.resolve() in inputs:
+        raise InputError(f"--out {out}: the sheet would lie among the frames or masks; choose another folder")
+    draw_sheet(dataset, parts, out, title=SHEET)
     print(f"done: look at {out}")
     return 0
 

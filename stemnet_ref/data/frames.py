@@ -46,7 +46,7 @@ class Frame:
         return str(self.path) if self.page is None else f"{self.path}, page {self.page + 1}"
 
 
-def find(where, option, unreadable=None):
+def find(where, option, lenient=False):
     """Return the frames of a folder, a glob pattern or a file, ordered by sequence and number.
 
     A folder may have the layout of the Cell Tracking Challenge (`data.challenge`).
@@ -56,22 +56,20 @@ def find(where, option, unreadable=None):
     where : path or str
     option : str
         Name of the option to put into messages, such as ``--frames``.
-    unreadable : callable, optional
-        Takes the InputError of a file that is no picture, which is then left out.
+    lenient : bool
+        Take a file that cannot be read for one frame; else it is an error.
 
     Raises
     ------
     InputError
         If nothing is there, or two files have the same sequence and number.
     """
-    return in_order(_files(where, option), option, unreadable)
+    return in_order(_files(where, option), option, lenient)
 
 
-def in_order(files, option, unreadable=None):
+def in_order(files, option, lenient=False):
     """Return the frames of files, as `find` does."""
-    frames = [frame for group in _alike(files, unreadable) for frame in group]
-    if not frames:
-        raise InputError(f"{option}: none of {counted(len(files), 'file')} can be read; name other ones")
+    frames = [frame for group in _alike(files, lenient) for frame in group]
     frames.sort(key=lambda frame: (_natural(frame.sequence), frame.number))
     for a, b in pairwise(frames):
         if (a.sequence, a.number) == (b.sequence, b.number):
@@ -129,11 +127,17 @@ def window_indices(frames, channels):
 
 
 def gaps(frames):
-    """Return (sequence, count) for every sequence whose numbering leaves out `count` frames."""
-    numbers = _numbers(frames)
+    """Return (sequence, numbers) for every sequence whose numbering leaves out these numbers."""
     step_of = steps(frames)
-    missing = {name: (max(seen) - min(seen)) // step_of[name] + 1 - len(seen) for name, seen in numbers.items()}
-    return [(name, count) for name, count in missing.items() if count > 0]
+    missing = {name: sorted({*range(min(seen), max(seen), step_of[name])} - {*seen})
+               for name, seen in _numbers(frames).items()}
+    return [(name, numbers) for name, numbers in missing.items() if numbers]
+
+
+def listed(numbers, most=5):
+    """Return numbers in words, at most so many of them."""
+    more = [f"{len(numbers) - most} more"] if len(numbers) > most else []
+    return ", ".join([*map(str, numbers[:most]), *more])
 
 
 def spans(frames, most=3):
@@ -226,7 +230,7 @@ def _remedy(folder):
     return "name the folder that holds them"
 
 
-def _alike(files, unreadable):
+def _alike(files, lenient):
     """Yield the frames of files whose labels differ in their numbers only, and of every stack."""
     root = os.path.commonpath([file.parent for file in files])
     groups = {}
@@ -235,11 +239,10 @@ def _alike(files, unreadable):
         numbers = tuple(int(text) for text in NUMBER.findall(label))
         try:
             pages = count_pages(file)
-        except InputError as error:
-            if unreadable is None:
+        except InputError:
+            if not lenient:
                 raise
-            unreadable(error)
-            continue
+            pages = 1
         if pages > 1:
             yield [Frame(file, page, label, label, page + 1, (*numbers, page + 1)) for page in range(pages)]
         else:

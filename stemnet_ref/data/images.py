@@ -6,7 +6,9 @@ are taken as they are.
 """
 
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
+from threading import get_ident
 
 import numpy as np
 from PIL import Image
@@ -23,12 +25,16 @@ Image.MAX_IMAGE_PIXELS = None       # mosaics of a microscope are larger than wh
 def _opened(path, page=None):
     """Open a picture; every way in which that fails becomes an InputError that names the file."""
     try:
-        if Path(path).stat().st_size == 0:
+        status = Path(path).stat()
+        if status.st_size == 0:
             raise InputError(f"{path}: the file is empty (0 bytes); {REPLACE}")
-        with Image.open(path, formats=("PNG", "TIFF")) as image:
-            if page:
-                image.seek(page)
-            yield image
+        if page is None:
+            with Image.open(path, formats=("PNG", "TIFF")) as image:
+                yield image
+        else:
+            stack = _stack(str(path), status.st_mtime_ns, status.st_size, get_ident())
+            stack.image.seek(page)
+            yield stack.image
     except InputError:
         raise
     except Image.UnidentifiedImageError:
@@ -36,6 +42,23 @@ def _opened(path, page=None):
                          f"or {REPLACE}") from None
     except (OSError, EOFError, SyntaxError, ValueError, TypeError, KeyError, IndexError) as error:     # as Pillow does
         raise InputError(f"{path}: the picture cannot be read ({reason(error)}); {REPLACE}") from None
+
+
+class _Stack:
+    """A stack that is kept open: where its pages are is looked up only once, page by page from the first."""
+
+    def __init__(self, path):
+        self.image = Image.open(path, formats=("PNG", "TIFF"))
+
+    def __del__(self):
+        if hasattr(self, "image"):
+            self.image.close()
+
+
+@lru_cache(maxsize=8)
+def _stack(path, modified, size, thread):
+    """Return the _Stack of a file, for each thread its own, and anew after the file has changed."""
+    return _Stack(path)
 
 
 def count_pages(path):

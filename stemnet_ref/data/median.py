@@ -1,4 +1,8 @@
-"""The median over time of a sequence that is larger than memory (thesis section 6.4, eq. 3)."""
+"""The background of a sequence, its median over time (thesis section 6.4), also where it is larger than memory.
+
+    background[i,j] = median over t of frames[t,i,j]         (eq. 3 of section 6.4)
+    foreground[t,i,j] = frames[t,i,j] - background[i,j]
+"""
 
 import tempfile
 from threading import Lock
@@ -12,13 +16,41 @@ MEMORY = 500_000_000        # bytes
 CHUNK = 1 << 18             # values that a thread sorts at once: they stay in its cache
 
 
+def background(frames):
+    """Return the temporal median of a sequence, pixel by pixel.
+
+    Parameters
+    ----------
+    frames : real ndarray of shape (T, H, W)
+        All frames of one sequence, T at least 1.
+
+    Returns
+    -------
+    float64 ndarray of shape (H, W), or float32 for float32 frames
+
+    Raises
+    ------
+    ValueError
+        If `frames` has no time axis or no frame.
+    """
+    frames = np.asarray(frames)
+    if frames.ndim != 3 or not len(frames):
+        raise ValueError(f"background: frames has shape {frames.shape}; it needs (T, H, W) with T at least 1")
+    return np.median(frames, axis=0)
+
+
+def subtract_background(frames):
+    """Return the frames less their temporal median, float of shape (T, H, W): what stands still becomes 0."""
+    return np.asarray(frames) - background(frames)
+
+
 class Stack:
     """Frames of one size, kept in memory or, where they do not fit, in a scratch file, and read by rows.
 
     Parameters
     ----------
     memory : int
-        Bytes of pixels to hold at once.
+        Bytes of pixels to hold at once; half of it for frames, the other for what is sorted.
     folder : path, optional
         For the scratch file, which vanishes with the program, however that ends; else the system's temporary one.
 
@@ -47,10 +79,15 @@ class Stack:
         ------
         InputError
             If there is no room for it on the disk.
+        ValueError
+            If its shape or dtype is another than that of the first.
         """
         if self.shape is None:
             self.dtype, self.shape = pixels.dtype, pixels.shape
-        pixels = np.ascontiguousarray(pixels, self.dtype)
+        if (pixels.dtype, pixels.shape) != (self.dtype, self.shape):
+            raise ValueError(f"Stack.append: pixels are {pixels.dtype} of shape {pixels.shape}; the first were "
+                             f"{self.dtype} of shape {self.shape}")
+        pixels = np.ascontiguousarray(pixels)
         self.count += 1
         if self._file is None and self.count * pixels.nbytes <= self.memory // 2:      # half is for the sorted copy
             self._frames.append(pixels)
@@ -66,6 +103,13 @@ class Stack:
             raise InputError(f"{self.folder or tempfile.gettempdir()}: no scratch file for {self.count} frames can be "
                              f"written ({reason(error)}); free space, choose another folder, or allow more memory"
                              ) from None
+
+    def clear(self):
+        """Take all frames off."""
+        if self._file:
+            self._file.close()
+        self.dtype = self.shape = None
+        self._frames, self._file, self.count = [], None, 0
 
     def frame(self, number):
         """Return a frame, in the order in which they came."""

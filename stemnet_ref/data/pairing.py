@@ -7,7 +7,7 @@ from . import challenge
 from .frames import find, in_order
 
 
-def find_pairs(frames, masks, tell=lambda line: None, sparse=False):
+def find_pairs(frames, masks, tell=lambda line: None, sparse=False, names=("--frames", "--masks"), lenient=False):
     """Return the frames at a path, and the mask of each, None for one without.
 
     Parameters
@@ -19,6 +19,10 @@ def find_pairs(frames, masks, tell=lambda line: None, sparse=False):
         Takes a line of text for the user.
     sparse : bool
         Whether frames may be without a mask.
+    names : tuple of str
+        What the user gave the two paths by.
+    lenient : bool
+        As for `frames.find`.
 
     Raises
     ------
@@ -27,12 +31,16 @@ def find_pairs(frames, masks, tell=lambda line: None, sparse=False):
     """
     folders = challenge.sequences(frames)
     if masks is None and not folders:
-        raise InputError("--frames: --masks is missing; training needs both")
-    found = find(frames, "--frames")
-    if masks is not None and not (folders and challenge.sequences(masks)):
-        return found, pair(found, find(masks, "--masks"), tell, sparse)
+        raise InputError(f"{names[0]}: {names[1]} is missing; training needs both")
+    found = find(frames, names[0], lenient)
+    of_masks = challenge.sequences(masks) if masks is not None else folders
+    if not (folders and of_masks):
+        return found, pair(found, find(masks, names[1], lenient), tell, sparse)
+    if not {folder.resolve() for folder in folders} <= {folder.resolve() for folder in of_masks}:
+        raise InputError(f"{names[1]} {masks}: another set of the Cell Tracking Challenge than {frames}; leave "
+                         f"{names[1]} out, or name the folder of the masks alone")
     truth = challenge.truth_files(folders)
-    mask_of_file = {mask.path: mask for mask in in_order(list(truth.values()), "--masks")}
+    mask_of_file = {mask.path: mask for mask in in_order(list(truth.values()), names[1], lenient)}
     return found, [mask_of_file[truth[frame.path]] if frame.path in truth else None for frame in found]
 
 

@@ -1,19 +1,19 @@
 """Background subtraction and one size for all frames (thesis section 6.4): python -m stemnet_ref.data.preprocess
 
-    background[i,j] = median over t of frames[t,i,j]         (eq. 3 of section 6.4)
-    foreground[t,i,j] = frames[t,i,j] - background[i,j]
-
-The background is that of each sequence. Foreground is written as centre + scale * foreground, rounded, with 127 as
-centre in 8 bits and 127 * 257 in 16 bits, which are the same to the network. Then frames and masks are cropped or
-padded to one size, alike.
+The background is that of each sequence (eq. 3, `data.median`). Foreground is written as centre + scale * foreground,
+rounded, with 127 as centre in 8 bits and 127 * 257 in 16 bits, which are the same to the network. Then frames and masks
+are cropped or padded to one size, alike.
 
     OUT/frames/NAME.png, OUT/masks/NAME.png
     OUT/preprocess.json     what was done to each frame, so that run_predict.py --restore can bring results back
 """
 
+import json
+import math
 import sys
-from collections import deque
+from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -22,42 +22,16 @@ from tqdm import tqdm
 from .. import __version__, cli, files
 from ..errors import InputError, counted
 from ..layers._threads import count
+from . import challenge
 from .batches import read_ahead
-from .frames import find, gaps
+from .frames import find, gaps, listed
 from .geometry import RECORD, Geometry
-from .images import read_frame, read_numbers
+from .images import eight_bit_units, read_frame, read_numbers, read_size
 from .median import MEMORY, Stack
 from .pairing import find_pairs
 
+FEW = 3             # frames: with less, their median is the frames themselves
 CENTRES = {8: 127, 16: 127 * 257}
-
-
-def background(frames):
-    """Return the temporal median of a sequence, pixel by pixel.
-
-    Parameters
-    ----------
-    frames : real ndarray of shape (T, H, W)
-        All frames of one sequence, T at least 1.
-
-    Returns
-    -------
-    float64 ndarray of shape (H, W), or float32 for float32 frames
-
-    Raises
-    ------
-    ValueError
-        If `frames` has no time axis or no frame.
-    """
-    frames = np.asarray(frames)
-    if frames.ndim != 3 or not len(frames):
-        raise ValueError(f"background: frames has shape {frames.shape}; it needs (T, H, W) with T at least 1")
-    return np.median(frames, axis=0)
-
-
-def subtract_background(frames):
-    """Return the frames less their temporal median, float of shape (T, H, W): what stands still becomes 0."""
-    return np.asarray(frames) - background(frames)
 
 
 class Preprocess:
@@ -95,16 +69,21 @@ class Preprocess:
                  sparse=False, show=print, progress=tqdm):
         self.out, self.size, self.subtract, self.bits = Path(out), size, subtract, bits
         self.scale, self.memory, self.show, self.progress = scale, memory, show, progress
-        self.bad = []
-        if masks is None:
-            found = find(frames, "RAW", self._leave_out)
-            self.pairs = [(frame, None) for frame in found]
+        folders = challenge.sequences(frames)
+        if masks is None and not challenge.has_truth(folders):
+            found = find(frames, "RAW", lenient=True)
+            paired = [None] * len(found)
         else:
-            found, paired = find_pairs(frames, masks, show, sparse)
-            self.pairs = list(zip(found, paired, strict=True))
-        _check_out(self.out, found)
+            found, paired = find_pairs(frames, masks, show, sparse, ("RAW", "--masks"), lenient=True)
+        self.pairs = list(zip(found, paired, strict=True))
+        self.settings = {"version": __version__, "raw": str(Path(frames).absolute()), "masks": masks and str(masks),
+                         "size": size, "background": "median" if subtract else "none", "bits": bits, "scale": scale}
+        _check_names(found)
+        _check_out(self.out, [each for each in (*found, *paired) if each], self.settings)
+        self.left_out = []                                  # an InputError for each frame or mask
         for sequence, missing in gaps(found):
-            show(f"warning: {counted(missing, 'frame number')} missing in sequence {sequence}, # being the number")
+            show(f"warning: {counted(len(missing), 'frame number')} missing in sequence {sequence}, # being the "
+                 f"number: {listed(missing)}")
 
     def run(self):
         """Preprocess all frames; return how many were written."""
@@ -113,8 +92,7 @@ class Preprocess:
             sequences.setdefault(frame.sequence, []).append((frame, mask))
         for name in ("frames", *(["masks"] if any(mask for _, mask in self.pairs) else [])):
             files.make_folder(self.out / name)
-        record = {"version": __version__, "complete": False, "background": "median" if self.subtract else "none",
-                  "sequences": {}, "frames": {}}
+        record = {"complete": False, "settings": self.settings, "sequences": {}, "frames": {}}
         files.write_json(self.out / RECORD, record, "OUT")
         for sequence, pairs in sequences.items():
             with Stack(self.memory, self.out) as stack:
@@ -123,37 +101,44 @@ class Preprocess:
                     record["sequences"][sequence] = self._write(sequence, pairs, stack, record["frames"])
         record["complete"] = True
         files.write_json(self.out / RECORD, record, "OUT")
-        for error in self.bad:
+        for error in self.left_out:
             self.show(f"warning: left out: {error}")
         return len(record["frames"])
 
-    def _leave_out(self, error):
-        self.bad.append(error)
-
     def _read(self, sequence, pairs, stack):
-        """Put the frames of a sequence onto the stack; return the pairs of those that can be read."""
-        def load(pair):
-            try:
-                return read_frame(pair[0])
-            except InputError as error:
-                return error
-
-        good = []
-        with self.progress(total=len(pairs), desc=f"reading {sequence}", unit="frame") as bar:
-            for pair, pixels in zip(pairs, read_ahead(load, pairs), strict=True):
-                bar.update()
-                try:
-                    if isinstance(pixels, InputError):
-                        raise pixels
-                    if stack.count and (pixels.shape, pixels.dtype) != (stack.shape, stack.dtype):
-                        raise InputError(f"{pair[0]}: {pixels.dtype} pixels of shape {pixels.shape}, but its sequence "
-                                         f"has {stack.dtype} of shape {stack.shape}")
-                except InputError as error:
-                    self._leave_out(error)
-                    continue
-                stack.append(pixels)
-                good.append(pair)
+        """Put the frames of a sequence onto the stack; return the pairs of those that can be used."""
+        sizes = [_or_error(read_size, frame) for frame, _ in pairs]
+        known = Counter(size for size in sizes if isinstance(size, tuple))
+        usual = max(known, key=known.get, default=None)
+        usable = []
+        for pair, size in zip(pairs, sizes, strict=True):
+            if size == usual:
+                usable.append(pair)
+            elif isinstance(size, tuple):
+                self.left_out.append(InputError(f"{pair[0]}: {size[0]} x {size[1]} pixels, but most of its sequence "
+                                                f"has {usual[0]} x {usual[1]}"))
+            else:
+                self.left_out.append(size)
+        good, dtypes = self._fill(stack, sequence, usable, read_frame)
+        if len(dtypes) > 1:                 # 8 bits beside 16, or 32 of which some fit into 16: all in 8-bit units then
+            stack.clear()
+            self._fill(stack, sequence, good, lambda frame: eight_bit_units(read_frame(frame)))
         return good
+
+    def _fill(self, stack, sequence, pairs, read):
+        """Read frames onto the stack while they have one dtype; return the pairs that can be read, and all dtypes."""
+        good, dtypes = [], set()
+        with self.progress(total=len(pairs), desc=f"reading {sequence}", unit="frame") as bar:
+            for pair, pixels in zip(pairs, read_ahead(lambda pair: _or_error(read, pair[0]), pairs), strict=True):
+                bar.update()
+                if isinstance(pixels, InputError):
+                    self.left_out.append(pixels)
+                    continue
+                good.append(pair)
+                dtypes.add(pixels.dtype)
+                if len(dtypes) == 1:
+                    stack.append(pixels)
+        return good, dtypes
 
     def _write(self, sequence, pairs, stack, frames):
         """Write the frames and masks of a sequence; return what was done to it."""
@@ -165,37 +150,55 @@ class Preprocess:
         scale = self._scale(stack, still, bits)
         centre = CENTRES[bits] if self.subtract else 0
         geometry = Geometry(stack.shape, self.size or stack.shape)
-        clipped = 0
-
         def work(number):
             frame, mask = pairs[number]
             values = (stack.frame(number) - still) * np.float32(scale) + np.float32(centre)
             pixels = np.rint(np.clip(values, 0, 2 ** bits - 1)).astype(f"u{bits // 8}")
             fill = centre if self.subtract else int(np.median(pixels))
             files.write_png(self.out / "frames" / f"{frame.name}.png", geometry.apply(pixels, fill), fast=True)
-            if mask:
-                numbers = geometry.apply(read_numbers(mask))
-                files.write_png(self.out / "masks" / f"{frame.name}.png", numbers, fast=True)
-            return int(np.sum((values < 0) | (values > 2 ** bits - 1)))
+            lost = self._write_mask(frame, mask, geometry) if mask else (0, 0)
+            return np.array([np.sum((values < 0) | (values > 2 ** bits - 1)), *lost])
 
-        with (self.progress(total=len(pairs), desc=f"writing {sequence}", unit="frame") as bar,
-              ThreadPoolExecutor(count()) as pool):
-            pending = deque()
-            for number in range(len(pairs)):
-                pending.append(pool.submit(work, number))
-                if len(pending) > 2 * count():
-                    clipped += pending.popleft().result()
-                    bar.update()
-            for each in pending:
-                clipped += each.result()
-                bar.update()
+        clipped, cell, lost = self._all(work, len(pairs), f"writing {sequence}")
         for frame, _ in pairs:
             frames[frame.name] = {"source": str(frame), "size": list(stack.shape), "sequence": sequence}
         if clipped:
             part = clipped / stack.count / (stack.shape[0] * stack.shape[1])
-            self.show(f"note: {part:.2g} of the pixels of {sequence} are beyond {bits} bits and were clipped; "
-                      f"a smaller --scale (now {scale:g}) keeps them")
+            self.show(f"note: {part:.2g} of the pixels of {sequence} are beyond {bits} bits and were clipped; a "
+                      f"smaller --scale (now {scale:g}) keeps them")
+        if geometry.size != stack.shape:
+            (h, w), (new_h, new_w) = stack.shape, geometry.size
+            self.show(f"{sequence}: {h} x {w} pixels made {new_h} x {new_w}"
+                      + (f"; {lost / cell:.1%} of the cell pixels were cut off" if lost else ""))
+        if self.subtract and len(pairs) < FEW:
+            self.show(f"warning: {sequence} has {counted(len(pairs), 'frame')}, whose median is nearly the frames "
+                      "themselves: hardly anything is left of them; use --background none")
         return {"bits": bits, "centre": centre, "scale": scale, "written_size": list(geometry.size)}
+
+    def _write_mask(self, frame, mask, geometry):
+        """Write the mask of a frame; return its cell pixels, and how many of them are cut off."""
+        try:
+            numbers = read_numbers(mask)
+            if numbers.shape != geometry.original:
+                raise InputError(f"{mask}: {numbers.shape[0]} x {numbers.shape[1]} pixels, but its frame has "
+                                 f"{geometry.original[0]} x {geometry.original[1]}")
+        except InputError as error:
+            self.left_out.append(error)
+            return 0, 0
+        kept = geometry.apply(numbers)
+        files.write_png(self.out / "masks" / f"{frame.name}.png", kept, fast=True)
+        return np.sum(numbers > 0), np.sum(numbers > 0) - np.sum(kept > 0)
+
+    def _all(self, work, number, what):
+        """Return the sum of work(0), work(1), ..., done in threads of which none runs far ahead."""
+        total, pending = 0, deque()
+        with self.progress(total=number, desc=what, unit="frame") as bar, ThreadPoolExecutor(count()) as pool:
+            for at in range(number):
+                pending.append(pool.submit(work, at))
+                while len(pending) > (2 * count() if at < number - 1 else 0):
+                    total = total + pending.popleft().result()
+                    bar.update()
+        return total
 
     def _scale(self, stack, still, bits):
         """Return the grey levels written for one that was read."""
@@ -205,19 +208,40 @@ class Preprocess:
             return 1.0
         room = CENTRES[bits] if self.subtract else 2 ** bits - 1
         some = range(0, stack.count, -(-stack.count // 20))
-        most = max(float(np.percentile(abs(stack.frame(number) - still), 99.9)) for number in some)
-        return room / max(most, 1e-6)
+        differences = [abs(stack.frame(number) - still) for number in some]
+        most = max(float(np.percentile(each, 99.9)) for each in differences)
+        most = most or max(float(each.max()) for each in differences)      # a scene that hardly changes
+        return room / most if most else 1.0
 
 
-def _check_out(out, frames):
+def _or_error(read, frame):
+    """Return what a function reads of a frame, or its InputError."""
+    try:
+        return read(frame)
+    except InputError as error:
+        return error
+
+
+def _check_names(frames):
+    """Raise InputError where two frames would be written under one name."""
+    written = {}
+    for frame in frames:
+        if frame.name in written:
+            raise InputError(f"RAW: {written[frame.name]} and {frame} would both be written as {frame.name}.png; "
+                             "rename one, or preprocess them apart")
+        written[frame.name] = frame
+
+
+def _check_out(out, inputs, settings):
     """Raise InputError where writing would touch what is there."""
-    files.check_folder(out)
-    folders = {out / "frames", out / "masks"}
-    inputs = {frame.path.resolve().parent for frame in frames}
-    if {folder.resolve() for folder in (out, *folders)} & inputs:
-        raise InputError(f"OUT {out}: the frames are in it; choose another folder")
-    record = out / RECORD
-    begun = record.exists() and '"complete": false' in record.read_text()      # by a call that did not end
+    files.check_folder(out, "OUT")
+    folders = out / "frames", out / "masks"
+    if {folder.resolve() for folder in (out, *folders)} & {each.path.resolve().parent for each in inputs}:
+        raise InputError(f"OUT {out}: frames or masks are in it; choose another folder")
+    begun = False                                           # by the same call, which did not end
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        record = json.loads((out / RECORD).read_text())
+        begun = record["complete"] is False and record["settings"] == json.loads(json.dumps(settings))
     for folder in folders:
         if not begun and folder.is_dir() and any(folder.iterdir()):
             raise InputError(f"OUT {out}: {folder} holds files already; choose another folder, or remove it")
@@ -258,10 +282,10 @@ def parsed_size(text):
 def main(argv=None):
     """Preprocess; return the exit status."""
     given = options().parse_args(argv)
-    if not given.memory > 0:
+    if not 0 < given.memory < math.inf:
         raise InputError(f"--memory {given.memory:g}: must be above 0, in MB")
-    if given.scale is not None and not 0 < given.scale < float("inf"):
-        raise InputError(f"--scale {given.scale:g}: must be above 0")
+    if given.scale is not None and not 0 < given.scale <= 1e6:
+        raise InputError(f"--scale {given.scale:g}: must be above 0 and at most 1000000")
 
     def bar(**options):
         return tqdm(disable=None, leave=False, **options)

@@ -145,9 +145,10 @@ def _image(kind, frames, read):
     if kind == "mean-image":
         return (sum(eight_bit_units(read(frame)).astype(np.float64) for frame in frames) / len(frames)
                 ).astype(np.float32)
+    alike = len({read(frame).dtype for frame in frames}) == 1
     with Stack() as stack:
         for frame in frames:
-            stack.append(read(frame))
+            stack.append(read(frame) if alike else eight_bit_units(read(frame)))
         return eight_bit_units(stack.median(), stack.dtype).astype(np.float32)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from .. import sample
 from ..device import to_host
-from ..errors import InputError
+from ..errors import InputError, counted
 from ..extras import scipy_ndimage
 from ..settings import option
 from . import balance
@@ -83,12 +83,17 @@ class TrainingData:
         kept = balance.kept(self._cells, settings.drop_background)
         dropped = [self.dataset.frames[index].name for index in np.delete(self.training, kept)]
         self.training, self._cells = self.training[kept], [self._cells[at] for at in kept]
+        if sum(cell for cell, _ in self._cells) in (0, sum(pixels for _, pixels in self._cells)):
+            raise InputError(f"--drop-background {settings.drop_background:g}: only one class is left in the masks of "
+                             "the training frames; leave out fewer")
         resolved = settings.resolved(self._cells)
         if settings.draw == "by-cells":
             self._chances = balance.chances(self._cells)
         self.source.update(dropped_frames=dropped, class_weights=list(resolved.class_weights))
-        if resolved is not settings or dropped:
-            self.show(balance.describe(len(dropped), resolved.class_weights))
+        if dropped:
+            self.show(f"{counted(len(dropped), 'training frame')} with the fewest cells left out")
+        if resolved is not settings:
+            self.show("class weights {:.3g} (background) and {:.3g} (cell)".format(*resolved.class_weights))
         return resolved
 
     def batches(self, epoch, position, scaling):
@@ -101,6 +106,16 @@ class TrainingData:
         for batch in self.dataset.batches(self._plan(epoch=0)[:count], 1, scaling):
             x, labels, weights = (None if array is None else to_host(array)[0] for array in batch)
             yield x[..., self.settings.channels // 2].copy(), labels.copy(), None if weights is None else weights.copy()
+
+    def describe_pastes(self, count=20):
+        """Show how many cells can be pasted into the first pieces, where that is less than half of those asked for."""
+        wanted = fitted = 0
+        for piece in self._plan(epoch=0)[:count] if self.settings.paste else ():
+            wanted += len(piece.donors)
+            fitted += len(self.dataset.part(piece).pastes)
+        if 2 * fitted < wanted:
+            self.show(f"note: --paste {self.settings.paste}: of {wanted} cells for the first pieces only {fitted} fit "
+                      "in beside those that are there; a larger --crop gives more room")
 
     @property
     def crops_per_frame(self):
