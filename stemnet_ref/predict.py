@@ -11,7 +11,8 @@ import numpy as np
 
 from . import metrics
 from .data import challenge
-from .data.batches import Dataset, Part, assemble
+from .data.assemble import Part, assemble
+from .data.batches import Dataset
 from .data.frames import find, find_neighbours, in_order, spans
 from .data.geometry import geometry_of, read_record
 from .data.pairing import mask_of, pair

@@ -8,8 +8,9 @@ from pictures import sequence
 from places import KERNEL_PLACES
 
 from stemnet_ref.data import augment, plan
+from stemnet_ref.data.assemble import Part, assemble
 from stemnet_ref.data.augment import boxes, choose_pastes, cut, displacements, moved_onto_cell, paste, places
-from stemnet_ref.data.batches import Dataset, Part, assemble
+from stemnet_ref.data.batches import Dataset
 from stemnet_ref.data.borders import border_weights
 from stemnet_ref.data.pairing import find_pairs
 from stemnet_ref.data.plan import Piece, Variety, plan_epoch

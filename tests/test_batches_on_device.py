@@ -11,7 +11,8 @@ from pictures import sequence
 from places import KERNEL_PLACES, emulator
 
 from stemnet_ref import predict
-from stemnet_ref.data.batches import Dataset, Part, assemble
+from stemnet_ref.data.assemble import Part, assemble
+from stemnet_ref.data.batches import Dataset
 from stemnet_ref.data.frames import find
 from stemnet_ref.data.pairing import pair
 from stemnet_ref.data.plan import Piece, Variety, plan_epoch

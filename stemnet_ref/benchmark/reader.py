@@ -3,7 +3,8 @@
 import time
 
 from .. import sample
-from ..data.batches import Dataset, assemble
+from ..data.assemble import assemble
+from ..data.batches import Dataset
 from ..data.pairing import find_pairs
 from ..data.plan import Variety, plan_epoch
 from ..data.scaling import Scaling
