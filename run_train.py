@@ -68,7 +68,7 @@ def options():
     add("--augment", action=argparse.BooleanOptionalAction, help="mirror and quarter-turn at random (no)")
     add("--rotation", type=float, metavar="DEGREES", help="turn by any angle up to it; 180: by all (0)")
     add("--elastic", type=float, metavar="PIXELS", help="deform as U-net does: deviation of the shifts; 10 there (0)")
-    add("--brightness", type=float, metavar="X", help="add up to X to the scaled pixels, or take it off (0)")
+    add("--brightness", type=float, metavar="X", help="add up to X deviations to the pixels, or take them off (0)")
     add("--contrast", type=float, metavar="X", help="multiply them by 1 - X to 1 + X (0)")
     add("--paste", type=int, metavar="N", help="paste N cells of other frames of the sequence into each piece (0)")
     add("--on-cells", type=float, metavar="PART", help="move this part of the crops so that they hold a cell (0)")

@@ -39,6 +39,9 @@ def draw_curves(rows, folder):
         axes.set_xlabel("epoch")
         axes.set_ylabel(label)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        axes.ticklabel_format(axis="y", useOffset=False)
+        if name in ("f1", "precision_recall"):
+            axes.set_ylim(-0.02, 1.02)
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
         if len(columns) > 1:
@@ -90,14 +93,15 @@ def draw_pieces(pieces, path):
     figure = Figure(figsize=(2 * columns, 2 * height / width * rows + 0.4), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False)
     low, high = np.percentile(np.concatenate([pixels.ravel() for pixels, _, _ in pieces]), (0.5, 99.5))
+    most = max((weights.max() for _, _, weights in pieces if weights is not None), default=0)
     for axes, (pixels, classes, weights) in zip(grid.flat, pieces, strict=False):
         grey = np.clip((pixels - low) / max(high - low, 1e-6), 0, 1)
         axes.imshow(overlay(grey, classes, stretch=False))
-        if weights is not None and weights.max() > 0:
-            axes.imshow(np.ma.masked_less(weights, 0.05 * weights.max()), cmap="autumn", alpha=0.6)
+        if most > 0:
+            axes.imshow(np.ma.masked_less(weights, 0.05 * most), cmap="autumn", alpha=0.6, vmin=0, vmax=most)
     for axes in grid.flat:
         axes.set_axis_off()
-    weighted = "; yellow and red: weights of borders" if pieces[0][2] is not None else ""
+    weighted = f"; red to yellow: weights of borders, up to {most:.1f}" if most > 0 else ""
     figure.suptitle(f"pieces to train on, borders of cells in blue{weighted}", fontsize=9)
     save(figure, path)
 

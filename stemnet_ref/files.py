@@ -81,6 +81,22 @@ def check_folder(out, option="--out"):
         raise InputError(f"{option} {out}: cannot write in {existing}; choose another folder")
 
 
+def check_no_pictures(out, predictions=False):
+    """Raise InputError where a folder holds pictures that this package has not written: it would be spoiled as input.
+
+    `predictions` may be there if so is said.
+    """
+    def ours(path):
+        name, _, _ = path.name.rpartition("_")
+        return predictions and path.with_name(f"{name}_edges.csv").exists()
+
+    foreign = [path for path in sorted(Path(out).glob("*")) if path.suffix.lower() in (".png", ".tif", ".tiff")
+               and not ours(path)]
+    if foreign:
+        raise InputError(f"--out {out}: holds pictures already ({foreign[0].name}), which results would be mixed with; "
+                         "choose another folder")
+
+
 def make_folder(out):
     """Make the output folder.
 

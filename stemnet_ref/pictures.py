@@ -80,10 +80,10 @@ def write_pictures(stem, cell, pixels, truth=None):
     truth : int ndarray of shape (H, W), optional
     """
     mask = cell > 0.5
+    write_csv(f"{stem}_edges.csv", ["row", "column"], edges(mask).tolist())     # first: it says whose the others are
     write_png(f"{stem}_mask.png", mask.astype(np.uint8) * np.uint8(255))
     write_png(f"{stem}_probability.png", np.round(255 * cell).astype(np.uint8), heat_palette())
     write_png(f"{stem}_overlay.png", overlay(pixels, mask, truth))
-    write_csv(f"{stem}_edges.csv", ["row", "column"], edges(mask).tolist())
 
 
 def numbered(mask, frame):

@@ -20,7 +20,7 @@ from .data.plan import Piece
 from .device import device_of, to_host
 from .errors import InputError, counted
 from .extras import scipy_ndimage
-from .files import check_folder, make_folder, write_csv, write_tiff
+from .files import check_folder, check_no_pictures, make_folder, write_csv, write_tiff
 from .layers import softmax
 from .pictures import numbered, write_pictures
 
@@ -122,7 +122,11 @@ def run(model, frames, out, masks=None, tile=TILE, show=print, progress=iter, re
     data = Dataset(around, [masks_of.get(frame) for frame in around], network.channels, tell=show,
                    device=device_of(*network.parameters.values()))
     _check_names(chosen, masks_of.values(), out)
+    check_no_pictures(out, results == "pictures")
     paths = challenge.result_paths(out, chosen) if results == "challenge" else []
+    folders = {path.parent.name: frame.sequence for path, frame in zip(paths, chosen, strict=False)}
+    if len(folders) > 1:
+        show(", ".join(f"{folder}: {sequence}" for folder, sequence in sorted(folders.items())))
     make_folder(out)
     show(f"{counted(len(chosen), 'frame')}: {spans(chosen)}")
     table = Path(out) / "metrics.csv"
@@ -133,10 +137,16 @@ def run(model, frames, out, masks=None, tile=TILE, show=print, progress=iter, re
         _check_restorable({frame: data.sizes[place[frame]] for frame in chosen}, record)
     for frame in chosen:
         model.scaling.check(frame, data.sizes[place[frame]])
-    measured, scores = [], []
+    if restore:
+        _describe_crop(chosen, record, show)
+    measured, scores, cells = [], [], []
     for frame, (window, truth, _) in zip(progress(chosen), data.whole([place[frame] for frame in chosen]),
                                          strict=True):
-        cell, pixels = probability(network, model.scaling, window, tile), to_host(window[network.channels // 2])
+        pixels = to_host(window[network.channels // 2])
+        if not cells:
+            _compare_scale(frame, pixels, model.scaling, show)
+        cell = probability(network, model.scaling, window, tile)
+        cells.append(float(np.mean(cell > 0.5)))
         if truth is not None:
             measured.append(frame)
             scores.append(metrics.count(cell > 0.5, truth))
@@ -150,12 +160,34 @@ def run(model, frames, out, masks=None, tile=TILE, show=print, progress=iter, re
             write_tiff(path, numbered(cell > 0.5, frame))
         else:
             write_pictures(Path(out) / frame.name, cell, pixels, truth)
+    if len(cells) > 1 and (min(cells) == 1 or max(cells) == 0):
+        show(f"warning: every pixel of every frame is predicted as {'cell' if min(cells) else 'background'}; is the "
+             "model trained, and for such frames?")
     if not scores:
         return None
     total = sum(scores[1:], scores[0])
     if total.tp + total.fn > 0.95 * total.pixels:
         show("warning: nearly all of the masks is cell; are frames and --masks swapped, or the masks inverted?")
     return write_scores(table, measured, scores)
+
+
+def _compare_scale(frame, pixels, scaling, show):
+    """Warn where a frame is on another scale of grey levels than those that the network was trained on."""
+    values = scaling.apply(pixels)
+    mean, deviation = float(values.mean()), float(values.std())
+    if abs(mean) > 3 or not 0.2 < deviation < 5:
+        show(f"warning: {frame.name} scaled as the model's training frames has mean {mean:.3g} and deviation "
+             f"{deviation:.3g}, not about 0 and 1: its bits, exposure or background differ from theirs, and the result "
+             "may mean nothing")
+
+
+def _describe_crop(frames, record, show):
+    """Say where results cannot cover the whole frame."""
+    cropped = [frame for frame in frames if any(np.less(geometry_of(record, frame.name).size,
+                                                        geometry_of(record, frame.name).original))]
+    if cropped:
+        show(f"warning: {counted(len(cropped), 'frame')} had been cropped, {cropped[0].name} the first; what was cut "
+             "off was not looked at, and is background in the results")
 
 
 def write_scores(path, frames, scores):

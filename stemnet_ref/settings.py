@@ -45,7 +45,7 @@ LIMITS = {
     "border_sigma": (0.1, 100.0, "from 0.1 to 100 pixels"),
     "rotation": (0.0, 180.0, "from 0 to 180 degrees"),
     "elastic": (0.0, 10.0, "from 0 to 10 pixels; more could fold the picture"),
-    "brightness": (0.0, 1e3, None),
+    "brightness": (0.0, 100.0, None),
     "contrast": (0.0, 0.99, None),
     "on_cells": (0.0, 1.0, "from 0 to 1, the part of the pieces"),
     "paste": (0, 100, None),

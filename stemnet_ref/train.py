@@ -48,6 +48,7 @@ class Run:
         self.settings, self.out, self.show = settings, Path(out), show
         self.device = choose(device, precision, show)
         files.check_folder(self.out)
+        files.check_no_pictures(self.out)
         self.data = TrainingData(settings, frames, masks, self.device, show)
         self.epoch, self.position, self.step = 0, 0, 0          # epochs done, batches done of the next, steps in all
         self.sums = {"cost": 0.0, "right": 0, "pixels": 0}      # of the epoch in progress
@@ -238,6 +239,8 @@ class Run:
             advice.append("--scaling standard")
         if name == "background" and self.settings.cost == "weighted_cross_entropy":
             advice.append(f"a higher --class-weight (now {self._cost.class_weights[1]:g})")
+        if name == "cell" and self.settings.cost == "weighted_cross_entropy":
+            advice.append(f"a lower --class-weight (now {self._cost.class_weights[1]:.3g})")
         advice.append(f"a lower --learning-rate (now {self.optimizer.learning_rate:.3g})")
         self.show(f"warning: every validation pixel is predicted as {name}; if that stays so, try "
                   + ", or ".join(advice))

@@ -134,6 +134,27 @@ def test_constant_and_saturated_frames_are_told(tmp_path, field, capsys):
     assert told.index("constant") < told.index("network1 on the cpu")
 
 
+def test_inverted_masks_are_told(tmp_path, field, capsys):
+    frames, masks = field
+    for path in masks.iterdir():
+        Image.fromarray(np.where(np.asarray(Image.open(path)) > 0, 0, 255).astype(np.uint8)).save(path)
+    text = said(capsys, frames, masks, "--gap", "1", "--out", tmp_path / "s.png")
+    assert "warning: masks look inverted" in text
+    assert "fit better" not in text
+
+
+def test_sequences_of_another_brightness_and_large_parts_are_told(tmp_path, field, capsys):
+    frames, masks = field
+    for folder in field:
+        for path in list(folder.iterdir()):
+            pixels = np.asarray(Image.open(path))
+            Image.fromarray(pixels // 10 if folder == frames else pixels).save(
+                path.with_name(path.name.replace("field1", "dark")))
+    text = said(capsys, frames, masks, "--out", tmp_path / "s.png")
+    assert "warning: the pixels of sequence t98g_field1_# are " in text
+    assert "note: that is 50% to validate on, not --validation 20%" in text
+
+
 def test_gaps_steps_bits_and_frames_without_masks_are_told(tmp_path, field, capsys):
     frames, masks = field
     for folder in field:

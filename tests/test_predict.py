@@ -288,3 +288,35 @@ def test_a_mean_image_needs_frames_of_one_size(tmp_path, no_figures, capsys):
     status = refusals.script(run_train.main, "--frames", tmp_path / "frames", "--masks", tmp_path / "masks",
                              *refusals.SMALL, "--scaling", "mean-image", "--out", tmp_path / "out")
     refusals.check(capsys, status, "--scaling mean-image", "48 x 48", "32 x 32")
+
+
+def test_pictures_that_are_there_are_not_mixed_with_results(tmp_path, pair, trained, capsys):
+    before = refusals.contents(pair[1])
+    status = refusals.script(run_predict.main, trained, pair[0], "--out", pair[1])          # the masks, not named as such
+    refusals.check(capsys, status, f"--out {pair[1]}: holds pictures already")
+    data = "--frames", pair[0], "--masks", pair[1]
+    status = refusals.script(run_train.main, *data, *refusals.SMALL, "--out", pair[1])
+    refusals.check(capsys, status, f"--out {pair[1]}: holds pictures already")
+    assert refusals.contents(pair[1]) == before
+    for _ in range(2):                                                                      # its own may be replaced
+        assert refusals.script(run_predict.main, trained, pair[0], "--out", tmp_path / "p") == 0
+
+
+def test_frames_on_another_scale_are_warned_of(tmp_path, pair, trained, capsys):
+    other = tmp_path / "other"
+    other.mkdir()
+    for path in pair[0].iterdir():
+        Image.fromarray(np.asarray(Image.open(path)).astype(np.float32) / 255).save(other / f"{path.stem}.tif")
+    assert refusals.script(run_predict.main, trained, pair[0], "--out", tmp_path / "same") == 0
+    assert "may mean nothing" not in capsys.readouterr().out
+    assert refusals.script(run_predict.main, trained, other, "--out", tmp_path / "p") == 0
+    assert "warning: t_01 scaled as the model's training frames has mean -" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("bias", "word"), [(50, "cell"), (-50, "background")])
+def test_a_prediction_of_one_class_is_warned_of(tmp_path, pair, trained, capsys, bias, word):
+    model = checkpoint.load(trained)
+    model.network.parameters["output.bias"][:] = 0, bias
+    checkpoint.save(tmp_path / "model.npz", model, "0")
+    assert refusals.script(run_predict.main, tmp_path / "model.npz", pair[0], "--out", tmp_path / "p") == 0
+    assert f"every pixel of every frame is predicted as {word}" in capsys.readouterr().out

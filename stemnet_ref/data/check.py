@@ -18,10 +18,13 @@ from .alignment import fit
 from .balance import WORDS, class_weights
 from .batches import Dataset
 from .frames import gaps, listed, spans, split, steps
+from .images import eight_bit_units
 from .pairing import find_pairs
 from .scaling import measure
 
 SHEET = "stemnet_ref.data.check"        # title of the sheet, within the PNG
+INVERTED = -0.1         # correlation of masks with what differs from the background, below which they are told
+FAR = 4                 # times as bright as another sequence: more is told
 SATURATED = 0.01        # of the pixels at a frame's lowest or highest value: more are told
 
 
@@ -38,6 +41,7 @@ def describe_split(frames, training, validation, left_out, settings, show):
         Takes lines of text for the user.
     """
     sequences = len({frame.sequence for frame in frames})
+    share = len(validation) / (len(training) + len(validation))
     text = (f"{counted(len(frames), 'frame')} of {counted(sequences, 'sequence')}: "
             f"{len(training)} to train on, {len(validation)} to validate on")
     if len(left_out):
@@ -46,6 +50,9 @@ def describe_split(frames, training, validation, left_out, settings, show):
     if without:
         text += f", {without} without a mask, seen as neighbours only"
     show(f"{text}; validated on {spans([frames[index] for index in validation])}")
+    if abs(share - settings.validation) > 0.15 and len(validation) > 1:
+        show(f"note: that is {share:.0%} to validate on, not --validation {settings.validation:.0%}: whole sequences "
+             "are kept for it where there are several")
     cut = {frames[index].sequence for index in training} & {frames[index].sequence for index in validation}
     if not cut and settings.gap != settings.channels:
         show("note: --gap has no effect where whole sequences are kept for validation")
@@ -123,11 +130,12 @@ class OddFrames:
     """Frames that are constant or saturated, and which frames are of each kind (shape, dtype)."""
 
     def __init__(self):
-        self.constant, self.saturated, self.kinds = [], [], {}
+        self.constant, self.saturated, self.kinds, self.means = [], [], {}, {}
 
     def add(self, frame, pixels):
         """Look at the pixels of a frame."""
         self.kinds.setdefault((pixels.shape, str(pixels.dtype)), []).append(frame)
+        self.means.setdefault(frame.sequence, []).append(float(eight_bit_units(pixels).mean()))
         low, high = pixels.min(), pixels.max()
         if low == high:
             self.constant.append((frame, low))
@@ -137,7 +145,13 @@ class OddFrames:
             self.saturated.append((frame, f"{part:.1%} of the pixels have the {word} value, {value:g}"))
 
     def tell(self, show):
-        """Show a line for each kind."""
+        """Show a line for each kind, and for sequences of very different brightness."""
+        means = {sequence: np.mean(values) for sequence, values in self.means.items()}
+        dark, bright = min(means, key=means.get), max(means, key=means.get)
+        if means[bright] > FAR * max(means[dark], 0) and means[bright] > 0:
+            show(f"warning: the pixels of sequence {bright} are {means[bright]:.4g} on average and those of {dark} "
+                 f"{means[dark]:.4g}, on the scale of 8 bits; one scaling is for all, so that the dark one has hardly "
+                 "any contrast")
         for frames, what in ((self.constant, "constant"), (self.saturated, "saturated")):
             if frames:
                 frame, of = frames[0]
@@ -172,13 +186,12 @@ def check_classes(training, validation, show):
              "frames, or take others with another --validation")
 
 
-def report(frames, masks, settings, show=print):
-    """Show all that can be said of frames and masks before a training run, and return them with their parts.
+def report(dataset, settings, show=print):
+    """Show all that can be said of frames and masks before a training run, and return what the frames are for.
 
     Parameters
     ----------
-    frames, masks : path or str
-        As for `pairing.find_pairs`.
+    dataset : batches.Dataset
     settings : Settings
         Of which channels, validation, gap, scaling and sparse_masks count.
     show : callable
@@ -186,8 +199,7 @@ def report(frames, masks, settings, show=print):
 
     Returns
     -------
-    Dataset
-    parts : list of str
+    list of str
         Of each frame: "training", "validation", "gap", or "no mask".
 
     Raises
@@ -195,9 +207,8 @@ def report(frames, masks, settings, show=print):
     InputError
         If a run could not begin.
     """
-    found, paired = find_pairs(frames, masks, show, settings.sparse_masks, names=("FRAMES", "MASKS"))
-    dataset = Dataset(found, paired, settings.channels, tell=show)
-    with_masks = [index for index, mask in enumerate(paired) if mask]
+    found = dataset.frames
+    with_masks = [index for index, mask in enumerate(dataset.masks) if mask]
     training, validation, left_out = split(found, settings.validation, settings.gap, with_masks)
     parts = np.full(len(found), "no mask", object)
     for indices, part in ((training, "training"), (validation, "validation"), (left_out, "gap")):
@@ -213,11 +224,13 @@ def report(frames, masks, settings, show=print):
          + "; ".join("--class-weight {}: {:.3g} and {:.3g}".format(word, *class_weights(word, cells))
                      for word in WORDS))
     _describe_fit(fit(dataset), show)
-    return dataset, parts.tolist()
+    return parts.tolist()
 
 
 def _describe_frames(dataset, kinds, show):
+    place = {frame: index for index, frame in enumerate(dataset.frames)}
     for (shape, dtype), those in kinds.items():
+        those.sort(key=place.get)
         bits = {"uint8": "8 bits", "uint16": "16 bits"}.get(dtype, "32 bits")
         show(f"{counted(len(those), 'frame')} of {shape[0]} x {shape[1]} pixels, {bits}: {spans(those)}")
     if len({dtype for _, dtype in kinds}) > 1:
@@ -235,16 +248,21 @@ def _describe_fit(found, show):
         show("whether masks fit their frames cannot be told: it takes sequences of 5 frames or more that change")
         return
     given, in_time, in_space = found.correlation
-    if found.frames:
+    if given < INVERTED:
+        show(f"warning: masks look inverted: they are cell where frames show none (correlation {given:.3f}); in a "
+             "mask 0 is background")
+        return
+    moved = found.pixels != (0, 0)
+    if found.frames and not (moved and in_space > in_time):
         when = f"{counted(abs(found.frames), 'frame')} {'later' if found.frames > 0 else 'earlier'}"
         show(f"warning: the masks of {when} fit better (correlation with the picture {in_time:.3f}, as paired "
              f"{given:.3f}); are frames and masks counted from different numbers?")
-    if found.pixels != (0, 0):
+    if moved and not (found.frames and in_time > in_space):
         down, right = found.pixels
         move = f"{abs(down)} pixels {'up' if down > 0 else 'down'} and {abs(right)} {'left' if right > 0 else 'right'}"
         show(f"warning: masks fit better when moved {move} (correlation {in_space:.3f}, as given {given:.3f}); were "
              "they cropped or drawn otherwise than the frames?")
-    if not found.frames and found.pixels == (0, 0):
+    if not found.frames and not moved:
         show(f"masks fit their frames best as they are paired and placed (correlation {given:.3f})")
 
 
@@ -284,10 +302,12 @@ def main(argv=None):
     settings = Settings.from_options({name: given[name] for name in ("channels", "validation", "gap", "sparse_masks")})
     out = Path(given["out"])
     _check_out(out)
-    dataset, parts = report(given["frames"], given["masks"], settings)
-    inputs = {each.path.resolve().parent for each in (*dataset.frames, *dataset.masks) if each}
+    pairs = find_pairs(given["frames"], given["masks"], print, settings.sparse_masks, names=("FRAMES", "MASKS"))
+    inputs = {each.path.resolve().parent for each in (*pairs[0], *pairs[1]) if each and each.page is None}
     if out.absolute().parent.resolve() in inputs:
         raise InputError(f"--out {out}: the sheet would lie among the frames or masks; choose another folder")
+    dataset = Dataset(*pairs, settings.channels)
+    parts = report(dataset, settings)
     draw_sheet(dataset, parts, out, title=SHEET)
     print(f"done: look at {out}")
     return 0

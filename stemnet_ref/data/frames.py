@@ -192,8 +192,8 @@ def split(frames, fraction, gap, usable=None):
     if not len(training):
         masks = "" if len(usable) == len(frames) else f", {len(usable)} of them with masks,"
         raise InputError(f"--frames: one sequence of {counted(len(frames), 'frame')}{masks} is too short for "
-                         f"--validation {fraction:g} with a gap of {gap} before it; give more frames, or a smaller "
-                         "--gap")
+                         f"--validation {fraction:g} with a gap of {gap} before it; give more "
+                         f"{'masks' if masks else 'frames'}, or a smaller --gap")
     return training, usable[cut:], usable[len(training):cut]
 
 
@@ -240,7 +240,7 @@ def _alike(files, lenient):
         try:
             pages = count_pages(file)
         except InputError:
-            if not lenient:
+            if not lenient or len(files) == 1:
                 raise
             pages = 1
         if pages > 1:

@@ -17,6 +17,7 @@ from ..errors import InputError, reason
 from ..extras import scipy_ndimage
 
 SAMPLE_FORMAT = 339         # the TIFF tag that says whether whole numbers have a sign
+MAGIC = b"\x89PNG", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"
 REPLACE = "replace or remove this file"
 Image.MAX_IMAGE_PIXELS = None       # mosaics of a microscope are larger than what Pillow takes for an attack
 
@@ -38,8 +39,11 @@ def _opened(path, page=None):
     except InputError:
         raise
     except Image.UnidentifiedImageError:
-        raise InputError(f"{path}: this is no PNG or TIFF picture of 8, 16 or 32 bits, whatever its name; convert it, "
-                         f"or {REPLACE}") from None
+        with open(path, "rb") as file:
+            begins_so = file.read(4) in MAGIC
+        what = "the picture is damaged, cut off, or not of 8, 16 or 32 bits" if begins_so else \
+            "this is no PNG or TIFF picture, whatever its name"
+        raise InputError(f"{path}: {what}; convert it, or {REPLACE}") from None
     except (OSError, EOFError, SyntaxError, ValueError, TypeError, KeyError, IndexError) as error:     # as Pillow does
         raise InputError(f"{path}: the picture cannot be read ({reason(error)}); {REPLACE}") from None
 

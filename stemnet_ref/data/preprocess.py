@@ -164,11 +164,11 @@ class Preprocess:
             frames[frame.name] = {"source": str(frame), "size": list(stack.shape), "sequence": sequence}
         if clipped:
             part = clipped / stack.count / (stack.shape[0] * stack.shape[1])
-            self.show(f"note: {part:.2g} of the pixels of {sequence} are beyond {bits} bits and were clipped; a "
+            self.show(f"note: {part:.2%} of the pixels of {sequence} are beyond {bits} bits and were clipped; a "
                       f"smaller --scale (now {scale:g}) keeps them")
         if geometry.size != stack.shape:
             (h, w), (new_h, new_w) = stack.shape, geometry.size
-            self.show(f"{sequence}: {h} x {w} pixels made {new_h} x {new_w}"
+            self.show(f"{'warning: ' if lost else ''}{sequence}: {h} x {w} pixels made {new_h} x {new_w}"
                       + (f"; {lost / cell:.1%} of the cell pixels were cut off" if lost else ""))
         if self.subtract and len(pairs) < FEW:
             self.show(f"warning: {sequence} has {counted(len(pairs), 'frame')}, whose median is nearly the frames "
@@ -260,7 +260,8 @@ def options():
     add("--background", choices=("median", "none"), default="median", help="what is subtracted (median)")
     add("--size", default="1024", metavar="PIXELS", help="side, or HEIGHTxWIDTH, to crop or pad to; 0: leave it (1024)")
     add("--bits", type=int, choices=(8, 16), help="of the frames written (as many as they have)")
-    add("--scale", type=float, metavar="X", help="grey levels written for one that was read (1, or what fits)")
+    add("--scale", type=float, metavar="X", help="grey levels written for one that was read (1; where the bits change, "
+                                                 "what fits)")
     add("--memory", type=float, default=MEMORY / 1e6, metavar="MB",
         help="for the frames of a sequence; what does not fit goes through a scratch file in OUT (500)")
     return parser
