@@ -292,13 +292,13 @@ def test_a_mean_image_needs_frames_of_one_size(tmp_path, no_figures, capsys):
 
 def test_pictures_that_are_there_are_not_mixed_with_results(tmp_path, pair, trained, capsys):
     before = refusals.contents(pair[1])
-    status = refusals.script(run_predict.main, trained, pair[0], "--out", pair[1])          # the masks, not named as such
+    status = refusals.script(run_predict.main, trained, pair[0], "--out", pair[1])      # the masks, not named as such
     refusals.check(capsys, status, f"--out {pair[1]}: holds pictures already")
     data = "--frames", pair[0], "--masks", pair[1]
     status = refusals.script(run_train.main, *data, *refusals.SMALL, "--out", pair[1])
     refusals.check(capsys, status, f"--out {pair[1]}: holds pictures already")
     assert refusals.contents(pair[1]) == before
-    for _ in range(2):                                                                      # its own may be replaced
+    for _ in range(2):                                                                  # its own may be replaced
         assert refusals.script(run_predict.main, trained, pair[0], "--out", tmp_path / "p") == 0
 
 
@@ -306,7 +306,8 @@ def test_frames_on_another_scale_are_warned_of(tmp_path, pair, trained, capsys):
     other = tmp_path / "other"
     other.mkdir()
     for path in pair[0].iterdir():
-        Image.fromarray(np.asarray(Image.open(path)).astype(np.float32) / 255).save(other / f"{path.stem}.tif")
+        pixels = np.asarray(Image.open(path)).astype(np.float32)
+        Image.fromarray(pixels / 255).save(other / f"{path.stem}.tif")
     assert refusals.script(run_predict.main, trained, pair[0], "--out", tmp_path / "same") == 0
     assert "may mean nothing" not in capsys.readouterr().out
     assert refusals.script(run_predict.main, trained, other, "--out", tmp_path / "p") == 0
