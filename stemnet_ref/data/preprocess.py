@@ -150,6 +150,7 @@ class Preprocess:
         scale = self._scale(stack, still, bits)
         centre = CENTRES[bits] if self.subtract else 0
         geometry = Geometry(stack.shape, self.size or stack.shape)
+
         def work(number):
             frame, mask = pairs[number]
             values = (stack.frame(number) - still) * np.float32(scale) + np.float32(centre)
@@ -208,10 +209,11 @@ class Preprocess:
             return 1.0
         room = CENTRES[bits] if self.subtract else 2 ** bits - 1
         some = range(0, stack.count, -(-stack.count // 20))
-        differences = [abs(stack.frame(number) - still) for number in some]
-        most = max(float(np.percentile(each, 99.9)) for each in differences)
-        most = most or max(float(each.max()) for each in differences)      # a scene that hardly changes
-        return room / most if most else 1.0
+        for percent in 99.9, 100:                           # all of them in a scene that hardly changes
+            most = max(float(np.percentile(abs(stack.frame(number) - still), percent)) for number in some)
+            if most:
+                return room / most
+        return 1.0
 
 
 def _or_error(read, frame):
