@@ -17,7 +17,10 @@ from .augment import cut
 from .images import eight_bit_units
 from .median import Stack
 
-UNITS = {8: 1.0, 16: 1 / 257, 32: 1.0}          # of a pixel of so many bits, on the scale of 8 bits
+# By the bits of a pixel: its unit on the scale of 8 bits, what takes the pixels of a piece, and what those between them
+KERNELS = {8: (1.0, "data/scaling.scale_8_bits", "data/scaling.sample_8_bits"),
+           16: (1 / 257, "data/scaling.scale_16_bits", "data/scaling.sample_16_bits"),
+           32: (1.0, "data/scaling.scale_32_bits", "data/scaling.sample_32_bits")}
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,11 +73,10 @@ def _on(device, scaling):
 
 def fill(x, example, channel, pixels, piece, where=None, mean=0.0, factor=1.0, add=0):
     """Write (pixels of a piece, in 8-bit units - mean) * factor into x, or add it, all on a GPU."""
-    bits = 8 * pixels.dtype.itemsize
+    unit, scale, sample = KERNELS[8 * pixels.dtype.itemsize]
     count = piece.height * piece.width
-    way, place = ("scale", _place(pixels, piece)) if where is None else ("sample", (*pixels.shape, where, count))
-    launch(f"data/scaling.{way}_{bits}_bits", blocks(count), pixels, x, *place, example, channel, x.shape[3],
-           UNITS[bits], mean, factor, add)
+    kernel, place = (scale, _place(pixels, piece)) if where is None else (sample, (*pixels.shape, where, count))
+    launch(kernel, blocks(count), pixels, x, *place, example, channel, x.shape[3], unit, mean, factor, add)
 
 
 def fill_labels(out, example, classes, piece, where=None):
