@@ -97,6 +97,16 @@ def check_no_pictures(out, predictions=False):
                          "choose another folder")
 
 
+def check_names(frames, option, ending):
+    """Raise InputError where two frames would be written under one name; `option` is what the user named them by."""
+    written = {}
+    for frame in frames:
+        if frame.name in written:
+            raise InputError(f"{option}: {written[frame.name]} and {frame} would both be written as "
+                             f"{frame.name}{ending}; rename one, or take them apart")
+        written[frame.name] = frame
+
+
 def make_folder(out):
     """Make the output folder.
 

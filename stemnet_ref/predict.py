@@ -20,7 +20,7 @@ from .data.plan import Piece
 from .device import device_of, to_host
 from .errors import InputError, counted
 from .extras import scipy_ndimage
-from .files import check_folder, check_no_pictures, make_folder, write_csv, write_tiff
+from .files import check_folder, check_names, check_no_pictures, make_folder, write_csv, write_tiff
 from .layers import softmax
 from .pictures import numbered, write_pictures
 
@@ -239,12 +239,7 @@ def _check_names(frames, masks, out):
     if Path(out).resolve() in {each.path.resolve().parent for each in (*frames, *masks)}:
         raise InputError(f"--out {out}: the frames or masks are in it, and pictures written there would be taken for "
                          "frames the next time; choose another folder")
-    written = {}
-    for frame in frames:
-        if frame.name in written:
-            raise InputError(f"FRAMES: {written[frame.name]} and {frame} would both be written as {frame.name}_mask.png"
-                             "; rename one, or segment them apart")
-        written[frame.name] = frame
+    check_names(frames, "FRAMES", "_mask.png")
 
 
 def _tiles(length, tile, halo):

@@ -23,7 +23,8 @@ def check(capsys, status, *culprits):
     error = capsys.readouterr().err
     assert status == 2, error
     assert error.count("\n") == 1, error
-    assert error.startswith(("script: error: ", "run_train.py: error: ", "run_predict.py: error: "))
+    assert error.startswith(("script: error: ", "run_train.py: error: ", "run_predict.py: error: ",
+                             "python -m stemnet_ref.data."))
     for culprit in culprits:
         assert str(culprit) in error
     assert ";" in error or "must be" in error or "name the" in error, f"no remedy: {error}"

@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 from PIL import Image
-from refusals import SMALL, contents, script
+from refusals import SMALL, check, contents, script
 
 import run_predict
 import run_train
@@ -142,12 +142,12 @@ def test_results_are_written_over_nothing(tmp_path, challenge_set, trained, caps
     shutil.copytree(challenge_set, tmp_path / "twice" / "b")
     status = script(run_predict.main, trained, str(tmp_path / "twice" / "*" / "01" / "*.tif"), "--results", "challenge",
                     "--out", tmp_path / "res")
-    refused(capsys, status, "would both be written as", "mask000.tif")
+    check(capsys, status, "would both be written as", "mask000.tif")
     (tmp_path / "res" / "01_RES").mkdir(parents=True)
     (tmp_path / "res" / "01_RES" / "mask000.tif").write_bytes(b"another program's")
     before = contents(tmp_path / "res")
     status = script(run_predict.main, trained, challenge_set, "--results", "challenge", "--out", tmp_path / "res")
-    refused(capsys, status, "01_RES holds results already")
+    check(capsys, status, "01_RES holds results already")
     assert contents(tmp_path / "res") == before
 
 
@@ -155,9 +155,9 @@ def test_the_truth_of_another_set_is_refused(tmp_path, challenge_set, trained, c
     other = tmp_path / "other"
     shutil.copytree(challenge_set, other)
     status = script(run_train.main, "--frames", challenge_set, "--masks", other, "--out", tmp_path / "x")
-    refused(capsys, status, f"--masks {other}: another set")
+    check(capsys, status, f"--masks {other}: another set")
     status = script(run_predict.main, trained, challenge_set, "--masks", other, "--out", tmp_path / "x")
-    refused(capsys, status, f"--masks {other}: has no truth of 01_t000")
+    check(capsys, status, f"--masks {other}: has no truth of 01_t000")
 
 
 @pytest.mark.parametrize(("frames", "expected"), [
@@ -173,36 +173,28 @@ def test_frames_of_other_layouts_have_results_too(tmp_path, trained, frames, exp
     assert sorted(str(path) for path in contents(tmp_path / "res")) == expected
 
 
-def refused(capsys, status, *culprits):
-    error = capsys.readouterr().err
-    assert status == 2, error
-    assert error.count("\n") == 1
-    for culprit in culprits:
-        assert str(culprit) in error
-
-
 def test_sets_that_cannot_be_used_are_named(tmp_path, challenge_set, trained, capsys):
-    refused(capsys, script(run_predict.main, trained, challenge_set, "--results", "ctc", "--out", tmp_path / "x"),
+    check(capsys, script(run_predict.main, trained, challenge_set, "--results", "ctc", "--out", tmp_path / "x"),
             "--results ctc: must be pictures or challenge")
     volume = challenge_set / "01_GT" / "SEG" / "man_seg_004_012.tif"
     Image.new("I;16", (96, 96)).save(volume)
     status = script(run_train.main, "--frames", challenge_set, "--out", tmp_path / "x")
-    refused(capsys, status, volume, "two dimensions")
+    check(capsys, status, volume, "two dimensions")
     for kind in ("GT", "ST"):
         for name in ("01", "02"):
             for path in (challenge_set / f"{name}_{kind}" / "SEG").iterdir():
                 path.unlink()
-    refused(capsys, script(run_train.main, "--frames", challenge_set, "--out", tmp_path / "x"), "without truth")
-    refused(capsys, script(run_train.main, "--frames", challenge_set / "01_GT" / "TRA", "--out", tmp_path / "x"),
+    check(capsys, script(run_train.main, "--frames", challenge_set, "--out", tmp_path / "x"), "without truth")
+    check(capsys, script(run_train.main, "--frames", challenge_set / "01_GT" / "TRA", "--out", tmp_path / "x"),
             "--masks is missing")
 
 
 def test_a_frame_without_a_mask_names_the_option_for_it(tmp_path, pair, capsys):
     (pair[1] / "t_03.png").unlink()
     given = "--frames", pair[0], "--masks", pair[1], *SMALL
-    refused(capsys, script(run_train.main, *given, "--out", tmp_path / "x"), "t_03.png", "--sparse-masks")
+    check(capsys, script(run_train.main, *given, "--out", tmp_path / "x"), "t_03.png", "--sparse-masks")
     assert script(run_train.main, *given, "--sparse-masks", "--out", tmp_path / "x") == 0
     assert "1 without a mask" in capsys.readouterr().out
     assert checkpoint.load(tmp_path / "x").settings["sparse_masks"] is True
     Image.new("L", (48, 40)).save(pair[1] / "t_77.png")
-    refused(capsys, script(run_train.main, *given, "--sparse-masks", "--out", tmp_path / "y"), "t_77.png")
+    check(capsys, script(run_train.main, *given, "--sparse-masks", "--out", tmp_path / "y"), "t_77.png")

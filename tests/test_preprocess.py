@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pictures import sequence, stack
 from PIL import Image
-from refusals import contents, script
+from refusals import check, contents, script
 from runs import ROOT
 
 import run_predict
@@ -146,15 +146,6 @@ def test_frames_that_cannot_be_used_are_named_and_the_others_done(tmp_path, caps
         np.testing.assert_array_equal(read(tmp_path / "out" / "frames" / f"t_{t + 1}.png"), expected)
 
 
-def refused(capsys, status, *culprits):
-    error = capsys.readouterr().err
-    assert status == 2, error
-    assert error.count("\n") == 1
-    for culprit in culprits:
-        assert str(culprit) in error
-    assert ";" in error or "must be" in error
-
-
 @pytest.mark.parametrize(("options", "culprit"), [
     (["--size", "10x"], "--size 10x: must be"), (["--size", "-3"], "--size -3: must be"),
     (["--memory", "0"], "--memory 0: must be"), (["--memory", "inf"], "--memory inf: must be"),
@@ -163,26 +154,26 @@ def refused(capsys, status, *culprits):
 ])
 def test_bad_options(tmp_path, capsys, options, culprit):
     folder, _ = moving(tmp_path / "raw")
-    refused(capsys, run(folder, tmp_path / "out", *options), culprit)
+    check(capsys, run(folder, tmp_path / "out", *options), culprit)
     assert not (tmp_path / "out").exists()
 
 
 def test_nothing_that_is_there_is_written_over(tmp_path, capsys):
     folder, _ = moving(tmp_path / "data" / "frames")
     before = contents(tmp_path)
-    refused(capsys, run(folder, tmp_path / "data"), "frames or masks are in it")
-    refused(capsys, run(folder, folder), "frames or masks are in it")
+    check(capsys, run(folder, tmp_path / "data"), "frames or masks are in it")
+    check(capsys, run(folder, folder), "frames or masks are in it")
     assert contents(tmp_path) == before
     assert run(folder, tmp_path / "out", "--size", "0") == 0
     before = contents(tmp_path)
-    refused(capsys, run(folder, tmp_path / "out"), "holds files already")
+    check(capsys, run(folder, tmp_path / "out"), "holds files already")
     (tmp_path / "out" / "preprocess.json").unlink()
-    refused(capsys, run(folder, tmp_path / "out"), "holds files already")
-    refused(capsys, run(tmp_path / "absent", tmp_path / "new"), "absent", "no such file")
+    check(capsys, run(folder, tmp_path / "out"), "holds files already")
+    check(capsys, run(tmp_path / "absent", tmp_path / "new"), "absent", "no such file")
     (tmp_path / "empty").mkdir()
-    refused(capsys, run(tmp_path / "empty", tmp_path / "new"), "no PNG or TIFF")
+    check(capsys, run(tmp_path / "empty", tmp_path / "new"), "no PNG or TIFF")
     (tmp_path / "file.txt").write_text("")
-    refused(capsys, run(folder, tmp_path / "file.txt"), f"OUT {tmp_path / 'file.txt'}: this is a file")
+    check(capsys, run(folder, tmp_path / "file.txt"), f"OUT {tmp_path / 'file.txt'}: this is a file")
 
 
 def test_the_size_and_the_bits_of_most_frames_count(tmp_path, capsys):
@@ -229,14 +220,14 @@ def test_two_frames_of_one_name_are_refused(tmp_path, capsys):
     (tmp_path / "raw").mkdir()
     stack(tmp_path / "raw" / "x.tif", np.zeros((3, 8, 8), np.uint8))
     Image.new("L", (8, 8)).save(tmp_path / "raw" / "x_0001.tif")
-    refused(capsys, run(tmp_path / "raw", tmp_path / "out"), "would both be written as x_0001.png")
+    check(capsys, run(tmp_path / "raw", tmp_path / "out"), "would both be written as x_0001.png")
     assert not (tmp_path / "out").exists()
 
 
 def test_no_frame_that_can_be_read_is_an_error(tmp_path, capsys):
     folder, _ = moving(tmp_path / "raw", count=1)
     (folder / "t_1.png").write_bytes(b"\x89PNG")
-    refused(capsys, run(folder, tmp_path / "out"), "no frame could be read")
+    check(capsys, run(folder, tmp_path / "out"), "no frame could be read")
 
 
 def test_a_killed_call_can_be_made_again(tmp_path):
@@ -278,17 +269,17 @@ def test_predictions_return_to_the_original_size(tmp_path, capsys):
     same = [(tmp_path / name / "metrics.csv").read_bytes() for name in ("small", "large")]
     assert same[0] == same[1]
     capsys.readouterr()
-    refused(capsys, script(run_predict.main, model, frames, "--restore", "--out", tmp_path / "x"),
+    check(capsys, script(run_predict.main, model, frames, "--restore", "--out", tmp_path / "x"),
             "preprocess.json is missing")
     Image.new("L", (64, 64)).save(out / "frames" / "t_02.png")
-    refused(capsys, script(run_predict.main, model, out / "frames" / "t_02.png", "--restore", "--out", tmp_path / "x"),
+    check(capsys, script(run_predict.main, model, out / "frames" / "t_02.png", "--restore", "--out", tmp_path / "x"),
             "t_02.png has 64 x 64 pixels, but 32 x 32 were written")
     shutil.copy(out / "frames" / "t_01.png", out / "frames" / "t_02.png")
     shutil.copy(out / "frames" / "t_01.png", out / "frames" / "t_99.png")
-    refused(capsys, script(run_predict.main, model, out / "frames", "--restore", "--out", tmp_path / "x"), "t_99.png",
+    check(capsys, script(run_predict.main, model, out / "frames", "--restore", "--out", tmp_path / "x"), "t_99.png",
             "not in the record")
     (out / "preprocess.json").write_text("{")
-    refused(capsys, script(run_predict.main, model, out / "frames", "--restore", "--out", tmp_path / "x"),
+    check(capsys, script(run_predict.main, model, out / "frames", "--restore", "--out", tmp_path / "x"),
             "cannot be read")
 
 

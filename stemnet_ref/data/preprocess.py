@@ -78,7 +78,7 @@ class Preprocess:
         self.pairs = list(zip(found, paired, strict=True))
         self.settings = {"version": __version__, "raw": str(Path(frames).absolute()), "masks": masks and str(masks),
                          "size": size, "background": "median" if subtract else "none", "bits": bits, "scale": scale}
-        _check_names(found)
+        files.check_names(found, "RAW", ".png")
         _check_out(self.out, [each for each in (*found, *paired) if each], self.settings)
         self.left_out = []                                  # an InputError for each frame or mask
         for sequence, missing in gaps(found):
@@ -222,16 +222,6 @@ def _or_error(read, frame):
         return read(frame)
     except InputError as error:
         return error
-
-
-def _check_names(frames):
-    """Raise InputError where two frames would be written under one name."""
-    written = {}
-    for frame in frames:
-        if frame.name in written:
-            raise InputError(f"RAW: {written[frame.name]} and {frame} would both be written as {frame.name}.png; "
-                             "rename one, or preprocess them apart")
-        written[frame.name] = frame
 
 
 def _check_out(out, inputs, settings):

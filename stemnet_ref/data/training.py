@@ -11,10 +11,10 @@ from ..extras import scipy_ndimage
 from ..settings import option
 from . import balance
 from .batches import Dataset
-from .check import check_classes, describe_split, read_all
 from .frames import split
 from .pairing import find_pairs
 from .plan import Variety, plan_epoch
+from .survey import check_classes, describe_split, read_all
 
 NEED_SCIPY = ("rotation", "elastic", "paste", "border_weight")
 
