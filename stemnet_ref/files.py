@@ -4,6 +4,8 @@ import csv
 import io
 import json
 import os
+import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +40,36 @@ def write_atomically(path, write, option="--out"):
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def read_npz(path, wrong, remedy):
+    """Return the arrays of an `.npz` file by name, read without pickle.
+
+    Parameters
+    ----------
+    path : path
+    wrong, remedy : str
+        What such a file is if it cannot be read, and what to do then.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            if not zipfile.is_zipfile(file):                    # np.load would speak of pickles
+                raise ValueError("it is no .npz archive, or cut off")
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as archive:
+                return {name: archive[name] for name in archive.files}
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; {remedy}") from None
+    except PermissionError as error:
+        raise InputError(f"{path}: cannot be opened ({reason(error)}); check its permissions") from None
+    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, MemoryError,
+            OverflowError, zipfile.BadZipFile, zlib.error) as error:        # as the libraries below do
+        raise InputError(f"{path}: {wrong} ({reason(error)}); {remedy}") from None
 
 
 def write_png(path, pixels, palette=None, fast=False):

@@ -1,0 +1,256 @@
+"""The conventions in which implementations are known to differ from the reference.
+
+Each is tried by computing what departs once more under it (`operations`, `updates`, `trace`), and named when the other
+side's numbers come out.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Convention:
+    """One way to differ.
+
+    Attributes
+    ----------
+    does : str
+        What the other side does.
+    reference : str
+        What the reference does, with the equation.
+    change : str
+        The line to change.
+    """
+
+    does: str
+    reference: str
+    change: str
+
+    def sentence(self, layer=None):
+        """Return the diagnosis, one sentence; `layer` where it holds in that one only."""
+        where = f"in {layer} alone, " if layer else ""
+        return f"{where}{self.does}; the reference has {self.reference}; {self.change}."
+
+
+CONVENTIONS = {
+    # what goes in
+    "input_divided_by_255": Convention(
+        "the frames go in divided by 255", "x = (frame - mean) / std of the training frames (section 6.1)",
+        "write x = (frame - mean) / std, with both numbers from the golden file"),
+    "input_raw": Convention(
+        "the frames go in as they are, from 0 to 255", "x = (frame - mean) / std of the training frames (section 6.1)",
+        "write x = (frame - mean) / std, with both numbers from the golden file"),
+    "input_not_centred": Convention(
+        "the mean is not subtracted from the frames", "x = (frame - mean) / std (section 6.1)",
+        "write x = (frame - mean) / std"),
+    "input_not_divided": Convention(
+        "the frames are centred but not divided by their deviation", "x = (frame - mean) / std (section 6.1)",
+        "write x = (frame - mean) / std"),
+    "input_minus_127": Convention(
+        "127 is subtracted from the frames and nothing else, as in the listing",
+        "x = (frame - mean) / std (section 6.1, row 2)", "write x = (frame - mean) / std"),
+    "input_times_255": Convention(
+        "the input is multiplied by 255 after it was scaled", "x = (frame - mean) / std (section 6.1)",
+        "take out the second scaling"),
+    "input_over_255": Convention(
+        "the input is divided by 255 after it was scaled (as torchvision's ToTensor does with bytes)",
+        "x = (frame - mean) / std (section 6.1)", "take out the second scaling"),
+    "nhwc_read_as_nchw": Convention(
+        "the input's memory, (N, H, W, C), is read as (N, C, H, W)", "channels last",
+        "write x.transpose(0, 3, 1, 2), not x.reshape(n, c, h, w)"),
+    # convolutions
+    "padding_other_side": Convention(
+        'the odd row and column of "same" padding are before the image, not after it',
+        "k // 2 of the k - 1 rows below, (k - 1) // 2 above (eq. 30, top)",
+        "write F.pad(x, ((k - 1) // 2, k // 2, (k - 1) // 2, k // 2)) before F.conv2d(x, w)"),
+    "kernel_flipped": Convention(
+        "the kernel is flipped, a true convolution", "a correlation, y[i,j] = sum of x[i+a-top, j+b-left] w[a,b] "
+        "(section 4, eq. 30)", "write F.conv2d(x, w), not w.flip(2, 3); with SciPy, correlate, not convolve"),
+    "filter_axes_transposed": Convention(
+        "the filters' rows and columns are exchanged", "filters (kh, kw, in, out)",
+        "write w.transpose(3, 2, 0, 1) for PyTorch's (out, in, kh, kw), not w.transpose(3, 2, 1, 0) or w.T"),
+    "filters_reshaped": Convention(
+        "the filters' memory is read as (out, in, kh, kw)", "filters (kh, kw, in, out)",
+        "write w.transpose(3, 2, 0, 1), not w.reshape(out, in, kh, kw)"),
+    "filter_channels_swapped": Convention(
+        "the filters' channels in and out are exchanged", "filters (kh, kw, in, out) (eq. 30)",
+        "write w.transpose(3, 2, 0, 1), not w.transpose(2, 3, 0, 1)"),
+    "transposed_kernel_flipped": Convention(
+        "the transposed convolution's kernel is flipped", "y[s*i+a, s*j+b] += x[i,j] w[a,b] (section 5.1)",
+        "write F.conv_transpose2d(x, w), not w.flip(2, 3)"),
+    "transposed_axes_transposed": Convention(
+        "the rows and columns of the transposed convolution's filters are exchanged", "filters (kh, kw, out, in)",
+        "write w.transpose(3, 2, 0, 1) for PyTorch's (in, out, kh, kw)"),
+    "transposed_channels_swapped": Convention(
+        "the channels of the transposed convolution's filters are exchanged: their memory is read as (kh, kw, in, out)",
+        "filters (kh, kw, out, in), as tf.nn.conv2d_transpose takes them",
+        "write w.transpose(3, 2, 0, 1) for PyTorch's (in, out, kh, kw), and no reshape"),
+    "transposed_crop_other_side": Convention(
+        "the odd row and column of the transposed convolution are cropped at the other side",
+        "max(k - s, 0) // 2 rows cropped above, the rest below (section 5.1)",
+        "write F.conv_transpose2d(x, w, stride=s)[:, :, top:top + s * h, left:left + s * w]; PyTorch's "
+        "padding and output_padding crop the other side where k - s is odd"),
+    "transposed_crop_at_end": Convention(
+        "the transposed convolution is cropped at the end alone", "max(k - s, 0) // 2 rows cropped above (section 5.1)",
+        "write F.conv_transpose2d(x, w, stride=s)[:, :, top:top + s * h, left:left + s * w]"),
+    # what follows a convolution
+    "dropout_not_rescaled": Convention(
+        "what dropout keeps is not scaled up", "y = x m / keep_prob (section 8.1, row 9)",
+        "write y = x * mask / keep_prob, and leave the weights alone at prediction"),
+    "dropout_keep_for_drop": Convention(
+        "the probability to keep is taken for that to drop: what is kept is divided by 1 - keep_prob",
+        "y = x m / keep_prob (section 8.1)", "write nn.Dropout(1 - keep_prob), tf.nn.dropout(x, rate=1 - keep_prob)"),
+    "dropout_mask_inverted": Convention(
+        "the mask is taken the other way round: ones are dropped", "1 in the mask means keep (section 8.1)",
+        "write y = x * mask / keep_prob, not x * (1 - mask)"),
+    "dropout_ignored": Convention(
+        "dropout is not applied", "y = x m / keep_prob in training (section 8.1)",
+        "call model.train(), or pass training=True, and apply the masks of the golden file"),
+    "bias_before_dropout": Convention(
+        "the bias is added before the dropout", "convolution, dropout, bias, ReLU in this order (section 9, row 9)",
+        "give the convolution no bias (nn.Conv2d(..., bias=False)) and add it after the dropout"),
+    "relu_on_logits": Convention(
+        "a ReLU is applied to the logits, as in the listing", "linear logits (section 9, row 3)",
+        "take the ReLU out of the last layer; or compare with --preset listing"),
+    "logits_linear": Convention(
+        "the logits are linear", "ReLU on them, as the listing has it (row 3)",
+        "write z = relu(z); or compare with --preset thesis"),
+    "pool_ties_to_last": Convention(
+        "where several pixels of a window are largest, the gradient goes to the last of them",
+        "the first in rows, then columns (section 4.3)", "use F.max_pool2d or tf.nn.max_pool2d, which take the first"),
+    "pool_ties_share": Convention(
+        "where several pixels of a window are largest, they share the gradient",
+        "the first takes it all (section 4.3)",
+        "use F.max_pool2d or tf.nn.max_pool2d; amax, jnp.max and tf.reduce_max share it"),
+    "concat_swapped": Convention(
+        "the concatenation has the map from below first", "[output of the way down, map from below] (section 9)",
+        "write torch.cat([skip, x], dim=1), tf.concat([skip, x], axis=-1)"),
+    # cost
+    "cost_over_weights": Convention(
+        "the cost is divided by the sum of the pixels' weights", "1/n, n the number of pixels (eq. 60, row 5)",
+        'write F.cross_entropy(z, y, w, reduction="none").mean(); reduction="mean" divides by the weights'),
+    "cost_summed": Convention(
+        "the cost is summed over the pixels", "their mean (eq. 60)",
+        'write reduction="none" and .mean(), tf.reduce_mean'),
+    "cost_summed_over_image": Convention(
+        "the cost is summed over each image's pixels and averaged over images", "the mean over all pixels (eq. 60)",
+        "take the mean over all three axes"),
+    "weight_plus_one": Convention(
+        "the cell's weight is 1 + w, as in the listing", "w on the cell, 1 on the background (eq. 60, row 4)",
+        "write weight = torch.where(y == 1, w, 1), not 1 + w * y; or compare with --preset listing"),
+    "weight_without_one": Convention(
+        "the cell's weight is w", "1 + w, as the listing has it (row 4)",
+        "write 1 + w * y; or compare with --preset thesis"),
+    "weights_ignored": Convention(
+        "the cost has no class weights", "w on the cell, 1 on the background (eq. 60)",
+        "write F.cross_entropy(z, y, weight=torch.tensor([1, w]), ...)"),
+    "weights_exchanged": Convention(
+        "the background has the cell's weight", "class 0 is background, weight 1; class 1 the cell (eq. 60)",
+        "write weight=torch.tensor([1, w])"),
+    "log_clipped": Convention(
+        "the probabilities are clipped at 1e-10 before the logarithm, as in the listing",
+        "log softmax = z - max - log sum exp(z - max), and the gradient p - y everywhere (eq. 8, 48)",
+        "give the logits to F.cross_entropy or tf.nn.sparse_softmax_cross_entropy_with_logits"),
+    "log_clipped_keras": Convention(
+        "the probabilities are clipped at 1e-7 before the logarithm, as Keras does",
+        "log softmax = z - max - log sum exp(z - max), and the gradient p - y everywhere (eq. 8, 48)",
+        "write SparseCategoricalCrossentropy(from_logits=True) and give it logits"),
+    # learning rate and optimizers
+    "decay_every_step": Convention(
+        "the learning rate decays after every step",
+        "eta decay^epoch, constant within an epoch (Tables 1 and 2, row 8)",
+        "call scheduler.step() once an epoch; ExponentialDecay(eta, steps_per_epoch, decay, staircase=True)"),
+    "decay_not_staircase": Convention(
+        "the learning rate decays a little every step", "eta decay^epoch, constant within an epoch (row 8)",
+        "write staircase=True, or math.floor(step / steps_per_epoch)"),
+    "decay_ignored": Convention(
+        "the learning rate does not decay", "eta decay^epoch (Tables 1 and 2, row 8)",
+        "add optim.lr_scheduler.ExponentialLR(optimizer, decay) and step it once an epoch"),
+    "momentum_other_form": Convention(
+        "the momentum is in the other form, in which the learning rate {}",
+        "{} (row 6)", "{}"),
+    "momentum_dampening": Convention(
+        "the gradient enters the velocity times 1 - mu (dampening) from the second step on",
+        "v' = mu v - eta g (eq. 28)", "write torch.optim.SGD(..., dampening=0)"),
+    "momentum_average": Convention(
+        "the gradient enters the velocity times 1 - mu, a moving average", "v' = mu v - eta g (eq. 28)",
+        "write v = mu * v - eta * g"),
+    "momentum_nesterov": Convention(
+        "the momentum is Nesterov's", "w' = w + v' (eq. 29)", "write nesterov=False"),
+    "momentum_ignored": Convention(
+        "there is no momentum", "v' = mu v - eta g, w' = w + v' (eq. 28-29)",
+        "write torch.optim.SGD(..., momentum=mu)"),
+    "adam_epsilon_in_root": Convention(
+        "Adam's epsilon stands inside the root", "m_hat / (sqrt(v_hat) + epsilon) (eq. 27)",
+        "write sqrt(v) + epsilon, not sqrt(v + epsilon); optax: eps, not eps_root"),
+    "adam_other_epsilon_hat": Convention(
+        "Adam's epsilon is added to the {} root", "{}", "{}"),
+    "adam_epsilon_keras": Convention(
+        "Adam's epsilon is 1e-7, Keras's default", "the golden file's epsilon (eq. 27)",
+        "write Adam(..., epsilon=1e-8)"),
+    "adam_no_bias_correction": Convention(
+        "Adam's averages are not corrected for their beginning at 0",
+        "m_hat = m / (1 - beta1^t), v_hat = v / (1 - beta2^t) (eq. 25-26)",
+        "divide by 1 - beta ** t, t counted from 1"),
+    "weight_decay_on_biases": Convention(
+        "the weight decay is on the biases too", "it on the weights alone (eq. 54)",
+        "give the biases a parameter group of their own with weight_decay=0"),
+    "weight_decay_decoupled": Convention(
+        "the weight decay is decoupled from the gradient, as in AdamW", "it in the gradient, g + lambda/N w (eq. 53)",
+        "write torch.optim.Adam or SGD with weight_decay, not AdamW"),
+    "weight_decay_ignored": Convention(
+        "there is no weight decay", "lambda/N w added to the gradient (eq. 53)",
+        "write weight_decay= the golden file's"),
+    "adamw_default": Convention(
+        "the weights decay as AdamW does it, by its default of 0.01", "none here",
+        "write torch.optim.Adam, or AdamW(..., weight_decay=0)"),
+    # precision
+    "tf32": Convention(
+        "products are done in TF32, with 10 bits behind the point", "float32, with 23",
+        'write torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False, '
+        'tf.config.experimental.enable_tensor_float_32_execution(False), jax_default_matmul_precision="highest"'),
+    "half": Convention(
+        "layers are done in half precision (float16), with 10 bits behind the point", "float32, with 23",
+        "leave out autocast and .half() where you verify"),
+    "bfloat16": Convention(
+        "layers are done in bfloat16, with 7 bits behind the point", "float32, with 23",
+        "leave out autocast and mixed precision where you verify"),
+    "float32": Convention(
+        "layers are done in float32", "float64 here",
+        "write torch.set_default_dtype(torch.float64), jax_enable_x64=True; or export without --float64"),
+}
+for _mode in ("even", "truncated"):
+    CONVENTIONS[f"tf32_{_mode}"] = CONVENTIONS["tf32"]
+
+
+def sentence(name, layer, training):
+    """Return the diagnosis of a convention found, one sentence.
+
+    Parameters
+    ----------
+    name : str
+    layer : str or None
+        Where it holds in one layer only.
+    training : dict
+        The golden file's settings: what the other form is depends on them.
+    """
+    convention = CONVENTIONS[name]
+    if name == "momentum_other_form":
+        inside, outside = "is inside the velocity", "is outside the velocity"
+        thesis, tensorflow = "v' = mu v - eta g, w' = w + v' (eq. 28-29)", "v' = mu v + g, w' = w - eta v'"
+        if training["momentum_form"] == "thesis":
+            blanks = outside, thesis, ("write v = mu * v - eta * g; w += v, as Keras does; torch.optim.SGD has the "
+                                       "other form, which differs once the learning rate changes")
+        else:
+            blanks = inside, tensorflow, "write torch.optim.SGD, or v = mu * v + g; w -= eta * v"
+    elif name == "adam_other_epsilon_hat":
+        corrected, hat = "m_hat / (sqrt(v_hat) + epsilon) (eq. 27)", "lr_t m / (sqrt(v) + epsilon) (eq. 22)"
+        if training["adam_form"] == "kingma":
+            blanks = "uncorrected", corrected, ("use torch.optim.Adam; tf.keras's Adam has this other form, which "
+                                                "epsilon / sqrt(1 - beta2^t) would undo")
+        else:
+            blanks = "corrected", hat, "use tf.keras.optimizers.Adam, or compare with --adam-form kingma"
+    else:
+        return convention.sentence(layer)
+    return Convention(*(text.format(blank) for text, blank in
+                        zip((convention.does, convention.reference, convention.change), blanks, strict=True))
+                      ).sentence(layer)

@@ -1,0 +1,180 @@
+"""Golden files: the numbers of a few steps of training, for another implementation to be compared with.
+
+docs/golden.md describes every array in one. They are computed in float64 from numbers that the file holds exactly, and
+rounded once.
+"""
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+
+from .. import __version__
+from ..errors import InputError
+from ..files import read_npz, write_atomically
+from ..layers import dropout
+from ..network import StemNet
+from .trace import Trace, keys
+
+FORMAT = "stemnet_ref golden 1"
+LAYOUTS = ("NHWC", "NCHW")
+SPREAD = 8.0            # standard deviation of the logits' difference, so that some probabilities are below 1e-10
+WRONG = 1 / 16          # of the labels differ from the likelier class: more would make training diverge
+LEAVES = ("about", "input", "frames", "labels", "class_weights")
+
+
+@dataclass
+class Golden:
+    """A golden file, in the reference's layouts: (N, H, W, C), filters (kh, kw, in, out).
+
+    Attributes
+    ----------
+    about : dict
+        Network, training, scaling, number of steps, and what made it.
+    arrays : dict of str to ndarray
+        All arrays by key.
+    """
+
+    about: dict
+    arrays: dict
+
+    def __post_init__(self):
+        self.network, self.training, self.steps = (self.about[name] for name in ("network", "training", "steps"))
+        self.scaling = self.about["scaling"]["mean"], self.about["scaling"]["std"]
+        self.input, self.labels, self.class_weights = (self.arrays[name]
+                                                       for name in ("input", "labels", "class_weights"))
+        self.frames = self.arrays.get("frames")
+        self.parameters = {key.removeprefix("0/parameter/"): array for key, array in self.arrays.items()
+                           if key.startswith("0/parameter/")}
+        self.masks = {key.replace("/mask/", "/"): array for key, array in self.arrays.items() if "/mask/" in key}
+
+
+def from_seed(settings, size, batch, steps, steps_per_epoch, dtype, seed):
+    """Return a golden file of random frames, labels and parameters.
+
+    They are drawn so that what implementations do differently shows: biases are not 0, the output layer is scaled so
+    that some probabilities are below 1e-10, and most labels are those that it predicts, as if it had been trained.
+
+    Parameters
+    ----------
+    settings : Settings
+    size : tuple of int
+        Height and width in pixels, multiples of 2^(levels-1).
+    batch : int
+    steps, steps_per_epoch : int
+    dtype : float32 or float64
+    seed : int
+    """
+    network = StemNet(settings.channels, settings.levels, settings.features, logits=settings.logits, init=settings.init,
+                      dtype=np.float64, seed=seed)
+    rng = np.random.default_rng(seed)
+    frames = rng.integers(0, 256, (batch, *size, settings.channels)).astype(dtype)
+    for name, array in network.parameters.items():
+        if name.endswith("bias"):
+            array[:] = rng.uniform(-0.1, 0.2, array.shape)
+    mean, std = (127.0, 1.0) if settings.scaling == "minus127" else (float(frames.mean()), float(frames.std()))
+    x = (frames - dtype(mean)) * dtype(1 / std)
+    z, _ = network.forward(x.astype(np.float64), with_cache=False)
+    wrong = rng.random(z.shape[:3]) < WRONG
+    labels = ((z[..., 1] > z[..., 0]) ^ wrong).astype(np.uint8)
+    network.parameters["output.weight"] = network.parameters["output.weight"] * (SPREAD / np.std(z[..., 1] - z[..., 0]))
+    parameters = {name: array.astype(dtype) for name, array in network.parameters.items()}
+    about = {"made_from": f"seed {seed}", "seed": seed}
+    return compute(settings, parameters, frames, x, labels, (mean, std), steps, steps_per_epoch, about)
+
+
+def compute(settings, parameters, frames, x, labels, scaling, steps, steps_per_epoch, about):
+    """Return the golden file of `steps` steps of training from these numbers; `settings` as of a training run."""
+    dtype = x.dtype.type
+    classes = 2
+    about = {
+        "format": FORMAT, "version": __version__, "layout": "NHWC", **about, "steps": steps,
+        "network": {"channels": settings.channels, "levels": settings.levels, "features": settings.features,
+                    "classes": classes, "kernel": len(parameters["down0.conv.weight"]), "logits": settings.logits},
+        "training": {
+            "keep_prob": settings.keep_prob, "class_weight_form": settings.class_weight_form,
+            "optimizer": settings.optimizer, "learning_rate": settings.learning_rate,
+            "decay_rate": settings.decay_rate, "steps_per_epoch": steps_per_epoch, "momentum": settings.momentum,
+            "momentum_form": settings.momentum_form, "adam_form": settings.adam_form, "beta1": 0.9, "beta2": 0.999,
+            "epsilon": 1e-8, "weight_decay": settings.l2},
+        "scaling": {"mean": scaling[0], "std": scaling[1]}}
+    arrays = {"frames": frames, "input": x, "labels": labels, "class_weights": np.array(settings.class_weights)}
+    arrays.update({f"0/parameter/{name}": array for name, array in parameters.items()})
+    golden = Golden(about, arrays)
+    shapes = _shapes(golden)
+    for step in range(1, steps + 1):
+        convolutions = [name for name in shapes if name.endswith(".conv") and name != "output.conv"]
+        for number, name in enumerate(convolutions):
+            if settings.keep_prob < 1:
+                arrays[f"{step}/mask/{name}"] = dropout.draw_mask(shapes[name], settings.keep_prob, about["seed"],
+                                                                  step - 1, number).astype(np.uint8)
+    golden = Golden(about, arrays)
+    trace, done = Trace(golden), 0
+    for key in keys(golden):
+        if key not in arrays:
+            if (step := int(key.split("/")[0])) > done + 1:
+                trace.forget(done := step - 1)
+            arrays[key] = trace.computed(key).array.astype(dtype)
+    return golden
+
+
+def _shapes(golden):
+    """Return {name of a layer's output: its shape}, in the order of the data."""
+    n, h, w, _ = golden.input.shape
+    shapes = {}
+    for name, shape, level in StemNet(**golden.network).layer_shapes():
+        side = (h >> level, w >> level)
+        shapes[f"{name}.conv" if name == "output" else name] = (n, *side, shape[2 if "deconv" in name else 3])
+    return shapes
+
+
+def write(golden, path, layout="NHWC"):
+    """Write a golden file, the same byte for byte for the same numbers."""
+    about = {**golden.about, "layout": layout}
+    arrays = {key: to_layout(key, array, layout) for key, array in golden.arrays.items()}
+    write_atomically(path, lambda file: np.savez(file, about=np.array(json.dumps(about, sort_keys=True)), **arrays))
+
+
+def read(path):
+    """Return the Golden of a file.
+
+    Raises
+    ------
+    InputError
+        If it is no golden file, or of another version.
+    """
+    arrays = read_npz(path, "no golden file, or a damaged one",
+                      "write one by python -m stemnet_ref.verify export --out FILE")
+    try:
+        about = json.loads(str(arrays.pop("about")))
+        if about["format"] != FORMAT:
+            raise InputError(f"{path}: the file says {about['format']!r}, this version reads {FORMAT!r}; "
+                             "export it anew")
+        return Golden(about, {key: from_layout(key, array, about["layout"]) for key, array in arrays.items()})
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: no golden file ({error}); the first of the two is written by python -m "
+                         "stemnet_ref.verify export --out FILE") from None
+
+
+def to_layout(key, array, layout):
+    """Return an array of the reference's layout in another: NCHW has (N, C, H, W), filters (out, in, kh, kw).
+
+    Those of the transposed convolution are (in, out, kh, kw) there, as in PyTorch.
+    """
+    if layout == "NHWC" or array.ndim != 4:
+        return array
+    return np.ascontiguousarray(array.transpose((3, 2, 0, 1) if is_filter(key) else (0, 3, 1, 2)))
+
+
+def from_layout(key, array, layout):
+    """Return an array in the reference's layout; the inverse of `to_layout`."""
+    if layout == "NHWC" or array.ndim != 4:
+        return array
+    return array.transpose((2, 3, 1, 0) if is_filter(key) else (0, 2, 3, 1))
+
+
+def is_filter(key):
+    """Return whether a key is of filters, or of a gradient by them."""
+    return "/gradient/" in key or "/parameter/" in key

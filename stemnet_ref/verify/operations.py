@@ -1,0 +1,349 @@
+"""The network's operations, each as the reference does it, and under the conventions in which others differ.
+
+A function takes and returns `rounding.Value`s, in the reference's layouts, and asks the `rounding.Way` for every
+convention that could change its result; the arithmetic is that of `stemnet_ref.layers`, in float64. The names of the
+conventions are those of `conventions.CONVENTIONS`.
+"""
+
+import numpy as np
+
+from ..layers import conv2d as conv2d_layer
+from ..layers import conv_transpose2d as conv_transpose2d_layer
+from ..layers import softmax as softmax_layer
+from .rounding import Value, bilinear, total
+
+
+def same_pads(kernel, way):
+    """Return ((top, bottom), (left, right)) of "same" padding, in pixels."""
+    pads = [((side - 1) // 2, side // 2) for side in kernel]
+    if any(before != after for before, after in pads) and way.on("padding_other_side"):
+        return [pad[::-1] for pad in pads]
+    return pads
+
+
+def conv2d(x, weight, way, padding="same"):
+    """Return the convolution (eq. 30)."""
+    kh, kw, c, _ = weight.array.shape
+    filters, pads = weight.map(_arrangement(weight.array.shape, way)), _pads(kh, kw, padding, way)
+    return bilinear(lambda a, b: conv2d_layer.forward(_padded(a, pads), b, "valid"), x, filters, kh * kw * c, way)
+
+
+def conv2d_input(dy, weight, way, padding="same"):
+    """Return dx of the convolution (eq. 34)."""
+    kh, kw, _, o = weight.array.shape
+    filters, pads = weight.map(_arrangement(weight.array.shape, way)), _pads(kh, kw, padding, way)
+
+    def f(a, b):
+        (top, bottom), (left, right) = pads
+        dx = conv2d_layer.backward_input(a, b, "valid")
+        return dx[:, top:dx.shape[1] - bottom, left:dx.shape[2] - right]
+
+    return bilinear(f, dy, filters, kh * kw * o, way)
+
+
+def conv2d_weight(dy, x, shape, way, padding="same"):
+    """Return dweight of the convolution (eq. 36)."""
+    kh, kw = shape[:2]
+    pads = _pads(kh, kw, padding, way)
+    arrange = _arrangement(shape, way)
+    arranged = arrange(np.zeros(shape)).shape
+    dweight = bilinear(lambda a, b: conv2d_layer.backward_weight(a, _padded(b, pads), arranged, "valid"), dy, x,
+                       int(np.prod(dy.array.shape[:3])), way)
+    return dweight.map(_undo(arrange, shape))
+
+
+def _pads(kh, kw, padding, way):
+    return same_pads((kh, kw), way) if padding == "same" else ((0, 0), (0, 0))
+
+
+def _padded(x, pads):
+    return np.pad(x, ((0, 0), *pads, (0, 0)))
+
+
+def _arrangement(shape, way):
+    """Return a function that puts filters (kh, kw, a, b) into the order in which the other side takes them."""
+    kh, kw, a, b = shape
+    moves = []
+    if kh * kw > 1 and way.on("kernel_flipped"):
+        moves.append(lambda w: w[::-1, ::-1])
+    if kh == kw > 1 and way.on("filter_axes_transposed"):
+        moves.append(lambda w: w.swapaxes(0, 1))
+    if (kh * kw > 1 or a != b > 1 != a) and way.on("filters_reshaped"):
+        moves.append(lambda w: w.reshape(b, a, kh, kw).transpose(2, 3, 1, 0))
+    if a == b > 1 and way.on("filter_channels_swapped"):
+        moves.append(lambda w: w.swapaxes(2, 3))
+
+    def arrange(w):
+        for move in moves:
+            w = move(w)
+        return np.ascontiguousarray(w)
+
+    return arrange
+
+
+def _undo(arrange, shape):
+    """Return the inverse of an arrangement of filters."""
+    order = arrange(np.arange(np.prod(shape)).reshape(shape)).ravel()
+
+    def undo(w):
+        out = np.empty(w.size)
+        out[order] = w.ravel()
+        return out.reshape(shape)
+
+    return undo
+
+
+def conv_transpose2d(x, weight, way, stride=2, padding="same"):
+    """Return the transposed convolution; weight (kh, kw, out, in)."""
+    kh, kw, _, c = weight.array.shape
+    crop = _crop(x.array.shape, weight.array.shape, stride, padding, way)
+    terms = -(-kh // stride) * -(-kw // stride) * c
+    return bilinear(lambda a, b: crop(conv_transpose2d_layer.forward(a, b, stride, "valid")), x,
+                    weight.map(_transposed_arrangement(weight.array.shape, way)), terms, way)
+
+
+def conv_transpose2d_gradients(dy, x, weight, way, stride=2, padding="same"):
+    """Return functions that give dx and dweight of the transposed convolution: one is often asked for alone."""
+    shape = weight.array.shape
+    crop = _crop(x.array.shape, shape, stride, padding, way)
+    full = conv_transpose2d_layer.forward(np.zeros(x.array.shape), np.zeros(shape), stride, "valid")
+    arrange = _transposed_arrangement(shape, way)
+    filters = weight.map(arrange)
+
+    def grown(a):
+        out = np.zeros(full.shape)
+        crop(out)[...] = a
+        return out
+
+    def dx():
+        return bilinear(lambda a, b: conv_transpose2d_layer.backward(grown(a), np.zeros(x.array.shape), b, stride,
+                                                                     "valid")[0],
+                        dy, filters, int(np.prod(shape[:3])), way)
+
+    def dweight():
+        gradient = bilinear(lambda a, b: conv_transpose2d_layer.backward(grown(a), b, np.zeros(filters.array.shape),
+                                                                         stride, "valid")[1],
+                            dy, x, int(np.prod(x.array.shape[:3])), way)
+        return gradient.map(_undo(arrange, shape))
+
+    return dx, dweight
+
+
+def _crop(x_shape, shape, stride, padding, way):
+    """Return a function that cuts what "same" keeps out of the whole result."""
+    if padding == "valid":
+        return lambda y: y
+    h, w = stride * x_shape[1], stride * x_shape[2]
+    over = [max(side - stride, 0) for side in shape[:2]]
+    top, left = over[0] // 2, over[1] // 2
+    if any(each % 2 for each in over) and way.on("transposed_crop_other_side"):
+        top, left = over[0] - top, over[1] - left
+    if any(each > 1 for each in over) and way.on("transposed_crop_at_end"):
+        top, left = 0, 0
+    return lambda y: y[:, top:top + h, left:left + w]
+
+
+def _transposed_arrangement(shape, way):
+    """Return a function that puts filters (kh, kw, out, in) into the order in which the other side takes them."""
+    kh, kw, a, b = shape
+    moves = []
+    if kh * kw > 1 and way.on("transposed_kernel_flipped"):
+        moves.append(lambda w: w[::-1, ::-1])
+    if kh == kw > 1 and way.on("transposed_axes_transposed"):
+        moves.append(lambda w: w.swapaxes(0, 1))
+    if a * b > 1 and way.on("transposed_channels_swapped"):
+        moves.append(lambda w: w.swapaxes(2, 3) if a == b else w.reshape(kh, kw, b, a).swapaxes(2, 3))
+
+    def arrange(w):
+        for move in moves:
+            w = move(w)
+        return np.ascontiguousarray(w)
+
+    return arrange
+
+
+def dropout(x, mask, keep_prob, way):
+    """Return x under the mask, and scaled (section 8.1); its own backward pass."""
+    if keep_prob == 1 or way.on("dropout_ignored"):
+        return x
+    scale = 1 / keep_prob
+    if way.on("dropout_not_rescaled"):
+        scale = 1.0
+    if keep_prob != 0.5 and way.on("dropout_keep_for_drop"):
+        scale = 1 / (1 - keep_prob)
+    if way.on("dropout_mask_inverted"):
+        mask = 1 - mask
+    factor = mask * scale
+    return way.rounded(x.array * factor, None if x.error is None else x.error * factor)
+
+
+def bias(x, b, way):
+    """Return x + b (eq. 30)."""
+    error = None if x.error is None and b.error is None else np.hypot(*(0.0 if each.error is None else each.error
+                                                                        for each in (x, b)))
+    y = x.array + b.array
+    own = way.result_unit * (abs(x.array) + abs(b.array) + abs(y)) + way.tiny
+    return Value(y, own if error is None else np.hypot(own, error))
+
+
+def bias_gradient(dy, way):
+    """Return db, the sum over the pixels (eq. 35)."""
+    return total(dy, (0, 1, 2), way)
+
+
+def relu(x):
+    """Return max(x, 0) (eq. 37)."""
+    return Value(np.maximum(x.array, 0), None if x.error is None else np.where(x.array > -x.error, x.error, 0))
+
+
+def relu_gradient(dy, y, before=None):
+    """Return dx; `before` is what the ReLU saw, where its sign is uncertain."""
+    passed = y.array > 0
+    dx = dy.map(lambda a: a * passed)
+    if y.error is None or before is None:
+        return dx
+    uncertain = abs(before.array) <= before.error
+    return Value(dx.array, np.where(uncertain, np.hypot(abs(dy.array), dx.error if dx.error is not None else 0),
+                                    0 if dx.error is None else dx.error))
+
+
+def max_pool2d(x, size=2):
+    """Return the largest value of each window (section 4.3)."""
+    y = _windows(x.array, size).max(-1)
+    return Value(y, None if x.error is None else _windows(x.error, size).max(-1))
+
+
+def max_pool2d_gradient(dy, x, way, size=2):
+    """Return dx; the lowest place wins a tie."""
+    windows = _windows(x.array, size)
+    best = windows.max(-1, keepdims=True)
+    ties = windows == best
+    if way.on("pool_ties_to_last"):
+        share = _only(ties[..., ::-1])[..., ::-1]
+    elif way.on("pool_ties_share"):
+        share = ties / ties.sum(-1, keepdims=True)
+    else:
+        share = _only(ties)
+    dx = dy.map(lambda a: _from_windows(a[..., None] * share, size))
+    if x.error is None:
+        return dx
+    slack = _windows(x.error, size)
+    uncertain = (windows >= best - slack - slack.max(-1, keepdims=True))
+    uncertain &= uncertain.sum(-1, keepdims=True) > 1
+    flips = _from_windows(abs(dy.array)[..., None] * uncertain, size)
+    return Value(dx.array, flips if dx.error is None else np.hypot(flips, dx.error))
+
+
+def _windows(x, size):
+    n, h, w, c = x.shape
+    windows = x.reshape(n, h // size, size, w // size, size, c).transpose(0, 1, 3, 5, 2, 4)
+    return windows.reshape(*windows.shape[:4], size * size)
+
+
+def _from_windows(windows, size):
+    n, i, j, c, _ = windows.shape
+    windows = windows.reshape(n, i, j, c, size, size).transpose(0, 1, 4, 2, 5, 3)
+    return windows.reshape(n, i * size, j * size, c)
+
+
+def _only(ties):
+    """Return 1 at the first of those that tie."""
+    return ties & (np.cumsum(ties, -1) == 1)
+
+
+def concat(a, b, way):
+    """Return a and b side by side, a first (section 9)."""
+    parts = (b, a) if way.on("concat_swapped") else (a, b)
+    error = None
+    if any(part.error is not None for part in parts):
+        error = np.concatenate([np.zeros(part.array.shape) if part.error is None else part.error for part in parts], -1)
+    return Value(np.concatenate([part.array for part in parts], -1), error)
+
+
+def concat_gradients(dy, channels_a, way):
+    """Return da and db."""
+    if way.on("concat_swapped"):
+        cut = dy.array.shape[-1] - channels_a
+        return dy.map(lambda a: a[..., cut:]), dy.map(lambda a: a[..., :cut])
+    return dy.map(lambda a: a[..., :channels_a]), dy.map(lambda a: a[..., channels_a:])
+
+
+def add(a, b, way):
+    """Return a + b, the gradient where a map went two ways."""
+    return bias(a, b, way)
+
+
+def softmax(z, way):
+    """Return the probabilities (eq. 8)."""
+    p = softmax_layer.forward(z.array)
+    shifted = z.array - z.array.max(-1, keepdims=True)
+    own = way.result_unit * p * (4 + abs(shifted) + z.array.shape[-1]) + way.tiny
+    # the logits may have been used before they were rounded to what is given
+    own += way.result_unit * 2 * p * (1 - p) * abs(z.array).max(-1, keepdims=True)
+    if z.error is not None:
+        own = np.hypot(own, p * (1 - p) * 2 * z.error.max(-1, keepdims=True))
+    return Value(p, own)
+
+
+CLIPS = {"log_clipped": 1e-10, "log_clipped_keras": 1e-7}
+
+
+def _clip(way):
+    return max([0.0, *(limit for name, limit in CLIPS.items() if way.on(name))])
+
+
+def _pixel_weights(labels, class_weights, form, way):
+    """Return each pixel's weight, divided as the other side takes the mean (eq. 60)."""
+    weights = np.array(class_weights, np.float64)
+    if form == "listing":
+        if way.on("weight_without_one"):
+            weights[1:] -= 1
+    elif way.on("weight_plus_one"):
+        weights[1:] += 1
+    if (weights != weights[0]).any():
+        if way.on("weights_ignored"):
+            weights[:] = 1
+        if way.on("weights_exchanged"):
+            weights = weights[::-1]
+    pixels = weights[labels]
+    if way.on("cost_summed"):
+        return pixels
+    if len(labels) > 1 and way.on("cost_summed_over_image"):
+        return pixels / len(labels)
+    if (weights != 1).any() and way.on("cost_over_weights"):
+        return pixels / pixels.sum()
+    return pixels / labels.size
+
+
+def cross_entropy(z, labels, class_weights, form, way):
+    """Return the weighted cross-entropy of logits (eq. 5, 60), in nats per pixel.
+
+    Where the other side takes the logarithm of the probabilities, these are rounded first: what that changes is within
+    the bound.
+    """
+    weights, clip = _pixel_weights(labels, class_weights, form, way), _clip(way)
+    shifted = z.array - z.array.max(-1, keepdims=True)
+    picked = np.take_along_axis(shifted, labels[..., None].astype(np.intp), -1)[..., 0]
+    log_p = picked - np.log(np.exp(shifted).sum(-1))
+    own = way.result_unit * (8 + 2 * abs(log_p) + abs(z.array).max(-1))
+    if z.error is not None:
+        own = own + 2 * z.error.max(-1)
+    if clip:
+        log_p = np.clip(log_p, np.log(clip), np.log1p(-clip) if clip > 1e-8 else 0.0)
+    terms = weights * -log_p
+    error = way.roundings(terms.size) * abs(terms).sum() + (weights * own).sum() + way.tiny
+    return Value(np.array(terms.sum()), np.array(error))
+
+
+def cross_entropy_gradient(z, labels, class_weights, form, way):
+    """Return dlogits = weight (p - target) (eq. 38, 48)."""
+    weights, clip = _pixel_weights(labels, class_weights, form, way)[..., None], _clip(way)
+    p = softmax(z, way)
+    target = np.zeros(p.array.shape)
+    picked = labels[..., None].astype(np.intp)
+    np.put_along_axis(target, picked, 1, -1)
+    dz = weights * (p.array - target)
+    if clip:
+        of_label = np.take_along_axis(p.array, picked, -1)
+        dz = np.where((of_label < clip) | (of_label > (1 - clip if clip > 1e-8 else 2)), 0, dz)
+    return Value(dz, weights * (p.error + 4 * way.result_unit) + 2 * way.result_unit * abs(dz) + way.tiny)

@@ -1,0 +1,150 @@
+"""Numbers together with what rounding can have done to them, and the precision that they were computed in.
+
+Another implementation computes the same sum in another order, in float32. How far its result may be from the exact one
+is derived, not guessed: n roundings of relative size u, u = 2^-24, move a sum of products by at most
+
+    n u sum |a b|                       whatever the order (N. Higham, Accuracy and Stability of Numerical Algorithms),
+    4 sqrt(n) u sum |a b|               but for a chance below 1e-3 an element, if the roundings are independent
+                                        (N. Higham and T. Mary, 2019); far below it in sums of which not all partial
+                                        sums are as large as the whole, which no sum of products is
+
+and the smaller of the two is taken. What is uncertain in the operands is carried on as standard deviations are: a
+result y = sum a b with |a| uncertain by da has dy^2 = sum da^2 b^2 beside its own roundings.
+"""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+WHOLE_SUM = 4.0         # factor of the second bound
+DOUBLE, SINGLE = 2.0 ** -53, 2.0 ** -24     # unit roundoff of float64 and float32
+# By convention: unit roundoff of results
+RESULTS = {"float32": SINGLE, "half": 2.0 ** -11, "bfloat16": 2.0 ** -8}
+
+
+class Value(NamedTuple):
+    """An array in float64, and how far another implementation's may be from it; None where it is given, so exact."""
+
+    array: np.ndarray
+    error: np.ndarray | None = None
+
+    def map(self, f):
+        """Return the value whose elements f has moved to other places."""
+        return Value(f(self.array), None if self.error is None else f(self.error))
+
+
+@dataclass(frozen=True)
+class Way:
+    """The way in which the other side computes: its precision and its conventions, as one layer sees them.
+
+    Parameters
+    ----------
+    unit : float
+        Unit roundoff of its arithmetic.
+    conventions : frozenset of (str, str or None)
+        Name of a convention of `conventions.CONVENTIONS`, and the one layer in which it holds; None for everywhere.
+    layer : str
+        The layer that asks.
+    consulted : dict
+        Filled with the names that have been asked for: no others can make a difference.
+    """
+
+    unit: float
+    conventions: frozenset = frozenset()
+    layer: str = ""
+    consulted: dict = field(default_factory=dict, compare=False)
+
+    def at(self, layer):
+        """Return the same way, asked by a layer."""
+        return Way(self.unit, self.conventions, layer, self.consulted)
+
+    def on(self, name):
+        """Return whether a convention holds here."""
+        self.consulted[name] = True
+        return (name, None) in self.conventions or (name, self.layer) in self.conventions
+
+    @property
+    def result_unit(self):
+        """Unit roundoff of a result as it is stored."""
+        return max([self.unit, *(unit for name, unit in RESULTS.items() if unit > self.unit and self.on(name))])
+
+    def roundings(self, terms):
+        """Return the factor of the sum of magnitudes that bounds the error of a sum of `terms` products."""
+        inner = SINGLE if self.result_unit > SINGLE else self.result_unit      # half formats add in float32
+        outer = self.result_unit - inner
+        return inner * (min(terms, WHOLE_SUM * np.sqrt(terms)) + 2) + outer
+
+    def operand(self, array):
+        """Return what a product sees of an array: rounded, where it is done in a shorter format."""
+        for name, cut in OPERANDS.items():
+            if self.unit < SHORTER[name] and self.on(name):
+                array = cut(array)
+        return array
+
+    def rounded(self, array, error=None, roundings=2):
+        """Return a Value after elementwise arithmetic whose intermediate results are no larger than `array`."""
+        own = roundings * self.result_unit * abs(array) + self.tiny
+        return Value(array, own if error is None else np.hypot(own, error))
+
+    @property
+    def tiny(self):
+        """What is lost where numbers below the smallest normal one count as 0."""
+        return 2e-308 if self.unit <= DOUBLE else 1.2e-38
+
+
+def bilinear(f, a, b, terms, way):
+    """Return f(a, b), a sum of `terms` products of an element of a and one of b, as a Value.
+
+    Parameters
+    ----------
+    f : callable
+        Of two arrays, linear in each.
+    a, b : Value
+    terms : int
+    way : Way
+    """
+    x, w = way.operand(a.array), way.operand(b.array)
+    error = f(abs(x), abs(w))
+    error *= way.roundings(terms)
+    error += terms * way.tiny
+    for x_part, w_part in ((a.error, w), (x, b.error)):
+        if x_part is not None and w_part is not None:
+            error = np.sqrt(error ** 2 + f(x_part ** 2, w_part ** 2))
+    return Value(f(x, w), error)
+
+
+def total(value, axes, way):
+    """Return the sum over axes."""
+    array = value.array
+    terms = int(np.prod([array.shape[axis] for axis in axes]))
+    error = way.roundings(terms) * abs(array).sum(axes) + terms * way.tiny
+    if value.error is not None:
+        error = np.hypot(error, np.sqrt((value.error ** 2).sum(axes)))
+    return Value(array.sum(axes), error)
+
+
+def _short(bits, mode):
+    """Return a function that rounds to so many bits behind the leading one, as float32 is cut to TF32."""
+    drop = 23 - bits
+
+    def cut(array):
+        pattern = np.asarray(array, np.float32).view(np.uint32).astype(np.uint64)
+        if mode == "nearest":                                       # ties away from zero, as cvt.rna does
+            pattern += np.uint64(1 << (drop - 1))
+        if mode == "even":
+            pattern += np.uint64((1 << (drop - 1)) - 1) + ((pattern >> np.uint64(drop)) & np.uint64(1))
+        pattern &= np.uint64(0xFFFFFFFF >> drop << drop)
+        return pattern.astype(np.uint32).view(np.float32).astype(np.float64)
+
+    return cut
+
+
+# By convention: how operands of products are rounded, and the unit roundoff that it comes to
+OPERANDS = {
+    "tf32": _short(10, "nearest"), "tf32_even": _short(10, "even"), "tf32_truncated": _short(10, "truncated"),
+    "half": lambda array: array.astype(np.float16).astype(np.float64),
+    "bfloat16": _short(7, "even"),
+    "float32": lambda array: array.astype(np.float32).astype(np.float64),
+}
+SHORTER = {"tf32": 2.0 ** -11, "tf32_even": 2.0 ** -11, "tf32_truncated": 2.0 ** -10, **RESULTS}
