@@ -11,6 +11,7 @@ from .trace import Trace, keys
 
 UNITS = {np.dtype(np.float16): 2.0 ** -11, np.dtype(np.float32): SINGLE, np.dtype(np.float64): DOUBLE}
 
+LARGEST = {2.0 ** -11: 6e4, SINGLE: 2e37, DOUBLE: 1e307}     # near the largest number, with room for what sums it
 LOOSE = frozenset((name, None) for name in RESULTS)     # under which bounds are wide enough to hold much else
 
 
@@ -131,6 +132,7 @@ class Comparison:
         self.make, self.given, self.expected, self.training = make, given, expected, training
         self.keys = [key for key in keys if key in given]
         self.unit = unit_of(given.values())
+        self.largest = LARGEST[self.unit]
 
     def run(self):
         """Return the Report."""
@@ -155,12 +157,14 @@ class Comparison:
         bound = 4 * self.unit * abs(exact) + (1.2e-38 if self.unit > DOUBLE else 2e-308)
         if computed.error is not None:
             bound = bound + computed.error
-        difference = np.atleast_1d(abs(theirs - exact))
-        difference[np.atleast_1d(~np.isfinite(theirs) & np.isfinite(exact))] = np.inf
-        difference[np.atleast_1d((theirs == exact) | (np.isnan(theirs) & np.isnan(exact)))] = 0
-        bound = np.atleast_1d(bound)
+        exact, theirs, bound = (np.atleast_1d(each) for each in (exact, theirs, bound))
+        difference = abs(theirs - exact)
+        missing = ~np.isfinite(theirs)
+        difference[missing & np.isfinite(exact)] = np.inf
+        # where the exact number is beyond what their format holds, infinity or NaN is right
+        difference[(theirs == exact) | (missing & ~(abs(exact) < self.largest))] = 0
         shares = difference / bound
-        shares[np.isnan(shares)] = 0 if np.isnan(exact).any() else np.inf
+        shares[missing & (difference == 0)] = 0
         at = np.unravel_index(np.argmax(shares), shares.shape)
         golden = self.expected.get(key)
         largest = float(difference.max())

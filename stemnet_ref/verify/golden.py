@@ -48,6 +48,10 @@ class Golden:
                            if key.startswith("0/parameter/")}
         self.masks = {key.replace("/mask/", "/"): array for key, array in self.arrays.items() if "/mask/" in key}
 
+    def masks_of(self, step):
+        """Return the dropout masks of a step, in the order of the data; none where keep_prob is 1."""
+        return [mask for key, mask in self.masks.items() if key.startswith(f"{step}/")]
+
 
 def from_seed(settings, size, batch, steps, steps_per_epoch, dtype, seed):
     """Return a golden file of random frames, labels and parameters.

@@ -1,0 +1,110 @@
+"""Tensors of another implementation, from a file or from a framework, brought into the reference's layouts."""
+
+import difflib
+import json
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import InputError, counted
+from ..extras import library
+from ..files import read_npz
+from .golden import LAYOUTS, from_layout, is_filter
+from .trace import keys
+
+NOT_COMPARED = ("about", "frames", "labels", "class_weights")
+
+
+def read(path, golden, layout=None, tell=print):
+    """Return their tensors by key, in the reference's layouts.
+
+    Parameters
+    ----------
+    path : path
+        `.npz` or `.safetensors`.
+    golden : golden.Golden
+    layout : {"NHWC", "NCHW"}, optional
+        Of their arrays; else what the file says under "about", or what fits, for filters and for the others.
+    tell : callable
+        Takes a line of text for the user.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or an array has another shape than the reference's.
+    """
+    arrays = read_arrays(path)
+    about = arrays.pop("about", None)
+    if layout is None and about is not None:
+        try:
+            layout = json.loads(str(about)).get("layout")
+        except (ValueError, AttributeError):
+            raise InputError(f"{path}: about is no JSON text; leave it out, or write {{\"layout\": \"NCHW\"}}") from None
+        if layout not in (None, *LAYOUTS):
+            raise InputError(f"{path}: about says layout {layout!r}; it must be {' or '.join(LAYOUTS)}")
+    return select(arrays, golden, layout, path, tell)
+
+
+def read_arrays(path):
+    """Return the arrays of an `.npz` or `.safetensors` file by name."""
+    if Path(path).suffix == ".safetensors":
+        safetensors = library("safetensors.numpy", "safetensors", path)
+        try:
+            return safetensors.load_file(path)
+        except FileNotFoundError:
+            raise InputError(f"{path}: no such file") from None
+        except Exception as error:                          # the library has no common class of its own
+            raise InputError(f"{path}: cannot be read as safetensors ({error}); write float32 or float64 tensors by "
+                             "safetensors.numpy.save_file") from None
+    return read_npz(path, "no file of arrays, or a damaged one", "write one by numpy.savez(FILE, **arrays)")
+
+
+def select(arrays, golden, layout=None, path="theirs", tell=print):
+    """Return the arrays that are tensors of the golden file, in the reference's layouts; arguments as for `read`."""
+    known = shapes(golden)
+    strange = [key for key in arrays if key not in known and key not in NOT_COMPARED and "/mask/" not in key]
+    given = {key: np.asarray(array) for key, array in arrays.items() if key in known}
+    if not given:
+        raise InputError(f"{path}: holds no array under a name of the golden file (the first is "
+                         f"{next(iter(arrays), 'none')!r}); names are such as 1/forward/logits, see docs/golden.md")
+    if strange:
+        like = difflib.get_close_matches(strange[0], known, n=1)
+        tell(f"note: {counted(len(strange), 'array')} not looked at, {strange[0]!r} the first: no such name in the "
+             "golden file" + (f"; did you mean {like[0]!r}?" if like else ""))
+    for key, array in given.items():
+        if array.dtype.kind not in "fiu" or array.dtype.itemsize > 8:
+            raise InputError(f"{path}: {key} is {array.dtype}; convert it to float32 or float64")
+        if array.dtype.kind != "f":
+            given[key] = array.astype(np.float64)
+    chosen = {}
+    for filters in (True, False):
+        names = [key for key, array in given.items() if is_filter(key) == filters and array.ndim == 4]
+        fitting = [each for each in LAYOUTS if layout in (None, each)
+                   and all(_shape(key, given[key], each) == known[key] for key in names)]
+        chosen[filters] = fitting[0] if fitting else layout or LAYOUTS[0]
+    for key, array in given.items():
+        if known[key] == () and array.size == 1:
+            given[key] = array.reshape(())
+            continue
+        if _shape(key, array, chosen[is_filter(key)]) != known[key]:
+            raise InputError(f"{path}: {key} has shape {array.shape}; the golden file has {known[key]}"
+                             + (", or in NCHW " + str(_nchw(key, known[key])) if len(known[key]) == 4 else ""))
+        given[key] = from_layout(key, array, chosen[is_filter(key)])
+    return given
+
+
+def shapes(golden):
+    """Return {key: shape} of all tensors that can be compared."""
+    found = {}
+    for key in keys(golden, golden.steps):
+        step, _, rest = key.partition("/")
+        found[key] = golden.arrays[key if key in golden.arrays or step == "0" else f"1/{rest}"].shape
+    return found
+
+
+def _shape(key, array, layout):
+    return from_layout(key, array, layout).shape
+
+
+def _nchw(key, shape):
+    return tuple(shape[axis] for axis in ((3, 2, 0, 1) if is_filter(key) else (0, 3, 1, 2)))
