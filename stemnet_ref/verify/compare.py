@@ -11,6 +11,8 @@ from .trace import Trace, keys
 
 UNITS = {np.dtype(np.float16): 2.0 ** -11, np.dtype(np.float32): SINGLE, np.dtype(np.float64): DOUBLE}
 
+VAGUE = 0.25            # of the numbers' root mean square: a wider bound explains nothing
+CHANCE = 0.01           # that numbers are met by chance
 LARGEST = {2.0 ** -11: 6e4, SINGLE: 2e37, DOUBLE: 1e307}     # near the largest number, with room for what sums it
 LOOSE = frozenset((name, None) for name in RESULTS)     # under which bounds are wide enough to hold much else
 
@@ -36,6 +38,8 @@ class Row:
         Largest |theirs - golden file's|, divided by the largest of the golden file's: all that has come together.
     verdict : str
         "agrees", "follows" (from a difference that has been named) or "departs".
+    vague : bool
+        Whether the bound is so wide that agreement says little.
     consulted : frozenset of str
         Conventions that could change it.
     """
@@ -48,6 +52,7 @@ class Row:
     rms: float
     drift: float
     verdict: str
+    vague: bool = False
     consulted: frozenset = frozenset()
 
 
@@ -126,12 +131,14 @@ class Comparison:
         The golden file's.
     training : dict
         The golden file's settings.
+    unit : float, optional
+        Unit roundoff of their arithmetic; else that of the shortest dtype among the given.
     """
 
-    def __init__(self, make, keys, given, expected, training):
+    def __init__(self, make, keys, given, expected, training, unit=None):
         self.make, self.given, self.expected, self.training = make, given, expected, training
         self.keys = [key for key in keys if key in given]
-        self.unit = unit_of(given.values())
+        self.unit = unit or unit_of(given.values())
         self.largest = LARGEST[self.unit]
 
     def run(self):
@@ -171,51 +178,71 @@ class Comparison:
         rms = _ratio(np.sqrt(np.mean(difference ** 2)), np.sqrt(np.mean(exact ** 2)))
         return Row(key, largest, _ratio(largest, abs(exact).max()), float(bound[at]), float(shares[at]), rms,
                    np.nan if golden is None else _ratio(abs(theirs - golden).max(), abs(golden).max()),
-                   "agrees" if shares[at] <= 1 else "departs", trace.consulted(key))
-
-    def _agrees(self, key, trace):
-        return self._judge(key, trace).verdict == "agrees"
+                   "agrees" if shares[at] <= 1 else "departs",
+                   not np.mean(bound ** 2) <= VAGUE ** 2 * np.mean(theirs ** 2) + 1e-60, trace.consulted(key))
 
     def _explain(self, rows):
         """Find what explains the rows that depart, and say which of them follow from it."""
-        found, findings = frozenset(), []
+        found, findings, lost = frozenset(), [], False
         trace = None
         for row in rows:
             if row.verdict == "agrees":
                 continue
-            if found and self._agrees(row.key, trace):
+            if found and self._judge(row.key, trace).verdict == "agrees":
                 row.verdict = "follows"
                 continue
-            finding = self._search(row, rows, found)
+            finding = self._search(row, rows, found, lost)
+            lost |= not finding.conventions
             findings.append(finding)
             if finding.conventions:
                 found |= finding.conventions
                 trace = self.make(Way(self.unit, found))
         return findings
 
-    def _search(self, row, rows, found):
-        """Return the Finding for a row, beside the conventions that have been found."""
+    def _search(self, row, rows, found, lost):
+        """Return the Finding for a row, beside the conventions that have been found.
+
+        Where an earlier row is `lost`, explained by nothing, later ones may be its consequences: pairs are not tried.
+        """
         single = [frozenset({(name, None)}) for name in CONVENTIONS
                   if name in row.consulted and (name, None) not in found]
         exact = [each for each in single if not each & LOOSE]
         loose = [each for each in single if each & LOOSE and _of_that_size(each, row)]
         everywhere = [each for each in loose if _of_that_size(each, *rows)]
-        for tried in (exact, everywhere, self._pairs(row.key, exact, found), loose):
+        pairs = () if lost else self._pairs(row.key, exact, found)
+        for tried in (exact, everywhere, pairs, loose):
+            tried = list(tried)
             matching = [each for each in tried if self._explained(row.key, found | each)]
-            if matching:
+            best = self._best(matching, len(tried), row, rows, found)
+            if best:
                 break
         else:
-            return Finding(row.key, frozenset(), hint=self._hint(row))
-        candidates = [scoped for each in matching for scoped in _scopes(each, layer_of(row.key))]
-        touched = [each for each in rows if any(name in each.consulted for candidate in matching
-                                                for name, _ in candidate)]
-        scores = [self._score(found | candidate, touched) for candidate in candidates]
-        best = [candidate for candidate, score in zip(candidates, scores, strict=True) if score == max(scores)]
+            return Finding(row.key, frozenset(), hint="" if lost else self._hint(row))
         chosen = best[0]
         names = {name for name, _ in chosen}
         others = [candidate for candidate in best[1:] if {name for name, _ in candidate} != names
                   and not _alike(candidate, chosen)]
         return Finding(row.key, chosen, _distinct(others))
+
+    def _best(self, matching, count, row, rows, found):
+        """Return which of the sets that explain a row explain most of the others, everywhere or in its layer alone.
+
+        One of `count` sets may meet a tensor of few numbers by chance: it must explain another that departs too, if it
+        could change one.
+        """
+        candidates = [scoped for each in matching for scoped in _scopes(each, layer_of(row.key))]
+        names = {name for candidate in matching for name, _ in candidate}
+        touched = [each for each in rows if names & each.consulted]
+        others = [each for each in touched if each.verdict == "departs" and each is not row]
+        least, size = 0, np.size(self.given[row.key])
+        if matching and others:
+            under = self._judge(row.key, self.make(Way(self.unit, found | matching[0])))
+            scale = np.sqrt(np.mean(np.square(self.given[row.key], dtype=np.float64)))
+            if count * _ratio(2 * under.bound, scale) ** min(size, 8) > CHANCE:
+                least = self._score(found, touched) + 2
+        scores = [self._score(found | candidate, touched) for candidate in candidates]
+        return [candidate for candidate, score in zip(candidates, scores, strict=True)
+                if score == max(scores) and score >= least]
 
     def _pairs(self, key, single, found):
         """Yield the sets of two conventions that could change a tensor, with those that only one of them lets ask."""
@@ -230,12 +257,13 @@ class Comparison:
                     yield pair
 
     def _explained(self, key, conventions):
-        return self._agrees(key, self.make(Way(self.unit, conventions)))
+        row = self._judge(key, self.make(Way(self.unit, conventions)))
+        return row.verdict == "agrees" and not row.vague
 
     def _score(self, conventions, rows):
         """Return how many of the tensors agree under conventions."""
         judged = self._judged([row.key for row in rows], Way(self.unit, conventions))
-        return sum(row.verdict == "agrees" for row in judged)
+        return sum(row.verdict == "agrees" and not row.vague for row in judged)
 
     def _hint(self, row):
         """Return what can be said of a difference that no convention explains."""
@@ -286,7 +314,7 @@ def unit_of(arrays):
 
 def layer_of(key):
     """Return the layer, as conventions name it, that a tensor belongs to."""
-    if key == "input":
+    if "/" not in key:
         return "input"
     _, kind, *name = key.split("/")
     if kind == "cost" or (name == ["logits"] and kind == "backward"):

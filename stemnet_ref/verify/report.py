@@ -37,8 +37,8 @@ def lines(report, every=False):
 
 def group_of(key):
     """Return the step, the pass and the layer whose line a tensor is on; later steps have a line a pass."""
-    if key == "input":
-        return "", "forward", "input"
+    if "/" not in key:
+        return "", "forward" if key in ("input", "y", "cost") else "backward", key
     step, kind, *_ = key.split("/")
     if step == "0":
         return "0", "start", "all"

@@ -39,7 +39,7 @@ def read(path, golden, layout=None, tell=print):
         try:
             layout = json.loads(str(about)).get("layout")
         except (ValueError, AttributeError):
-            raise InputError(f"{path}: about is no JSON text; leave it out, or write {{\"layout\": \"NCHW\"}}") from None
+            raise InputError(f'{path}: about is no JSON text; leave it out, or write {{"layout": "NCHW"}}') from None
         if layout not in (None, *LAYOUTS):
             raise InputError(f"{path}: about says layout {layout!r}; it must be {' or '.join(LAYOUTS)}")
     return select(arrays, golden, layout, path, tell)
