@@ -261,9 +261,9 @@ class Comparison:
         return row.verdict == "agrees" and not row.vague
 
     def _score(self, conventions, rows):
-        """Return how many of the tensors agree under conventions."""
+        """Return how many of the tensors agree under conventions; where they make the bound vague, as before."""
         judged = self._judged([row.key for row in rows], Way(self.unit, conventions))
-        return sum(row.verdict == "agrees" and not row.vague for row in judged)
+        return sum((before if now.vague else now).verdict == "agrees" for before, now in zip(rows, judged, strict=True))
 
     def _hint(self, row):
         """Return what can be said of a difference that no convention explains."""

@@ -14,6 +14,7 @@ from ..errors import InputError
 from ..files import read_npz, write_atomically
 from ..layers import dropout
 from ..network import StemNet
+from .rounding import SINGLE, Way
 from .trace import Trace, keys
 
 FORMAT = "stemnet_ref golden 1"
@@ -120,6 +121,15 @@ def compute(settings, parameters, frames, x, labels, scaling, steps, steps_per_e
                 trace.forget(done := step - 1)
             arrays[key] = trace.computed(key).array.astype(dtype)
     return golden
+
+
+def prediction(network, x):
+    """Return the logits of a StemNet for scaled frames, a Value: exact, and what float32 may make of them."""
+    about = {"network": {"levels": network.levels, "logits": network.logits}, "training": {"keep_prob": 1.0},
+             "steps": 1, "scaling": {"mean": 0.0, "std": 1.0}}
+    arrays = {"input": x, "labels": None, "class_weights": None}
+    arrays.update({f"0/parameter/{name}": array for name, array in network.parameters.items()})
+    return Trace(Golden(about, arrays), way=Way(SINGLE), inexact=SINGLE).computed("1/forward/logits")
 
 
 def _shapes(golden):

@@ -1,0 +1,47 @@
+"""The frameworks that the reference can be compared with: their twins, versions and tensors."""
+
+import json
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+
+import numpy as np
+
+from ..extras import library
+from ..files import write_atomically
+from .arrays import as_array
+
+FRAMEWORKS = {"torch": "PyTorch", "tensorflow": "TensorFlow", "jax": "JAX"}
+LAYOUTS = {"torch": "NCHW", "tensorflow": "NHWC", "jax": "NHWC"}        # of the filters and maps of a twin's tensors
+
+
+def load(framework, what="twin"):
+    """Return a framework's module: its "twin", or its "layers".
+
+    Raises
+    ------
+    InputError
+        If the framework is not installed.
+    """
+    library(framework, framework, f"against {framework}")
+    return import_module(f"{__package__}.{framework}_{what}")
+
+
+def describe(framework):
+    """Return a framework's name and version."""
+    for package in (framework, f"{framework}-cpu"):
+        try:
+            return f"{FRAMEWORKS[framework]} {version(package)}"
+        except PackageNotFoundError:
+            continue
+    return f"{FRAMEWORKS[framework]} {import_module(framework).__version__}"
+
+
+def arrays(tensors):
+    """Return a framework's tensors as NumPy arrays."""
+    return {name: as_array(tensor) for name, tensor in tensors.items()}
+
+
+def save(arrays, framework, path):
+    """Write a framework's tensors as a file for `verify compare`."""
+    about = np.array(json.dumps({"layout": LAYOUTS[framework], "made_by": describe(framework)}))
+    write_atomically(path, lambda file: np.savez(file, about=about, **arrays), "--save")
