@@ -9,11 +9,11 @@ from .conventions import CONVENTIONS, sentence
 from .rounding import DOUBLE, RESULTS, SINGLE, Way
 from .trace import Trace, keys
 
-UNITS = {np.dtype(np.float16): 2.0 ** -11, np.dtype(np.float32): SINGLE, np.dtype(np.float64): DOUBLE}
+UNITS = {np.dtype(np.float32): SINGLE, np.dtype(np.float64): DOUBLE}
 
 VAGUE = 0.25            # of the numbers' root mean square: a wider bound explains nothing
 CHANCE = 0.01           # that numbers are met by chance
-LARGEST = {2.0 ** -11: 6e4, SINGLE: 2e37, DOUBLE: 1e307}     # near the largest number, with room for what sums it
+LARGEST = {SINGLE: 2e37, DOUBLE: 1e307}     # near the largest number, with room for what sums it
 LOOSE = frozenset((name, None) for name in RESULTS)     # under which bounds are wide enough to hold much else
 
 
@@ -161,7 +161,7 @@ class Comparison:
         """Return the Row of a tensor."""
         computed, theirs = trace.computed(key), np.asarray(self.given[key], np.float64)
         exact = computed.array
-        bound = 4 * self.unit * abs(exact) + (1.2e-38 if self.unit > DOUBLE else 2e-308)
+        bound = 4 * trace.way.result_unit * abs(exact) + trace.way.tiny
         if computed.error is not None:
             bound = bound + computed.error
         exact, theirs, bound = (np.atleast_1d(each) for each in (exact, theirs, bound))
@@ -308,7 +308,7 @@ def compare(golden, given):
 
 
 def unit_of(arrays):
-    """Return the largest unit roundoff of the arrays' dtypes."""
+    """Return the largest unit roundoff of the arrays' dtypes, float32 or float64."""
     return max([UNITS[array.dtype] for array in arrays if array.dtype in UNITS], default=DOUBLE)
 
 

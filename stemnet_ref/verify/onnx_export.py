@@ -41,14 +41,14 @@ def build(model):
         layer = block if block == "output" else f"{block}.{'deconv' if kind.startswith('deconv') else 'conv'}"
         if kind in ("conv", "deconv"):
             filters = to_layout("0/parameter/", network.parameters[f"{layer}.weight"], "NCHW")
-            weight = constant(f"{layer}.weight", filters)
+            weight = constant(f"parameter.{layer}.weight", filters)
             if kind == "deconv":
                 node("ConvTranspose", [*inputs, weight], name, strides=[2, 2])
             else:
                 node("Conv", [*inputs, weight], name,
                      pads=[0] * 4 if block == "output" else [before, before, after, after])
         elif kind in ("bias", "deconv_bias"):
-            b = constant(f"{layer}.bias", network.parameters[f"{layer}.bias"].reshape(-1, 1, 1))
+            b = constant(f"parameter.{layer}.bias", network.parameters[f"{layer}.bias"].reshape(-1, 1, 1))
             node("Add", [*inputs, b], name)
         elif kind == "dropout":
             node("Identity", inputs, name)

@@ -75,12 +75,16 @@ class Way:
         outer = self.result_unit - inner
         return inner * (min(terms, WHOLE_SUM * np.sqrt(terms)) + 2) + outer
 
-    def operand(self, array):
-        """Return what a product sees of an array: rounded, where it is done in a shorter format."""
+    def operand(self, value):
+        """Return what a product sees of a value: rounded, where it is done in a shorter format.
+
+        What is uncertain already may be rounded to either side.
+        """
         for name, cut in OPERANDS.items():
             if self.unit < SHORTER[name] and self.on(name):
-                array = cut(array)
-        return array
+                error = None if value.error is None else np.hypot(value.error, SHORTER[name] * abs(value.array))
+                value = Value(cut(value.array), error)
+        return value
 
     def rounded(self, array, error=None, roundings=2):
         """Return a Value after elementwise arithmetic whose intermediate results are no larger than `array`."""
@@ -90,6 +94,8 @@ class Way:
     @property
     def tiny(self):
         """What is lost where numbers below the smallest normal one count as 0."""
+        if self.unit < RESULTS["half"] and self.on("half"):
+            return 6e-8
         return 2e-308 if self.unit <= DOUBLE else 1.2e-38
 
 
@@ -104,7 +110,8 @@ def bilinear(f, a, b, terms, way):
     terms : int
     way : Way
     """
-    x, w = way.operand(a.array), way.operand(b.array)
+    a, b = way.operand(a), way.operand(b)
+    x, w = a.array, b.array
     error = f(abs(x), abs(w))
     error *= way.roundings(terms)
     error += terms * way.tiny

@@ -74,8 +74,8 @@ def select(arrays, golden, layout=None, path="theirs", tell=print):
     for key, array in given.items():
         if array.dtype.kind not in "fiu" or array.dtype.itemsize > 8:
             raise InputError(f"{path}: {key} is {array.dtype}; convert it to float32 or float64")
-        if array.dtype.kind != "f":
-            given[key] = array.astype(np.float64)
+        if array.dtype.kind != "f" or array.dtype.itemsize < 4:
+            given[key] = array.astype(np.float64 if array.dtype.kind != "f" else np.float32)
     chosen = {}
     for filters in (True, False):
         names = [key for key, array in given.items() if is_filter(key) == filters and array.ndim == 4]

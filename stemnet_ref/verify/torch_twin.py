@@ -158,7 +158,7 @@ def train(golden):
         optimizer.step()
         for name, parameter in model.reference_names().items():
             tensors[f"{step}/parameter/{name}"] = parameter.detach().clone()
-    return {name: tensor.detach().numpy() for name, tensor in tensors.items()}
+    return {name: tensor.detach() for name, tensor in tensors.items()}
 
 
 def from_reference(array):
