@@ -10,7 +10,7 @@ import numpy as np
 from ..layers import conv2d as conv2d_layer
 from ..layers import conv_transpose2d as conv_transpose2d_layer
 from ..layers import softmax as softmax_layer
-from .rounding import Value, bilinear, total
+from .rounding import WHOLE_SUM, Value, bilinear, total
 
 
 def same_pads(kernel, way):
@@ -202,9 +202,8 @@ def relu_gradient(dy, y, before=None):
     dx = dy.map(lambda a: a * passed)
     if y.error is None or before is None:
         return dx
-    uncertain = abs(before.array) <= before.error
-    return Value(dx.array, np.where(uncertain, np.hypot(abs(dy.array), dx.error if dx.error is not None else 0),
-                                    0 if dx.error is None else dx.error))
+    flips = WHOLE_SUM * abs(dy.array) * (abs(before.array) <= before.error)
+    return Value(dx.array, flips if dx.error is None else np.hypot(flips, dx.error))
 
 
 def max_pool2d(x, size=2):
@@ -230,7 +229,7 @@ def max_pool2d_gradient(dy, x, way, size=2):
     slack = _windows(x.error, size)
     uncertain = (windows >= best - slack - slack.max(-1, keepdims=True))
     uncertain &= uncertain.sum(-1, keepdims=True) > 1
-    flips = _from_windows(abs(dy.array)[..., None] * uncertain, size)
+    flips = WHOLE_SUM * _from_windows(abs(dy.array)[..., None] * uncertain, size)
     return Value(dx.array, flips if dx.error is None else np.hypot(flips, dx.error))
 
 

@@ -9,7 +9,9 @@ is derived, not guessed: n roundings of relative size u, u = 2^-24, move a sum o
                                         sums are as large as the whole, which no sum of products is
 
 and the smaller of the two is taken. What is uncertain in the operands is carried on as standard deviations are: a
-result y = sum a b with |a| uncertain by da has dy^2 = sum da^2 b^2 beside its own roundings.
+result y = sum a b with |a| uncertain by da has dy^2 = sum da^2 b^2 beside its own roundings. Where a ReLU or a maximum
+may have gone the other way, the whole gradient there is uncertain, and counts four times: what follows from one such
+element adds up, as independent errors do not.
 """
 
 from dataclasses import dataclass, field
