@@ -7,7 +7,7 @@ import numpy as np
 
 from .conventions import CONVENTIONS, sentence
 from .rounding import DOUBLE, RESULTS, SINGLE, Way
-from .trace import Trace, keys
+from .trace import OVERFLOW, Trace, keys
 
 UNITS = {np.dtype(np.float32): SINGLE, np.dtype(np.float64): DOUBLE}
 
@@ -168,8 +168,10 @@ class Comparison:
         difference = abs(theirs - exact)
         missing = ~np.isfinite(theirs)
         difference[missing & np.isfinite(exact)] = np.inf
-        # where the exact number is beyond what their format holds, infinity or NaN is right
+        # where a number is beyond what their format holds, infinity or NaN is right
         difference[(theirs == exact) | (missing & ~(abs(exact) < self.largest))] = 0
+        if OVERFLOW in trace.consulted(key):
+            difference[missing] = 0
         shares = difference / bound
         shares[missing & (difference == 0)] = 0
         at = np.unravel_index(np.argmax(shares), shares.shape)
@@ -197,7 +199,9 @@ class Comparison:
             if finding.conventions:
                 found |= finding.conventions
                 trace = self.make(Way(self.unit, found))
-        return findings
+        verdicts = self._judged([finding.key for finding in findings], Way(self.unit, found))
+        return [finding for finding, row in zip(findings, verdicts, strict=True)
+                if finding.conventions or row.verdict == "departs"]
 
     def _search(self, row, rows, found, lost):
         """Return the Finding for a row, beside the conventions that have been found.
@@ -207,10 +211,17 @@ class Comparison:
         single = [frozenset({(name, None)}) for name in CONVENTIONS
                   if name in row.consulted and (name, None) not in found]
         exact = [each for each in single if not each & LOOSE]
-        loose = [each for each in single if each & LOOSE and _of_that_size(each, row)]
-        everywhere = [each for each in loose if _of_that_size(each, *rows)]
+        loose = [[frozenset({(name, None)})] for name in RESULTS if frozenset({(name, None)}) in single]
+        # each by itself, the longest format first; parameters would not be the first to show one
+        loose = [each for each in loose if _of_that_size(each[0], row) and "/parameter/" not in row.key]
+        kind = row.key.split("/")[:2]
+        alike = [each for each in rows if each.verdict == "departs" and each.key.split("/")[:2] == kind]
+        everywhere = [each for each in loose if _of_that_size(each[0], *alike)]
         pairs = () if lost else self._pairs(row.key, exact, found)
-        for tried in (exact, everywhere, pairs, loose):
+        beside = [[each | {(name, None)} for each in exact] for name in RESULTS]
+        if lost or found & LOOSE or "/parameter/" in row.key:
+            beside = []
+        for tried in (exact, *everywhere, pairs, *loose, *beside):
             tried = list(tried)
             matching = [each for each in tried if self._explained(row.key, found | each)]
             best = self._best(matching, len(tried), row, rows, found)
@@ -288,7 +299,7 @@ def _of_that_size(conventions, *rows):
     """Return whether the differences, by half of the rows and more, are of the size that a short format gives."""
     (name, _), = conventions
     unit = RESULTS[name]
-    return 2 * sum(unit / 32 < row.rms < 4 * unit for row in rows if row.key[0] != "0") >= len(rows)
+    return 2 * sum(unit / 32 < row.rms < 4 * unit for row in rows) >= len(rows)
 
 
 def compare(golden, given):

@@ -1,9 +1,11 @@
 """The table of a comparison, as text."""
 
+import numpy as np
+
 from ..errors import counted
 from .compare import layer_of
 
-HEADER = ("", "layer", "tensor", "difference", "relative", "bound", "of bound", "all in all", "")
+HEADER = ("", "layer", "tensor", "difference", "relative", "bound", "of bound", "from golden", "")
 
 
 def lines(report, every=False):
@@ -66,6 +68,7 @@ def _line(rows, first, every):
         verdict = "DEPARTS FIRST"
         row = first
     name = row.key if every else row.key.partition("/")[2].partition("/")[2] or row.key.rpartition("/")[2]
+    share = f"{row.share:.2g}" if row.share < 1e6 else "> 1e6"
     return (f"{step} {passed}".strip() if not every else "", layer if not every else "", name,
-            f"{row.difference:.2e}", f"{row.relative:.1e}", f"{row.bound:.1e}", f"{row.share:.2g}", f"{row.drift:.1e}",
-            verdict)
+            f"{row.difference:.2e}", f"{row.relative:.1e}", f"{row.bound:.1e}", share,
+            "" if np.isnan(row.drift) else f"{row.drift:.1e}", verdict)

@@ -98,7 +98,7 @@ class Way:
         """What is lost where numbers below the smallest normal one count as 0."""
         if self.unit < RESULTS["half"] and self.on("half"):
             return 6e-8
-        return 2e-308 if self.unit <= DOUBLE else 1.2e-38
+        return 2e-308 if self.result_unit <= DOUBLE else 1.2e-38
 
 
 def bilinear(f, a, b, terms, way):

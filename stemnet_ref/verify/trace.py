@@ -14,6 +14,9 @@ from . import operations as op
 from . import updates
 from .rounding import DOUBLE, Value, Way
 
+LARGEST = 2e37          # near the largest float32, with room for what sums it
+OVERFLOW = "overflow"   # among what is consulted: a number on the way was beyond it
+
 
 class Trace:
     """The tensors of a golden file, computed lazily.
@@ -56,6 +59,8 @@ class Trace:
             before = dict(asked)
             asked.clear()
             self._known[key] = self._compute(key)
+            if isinstance(self._known[key], Value) and not (abs(self._known[key].array) < LARGEST).all():
+                asked[OVERFLOW] = True
             self._names[key] = frozenset(asked)
             asked.clear()
             asked.update(before)
