@@ -25,6 +25,7 @@ from stemnet_ref.layers import (
 from stemnet_ref.optimizers import SGD, Adam, Momentum
 from stemnet_ref.settings import Settings
 from stemnet_ref.step import cost_gradient, cost_of
+from stemnet_ref.verify.layers import Options
 
 CONVOLUTIONS = {                # name: (kh, kw, padding)
     "conv2d_5x5": (5, 5, "same"), "conv2d_1x1": (1, 1, "same"), "conv2d_even": (4, 2, "same"),
@@ -48,6 +49,17 @@ NETWORKS = {
     "listing": (lambda rate: Momentum(rate, 0.2, "tensorflow"), True, "listing"),
 }
 STEPS, RATE, DECAY = 10, 0.01, 0.9
+
+
+def layer_of(name):
+    """Return the layer of a case, and its `verify.layers.Options`."""
+    weights = WEIGHTS if name.startswith("weighted") else (1.0, 1.0, 1.0)
+    if name in CONVOLUTIONS:
+        return "conv2d", Options(padding=CONVOLUTIONS[name][2])
+    if name in TRANSPOSED:
+        return "conv_transpose2d", Options(padding=TRANSPOSED[name][3], stride=TRANSPOSED[name][2])
+    return {"cross_entropy": "weighted_cross_entropy"}.get(name, name), Options(
+        keep_prob=KEEP_PROB, epsilon=EPSILON, class_weights=weights)
 
 
 def layer_inputs(name, seed):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..layers import batch_norm, dice, quadratic, sigmoid, softmax
+from . import costs
 from . import operations as op
 from .compare import Comparison, unit_of
 from .rounding import Value, Way, bilinear, total
@@ -87,24 +88,24 @@ def _concat(v, o, way):
 
 def _softmax(v, o, way):
     def dx():
-        p, dy = op.softmax(v["x"], way), v["dy"].array
+        p, dy = costs.softmax(v["x"], way), v["dy"].array
         size = p.array * (abs(dy) + (p.array * abs(dy)).sum(-1, keepdims=True))
         slack = p.error * abs(dy) + p.array * (p.error * abs(dy)).sum(-1, keepdims=True) \
             + p.error * abs((p.array * dy).sum(-1, keepdims=True))
         return Value(softmax.backward(dy, p.array), slack + way.roundings(dy.shape[-1] + 3) * size + way.tiny)
 
-    return {"y": lambda: op.softmax(v["x"], way), "dx": dx}
+    return {"y": lambda: costs.softmax(v["x"], way), "dx": dx}
 
 
 def _weighted_cross_entropy(v, o, way):
     arguments = v["x"], v["labels"].array.astype(np.int64), o.class_weights, o.form, way
-    return {"cost": lambda: op.cross_entropy(*arguments), "dx": lambda: op.cross_entropy_gradient(*arguments)}
+    return {"cost": lambda: costs.cross_entropy(*arguments), "dx": lambda: costs.cross_entropy_gradient(*arguments)}
 
 
 def _of_probabilities(layer, slope):
     """Return a cost of probabilities as one of logits; `slope` bounds its second derivative by p, times pixels."""
     def outputs(v, o, way):
-        p, labels = op.softmax(v["x"], way), v["labels"].array.astype(np.int64)
+        p, labels = costs.softmax(v["x"], way), v["labels"].array.astype(np.int64)
         dp = layer.backward(p.array, labels)
 
         def cost():

@@ -1,11 +1,112 @@
-"""The table of a comparison, as text."""
+"""What came of a comparison, and its table as text."""
+
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from ..errors import counted
-from .compare import layer_of
+from .conventions import CONVENTIONS, sentence
 
 HEADER = ("", "layer", "tensor", "difference", "relative", "bound", "of bound", "from golden", "")
+
+
+@dataclass
+class Row:
+    """What came of one tensor.
+
+    Attributes
+    ----------
+    key : str
+    difference : float
+        Largest |theirs - reference|, the reference computed from their own input to that layer.
+    relative : float
+        That, divided by the largest |reference|.
+    bound : float
+        What rounding allows where the difference is the largest part of it.
+    share : float
+        The difference there, divided by the bound: above 1 the tensor departs.
+    rms : float
+        Root mean square of the difference, divided by that of the reference.
+    drift : float
+        Largest |theirs - golden file's|, divided by the largest of the golden file's: all that has come together.
+    verdict : str
+        "agrees", "follows" (from a difference that has been named) or "departs".
+    vague : bool
+        Whether the bound is so wide that agreement says little.
+    consulted : frozenset of str
+        Conventions that could change it.
+    """
+
+    key: str
+    difference: float
+    relative: float
+    bound: float
+    share: float
+    rms: float
+    drift: float
+    verdict: str
+    vague: bool = False
+    consulted: frozenset = frozenset()
+
+
+@dataclass
+class Finding:
+    """What explains that a tensor departs.
+
+    Attributes
+    ----------
+    key : str
+        The first tensor that it changes.
+    conventions : frozenset of (str, str or None)
+        Names, and the layer where one holds in it alone; empty if nothing explains the tensor.
+    others : list of frozenset
+        What explains all that is given as well.
+    hint : str
+        What can be said of a difference that nothing explains.
+    """
+
+    key: str
+    conventions: frozenset
+    others: list = field(default_factory=list)
+    hint: str = ""
+
+
+@dataclass
+class Report:
+    """The rows of the table in the order of the data, and what explains those that depart."""
+
+    rows: list
+    findings: list
+    training: dict
+    unit: float
+
+    @property
+    def agrees(self):
+        """Whether no tensor departs."""
+        return all(row.verdict == "agrees" for row in self.rows)
+
+    @property
+    def first(self):
+        """The first row that departs, or None."""
+        return next((row for row in self.rows if row.verdict != "agrees"), None)
+
+    @property
+    def conventions(self):
+        """All conventions that were found, as {name: layers}, None for everywhere."""
+        found = {}
+        for finding in self.findings:
+            for name, layer in sorted(finding.conventions, key=lambda each: list(CONVENTIONS).index(each[0])):
+                found.setdefault(name, []).append(layer)
+        return {name: None if None in layers else layers for name, layers in found.items()}
+
+    def diagnoses(self):
+        """Return what was found, a sentence each."""
+        found = [sentence(name, None if layers is None else " and ".join(layers), self.training)
+                 for name, layers in self.conventions.items()]
+        for finding in self.findings:
+            found += ["what the file holds is explained as well by another: " + sentence(name, layer, self.training)
+                      for other in finding.others for name, layer in sorted(other, key=str)]
+        return [*found, *(f"{finding.key}: {finding.hint}" for finding in self.findings if finding.hint)]
 
 
 def lines(report, every=False):
@@ -72,3 +173,20 @@ def _line(rows, first, every):
     return (f"{step} {passed}".strip() if not every else "", layer if not every else "", name,
             f"{row.difference:.2e}", f"{row.relative:.1e}", f"{row.bound:.1e}", share,
             "" if np.isnan(row.drift) else f"{row.drift:.1e}", verdict)
+
+
+def layer_of(key):
+    """Return the layer, as conventions name it, that a tensor belongs to."""
+    if "/" not in key:
+        return "input"
+    _, kind, *name = key.split("/")
+    if kind == "cost" or (name == ["logits"] and kind == "backward"):
+        return "cost"
+    return "output" if name[0] in ("logits", "probabilities") else name[0].partition(".")[0]
+
+
+def ratio(a, b):
+    """Return a / b; 0 / 0 is 0, and anything else / 0 infinite."""
+    return float(a / b) if b else (0.0 if not a else np.inf)
+
+

@@ -10,8 +10,8 @@ each layer is judged by what it made of its own input, and an error in one layer
 
 import numpy as np
 
+from . import costs, updates
 from . import operations as op
-from . import updates
 from .rounding import DOUBLE, Value, Way
 
 LARGEST = 2e37          # near the largest float32, with room for what sums it
@@ -145,7 +145,7 @@ class Trace:
             return op.concat(x, self._in(step, name, 1), way)
         if name == "logits":
             return op.relu(x) if self._relu_on_logits() else x
-        return op.softmax(x, way)
+        return costs.softmax(x, way)
 
     def _relu_on_logits(self):
         way = self.way.at("output")
@@ -154,7 +154,7 @@ class Trace:
         return way.on("relu_on_logits")
 
     def _cost(self, step, _):
-        return op.cross_entropy(*self._of_cost(step))
+        return costs.cross_entropy(*self._of_cost(step))
 
     def _of_cost(self, step):
         return (self.value(f"{step}/forward/logits"), self.golden.labels, self.golden.class_weights,
@@ -162,7 +162,7 @@ class Trace:
 
     def _backward(self, step, name):
         if name == "logits":
-            return op.cross_entropy_gradient(*self._of_cost(step))
+            return costs.cross_entropy_gradient(*self._of_cost(step))
         if name.endswith((".conv", ".dropout", ".bias")) and not name.startswith("output"):
             self.way.on("bias_before_dropout")
         parts = [self._through(step, consumer, name) for consumer in self.consumers[name]]

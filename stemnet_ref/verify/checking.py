@@ -1,0 +1,129 @@
+"""Check a layer of one's own, in a test."""
+
+import numpy as np
+
+from .arrays import as_array
+from .layers import COSTS, LAYERS, Options, compare_layer, draw
+from .report import Finding, Report, Row, lines
+from .rounding import DOUBLE
+
+STEP = 2.0 ** -17       # of the central differences, near the cube root of float64's epsilon
+
+
+def check(forward, backward=None, inputs=None, layer=None, options=None, dtype=np.float32, seed=0):
+    """Assert that a layer of one's own computes what the reference does, or that its backward pass fits its forward.
+
+    With `layer` every output is compared with the reference's, within what rounding allows. Without it the backward
+    pass is compared with central differences of the forward pass, every element, in float64.
+
+    Parameters
+    ----------
+    forward : callable
+        Of the inputs in their order, returns y, or the cost.
+    backward : callable, optional
+        Of dy and the inputs (of the inputs alone for a cost), returns the gradients by the floating-point inputs in
+        their order, or the only one. With `layer` it may be left out, and then only the forward pass is compared.
+    inputs : dict of str to array, optional
+        By the reference's names, in the order of its arguments, such as ``{"x": x, "weight": w}``, without dy; arrays
+        of any library with DLPack or ``__array__``, handed on as they are. Without it they are drawn for `layer`.
+    layer : str, optional
+        One of `verify.layers.LAYERS`: the reference to compare with.
+    options : verify.layers.Options, optional
+        Padding, stride, keep_prob and so on.
+    dtype : float32 or float64
+        Of inputs that are drawn.
+    seed : int
+        Of what is drawn: inputs and dy.
+
+    Raises
+    ------
+    AssertionError
+        If an output departs; the message is the table, and with `layer` what explains it.
+    ValueError
+        If an argument cannot be used.
+    """
+    if layer is not None and layer not in LAYERS:
+        raise ValueError(f"check: layer={layer!r} must be one of {', '.join(LAYERS)}")
+    if layer is None and (inputs is None or backward is None):
+        raise ValueError("check: without layer= it needs inputs= and backward, to compare with central differences")
+    options = options or Options()
+    if inputs is None:
+        inputs = draw(layer, options, dtype=dtype, seed=seed)
+        inputs.pop("dy", None)
+    arrays = {name: as_array(array) for name, array in inputs.items()}
+    y = forward(*inputs.values())
+    given = {"cost" if layer in COSTS or np.ndim(as_array(y)) == 0 else "y": as_array(y)}
+    dy = None
+    if "y" in given:
+        like = next(array for array in arrays.values() if array.dtype.kind == "f")
+        dy = np.random.default_rng(seed + 1).standard_normal(given["y"].shape).astype(like.dtype)
+    if backward is not None:
+        given |= _gradients(backward, dy, inputs, arrays)
+    if layer is None:
+        gradients = {name: gradient for name, gradient in given.items() if name.startswith("d")}
+        report = _against_differences(forward, arrays, dy, gradients)
+    else:
+        report = compare_layer(layer, arrays if dy is None else {**arrays, "dy": dy}, given, options)
+    assert report.agrees, "\n" + "\n".join(lines(report))
+
+
+def _gradients(backward, dy, inputs, arrays):
+    """Return what `backward` gives, by name: dx, dweight and so on."""
+    names = [f"d{name}" for name, array in arrays.items() if array.dtype.kind == "f"]
+    example = next(iter(inputs.values()))
+    if dy is not None and hasattr(example, "detach"):               # PyTorch's functions take no NumPy arrays
+        dy = example.new_tensor(dy)
+    found = backward(*([] if dy is None else [dy]), *inputs.values())
+    found = found if isinstance(found, (tuple, list)) else (found,)
+    if len(found) != len(names):
+        raise ValueError(f"check: backward returned {len(found)} gradients; it must return {len(names)}, "
+                         f"{', '.join(names)}")
+    gradients = {name: as_array(each) for name, each in zip(names, found, strict=True) if each is not None}
+    for name, gradient in gradients.items():
+        if gradient.shape != arrays[name[1:]].shape:
+            raise AssertionError(f"{name} has shape {gradient.shape}; {name[1:]} has {arrays[name[1:]].shape}")
+    return gradients
+
+
+def _against_differences(forward, arrays, dy, gradients):
+    """Return the Report of gradients beside central differences of <dy, forward>.
+
+    What the differences themselves may be wrong by is estimated from two step sizes, h and 2h (their error grows as
+    h^2), and from the rounding of the two values that are subtracted.
+    """
+    odd = [name for name, array in arrays.items() if array.dtype.kind == "f" and array.dtype != np.float64]
+    if odd:
+        raise ValueError(f"check: {odd[0]} is {arrays[odd[0]].dtype}; central differences need float64")
+    rows, findings = [], []
+    for name, gradient in gradients.items():
+        x = arrays[name[1:]]
+        difference, bound, exact = (np.empty(x.shape) for _ in range(3))
+        for at in np.ndindex(x.shape):
+            (near, spread), (far, _) = (_slope(forward, arrays, dy, name[1:], at, step) for step in (STEP, 2 * STEP))
+            exact[at] = near
+            difference[at] = abs(gradient[at] - near)
+            bound[at] = 2 * abs(far - near) + spread + 1e-300
+        share = np.where(np.isfinite(difference), difference / bound, np.inf)
+        at = np.unravel_index(np.argmax(share), share.shape)
+        key = f"{name}{list(map(int, at))}"
+        if share[at] > 1:
+            findings.append(Finding(key, frozenset(), hint=f"backward {gradient[at]:.9e}, finite difference "
+                                                           f"{exact[at]:.9e}."))
+        rows.append(Row(key, float(difference[at]),
+                        float(difference[at] / max(abs(exact).max(), 1e-300)), float(bound[at]), float(share[at]), 0.0,
+                        np.nan, "agrees" if share[at] <= 1 else "departs"))
+    return Report(rows, findings, {}, DOUBLE)
+
+
+def _slope(forward, arrays, dy, name, at, step):
+    """Return the central difference of <dy, forward> by one element, and what rounding may have done to it."""
+    values = []
+    for sign in (1, -1):
+        moved = arrays[name].copy()
+        moved[at] += sign * step
+        y = as_array(forward(*{**arrays, name: moved}.values())).astype(np.float64)
+        values.append((y, moved[at]))
+    (high, x_high), (low, x_low) = values
+    weights = 1.0 if dy is None else dy
+    rounding = 16 * DOUBLE * np.sum(abs(weights) * (abs(high) + abs(low)))
+    return np.sum(weights * (high - low)) / (x_high - x_low), rounding / (x_high - x_low)

@@ -1,0 +1,82 @@
+"""Softmax and the weighted cross-entropy, as the reference does them, and under the conventions in which others differ."""
+
+import numpy as np
+
+from ..layers import softmax as softmax_layer
+from .rounding import Value
+
+
+def softmax(z, way):
+    """Return the probabilities (eq. 8)."""
+    p = softmax_layer.forward(z.array)
+    shifted = z.array - z.array.max(-1, keepdims=True)
+    own = way.result_unit * p * (4 + abs(shifted) + z.array.shape[-1]) + way.tiny
+    # the logits may have been used before they were rounded to what is given
+    own += way.result_unit * 2 * p * (1 - p) * abs(z.array).max(-1, keepdims=True)
+    if z.error is not None:
+        own = np.hypot(own, p * (1 - p) * 2 * z.error.max(-1, keepdims=True))
+    return Value(p, own)
+
+
+CLIPS = {"log_clipped": 1e-10, "log_clipped_keras": 1e-7}
+
+
+def _clip(way):
+    return max([0.0, *(limit for name, limit in CLIPS.items() if way.on(name))])
+
+
+def _pixel_weights(labels, class_weights, form, way):
+    """Return each pixel's weight, divided as the other side takes the mean (eq. 60)."""
+    weights = np.array(class_weights, np.float64)
+    if form == "listing":
+        if way.on("weight_without_one"):
+            weights[1:] -= 1
+    elif way.on("weight_plus_one"):
+        weights[1:] += 1
+    if (weights != weights[0]).any():
+        if way.on("weights_ignored"):
+            weights[:] = 1
+        if way.on("weights_exchanged"):
+            weights = weights[::-1]
+    pixels = weights[labels]
+    if way.on("cost_summed"):
+        return pixels
+    if len(labels) > 1 and way.on("cost_summed_over_image"):
+        return pixels / len(labels)
+    if (weights != 1).any() and way.on("cost_over_weights"):
+        return pixels / pixels.sum()
+    return pixels / labels.size
+
+
+def cross_entropy(z, labels, class_weights, form, way):
+    """Return the weighted cross-entropy of logits (eq. 5, 60), in nats per pixel.
+
+    Where the other side takes the logarithm of the probabilities, these are rounded first: what that changes is within
+    the bound.
+    """
+    weights, clip = _pixel_weights(labels, class_weights, form, way), _clip(way)
+    shifted = z.array - z.array.max(-1, keepdims=True)
+    picked = np.take_along_axis(shifted, labels[..., None].astype(np.intp), -1)[..., 0]
+    log_p = picked - np.log(np.exp(shifted).sum(-1))
+    own = way.result_unit * (8 + 2 * abs(log_p) + abs(z.array).max(-1))
+    if z.error is not None:
+        own = own + 2 * z.error.max(-1)
+    if clip:
+        log_p = np.clip(log_p, np.log(clip), np.log1p(-clip) if clip > 1e-8 else 0.0)
+    terms = weights * -log_p
+    error = way.roundings(terms.size) * abs(terms).sum() + (weights * own).sum() + way.tiny
+    return Value(np.array(terms.sum()), np.array(error))
+
+
+def cross_entropy_gradient(z, labels, class_weights, form, way):
+    """Return dlogits = weight (p - target) (eq. 38, 48)."""
+    weights, clip = _pixel_weights(labels, class_weights, form, way)[..., None], _clip(way)
+    p = softmax(z, way)
+    target = np.zeros(p.array.shape)
+    picked = labels[..., None].astype(np.intp)
+    np.put_along_axis(target, picked, 1, -1)
+    dz = weights * (p.array - target)
+    if clip:
+        of_label = np.take_along_axis(p.array, picked, -1)
+        dz = np.where((of_label < clip) | (of_label > (1 - clip if clip > 1e-8 else 2)), 0, dz)
+    return Value(dz, weights * (p.error + 4 * way.result_unit) + 2 * way.result_unit * abs(dz) + way.tiny)
