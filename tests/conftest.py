@@ -1,6 +1,7 @@
 """Hypothesis settings, fixtures, and what a skipped test means in CI."""
 
 import os
+from importlib.util import find_spec
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")      # before NumPy: on tiny arrays threads only wait for each other
 
@@ -20,20 +21,29 @@ settings.load_profile("default")
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leave out the tests that need a GPU where there is none; STEMNET_REQUIRE_GPU keeps them, to fail."""
+    """Leave out the tests that need a GPU, TensorFlow or JAX where there is none; STEMNET_REQUIRE_GPU keeps the first.
+
+    CI runs those of TensorFlow and JAX in an environment of their own.
+    """
     import places
 
-    marked = [item for item in items if item.get_closest_marker("gpu")]
-    if marked and not os.environ.get("STEMNET_REQUIRE_GPU") and places.find_gpu() is None:
-        config.hook.pytest_deselected(items=marked)
-        items[:] = [item for item in items if item not in marked]
-        config.gpu_tests_left_out = len(marked)
+    config.left_out = {}
+    for marker, what, present in (
+            ("gpu", "GPU tests: not run ({} of them; no CuPy or no GPU here)",
+             lambda: os.environ.get("STEMNET_REQUIRE_GPU") or places.find_gpu() is not None),
+            ("tensorflow", "TensorFlow's tests: not run ({} of them; pip install tensorflow)",
+             lambda: find_spec("tensorflow")),
+            ("jax", "JAX's tests: not run ({} of them; pip install jax)", lambda: find_spec("jax"))):
+        marked = [item for item in items if item.get_closest_marker(marker)]
+        if marked and not present():
+            config.hook.pytest_deselected(items=marked)
+            items[:] = [item for item in items if item not in marked]
+            config.left_out[what] = len(marked)
 
 
 def pytest_terminal_summary(terminalreporter, config):
-    count = getattr(config, "gpu_tests_left_out", 0)
-    if count:
-        terminalreporter.write_line(f"GPU tests: not run ({count} of them; no CuPy or no GPU here)")
+    for what, count in config.left_out.items():
+        terminalreporter.write_line(what.format(count))
 
 
 def _refuse_skip(report):

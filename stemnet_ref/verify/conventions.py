@@ -28,7 +28,8 @@ class Convention:
     def sentence(self, layer=None):
         """Return the diagnosis, one sentence; `layer` where it holds in that one only."""
         where = f"in {layer} alone, " if layer else ""
-        return f"{where}{self.does}; the reference has {self.reference}; {self.change}."
+        text = f"{where}{self.does}; the reference has {self.reference}; {self.change}."
+        return text[0].upper() + text[1:]
 
 
 CONVENTIONS = {

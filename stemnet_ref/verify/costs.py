@@ -1,4 +1,4 @@
-"""Softmax and the weighted cross-entropy, as the reference does them, and under the conventions in which others differ."""
+"""Softmax and the weighted cross-entropy: the reference's, and under the conventions in which others differ."""
 
 import numpy as np
 

@@ -104,7 +104,7 @@ class Report:
         found = [sentence(name, None if layers is None else " and ".join(layers), self.training)
                  for name, layers in self.conventions.items()]
         for finding in self.findings:
-            found += ["what the file holds is explained as well by another: " + sentence(name, layer, self.training)
+            found += ["Or, which these numbers cannot tell apart: " + sentence(name, layer, self.training)
                       for other in finding.others for name, layer in sorted(other, key=str)]
         return [*found, *(f"{finding.key}: {finding.hint}" for finding in self.findings if finding.hint)]
 
@@ -134,8 +134,7 @@ def lines(report, every=False):
                        "rounding allows"]
     departing = sum(row.verdict != "agrees" for row in report.rows)
     text.append(f"differs: {departing} of {counted(len(report.rows), 'tensor')}, {first.key} the first")
-    return [*text, *(f"  {number}. {sentence[0].upper()}{sentence[1:]}" if sentence[0].isalpha() else
-                     f"  {number}. {sentence}" for number, sentence in enumerate(report.diagnoses(), 1))]
+    return [*text, *(f"  {number}. {diagnosis}" for number, diagnosis in enumerate(report.diagnoses(), 1))]
 
 
 def group_of(key):

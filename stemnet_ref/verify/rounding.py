@@ -116,7 +116,7 @@ def bilinear(f, a, b, terms, way):
     x, w = a.array, b.array
     error = f(abs(x), abs(w))
     error *= way.roundings(terms)
-    error += terms * way.tiny
+    error += terms * way.tiny * (1 + abs(x).max(initial=0) + abs(w).max(initial=0))     # of results, and of operands
     for x_part, w_part in ((a.error, w), (x, b.error)):
         if x_part is not None and w_part is not None:
             error = np.sqrt(error ** 2 + f(x_part ** 2, w_part ** 2))

@@ -47,27 +47,32 @@ def cost(logits, labels, class_weights):
     return tf.reduce_mean(tf.gather(class_weights, labels) * entropy)
 
 
+class Momentum:
+    """v' = mu v + g, w' = w - eta v', the form of TensorFlow 1. Its own, tf.compat.v1.train.MomentumOptimizer, rounds
+    eta and mu to float32 even where the variables are float64.
+    """
+
+    def __init__(self, learning_rate, momentum):
+        self.learning_rate, self.momentum, self.velocity = learning_rate, momentum, {}
+
+    def apply_gradients(self, gradients):
+        for g, w in gradients:
+            v = self.velocity.get(w.ref(), tf.zeros_like(w))
+            self.velocity[w.ref()] = v = self.momentum * v + g
+            w.assign_sub(self.learning_rate * v)
+
+
 def make_optimizer(training):
     """Return the optimizer of a golden file's settings.
 
-    Keras's SGD has the velocity of eq. 28, TensorFlow 1's MomentumOptimizer the other form; Keras's Adam is that of
-    eq. 22, with "epsilon hat".
+    Keras's SGD has the velocity of eq. 28; Keras's Adam is that of eq. 22, with "epsilon hat".
     """
     rate, mu = training["learning_rate"], training["momentum"]
     if training["optimizer"] == "adam":
         return tf.keras.optimizers.Adam(rate, training["beta1"], training["beta2"], training["epsilon"])
     if training["optimizer"] == "sgd":
         return tf.keras.optimizers.SGD(rate)
-    if training["momentum_form"] == "thesis":
-        return tf.keras.optimizers.SGD(rate, momentum=mu)
-    return tf.compat.v1.train.MomentumOptimizer(lambda: rate_of(training), mu)
-
-
-def rate_of(training, step=None):
-    """Return the learning rate of a step, constant within an epoch; without a step, of that asked for last."""
-    if step is not None:
-        rate_of.step = step
-    return training["learning_rate"] * training["decay_rate"] ** ((rate_of.step - 1) // training["steps_per_epoch"])
+    return tf.keras.optimizers.SGD(rate, mu) if training["momentum_form"] == "thesis" else Momentum(rate, mu)
 
 
 def train(golden):
@@ -97,9 +102,8 @@ def train(golden):
         del tape
         tensors[f"{step}/cost"] = loss
         tensors.update({f"{step}/gradient/{name}": gradient for name, gradient in gradients.items()})
-        rate = rate_of(training, step)
-        if hasattr(optimizer, "learning_rate"):
-            optimizer.learning_rate = rate
+        epoch = (step - 1) // training["steps_per_epoch"]
+        optimizer.learning_rate = training["learning_rate"] * training["decay_rate"] ** epoch    # constant within one
         if training["optimizer"] == "adam" and training["adam_form"] == "kingma":
             optimizer.epsilon = training["epsilon"] * (1 - training["beta2"] ** step) ** 0.5
         optimizer.apply_gradients(

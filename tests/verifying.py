@@ -1,0 +1,50 @@
+"""What the tests of verify share: small golden files, and what PyTorch makes of them with deviations planted."""
+
+from functools import lru_cache
+
+import numpy as np
+import pytest
+
+from stemnet_ref.settings import Settings
+from stemnet_ref.verify import golden
+
+SMALL = {"preset": "thesis", "channels": 3, "features": 2, "levels": 3}
+
+
+def small_golden(size=(16, 16), batch=2, steps=5, seed=1, **options):
+    """Return a golden file of a small network; `options` are settings, and float64."""
+    return _golden(size, batch, steps, seed, tuple(sorted(options.items())))
+
+
+@lru_cache
+def _golden(size, batch, steps, seed, options):
+    options = dict(options)
+    dtype = np.float64 if options.pop("float64", False) else np.float32
+    return golden.from_seed(Settings.from_options({**SMALL, **options}), size, batch, steps, 2, dtype, seed)
+
+
+def torch_tensors(made):
+    """Return the tensors of PyTorch's twin, in the reference's layouts."""
+    from stemnet_ref.verify import against, theirs, torch_twin
+
+    return theirs.select(against.arrays(torch_twin.train(made)), made, "NCHW")
+
+
+def deviate(*names):
+    """Return a golden file, and what PyTorch makes of it with these deviations planted."""
+    from torch_deviations import DEVIATIONS
+
+    made = small_golden(**{key: value for name in names for key, value in DEVIATIONS[name][0].items()})
+    with pytest.MonkeyPatch.context() as patch:
+        changed = made
+        for name in names:
+            changed = DEVIATIONS[name][1](patch, changed)
+        given = torch_tensors(changed)
+    if "float32" in names:
+        given = {key: array.astype(np.float64) for key, array in given.items()}
+    return made, given
+
+
+def only_costs_and_gradients(given):
+    """Return what one has who keeps neither activations nor their gradients."""
+    return {key: array for key, array in given.items() if "/forward/" not in key and "/backward/" not in key}
