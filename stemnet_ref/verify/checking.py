@@ -111,7 +111,7 @@ def _against_differences(forward, arrays, dy, gradients):
                                                            f"{exact[at]:.9e}."))
         rows.append(Row(key, float(difference[at]),
                         float(difference[at] / max(abs(exact).max(), 1e-300)), float(bound[at]), float(share[at]), 0.0,
-                        np.nan, "agrees" if share[at] <= 1 else "departs"))
+                        0.0, np.nan, "agrees" if share[at] <= 1 else "departs"))
     return Report(rows, findings, {}, DOUBLE)
 
 

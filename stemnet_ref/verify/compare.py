@@ -74,7 +74,8 @@ class Comparison:
         golden = self.expected.get(key)
         largest = float(difference.max())
         rms = ratio(np.sqrt(np.mean(difference ** 2)), np.sqrt(np.mean(exact ** 2)))
-        return Row(key, largest, ratio(largest, abs(exact).max()), float(bound[at]), float(shares[at]), rms,
+        aligned = ratio(abs(np.vdot(theirs - exact, exact)), np.linalg.norm(theirs - exact) * np.linalg.norm(exact))
+        return Row(key, largest, ratio(largest, abs(exact).max()), float(bound[at]), float(shares[at]), rms, aligned,
                    np.nan if golden is None else ratio(abs(theirs - golden).max(), abs(golden).max()),
                    "agrees" if shares[at] <= 1 else "departs",
                    not np.mean(bound ** 2) <= VAGUE ** 2 * np.mean(theirs ** 2) + 1e-60, trace.consulted(key))

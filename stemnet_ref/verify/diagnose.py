@@ -10,7 +10,7 @@ import numpy as np
 
 from .conventions import CONVENTIONS
 from .report import Finding, layer_of, ratio
-from .rounding import RESULTS, SINGLE, Way
+from .rounding import OPERANDS, RESULTS, SINGLE, Way
 
 CHANCE = 0.01           # that numbers are met by chance
 LOOSE = frozenset((name, None) for name in RESULTS)     # under which bounds are wide enough to hold much else
@@ -64,10 +64,8 @@ class Diagnosis:
         alike = [each for each in self.rows if each.verdict == "departs" and each.key.split("/")[:2] == kind]
         everywhere = [each for each in loose if _of_that_size(each[0], *alike)]
         pairs = () if lost else self._pairs(row.key, exact, found)
-        beside = [[each | {(name, None)} for each in exact] for name in RESULTS]
-        if lost or found & LOOSE or "/parameter/" in row.key:
-            beside = []
-        for tried in (exact, *everywhere, pairs, *loose, *beside):
+        beside = () if lost or found & LOOSE or "/parameter/" in row.key else self._beside(row.key, exact, found)
+        for tried in (exact, *everywhere, pairs, *loose, beside):
             tried = list(tried)
             matching = [each for each in tried if self._explained(row.key, found | each)]
             best = self._best(matching, len(tried), row, found)
@@ -113,6 +111,15 @@ class Diagnosis:
                     tried.add(pair)
                     yield pair
 
+    def _beside(self, key, exact, found):
+        """Yield a convention with each short format that what is left under it is of the size of."""
+        for each in exact:
+            left = self.comparison.judge(key, self.comparison.make(Way(self.unit, found | each)))
+            for name in RESULTS:
+                short = frozenset({(name, None)})
+                if _of_that_size(short, left) and not any(name in OPERANDS for name, _ in each):
+                    yield each | short
+
     def _explained(self, key, conventions):
         row = self.comparison.judge(key, self.comparison.make(Way(self.unit, conventions)))
         return row.verdict == "agrees" and not row.vague
@@ -142,10 +149,13 @@ class Diagnosis:
 
 
 def _of_that_size(conventions, *rows):
-    """Return whether the differences, by half of the rows and more, are of the size that a short format gives."""
+    """Return whether the differences, by half of the rows and more, are of the size and kind that a short format gives.
+
+    Of a few numbers the rounding can be in one direction by chance; of many it is not.
+    """
     (name, _), = conventions
     unit = RESULTS[name]
-    return 2 * sum(unit / 32 < row.rms < 4 * unit for row in rows) >= len(rows)
+    return 2 * sum(unit / 32 < row.rms < 4 * unit and row.aligned < 0.98 for row in rows) >= len(rows)
 
 
 def _scopes(conventions, layer):

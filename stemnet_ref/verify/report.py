@@ -27,6 +27,8 @@ class Row:
         The difference there, divided by the bound: above 1 the tensor departs.
     rms : float
         Root mean square of the difference, divided by that of the reference.
+    aligned : float
+        Cosine of the angle between difference and reference: 1 where it is a factor; rounding is not.
     drift : float
         Largest |theirs - golden file's|, divided by the largest of the golden file's: all that has come together.
     verdict : str
@@ -43,6 +45,7 @@ class Row:
     bound: float
     share: float
     rms: float
+    aligned: float
     drift: float
     verdict: str
     vague: bool = False
