@@ -11,6 +11,7 @@ Reading order, bottom up:
 3. `stemnet_ref.optimizers`: what is done with the gradients.
 4. `stemnet_ref.data`: from files to batches.
 5. `stemnet_ref.train`, `stemnet_ref.predict`, `stemnet_ref.metrics`: the experiment.
+6. `stemnet_ref.verify`: other implementations beside this one.
 """
 
 from . import layers, optimizers

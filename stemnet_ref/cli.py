@@ -31,8 +31,11 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: error: {message}; see {self.prog} --help\n")
 
 
-def run(prog, main, argv):
-    """Run main(argv) and return its exit status: 2 and one line for a user's mistake, 130 when interrupted."""
+def run(prog, main, argv, for_memory="use a smaller --crop or --batch-size to train, a smaller --tile to predict"):
+    """Run main(argv) and return its exit status: 2 and one line for a user's mistake, 130 when interrupted.
+
+    `for_memory` is the remedy where memory runs out.
+    """
     warnings.filterwarnings("ignore", module="PIL")         # of damaged files; the error says what matters
     try:
         return main(argv)
@@ -44,8 +47,7 @@ def run(prog, main, argv):
               "check the name and the permissions", file=sys.stderr)
         return 2
     except MemoryError as error:
-        print(f"{prog}: error: out of memory ({error}); use a smaller --crop or --batch-size to train, "
-              "a smaller --tile to predict", file=sys.stderr)
+        print(f"{prog}: error: out of memory ({error}); {for_memory}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"{prog}: interrupted", file=sys.stderr)

@@ -10,6 +10,8 @@ import run_train
 from stemnet_ref import layers
 from stemnet_ref.benchmark import __main__ as benchmark
 from stemnet_ref.data import check, preprocess
+from stemnet_ref.verify import __main__ as verify
+from stemnet_ref.verify.conventions import CONVENTIONS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -23,11 +25,18 @@ def test_links_lead_somewhere():
 
 
 def test_options_exist():
-    parsers = [each.options() for each in (run_train, run_predict, benchmark, preprocess, check)]
+    parsers = [each.options() for each in (run_train, run_predict, benchmark, preprocess, check, verify)]
+    for action in parsers[-1]._actions:
+        if isinstance(action.choices, dict):
+            parsers += action.choices.values()
     known = {flag for parser in parsers for action in parser._actions for flag in action.option_strings}
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", README))
     assert len(named) > 20
     assert named <= known
+
+
+def test_counts_the_conventions():
+    assert f"under each of {len({each.does for each in CONVENTIONS.values()})} conventions" in README
 
 
 def test_the_table_holds_every_layer_and_names_tests_that_exist():

@@ -15,7 +15,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 FRAMEWORKS = [pytest.param(name, marks=getattr(pytest.mark, name)) for name in against.FRAMEWORKS]
 SETTINGS = ({}, {"optimizer": "adam"}, {"optimizer": "sgd", "l2": 0.05}, {"preset": "listing", "keep_prob": 1.0},
-            {"preset": "listing", "optimizer": "adam"}, {"float64": True, "momentum_form": "tensorflow"})
+            {"preset": "listing", "optimizer": "adam"}, {"float64": True, "momentum_form": "tensorflow"},
+            {"float64": True}, {"float64": True, "optimizer": "adam"})
 
 
 def tensors(framework, made):

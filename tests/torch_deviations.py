@@ -173,24 +173,36 @@ def adam(correct=True, root=torch.sqrt, inside=0.0):
     return custom(change)
 
 
-def decaying_every_moment(patch, golden):
-    plain = twin.make_optimizer
+def with_rate(rate):
+    """Return a deviation in the learning rate; `rate` takes the training's settings and the step, from 0."""
+    def plant(patch, golden):
+        plain = twin.make_optimizer
 
-    def make(training, model):
-        optimizer = plain(training, model)
-        step, count = optimizer.step, iter(range(golden.steps))
+        def make(training, model):
+            optimizer = plain(training, model)
+            step, count = optimizer.step, iter(range(golden.steps))
 
-        def decayed():
-            rate = training["learning_rate"] * training["decay_rate"] ** (next(count) / training["steps_per_epoch"])
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            step()
+            def with_own_rate():
+                own = rate(training, next(count))
+                for group in optimizer.param_groups:
+                    group["lr"] = own
+                step()
 
-        optimizer.step = decayed
-        return optimizer
+            optimizer.step = with_own_rate
+            return optimizer
 
-    patch.setattr(twin, "make_optimizer", make)
-    return golden
+        patch.setattr(twin, "make_optimizer", make)
+        return golden
+    return plant
+
+
+def gliding(training, step):
+    return training["learning_rate"] * training["decay_rate"] ** (step / training["steps_per_epoch"])
+
+
+def in_short(training, step):
+    epoch = step // training["steps_per_epoch"]
+    return torch.tensor(training["learning_rate"] * training["decay_rate"] ** epoch, dtype=torch.float32).item()
 
 
 def adamw(**more):
@@ -305,7 +317,9 @@ DEVIATIONS = {
     "log_clipped": ({}, clipped(1e-10)),
     "log_clipped_keras": ({}, clipped(1e-7, 1 - 1e-7)),
     "decay_every_step": ({}, with_training(steps_per_epoch=1)),
-    "decay_not_staircase": ({}, decaying_every_moment),
+    "decay_not_staircase": ({}, with_rate(gliding)),
+    "rate_in_float32": ({"float64": True}, with_rate(in_short)),
+    "constants_in_float32": ({"float64": True}, with_training(momentum=torch.tensor(0.2).item())),
     "decay_ignored": ({}, with_training(decay_rate=1.0)),
     "momentum_other_form": ({}, with_training(momentum_form="tensorflow")),
     "momentum_dampening": (TF, sgd(dampening=0.2)),

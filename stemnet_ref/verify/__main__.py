@@ -229,4 +229,4 @@ def show(found, every):
 
 
 if __name__ == "__main__":
-    sys.exit(cli.run(PROG, main, sys.argv[1:]))
+    sys.exit(cli.run(PROG, main, sys.argv[1:], "use a smaller --size, or fewer --features or --levels"))

@@ -166,6 +166,13 @@ CONVENTIONS = {
     "decay_ignored": Convention(
         "the learning rate does not decay", "eta decay^epoch (Tables 1 and 2, row 8)",
         "add optim.lr_scheduler.ExponentialLR(optimizer, decay) and step it once an epoch"),
+    "rate_in_float32": Convention(
+        "the learning rate is rounded to float32, as Keras keeps it", "float64 here",
+        'call tf.keras.backend.set_floatx("float64") first; or export without --float64'),
+    "constants_in_float32": Convention(
+        "momentum, or Adam's beta1 and beta2, are rounded to float32, as tf.cast does with Python's numbers",
+        "float64 here",
+        "write optimizer.momentum = tf.constant(mu, tf.float64); or export without --float64"),
     "momentum_other_form": Convention(
         "the momentum is in the other form, in which the learning rate {}",
         "{} (row 6)", "{}"),

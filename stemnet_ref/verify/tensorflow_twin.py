@@ -68,15 +68,21 @@ def make_optimizer(training):
     Keras's SGD has the velocity of eq. 28; Keras's Adam is that of eq. 22, with "epsilon hat".
     """
     rate, mu = training["learning_rate"], training["momentum"]
+    if training["optimizer"] == "momentum" and training["momentum_form"] == "tensorflow":
+        return Momentum(rate, mu)
     if training["optimizer"] == "adam":
-        return tf.keras.optimizers.Adam(rate, training["beta1"], training["beta2"], training["epsilon"])
-    if training["optimizer"] == "sgd":
-        return tf.keras.optimizers.SGD(rate)
-    return tf.keras.optimizers.SGD(rate, mu) if training["momentum_form"] == "thesis" else Momentum(rate, mu)
+        optimizer = tf.keras.optimizers.Adam(rate, training["beta1"], training["beta2"], training["epsilon"])
+    else:
+        optimizer = tf.keras.optimizers.SGD(rate, mu if training["optimizer"] == "momentum" else 0.0)
+    for name in ("momentum", "beta_1", "beta_2"):           # Keras would round Python's numbers to float32
+        if getattr(optimizer, name, 0.0):
+            setattr(optimizer, name, tf.constant(getattr(optimizer, name), tf.keras.backend.floatx()))
+    return optimizer
 
 
 def train(golden):
     """Train for a golden file's steps from its parameters, input and masks; return the tensors by its keys."""
+    tf.keras.backend.set_floatx(golden.input.dtype.name)        # else Keras keeps learning rates in float32
     training, tensors = golden.training, {}
     x, labels = tf.constant(golden.input), tf.constant(golden.labels, tf.int32)
     class_weights = tf.constant(golden.class_weights, x.dtype)

@@ -6,7 +6,7 @@ gradient goes on into its averages and into the parameter.
 
 import numpy as np
 
-from .rounding import Value
+from .rounding import DOUBLE, Value
 
 EPSILONS = {"adam_epsilon_keras": 1e-7}
 
@@ -22,7 +22,8 @@ def rate(training, step, way):
             exponent = (step - 1) / of_epoch
         if way.on("decay_ignored"):
             exponent = 0
-    return training["learning_rate"] * decay ** exponent
+    eta = training["learning_rate"] * decay ** exponent
+    return float(np.float32(eta)) if way.unit <= DOUBLE and way.on("rate_in_float32") else eta
 
 
 def update(training, step, name, w, g, slots, way):
@@ -66,7 +67,7 @@ def update(training, step, name, w, g, slots, way):
 
 
 def _momentum(training, step, eta, w, g, slots, way):
-    mu, thesis = training["momentum"], training["momentum_form"] == "thesis"
+    (mu,), thesis = _constants(way, training["momentum"]), training["momentum_form"] == "thesis"
     v, = slots or (Value(np.zeros(w.array.shape)),)
     if training["decay_rate"] != 1 and way.on("momentum_other_form"):
         thesis = not thesis
@@ -80,7 +81,7 @@ def _momentum(training, step, eta, w, g, slots, way):
 
 
 def _adam(training, step, eta, w, g, slots, way):
-    beta1, beta2, epsilon = training["beta1"], training["beta2"], training["epsilon"]
+    beta1, beta2, epsilon = _constants(way, training["beta1"], training["beta2"], training["epsilon"])
     hat = training["adam_form"] == "tensorflow"
     if way.on("adam_other_epsilon_hat"):
         hat = not hat
@@ -108,6 +109,12 @@ def _adam(training, step, eta, w, g, slots, way):
     # 1 - beta is a difference of rounded numbers: it has 1 / (1 - beta) times their relative error
     error = error + (6 + 1 / (1 - beta1) + 1 / (1 - beta2)) * way.result_unit * abs(step_by)
     return _sum(way, (1, w), (-1, Value(step_by, error))), (m, v)
+
+
+def _constants(way, *constants):
+    """Return an optimizer's constants as the other side keeps them."""
+    rounded = way.unit <= DOUBLE and way.on("constants_in_float32")
+    return [float(np.float32(each)) if rounded else each for each in constants]
 
 
 def _root_error(v, correction):
