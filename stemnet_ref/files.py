@@ -26,6 +26,8 @@ def write_atomically(path, write, option="--out"):
         If it cannot be written; what was there before is unharmed.
     """
     path = Path(path)
+    if path.is_dir():
+        raise InputError(f"{option} {path}: is a folder; name a file")
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         with open(temporary, "wb") as file:

@@ -98,7 +98,7 @@ def in_tensorflow():
                             dropout(parameters, x, levels, None, 1.0, *rest)),
         "dropout_keep_for_drop": ({}, twin, "forward", lambda parameters, x, levels, masks, keep_prob, *rest:
                                   dropout(parameters, x, levels, masks, 1 - keep_prob, *rest)),
-        "log_clipped": ({}, twin, "cost", clipped),
+        "log_clipped_1e-10": ({}, twin, "cost", clipped),
         "cost_summed": ({}, tf, "reduce_mean", tf.reduce_sum),
         "cost_over_weights": ({}, twin, "cost", lambda z, y, w: tf.reduce_sum(
             tf.gather(w, y) * tf.nn.sparse_softmax_cross_entropy_with_logits(y, z)) / tf.reduce_sum(tf.gather(w, y))),

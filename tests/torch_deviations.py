@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional
 
 from stemnet_ref.verify import torch_twin as twin
+from stemnet_ref.verify.conventions import EPSILONS
 from stemnet_ref.verify.golden import Golden
 
 
@@ -113,6 +114,16 @@ def clipped(least, most=1.0):
         p = functional.softmax(z, dim=1).gather(1, y[:, None])[:, 0]
         return -(w[y] * torch.log(torch.clamp(p, least, most))).mean()
     return with_cost(cost)
+
+
+def with_more(epsilon):
+    return with_cost(lambda z, y, w: -(w[y] * torch.log(
+        functional.softmax(z, dim=1).gather(1, y[:, None])[:, 0] + epsilon)).mean())
+
+
+def without_zeroing(patch, golden):
+    patch.setattr(torch.optim.Optimizer, "zero_grad", lambda self: None)
+    return golden
 
 
 def with_weights(change):
@@ -314,10 +325,12 @@ DEVIATIONS = {
     "weight_without_one": (LISTING, with_weights(lambda w: w - torch.tensor([0.0, 1.0]))),
     "weights_ignored": ({}, with_weights(torch.ones_like)),
     "weights_exchanged": ({}, with_weights(lambda w: w.flip(0))),
-    "log_clipped": ({}, clipped(1e-10)),
+    **{f"log_clipped_{epsilon}": ({}, clipped(epsilon)) for epsilon in EPSILONS},
+    **{f"log_plus_{epsilon}": ({}, with_more(epsilon)) for epsilon in EPSILONS},
     "log_clipped_keras": ({}, clipped(1e-7, 1 - 1e-7)),
     "decay_every_step": ({}, with_training(steps_per_epoch=1)),
     "decay_not_staircase": ({}, with_rate(gliding)),
+    "gradients_accumulated": ({}, without_zeroing),
     "rate_in_float32": ({"float64": True}, with_rate(in_short)),
     "constants_in_float32": ({"float64": True}, with_training(momentum=torch.tensor(0.2).item())),
     "decay_ignored": ({}, with_training(decay_rate=1.0)),

@@ -64,6 +64,8 @@ def add_settings(each):
     add("--weight-decay", type=float, metavar="X", dest="l2", help="lambda/N of eq. 53 (0)")
     add("--keep-prob", type=float, metavar="P", help="probability that dropout keeps a value; 1: no dropout (0.75)")
     add("--class-weight", type=float, metavar="X", help="weight of the cell (2)")
+    add("--class-weight-form", choices=CHOICES["class_weight_form"], help="listing: 1 + weight (eq60)")
+    add("--logits", choices=CHOICES["logits"], help="ReLU before the softmax or not (linear)")
     add("--seed", type=int, metavar="N", help="of frames, labels, parameters and dropout masks (0)")
     add("--float64", action="store_true", default=False, help="double precision: bounds are 5e8 times tighter")
 
@@ -139,10 +141,12 @@ def make_golden(given):
     for name in ("steps", "steps_per_epoch"):
         if given[name] < 1:
             raise InputError(f"--{name.replace('_', '-')} {given[name]}: must be at least 1")
+    if not 0 <= chosen.get("l2", 0) <= 1e6:
+        raise InputError(f"--weight-decay {chosen['l2']}: must be from 0 to 1000000")
     counts = given["size"], chosen.get("batch_size", 1), given["steps"], given["steps_per_epoch"], dtype, \
         chosen.get("seed", 0)
     if "model" in given:
-        for name in ("preset", "channels", "levels", "features"):
+        for name in ("preset", "channels", "levels", "features", "logits"):
             if name in given:
                 raise InputError(f"--{name}: the model has its own; leave it out")
         model = checkpoint.load(given["model"])
@@ -210,9 +214,8 @@ def run_against(given):
 def run_layer(given):
     """Compare a framework's layer."""
     module = against.load(given["against"], "layers")
-    chosen = Options(given["padding"], given["stride"], keep_prob=given["keep_prob"],
-                     class_weights=tuple(range(1, 1 + given["shape"][3])))
     try:
+        chosen = Options(given["padding"], given["stride"], keep_prob=given["keep_prob"])
         inputs = draw(given["layer"], chosen, given["shape"], given["filters"], given["kernel"],
                       np.float64 if given["float64"] else np.float32, given["seed"])
     except ValueError as error:

@@ -3,9 +3,9 @@
 import numpy as np
 
 from .arrays import as_array
-from .layers import COSTS, LAYERS, Options, compare_layer, draw
+from .layers import COSTS, LAYERS, LayerTrace, Options, compare_layer, draw
 from .report import Finding, Report, Row, lines
-from .rounding import DOUBLE
+from .rounding import DOUBLE, Way
 
 STEP = 2.0 ** -17       # of the central differences, near the cube root of float64's epsilon
 
@@ -51,28 +51,46 @@ def check(forward, backward=None, inputs=None, layer=None, options=None, dtype=n
         inputs = draw(layer, options, dtype=dtype, seed=seed)
         inputs.pop("dy", None)
     arrays = {name: as_array(array) for name, array in inputs.items()}
-    y = forward(*inputs.values())
-    given = {"cost" if layer in COSTS or np.ndim(as_array(y)) == 0 else "y": as_array(y)}
+    _check_inputs(arrays, layer, options)
+    y = as_array(forward(*inputs.values()))
+    is_cost = layer in COSTS if layer else y.ndim == 0
+    given = {"cost" if is_cost else "y": y}
+    if layer is not None:
+        wanted = LayerTrace(layer, arrays, options, Way(DOUBLE)).computed(next(iter(given))).array.shape
+        assert y.shape == wanted, f"{next(iter(given))} has shape {y.shape}; the reference's has {wanted}"
     dy = None
-    if "y" in given:
+    if not is_cost:
         like = next(array for array in arrays.values() if array.dtype.kind == "f")
-        dy = np.random.default_rng(seed + 1).standard_normal(given["y"].shape).astype(like.dtype)
+        dy = np.random.default_rng(seed + 1).standard_normal(y.shape).astype(like.dtype)
     if backward is not None:
         given |= _gradients(backward, dy, inputs, arrays)
     if layer is None:
         gradients = {name: gradient for name, gradient in given.items() if name.startswith("d")}
-        report = _against_differences(forward, arrays, dy, gradients)
+        report = _against_differences(forward, inputs, arrays, dy, gradients)
     else:
         report = compare_layer(layer, arrays if dy is None else {**arrays, "dy": dy}, given, options)
     assert report.agrees, "\n" + "\n".join(lines(report))
 
 
+def _check_inputs(arrays, layer, options):
+    """Raise ValueError unless they are what the layer takes."""
+    floats = [name for name, array in arrays.items() if array.dtype.kind == "f"]
+    if layer is not None:
+        wanted = [name for name in draw(layer, options) if name != "dy"]
+        if list(arrays) != wanted:
+            raise ValueError(f"check: inputs are {', '.join(arrays)}; {layer} takes {', '.join(wanted)}, in this order")
+    if not floats:
+        raise ValueError("check: no input is a floating-point array")
+    for name in floats:
+        if arrays[name].dtype.itemsize < 4:
+            raise ValueError(f"check: {name} is {arrays[name].dtype}; give float32 or float64")
+
+
 def _gradients(backward, dy, inputs, arrays):
     """Return what `backward` gives, by name: dx, dweight and so on."""
     names = [f"d{name}" for name, array in arrays.items() if array.dtype.kind == "f"]
-    example = next(iter(inputs.values()))
-    if dy is not None and hasattr(example, "detach"):               # PyTorch's functions take no NumPy arrays
-        dy = example.new_tensor(dy)
+    if dy is not None:
+        dy = _like(next(iter(inputs.values())), dy)
     found = backward(*([] if dy is None else [dy]), *inputs.values())
     found = found if isinstance(found, (tuple, list)) else (found,)
     if len(found) != len(names):
@@ -85,7 +103,12 @@ def _gradients(backward, dy, inputs, arrays):
     return gradients
 
 
-def _against_differences(forward, arrays, dy, gradients):
+def _like(example, array):
+    """Return an array as one of PyTorch where the example is: its functions take no NumPy arrays."""
+    return example.new_tensor(array) if hasattr(example, "new_tensor") else array
+
+
+def _against_differences(forward, inputs, arrays, dy, gradients):
     """Return the Report of gradients beside central differences of <dy, forward>.
 
     What the differences themselves may be wrong by is estimated from two step sizes, h and 2h (their error grows as
@@ -99,7 +122,8 @@ def _against_differences(forward, arrays, dy, gradients):
         x = arrays[name[1:]]
         difference, bound, exact = (np.empty(x.shape) for _ in range(3))
         for at in np.ndindex(x.shape):
-            (near, spread), (far, _) = (_slope(forward, arrays, dy, name[1:], at, step) for step in (STEP, 2 * STEP))
+            (near, spread), (far, _) = (_slope(forward, inputs, arrays, dy, name[1:], at, step)
+                                        for step in (STEP, 2 * STEP))
             exact[at] = near
             difference[at] = abs(gradient[at] - near)
             bound[at] = 2 * abs(far - near) + spread + 1e-300
@@ -115,13 +139,13 @@ def _against_differences(forward, arrays, dy, gradients):
     return Report(rows, findings, {}, DOUBLE)
 
 
-def _slope(forward, arrays, dy, name, at, step):
+def _slope(forward, inputs, arrays, dy, name, at, step):
     """Return the central difference of <dy, forward> by one element, and what rounding may have done to it."""
     values = []
     for sign in (1, -1):
         moved = arrays[name].copy()
         moved[at] += sign * step
-        y = as_array(forward(*{**arrays, name: moved}.values())).astype(np.float64)
+        y = as_array(forward(*{**inputs, name: _like(inputs[name], moved)}.values())).astype(np.float64)
         values.append((y, moved[at]))
     (high, x_high), (low, x_low) = values
     weights = 1.0 if dy is None else dy

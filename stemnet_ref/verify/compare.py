@@ -4,12 +4,12 @@ import numpy as np
 
 from .diagnose import Diagnosis
 from .report import Report, Row, ratio
-from .rounding import DOUBLE, SINGLE, Way
+from .rounding import DOUBLE, LARGEST, SINGLE, Way
 from .trace import OVERFLOW, Trace, keys
 
 UNITS = {np.dtype(np.float32): SINGLE, np.dtype(np.float64): DOUBLE}
-LARGEST = {SINGLE: 2e37, DOUBLE: 1e307}     # near the largest number, with room for what sums it
 VAGUE = 0.25            # of the numbers' root mean square: a wider bound explains nothing
+NEAR = 0.01             # of the golden file's largest number: what is as near agrees, also where bounds are vague
 
 
 class Comparison:
@@ -56,6 +56,8 @@ class Comparison:
     def judge(self, key, trace):
         """Return the Row of a tensor."""
         computed, theirs = trace.computed(key), np.asarray(self.given[key], np.float64)
+        assert theirs.shape == computed.array.shape, (
+            f"{key} has shape {theirs.shape}; the reference's has {computed.array.shape}")
         exact = computed.array
         bound = 4 * trace.way.result_unit * abs(exact) + trace.way.tiny
         if computed.error is not None:
@@ -75,10 +77,11 @@ class Comparison:
         largest = float(difference.max())
         rms = ratio(np.sqrt(np.mean(difference ** 2)), np.sqrt(np.mean(exact ** 2)))
         aligned = ratio(abs(np.vdot(theirs - exact, exact)), np.linalg.norm(theirs - exact) * np.linalg.norm(exact))
+        drift = np.nan if golden is None else ratio(abs(theirs - golden).max(), abs(golden).max())
+        vague = not np.mean(bound ** 2) <= VAGUE ** 2 * np.mean(theirs ** 2) + 1e-60
+        verdict = "departs" if shares[at] > 1 else "unclear" if vague and drift > NEAR else "agrees"
         return Row(key, largest, ratio(largest, abs(exact).max()), float(bound[at]), float(shares[at]), rms, aligned,
-                   np.nan if golden is None else ratio(abs(theirs - golden).max(), abs(golden).max()),
-                   "agrees" if shares[at] <= 1 else "departs",
-                   not np.mean(bound ** 2) <= VAGUE ** 2 * np.mean(theirs ** 2) + 1e-60, trace.consulted(key))
+                   drift, verdict, vague, trace.consulted(key))
 
 
 def compare(golden, given):
@@ -90,11 +93,11 @@ def compare(golden, given):
     given : mapping of str to ndarray
         Theirs by key, in the reference's layouts.
     """
-    inexact = unit_of(given.values())
-    inexact = inexact if inexact > unit_of([golden.input]) else 0.0
+    theirs, ours = unit_of(given.values()), unit_of([golden.input])
+    inexact = theirs if theirs > ours else 0.0
     shown = max([1, *(int(key.split("/")[0]) for key in given if "/forward/" in key or "/backward/" in key)])
     return Comparison(lambda way: Trace(golden, given, way, inexact), keys(golden, shown), given, golden.arrays,
-                      golden.training).run()
+                      golden.training, max(theirs, ours)).run()
 
 
 def unit_of(arrays):

@@ -32,6 +32,20 @@ class Convention:
         return text[0].upper() + text[1:]
 
 
+EPSILONS = (1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12, 1e-15)    # by which logarithms are kept from 0
+
+
+def _logarithms():
+    """Return the conventions that keep the logarithm of a probability from -infinity."""
+    right = ("log softmax = z - max - log sum exp(z - max), and the gradient p - y everywhere (eq. 8, 48)",
+             "give the logits to F.cross_entropy or tf.nn.sparse_softmax_cross_entropy_with_logits")
+    listing = {1e-10: ", as in the listing"}
+    return {name: Convention(does, *right) for epsilon in EPSILONS for name, does in (
+        (f"log_clipped_{epsilon}", f"the probabilities are clipped at {epsilon} before the logarithm"
+                                   f"{listing.get(epsilon, '')}"),
+        (f"log_plus_{epsilon}", f"{epsilon} is added to the probabilities before the logarithm"))}
+
+
 CONVENTIONS = {
     # what goes in
     "input_divided_by_255": Convention(
@@ -111,10 +125,10 @@ CONVENTIONS = {
         "give the convolution no bias (nn.Conv2d(..., bias=False)) and add it after the dropout"),
     "relu_on_logits": Convention(
         "a ReLU is applied to the logits, as in the listing", "linear logits (section 9, row 3)",
-        "take the ReLU out of the last layer; or compare with --preset listing"),
+        "take the ReLU out of the last layer; or export with --logits relu"),
     "logits_linear": Convention(
         "the logits are linear", "ReLU on them, as the listing has it (row 3)",
-        "write z = relu(z); or compare with --preset thesis"),
+        "write z = relu(z); or export with --logits linear"),
     "pool_ties_to_last": Convention(
         "where several pixels of a window are largest, the gradient goes to the last of them",
         "the first in rows, then columns (section 4.3)", "use F.max_pool2d or tf.nn.max_pool2d, which take the first"),
@@ -137,20 +151,17 @@ CONVENTIONS = {
         "take the mean over all three axes"),
     "weight_plus_one": Convention(
         "the cell's weight is 1 + w, as in the listing", "w on the cell, 1 on the background (eq. 60, row 4)",
-        "write weight = torch.where(y == 1, w, 1), not 1 + w * y; or compare with --preset listing"),
+        "write weight = torch.where(y == 1, w, 1), not 1 + w * y; or export with --class-weight-form listing"),
     "weight_without_one": Convention(
         "the cell's weight is w", "1 + w, as the listing has it (row 4)",
-        "write 1 + w * y; or compare with --preset thesis"),
+        "write 1 + w * y; or export with --class-weight-form eq60"),
     "weights_ignored": Convention(
         "the cost has no class weights", "w on the cell, 1 on the background (eq. 60)",
         "write F.cross_entropy(z, y, weight=torch.tensor([1, w]), ...)"),
     "weights_exchanged": Convention(
         "the background has the cell's weight", "class 0 is background, weight 1; class 1 the cell (eq. 60)",
         "write weight=torch.tensor([1, w])"),
-    "log_clipped": Convention(
-        "the probabilities are clipped at 1e-10 before the logarithm, as in the listing",
-        "log softmax = z - max - log sum exp(z - max), and the gradient p - y everywhere (eq. 8, 48)",
-        "give the logits to F.cross_entropy or tf.nn.sparse_softmax_cross_entropy_with_logits"),
+    **_logarithms(),
     "log_clipped_keras": Convention(
         "the probabilities are clipped at 1e-7 before the logarithm, as Keras does",
         "log softmax = z - max - log sum exp(z - max), and the gradient p - y everywhere (eq. 8, 48)",
@@ -166,6 +177,9 @@ CONVENTIONS = {
     "decay_ignored": Convention(
         "the learning rate does not decay", "eta decay^epoch (Tables 1 and 2, row 8)",
         "add optim.lr_scheduler.ExponentialLR(optimizer, decay) and step it once an epoch"),
+    "gradients_accumulated": Convention(
+        "the gradients of earlier steps are added to those of a step", "each step's own (eq. 15)",
+        "call optimizer.zero_grad() before backward()"),
     "rate_in_float32": Convention(
         "the learning rate is rounded to float32, as Keras keeps it", "float64 here",
         'call tf.keras.backend.set_floatx("float64") first; or export without --float64'),
@@ -178,15 +192,13 @@ CONVENTIONS = {
         "{} (row 6)", "{}"),
     "momentum_dampening": Convention(
         "the gradient enters the velocity times 1 - mu (dampening) from the second step on",
-        "v' = mu v - eta g (eq. 28)", "write torch.optim.SGD(..., dampening=0)"),
+        "{}", "leave out PyTorch's dampening: {}"),
     "momentum_average": Convention(
-        "the gradient enters the velocity times 1 - mu, a moving average", "v' = mu v - eta g (eq. 28)",
-        "write v = mu * v - eta * g"),
+        "the gradient enters the velocity times 1 - mu, a moving average", "{}", "write {}"),
     "momentum_nesterov": Convention(
-        "the momentum is Nesterov's", "w' = w + v' (eq. 29)", "write nesterov=False"),
+        "the momentum is Nesterov's", "{}", "leave out nesterov=True: {}"),
     "momentum_ignored": Convention(
-        "there is no momentum", "v' = mu v - eta g, w' = w + v' (eq. 28-29)",
-        "write torch.optim.SGD(..., momentum=mu)"),
+        "there is no momentum", "{}", "write {}"),
     "adam_epsilon_in_root": Convention(
         "Adam's epsilon stands inside the root", "m_hat / (sqrt(v_hat) + epsilon) (eq. 27)",
         "write sqrt(v) + epsilon, not sqrt(v + epsilon); optax: eps, not eps_root"),
@@ -242,9 +254,12 @@ def sentence(name, layer, training):
         The golden file's settings: what the other form is depends on them.
     """
     convention = CONVENTIONS[name]
-    if name == "momentum_other_form":
-        inside, outside = "is inside the velocity", "is outside the velocity"
-        thesis, tensorflow = "v' = mu v - eta g, w' = w + v' (eq. 28-29)", "v' = mu v + g, w' = w - eta v'"
+    inside, outside = "is inside the velocity", "is outside the velocity"
+    thesis, tensorflow = "v' = mu v - eta g, w' = w + v' (eq. 28-29)", "v' = mu v + g, w' = w - eta v'"
+    if name in ("momentum_dampening", "momentum_average", "momentum_nesterov", "momentum_ignored"):
+        blanks = ("", thesis, "v = mu * v - eta * g; w += v") if training["momentum_form"] == "thesis" else \
+            ("", tensorflow, "v = mu * v + g; w -= eta * v")
+    elif name == "momentum_other_form":
         if training["momentum_form"] == "thesis":
             blanks = outside, thesis, ("write v = mu * v - eta * g; w += v, as Keras does; torch.optim.SGD has the "
                                        "other form, which differs once the learning rate changes")
@@ -253,10 +268,10 @@ def sentence(name, layer, training):
     elif name == "adam_other_epsilon_hat":
         corrected, hat = "m_hat / (sqrt(v_hat) + epsilon) (eq. 27)", "lr_t m / (sqrt(v) + epsilon) (eq. 22)"
         if training["adam_form"] == "kingma":
-            blanks = "uncorrected", corrected, ("use torch.optim.Adam; tf.keras's Adam has this other form, which "
-                                                "epsilon / sqrt(1 - beta2^t) would undo")
+            blanks = "uncorrected", corrected, ("use torch.optim.Adam, or export with --adam-form tensorflow; Keras's "
+                                                "Adam has this other form, which epsilon * sqrt(1 - beta2^t) undoes")
         else:
-            blanks = "corrected", hat, "use tf.keras.optimizers.Adam, or compare with --adam-form kingma"
+            blanks = "corrected", hat, "use tf.keras.optimizers.Adam, or export with --adam-form kingma"
     else:
         return convention.sentence(layer)
     return Convention(*(text.format(blank) for text, blank in

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..layers import softmax as softmax_layer
+from .conventions import EPSILONS
 from .rounding import Value
 
 
@@ -18,11 +19,15 @@ def softmax(z, way):
     return Value(p, own)
 
 
-CLIPS = {"log_clipped": 1e-10, "log_clipped_keras": 1e-7}
-
-
-def _clip(way):
-    return max([0.0, *(limit for name, limit in CLIPS.items() if way.on(name))])
+def _of_logarithm(way):
+    """Return how the other side changes a probability before its logarithm: (least, most, what it adds)."""
+    least, most, more = 0.0, np.inf, 0.0
+    for epsilon in EPSILONS:
+        if way.on(f"log_clipped_{epsilon}"):
+            least = epsilon
+        if way.on(f"log_plus_{epsilon}"):
+            more = epsilon
+    return (1e-7, 1 - 1e-7, 0.0) if way.on("log_clipped_keras") else (least, most, more)
 
 
 def _pixel_weights(labels, class_weights, form, way):
@@ -54,15 +59,15 @@ def cross_entropy(z, labels, class_weights, form, way):
     Where the other side takes the logarithm of the probabilities, these are rounded first: what that changes is within
     the bound.
     """
-    weights, clip = _pixel_weights(labels, class_weights, form, way), _clip(way)
+    weights, (least, most, more) = _pixel_weights(labels, class_weights, form, way), _of_logarithm(way)
     shifted = z.array - z.array.max(-1, keepdims=True)
     picked = np.take_along_axis(shifted, labels[..., None].astype(np.intp), -1)[..., 0]
     log_p = picked - np.log(np.exp(shifted).sum(-1))
     own = way.result_unit * (8 + 2 * abs(log_p) + abs(z.array).max(-1))
     if z.error is not None:
         own = own + 2 * z.error.max(-1)
-    if clip:
-        log_p = np.clip(log_p, np.log(clip), np.log1p(-clip) if clip > 1e-8 else 0.0)
+    if least or more:
+        log_p = np.log(np.clip(np.exp(log_p) + more, least, most))
     terms = weights * -log_p
     error = way.roundings(terms.size) * abs(terms).sum() + (weights * own).sum() + way.tiny
     return Value(np.array(terms.sum()), np.array(error))
@@ -70,13 +75,15 @@ def cross_entropy(z, labels, class_weights, form, way):
 
 def cross_entropy_gradient(z, labels, class_weights, form, way):
     """Return dlogits = weight (p - target) (eq. 38, 48)."""
-    weights, clip = _pixel_weights(labels, class_weights, form, way)[..., None], _clip(way)
+    weights, (least, most, more) = _pixel_weights(labels, class_weights, form, way)[..., None], _of_logarithm(way)
     p = softmax(z, way)
     target = np.zeros(p.array.shape)
     picked = labels[..., None].astype(np.intp)
     np.put_along_axis(target, picked, 1, -1)
     dz = weights * (p.array - target)
-    if clip:
-        of_label = np.take_along_axis(p.array, picked, -1)
-        dz = np.where((of_label < clip) | (of_label > (1 - clip if clip > 1e-8 else 2)), 0, dz)
+    of_label = np.take_along_axis(p.array, picked, -1)
+    if least:
+        dz = np.where((of_label < least) | (of_label > most), 0, dz)
+    if more:
+        dz = dz * of_label / (of_label + more)
     return Value(dz, weights * (p.error + 4 * way.result_unit) + 2 * way.result_unit * abs(dz) + way.tiny)

@@ -10,10 +10,12 @@ import numpy as np
 
 from .conventions import CONVENTIONS
 from .report import Finding, layer_of, ratio
-from .rounding import OPERANDS, RESULTS, SINGLE, Way
+from .rounding import SHORTER, SINGLE, Way
+from .trace import CHAIN
 
 CHANCE = 0.01           # that numbers are met by chance
-LOOSE = frozenset((name, None) for name in RESULTS)     # under which bounds are wide enough to hold much else
+ENOUGH = 8              # numbers: fewer are a factor of others by chance
+FORMATS = sorted(SHORTER, key=SHORTER.get)              # the longest first
 
 
 class Diagnosis:
@@ -34,7 +36,7 @@ class Diagnosis:
         found, findings, lost = frozenset(), [], False
         trace = None
         for row in self.rows:
-            if row.verdict == "agrees":
+            if row.verdict != "departs":
                 continue
             if found and self.comparison.judge(row.key, trace).verdict == "agrees":
                 row.verdict = "follows"
@@ -52,20 +54,19 @@ class Diagnosis:
     def _search(self, row, found, lost):
         """Return the Finding for a row, beside the conventions that have been found.
 
-        Where an earlier row is `lost`, explained by nothing, later ones may be its consequences: pairs are not tried.
+        Where an earlier row is `lost`, explained by nothing, this one may be its consequence: then nothing is looked
+        for unless its own inputs are given, and never two conventions.
         """
-        single = [frozenset({(name, None)}) for name in CONVENTIONS
-                  if name in row.consulted and (name, None) not in found]
-        exact = [each for each in single if not each & LOOSE]
-        loose = [[frozenset({(name, None)})] for name in RESULTS if frozenset({(name, None)}) in single]
-        # each by itself, the longest format first; parameters would not be the first to show one
-        loose = [each for each in loose if _of_that_size(each[0], row) and "/parameter/" not in row.key]
-        kind = row.key.split("/")[:2]
-        alike = [each for each in self.rows if each.verdict == "departs" and each.key.split("/")[:2] == kind]
-        everywhere = [each for each in loose if _of_that_size(each[0], *alike)]
-        pairs = () if lost else self._pairs(row.key, exact, found)
-        beside = () if lost or found & LOOSE or "/parameter/" in row.key else self._beside(row.key, exact, found)
-        for tried in (exact, *everywhere, pairs, *loose, beside):
+        if lost and CHAIN in row.consulted:
+            return Finding(row.key, frozenset())
+        single = [name for name in CONVENTIONS if name in row.consulted and (name, None) not in found]
+        exact = [frozenset({(name, None)}) for name in single if name not in SHORTER]
+        short = [[frozenset({(name, None)})] for name in FORMATS if name in single and self._looks_like(name, row)]
+        everywhere = [each for each in short if self._looks_like(*(name for name, _ in each[0]), *self._alike(row))]
+        pairs = beside = ()
+        if not lost:
+            pairs, beside = self._pairs(row.key, exact, found), self._beside(row, exact, found)
+        for tried in (exact, *everywhere, pairs, *short, beside):
             tried = list(tried)
             matching = [each for each in tried if self._explained(row.key, found | each)]
             best = self._best(matching, len(tried), row, found)
@@ -79,25 +80,37 @@ class Diagnosis:
                   and not _alike(candidate, chosen)]
         return Finding(row.key, chosen, _distinct(others))
 
+    def _alike(self, row):
+        """Return the rows of the same step and kind that depart."""
+        kind = row.key.split("/")[:2]
+        return [each for each in self.rows if each.verdict == "departs" and each.key.split("/")[:2] == kind]
+
+    def _looks_like(self, name, *rows):
+        """Return whether half of the rows and more depart as rounding to a short format does, in size and direction.
+
+        Of a cost that cannot be said, and parameters after a step would not be the first to show it.
+        """
+        unit = SHORTER[name]
+        return 2 * sum(unit / 32 < row.rms < 4 * unit and row.aligned < 0.98 for row in rows) >= len(rows) and not any(
+            "/parameter/" in row.key or row.key.endswith("cost") for row in rows)
+
     def _best(self, matching, count, row, found):
         """Return which of the sets that explain a row explain most of the others, everywhere or in its layer alone.
 
-        One of `count` sets may meet a tensor of few numbers by chance: it must explain another that departs too, if it
-        could change one.
+        One of `count` sets may meet a tensor of few numbers by chance: it must explain another that departs too.
         """
-        candidates = [scoped for each in matching for scoped in _scopes(each, layer_of(row.key))]
+        scale = np.sqrt(np.mean(np.square(self.comparison.given[row.key], dtype=np.float64)))
+        size, certain = np.size(self.comparison.given[row.key]), {}
+        for each in matching:
+            under = self.comparison.judge(row.key, self.comparison.make(Way(self.unit, found | each)))
+            certain[each] = count * ratio(2 * under.bound, scale) ** min(size, 8) <= CHANCE
+        candidates = [(each, scoped) for each in matching for scoped in _scopes(each, row)]
         names = {name for candidate in matching for name, _ in candidate}
         touched = [each for each in self.rows if names & each.consulted]
-        others = [each for each in touched if each.verdict == "departs" and each is not row]
-        least, size = 0, np.size(self.comparison.given[row.key])
-        if matching and others:
-            under = self.comparison.judge(row.key, self.comparison.make(Way(self.unit, found | matching[0])))
-            scale = np.sqrt(np.mean(np.square(self.comparison.given[row.key], dtype=np.float64)))
-            if count * ratio(2 * under.bound, scale) ** min(size, 8) > CHANCE:
-                least = self._score(found, touched) + 2
-        scores = [self._score(found | candidate, touched) for candidate in candidates]
-        return [candidate for candidate, score in zip(candidates, scores, strict=True)
-                if score == max(scores) and score >= least]
+        before = self._score(found, touched) if matching else 0
+        scores = [self._score(found | scoped, touched) for _, scoped in candidates]
+        return [scoped for (each, scoped), score in zip(candidates, scores, strict=True)
+                if score == max(scores) and (certain[each] or score >= before + 2)]
 
     def _pairs(self, key, single, found):
         """Yield the sets of two conventions that could change a tensor, with those that only one of them lets ask."""
@@ -107,18 +120,18 @@ class Diagnosis:
             trace.computed(key)
             for name in CONVENTIONS:
                 pair = each | {(name, None)}
-                if name in trace.consulted(key) and len(pair) == 2 and not pair & (found | LOOSE) and pair not in tried:
+                if (name in trace.consulted(key) and name not in SHORTER and len(pair) == 2 and not pair & found
+                        and pair not in tried):
                     tried.add(pair)
                     yield pair
 
-    def _beside(self, key, exact, found):
-        """Yield a convention with each short format that what is left under it is of the size of."""
+    def _beside(self, row, exact, found):
+        """Yield a convention with each short format that what is left under it looks like."""
         for each in exact:
-            left = self.comparison.judge(key, self.comparison.make(Way(self.unit, found | each)))
-            for name in RESULTS:
-                short = frozenset({(name, None)})
-                if _of_that_size(short, left) and not any(name in OPERANDS for name, _ in each):
-                    yield each | short
+            left = self.comparison.judge(row.key, self.comparison.make(Way(self.unit, found | each)))
+            for name in FORMATS:
+                if (name, None) not in found and name in left.consulted and self._looks_like(name, left):
+                    yield each | {(name, None)}
 
     def _explained(self, key, conventions):
         row = self.comparison.judge(key, self.comparison.make(Way(self.unit, conventions)))
@@ -137,10 +150,19 @@ class Diagnosis:
         theirs = np.asarray(self.comparison.given[row.key], np.float64)
         if not np.isfinite(theirs).all():
             return f"{(~np.isfinite(theirs)).sum()} numbers are NaN or infinite; the reference's are finite."
-        factor = np.vdot(exact.array, theirs) / max(np.vdot(exact.array, exact.array), 1e-300)
         allowed = (exact.error if exact.error is not None else 0) + 4 * self.unit * abs(exact.array)
-        if (abs(theirs - factor * exact.array) <= abs(factor) * allowed + 1e-300).all():
-            return f"no convention known here explains it, but the numbers are {factor:.7g} times the reference's."
+        step, _, name = row.key.partition("/parameter/")
+        before, what = 0.0, "numbers are"
+        if name:
+            before = self.comparison.make(Way(self.unit)).value(f"{int(step) - 1}/parameter/{name}").array
+            what = "step is"
+        moved, ours = theirs - before, exact.array - before
+        factor = np.vdot(ours, moved) / max(np.vdot(ours, ours), 1e-300)
+        if theirs.size >= ENOUGH and (abs(moved - factor * ours) <= abs(factor) * allowed + 1e-300).all():
+            return f"no convention known here explains it, but the {what} {factor:.7g} times the reference's."
+        if row.key.endswith(".dropout") and "/forward/" in row.key:
+            return ("no convention known here explains it; is the mask another? Take the golden file's, or export one "
+                    "with --keep-prob 1.")
         if self.unit <= SINGLE and 2 ** -14 < row.rms < 2 ** -7:
             bits, what = (10, "TF32 or half precision") if row.rms < 2 ** -10 else (7, "bfloat16")
             return (f"the difference, {row.rms:.1e} of the numbers, is of the size that {bits} bits behind the point "
@@ -148,21 +170,13 @@ class Diagnosis:
         return "no convention known here explains it, nor do two together."
 
 
-def _of_that_size(conventions, *rows):
-    """Return whether the differences, by half of the rows and more, are of the size and kind that a short format gives.
-
-    Of a few numbers the rounding can be in one direction by chance; of many it is not.
-    """
-    (name, _), = conventions
-    unit = RESULTS[name]
-    return 2 * sum(unit / 32 < row.rms < 4 * unit and row.aligned < 0.98 for row in rows) >= len(rows)
-
-
-def _scopes(conventions, layer):
-    """Return the conventions as they are, everywhere, and in one layer alone."""
-    if layer in ("input", "cost"):
+def _scopes(conventions, row):
+    """Return the conventions as they are, everywhere, and in the row's layer alone, where that has asked for them."""
+    layer = layer_of(row.key)
+    alone = frozenset((name, layer) for name, _ in conventions)
+    if layer in ("input", "cost") or not alone <= row.consulted or any(name in SHORTER for name, _ in conventions):
         return [conventions]
-    return [conventions, frozenset((name, layer) for name, _ in conventions)]
+    return [conventions, alone]
 
 
 def _alike(a, b):

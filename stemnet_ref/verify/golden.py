@@ -13,7 +13,9 @@ from .. import __version__
 from ..errors import InputError
 from ..files import read_npz, write_atomically
 from ..layers import dropout
+from ..layers.weighted_cross_entropy import check_labels
 from ..network import StemNet
+from ..settings import CHOICES, Settings
 from .rounding import SINGLE, Way
 from .trace import Trace, keys
 
@@ -164,12 +166,42 @@ def read(path):
         if about["format"] != FORMAT:
             raise InputError(f"{path}: the file says {about['format']!r}, this version reads {FORMAT!r}; "
                              "export it anew")
-        return Golden(about, {key: from_layout(key, array, about["layout"]) for key, array in arrays.items()})
+        if about["layout"] not in LAYOUTS:
+            raise ValueError(f"layout {about['layout']!r}")
+        made = Golden(about, {key: from_layout(key, array, about["layout"]) for key, array in arrays.items()})
+        _check(made)
+        return made
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{path}: no golden file ({error}); the first of the two is written by python -m "
+        raise InputError(f"{path}: no golden file, or a damaged one ({error}); write one by python -m "
                          "stemnet_ref.verify export --out FILE") from None
+
+
+def _check(golden):
+    """Raise ValueError unless all is there that tensors are computed from."""
+    network, training, x = StemNet(**golden.network), golden.training, golden.input
+    Settings.from_options({name: training[name] for name in ("keep_prob", "learning_rate", "decay_rate", "momentum")})
+    for name, known in (("optimizer", CHOICES["optimizer"]), ("momentum_form", CHOICES["momentum_form"]),
+                        ("adam_form", CHOICES["adam_form"]), ("class_weight_form", CHOICES["class_weight_form"])):
+        if training[name] not in known:
+            raise ValueError(f"{name} {training[name]!r}")
+    for name in ("beta1", "beta2", "epsilon", "weight_decay"):
+        float(training[name])
+    for name in (golden.steps, training["steps_per_epoch"]):
+        if not isinstance(name, int) or name < 1:
+            raise ValueError(f"steps {name!r}")
+    if x.ndim != 4 or x.shape[3] != network.channels or x.shape[1] % network.multiple or x.shape[2] % network.multiple:
+        raise ValueError(f"input has shape {x.shape}")
+    wanted = {"labels": x.shape[:3], "class_weights": (network.classes,)}
+    wanted |= {f"0/parameter/{name}": array.shape for name, array in network.parameters.items()}
+    if training["keep_prob"] < 1:
+        wanted |= {f"{step}/mask/{name}": shape for step in range(1, golden.steps + 1)
+                   for name, shape in _shapes(golden).items() if name.endswith(".conv") and name != "output.conv"}
+    for key, shape in wanted.items():
+        if golden.arrays[key].shape != shape:
+            raise ValueError(f"{key} has shape {golden.arrays[key].shape}; it must have {shape}")
+    check_labels("labels", golden.labels, network.classes)
 
 
 def to_layout(key, array, layout):

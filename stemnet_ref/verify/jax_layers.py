@@ -17,7 +17,7 @@ def cost(layer, z, labels, o):
     """Costs of logits (N, H, W, K), the means over pixels."""
     if layer == "weighted_cross_entropy":
         log_p = jnp.take_along_axis(jax.nn.log_softmax(z), labels[..., None], axis=-1)[..., 0]
-        return -jnp.mean(jnp.asarray(o.class_weights, z.dtype)[labels] * log_p)
+        return -jnp.mean(jnp.asarray(o.weights(z.shape[-1]), z.dtype)[labels] * log_p)
     p, truth = jax.nn.softmax(z), jax.nn.one_hot(labels, z.shape[-1], dtype=z.dtype)
     if layer == "quadratic":
         return jnp.sum((truth - p) ** 2) / 2 / labels.size

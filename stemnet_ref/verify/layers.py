@@ -4,7 +4,7 @@ A layer takes inputs by name and gives outputs by name: y, and dx, dweight and s
 and dz. Names and layouts are those of `stemnet_ref.layers`.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,15 +17,50 @@ from .rounding import Value, Way, bilinear, total
 
 @dataclass(frozen=True)
 class Options:
-    """What a layer is told besides its inputs; each takes those that concern it."""
+    """What a layer is told besides its inputs; each takes those that concern it.
+
+    Attributes
+    ----------
+    padding : {"same", "valid"}
+    stride : int
+        Of the transposed convolution.
+    size : int
+        Side of the pooling window, in pixels.
+    keep_prob : float
+        In (0, 1].
+    epsilon : float
+        Of the batch normalisation, above 0.
+    class_weights : tuple of float
+        One a class; without them 1, 2, 3 and so on.
+
+    Raises
+    ------
+    ValueError
+        If one is outside its range.
+    """
 
     padding: str = "same"
     stride: int = 2
     size: int = 2
     keep_prob: float = 0.75
     epsilon: float = 1e-3
-    class_weights: tuple = (1.0, 2.0)
-    form: str = field(default="eq60", repr=False)
+    class_weights: tuple = ()
+
+    def __post_init__(self):
+        for name, good, required in (
+                ("padding", self.padding in ("same", "valid"), "same or valid"),
+                ("stride", self.stride >= 1, "at least 1"), ("size", 1 <= self.size <= 16, "from 1 to 16"),
+                ("keep_prob", 0 < self.keep_prob <= 1, "above 0 and at most 1, the probability to keep"),
+                ("epsilon", self.epsilon > 0, "above 0")):
+            if not good:
+                raise ValueError(f"{name}={getattr(self, name)!r} must be {required}")
+
+    def weights(self, classes):
+        """Return the weights of so many classes."""
+        weights = tuple(self.class_weights) or tuple(float(1 + each) for each in range(classes))
+        if len(weights) != classes:
+            raise ValueError(f"class_weights={self.class_weights!r}: there are {classes} classes")
+        return weights
 
 
 def _conv2d(v, o, way):
@@ -98,7 +133,7 @@ def _softmax(v, o, way):
 
 
 def _weighted_cross_entropy(v, o, way):
-    arguments = v["x"], v["labels"].array.astype(np.int64), o.class_weights, o.form, way
+    arguments = v["x"], v["labels"].array.astype(np.int64), o.weights(v["x"].array.shape[-1]), "eq60", way
     return {"cost": lambda: costs.cross_entropy(*arguments), "dx": lambda: costs.cross_entropy_gradient(*arguments)}
 
 
@@ -172,6 +207,15 @@ def draw(layer, options, shape=(2, 6, 8, 3), filters=4, kernel=(5, 5), dtype=np.
     """
     rng = np.random.default_rng(seed)
     channels = shape[3]
+    for name, value, least in (("filters", filters, 1), ("kernel", min(kernel), 1),
+                               ("classes (the last number of shape)", channels, 2 if layer in COSTS else 1),
+                               ("pixels of shape", int(np.prod(shape[:3])), 2 if layer == "batch_norm" else 1)):
+        if value < least:
+            raise ValueError(f"{layer}: {name}={value} must be at least {least}")
+    if layer == "max_pool2d" and (shape[1] % options.size or shape[2] % options.size):
+        raise ValueError(f"max_pool2d: height and width of shape={shape} must be multiples of {options.size}")
+    if layer == "conv2d" and options.padding == "valid" and (kernel[0] > shape[1] or kernel[1] > shape[2]):
+        raise ValueError(f"conv2d: a kernel of {kernel[0]} x {kernel[1]} does not fit into shape={shape}; pad by same")
 
     def normal(*shape):
         return rng.standard_normal(shape).astype(dtype)

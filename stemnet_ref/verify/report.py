@@ -32,7 +32,8 @@ class Row:
     drift : float
         Largest |theirs - golden file's|, divided by the largest of the golden file's: all that has come together.
     verdict : str
-        "agrees", "follows" (from a difference that has been named) or "departs".
+        "agrees"; "departs"; "follows" from a difference that has been named; "unclear", where the bound is so wide
+        that it tells nothing, and the number is not near the golden file's.
     vague : bool
         Whether the bound is so wide that agreement says little.
     consulted : frozenset of str
@@ -91,7 +92,7 @@ class Report:
     @property
     def first(self):
         """The first row that departs, or None."""
-        return next((row for row in self.rows if row.verdict != "agrees"), None)
+        return next((row for row in self.rows if row.verdict in ("departs", "follows")), None)
 
     @property
     def conventions(self):
@@ -99,7 +100,8 @@ class Report:
         found = {}
         for finding in self.findings:
             for name, layer in sorted(finding.conventions, key=lambda each: list(CONVENTIONS).index(each[0])):
-                found.setdefault(name, []).append(layer)
+                if layer not in found.setdefault(name, []):
+                    found[name].append(layer)
         return {name: None if None in layers else layers for name, layers in found.items()}
 
     def diagnoses(self):
@@ -135,8 +137,14 @@ def lines(report, every=False):
         worst = max(row.share for row in report.rows)
         return [*text, f"agrees: {counted(len(report.rows), 'tensor')}, none differs by more than {worst:.2g} of what "
                        "rounding allows"]
-    departing = sum(row.verdict != "agrees" for row in report.rows)
-    text.append(f"differs: {departing} of {counted(len(report.rows), 'tensor')}, {first.key} the first")
+    departing = sum(row.verdict in ("departs", "follows") for row in report.rows)
+    unclear = [row for row in report.rows if row.verdict == "unclear"]
+    if departing:
+        text.append(f"differs: {departing} of {counted(len(report.rows), 'tensor')}, {first.key} the first")
+    if unclear:
+        text.append(f"cannot tell: {counted(len(unclear), 'tensor')}, {unclear[0].key} the first, far from the golden "
+                    "file's, but rounding alone might come to that where the tensors before are not given; give "
+                    "parameters and gradients of every step")
     return [*text, *(f"  {number}. {diagnosis}" for number, diagnosis in enumerate(report.diagnoses(), 1))]
 
 
@@ -165,8 +173,8 @@ def _line(rows, first, every):
     """Return the cells of a line: the first tensor that departs by itself, or that nearest to its bound."""
     step, passed, layer = group_of(rows[0].key)
     row = next((row for row in rows if row.verdict == "departs"), max(rows, key=lambda row: row.share))
-    verdict = next((verdict for verdict in ("departs", "follows") if any(row.verdict == verdict for row in rows)),
-                   "agrees")
+    found = {row.verdict for row in rows}
+    verdict = next((verdict for verdict in ("departs", "follows", "unclear") if verdict in found), "agrees")
     if first is not None and any(each is first for each in rows):
         verdict = "DEPARTS FIRST"
         row = first

@@ -1,17 +1,20 @@
 """Numbers together with what rounding can have done to them, and the precision that they were computed in.
 
 Another implementation computes the same sum in another order, in float32. How far its result may be from the exact one
-is derived, not guessed: n roundings of relative size u, u = 2^-24, move a sum of products by at most
+follows from the sum of magnitudes: n roundings of relative size u, u = 2^-24, move a sum of products by at most
 
-    n u sum |a b|                       whatever the order (N. Higham, Accuracy and Stability of Numerical Algorithms),
-    4 sqrt(n) u sum |a b|               but for a chance below 1e-3 an element, if the roundings are independent
-                                        (N. Higham and T. Mary, 2019); far below it in sums of which not all partial
-                                        sums are as large as the whole, which no sum of products is
+    n u sum |a b|           whatever the order (N. Higham, Accuracy and Stability of Numerical Algorithms, chapter 3),
+    4 sqrt(n) u sum |a b|   where the roundings are independent and of mean 0, with a probability of 1 - 2 exp(-8)
+                            even if every partial sum were as large as all magnitudes together (N. Higham and T. Mary,
+                            SIAM J. Sci. Comput. 2019 and 2020); partial sums are smaller, and so errors stay far below
 
-and the smaller of the two is taken. What is uncertain in the operands is carried on as standard deviations are: a
-result y = sum a b with |a| uncertain by da has dy^2 = sum da^2 b^2 beside its own roundings. Where a ReLU or a maximum
-may have gone the other way, the whole gradient there is uncertain, and counts four times: what follows from one such
-element adds up, as independent errors do not.
+and the smaller of the two is taken. The second fails where roundings are not independent: in a million nearly equal
+numbers added one after the other in float32, as no framework does.
+
+What is uncertain in the operands is carried on as standard deviations are: a result y = sum a b with |a| uncertain by
+da has dy^2 = sum da^2 b^2 beside its own roundings. Where a ReLU or a maximum may have gone the other way, the whole
+gradient there is uncertain, and counts four times: what follows from one such element adds up, as independent errors
+do not. Through many layers this is an estimate and no longer a bound; it is sharp where the tensors between are given.
 """
 
 from dataclasses import dataclass, field
@@ -21,6 +24,7 @@ import numpy as np
 
 WHOLE_SUM = 4.0         # factor of the second bound
 DOUBLE, SINGLE = 2.0 ** -53, 2.0 ** -24     # unit roundoff of float64 and float32
+LARGEST = {SINGLE: 2e37, DOUBLE: 1e307}             # near the largest number, with room for what sums it
 # By convention: unit roundoff of results
 RESULTS = {"float32": SINGLE, "half": 2.0 ** -11, "bfloat16": 2.0 ** -8}
 
@@ -49,7 +53,7 @@ class Way:
     layer : str
         The layer that asks.
     consulted : dict
-        Filled with the names that have been asked for: no others can make a difference.
+        Filled with the names that have been asked for, and with (name, layer): no others can make a difference.
     """
 
     unit: float
@@ -63,7 +67,7 @@ class Way:
 
     def on(self, name):
         """Return whether a convention holds here."""
-        self.consulted[name] = True
+        self.consulted[name] = self.consulted[name, self.layer] = True
         return (name, None) in self.conventions or (name, self.layer) in self.conventions
 
     @property

@@ -14,7 +14,7 @@ def cost(layer, z, labels, o):
     """Costs of logits (N, H, W, K), the means over pixels."""
     if layer == "weighted_cross_entropy":
         entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, z)
-        return tf.reduce_mean(tf.gather(tf.constant(o.class_weights, z.dtype), labels) * entropy)
+        return tf.reduce_mean(tf.gather(tf.constant(o.weights(z.shape[-1]), z.dtype), labels) * entropy)
     p, truth = tf.nn.softmax(z), tf.one_hot(labels, z.shape[-1], dtype=z.dtype)
     if layer == "quadratic":
         return tf.reduce_sum((truth - p) ** 2) / 2 / tf.cast(tf.size(labels), z.dtype)

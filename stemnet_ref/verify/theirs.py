@@ -87,7 +87,8 @@ def select(arrays, golden, layout=None, path="theirs", tell=print):
             given[key] = array.reshape(())
             continue
         if _shape(key, array, chosen[is_filter(key)]) != known[key]:
-            raise InputError(f"{path}: {key} has shape {array.shape}; the golden file has {known[key]}"
+            said = f" (read as {layout}, as you said)" if layout else ""
+            raise InputError(f"{path}: {key} has shape {array.shape}{said}; the golden file has {known[key]}"
                              + (", or in NCHW " + str(_nchw(key, known[key])) if len(known[key]) == 4 else ""))
         given[key] = from_layout(key, array, chosen[is_filter(key)])
     return given

@@ -26,7 +26,7 @@ def conv_transpose2d(x, weight, o):
 def cost(layer, z, labels, o):
     """Costs of logits (N, K, H, W), the means over pixels."""
     if layer == "weighted_cross_entropy":
-        weights = torch.tensor(o.class_weights, dtype=z.dtype)
+        weights = torch.tensor(o.weights(z.shape[1]), dtype=z.dtype)
         return functional.cross_entropy(z, labels, weights, reduction="none").mean()
     p = functional.softmax(z, dim=1)
     truth = functional.one_hot(labels, z.shape[1]).permute(0, 3, 1, 2).to(p.dtype)

@@ -12,10 +12,10 @@ import numpy as np
 
 from . import costs, updates
 from . import operations as op
-from .rounding import DOUBLE, Value, Way
+from .rounding import DOUBLE, LARGEST, SINGLE, Value, Way
 
-LARGEST = 2e37          # near the largest float32, with room for what sums it
-OVERFLOW = "overflow"   # among what is consulted: a number on the way was beyond it
+# Among what is consulted: a number on the way was beyond the largest; a tensor on the way was not given
+OVERFLOW, CHAIN = "overflow", "chain"
 
 
 class Trace:
@@ -50,7 +50,10 @@ class Trace:
         """Return a tensor as the other side has it, if it is given, else computed."""
         if key in self.given:
             return Value(np.asarray(self.given[key], np.float64))
-        return self.computed(key)
+        value = self.computed(key)
+        if key != "input" and not key.startswith("0/"):
+            self.way.consulted[CHAIN] = True
+        return value
 
     def computed(self, key):
         """Return a tensor computed from those that it depends on."""
@@ -59,7 +62,8 @@ class Trace:
             before = dict(asked)
             asked.clear()
             self._known[key] = self._compute(key)
-            if isinstance(self._known[key], Value) and not (abs(self._known[key].array) < LARGEST).all():
+            if isinstance(self._known[key], Value) and not (
+                    abs(self._known[key].array) < LARGEST[SINGLE]).all():
                 asked[OVERFLOW] = True
             self._names[key] = frozenset(asked)
             asked.clear()
@@ -191,6 +195,12 @@ class Trace:
 
     def _gradient(self, step, name):
         """Return the gradient by a parameter; `name` is its own."""
+        gradient = self._own_gradient(step, name)
+        if step > 1 and self.way.at(name.partition(".")[0]).on("gradients_accumulated"):
+            return op.add(gradient, self.value(f"{step - 1}/gradient/{name}"), self.way)
+        return gradient
+
+    def _own_gradient(self, step, name):
         layer = self.owners[name]
         way = self.way.at(layer.partition(".")[0])
         if name.endswith("bias"):

@@ -54,10 +54,10 @@ def load(source, like=None):
         If an array is missing or has another shape than the network's.
     """
     source = Path(source)
-    if source.is_dir() or (source.suffix == ".npz" and source.is_file() and "about" in read_arrays(source)
-                           and like is None):
+    arrays = {} if source.is_dir() else read_arrays(source)
+    if source.is_dir() or (like is None and "stemnet_ref model" in str(arrays.get("about"))):
         return checkpoint.load(source)
-    arrays = {name.removeprefix(PREFIX): np.asarray(array) for name, array in read_arrays(source).items()}
+    arrays = {name.removeprefix(PREFIX): array for name, array in arrays.items()}
     if like is None:
         network = network_of(arrays, source)
         model = checkpoint.Model(network, None, None, {}, {})
@@ -71,12 +71,12 @@ def load(source, like=None):
 def network_of(arrays, path):
     """Return a StemNet of the shape that a file's arrays have."""
     try:
-        first, last = arrays["down0.conv.weight"], arrays["output.bias"]
+        first, last = arrays["down0.conv.weight"], arrays["output.weight"]
         levels = sum(name.startswith("down") and name.endswith("weight") for name in arrays)
         swapped = first.shape[0] != first.shape[1] or (first.shape[2] == first.shape[3] != first.shape[0])
         kernel, channels, features = (first.shape[2], first.shape[1], first.shape[0]) if swapped else \
             (first.shape[0], first.shape[2], first.shape[3])
-        return StemNet(channels, levels, features, len(last), kernel)
+        return StemNet(channels, levels, features, last.size // features, kernel)
     except (KeyError, ValueError, IndexError) as error:
         raise InputError(f"{path}: no weights of a StemNet ({error}); names are such as down0.conv.weight and "
                          "up0.deconv.bias") from None
@@ -88,6 +88,8 @@ def fill(network, arrays, path):
         array = arrays.get(name)
         if array is None:
             raise InputError(f"{path}: {name} is missing; the arrays there are {', '.join(list(arrays)[:4])}, ...")
+        if array.dtype.kind != "f":
+            raise InputError(f"{path}: {name} is {array.dtype}; convert it to float32")
         if array.shape != parameter.shape and array.ndim == 4:
             array = array.transpose(2, 3, 1, 0)
         if array.shape != parameter.shape:
