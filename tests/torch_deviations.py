@@ -327,7 +327,7 @@ DEVIATIONS = {
     "weights_exchanged": ({}, with_weights(lambda w: w.flip(0))),
     **{f"log_clipped_{epsilon}": ({}, clipped(epsilon)) for epsilon in EPSILONS},
     **{f"log_plus_{epsilon}": ({}, with_more(epsilon)) for epsilon in EPSILONS},
-    "log_clipped_keras": ({}, clipped(1e-7, 1 - 1e-7)),
+    "log_clipped_twice": ({"float64": True}, clipped(1e-7, 1 - 1e-7)),
     "decay_every_step": ({}, with_training(steps_per_epoch=1)),
     "decay_not_staircase": ({}, with_rate(gliding)),
     "gradients_accumulated": ({}, without_zeroing),

@@ -39,7 +39,7 @@ def _logarithms():
     """Return the conventions that keep the logarithm of a probability from -infinity."""
     right = ("log softmax = z - max - log sum exp(z - max), and the gradient p - y everywhere (eq. 8, 48)",
              "give the logits to F.cross_entropy or tf.nn.sparse_softmax_cross_entropy_with_logits")
-    listing = {1e-10: ", as in the listing"}
+    listing = {1e-10: ", as in the listing", 1e-7: ", as Keras does"}
     return {name: Convention(does, *right) for epsilon in EPSILONS for name, does in (
         (f"log_clipped_{epsilon}", f"the probabilities are clipped at {epsilon} before the logarithm"
                                    f"{listing.get(epsilon, '')}"),
@@ -162,8 +162,8 @@ CONVENTIONS = {
         "the background has the cell's weight", "class 0 is background, weight 1; class 1 the cell (eq. 60)",
         "write weight=torch.tensor([1, w])"),
     **_logarithms(),
-    "log_clipped_keras": Convention(
-        "the probabilities are clipped at 1e-7 before the logarithm, as Keras does",
+    "log_clipped_twice": Convention(
+        "the probabilities are clipped at 1e-7 and 1 - 1e-7 before the logarithm, as Keras does",
         "log softmax = z - max - log sum exp(z - max), and the gradient p - y everywhere (eq. 8, 48)",
         "write SparseCategoricalCrossentropy(from_logits=True) and give it logits"),
     # learning rate and optimizers

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..layers import softmax as softmax_layer
 from .conventions import EPSILONS
-from .rounding import Value
+from .rounding import DOUBLE, WHOLE_SUM, Value
 
 
 def softmax(z, way):
@@ -27,7 +27,9 @@ def _of_logarithm(way):
             least = epsilon
         if way.on(f"log_plus_{epsilon}"):
             more = epsilon
-    return (1e-7, 1 - 1e-7, 0.0) if way.on("log_clipped_keras") else (least, most, more)
+    if way.unit <= DOUBLE and way.on("log_clipped_twice"):          # float32 does not show the second
+        return 1e-7, 1 - 1e-7, 0.0
+    return least, most, more
 
 
 def _pixel_weights(labels, class_weights, form, way):
@@ -81,9 +83,12 @@ def cross_entropy_gradient(z, labels, class_weights, form, way):
     picked = labels[..., None].astype(np.intp)
     np.put_along_axis(target, picked, 1, -1)
     dz = weights * (p.array - target)
-    of_label = np.take_along_axis(p.array, picked, -1)
-    if least:
-        dz = np.where((of_label < least) | (of_label > most), 0, dz)
-    if more:
-        dz = dz * of_label / (of_label + more)
+    if least or more:
+        of_label, slack = (np.take_along_axis(each, picked, -1) for each in p)
+        passed = (of_label > least) & (of_label < most)
+        near = (abs(of_label - least) <= slack) | (abs(of_label - most) <= slack)
+        factor = passed * of_label / (of_label + more)
+        uncertain = WHOLE_SUM * abs(dz) * np.where(near, 1.0, slack * more / (of_label + more) ** 2)
+        own = weights * (p.error + 4 * way.result_unit) * np.where(near, 1.0, factor)
+        return Value(dz * factor, np.hypot(own, uncertain) + way.tiny)
     return Value(dz, weights * (p.error + 4 * way.result_unit) + 2 * way.result_unit * abs(dz) + way.tiny)

@@ -38,7 +38,7 @@ class Diagnosis:
         for row in self.rows:
             if row.verdict != "departs":
                 continue
-            if found and self.comparison.judge(row.key, trace).verdict == "agrees":
+            if found and self.comparison.judge(row.key, trace).verdict != "departs":
                 row.verdict = "follows"
                 continue
             finding = self._search(row, found, lost)
@@ -63,10 +63,11 @@ class Diagnosis:
         exact = [frozenset({(name, None)}) for name in single if name not in SHORTER]
         short = [[frozenset({(name, None)})] for name in FORMATS if name in single and self._looks_like(name, row)]
         everywhere = [each for each in short if self._looks_like(*(name for name, _ in each[0]), *self._alike(row))]
-        pairs = beside = ()
+        pairs, beside = (), []
         if not lost:
-            pairs, beside = self._pairs(row.key, exact, found), self._beside(row, exact, found)
-        for tried in (exact, *everywhere, pairs, *short, beside):
+            pairs = self._pairs(row.key, exact, found)
+            beside = [self._beside(row, exact, found, name) for name in FORMATS if (name, None) not in found]
+        for tried in (exact, *everywhere, pairs, *short, *beside):
             tried = list(tried)
             matching = [each for each in tried if self._explained(row.key, found | each)]
             best = self._best(matching, len(tried), row, found)
@@ -97,7 +98,8 @@ class Diagnosis:
     def _best(self, matching, count, row, found):
         """Return which of the sets that explain a row explain most of the others, everywhere or in its layer alone.
 
-        One of `count` sets may meet a tensor of few numbers by chance: it must explain another that departs too.
+        One of `count` sets may meet a tensor of few numbers by chance: it must explain half of those of the same step
+        that depart.
         """
         scale = np.sqrt(np.mean(np.square(self.comparison.given[row.key], dtype=np.float64)))
         size, certain = np.size(self.comparison.given[row.key]), {}
@@ -107,10 +109,12 @@ class Diagnosis:
         candidates = [(each, scoped) for each in matching for scoped in _scopes(each, row)]
         names = {name for candidate in matching for name, _ in candidate}
         touched = [each for each in self.rows if names & each.consulted]
-        before = self._score(found, touched) if matching else 0
+        alike = [each for each in touched if each.verdict == "departs" and each is not row
+                 and each.key.partition("/")[0] == row.key.partition("/")[0]]
         scores = [self._score(found | scoped, touched) for _, scoped in candidates]
         return [scoped for (each, scoped), score in zip(candidates, scores, strict=True)
-                if score == max(scores) and (certain[each] or score >= before + 2)]
+                if score == max(scores) and (certain[each] or (
+                    alike and 2 * self._score(found | scoped, alike) >= len(alike)))]
 
     def _pairs(self, key, single, found):
         """Yield the sets of two conventions that could change a tensor, with those that only one of them lets ask."""
@@ -125,13 +129,12 @@ class Diagnosis:
                     tried.add(pair)
                     yield pair
 
-    def _beside(self, row, exact, found):
-        """Yield a convention with each short format that what is left under it looks like."""
+    def _beside(self, row, exact, found, name):
+        """Yield each convention with a short format, where what is left under it looks like that format."""
         for each in exact:
             left = self.comparison.judge(row.key, self.comparison.make(Way(self.unit, found | each)))
-            for name in FORMATS:
-                if (name, None) not in found and name in left.consulted and self._looks_like(name, left):
-                    yield each | {(name, None)}
+            if name in left.consulted and self._looks_like(name, left):
+                yield each | {(name, None)}
 
     def _explained(self, key, conventions):
         row = self.comparison.judge(key, self.comparison.make(Way(self.unit, conventions)))
