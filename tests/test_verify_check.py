@@ -130,3 +130,41 @@ def test_arguments_that_cannot_be_used(arguments, words):
 def test_a_gradient_of_another_shape():
     with pytest.raises(AssertionError, match=r"dx has shape \(1,\); x has \(3,\)"):
         check(soft, lambda dy, x: dy[:1], {"x": np.ones(3)})
+
+
+@pytest.mark.parametrize(("forward", "layer", "words"), [
+    (lambda x, weight: conv(x, weight).transpose(0, 3, 1, 2), "conv2d", "y has shape"),
+    (lambda x, weight: conv(x, weight)[:, 1:], "conv2d", "y has shape"),
+    (lambda x, weight: conv(x, weight).sum(), "conv2d", r"y has shape \(\)"),
+    (lambda x: np.ones(1, np.float32), "relu", r"y has shape \(1,\)"),
+    (lambda x, labels: x[..., 0], "weighted_cross_entropy", "cost has shape"),
+])
+def test_a_result_of_another_shape(forward, layer, words):
+    with pytest.raises(AssertionError, match=words):
+        check(forward, layer=layer)
+
+
+@pytest.mark.parametrize(("inputs", "words"), [
+    ({"input": np.ones((1, 4, 4, 2))}, "inputs are input; relu takes x"),
+    ({"x": np.ones((1, 4, 4, 2), int)}, "no input is a floating-point array"),
+    ({"x": np.ones((1, 4, 4, 2), np.float16)}, "x is float16; give float32"),
+])
+def test_inputs_that_the_layer_does_not_take(inputs, words):
+    with pytest.raises(ValueError, match=words):
+        check(relu.forward, None, inputs, "relu")
+
+
+@pytest.mark.parametrize("options", [{"padding": "SAME"}, {"stride": 0}, {"keep_prob": 0.0}, {"epsilon": -1.0},
+                                     {"size": 0}])
+def test_options_outside_their_range(options):
+    with pytest.raises(ValueError, match="must be"):
+        Options(**options)
+
+
+@pytest.mark.torch
+def test_central_differences_of_a_function_of_pytorch():
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed; pip install torch==2.13.0")
+    x = torch.randn(3, 2, dtype=torch.float64)
+    check(lambda x: x.exp(), lambda dy, x: dy * x.exp(), {"x": x})
+    with pytest.raises(AssertionError, match="finite difference"):
+        check(lambda x: x.exp(), lambda dy, x: dy * x, {"x": x})

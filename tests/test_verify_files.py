@@ -247,3 +247,62 @@ def test_select_takes_short_and_whole_numbers():
     assert theirs.select({"1/cost": np.array(2)}, made)["1/cost"].dtype == np.float64
     with pytest.raises(InputError, match="holds no array"):
         theirs.select({}, made)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(("options", "words"), [
+    (["conv_transpose2d", "--stride", "0"], "stride=0 must be at least 1"),
+    (["dropout", "--keep-prob", "0"], "keep_prob=0.0 must be above 0"),
+    (["dropout", "--keep-prob", "nan"], "keep_prob=nan must be above 0"),
+    (["conv2d", "--filters", "0"], "filters=0 must be at least 1"),
+    (["conv2d", "--kernel", "99", "--padding", "valid"], "does not fit"),
+    (["batch_norm", "--shape", "1,1,1,2"], "pixels of shape=1 must be at least 2"),
+    (["dice", "--shape", "1,4,4,1"], "must be at least 2"),
+    (["max_pool2d", "--shape", "1,3,4,1"], "must be multiples of 2"),
+])
+def test_layer_options_that_cannot_be_used(options, words, capsys):
+    pytest.importorskip("torch", reason="PyTorch is not installed; pip install torch==2.13.0")
+    assert run("layer", *options, "--against", "torch") == 2
+    text = capsys.readouterr().err
+    assert words in text
+    assert text.count("\n") == 1
+
+
+def change_about(change):
+    def damage(arrays):
+        about = json.loads(str(arrays["about"]))
+        change(about)
+        arrays["about"] = np.array(json.dumps(about))
+    return damage
+
+
+@pytest.mark.parametrize("damage", [
+    change_about(lambda about: about["network"].pop("logits")), change_about(lambda about: about.update(steps="x")),
+    change_about(lambda about: about["network"].update(levels=4)),
+    change_about(lambda about: about.update(layout="CHWN")),
+    change_about(lambda about: about["training"].pop("keep_prob")),
+    change_about(lambda about: about["training"].update(optimizer="rmsprop")),
+    change_about(lambda about: about["training"].update(steps_per_epoch=0)),
+    change_about(lambda about: about.pop("scaling")),
+    lambda arrays: arrays.update(labels=arrays["labels"] + np.uint8(5)),
+    lambda arrays: arrays.update(labels=arrays["labels"][:, 1:]),
+    lambda arrays: arrays.update(class_weights=np.ones(1)),
+    lambda arrays: arrays.pop("0/parameter/up0.conv.bias"), lambda arrays: arrays.pop("2/mask/up0.conv"),
+])
+def test_damaged_golden_files_are_refused(damage, files, capsys):
+    with np.load(files[0]) as archive:
+        arrays = dict(archive)
+    damage(arrays)
+    np.savez(files[0], **arrays)
+    capsys.readouterr()
+    assert run("compare", *files) == 2
+    text = capsys.readouterr().err
+    assert "golden.npz: no golden file, or a damaged one" in text
+    assert text.count("\n") == 1
+
+
+def test_a_folder_in_place_of_a_file(tmp_path, capsys):
+    assert run("export", *SMALL, "--out", tmp_path) == 2
+    assert "is a folder; name a file" in capsys.readouterr().err
+    assert run("export", *SMALL, "--weight-decay", "-1", "--out", tmp_path / "x.npz") == 2
+    assert "--weight-decay -1.0: must be" in capsys.readouterr().err

@@ -114,3 +114,18 @@ def test_what_is_not_installed_is_said_in_one_line(trained, tmp_path, monkeypatc
         monkeypatch.setitem(sys.modules, module, None)
         assert run("weights", trained, "--to", tmp_path / f"w{ending}") == 2
         assert f"pip install {module.partition('.')[0]}" in capsys.readouterr().err
+
+
+def test_a_golden_file_and_odd_arrays(trained, tmp_path, capsys):
+    """A golden file holds weights too; arrays that are no numbers are refused."""
+    assert run("export", "--model", trained, "--size", "16", "--steps", "1", "--out", tmp_path / "golden.npz") == 0
+    assert run("weights", tmp_path / "golden.npz", "--to", tmp_path / "w.npz") == 0
+    good = dict(checkpoint.load(trained).network.parameters)
+    np.testing.assert_array_equal(weights.read_arrays(tmp_path / "w.npz")["output.bias"], good["output.bias"])
+    for odd in (np.array(["a", "b"]), np.ones(2, complex), np.array(1.0)):
+        np.savez(tmp_path / "odd.npz", **{**good, "output.bias": odd})
+        capsys.readouterr()
+        assert run("weights", tmp_path / "odd.npz", "--to", tmp_path / "x.npz") == 2
+        text = capsys.readouterr().err
+        assert "output.bias" in text
+        assert text.count("\n") == 1

@@ -181,6 +181,8 @@ def read(path):
 def _check(golden):
     """Raise ValueError unless all is there that tensors are computed from."""
     network, training, x = StemNet(**golden.network), golden.training, golden.input
+    for name in ("levels", "logits", "channels", "classes"):
+        golden.network[name]                                # StemNet has defaults for them
     Settings.from_options({name: training[name] for name in ("keep_prob", "learning_rate", "decay_rate", "momentum")})
     for name, known in (("optimizer", CHOICES["optimizer"]), ("momentum_form", CHOICES["momentum_form"]),
                         ("adam_form", CHOICES["adam_form"]), ("class_weight_form", CHOICES["class_weight_form"])):
