@@ -6,6 +6,8 @@ one is taken under which most of the other tensors agree. From there on it is as
 is looked at.
 """
 
+import time
+
 import numpy as np
 
 from .conventions import CONVENTIONS
@@ -14,6 +16,7 @@ from .rounding import SHORTER, SINGLE, Way
 from .trace import CHAIN
 
 CHANCE = 0.01           # that numbers are met by chance
+PATIENCE = 120          # seconds for all pairs: of large networks without the tensors between they are many
 ENOUGH = 8              # numbers: fewer are a factor of others by chance
 FORMATS = sorted(SHORTER, key=SHORTER.get)              # the longest first
 
@@ -33,7 +36,7 @@ class Diagnosis:
 
     def run(self):
         """Return the findings, and mark the rows that follow from them."""
-        found, findings, lost = frozenset(), [], False
+        found, findings, lost, self.until = frozenset(), [], False, time.monotonic() + PATIENCE
         trace = None
         for row in self.rows:
             if row.verdict != "departs":
@@ -68,13 +71,21 @@ class Diagnosis:
             pairs = self._pairs(row.key, exact, found)
             beside = [self._beside(row, exact, found, name) for name in FORMATS if (name, None) not in found]
         for tried in (exact, *everywhere, pairs, *short, *beside):
-            tried = list(tried)
-            matching = [each for each in tried if self._explained(row.key, found | each)]
-            best = self._best(matching, len(tried), row, found)
+            matching, count = [], 0
+            for each in tried:
+                count += 1
+                if self._explained(row.key, found | each):
+                    matching.append(each)
+                if len(each) > 1 and time.monotonic() > self.until:
+                    break
+            best = self._best(matching, count, row, found)
             if best:
                 break
         else:
-            return Finding(row.key, frozenset(), hint="" if lost else self._hint(row))
+            hint = "" if lost else self._hint(row)
+            if hint and time.monotonic() > self.until:
+                hint += f" After {PATIENCE} s not all pairs of conventions had been tried; give more tensors."
+            return Finding(row.key, frozenset(), hint=hint)
         chosen = best[0]
         names = {name for name, _ in chosen}
         others = [candidate for candidate in best[1:] if {name for name, _ in candidate} != names
