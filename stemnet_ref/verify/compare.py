@@ -74,13 +74,14 @@ class Comparison:
         shares[missing & (difference == 0)] = 0
         at = np.unravel_index(np.argmax(shares), shares.shape)
         golden = self.expected.get(key)
-        largest = float(difference.max())
+        largest, at_largest = float(difference.max()), np.unravel_index(np.argmax(difference), difference.shape)
         rms = ratio(np.sqrt(np.mean(difference ** 2)), np.sqrt(np.mean(exact ** 2)))
         aligned = ratio(abs(np.vdot(theirs - exact, exact)), np.linalg.norm(theirs - exact) * np.linalg.norm(exact))
         drift = np.nan if golden is None else ratio(abs(theirs - golden).max(), abs(golden).max())
         vague = not np.mean(bound ** 2) <= VAGUE ** 2 * np.mean(theirs ** 2) + 1e-60
         verdict = "departs" if shares[at] > 1 else "unclear" if vague and drift > NEAR else "agrees"
-        return Row(key, largest, ratio(largest, abs(exact).max()), float(bound[at]), float(shares[at]), rms, aligned,
+        return Row(key, largest, ratio(largest, abs(exact).max()), float(bound[at_largest]),
+                   float(shares[at]), rms, aligned,
                    drift, verdict, vague, trace.consulted(key))
 
 
@@ -96,8 +97,10 @@ def compare(golden, given):
     theirs, ours = unit_of(given.values()), unit_of([golden.input])
     inexact = theirs if theirs > ours else 0.0
     shown = max([1, *(int(key.split("/")[0]) for key in given if "/forward/" in key or "/backward/" in key)])
-    return Comparison(lambda way: Trace(golden, given, way, inexact), keys(golden, shown), given, golden.arrays,
-                      golden.training, max(theirs, ours)).run()
+    report = Comparison(lambda way: Trace(golden, given, way, inexact), keys(golden, shown), given, golden.arrays,
+                        golden.training, max(theirs, ours)).run()
+    report.known = sum(key in golden.arrays and key != "input" and not key.startswith("0/") for key in keys(golden))
+    return report
 
 
 def unit_of(arrays):

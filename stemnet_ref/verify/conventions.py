@@ -72,6 +72,9 @@ CONVENTIONS = {
     "nhwc_read_as_nchw": Convention(
         "the input's memory, (N, H, W, C), is read as (N, C, H, W)", "channels last",
         "write x.transpose(0, 3, 1, 2), not x.reshape(n, c, h, w)"),
+    "frames_reversed": Convention(
+        "the frames of the window go in in reverse order", "channel c is frame j - (C-1)/2 + c, the earliest first",
+        "stack the frames as they follow in time"),
     # convolutions
     "padding_other_side": Convention(
         'the odd row and column of "same" padding are before the image, not after it',
@@ -136,10 +139,19 @@ CONVENTIONS = {
         "where several pixels of a window are largest, they share the gradient",
         "the first takes it all (section 4.3)",
         "use F.max_pool2d or tf.nn.max_pool2d; amax, jnp.max and tf.reduce_max share it"),
+    "pool_average": Convention(
+        "windows are averaged", "their largest value (section 4.3)",
+        "write F.max_pool2d(x, 2), not F.avg_pool2d"),
+    "deconv_relu_missing": Convention(
+        "there is no ReLU after the transposed convolution", "transposed convolution, bias, ReLU (section 9)",
+        "write F.relu(deconv(x)) before the concatenation"),
     "concat_swapped": Convention(
         "the concatenation has the map from below first", "[output of the way down, map from below] (section 9)",
         "write torch.cat([skip, x], dim=1), tf.concat([skip, x], axis=-1)"),
     # cost
+    "softmax_twice": Convention(
+        "the softmax is applied twice", "the cost of logits (eq. 5, 8)",
+        "give F.cross_entropy and ..._with_logits the logits, not the probabilities"),
     "cost_over_weights": Convention(
         "the cost is divided by the sum of the pixels' weights", "1/n, n the number of pixels (eq. 60, row 5)",
         'write F.cross_entropy(z, y, w, reduction="none").mean(); reduction="mean" divides by the weights'),

@@ -62,6 +62,8 @@ def cross_entropy(z, labels, class_weights, form, way):
     the bound.
     """
     weights, (least, most, more) = _pixel_weights(labels, class_weights, form, way), _of_logarithm(way)
+    if way.on("softmax_twice"):
+        z = softmax(z, way)
     shifted = z.array - z.array.max(-1, keepdims=True)
     picked = np.take_along_axis(shifted, labels[..., None].astype(np.intp), -1)[..., 0]
     log_p = picked - np.log(np.exp(shifted).sum(-1))
@@ -78,11 +80,16 @@ def cross_entropy(z, labels, class_weights, form, way):
 def cross_entropy_gradient(z, labels, class_weights, form, way):
     """Return dlogits = weight (p - target) (eq. 38, 48)."""
     weights, (least, most, more) = _pixel_weights(labels, class_weights, form, way)[..., None], _of_logarithm(way)
-    p = softmax(z, way)
+    once = softmax(z, way) if way.on("softmax_twice") else None
+    p = softmax(z if once is None else once, way)
     target = np.zeros(p.array.shape)
     picked = labels[..., None].astype(np.intp)
     np.put_along_axis(target, picked, 1, -1)
     dz = weights * (p.array - target)
+    if once is not None:
+        own = weights * (p.error + 4 * way.result_unit) + abs(dz) * 2 * way.result_unit
+        slack = once.array * (own + own.sum(-1, keepdims=True)) + once.error * 2 * abs(dz).sum(-1, keepdims=True)
+        return Value(softmax_layer.backward(dz, once.array), slack + way.tiny)
     if least or more:
         of_label, slack = (np.take_along_axis(each, picked, -1) for each in p)
         passed = (of_label > least) & (of_label < most)

@@ -36,6 +36,9 @@ class Diagnosis:
 
     def run(self):
         """Return the findings, and mark the rows that follow from them."""
+        begun = next((row for row in self.rows if row.key.startswith("0/") and row.verdict == "departs"), None)
+        if begun:
+            return [Finding(begun.key, frozenset(), hint=self._hint(begun))]
         found, findings, lost, self.until = frozenset(), [], False, time.monotonic() + PATIENCE
         trace = None
         for row in self.rows:
@@ -62,6 +65,9 @@ class Diagnosis:
         """
         if lost and CHAIN in row.consulted:
             return Finding(row.key, frozenset())
+        if self._same_later(row.key):
+            return Finding(row.key, frozenset(), hint="these numbers are those of the next step too: were they saved "
+                                                      "without a copy, .clone() in PyTorch, and then changed in place?")
         single = [name for name in CONVENTIONS if name in row.consulted and (name, None) not in found]
         exact = [frozenset({(name, None)}) for name in single if name not in SHORTER]
         short = [[frozenset({(name, None)})] for name in FORMATS if name in single and self._looks_like(name, row)]
@@ -91,6 +97,13 @@ class Diagnosis:
         others = [candidate for candidate in best[1:] if {name for name, _ in candidate} != names
                   and not _alike(candidate, chosen)]
         return Finding(row.key, chosen, _distinct(others))
+
+    def _same_later(self, key):
+        """Return whether a parameter or gradient is given with the same numbers for the next step."""
+        step, _, rest = key.partition("/")
+        later = f"{int(step) + 1}/{rest}" if step.isdigit() else None
+        given = self.comparison.given
+        return later in given and np.array_equal(given[key], given[later]) and np.any(given[key])
 
     def _alike(self, row):
         """Return the rows of the same step and kind that depart."""
@@ -159,7 +172,8 @@ class Diagnosis:
     def _hint(self, row):
         """Return what can be said of a difference that no convention explains."""
         if row.key.startswith("0/parameter/"):
-            return "the training does not begin with the golden file's parameters; load them, and no others."
+            return ("the training does not begin with the golden file's parameters; load them, and no others. Nothing "
+                    "else has been looked for.")
         exact = self.comparison.make(Way(self.unit)).computed(row.key)
         theirs = np.asarray(self.comparison.given[row.key], np.float64)
         if not np.isfinite(theirs).all():
@@ -173,7 +187,8 @@ class Diagnosis:
         moved, ours = theirs - before, exact.array - before
         factor = np.vdot(ours, moved) / max(np.vdot(ours, ours), 1e-300)
         if theirs.size >= ENOUGH and (abs(moved - factor * ours) <= abs(factor) * allowed + 1e-300).all():
-            return f"no convention known here explains it, but the {what} {factor:.7g} times the reference's."
+            why = " Is the learning rate another, or the gradient clipped?" if name else ""
+            return f"no convention known here explains it, but the {what} {factor:.7g} times the reference's.{why}"
         if row.key.endswith(".dropout") and "/forward/" in row.key:
             return ("no convention known here explains it; is the mask another? Take the golden file's, or export one "
                     "with --keep-prob 1.")

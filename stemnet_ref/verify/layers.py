@@ -104,7 +104,7 @@ def _dense(v, o, way):
 
 
 def _max_pool2d(v, o, way):
-    return {"y": lambda: op.max_pool2d(v["x"], o.size),
+    return {"y": lambda: op.max_pool2d(v["x"], way, o.size),
             "dx": lambda: op.max_pool2d_gradient(v["dy"], v["x"], way, o.size)}
 
 

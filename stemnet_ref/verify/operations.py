@@ -205,14 +205,19 @@ def relu_gradient(dy, y, before=None):
     return Value(dx.array, flips if dx.error is None else np.hypot(flips, dx.error))
 
 
-def max_pool2d(x, size=2):
+def max_pool2d(x, way, size=2):
     """Return the largest value of each window (section 4.3)."""
+    if way.on("pool_average"):
+        return way.rounded(_windows(x.array, size).mean(-1),
+                           None if x.error is None else _windows(x.error, size).max(-1), 2 * size * size)
     y = _windows(x.array, size).max(-1)
     return Value(y, None if x.error is None else _windows(x.error, size).max(-1))
 
 
 def max_pool2d_gradient(dy, x, way, size=2):
     """Return dx; the lowest place wins a tie."""
+    if way.on("pool_average"):
+        return dy.map(lambda a: _from_windows(np.repeat(a[..., None], size * size, -1) / size ** 2, size))
     windows = _windows(x.array, size)
     best = windows.max(-1, keepdims=True)
     ties = windows == best

@@ -22,9 +22,9 @@ class Row:
     relative : float
         That, divided by the largest |reference|.
     bound : float
-        What rounding allows where the difference is the largest part of it.
+        What rounding allows where the difference is largest.
     share : float
-        The difference there, divided by the bound: above 1 the tensor departs.
+        The largest share of its bound that any element's difference has: above 1 the tensor departs.
     rms : float
         Root mean square of the difference, divided by that of the reference.
     aligned : float
@@ -83,6 +83,7 @@ class Report:
     findings: list
     training: dict
     unit: float
+    known: int = 0          # tensors that could have been given
 
     @property
     def agrees(self):
@@ -135,8 +136,9 @@ def lines(report, every=False):
     text.append("")
     if report.agrees:
         worst = max(row.share for row in report.rows)
-        return [*text, f"agrees: {counted(len(report.rows), 'tensor')}, none differs by more than {worst:.2g} of what "
-                       "rounding allows"]
+        of = f" of {report.known} in the golden file" if report.known > len(report.rows) else ""
+        return [*text, f"agrees: {counted(len(report.rows), 'tensor')}{of}, none differs by more than {worst:.2g} of "
+                       "what rounding allows"]
     departing = sum(row.verdict in ("departs", "follows") for row in report.rows)
     unclear = [row for row in report.rows if row.verdict == "unclear"]
     if departing:

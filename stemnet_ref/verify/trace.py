@@ -109,6 +109,8 @@ class Trace:
         for name, factor in (("input_times_255", 255.0), ("input_over_255", 1 / 255)):
             if way.on(name):
                 x = x * factor
+        if x.shape[3] > 1 and way.on("frames_reversed"):
+            x = x[..., ::-1]
         if x.shape[3] > 1 and way.on("nhwc_read_as_nchw"):
             n, h, w, c = x.shape
             x = x.reshape(n, c, h, w).transpose(0, 2, 3, 1)
@@ -141,10 +143,12 @@ class Trace:
             return op.dropout(x, self._mask(step, name), self.training["keep_prob"], way)
         if kind in ("bias", "deconv_bias"):
             return op.bias(x, self._parameter(step, parameter_of(name)), way)
+        if kind == "deconv_relu" and way.on("deconv_relu_missing"):
+            return x
         if kind in ("relu", "deconv_relu"):
             return op.relu(x)
         if kind == "pool":
-            return op.max_pool2d(x)
+            return op.max_pool2d(x, way)
         if kind == "concat":
             return op.concat(x, self._in(step, name, 1), way)
         if name == "logits":
@@ -184,6 +188,8 @@ class Trace:
         if kind == "dropout":
             return op.dropout(dy, self._mask(step, name), self.training["keep_prob"], way)
         if kind in ("bias", "deconv_bias") or (name == "logits" and not self._relu_on_logits()):
+            return dy
+        if kind == "deconv_relu" and way.on("deconv_relu_missing"):
             return dy
         if kind in ("relu", "deconv_relu") or name == "logits":
             return op.relu_gradient(dy, self.value(f"{step}/forward/{name}"), self._in(step, name))
