@@ -259,6 +259,7 @@ def test_select_takes_short_and_whole_numbers():
     (["batch_norm", "--shape", "1,1,1,2"], "pixels of shape=1 must be at least 2"),
     (["dice", "--shape", "1,4,4,1"], "must be at least 2"),
     (["max_pool2d", "--shape", "1,3,4,1"], "must be multiples of 2"),
+    (["max_pool2d", "--kernel", "3"], "--kernel: max_pool2d has none; leave it out"),
 ])
 def test_layer_options_that_cannot_be_used(options, words, capsys):
     pytest.importorskip("torch", reason="PyTorch is not installed; pip install torch==2.13.0")

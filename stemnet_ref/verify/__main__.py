@@ -16,6 +16,10 @@ from .compare import compare
 from .layers import LAYERS, Options, compare_layer, draw
 
 PROG = "python -m stemnet_ref.verify"
+# By option of `layer`: its default, and the layers that it concerns
+CONCERNS = {"filters": (4, ("conv2d", "conv_transpose2d", "dense", "concat")),
+            "kernel": ((5, 5), ("conv2d", "conv_transpose2d")), "padding": ("same", ("conv2d", "conv_transpose2d")),
+            "stride": (2, ("conv_transpose2d",)), "keep_prob": (0.75, ("dropout",))}
 
 
 def options():
@@ -98,11 +102,11 @@ def add_layer(commands):
     add("--against", choices=tuple(against.FRAMEWORKS), required=True, metavar="FRAMEWORK",
         help="torch, tensorflow or jax")
     add("--shape", type=shape, metavar="N,H,W,C", default=(2, 12, 16, 3), help="of the input (2,12,16,3)")
-    add("--filters", type=int, metavar="N", default=4, help="channels out (4)")
-    add("--kernel", type=size, metavar="K", default=(5, 5), help="side of the kernel, or HEIGHTxWIDTH (5)")
-    add("--padding", choices=("same", "valid"), default="same", help="(same)")
-    add("--stride", type=int, metavar="N", default=2, help="of the transposed convolution (2)")
-    add("--keep-prob", type=float, metavar="P", default=0.75, help="(0.75)")
+    add("--filters", type=int, metavar="N", help="channels out (4)")
+    add("--kernel", type=size, metavar="K", help="side of the kernel, or HEIGHTxWIDTH (5)")
+    add("--padding", choices=("same", "valid"), help="(same)")
+    add("--stride", type=int, metavar="N", help="of the transposed convolution (2)")
+    add("--keep-prob", type=float, metavar="P", help="of the dropout (0.75)")
     add("--seed", type=int, metavar="N", default=0, help="(0)")
     add("--float64", action="store_true", help="double precision")
 
@@ -214,6 +218,11 @@ def run_against(given):
 def run_layer(given):
     """Compare a framework's layer."""
     module = against.load(given["against"], "layers")
+    for name, (default, layers) in CONCERNS.items():
+        if given[name] is None:
+            given[name] = default
+        elif given["layer"] not in layers:
+            raise InputError(f"--{name.replace('_', '-')}: {given['layer']} has none; leave it out")
     try:
         chosen = Options(given["padding"], given["stride"], keep_prob=given["keep_prob"])
         inputs = draw(given["layer"], chosen, given["shape"], given["filters"], given["kernel"],
