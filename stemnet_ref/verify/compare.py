@@ -53,6 +53,12 @@ class Comparison:
             rows.append(self.judge(key, trace))
         return rows
 
+    def _adrift(self, key):
+        """Return whether none of the parameters are given that a step of training began with."""
+        step = key.partition("/")[0]
+        return step.isdigit() and int(step) > 1 and not any(
+            each.startswith(f"{int(step) - 1}/parameter/") for each in self.given)
+
     def _scale(self, key):
         """Return the largest number that the golden file has for a tensor in any step."""
         rest = key.partition("/")[2]
@@ -85,7 +91,7 @@ class Comparison:
         aligned = ratio(abs(np.vdot(theirs - exact, exact)), np.linalg.norm(theirs - exact) * np.linalg.norm(exact))
         drift = np.nan if golden is None else ratio(abs(theirs - golden).max(), abs(golden).max())
         vague = not np.mean(bound ** 2) <= VAGUE ** 2 * np.mean(theirs ** 2) + 1e-60
-        far = golden is not None and abs(theirs - golden).max() > NEAR * self._scale(key)
+        far = golden is not None and self._adrift(key) and abs(theirs - golden).max() > NEAR * self._scale(key)
         verdict = "departs" if shares[at] > 1 else "unclear" if vague and far else "agrees"
         return Row(key, largest, ratio(largest, abs(exact).max()), float(bound[at_largest]),
                    float(shares[at]), rms, aligned,

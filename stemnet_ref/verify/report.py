@@ -32,8 +32,8 @@ class Row:
     drift : float
         Largest |theirs - golden file's|, divided by the largest of the golden file's: all that has come together.
     verdict : str
-        "agrees"; "departs"; "follows" from a difference that has been named; "unclear", where the bound is so wide
-        that it tells nothing, and the number is not near the golden file's.
+        "agrees"; "departs"; "follows" from a difference that has been named; "unclear", where no parameters are given
+        that its step began with, the bound tells nothing, and the number is not near the golden file's.
     vague : bool
         Whether the bound is so wide that agreement says little.
     consulted : frozenset of str
@@ -145,7 +145,7 @@ def lines(report, every=False):
         text.append(f"differs: {departing} of {counted(len(report.rows), 'tensor')}, {first.key} the first")
     if unclear:
         text.append(f"cannot tell: {counted(len(unclear), 'tensor')}, {unclear[0].key} the first, far from the golden "
-                    "file's, but rounding alone might come to that where the tensors before are not given; give "
+                    "file's, but rounding alone might come to that where the parameters before are not given; give "
                     "parameters and gradients of every step")
     return [*text, *(f"  {number}. {diagnosis}" for number, diagnosis in enumerate(report.diagnoses(), 1))]
 
