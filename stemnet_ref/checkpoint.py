@@ -7,8 +7,6 @@
 """
 
 import json
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +15,7 @@ import numpy as np
 from .data.scaling import Scaling
 from .device import to_host
 from .errors import InputError, reason
-from .files import write_atomically
+from .files import read_npz, write_atomically
 from .network import StemNet
 
 FORMAT = "stemnet_ref model 3"
@@ -68,13 +66,10 @@ def load(path):
         if not found:
             raise InputError(f"{path}: no model.npz in this folder; name a folder that run_train.py wrote, or a file")
         path = found[0]
+    wrong, remedy = ("this is no model of stemnet_ref, or a damaged one",
+                     "name a model.npz or best.npz that run_train.py wrote")
+    arrays = read_npz(path, wrong, remedy)
     try:
-        with open(path, "rb") as file:
-            if not zipfile.is_zipfile(file):                    # np.load would speak of pickles
-                raise ValueError("it is no .npz archive, or cut off")
-            file.seek(0)
-            with np.load(file, allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in archive.files}
         about = json.loads(str(arrays.pop("about")))
         if about["format"] not in (FORMAT, *OLDER):
             raise InputError(f"{path}: the file says {about['format']!r}, this version reads {FORMAT!r}; "
@@ -84,14 +79,8 @@ def load(path):
         settings, progress = dict(about["settings"]), about["progress"]
     except InputError:
         raise
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such model file; run_train.py writes one as model.npz in its --out") from None
-    except PermissionError as error:
-        raise InputError(f"{path}: cannot be opened ({reason(error)}); check its permissions") from None
-    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, MemoryError,
-            OverflowError, zipfile.BadZipFile, zlib.error) as error:        # as the libraries below do
-        raise InputError(f"{path}: this is no model of stemnet_ref, or a damaged one ({reason(error)}); "
-                         "name a model.npz or best.npz that run_train.py wrote") from None
+    except (ValueError, KeyError, TypeError, AttributeError, MemoryError, OverflowError) as error:
+        raise InputError(f"{path}: {wrong} ({reason(error)}); {remedy}") from None
     _fill(network, arrays, path)
     optimizer_state = {name.removeprefix("optimizer/"): array for name, array in arrays.items()
                        if name.startswith("optimizer/")}

@@ -2,15 +2,11 @@
 
 import numpy as np
 import pytest
+from verifying import run
 
-from stemnet_ref import StemNet, checkpoint, cli
+from stemnet_ref import StemNet, checkpoint
 from stemnet_ref.data.scaling import Scaling
 from stemnet_ref.verify import onnx_export, weights
-from stemnet_ref.verify.__main__ import main
-
-
-def run(*arguments):
-    return cli.run("verify", main, [str(argument) for argument in arguments])
 
 
 @pytest.mark.parametrize("layout", ["NHWC", "NCHW"])

@@ -5,8 +5,11 @@ from functools import lru_cache
 import numpy as np
 import pytest
 
+from stemnet_ref import cli
 from stemnet_ref.settings import Settings
 from stemnet_ref.verify import golden
+from stemnet_ref.verify.__main__ import main
+from stemnet_ref.verify.trace import keys
 
 SMALL = {"preset": "thesis", "channels": 3, "features": 2, "levels": 3}
 
@@ -48,3 +51,20 @@ def deviate(*names):
 def only_costs_and_gradients(given):
     """Return what one has who keeps neither activations nor their gradients."""
     return {key: array for key, array in given.items() if "/forward/" not in key and "/backward/" not in key}
+
+
+COMMANDS = ["--channels", "3", "--levels", "3", "--features", "2", "--size", "8x12"]     # a small network
+
+
+def run(*arguments):
+    """Return the exit status of a command of verify."""
+    return cli.run("verify", main, [str(argument) for argument in arguments])
+
+
+def write_files(folder):
+    """Return the paths of a golden file, and of one that holds what an implementation that is right would have made."""
+    paths = folder / "golden.npz", folder / "theirs.npz"
+    assert run("export", *COMMANDS, "--out", paths[0]) == 0
+    made = golden.read(paths[0])
+    np.savez(paths[1], **{key: made.arrays[key] for key in keys(made) if key in made.arrays})
+    return paths

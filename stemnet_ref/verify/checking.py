@@ -136,7 +136,7 @@ def _against_differences(forward, inputs, arrays, dy, gradients):
         rows.append(Row(key, float(difference[at]),
                         float(difference[at] / max(abs(exact).max(), 1e-300)), float(bound[at]), float(share[at]), 0.0,
                         0.0, np.nan, "agrees" if share[at] <= 1 else "departs"))
-    return Report(rows, findings, {}, DOUBLE)
+    return Report(rows, findings, {})
 
 
 def _slope(forward, inputs, arrays, dy, name, at, step):

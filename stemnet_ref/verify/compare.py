@@ -27,21 +27,20 @@ class Comparison:
         The golden file's.
     training : dict
         The golden file's settings.
-    unit : float, optional
-        Unit roundoff of their arithmetic; else that of the shortest dtype among the given.
+    unit : float
+        Unit roundoff of their arithmetic.
     """
 
-    def __init__(self, make, keys, given, expected, training, unit=None):
+    def __init__(self, make, keys, given, expected, training, unit):
         self.make, self.given, self.expected, self.training = make, given, expected, training
         self.keys = [key for key in keys if key in given]
-        self.unit = unit or unit_of(given.values())
-        self.largest = LARGEST[self.unit]
+        self.unit = unit
 
     def run(self):
         """Return the Report."""
         with np.errstate(all="ignore"):                     # what is not finite is seen in the numbers
             rows = self.judged(self.keys, Way(self.unit))
-            return Report(rows, Diagnosis(self, rows).run(), self.training, self.unit)
+            return Report(rows, Diagnosis(self, rows).run(), self.training)
 
     def judged(self, keys, way):
         """Return the rows of some keys, in the order of the data."""
@@ -79,7 +78,7 @@ class Comparison:
         missing = ~np.isfinite(theirs)
         difference[missing & np.isfinite(exact)] = np.inf
         # where a number is beyond what their format holds, infinity or NaN is right
-        difference[(theirs == exact) | (missing & ~(abs(exact) < self.largest))] = 0
+        difference[(theirs == exact) | (missing & ~(abs(exact) < LARGEST[self.unit]))] = 0
         if OVERFLOW in trace.consulted(key):
             difference[missing] = 0
         shares = difference / bound
@@ -91,11 +90,12 @@ class Comparison:
         aligned = ratio(abs(np.vdot(theirs - exact, exact)), np.linalg.norm(theirs - exact) * np.linalg.norm(exact))
         drift = np.nan if golden is None else ratio(abs(theirs - golden).max(), abs(golden).max())
         vague = not np.mean(bound ** 2) <= VAGUE ** 2 * np.mean(theirs ** 2) + 1e-60
-        far = golden is not None and self._adrift(key) and abs(theirs - golden).max() > NEAR * self._scale(key)
-        verdict = "departs" if shares[at] > 1 else "unclear" if vague and far else "agrees"
-        return Row(key, largest, ratio(largest, abs(exact).max()), float(bound[at_largest]),
-                   float(shares[at]), rms, aligned,
-                   drift, verdict, vague, trace.consulted(key))
+        verdict = "departs" if shares[at] > 1 else "agrees"
+        if verdict == "agrees" and vague and golden is not None and self._adrift(key) and (
+                abs(theirs - golden).max() > NEAR * self._scale(key)):
+            verdict = "unclear"
+        return Row(key, largest, ratio(largest, abs(exact).max()), float(bound[at_largest]), float(shares[at]), rms,
+                   aligned, drift, verdict, vague, trace.consulted(key))
 
 
 def compare(golden, given):

@@ -14,7 +14,7 @@ from ..errors import InputError
 from ..files import read_npz, write_atomically
 from ..layers import dropout
 from ..layers.weighted_cross_entropy import check_labels
-from ..network import StemNet
+from ..network import StemNet, layer_shapes
 from ..settings import CHOICES, Settings
 from .rounding import SINGLE, Way
 from .trace import Trace, keys
@@ -23,7 +23,6 @@ FORMAT = "stemnet_ref golden 1"
 LAYOUTS = ("NHWC", "NCHW")
 SPREAD = 8.0            # standard deviation of the logits' difference, so that some probabilities are below 1e-10
 WRONG = 1 / 16          # of the labels differ from the likelier class: more would make training diverge
-LEAVES = ("about", "input", "frames", "labels", "class_weights")
 
 
 @dataclass
@@ -107,14 +106,10 @@ def compute(settings, parameters, frames, x, labels, scaling, steps, steps_per_e
         "scaling": {"mean": scaling[0], "std": scaling[1]}}
     arrays = {"frames": frames, "input": x, "labels": labels, "class_weights": np.array(settings.class_weights)}
     arrays.update({f"0/parameter/{name}": array for name, array in parameters.items()})
-    golden = Golden(about, arrays)
-    shapes = _shapes(golden)
-    for step in range(1, steps + 1):
-        convolutions = [name for name in shapes if name.endswith(".conv") and name != "output.conv"]
-        for number, name in enumerate(convolutions):
-            if settings.keep_prob < 1:
-                arrays[f"{step}/mask/{name}"] = dropout.draw_mask(shapes[name], settings.keep_prob, about["seed"],
-                                                                  step - 1, number).astype(np.uint8)
+    for step in range(1, steps + 1) if settings.keep_prob < 1 else ():
+        for number, (name, shape) in enumerate(_mask_shapes(about["network"], x.shape).items()):
+            arrays[f"{step}/mask/{name}"] = dropout.draw_mask(shape, settings.keep_prob, about["seed"], step - 1,
+                                                              number).astype(np.uint8)
     golden = Golden(about, arrays)
     trace, done = Trace(golden), 0
     for key in keys(golden):
@@ -134,14 +129,11 @@ def prediction(network, x):
     return Trace(Golden(about, arrays), way=Way(SINGLE), inexact=SINGLE).computed("1/forward/logits")
 
 
-def _shapes(golden):
-    """Return {name of a layer's output: its shape}, in the order of the data."""
-    n, h, w, _ = golden.input.shape
-    shapes = {}
-    for name, shape, level in StemNet(**golden.network).layer_shapes():
-        side = (h >> level, w >> level)
-        shapes[f"{name}.conv" if name == "output" else name] = (n, *side, shape[2 if "deconv" in name else 3])
-    return shapes
+def _mask_shapes(network, input_shape):
+    """Return {name of a convolution with dropout: shape of its mask}, in the order of the data."""
+    n, h, w, channels = input_shape
+    shapes = layer_shapes(channels, network["levels"], network["features"], network["classes"], network["kernel"])
+    return {name: (n, h >> level, w >> level, shape[3]) for name, shape, level in shapes if name.endswith(".conv")}
 
 
 def write(golden, path, layout="NHWC"):
@@ -181,8 +173,9 @@ def read(path):
 def _check(golden):
     """Raise ValueError unless all is there that tensors are computed from."""
     network, training, x = StemNet(**golden.network), golden.training, golden.input
-    for name in ("levels", "logits", "channels", "classes"):
-        golden.network[name]                                # StemNet has defaults for them
+    missing = {"channels", "levels", "features", "classes", "kernel", "logits"} - golden.network.keys()
+    if missing:                                             # StemNet has defaults for them
+        raise ValueError(f"network has no {min(missing)}")
     Settings.from_options({name: training[name] for name in ("keep_prob", "learning_rate", "decay_rate", "momentum")})
     for name, known in (("optimizer", CHOICES["optimizer"]), ("momentum_form", CHOICES["momentum_form"]),
                         ("adam_form", CHOICES["adam_form"]), ("class_weight_form", CHOICES["class_weight_form"])):
@@ -190,16 +183,16 @@ def _check(golden):
             raise ValueError(f"{name} {training[name]!r}")
     for name in ("beta1", "beta2", "epsilon", "weight_decay"):
         float(training[name])
-    for name in (golden.steps, training["steps_per_epoch"]):
-        if not isinstance(name, int) or name < 1:
-            raise ValueError(f"steps {name!r}")
+    for count in (golden.steps, training["steps_per_epoch"]):
+        if not isinstance(count, int) or count < 1:
+            raise ValueError(f"steps {count!r}")
     if x.ndim != 4 or x.shape[3] != network.channels or x.shape[1] % network.multiple or x.shape[2] % network.multiple:
         raise ValueError(f"input has shape {x.shape}")
     wanted = {"labels": x.shape[:3], "class_weights": (network.classes,)}
     wanted |= {f"0/parameter/{name}": array.shape for name, array in network.parameters.items()}
     if training["keep_prob"] < 1:
         wanted |= {f"{step}/mask/{name}": shape for step in range(1, golden.steps + 1)
-                   for name, shape in _shapes(golden).items() if name.endswith(".conv") and name != "output.conv"}
+                   for name, shape in _mask_shapes(golden.network, x.shape).items()}
     for key, shape in wanted.items():
         if golden.arrays[key].shape != shape:
             raise ValueError(f"{key} has shape {golden.arrays[key].shape}; it must have {shape}")

@@ -12,14 +12,6 @@ from ..layers import conv_transpose2d as conv_transpose2d_layer
 from .rounding import WHOLE_SUM, Value, bilinear, total
 
 
-def same_pads(kernel, way):
-    """Return ((top, bottom), (left, right)) of "same" padding, in pixels."""
-    pads = [((side - 1) // 2, side // 2) for side in kernel]
-    if any(before != after for before, after in pads) and way.on("padding_other_side"):
-        return [pad[::-1] for pad in pads]
-    return pads
-
-
 def conv2d(x, weight, way, padding="same"):
     """Return the convolution (eq. 30)."""
     kh, kw, c, _ = weight.array.shape
@@ -52,7 +44,13 @@ def conv2d_weight(dy, x, shape, way, padding="same"):
 
 
 def _pads(kh, kw, padding, way):
-    return same_pads((kh, kw), way) if padding == "same" else ((0, 0), (0, 0))
+    """Return ((top, bottom), (left, right)), in pixels."""
+    if padding == "valid":
+        return (0, 0), (0, 0)
+    pads = [((side - 1) // 2, side // 2) for side in (kh, kw)]
+    if any(before != after for before, after in pads) and way.on("padding_other_side"):
+        return [pad[::-1] for pad in pads]
+    return pads
 
 
 def _padded(x, pads):
@@ -72,6 +70,11 @@ def _arrangement(shape, way):
     if a == b > 1 and way.on("filter_channels_swapped"):
         moves.append(lambda w: w.swapaxes(2, 3))
 
+    return _in_turn(moves)
+
+
+def _in_turn(moves):
+    """Return a function that does one move of an array's elements after the other."""
     def arrange(w):
         for move in moves:
             w = move(w)
@@ -153,12 +156,7 @@ def _transposed_arrangement(shape, way):
     if a * b > 1 and way.on("transposed_channels_swapped"):
         moves.append(lambda w: w.swapaxes(2, 3) if a == b else w.reshape(kh, kw, b, a).swapaxes(2, 3))
 
-    def arrange(w):
-        for move in moves:
-            w = move(w)
-        return np.ascontiguousarray(w)
-
-    return arrange
+    return _in_turn(moves)
 
 
 def dropout(x, mask, keep_prob, way):

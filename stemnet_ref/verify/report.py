@@ -82,7 +82,6 @@ class Report:
     rows: list
     findings: list
     training: dict
-    unit: float
     known: int = 0          # tensors that could have been given
 
     @property

@@ -8,8 +8,6 @@ import numpy as np
 
 from .rounding import DOUBLE, Value
 
-EPSILONS = {"adam_epsilon_keras": 1e-7}
-
 
 def rate(training, step, way):
     """Return the learning rate of a step, counted from 1: constant within an epoch (Tables 1 and 2)."""
@@ -85,9 +83,8 @@ def _adam(training, step, eta, w, g, slots, way):
     hat = training["adam_form"] == "tensorflow"
     if way.on("adam_other_epsilon_hat"):
         hat = not hat
-    for name, value in EPSILONS.items():
-        if epsilon != value and way.on(name):
-            epsilon = value
+    if epsilon != 1e-7 and way.on("adam_epsilon_keras"):
+        epsilon = 1e-7
     m, v = slots or (Value(np.zeros(w.array.shape)),) * 2
     m = _sum(way, (beta1, m), (1 - beta1, g))                                           # eq. 23
     squares = way.rounded(g.array ** 2, None if g.error is None else 2 * abs(g.array) * g.error + g.error ** 2)

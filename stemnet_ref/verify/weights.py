@@ -63,7 +63,7 @@ def load(source, like=None):
         model = checkpoint.Model(network, None, None, {}, {})
     else:
         model = checkpoint.load(like)
-        model.progress, model.optimizer_state = {**model.progress}, {}
+        model.optimizer_state = {}
     fill(model.network, arrays, source)
     return model
 

@@ -1,0 +1,115 @@
+"""Mistakes that verify does not know are seen, and not called by another's name."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="PyTorch is not installed; pip install torch==2.13.0")
+
+import torch
+from torch.nn import functional
+from verifying import only_costs_and_gradients, small_golden, torch_tensors
+
+from stemnet_ref.verify import torch_twin as twin
+from stemnet_ref.verify.compare import compare
+
+pytestmark = pytest.mark.torch
+
+
+def squared_logits(patch):
+    patch.setattr(twin, "cost", lambda z, y, w: functional.cross_entropy(z * z, y, w, reduction="none").mean())
+
+
+def dice(patch):
+    patch.setattr(twin, "cost", lambda z, y, w: 1 - 2 * (functional.softmax(z, dim=1)[:, 1] * y).sum()
+                  / (functional.softmax(z, dim=1)[:, 1].sum() + y.sum()))
+
+
+def own_masks(patch):
+    torch.manual_seed(0)
+    plain = twin.ConvBlock.forward
+    patch.setattr(twin.ConvBlock, "forward", lambda self, x, mask, keep_prob, keep: plain(
+        self, x, torch.rand(mask.shape) < keep_prob, keep_prob, keep))
+
+
+def half_the_rate(patch):
+    plain = twin.make_optimizer
+    patch.setattr(twin, "make_optimizer", lambda training, model: halved(plain(training, model)))
+
+
+def halved(optimizer):
+    step = optimizer.step
+
+    def half_a_step():
+        for group in optimizer.param_groups:
+            group["lr"] /= 2
+        step()
+
+    optimizer.step = half_a_step
+    return optimizer
+
+
+def clipped_gradients(patch):
+    plain = twin.make_optimizer
+
+    def make(training, model):
+        optimizer = plain(training, model)
+        step = optimizer.step
+        optimizer.step = lambda: (torch.nn.utils.clip_grad_norm_(model.parameters(), 0.01), step())
+        return optimizer
+
+    patch.setattr(twin, "make_optimizer", make)
+
+
+def gelu(patch):
+    patch.setattr(functional, "relu", functional.gelu)
+
+
+def smallest_pool(patch):
+    plain = functional.max_pool2d
+    patch.setattr(functional, "max_pool2d", lambda x, size: -plain(-x, size))
+
+
+def reflected(patch):
+    plain = functional.conv2d
+    patch.setattr(functional, "conv2d", lambda x, w, *rest: plain(x, w, *rest) if w.shape[2] == 1 or x.shape[2] < 5 else
+                  plain(functional.pad(x, (2, 2, 2, 2), "reflect"), w))
+
+
+def focal(patch):
+    def cost(z, y, w):
+        entropy = functional.cross_entropy(z, y, reduction="none")
+        return (w[y] * (1 - torch.exp(-entropy)) ** 2 * entropy).mean()
+    patch.setattr(twin, "cost", cost)
+
+
+UNLISTED = (squared_logits, dice, own_masks, half_the_rate, clipped_gradients, gelu, smallest_pool, reflected, focal)
+
+
+@pytest.mark.parametrize(("mistake", "what"), [
+    *((mistake, "all") for mistake in UNLISTED),
+    *((mistake, "costs, gradients and parameters") for mistake in (squared_logits, half_the_rate, smallest_pool)),
+    *((mistake, "costs") for mistake in (squared_logits, half_the_rate, reflected))])
+def test_a_mistake_that_is_not_known_is_seen_and_not_called_another(mistake, what):
+    made = small_golden()
+    with pytest.MonkeyPatch.context() as patch:
+        mistake(patch)
+        given = torch_tensors(made)
+    if what != "all":
+        given = only_costs_and_gradients(given)
+    if what == "costs":
+        given = {key: array for key, array in given.items() if key.endswith("cost")}
+    report = compare(made, given)
+    assert not report.agrees
+    assert report.conventions == {}, report.diagnoses()
+
+
+def test_costs_alone_agree_or_are_called_unclear():
+    made = small_golden()
+    given = {key: array for key, array in torch_tensors(made).items() if key.endswith("cost")}
+    assert compare(made, given).agrees
+    rounded = {key: np.float64(array) for key, array in given.items()}       # as loss.item() gives them
+    assert compare(made, rounded).agrees
+    given["5/cost"] = given["5/cost"] * np.float32(1.5)
+    report = compare(made, given)
+    assert [row.verdict for row in report.rows] == ["agrees"] * 4 + ["unclear"]
+    assert not report.agrees
