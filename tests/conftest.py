@@ -39,10 +39,17 @@ def pytest_collection_modifyitems(config, items):
             config.hook.pytest_deselected(items=marked)
             items[:] = [item for item in items if item not in marked]
             config.left_out[what] = len(marked)
+    if hasattr(config, "workeroutput"):                     # one of several processes: the first one tells the user
+        config.workeroutput["left_out"] = config.left_out
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node, error):
+    node.config.left_out = getattr(node, "workeroutput", {}).get("left_out", {})
 
 
 def pytest_terminal_summary(terminalreporter, config):
-    for what, count in config.left_out.items():
+    for what, count in getattr(config, "left_out", {}).items():
         terminalreporter.write_line(what.format(count))
 
 

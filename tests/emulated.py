@@ -5,6 +5,7 @@ outside a kernel fails.
 """
 
 import ctypes
+import hashlib
 import mmap
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ import numpy as np
 from stemnet_ref import device
 
 HERE = Path(__file__).parent
+BUILT = HERE.parent / ".pytest_cache" / "cuda"
 PAGE = mmap.PAGESIZE
 FILL = 0xFF                                             # NaN in every floating-point type
 RESULTS = {1: "an access outside an array", 2: "an index outside a shared or local array, or a misaligned access",
@@ -124,10 +126,11 @@ class Emulator:
 
 @cache
 def _library(source, real, options=()):
-    """Return the shared library of a .cu file: a function run_NAME for every kernel."""
+    """Return the shared library of a .cu file: a function run_NAME for every kernel.
+
+    It is kept for the next run, under a name that says what it was made of.
+    """
     compiler = shutil.which("g++")
-    folder = Path(tempfile.mkdtemp(prefix="stemnet_cuda_"))
-    program = folder / f"{source.stem}_{real}.cpp"
     macros = [f"#define {name} {value}" for name, value in (("REAL", real), *options)]
     lines = [*macros, '#include "cuda_on_cpu.h"', f'#include "{source}"']
     for name, parameters in device.kernels(source).items():
@@ -135,11 +138,31 @@ def _library(source, real, options=()):
                               for i, (kind, pointer, const, _) in enumerate(parameters))
         lines.append(f'extern "C" int run_{name}(const unsigned* grid, unsigned threads, uint64_t seed, void** a)\n'
                      f"{{ return emulate(grid, threads, seed, [=] {{ {name}({arguments}); }}); }}")
-    program.write_text("\n".join(lines))
-    library = program.with_suffix(".so")
     checks = ["-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", "-Wno-unknown-pragmas",
               "-fsanitize=bounds,alignment", "-fsanitize-undefined-trap-on-error"]
     folders = [f"-I{HERE / 'cuda'}", f"-I{device.PACKAGE / 'layers'}"]
-    subprocess.run([compiler, "-std=c++17", "-O1", "-fPIC", "-shared", "-fno-strict-aliasing", *checks, *folders,
-                    program, "-o", library], check=True)
-    return ctypes.CDLL(str(library))
+    command = [compiler, "-std=c++17", "-O1", "-fPIC", "-shared", "-fno-strict-aliasing", *checks, *folders]
+    program = "\n".join(lines)
+    parts = [*command, _compiler_version(compiler), program, source.read_text(), _sources()]
+    made_of = hashlib.sha256("\0".join(parts).encode()).hexdigest()
+    kept = BUILT / f"{source.stem}_{real}_{made_of[:20]}.so"
+    if not kept.exists():
+        BUILT.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=BUILT) as folder:          # another process may be making it too
+            path = Path(folder) / "program.cpp"
+            path.write_text(program)
+            subprocess.run([*command, path, "-o", path.with_suffix(".so")], check=True)
+            path.with_suffix(".so").replace(kept)
+    return ctypes.CDLL(str(kept))
+
+
+@cache
+def _sources():
+    """Return all that a .cu file may include, as one text."""
+    files = [*(HERE / "cuda").iterdir(), *device.PACKAGE.rglob("*.cu*")]
+    return "\0".join(path.read_text() for path in sorted(files) if path.is_file())
+
+
+@cache
+def _compiler_version(compiler):
+    return subprocess.run([compiler, "--version"], capture_output=True, text=True, check=True).stdout
