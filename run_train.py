@@ -10,8 +10,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from stemnet_ref import cli, figures, files
+from stemnet_ref import cli, figures, files, report
 from stemnet_ref.errors import InputError
+from stemnet_ref.metrics import ROC_COLUMNS
 from stemnet_ref.resume import settings_of
 from stemnet_ref.sample import SOURCE
 from stemnet_ref.settings import CHOICES, Settings, names
@@ -46,6 +47,9 @@ def options():
     add("--crops-per-frame", type=int, metavar="N", help="pieces of each frame in an epoch (as many as have its area)")
     add("--levels", type=int, metavar="N", help="resolutions of the U; 6: 1024 -> 32 -> 1024 (6)")
     add("--features", type=int, metavar="N", help="feature maps at the first level (16)")
+    add("--activation", choices=CHOICES["activation"], help="(relu)")
+    add("--normalisation", choices=CHOICES["normalisation"],
+        help="batch: normalise each batch after the 5x5 convolutions, eq. 56-58; goes well with --keep-prob 1 (none)")
     add("--optimizer", choices=CHOICES["optimizer"], help="(momentum)")
     add("--learning-rate", type=float, metavar="X", help="(0.15; 0.001 with adam)")
     add("--decay-rate", type=float, metavar="X", help="factor on the learning rate after each epoch (0.95)")
@@ -133,16 +137,20 @@ def main(argv=None):
     if not complete:
         print(f"stopped in epoch {run.epoch + 1}, and saved; go on with: {again}")
         return 130
-    print(f"done: best pooled F1 {run.best_f1:.3f}; model, metrics.csv and figures in {out}")
+    print(f"done: best pooled F1 {run.best_f1:.3f}; model, metrics.csv, figures and report.html in {out}")
     print(f"next: {shlex.join(['python', str(script.with_name('run_predict.py')), str(out)])}"
           + ("" if frames is None else " YOUR_FRAMES --out DIR"))
     return 0
 
 
 def draw(run, rows):
-    """Draw all figures of a run anew."""
-    figures.draw_curves(rows, run.out / "figures")
-    figures.draw_predictions(run.examples(), run.out / "figures" / "predictions.png")
+    """Draw all figures of a run anew, and write its report."""
+    folder = run.out / "figures"
+    figures.draw_curves(rows, folder)
+    figures.draw_predictions(run.examples(), folder / "predictions.png")
+    figures.draw_maps(run.maps(), folder / "maps.png")
+    figures.draw_roc(files.read_csv(run.out / "roc.csv", ROC_COLUMNS), rows[-1]["roc_auc"], folder / "roc.png")
+    report.write(run.out, rows, run.config())
 
 
 def resolve(given):
@@ -170,7 +178,7 @@ def resolve(given):
     out = Path(given["out"])
     if (out / "model.npz").exists():
         raise InputError(f"--out {out}: holds a run already; go on with it by --resume, or choose another folder")
-    taken = [name for name in ("best.npz", "metrics.csv", "figures") if (out / name).exists()]
+    taken = [name for name in ("best.npz", "metrics.csv", "roc.csv", "report.html", "figures") if (out / name).exists()]
     if taken and not (out / "config.json").exists():            # else a run that was killed before its first model
         raise InputError(f"--out {out}: {taken[0]} there would be overwritten; choose another folder")
     return settings, frames, masks, out

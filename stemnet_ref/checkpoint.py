@@ -1,6 +1,7 @@
 """Models on disk: one `.npz` of plain arrays, read without pickle, replaced in one move.
 
     parameters/NAME      float arrays, as in `StemNet.parameters`
+    statistics/NAME      likewise, of batch normalisation
     optimizer/NAME       state of the optimizer
     scaling/image        float32 (H, W): what is subtracted from every frame, if anything is
     about                JSON text: format, package version, settings, scaling, progress
@@ -18,8 +19,9 @@ from .errors import InputError, reason
 from .files import read_npz, write_atomically
 from .network import StemNet
 
-FORMAT = "stemnet_ref model 3"
-OLDER = ("stemnet_ref model 2",)        # the same without scaling/image
+FORMAT = "stemnet_ref model 4"
+OLDER = ("stemnet_ref model 2", "stemnet_ref model 3")      # without scaling/image in 2, and without statistics
+PARTS = ("parameters", "statistics")                        # of a network
 
 
 @dataclass
@@ -47,7 +49,8 @@ def save(path, model, version):
     arrays = {"about": np.array(json.dumps(about, sort_keys=True))}
     if model.scaling.image is not None:
         arrays["scaling/image"] = model.scaling.image
-    arrays.update({f"parameters/{name}": to_host(array) for name, array in model.network.parameters.items()})
+    for part in PARTS:
+        arrays.update({f"{part}/{name}": to_host(array) for name, array in getattr(model.network, part).items()})
     arrays.update({f"optimizer/{name}": to_host(array) for name, array in model.optimizer_state.items()})
     write_atomically(path, lambda file: np.savez(file, **arrays))
 
@@ -90,7 +93,8 @@ def load(path):
 def network_settings(network):
     """Return the arguments that make a StemNet of the same shape."""
     return {"channels": network.channels, "levels": network.levels, "features": network.features,
-            "classes": network.classes, "kernel": network.kernel, "logits": network.logits, "init": network.init}
+            "classes": network.classes, "kernel": network.kernel, "logits": network.logits, "init": network.init,
+            "activation": network.activation, "normalisation": network.normalisation}
 
 
 def _scaling(about, arrays):
@@ -105,13 +109,14 @@ def _scaling(about, arrays):
 
 
 def _fill(network, arrays, path):
-    """Put the file's parameters into the network."""
-    for name, initial in network.parameters.items():
-        array = arrays.get(f"parameters/{name}")
-        if array is None or array.shape != initial.shape or array.dtype != initial.dtype:
-            found = "missing" if array is None else f"{array.dtype} of shape {array.shape}"
-            raise InputError(f"{path}: parameter {name} is {found}; {initial.dtype} of shape {initial.shape} is "
-                             "needed; the file is damaged or changed, take another copy")
-        if not np.isfinite(array).all():
-            raise InputError(f"{path}: parameter {name} holds NaN or infinity; take another copy of the model")
-        network.parameters[name] = array
+    """Put the file's parameters and statistics into the network."""
+    for part in PARTS:
+        for name, initial in list(getattr(network, part).items()):
+            array, which = arrays.get(f"{part}/{name}"), f"{part.removesuffix('s')} {name}"
+            if array is None or array.shape != initial.shape or array.dtype != initial.dtype:
+                found = "missing" if array is None else f"{array.dtype} of shape {array.shape}"
+                raise InputError(f"{path}: {which} is {found}; {initial.dtype} of shape {initial.shape} is needed; the "
+                                 "file is damaged or changed, take another copy")
+            if not np.isfinite(array).all():
+                raise InputError(f"{path}: {which} holds NaN or infinity; take another copy of the model")
+            getattr(network, part)[name] = array

@@ -8,21 +8,42 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from .files import make_folder, write_atomically
+from .maps import liveliest
 from .pictures import overlay, stretched
 
-# Told apart by the colour-blind too, and where one curve lies on the other
-STYLES = ({"color": "#0072b2", "marker": "o"}, {"color": "#d55e00", "marker": ".", "linestyle": "--"})
+BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#777777"        # told apart by the colour-blind too
+VALIDATION = {"marker": "o", "markersize": 4}
+TRAINING = {"linestyle": "--", "linewidth": 1.2}
 
-# file: title, label of the y axis, columns with their legends
+# file: title, label of the y axis, and by column its legend and style
 CURVES = {
-    "loss": ("Loss", "cost", {"train_loss": "training", "val_loss": "validation"}),
-    "accuracy": ("Accuracy", "fraction of pixels", {"train_accuracy": "training", "val_accuracy": "validation"}),
-    "precision_recall": ("Precision and recall", "mean over images", {"precision": "precision", "recall": "recall"}),
-    "f1": ("F1 score", "F1", {"f1": "mean over images", "f1_pooled": "all pixels pooled"}),
-    "error_rate": ("Error rate", "percent of pixels", {"error_rate_percent": "validation"}),
-    "false_white": ("False white", "pixels per image", {"false_white_pixels": "validation"}),
-    "white_pixel_accuracy": ("White-pixel accuracy", "fraction of cell pixels", {"white_pixel_accuracy": "validation"}),
+    "loss": ("Loss", "cost", {"train_loss": ("training", BLUE, TRAINING),
+                              "val_loss": ("validation", ORANGE, VALIDATION)}),
+    "accuracy": ("Accuracy", "fraction of pixels", {"train_accuracy": ("training", BLUE, TRAINING),
+                                                    "val_accuracy": ("validation", ORANGE, VALIDATION)}),
+    "precision_recall": ("Precision and recall", "mean over images; training: all pixels pooled", {
+        "train_precision": ("precision, training", BLUE, TRAINING), "precision": ("precision", BLUE, VALIDATION),
+        "train_recall": ("recall, training", ORANGE, TRAINING), "recall": ("recall", ORANGE, VALIDATION)}),
+    "f1": ("F1 score", "F1", {"train_f1": ("training, all pixels pooled", BLUE, TRAINING),
+                              "f1_pooled": ("validation, all pixels pooled", ORANGE, VALIDATION),
+                              "f1": ("validation, mean over images", GREY, {"marker": "."})}),
+    "error_rate": ("Error rate", "percent of pixels", {"train_error_rate_percent": ("training", BLUE, TRAINING),
+                                                       "error_rate_percent": ("validation", ORANGE, VALIDATION)}),
+    "false_white": ("False white", "fraction of all pixels", {
+        "train_false_white_fraction": ("training", BLUE, TRAINING),
+        "false_white_fraction": ("validation", ORANGE, VALIDATION)}),
+    "white_pixel_accuracy": ("White-pixel accuracy", "fraction of cell pixels", {
+        "train_white_pixel_accuracy": ("training", BLUE, TRAINING),
+        "white_pixel_accuracy": ("validation", ORANGE, VALIDATION)}),
 }
+
+
+def prepare(axes, title, x, y):
+    """Return axes with what all curves have in common."""
+    axes.set(title=title, xlabel=x, ylabel=y)
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    return axes
 
 
 def draw_curves(rows, folder):
@@ -32,21 +53,77 @@ def draw_curves(rows, folder):
     epochs = [row["epoch"] for row in rows]
     for name, (title, label, columns) in CURVES.items():
         figure = Figure(figsize=(6, 4), layout="constrained")
-        axes = figure.add_subplot()
-        for (column, legend), style in zip(columns.items(), STYLES, strict=False):
-            axes.plot(epochs, [row[column] for row in rows], markersize=4, label=legend, **style)
-        axes.set_title(title)
-        axes.set_xlabel("epoch")
-        axes.set_ylabel(label)
+        axes = prepare(figure.add_subplot(), title, "epoch", label)
+        for column, (legend, colour, style) in columns.items():
+            alone = {"marker": "."} if len(rows) == 1 else {}
+            axes.plot(epochs, [row[column] for row in rows], label=legend, color=colour, **{**alone, **style})
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.ticklabel_format(axis="y", useOffset=False)
         if name in ("f1", "precision_recall"):
             axes.set_ylim(-0.02, 1.02)
-        axes.grid(alpha=0.3)
-        axes.spines[["top", "right"]].set_visible(False)
-        if len(columns) > 1:
-            axes.legend(frameon=False)
+        axes.legend(frameon=False)
         save(figure, folder / f"{name}.png")
+
+
+def draw_roc(rows, area, path):
+    """Draw a receiver operating characteristic, with a linear and with a logarithmic axis.
+
+    Parameters
+    ----------
+    rows : list of dict
+        Of roc.csv.
+    area : float
+        Under the curve.
+    path : path
+    """
+    false, true, margin = np.array([list(row.values()) for row in rows]).T
+    half = int(np.searchsorted(-margin, 0))             # the last point whose probability is above 1/2
+    figure = Figure(figsize=(9, 4.2), layout="constrained")
+    chance = np.geomspace(1e-5, 1, 100)
+    for axes, (title, scale, left) in zip(figure.subplots(1, 2), (
+            (f"ROC, area under the curve {area:.4f}", "linear", -0.02),
+            ("the same, few false positives enlarged", "log", 1e-5)), strict=True):
+        prepare(axes, title, "false positive rate (of background pixels)", "true positive rate (of cell pixels)")
+        axes.plot(false, true, color=ORANGE)
+        axes.plot(false[half - 1], true[half - 1], "o", color=ORANGE, label="probability of cell above 1/2")
+        axes.plot(chance, chance, color=GREY, linewidth=1, linestyle=":", label="chance")
+        axes.set(xscale=scale, xlim=(left, 1.02), ylim=(-0.02, 1.02))
+    figure.axes[0].legend(frameon=False, loc="lower right")
+    save(figure, path)
+
+
+def draw_maps(maps, path):
+    """Draw one feature map of every layer in the shape of the U, as in Fig. 22: of each the one that varies most.
+
+    Parameters
+    ----------
+    maps : dict of str to ndarray
+        As `maps.feature_maps` returns them.
+    path : path
+    """
+    levels = sum(name.startswith("down") and name.endswith("conv") for name in maps)
+    figure = Figure(figsize=(10, 2.9 * levels), layout="constrained")
+    grid = figure.subplots(levels, 4, squeeze=False)
+    for axes in grid.flat:
+        axes.set_axis_off()
+    places = {"input": (0, 0), "probabilities": (levels - 1, 3)}
+    for level in range(levels):
+        places.update({f"down{level}.conv": (level, 1), f"down{level - 1}.pool": (level, 0),
+                       f"up{level}.deconv": (level, 2), f"up{level}.conv": (level, 3)})
+    for name, array in maps.items():
+        if name not in places:
+            continue
+        if name in ("input", "probabilities"):
+            channel = array.shape[3] // 2
+            one, what = array[0, ..., channel], {"input": "frame", "probabilities": "probability of cell"}[name]
+        else:
+            one, channel = liveliest(array)
+            what = f"{name}: map {channel + 1} of {array.shape[3]}"
+        axes = grid[places[name]]
+        axes.imshow(one, cmap="viridis" if name == "probabilities" else "gray", interpolation="nearest")
+        axes.set_title(f"{what}\n{one.shape[0]} x {one.shape[1]} pixels, {one.min():.2g} to {one.max():.2g}",
+                       fontsize=8)
+    save(figure, path)
 
 
 def draw_predictions(examples, path):

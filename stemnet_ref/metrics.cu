@@ -1,19 +1,30 @@
 // Counts for the measures of metrics.py.
 #include "_common.cuh"
 
-// How many pixels of a block's share have their largest probability at their label; the lowest class wins a tie.
-// grid: number of parts; block 256
-extern "C" __global__ void count_right(const REAL* p, const unsigned char* labels, double* parts, int64 pixels, int K)
+// TP, FP, TN, FN of a block's share of the pixels; predicted is the class of the largest probability, of equals the
+// lowest, and class 0 is background.
+// grid: number of parts; block 256; parts (number of parts, 4)
+extern "C" __global__ void outcomes(const REAL* p, const unsigned char* labels, double* parts, int64 pixels, int K)
 {
     __shared__ double shared[256];
-    double right = 0;
+    double counts[4] = {};
     int64 end = pixels * (blockIdx.x + 1) / gridDim.x;
     for (int64 t = pixels * blockIdx.x / gridDim.x + threadIdx.x; t < end; t += blockDim.x) {
-        int best = 0;
+        bool cell = false;
+        REAL most = p[t * K];
         for (int k = 1; k < K; k++)
-            if (p[t * K + k] > p[t * K + best]) best = k;
-        right += best == labels[t];
+            if (p[t * K + k] > most) {
+                most = p[t * K + k];
+                cell = true;
+            }
+        bool truth = labels[t] > 0;
+        counts[0] += cell && truth;
+        counts[1] += cell && !truth;
+        counts[2] += !cell && !truth;
+        counts[3] += !cell && truth;
     }
-    right = block_sum(right, shared);
-    if (threadIdx.x == 0) parts[blockIdx.x] = right;
+    for (int i = 0; i < 4; i++) {
+        double sum = block_sum(counts[i], shared);
+        if (threadIdx.x == 0) parts[4 * blockIdx.x + i] = sum;
+    }
 }

@@ -1,15 +1,17 @@
-"""Measures of a segmentation (thesis section 10, Table 3).
+"""Measures of a segmentation (thesis sections 10 and 11.4, Table 3). Positive is the cell.
 
     accuracy = (TP+TN) / (TP+TN+FP+FN)                  (eq. 59)
     precision = TP / (TP+FP)                            (eq. 61)
     recall = TP / (TP+FN)                               (eq. 62)
-    F1 = 2 TP / (2 TP+FP+FN)                            (eq. 63)
+    F1 = 2 TP / (2 TP+FP+FN)                            (eq. 63); Dice's coefficient of the masks is the same
     error rate = 100 (1 - accuracy), percent of pixels
     false white = FP: background taken for cell
     white-pixel accuracy = TP / (TP+FN), of the white pixels of the mask
+    IoU = TP / (TP+FP+FN), intersection over union
+    Cohen's kappa = (accuracy - e) / (1 - e), e = ((TP+FP)(TP+FN) + (TN+FN)(TN+FP)) / pixels^2, what chance agrees in
+    ROC: TP / (TP+FN) against FP / (FP+TN) for all thresholds of the probability, and the area under it
 
-Positive is the cell. Where a measure is 0/0 it is 0, as in the listing; white-pixel accuracy is 1 on a mask without
-white pixels, as there.
+What is 0/0 is 0, as in the listing; white-pixel accuracy is 1 on a mask without white pixels, as there.
 """
 
 from dataclasses import dataclass
@@ -22,7 +24,12 @@ from .layers._gpu import sum_over
 # The columns of a training run's metrics.csv
 COLUMNS = ("epoch", "seconds", "learning_rate", "train_loss", "val_loss", "train_accuracy", "val_accuracy", "precision",
            "recall", "f1", "f1_pooled", "error_rate_percent", "false_white_pixels", "false_white_fraction",
-           "white_pixel_accuracy")
+           "white_pixel_accuracy", "iou", "dice", "kappa", "roc_auc", "tp", "fp", "tn", "fn", "train_precision",
+           "train_recall", "train_f1", "train_error_rate_percent", "train_false_white_fraction",
+           "train_white_pixel_accuracy")
+
+ROC_COLUMNS = ("false_positive_rate", "true_positive_rate", "margin")
+
 
 @dataclass(frozen=True)
 class Counts:
@@ -33,6 +40,11 @@ class Counts:
     tn: int
     fn: int
 
+    @classmethod
+    def of(cls, numbers):
+        """Return the Counts of four numbers: TP, FP, TN, FN."""
+        return cls(*(int(number) for number in numbers))
+
     def __add__(self, other):
         return Counts(self.tp + other.tp, self.fp + other.fp, self.tn + other.tn, self.fn + other.fn)
 
@@ -41,16 +53,21 @@ class Counts:
         return self.tp + self.fp + self.tn + self.fn
 
     def measures(self):
-        """Return accuracy, precision, recall, f1 and the rest of the table, floats by name."""
+        """Return accuracy, precision, recall, f1 and the rest of the table but for the ROC, floats by name."""
+        by_chance = ((self.tp + self.fp) * (self.tp + self.fn) + (self.tn + self.fn) * (self.tn + self.fp))
+        f1 = _ratio(2 * self.tp, 2 * self.tp + self.fp + self.fn)                           # eq. 63
         return {
             "accuracy": _ratio(self.tp + self.tn, self.pixels),                             # eq. 59
             "precision": _ratio(self.tp, self.tp + self.fp),                                # eq. 61
             "recall": _ratio(self.tp, self.tp + self.fn),                                   # eq. 62
-            "f1": _ratio(2 * self.tp, 2 * self.tp + self.fp + self.fn),                     # eq. 63
+            "f1": f1,
             "error_rate_percent": 100 * _ratio(self.fp + self.fn, self.pixels),
             "false_white_pixels": float(self.fp),
             "false_white_fraction": _ratio(self.fp, self.pixels),
             "white_pixel_accuracy": _ratio(self.tp, self.tp + self.fn, undefined=1.0),
+            "iou": _ratio(self.tp, self.tp + self.fp + self.fn),
+            "dice": f1,
+            "kappa": _ratio((self.tp + self.tn) * self.pixels - by_chance, self.pixels ** 2 - by_chance),
         }
 
 
@@ -75,12 +92,76 @@ def count(predicted, truth):
     return Counts(tp, fp, truth.size - tp - fp - fn, fn)
 
 
-def count_right(p, labels):
-    """Return how many pixels of labels (N, H, W) are the class of the largest p (N, H, W, K); on a GPU an array ()."""
+def outcomes(p, labels):
+    """Return how many pixels are right and wrong in which way, as float64 (TP, FP, TN, FN).
+
+    Parameters
+    ----------
+    p : float array of shape (N, H, W, K)
+        Probabilities; the class of the largest is predicted, of equals the lowest. Class 0 is background.
+    labels : int array of shape (N, H, W)
+    """
     device = device_of(p, labels)
     if device:
-        return sum_over(device, "metrics.count_right", labels.size, (), p, labels, rest=(labels.size, p.shape[-1]))
-    return int(np.sum(p.argmax(axis=-1) == labels))
+        return sum_over(device, "metrics.outcomes", labels.size, (4,), p, labels, rest=(labels.size, p.shape[-1]))
+    counts = count(p.argmax(axis=-1), labels)
+    return np.array([counts.tp, counts.fp, counts.tn, counts.fn], np.float64)
+
+
+class Roc:
+    """Receiver operating characteristic of any number of pixels, in memory that does not grow with them.
+
+    Pixels are counted by their margin, the logit of the cell less that of the background, so that probabilities that
+    round to 0 or 1 are still told apart. Margins are rounded to 11 bits, and those above 64 and below 1/1024 to these.
+    So the counts are whole numbers that do not depend on the order or the device, and the curve is exactly that of the
+    rounded margins.
+    """
+
+    LEAST, MOST = (np.float32(value).view(np.uint32) >> 13 for value in (2.0 ** -10, 64.0))
+    SIDE = int(MOST - LEAST) + 1        # margins above 0 that are told apart
+
+    def __init__(self):
+        self.counts = np.zeros((2, 2 * self.SIDE + 1), np.int64)       # of background and cell, by rising margin
+
+    def add(self, margins, truth):
+        """Count pixels: float32 margins and a mask (above 0 is cell) of one shape."""
+        margins = np.ascontiguousarray(margins, np.float32)
+        size = np.minimum(np.abs(margins).view(np.uint32) >> 13, self.MOST).astype(np.int64)
+        size = np.maximum(size - (int(self.LEAST) - 1), 0)
+        keys = self.SIDE + np.where(margins < 0, -size, size)
+        keys += self.counts.shape[1] * (np.asarray(truth) > 0)
+        self.counts += np.bincount(keys.ravel(), minlength=self.counts.size).reshape(self.counts.shape)
+
+    def curve(self):
+        """Return false and true positive rates from (0, 0) to (1, 1), and the least margin called cell at each point.
+
+        The margin at (0, 0) is infinite.
+        """
+        seen = np.flatnonzero(self.counts.any(axis=0))[::-1]
+        rates = np.zeros((2, len(seen) + 1))
+        for rate, counts in zip(rates, self.counts, strict=True):
+            rate[1:] = np.cumsum(counts[seen]) / max(counts.sum(), 1)
+        return rates[0], rates[1], np.concatenate(([np.inf], self._margins()[seen]))
+
+    def area(self):
+        """Return the area under the curve, 0 where there is one class only."""
+        false, true, _ = self.curve()
+        return float(np.sum(np.diff(false) * (true[1:] + true[:-1]) / 2))
+
+    def uncertainty(self):
+        """Return by how much at most the area would differ without the rounding of the margins."""
+        background, cell = self.counts
+        return float(np.sum(background * cell.astype(float)) / 2 / max(float(background.sum()) * cell.sum(), 1.0))
+
+    def _margins(self):
+        """Return the least margin that falls into each place."""
+        above = (np.arange(self.LEAST, self.MOST + 1, dtype=np.uint32) << 13).view(np.float32)
+        return np.concatenate([-above[::-1], [0], above])
+
+
+def margins(logits):
+    """Return by how much the logit of cell (classes 1 and above) exceeds that of the background, (..., K) to (...)."""
+    return np.logaddexp.reduce(logits[..., 1:], axis=-1) - logits[..., 0]
 
 
 def summarise(images):

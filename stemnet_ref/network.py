@@ -6,6 +6,8 @@
                                 -> conv 5x5 -> dropout -> + bias -> ReLU
     output:                     conv 1x1 -> + bias (-> ReLU with logits="relu")
 
+Two alternatives of the thesis: the sigmoid in place of ReLU, and batch normalisation after the 5x5 convolutions, whose
+shift is the bias, so that it stands before the dropout (`layers.varied_block`).
 Level l works at 1/2^l of the frame's side with features * 2^l channels. The softmax belongs to the cost.
 `python -m stemnet_ref.network` prints the table of layers.
 """
@@ -17,7 +19,7 @@ import numpy as np
 
 from . import initial_weights
 from .flat import Flat
-from .layers import bias, conv2d, conv_block, conv_transpose_block, max_pool2d, relu
+from .layers import batch_norm, bias, conv2d, conv_block, conv_transpose_block, max_pool2d, relu, varied_block
 
 # What the presets say of the network: rows 1, 3 and 10 of the README's table. "thesis-table2" differs in training only.
 PRESETS = {
@@ -48,6 +50,10 @@ class StemNet:
         transposed convolutions, biases 0.
         "listing": truncated normal, sigma = sqrt(2/(25*features)) with the level's larger count of features going up,
         its own going down, also for the transposed convolutions; 0.1 for the output layer and for every bias.
+    activation : {"relu", "sigmoid"}
+    normalisation : {"none", "batch"}
+        "batch": batch normalisation (eq. 56-58), with the means and variances of the batch in training, and their
+        running means at prediction.
     dtype : numpy dtype
     seed : int
         Of the initial weights.
@@ -56,8 +62,10 @@ class StemNet:
     ----------
     parameters : Flat
         A dict of arrays by name, in the order of the data: ``down0.conv.weight``, ``down0.conv.bias``, ...,
-        ``up4.deconv.weight``, ``up4.conv.weight``, ..., ``output.weight``, ``output.bias``. All are views of one
-        buffer; assigning to a name copies into it.
+        ``up4.deconv.weight``, ``up4.conv.weight``, ..., ``output.weight``, ``output.bias``; with batch normalisation
+        ``down0.conv.scale`` and so on too. All are views of one buffer; assigning to a name copies into it.
+    statistics : Flat
+        Of batch normalisation, the running ``down0.conv.mean``, ``down0.conv.variance``, ...; empty without it.
 
     Raises
     ------
@@ -66,7 +74,7 @@ class StemNet:
     """
 
     def __init__(self, channels=1, levels=6, features=16, classes=2, kernel=5, logits="linear", init="fan_in",
-                 dtype=np.float32, seed=0):
+                 activation="relu", normalisation="none", dtype=np.float32, seed=0):
         for name, value, least in (("channels", channels, 1), ("levels", levels, 1), ("features", features, 1),
                                    ("classes", classes, 2), ("kernel", kernel, 1), ("seed", seed, 0)):
             if not isinstance(value, (int, np.integer)) or not least <= value < 2 ** 64:
@@ -75,15 +83,24 @@ class StemNet:
             raise ValueError(f"StemNet: dtype={dtype!r} must be a floating-point type")
         if channels % 2 == 0:
             raise ValueError(f"StemNet: channels={channels} must be odd, so that one frame stands in the middle")
-        for name, value, known in (("logits", logits, ("linear", "relu")), ("init", init, ("fan_in", "listing"))):
+        for name, value, known in (("logits", logits, ("linear", "relu")), ("init", init, ("fan_in", "listing")),
+                                   ("activation", activation, tuple(varied_block.ACTIVATIONS)),
+                                   ("normalisation", normalisation, ("none", "batch"))):
             if value not in known:
                 raise ValueError(f"StemNet: {name}={value!r} must be one of {', '.join(known)}")
         self.channels, self.levels, self.features, self.classes = channels, levels, features, classes
         self.kernel, self.logits, self.init = kernel, logits, init
+        self.activation, self.normalisation = activation, normalisation
         self.multiple = 2 ** (levels - 1)       # sides of the input are multiples of this, in pixels
+        normalised = [name for name, _, _ in self.layer_shapes() if name.endswith(".conv") and normalisation == "batch"]
         shapes = {f"{name}.{kind}": shape if kind == "weight" else (shape[2 if name.endswith("deconv") else 3],)
-                  for name, shape, _ in self.layer_shapes() for kind in ("weight", "bias")}
+                  for name, shape, _ in self.layer_shapes() for kind in ("weight", "scale", "bias")
+                  if kind != "scale" or name in normalised}
         self.parameters = Flat(shapes, dtype)
+        self.statistics = Flat({f"{name}.{kind}": shapes[f"{name}.bias"] for name in normalised
+                                for kind in ("mean", "variance")}, dtype)
+        for name in normalised:
+            self.parameters[f"{name}.scale"] = self.statistics[f"{name}.variance"] = 1
         for number, layer in enumerate(self.layer_shapes()):
             rng = np.random.Generator(np.random.Philox(key=np.array([seed, number], np.uint64)))
             weight, offset = initial_weights.draw(rng, init, kernel, *layer)
@@ -93,14 +110,14 @@ class StemNet:
     def to(self, device):
         """Move the parameters, and so all that is computed, to a device of `device.choose`; return the network."""
         if device:
-            self.parameters = self.parameters.to(device)
+            self.parameters, self.statistics = self.parameters.to(device), self.statistics.to(device)
         return self
 
     def layer_shapes(self):
         """Return (name, shape of the weights, level) of every layer with parameters, in the order of the data."""
         return layer_shapes(self.channels, self.levels, self.features, self.classes, self.kernel)
 
-    def forward(self, x, keep_prob=1.0, seed=0, step=0, with_cache=True):
+    def forward(self, x, keep_prob=1.0, seed=0, step=0, with_cache=True, training=None):
         """Return the logits, and what `backward` needs.
 
         Parameters
@@ -114,6 +131,9 @@ class StemNet:
             step may be a schedule (`layers._gpu.write_schedule`).
         with_cache : bool
             False at prediction, so that every map is freed when it has been read for the last time.
+        training : bool, optional
+            Whether batch normalisation is by this batch, which is added to the running statistics, or by these;
+            as `with_cache` unless given.
 
         Returns
         -------
@@ -127,9 +147,10 @@ class StemNet:
         """
         self._check_input(x)
         cache = {} if with_cache else None
+        training = with_cache if training is None else training
         skips = []
         for level in range(self.levels):
-            x = self._conv_forward(f"down{level}.conv", x, keep_prob, seed, step, cache)
+            x = self._conv_forward(f"down{level}.conv", x, keep_prob, seed, step, cache, training)
             if level < self.levels - 1:
                 skips.append(x)
                 x, won = max_pool2d.forward(x)
@@ -137,7 +158,7 @@ class StemNet:
                     cache[f"down{level}.pool"] = won
         for level in reversed(range(self.levels - 1)):
             x = self._deconv_forward(f"up{level}.deconv", x, cache)
-            x = self._conv_forward(f"up{level}.conv", (skips.pop(), x), keep_prob, seed, step, cache)
+            x = self._conv_forward(f"up{level}.conv", (skips.pop(), x), keep_prob, seed, step, cache, training)
         z = bias.forward(conv2d.forward(x, self.parameters["output.weight"]), self.parameters["output.bias"])
         if self.logits == "relu":
             z = relu.forward(z)
@@ -182,32 +203,58 @@ class StemNet:
         """Return the number under which `draw_mask` knows the convolution `name`: its place in the data's order."""
         return [layer for layer, _, _ in self.layer_shapes() if layer.endswith(".conv")].index(name)
 
-    def _conv_forward(self, name, x, keep_prob, seed, step, cache):
+    def _conv_forward(self, name, x, keep_prob, seed, step, cache, training):
         """Convolution, dropout, bias, ReLU (section 9); `x` may be two arrays side by side."""
-        weight, b = self.parameters[f"{name}.weight"], self.parameters[f"{name}.bias"]
+        weight, b, scale = (self.parameters.get(f"{name}.{kind}") for kind in ("weight", "bias", "scale"))
         key = seed, step, self.dropout_layer(name)
-        y = conv_block.forward(x, weight, b, keep_prob, key)
+        if self._is_plain:
+            y = conv_block.forward(x, weight, b, keep_prob, key)
+        else:
+            running = None if scale is None else (self.statistics[f"{name}.mean"], self.statistics[f"{name}.variance"])
+            y, kept = varied_block.forward(x, "conv", self.activation, weight, b, scale, None if training else running,
+                                           keep_prob, key)
+            if training and running:
+                for array, kind in zip(running, ("mean", "variance"), strict=True):
+                    batch_norm.average(array, kept[kind], varied_block.RATE)
+            x = kept
         if cache is not None:
             cache[name] = x, y, keep_prob, key
         return y
 
     def _conv_backward(self, name, dy, cache, gradients, needs_dx=True):
         x, y, keep_prob, key = cache.pop(name)
-        dx, _, _ = conv_block.backward(dy, x, y, self.parameters[f"{name}.weight"], keep_prob, key, needs_dx,
-                                       (gradients[f"{name}.weight"], gradients[f"{name}.bias"]))
+        weight, scale = self.parameters[f"{name}.weight"], self.parameters.get(f"{name}.scale")
+        into = [gradients.get(f"{name}.{kind}") for kind in ("weight", "bias", "scale")]
+        if self._is_plain:
+            dx, *_ = conv_block.backward(dy, x, y, weight, keep_prob, key, needs_dx, into[:2])
+        else:
+            dx, *_ = varied_block.backward(dy, x, "conv", self.activation, weight, scale, keep_prob, key, into)
         return dx                                                           # None: nobody asks for dC/dframe
 
     def _deconv_forward(self, name, x, cache):
         """Transposed convolution, bias, ReLU (section 9)."""
-        y = conv_transpose_block.forward(x, self.parameters[f"{name}.weight"], self.parameters[f"{name}.bias"])
+        weight, b = self.parameters[f"{name}.weight"], self.parameters[f"{name}.bias"]
+        if self._is_plain:
+            y = conv_transpose_block.forward(x, weight, b)
+        else:
+            y, x = varied_block.forward(x, "deconv", self.activation, weight, b)
         if cache is not None:
             cache[name] = x, y
         return y
 
     def _deconv_backward(self, name, dy, cache, gradients):
-        dx, _, _ = conv_transpose_block.backward(dy, *cache.pop(name), self.parameters[f"{name}.weight"],
-                                                 into=(gradients[f"{name}.weight"], gradients[f"{name}.bias"]))
+        x, y = cache.pop(name)
+        weight, into = self.parameters[f"{name}.weight"], (gradients[f"{name}.weight"], gradients[f"{name}.bias"])
+        if self._is_plain:
+            dx, *_ = conv_transpose_block.backward(dy, x, y, weight, into=into)
+        else:
+            dx, *_ = varied_block.backward(dy, x, "deconv", self.activation, weight, into=(*into, None))
         return dx
+
+    @property
+    def _is_plain(self):
+        """Whether the fused blocks do what the network needs."""
+        return self.activation == "relu" and self.normalisation == "none"
 
     def _check_input(self, x):
         dtype = self.parameters["output.weight"].dtype

@@ -19,6 +19,8 @@ CHOICES = {
     "preset": tuple(PRESETS),
     "logits": ("linear", "relu"),
     "init": ("fan_in", "listing"),
+    "activation": ("relu", "sigmoid"),
+    "normalisation": ("none", "batch"),
     "scaling": ("standard", "mean-image", "median-image", "minus127"),
     "draw": ("evenly", "by-cells"),
     "optimizer": ("momentum", "sgd", "adam"),
@@ -79,6 +81,8 @@ class Settings:
     features: int = 16
     logits: str = "linear"
     init: str = "fan_in"
+    activation: str = "relu"
+    normalisation: str = "none"         # batch: after the convolutions
     scaling: str = "standard"
     epochs: int = 8
     batch_size: int = 1

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import metrics, optimizers
-from .device import device_of, launch
+from .device import device_of, launch, to_host
 from .layers import dice, quadratic, softmax, weighted_cross_entropy
 from .layers._gpu import write_schedule
 
@@ -108,17 +108,17 @@ class Steps:
     def run(self, x, labels, step, weights=None):
         """Take a step; arguments as for `training_step`."""
         cost, p = training_step(self.network, self.optimizer, x, labels, self.settings, step, self.examples, weights)
-        self._results.append((cost, metrics.count_right(p, labels)))
+        self._results.append((cost, metrics.outcomes(p, labels)))
 
     def take(self):
-        """Return (cost, pixels that were right) of every step since the last call."""
+        """Return the cost and the `metrics.Counts` of every step since the last call."""
         results, self._results = self._results, []
-        return results
+        return [(float(to_host(cost)), metrics.Counts.of(to_host(found))) for cost, found in results]
 
 
 @dataclass
 class _Known:
-    """Arrays of inputs, and the record of a step on them: how to repeat it, and where cost and right ones then are."""
+    """Arrays of inputs, and the record of a step on them: how to repeat it, and where cost and counts then are."""
 
     x: object
     labels: object
@@ -146,7 +146,7 @@ class StepsOnGpu(Steps):
     def __init__(self, network, optimizer, settings, examples, device, tell):
         super().__init__(network, optimizer, settings, examples)
         self.device, self.tell = device, tell
-        self.kept, self.count = device.empty((self.most, 2), np.float64), 0
+        self.kept, self.count = device.empty((self.most, 5), np.float64), 0
         self.schedule = device.empty((3,), np.float64)
         self._known = {}            # by the shape of x
 
@@ -156,13 +156,13 @@ class StepsOnGpu(Steps):
         known = self._known.get(x.shape)
         if known is None or known.x is not x or known.labels is not labels or known.weights is not weights:
             self._known[x.shape] = _Known(x, labels, weights)
-            cost, right = self._kernels(x, labels, weights)
+            cost, found = self._kernels(x, labels, weights)
         else:
             if known.repeat is None:
                 self._record(known)
             known.repeat()
-            cost, right = known.result
-        launch("_gpu.keep", 1, cost, right, self.kept, self.count, block=1)
+            cost, found = known.result
+        launch("_gpu.keep", 1, cost, found, self.kept, self.count, block=1)
         self.count += 1
 
     def _record(self, known):
@@ -178,9 +178,9 @@ class StepsOnGpu(Steps):
     def _kernels(self, x, labels, weights):
         cost, p = _training_step(self.network, self.optimizer, x, labels, weights, self.settings, self.schedule,
                                  self.examples, self.schedule)
-        return cost, metrics.count_right(p, labels)
+        return cost, metrics.outcomes(p, labels)
 
     def take(self):
-        """Return (cost, pixels that were right) of every step since the last call; this waits for the GPU."""
+        """Return the cost and the `metrics.Counts` of every step since the last call; this waits for the GPU."""
         results, self.count = self.device.to_host(self.kept)[:self.count].tolist(), 0
-        return [(cost, int(right)) for cost, right in results]
+        return [(cost, metrics.Counts.of(found)) for cost, *found in results]

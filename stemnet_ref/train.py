@@ -2,21 +2,27 @@
 
 import math
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
 from . import __version__, checkpoint, files, metrics, optimizers
 from .checkpoint import Model
+from .data.assemble import Part, assemble
+from .data.plan import Piece
 from .data.training import TrainingData
 from .device import choose, to_host
 from .errors import InputError
 from .layers import softmax
+from .maps import feature_maps
 from .network import StemNet
 from .predict import logits as predicted_logits
 from .resume import resume_run
 from .settings import option
 from .step import Steps, StepsOnGpu, cost_of, make_optimizer
+
+NOTHING = {"cost": 0.0, **asdict(metrics.Counts(0, 0, 0, 0))}
 
 
 class Run:
@@ -51,7 +57,7 @@ class Run:
         files.check_no_pictures(self.out)
         self.data = TrainingData(settings, frames, masks, self.device, show)
         self.epoch, self.position, self.step = 0, 0, 0          # epochs done, batches done of the next, steps in all
-        self.sums = {"cost": 0.0, "right": 0, "pixels": 0}      # of the epoch in progress
+        self.sums = dict(NOTHING)                               # of the epoch in progress
         self.best_f1, self.best_val_loss = -1.0, 0.0           # below every F1
         self.optimizer = make_optimizer(settings)
         self.rows = []                                          # of metrics.csv
@@ -60,7 +66,8 @@ class Run:
             resume_run(self)
         else:
             self.network = StemNet(settings.channels, settings.levels, settings.features, logits=settings.logits,
-                                   init=settings.init, seed=settings.seed)
+                                   init=settings.init, activation=settings.activation,
+                                   normalisation=settings.normalisation, seed=settings.seed)
             self.scaling = self.data.measure()
             self.data.check_classes()
         self.network.to(self.device)
@@ -127,8 +134,11 @@ class Run:
         """
         files.make_folder(self.out)
         files.make_folder(self.out / "figures")
-        files.write_json(self.out / "config.json", {**self.data.source, **self.settings.as_dict(),
-                                                    "device": self.device_name, "version": __version__})
+        files.write_json(self.out / "config.json", self.config())
+
+    def config(self):
+        """Return all that config.json holds."""
+        return {**self.data.source, **self.settings.as_dict(), "device": self.device_name, "version": __version__}
 
     def save(self, name):
         """Write the state of the run into its folder.
@@ -154,6 +164,15 @@ class Run:
                 pass
         return self._examples
 
+    def maps(self):
+        """Return the feature maps of the middle of the first validation frame, 512 pixels wide at most."""
+        window, _, _ = next(self.data.dataset.whole([int(self.data.validation[0])]))
+        multiple = self.network.multiple
+        sides = [max(min(side, 512) // multiple, 1) * multiple for side in window[0].shape]
+        top, left = ((have - side) // 2 for have, side in zip(window[0].shape, sides, strict=True))
+        x, _, _ = assemble(self.scaling, [Part(Piece(0, top, left, *sides), window)], self.device)
+        return feature_maps(self.network, x)
+
     def _shown(self):
         return sorted({int(self.data.validation[0]), int(self.data.validation[-1])})
 
@@ -174,18 +193,19 @@ class Run:
         """Train on what is left of the epoch; return False if stopped."""
         settings = self.settings
         self.optimizer.learning_rate = optimizers.staircase(settings.learning_rate, settings.decay_rate, self.epoch)
-        pending, steps = [], self._steps
+        pending, steps = 0, self._steps                         # steps whose cost is not in the sums yet
         batches = self.data.batches(self.epoch, self.position, self.scaling)
         for x, labels, weights in batches:
             steps.run(x, labels, self.step, weights)
-            pending.append(labels.size)
+            pending += 1
             self.position += 1
             self.step += 1
             stopping = stop()
-            if stopping or len(pending) == steps.most:
+            if stopping or pending == steps.most:
                 self._settle(steps, pending)
+                pending = 0
             if progress:
-                cost = self.sums["cost"] / max(self.position - len(pending), 1)
+                cost = self.sums["cost"] / max(self.position - pending, 1)
                 progress(f"epoch {self.epoch + 1}/{settings.epochs}, cost {cost:.3f}", 1)
             if stopping:
                 batches.close()
@@ -194,39 +214,48 @@ class Run:
         return True
 
     def _settle(self, steps, pending):
-        """Add what came of the last steps to the epoch's sums, and empty the list of their pixels."""
-        first = self.step - len(pending)
-        for step, ((cost, right), pixels) in enumerate(zip(steps.take(), pending, strict=True), first):
+        """Add what came of the last steps to the epoch's sums."""
+        first = self.step - pending
+        for step, (cost, counts) in enumerate(steps.take(), first):
             if not math.isfinite(cost):
                 raise self._diverged(f"the cost is {cost}", step)
             self.sums["cost"] += cost
-            self.sums["right"] += right
-            self.sums["pixels"] += pixels
-        pending.clear()
+            for name, number in asdict(counts).items():
+                self.sums[name] += number
 
     def _finish_epoch(self, started, progress):
         """Validate, and return the epoch's row."""
-        costs, scores, predicted = [], [], 0
+        costs, scores, predicted, roc = [], [], 0, metrics.Roc()
         for truth, weights, z in self._predict(self.data.validation.tolist()):
             cost, p = cost_of(z[None], truth[None], self._cost, None if weights is None else weights[None])
             costs.append(cost)
             mask = p[0].argmax(axis=-1)
             predicted += int(mask.sum())
             scores.append(metrics.count(mask, truth))
+            roc.add(metrics.margins(z), truth)
             if progress:
                 progress(f"epoch {self.epoch + 1}/{self.settings.epochs}, validated {len(scores)} of "
                          f"{len(self.data.validation)}", 0)
-        summary = metrics.summarise(scores)
+        summary, sums = metrics.summarise(scores), dict(self.sums)
+        cost = sums.pop("cost")
+        training = {f"train_{name}": value for name, value in metrics.Counts(**sums).measures().items()}
         row = {"epoch": self.epoch + 1, "seconds": round(time.perf_counter() - started, 3),
-               "learning_rate": self.optimizer.learning_rate, "train_loss": self.sums["cost"] / self.position,
-               "val_loss": float(np.mean(costs)), "train_accuracy": self.sums["right"] / self.sums["pixels"],
-               "val_accuracy": summary.pop("accuracy"), **summary}
+               "learning_rate": self.optimizer.learning_rate, "train_loss": cost / self.position,
+               "val_loss": float(np.mean(costs)), "val_accuracy": summary.pop("accuracy"), "roc_auc": roc.area(),
+               **summary, **asdict(sum(scores, metrics.Counts(0, 0, 0, 0))), **training}
+        self._write_roc(roc)
         pixels = sum(counts.pixels for counts in scores)
         if predicted in (0, pixels):
             self._warn_one_class("background" if predicted == 0 else "cell", scores)
         self.epoch, self.position = self.epoch + 1, 0
-        self.sums = {"cost": 0.0, "right": 0, "pixels": 0}
+        self.sums = dict(NOTHING)
         return {name: row[name] for name in metrics.COLUMNS}
+
+    def _write_roc(self, roc):
+        """Write the ROC of the last validation, at most 1000 points of it, into roc.csv."""
+        points = np.stack(roc.curve(), axis=1)
+        some = np.unique(np.linspace(0, len(points) - 1, min(len(points), 1000)).round().astype(int))
+        files.write_csv(self.out / "roc.csv", metrics.ROC_COLUMNS, points[some].tolist())
 
     def _warn_one_class(self, name, scores):
         cell_pixels = sum(counts.tp + counts.fn for counts in scores)

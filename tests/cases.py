@@ -140,13 +140,13 @@ def layer_outputs(name, inputs):
     return {"cost": np.array(layer.forward(p, labels)), "dz": softmax.backward(layer.backward(p, labels), p)}
 
 
-def small_network(logits="linear", seed=0):
-    """Return a float64 network of three levels whose biases are not all alike."""
-    network = StemNet(3, levels=3, features=2, logits=logits, dtype=np.float64, seed=seed)
+def small_network(logits="linear", seed=0, **alternatives):
+    """Return a float64 network of three levels whose biases and scales are not all alike."""
+    network = StemNet(3, levels=3, features=2, logits=logits, dtype=np.float64, seed=seed, **alternatives)
     rng = np.random.default_rng(seed)
     for name, array in network.parameters.items():
-        if name.endswith("bias"):
-            array[:] = rng.uniform(0, 0.2, array.shape)
+        if name.endswith(("bias", "scale")):
+            array[:] = rng.uniform(0, 0.2, array.shape) + name.endswith("scale")
     return network
 
 

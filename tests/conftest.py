@@ -75,6 +75,8 @@ def no_figures(monkeypatch):
     """Leave out the curves, where a test trains many times and does not look at them."""
     monkeypatch.setattr(figures, "draw_curves", lambda rows, folder: None)
     monkeypatch.setattr(figures, "draw_predictions", lambda examples, path: None)
+    monkeypatch.setattr(figures, "draw_maps", lambda maps, path: None)
+    monkeypatch.setattr(figures, "draw_roc", lambda rows, area, path: None)
     monkeypatch.setattr(figures, "draw_pieces", lambda pieces, path: None)
 
 

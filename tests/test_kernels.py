@@ -159,22 +159,35 @@ def test_a_label_that_is_no_class_makes_the_cost_nan(place):
                                   lambda: Adam(0.01), lambda: Adam(0.01, form="tensorflow")],
                          ids=["sgd", "momentum", "momentum_tensorflow", "adam", "adam_tensorflow"])
 def test_training_steps_in_float64_are_numpys(place, cost, make):
-    where = place()
     decay = {} if cost == "cross_entropy" else {"l1": 0.01, "l2": 0.02}
-    chosen = Settings.from_options({"cost": cost, **decay,
-                                    "logits": "relu" if cost == "dice" else "linear"})
-    networks, optimizers = [cases.small_network(chosen.logits) for _ in range(2)], [make(), make()]
+    assert_steps_are_numpys(place(), make, {"cost": cost, **decay, "logits": "relu" if cost == "dice" else "linear"})
+
+
+@KERNEL_PLACES
+@pytest.mark.parametrize("chosen", [{"normalisation": "batch"}, {"activation": "sigmoid", "keep_prob": 1.0},
+                                    {"normalisation": "batch", "activation": "sigmoid", "cost": "dice"}], ids=str)
+def test_training_steps_of_the_alternatives_in_float64_are_numpys(place, chosen):
+    assert_steps_are_numpys(place(), lambda: Momentum(0.01), chosen)
+
+
+def assert_steps_are_numpys(where, make, chosen):
+    """Take three steps on a device and on the CPU, and compare all that they change."""
+    settings = Settings.from_options(chosen)
+    networks = [cases.small_network(settings.logits, activation=settings.activation,
+                                    normalisation=settings.normalisation) for _ in range(2)]
+    optimizers = [make(), make()]
     networks[0].to(where)
     for step in range(3):
         x, labels = cases.batch(step)
         labels = labels.astype(np.uint8)
         there = where.to_device(x), where.to_device(labels)
-        ours, _ = training_step(networks[0], optimizers[0], *there, chosen, step, 10)
-        theirs, _ = training_step(networks[1], optimizers[1], x, labels, chosen, step, 10)
+        ours, _ = training_step(networks[0], optimizers[0], *there, settings, step, 10)
+        theirs, _ = training_step(networks[1], optimizers[1], x, labels, settings, step, 10)
         assert float(device.to_host(ours)) == pytest.approx(theirs, rel=1e-12)
-    for name, array in networks[1].parameters.items():
-        np.testing.assert_allclose(where.to_host(networks[0].parameters[name]), array, rtol=1e-9, atol=1e-12,
-                                   err_msg=name)
+    for got, want in ((networks[0].parameters, networks[1].parameters),
+                      (networks[0].statistics, networks[1].statistics)):
+        for name, array in want.items():
+            np.testing.assert_allclose(where.to_host(got[name]), array, rtol=1e-9, atol=1e-12, err_msg=name)
     for key, array in optimizers[1].state().items():
         np.testing.assert_allclose(device.to_host(optimizers[0].state()[key]), array, rtol=1e-9, atol=1e-12)
 
@@ -286,6 +299,6 @@ def test_parameters_of_a_kernel_are_read_from_its_text():
     found = device.kernels(device.source("dropout"))
     assert found["dropout_draw_mask"] == [
         ("bool", True, False, "mask"), ("int64", False, False, "elements"), ("int", False, False, "threshold"),
-        ("uint64", False, False, "seed"), ("uint64", False, False, "step"), ("uint64", False, False, "layer")]
+        ("uint64", False, False, "seed"), ("double", True, True, "schedule"), ("uint64", False, False, "layer")]
     text = "\n".join(path.read_text() for path in Path(device.PACKAGE).rglob("*.cu"))
     assert text.count("__global__") == sum(len(device.kernels(path)) for path in device.PACKAGE.rglob("*.cu"))

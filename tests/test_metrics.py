@@ -1,11 +1,24 @@
-"""Measures against their equations, pixel by pixel."""
+"""Measures against their equations pixel by pixel, against scikit-learn, and against the listing's definitions."""
 
 import numpy as np
 import pytest
 from checkers import SEED
 from hypothesis import given
+from hypothesis import strategies as st
+from places import KERNEL_PLACES
 
-from stemnet_ref.metrics import Counts, count, summarise
+from stemnet_ref import device
+from stemnet_ref.metrics import Counts, Roc, count, margins, outcomes, summarise
+
+
+def masks(seed, shape=(6, 7)):
+    """Return a predicted mask and a true one, with any share of cell."""
+    rng = np.random.default_rng(seed)
+    return rng.random((2, *shape)) > rng.random((2, *(1 for _ in shape)))
+
+
+def sklearn():
+    return pytest.importorskip("sklearn.metrics", reason="scikit-learn is not installed; pip install scikit-learn")
 
 
 @pytest.mark.equation("59", "61", "62", "63")
@@ -27,6 +40,8 @@ def test_measures_are_the_equations(seed):
     assert measures["false_white_pixels"] == fp
     assert measures["false_white_fraction"] == fp / 42
     assert measures["white_pixel_accuracy"] == (tp / (tp + fn) if tp + fn else 1)
+    assert measures["iou"] == (tp / (tp + fp + fn) if tp + fp + fn else 0)
+    assert measures["dice"] == measures["f1"]
 
 
 def test_instance_numbers_and_255_count_as_cell():
@@ -60,3 +75,110 @@ def test_pooling_weighs_an_image_by_its_cells():
     summary = summarise([Counts(tp=90, fp=0, tn=0, fn=10), Counts(tp=0, fp=1, tn=99, fn=0)])
     assert summary["f1"] == pytest.approx((180 / 190 + 0) / 2)
     assert summary["f1_pooled"] == pytest.approx(180 / 191)
+
+
+@given(SEED)
+def test_measures_are_scikit_learn_s(seed):
+    theirs = sklearn()
+    predicted, truth = masks(seed)
+    measures, flat = count(predicted, truth).measures(), (truth.ravel(), predicted.ravel())
+    counts = count(predicted, truth)
+    np.testing.assert_array_equal(theirs.confusion_matrix(*flat, labels=[False, True]),
+                                  [[counts.tn, counts.fp], [counts.fn, counts.tp]])
+    assert measures["accuracy"] == pytest.approx(theirs.accuracy_score(*flat))
+    for name, of in (("precision", theirs.precision_score), ("recall", theirs.recall_score), ("f1", theirs.f1_score),
+                     ("iou", theirs.jaccard_score)):
+        assert measures[name] == pytest.approx(of(*flat, zero_division=0)), name
+    if (predicted.any() or truth.any()) and not (predicted.all() and truth.all()):      # else 0/0, which is nan there
+        assert measures["kappa"] == pytest.approx(theirs.cohen_kappa_score(*flat), abs=1e-12)
+
+
+@given(SEED)
+def test_measures_of_an_image_are_the_listing_s(seed):
+    """Its harmonic mean of precision and recall, and its two ways to drop pixels from the comparison."""
+    predicted, truth = masks(seed)
+    measures = count(predicted, truth).measures()
+    right, wrong = predicted == truth, predicted != truth
+    tp, fp, fn = np.sum(right & truth), np.sum(wrong & ~truth), np.sum(wrong & truth)
+    precision = tp / (tp + fp) if tp + fp else 0.0
+    recall = tp / (tp + fn) if tp + fn else 0.0
+    f1 = 2 * precision * recall / (precision + recall) if precision and recall else 0.0
+    assert (measures["precision"], measures["recall"]) == (precision, recall)
+    assert measures["f1"] == pytest.approx(f1)
+    assert measures["error_rate_percent"] == pytest.approx(100 - 100 * np.sum(right) / right.size)
+    white = np.flatnonzero(truth)
+    assert measures["false_white_pixels"] == np.delete(predicted.ravel(), white).sum()
+    assert measures["white_pixel_accuracy"] == (predicted.ravel()[white].mean() if len(white) else 1)
+
+
+def test_where_a_measure_is_0_by_0():
+    nothing, all_cell = Counts(tp=0, fp=0, tn=9, fn=0).measures(), Counts(tp=9, fp=0, tn=0, fn=0).measures()
+    for name in ("precision", "recall", "f1", "iou", "dice", "kappa"):
+        assert nothing[name] == 0, name
+    assert nothing["white_pixel_accuracy"] == 1
+    assert (all_cell["kappa"], all_cell["f1"]) == (0, 1)
+    roc = Roc()
+    assert roc.area() == roc.uncertainty() == 0
+    roc.add(np.ones(4, np.float32), np.zeros(4))
+    assert roc.area() == 0
+
+
+def ranked(seed, size=2000):
+    """Return margins of all sizes, some of them equal, and a truth that they tell something of."""
+    rng = np.random.default_rng(seed)
+    found = (rng.standard_normal(size) * 10 ** rng.uniform(-4, 2.5, size)).astype(np.float32)
+    found[rng.random(size) < 0.2] = rng.choice(found, 1)
+    return found, rng.random(size) < 1 / (1 + np.exp(-np.clip(found, -5, 5)))
+
+
+@given(SEED, st.integers(1, 400))
+def test_the_roc_is_scikit_learn_s_of_the_margins_as_they_are_cut(seed, parts):
+    theirs = sklearn()
+    found, truth = ranked(seed)
+    roc = Roc()
+    for values, true in zip(np.array_split(found, parts), np.array_split(truth, parts), strict=True):
+        roc.add(values, true)
+    size = np.clip(abs(found), 0, 64)
+    cut = np.where(size < 2 ** -10, 0, np.ldexp(np.floor(np.ldexp(np.frexp(size)[0], 11)), np.frexp(size)[1] - 11))
+    cut = np.sign(found) * cut
+    false, true, margin = roc.curve()
+    theirs_false, theirs_true, thresholds = theirs.roc_curve(truth, cut, drop_intermediate=False)
+    np.testing.assert_allclose(false, theirs_false)
+    np.testing.assert_allclose(true, theirs_true)
+    np.testing.assert_array_equal(margin, thresholds.astype(np.float32))
+    assert roc.area() == pytest.approx(theirs.roc_auc_score(truth, cut), abs=1e-12)
+    assert abs(roc.area() - theirs.roc_auc_score(truth, found)) <= roc.uncertainty()
+
+
+def test_the_order_of_the_pixels_does_not_matter_to_the_roc():
+    found, truth = ranked(0)
+    forward, back = Roc(), Roc()
+    forward.add(found.reshape(40, 50), truth.reshape(40, 50))
+    for value, true in zip(found[::-1], truth[::-1], strict=True):
+        back.add(np.array([value]), np.array([255 * true]))
+    np.testing.assert_array_equal(forward.counts, back.counts)
+
+
+def test_probabilities_that_round_to_1_are_told_apart():
+    logits = np.array([[0, 30], [0, 40], [-30, 5], [5, -60]], np.float32)
+    roc = Roc()
+    roc.add(margins(logits), np.array([0, 1, 0, 0]))
+    assert roc.area() == 1
+
+
+def test_the_margin_of_several_classes_is_that_of_any_cell():
+    z = np.random.default_rng(0).standard_normal((5, 4))
+    p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(margins(z), np.log((1 - p[:, 0]) / p[:, 0]))
+
+
+@KERNEL_PLACES
+@given(SEED, st.integers(1, 3), st.integers(1, 30), st.integers(2, 4))
+def test_outcomes_are_the_same_in_a_kernel(place, seed, n, side, classes):
+    rng = np.random.default_rng(seed)
+    p = rng.integers(0, 4, (n, side, side, classes)) / 4        # ties: the lowest class has it
+    labels = rng.integers(0, classes, (n, side, side)).astype(np.uint8)
+    found = outcomes(p, labels)
+    where = place()
+    np.testing.assert_array_equal(device.to_host(outcomes(where.to_device(p), where.to_device(labels))), found)
+    assert Counts.of(found) == count(p.argmax(axis=-1) > 0, labels > 0)

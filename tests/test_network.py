@@ -9,7 +9,7 @@ import pytest
 from checkers import STEP, assert_gradient
 
 from stemnet_ref import network as network_module
-from stemnet_ref.layers import conv2d, dropout, max_pool2d, relu
+from stemnet_ref.layers import conv2d, conv_transpose2d, dropout, max_pool2d, relu
 from stemnet_ref.network import PRESETS, StemNet, layer_table, main, training_gflop
 from stemnet_ref.settings import Settings
 from stemnet_ref.step import cost_gradient, cost_of
@@ -17,13 +17,14 @@ from stemnet_ref.step import cost_gradient, cost_of
 MARGIN = 20 * STEP      # no ReLU or maximum may change its mind within a finite difference
 
 
-def tiny(seed, logits="linear", channels=3, levels=3, features=1, kernel=3):
+def tiny(seed, logits="linear", channels=3, levels=3, features=1, kernel=3, **alternatives):
     """Return a small float64 network with biases away from zero, a frame and labels."""
     rng = np.random.default_rng(seed)
-    network = StemNet(channels, levels, features, kernel=kernel, logits=logits, dtype=np.float64, seed=seed)
+    network = StemNet(channels, levels, features, kernel=kernel, logits=logits, dtype=np.float64, seed=seed,
+                      **alternatives)
     for name, array in network.parameters.items():
-        if name.endswith("bias"):
-            array[:] = rng.uniform(0.05, 0.2, array.shape)
+        if name.endswith(("bias", "scale")):
+            array[:] = rng.uniform(0.05, 0.2, array.shape) + name.endswith("scale")
     return network, rng.standard_normal((1, 16, 16, channels)), rng.integers(0, 2, (1, 16, 16))
 
 
@@ -48,7 +49,7 @@ def narrowest(monkeypatch, forward):
         patch.setattr(network_module.relu, "forward", watched_relu)
         patch.setattr(network_module.max_pool2d, "forward", watched_pool)
         forward()
-    return min(found)
+    return min(found, default=np.inf)
 
 
 @pytest.mark.parametrize(("cost", "keep_prob", "logits", "shape"), [
@@ -59,8 +60,13 @@ def narrowest(monkeypatch, forward):
     ("dice", 0.75, "linear", {}),
     ("quadratic", 0.75, "linear", {}),
     ("dice", 0.75, "linear", {"channels": 1, "levels": 1, "kernel": 5}),
+    ("weighted_cross_entropy", 0.75, "linear", {"activation": "sigmoid"}),
+    ("weighted_cross_entropy", 0.75, "linear", {"normalisation": "batch", "features": 2, "kernel": 5}),
+    ("weighted_cross_entropy", 1.0, "relu", {"normalisation": "batch"}),
+    ("dice", 0.75, "linear", {"normalisation": "batch", "activation": "sigmoid"}),
+    ("quadratic", 1.0, "linear", {"normalisation": "batch", "activation": "sigmoid", "levels": 1}),
 ])
-@pytest.mark.equation("31", "34", "35", "36")
+@pytest.mark.equation("31", "34", "35", "36", "56", "57", "58")
 def test_gradient_of_the_whole_network(monkeypatch, cost, keep_prob, logits, shape):
     settings = Settings(cost=cost)
     for seed in range(200):
@@ -79,7 +85,7 @@ def test_gradient_of_the_whole_network(monkeypatch, cost, keep_prob, logits, sha
         def of_one(value, name=name):
             kept = network.parameters[name].copy()
             network.parameters[name] = value
-            z, _ = network.forward(x, keep_prob, seed, 3, with_cache=False)
+            z, _ = network.forward(x, keep_prob, seed, 3, with_cache=False, training=True)
             network.parameters[name] = kept
             return cost_of(z, labels, settings)[0]
         assert_gradient(of_one, array, gradients[name])
@@ -205,6 +211,42 @@ def test_dropout_uses_a_mask_of_its_own_for_each_layer_and_none_at_prediction():
     assert all(cache[name][2] == 1 for name in cache if name.endswith(".conv"))
 
 
+def normalised(x, mean, variance):
+    return (x - mean) / np.sqrt(variance + 1e-5)
+
+
+def test_batch_normalisation_is_by_the_batch_in_training_and_by_running_statistics_at_prediction():
+    network, x, _ = tiny(0, levels=1, features=2, normalisation="batch")
+    weight, scale, b = (network.parameters[f"down0.conv.{kind}"] for kind in ("weight", "scale", "bias"))
+    z = conv2d.forward(x, weight)
+    mean, variance = z.mean(axis=(0, 1, 2)), z.var(axis=(0, 1, 2))
+    running = [np.zeros(2), np.ones(2)]
+    for step in range(3):
+        _, cache = network.forward(x, 0.75, seed=1, step=step)
+        mask = dropout.draw_mask(z.shape, 0.75, 1, step, 0)
+        np.testing.assert_allclose(cache["down0.conv"][1], np.maximum(
+            mask * (scale * normalised(z, mean, variance) + b) / 0.75, 0), rtol=1e-12, atol=1e-14)
+        running = [0.9 * old + 0.1 * new for old, new in zip(running, (mean, variance), strict=True)]
+    np.testing.assert_allclose(network.statistics["down0.conv.mean"], running[0], rtol=1e-12)
+    np.testing.assert_allclose(network.statistics["down0.conv.variance"], running[1], rtol=1e-12)
+    kept = network.statistics.buffer.copy()
+    predicted, _ = network.forward(x, with_cache=False)
+    y = np.maximum(scale * normalised(z, *running) + b, 0)
+    np.testing.assert_allclose(predicted, conv2d.forward(y, network.parameters["output.weight"])
+                               + network.parameters["output.bias"], rtol=1e-12)
+    np.testing.assert_array_equal(network.statistics.buffer, kept)
+
+
+def test_sigmoid_stands_in_the_place_of_every_relu():
+    network, x, _ = tiny(0, levels=2, activation="sigmoid")
+    _, cache = network.forward(x)
+    for name in ("down0.conv", "down1.conv", "up0.deconv", "up0.conv"):
+        inputs, y = cache[name][:2]
+        convolve = conv_transpose2d.forward if name.endswith("deconv") else conv2d.forward
+        z = convolve(inputs["x"], network.parameters[f"{name}.weight"]) + network.parameters[f"{name}.bias"]
+        np.testing.assert_allclose(y, 1 / (1 + np.exp(-z)), rtol=1e-12)
+
+
 def test_a_cache_serves_one_backward_pass():
     network, x, _ = tiny(0)
     z, cache = network.forward(x)
@@ -246,7 +288,8 @@ def test_halo_of_the_thesis_network_is_about_190_pixels():
 @pytest.mark.parametrize(("arguments", "culprit"), [
     ({"channels": 4}, "channels=4 must be odd"), ({"channels": 0}, "channels=0"), ({"levels": 0}, "levels=0"),
     ({"features": 1.5}, "features=1.5"), ({"classes": 1}, "classes=1"), ({"kernel": 0}, "kernel=0"),
-    ({"logits": "tanh"}, "tanh"), ({"init": "zeros"}, "zeros"), ({"seed": -1}, "seed=-1"),
+    ({"logits": "tanh"}, "tanh"), ({"activation": "tanh"}, "activation='tanh'"),
+    ({"normalisation": "layer"}, "layer"), ({"init": "zeros"}, "zeros"), ({"seed": -1}, "seed=-1"),
     ({"seed": 2 ** 64}, "seed="), ({"dtype": int}, "floating-point"),
 ])
 def test_impossible_networks_are_refused(arguments, culprit):

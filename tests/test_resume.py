@@ -25,7 +25,7 @@ from stemnet_ref.train import Run
      "--on-cells", "0.5", "--border-weight", "5", "--scaling", "median-image", "--crop", "32", "--crops-per-frame", "3",
      "--batch-size", "2", "--drop-background", "0.2"],
     ["--class-weight", "median-frequency", "--draw", "by-cells", "--scaling", "mean-image", "--learning-rate", "0.01"],
-    ["--class-weight", "0.5,4"],
+    ["--class-weight", "0.5,4"], ["--normalisation", "batch", "--optimizer", "adam"], ["--activation", "sigmoid"],
 ])
 def test_two_runs_with_one_seed_give_equal_files_and_resume_goes_on_bit_for_bit(tmp_path, movie, no_figures, options):
     start = [*movie, *SMALL, *options]

@@ -96,7 +96,8 @@ def by_hand(tmp_path, **options):
         own = np.maximum(own, border_weights(numbers, *how)) if numbers.max() >= 100 else own
         return x, labels, np.where(labels > 0, np.float32(0), own)
 
-    network = StemNet(3, 2, 2, seed=3, logits=options.get("logits", "linear"), init=options.get("init", "fan_in"))
+    network = StemNet(3, 2, 2, seed=3, logits=options.get("logits", "linear"), init=options.get("init", "fan_in"),
+                      activation=options.get("activation", "relu"), normalisation=options.get("normalisation", "none"))
     rate = options.get("learning_rate", 0.001 if options.get("optimizer") == "adam" else 0.15)
     mu, form = options.get("momentum", 0.2), options.get("momentum_form", "thesis")
     optimizer = {"momentum": lambda: Momentum(rate, mu, form),
@@ -110,7 +111,7 @@ def by_hand(tmp_path, **options):
         per_frame = options.get("crops_per_frame", round(40 * 48 / crop ** 2) if crop else 1)
         plan = plan_epoch(data, training, crop, 2, per_frame, variety, 3, epoch, chances)
         assert len(plan) == len(training) * per_frame
-        costs, right, pixels = [], 0, 0
+        costs, trained = [], np.zeros((2, 2))                   # pixels by truth and prediction
         for start in range(0, len(plan), size):
             examples = [example(piece) for piece in plan[start:start + size]]
             x, labels = (np.stack([each[part] for each in examples]) for part in (0, 1))
@@ -125,26 +126,50 @@ def by_hand(tmp_path, **options):
                     gradients[name] = gradients[name] + np.float32(l1 / n) * np.sign(w) + np.float32(l2 / n) * w
             optimizer.update(network.parameters, gradients)
             costs.append(cost)
-            right += np.sum(p.argmax(axis=-1) == labels)
-            pixels += labels.size
+            np.add.at(trained, (labels.ravel(), p.argmax(axis=-1).ravel()), 1)
             step += 1
-        val_costs, each = [], []
+        val_costs, each, ranked = [], [], []
         for index in validation:
-            z, _ = network.forward(window(index)[None])
+            z, _ = network.forward(window(index)[None], with_cache=False)
+            ranked += zip((z[..., 1] - z[..., 0]).ravel().tolist(), labels_of[index].ravel().tolist(), strict=True)
             own = None if own_of[0] is None else own_of[index][None]
             cost, _, p = cost_of(options, z, labels_of[index][None], weights, own)
             predicted, truth = p[0].argmax(axis=-1) == 1, labels_of[index] == 1
             tp, fp, fn = (np.sum(a & b) for a, b in ((predicted, truth), (predicted, ~truth), (~predicted, truth)))
             val_costs.append(cost)
             each.append((np.mean(predicted == truth), tp / max(tp + fp, 1), tp / (tp + fn),
-                         2 * tp / (2 * tp + fp + fn), fp, tp, fn))
-        accuracy, precision, recall, f1, fp, tp, fn = np.mean(each, axis=0)
+                         2 * tp / (2 * tp + fp + fn), fp, tp, fn, tp / (tp + fp + fn), kappa(predicted, truth)))
+        accuracy, precision, recall, f1, fp, tp, fn, iou, agreement = np.mean(each, axis=0)
+        (right_black, false_white), (missed, found) = trained / trained.sum()
+        pixels = len(validation) * 40 * 48
         rows.append({"epoch": epoch + 1, "learning_rate": optimizer.learning_rate, "train_loss": np.mean(costs),
-                     "val_loss": np.mean(val_costs), "train_accuracy": right / pixels, "val_accuracy": accuracy,
+                     "val_loss": np.mean(val_costs), "train_accuracy": right_black + found, "val_accuracy": accuracy,
                      "precision": precision, "recall": recall, "f1": f1, "f1_pooled": 2 * tp / (2 * tp + fp + fn),
                      "error_rate_percent": 100 * (1 - accuracy), "false_white_pixels": fp,
-                     "false_white_fraction": fp / (40 * 48), "white_pixel_accuracy": recall})
+                     "false_white_fraction": fp / (40 * 48), "white_pixel_accuracy": recall,
+                     "iou": iou, "dice": f1, "kappa": agreement, "roc_auc": area_under_roc(ranked),
+                     "tp": tp * len(each), "fp": fp * len(each), "fn": fn * len(each),
+                     "tn": pixels - (tp + fp + fn) * len(each),
+                     "train_precision": found / max(found + false_white, 1e-9),
+                     "train_recall": found / max(found + missed, 1e-9),
+                     "train_f1": 2 * found / (2 * found + false_white + missed),
+                     "train_error_rate_percent": 100 * (false_white + missed),
+                     "train_false_white_fraction": false_white,
+                     "train_white_pixel_accuracy": found / max(found + missed, 1e-9)})
     return network.parameters, rows
+
+
+def kappa(predicted, truth):
+    """Return Cohen's kappa: what they agree in beyond chance, which has both classes of each at random."""
+    chance = predicted.mean() * truth.mean() + (1 - predicted.mean()) * (1 - truth.mean())
+    return (np.mean(predicted == truth) - chance) / (1 - chance)
+
+
+def area_under_roc(ranked):
+    """Return how often a cell's pixel ranks above one of the background, equals as half (Mann and Whitney)."""
+    cell, background = (np.sort([value for value, truth in ranked if truth == which]) for which in (1, 0))
+    below, up_to = (np.searchsorted(background, cell, side) for side in ("left", "right"))
+    return np.mean(below + up_to) / 2 / len(background)
 
 
 OPTIONS = [
@@ -154,6 +179,7 @@ OPTIONS = [
     {"momentum": 0.9, "momentum_form": "tensorflow", "decay_rate": 0.5}, {"learning_rate": 0.05}, {"decay_rate": 0.5},
     {"cost": "cross_entropy"}, {"cost": "dice"}, {"cost": "quadratic"}, {"class_weight": 5.0},
     {"class_weight_form": "listing"}, {"logits": "relu"}, {"init": "listing"},
+    {"activation": "sigmoid"}, {"normalisation": "batch"},
     {"scaling": "minus127", "learning_rate": 0.001}, {"scaling": "mean-image"}, {"scaling": "median-image"},
     {"class_weight": "ratio"}, {"class_weight": "median-frequency"}, {"class_weight": "0.5,4"},
     {"border_weight": 10.0}, {"border_weight": 10.0, "border_sigma": 3.0}, {"rotation": 90.0}, {"elastic": 5.0},

@@ -13,9 +13,9 @@ from stemnet_ref.settings import Settings
 from stemnet_ref.step import Steps, StepsOnGpu
 
 
-def trained(where, make, steps_of, shapes=(None,), rounds=5, l2=0.0):
+def trained(where, make, steps_of, shapes=(None,), rounds=5, l2=0.0, **alternatives):
     """Return the parameters' bytes after some steps, and what came of each."""
-    network, optimizer = cases.small_network("linear").to(where), make()
+    network, optimizer = cases.small_network(**alternatives).to(where), make()
     steps = steps_of(network, optimizer, Settings.from_options({"l2": l2}), 10)
     arrays, results = {}, []
     for step in range(rounds):
@@ -27,9 +27,11 @@ def trained(where, make, steps_of, shapes=(None,), rounds=5, l2=0.0):
         for array, values in zip(arrays[shape], (x, labels), strict=True):
             copy_into(array, np.ascontiguousarray(values.astype(array.dtype)))
         steps.run(*arrays[shape], step)
-        results += [(float(to_host(cost)), int(to_host(right))) for cost, right in steps.take()] if step % 2 else []
-    results += [(float(to_host(cost)), int(to_host(right))) for cost, right in steps.take()]
-    return [to_host(array).tobytes() for array in network.parameters.values()], results
+        results += steps.take() if step % 2 else []
+    results += steps.take()
+    assert len(results) == rounds
+    arrays = [*network.parameters.values(), *network.statistics.values()]
+    return [to_host(array).tobytes() for array in arrays], results
 
 
 def copy_into(array, values):
@@ -52,6 +54,15 @@ def test_repeated_steps_are_bit_equal_to_started_ones(place, make, l2):
     """Inputs, learning rate, Adam's corrections and dropout masks change from step to step."""
     where = place()
     assert trained(where, make, recorded(where), l2=l2) == trained(where, make, Steps, l2=l2)
+
+
+@KERNEL_PLACES
+@pytest.mark.parametrize("alternatives", [{"normalisation": "batch"}, {"activation": "sigmoid"}], ids=str)
+def test_repeated_steps_of_the_alternatives_are_bit_equal_too(place, alternatives):
+    """Dropout masks are drawn by a kernel of their own, and running statistics change from step to step."""
+    where = place()
+    both = [trained(where, lambda: Momentum(0.1), of, **alternatives) for of in (recorded(where), Steps)]
+    assert both[0] == both[1]
 
 
 @KERNEL_PLACES

@@ -4,7 +4,9 @@ import cases
 import numpy as np
 import pytest
 
-pytest.importorskip("torch", reason="PyTorch is not installed; pip install torch==2.13.0")
+from stemnet_ref import StemNet
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed; pip install torch==2.13.0")
 torch_cases = pytest.importorskip("torch_cases")
 
 pytestmark = pytest.mark.torch
@@ -29,9 +31,6 @@ def test_ten_training_steps_of_the_network(name):
 
 
 def test_prediction_of_the_thesis_network_in_float32():
-    import torch
-
-    from stemnet_ref import StemNet
     from stemnet_ref.verify import torch_twin
 
     network = StemNet(channels=5)
@@ -49,3 +48,30 @@ def test_parity_notices_another_learning_rate_schedule():
     ours, theirs = cases.network_outputs("momentum"), torch_cases.network_outputs("momentum_tensorflow")
     with pytest.raises(AssertionError, match="costs"):
         assert_equal_outputs(ours, theirs, 1e-9)
+
+
+@pytest.mark.parametrize("activation", ["relu", "sigmoid"])
+@pytest.mark.equation("56", "57", "58")
+def test_block_with_batch_normalisation(activation):
+    """Two batches in training, and the running mean, which PyTorch keeps at the same rate."""
+    rng = np.random.default_rng(0)
+    network = StemNet(3, 1, 4, activation=activation, normalisation="batch", dtype=np.float64)
+    convolution = torch.nn.Conv2d(3, 4, 5, padding=2, bias=False).double()
+    norm = torch.nn.BatchNorm2d(4).double()
+    with torch.no_grad():
+        convolution.weight.copy_(torch.from_numpy(network.parameters["down0.conv.weight"].transpose(3, 2, 0, 1)))
+    for _ in range(2):
+        x = rng.standard_normal((2, 8, 9, 3))
+        _, cache = network.forward(x)
+        y = getattr(torch, activation)(norm(convolution(torch.from_numpy(x).permute(0, 3, 1, 2)))).permute(0, 2, 3, 1)
+        np.testing.assert_allclose(cache["down0.conv"][1], y.detach(), rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(network.statistics["down0.conv.mean"], norm.running_mean, rtol=1e-10)
+    np.testing.assert_allclose(network.statistics["down0.conv.variance"],       # PyTorch's has 1/(n-1) for 1/n
+                               0.9 ** 2 + (norm.running_var - 0.9 ** 2) * 143 / 144, rtol=1e-10)
+    dy = rng.standard_normal(y.shape)
+    y.backward(torch.from_numpy(dy))
+    gradients = network.parameters.like()
+    network._conv_backward("down0.conv", dy, cache, gradients)
+    for name, theirs in (("weight", convolution.weight.grad.permute(2, 3, 1, 0)), ("scale", norm.weight.grad),
+                         ("bias", norm.bias.grad)):
+        np.testing.assert_allclose(gradients[f"down0.conv.{name}"], theirs, rtol=1e-9, atol=1e-12)

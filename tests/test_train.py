@@ -36,7 +36,7 @@ def test_a_run_writes_what_the_design_names(tmp_path, movie, capsys):
     assert [row["epoch"] for row in rows] == ["1", "2", "3"]
     assert float(rows[2]["learning_rate"]) == pytest.approx(0.15 * 0.95 ** 2)
     for name in ("loss", "accuracy", "precision_recall", "f1", "error_rate", "false_white", "white_pixel_accuracy",
-                 "predictions"):
+                 "predictions", "maps", "roc", "pieces"):
         picture = np.asarray(Image.open(out / "figures" / f"{name}.png").convert("RGB"))
         assert picture.std() > 5, f"{name}.png is blank"
     printed = capsys.readouterr().out
@@ -46,7 +46,8 @@ def test_a_run_writes_what_the_design_names(tmp_path, movie, capsys):
         model = checkpoint.load(out / name)
         assert model.settings["channels"] == 5
     assert checkpoint.load(out / "model.npz").progress["epoch"] == 3
-    assert {path.name for path in out.iterdir()} == {"config.json", "metrics.csv", "model.npz", "best.npz", "figures"}
+    assert {path.name for path in out.iterdir()} == {"config.json", "metrics.csv", "model.npz", "best.npz", "figures",
+                                                   "roc.csv", "report.html"}
 
 
 def test_metrics_are_those_of_the_saved_model(tmp_path, movie, no_figures):

@@ -22,6 +22,7 @@ SMALL = ["--levels", "2", "--features", "2", "--crop", "16", "--crops-per-frame"
 def movie(tmp_path, monkeypatch):
     monkeypatch.setattr(figures, "draw_curves", lambda rows, folder: None)
     monkeypatch.setattr(figures, "draw_predictions", lambda examples, path: None)
+    monkeypatch.setattr(figures, "draw_roc", lambda rows, area, path: None)
     frames, masks = sequence(tmp_path / "movie", 6)
     return ["--frames", frames, "--masks", masks]
 
@@ -35,6 +36,7 @@ def run(main, *argv):
     (1, ["--augment", "--rotation", "180", "--elastic", "3", "--contrast", "0.2", "--border-weight", "5",
          "--scaling", "median-image"]),
     (1, ["--crop", "32", "--paste", "2", "--on-cells", "0.5", "--class-weight", "median-frequency"]),
+    (1, ["--normalisation", "batch"]), (1, ["--activation", "sigmoid", "--cost", "quadratic", "--l1", "0.01"]),
     (1, []), (1, ["--optimizer", "adam"]), (1, ["--cost", "dice", "--l2", "0.01"]), (1, ["--preset", "listing"]),
     (2, ["--features", "8"])])
 def test_a_run_is_that_of_the_cpu_within_rounding_and_goes_on_there(tmp_path, movie, monkeypatch, place, product,
@@ -51,9 +53,11 @@ def test_a_run_is_that_of_the_cpu_within_rounding_and_goes_on_there(tmp_path, mo
     for name, array in theirs.network.parameters.items():
         # float32: a dozen steps, whose sums run in another order
         np.testing.assert_allclose(ours.network.parameters[name], array, rtol=1e-3, atol=1e-4, err_msg=name)
+    for name, array in theirs.network.statistics.items():
+        np.testing.assert_allclose(ours.network.statistics[name], array, rtol=1e-3, atol=1e-4, err_msg=name)
     assert ours.optimizer_state.keys() == theirs.optimizer_state.keys()
     rows = [files.read_csv(tmp_path / name / "metrics.csv", metrics.COLUMNS) for name in ("gpu", "cpu")]
-    for column in ("train_loss", "train_accuracy", "val_loss"):
+    for column in ("train_loss", "train_accuracy", "val_loss", "train_recall", "roc_auc"):
         np.testing.assert_allclose(*([row[column] for row in each] for each in rows), rtol=1e-3, err_msg=column)
     assert run(run_train.main, "--resume", "--device", "cpu", "--out", tmp_path / "gpu", "--epochs", "4") == 0
     assert run(run_predict.main, tmp_path / "gpu", movie[1], "--out", tmp_path / "p") == 0

@@ -55,10 +55,14 @@ def test_pytorch_takes_them(trained, tmp_path):
 
 
 @pytest.mark.parametrize("kernel", [5, 4])
-@pytest.mark.parametrize(("logits", "levels", "image"), [("linear", 3, False), ("relu", 2, False), ("linear", 1, True)])
-def test_onnx_gives_the_reference_s_logits(kernel, logits, levels, image, tmp_path):
+@pytest.mark.parametrize(("logits", "levels", "image", "normalisation"), [
+    ("linear", 3, False, "none"), ("relu", 2, False, "none"), ("linear", 1, True, "none"),
+    ("linear", 3, False, "batch")])
+def test_onnx_gives_the_reference_s_logits(kernel, logits, levels, image, normalisation, tmp_path):
     runtime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed; pip install onnx onnxruntime")
-    network = StemNet(3, levels, 4, logits=logits, kernel=kernel, seed=3)
+    network = StemNet(3, levels, 4, logits=logits, kernel=kernel, normalisation=normalisation, seed=3)
+    for array in (network.parameters, network.statistics):
+        array.buffer += np.random.default_rng(2).uniform(0, 0.05, array.buffer.shape).astype(np.float32)
     scaling = Scaling(100.0, 40.0, np.random.default_rng(0).normal(0, 9, (8, 12)).astype(np.float32) if image else None)
     model = checkpoint.Model(network, scaling, {}, {}, {})
     lines = []
@@ -69,10 +73,36 @@ def test_onnx_gives_the_reference_s_logits(kernel, logits, levels, image, tmp_pa
     frames = np.random.default_rng(1).uniform(0, 255, (2, 3, 8, 12)).astype(np.float32)
     z, p = session.run(["logits", "probabilities"], {"frames": frames})
     x = scaling.apply(frames).transpose(0, 2, 3, 1)
-    np.testing.assert_allclose(z.transpose(0, 2, 3, 1), network.forward(x)[0], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(z.transpose(0, 2, 3, 1), network.forward(x, with_cache=False)[0], rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(p.sum(1), 1, rtol=1e-5)
     network.parameters["up0.conv.weight" if levels > 1 else "down0.conv.weight"][0, 0, 0, 0] += 0.01
     assert onnx_export.check(made, model, runtime) > 1
+
+
+def test_weights_of_a_batch_normalised_network_bring_their_statistics(tmp_path):
+    network = StemNet(1, 2, 2, normalisation="batch")
+    network.statistics["down1.conv.mean"] = [3, 4, 5, 6]
+    model = checkpoint.Model(network, Scaling(0.0, 1.0), {}, {}, {})
+    checkpoint.save(tmp_path / "model.npz", model, "0")
+    assert run("weights", tmp_path / "model.npz", "--to", tmp_path / "w.npz") == 0
+    assert run("weights", tmp_path / "w.npz", "--to", tmp_path / "again.npz") == 0
+    assert (tmp_path / "w.npz").read_bytes() == (tmp_path / "again.npz").read_bytes()
+    network.statistics["down1.conv.mean"] = 0
+    checkpoint.save(tmp_path / "model.npz", model, "0")
+    assert run("weights", tmp_path / "w.npz", "--like", tmp_path / "model.npz", "--to", tmp_path / "back.npz") == 0
+    back = checkpoint.load(tmp_path / "back.npz").network
+    np.testing.assert_array_equal(back.statistics["down1.conv.mean"], [3, 4, 5, 6])
+
+
+def test_what_is_not_the_thesis_s_network_is_refused(tmp_path, capsys):
+    for alternative in ({"activation": "sigmoid"}, {"normalisation": "batch"}):
+        path = tmp_path / "model.npz"
+        checkpoint.save(path, checkpoint.Model(StemNet(1, 2, 2, **alternative), Scaling(0.0, 1.0), {}, {}, {}), "0")
+        assert run("export", "--model", path, "--out", tmp_path / "golden.npz") == 2
+        assert next(iter(alternative.values())) in capsys.readouterr().err
+    checkpoint.save(path, checkpoint.Model(StemNet(1, 2, 2, activation="sigmoid"), Scaling(0.0, 1.0), {}, {}, {}), "0")
+    assert run("weights", path, "--to", tmp_path / "net.onnx") == 2
+    assert "--activation sigmoid" in capsys.readouterr().err
 
 
 def test_refusals(trained, tmp_path, capsys):

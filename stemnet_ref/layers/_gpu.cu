@@ -21,11 +21,11 @@ extern "C" __global__ void write_schedule(double* schedule, double step, double 
     schedule[2] = correction;
 }
 
-// kept[slot] = (a, b); one thread
-extern "C" __global__ void keep(const double* a, const double* b, double* kept, int slot)
+// kept[slot] = (cost, counts[0], ..., counts[3]); one thread
+extern "C" __global__ void keep(const double* cost, const double* counts, double* kept, int slot)
 {
-    kept[2 * slot] = *a;
-    kept[2 * slot + 1] = *b;
+    kept[5 * slot] = *cost;
+    for (int i = 0; i < 4; i++) kept[5 * slot + 1 + i] = counts[i];
 }
 
 // out[k, j, i] = in[k, i, j] for in (K, I, J): a kernel's channels in and out exchanged

@@ -76,3 +76,10 @@ extern "C" __global__ void batch_norm_backward(const REAL* dy, const REAL* x, co
     REAL deviation = sqrt(variance[c] + epsilon), pixels = REAL(elements / C), xhat = (x[t] - mean[c]) / deviation;
     dx[t] = scale[c] / deviation * (dy[t] - dshift[c] / pixels - xhat * (dscale[c] / pixels));
 }
+
+// running += rate * (batch - running); grid ceil(C / 256), block 256
+extern "C" __global__ void batch_norm_average(REAL* running, const REAL* batch, REAL rate, int C)
+{
+    int64 t = thread_number();
+    if (t < C) running[t] += rate * (batch[t] - running[t]);
+}

@@ -16,7 +16,7 @@ where its number is below round(65536 * keep_prob).
 import numpy as np
 
 from ..device import blocks, device_of, launch
-from ._gpu import each_element
+from ._gpu import each_element, write_schedule
 
 LEVELS = 1 << 16    # of a 16-bit number: keep_prob is met to 1/131072
 
@@ -30,7 +30,7 @@ def draw_mask(shape, keep_prob, seed, step, layer, device=None):
     keep_prob : float
         Probability to keep an element, in (0, 1].
     seed, step, layer : int
-        Not negative. Equal triples give equal masks.
+        Not negative. Equal triples give equal masks. On a GPU the step may be a schedule (`_gpu.write_schedule`).
     device : device.CuPy, optional
         Where to draw it; None for NumPy.
 
@@ -44,12 +44,15 @@ def draw_mask(shape, keep_prob, seed, step, layer, device=None):
     ValueError
         If keep_prob is outside (0, 1], or a number negative.
     """
-    check_key(keep_prob, seed, step, layer)
     if device:
+        if not isinstance(step, device.array_type):
+            check_key(keep_prob, seed, step, layer)
+            step = write_schedule(device, step)
         mask = device.empty(shape, np.bool_)
         launch("dropout.dropout_draw_mask", blocks(blocks(mask.size, 16)), mask, mask.size,
                round(LEVELS * keep_prob), seed, step, layer)
         return mask
+    check_key(keep_prob, seed, step, layer)
     if keep_prob == 1:
         return np.ones(shape, bool)
     return draw_elements(0, int(np.prod(shape)), keep_prob, seed, step, layer).reshape(shape)

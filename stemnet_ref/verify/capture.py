@@ -34,6 +34,10 @@ def from_model(model, frames, masks, size, batch, steps, steps_per_epoch, dtype,
     InputError
         If frames cannot be read, or are smaller.
     """
+    for name, plain in (("activation", "relu"), ("normalisation", "none")):
+        if getattr(model.network, name) != plain:
+            raise InputError(f"--model: it was trained with --{name} {getattr(model.network, name)}; golden files are "
+                             "of the thesis's network only")
     settings = Settings(**{**{name: value for name, value in model.settings.items() if name not in SOURCE},
                            **(changes or {})})
     if isinstance(settings.class_weight, str):

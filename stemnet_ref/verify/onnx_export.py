@@ -1,7 +1,8 @@
 """A trained network as ONNX, for onnxruntime and all that reads it.
 
 Input "frames": float32 (N, channels, H, W) on the scale of 8 bits, as read; H and W multiples of 2^(levels-1). The
-model's scaling is within. Outputs "logits" and "probabilities": (N, classes, H, W).
+model's scaling is within, and batch normalisation in the weights. Outputs "logits" and "probabilities": (N, classes, H,
+W).
 """
 
 import numpy as np
@@ -9,6 +10,8 @@ import numpy as np
 from ..errors import InputError
 from ..extras import library
 from ..files import write_atomically
+from ..layers import varied_block
+from ..network import StemNet
 from .golden import prediction, to_layout
 from .trace import wiring
 
@@ -18,7 +21,7 @@ OPSET = 17
 def build(model):
     """Return the onnx.ModelProto of a checkpoint.Model."""
     onnx = library("onnx", "onnx", "--to FILE.onnx")
-    helper, network = onnx.helper, model.network
+    helper, network = onnx.helper, folded(model.network)
     nodes, constants = [], {}
 
     def constant(name, array):
@@ -74,6 +77,25 @@ def build(model):
     return made
 
 
+def folded(network):
+    """Return the network that predicts the same without batch normalisation: w' = w a, b' = b - mean a.
+
+    a = scale / sqrt(variance + epsilon), of the running statistics.
+    """
+    if network.normalisation == "none":
+        return network
+    plain = StemNet(network.channels, network.levels, network.features, network.classes, network.kernel, network.logits,
+                    dtype=network.parameters["output.weight"].dtype)
+    arrays, statistics = network.parameters, network.statistics
+    for name in plain.parameters:
+        plain.parameters[name] = arrays[name]
+    for layer in (name.removesuffix(".scale") for name in arrays if name.endswith(".scale")):
+        a = arrays[f"{layer}.scale"] / np.sqrt(statistics[f"{layer}.variance"].astype(float) + varied_block.EPSILON)
+        plain.parameters[f"{layer}.weight"] = arrays[f"{layer}.weight"] * a
+        plain.parameters[f"{layer}.bias"] = arrays[f"{layer}.bias"] - statistics[f"{layer}.mean"] * a
+    return plain
+
+
 def export(model, path, tell=print):
     """Write a model as ONNX, and run it in onnxruntime, where that is installed, against the reference.
 
@@ -82,6 +104,9 @@ def export(model, path, tell=print):
     InputError
         If onnx is not installed, or onnxruntime gives other logits than rounding allows.
     """
+    if model.network.activation != "relu":
+        raise InputError(f"--to {path}: the model was trained with --activation {model.network.activation}; ONNX "
+                         "export is for networks with ReLU")
     made = build(model).SerializeToString(deterministic=True)
     write_atomically(path, lambda file: file.write(made), "--to")
     try:
@@ -106,7 +131,7 @@ def check(made, model, runtime):
                          f"{model.network.multiple}: ONNX cannot pad for it; train with --scaling standard")
     frames = np.random.default_rng(0).integers(0, 256, (1, *side, model.network.channels)).astype(np.float32)
     x = model.scaling.apply(np.moveaxis(frames, -1, 1)).transpose(0, 2, 3, 1)
-    exact = prediction(model.network, x)
+    exact = prediction(folded(model.network), x)
     session = runtime.InferenceSession(made, providers=["CPUExecutionProvider"])
     logits, = session.run(["logits"], {"frames": frames.transpose(0, 3, 1, 2)})
     return float((abs(logits.transpose(0, 2, 3, 1) - exact.array) / (exact.error + 1e-30)).max())

@@ -31,7 +31,7 @@ def run(given):
                              "one of it by --like MODEL --to model.npz")
         export(model, target)
     elif target.suffix in (".npz", ".safetensors"):
-        save(model.network.parameters, target, given["layout"])
+        save({**model.network.parameters, **model.network.statistics}, target, given["layout"])
     else:
         raise InputError(f"--to {target}: must end in .npz, .safetensors or .onnx")
     print(f"{target}: {counted(len(model.network.parameters), 'array')} written")
@@ -76,15 +76,16 @@ def network_of(arrays, path):
         swapped = first.shape[0] != first.shape[1] or (first.shape[2] == first.shape[3] != first.shape[0])
         kernel, channels, features = (first.shape[2], first.shape[1], first.shape[0]) if swapped else \
             (first.shape[0], first.shape[2], first.shape[3])
-        return StemNet(channels, levels, features, last.size // features, kernel)
+        return StemNet(channels, levels, features, last.size // features, kernel,
+                       normalisation="batch" if "down0.conv.scale" in arrays else "none")
     except (KeyError, ValueError, IndexError) as error:
         raise InputError(f"{path}: no weights of a StemNet ({error}); names are such as down0.conv.weight and "
                          "up0.deconv.bias") from None
 
 
 def fill(network, arrays, path):
-    """Put arrays, in either layout, into a network's parameters."""
-    for name, parameter in network.parameters.items():
+    """Put arrays, in either layout, into a network's parameters and statistics."""
+    for name, parameter in [*network.parameters.items(), *network.statistics.items()]:
         array = arrays.get(name)
         if array is None:
             raise InputError(f"{path}: {name} is missing; the arrays there are {', '.join(list(arrays)[:4])}, ...")
@@ -97,7 +98,7 @@ def fill(network, arrays, path):
                              + (f", or {to_layout(PREFIX, parameter, 'NCHW').shape}" if parameter.ndim == 4 else ""))
         if not np.isfinite(array).all():
             raise InputError(f"{path}: {name} holds NaN or infinity")
-        network.parameters[name] = array
+        (network.parameters if name in network.parameters else network.statistics)[name] = array
 
 
 def save(parameters, path, layout="NHWC"):

@@ -1,0 +1,173 @@
+"""One page that tells all of a run: report.html, with its pictures inside, for any browser, without a network."""
+
+import base64
+import html
+import shlex
+from pathlib import Path
+
+from .files import write_atomically
+from .settings import Settings, option
+
+# What Table 3 of the thesis gives, of other frames: Network1 and Network5 with Table 1, Network5 with Table 2
+TABLE_3 = {
+    "error_rate_percent": ("Error rate, percent of pixels", (0.033, 0.054, 0.041)),
+    "f1": ("F1 score, mean over images", (0.83, 0.70, 0.82)),
+    "false_white_fraction": ("False white, fraction of all pixels", (0.000157, 0.000134, 0.000227)),
+    "white_pixel_accuracy": ("White-pixel accuracy", (0.83, 0.68, 0.84)),
+}
+OTHERS = {"f1_pooled": "F1, all pixels pooled", "precision": "Precision", "recall": "Recall",
+          "val_accuracy": "Accuracy", "iou": "Intersection over union", "kappa": "Cohen's kappa",
+          "roc_auc": "Area under the ROC, pooled", "val_loss": "Cost"}
+# Pictures in their order: file in figures/, heading, what it shows
+PICTURES = (
+    ("predictions", "Prediction beside truth", "Frame, true mask, probability of cell, and what is wrong, of the first "
+                                               "and the last validation frame (Fig. 23)."),
+    ("loss", "Loss", "Training's is with dropout. These seven are Fig. 15-21 of the thesis."),
+    ("accuracy", "Accuracy", "All pixels, mean over images."),
+    ("precision_recall", "Precision and recall", "Of what is called cell, how much is; and of the cells, how much."),
+    ("f1", "F1 score", "Harmonic mean of precision and recall."),
+    ("error_rate", "Error rate", "Wrong pixels."),
+    ("false_white", "False white", "Background taken for cell."),
+    ("white_pixel_accuracy", "White-pixel accuracy", "Cell pixels that were found."),
+    ("roc", "Receiver operating characteristic", "What other thresholds than 1/2 would give, last epoch."),
+    ("maps", "Feature maps", "One map of every layer, the one that varies most, of the middle of a validation frame "
+                             "(Fig. 22): down on the left, up on the right."),
+    ("pieces", "What is trained on", "The first pieces, as the network sees them."),
+)
+STYLE = """
+:root { color-scheme: light; }
+body { font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff; margin: 0 auto; padding: 1rem;
+       max-width: 72rem; }
+h1 { font-size: 1.6rem; margin: .5rem 0 0; } h2 { font-size: 1.15rem; margin: 2rem 0 .5rem; }
+p, figcaption { max-width: 46rem; } figcaption { color: #444; font-size: .9rem; }
+figure { margin: 0; } img { max-width: 100%; height: auto; }
+.curves { display: grid; grid-template-columns: repeat(auto-fill, minmax(20rem, 1fr)); gap: 1rem 2rem; }
+.wide { grid-column: 1 / -1; }
+.table { overflow-x: auto; }
+table { border-collapse: collapse; } th, td { padding: .2rem .8rem .2rem 0; text-align: left; vertical-align: top;
+       border-bottom: 1px solid #ddd; }
+td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
+tr.changed th, tr.changed td { font-weight: 600; }
+pre { background: #f3f3f3; padding: .7rem; overflow-x: auto; white-space: pre-wrap; overflow-wrap: anywhere; }
+@media print { body { max-width: none; font-size: 11pt; } figure { break-inside: avoid; } }
+"""
+
+
+def write(out, rows, config):
+    """Write report.html into a run's folder from what lies there.
+
+    Parameters
+    ----------
+    out : path
+        With `figures`, of which those that are there are put in.
+    rows : list of dict
+        Of metrics.csv, at least one.
+    config : dict
+        Of config.json.
+
+    Raises
+    ------
+    InputError
+        If it cannot be written.
+    """
+    out = Path(out)
+    best = max(rows, key=lambda row: (row["f1_pooled"], -row["val_loss"]))
+    title = f"Network{config['channels']}: {out.absolute().name}"
+    frames = "the sample that comes with the package" if config["frames"] is None else str(config["frames"])
+    parts = [
+        f"<h1>{escape(title)}</h1>",
+        f"<p>{len(rows)} of {config['epochs']} epochs on {escape(frames)}, {len(config['training_frames'])} frames for "
+        f"training and {len(config['validation_frames'])} for validation, on {escape(config['device'])}; "
+        f"stemnet_ref {escape(config['version'])}.</p>",
+        "<h2>Table 3</h2>", f"<p>Validation in epoch {best['epoch']}, that of the best pooled F1, which "
+        "<code>best.npz</code> holds. The thesis's numbers are of its own frames, and stand here for scale.</p>",
+        table_3(best), "<h2>Other measures of that epoch</h2>", other_measures(best),
+        '<div class="curves">', *(figure(out, *each) for each in PICTURES), "</div>",
+        "<h2>Settings</h2>", "<p>Bold: other than the preset's.</p>", settings_table(config),
+        "<h2>To repeat this run</h2>", f"<pre>{escape(command(config))}</pre>",
+        f"<p>with stemnet_ref {escape(config['version'])}; the same seed gives the same model on one machine and one "
+        "NumPy.</p>",
+    ]
+    page = ["<!doctype html>", '<html lang="en">', "<head>", '<meta charset="utf-8">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            f"<title>{escape(title)}</title>", f"<style>{STYLE}</style>", "</head>", "<body>", *parts, "</body>",
+            "</html>", ""]
+    write_atomically(out / "report.html", lambda file: file.write("\n".join(page).encode()))
+
+
+def escape(value):
+    """Return a value as text that HTML shows as it is."""
+    return html.escape(str(value))
+
+
+def table_3(row):
+    """Return the thesis's Table 3 with this run's column."""
+    heads = ("this run", "thesis: Network1, Table 1", "Network5, Table 1", "Network5, Table 2")
+    lines = [[name, f"{row[column]:.3g}", *(f"{value:g}" for value in theirs)]
+             for column, (name, theirs) in TABLE_3.items()]
+    return table(["measure", *heads], lines)
+
+
+def other_measures(row):
+    """Return the other measures, and the confusion matrix."""
+    pixels = row["tp"] + row["fp"] + row["tn"] + row["fn"]
+
+    def cell(name):
+        return f"{row[name]:,} ({row[name] / pixels:.2%})"
+
+    return (table(["measure", "validation"], [[name, f"{row[column]:.4g}"] for column, name in OTHERS.items()])
+            + "<p>Confusion matrix, pixels of all validation frames:</p>"
+            + table(["", "predicted cell", "predicted background"],
+                    [["cell", cell("tp"), cell("fn")], ["background", cell("fp"), cell("tn")]]))
+
+
+def table(heads, lines):
+    """Return a table whose first column names the lines, and whose others are numbers."""
+    first, *rest = heads
+    rows = ["<tr>" + f"<th>{escape(first)}</th>" + "".join(f'<th class="number">{escape(head)}</th>' for head in rest)
+            + "</tr>"]
+    for name, *values in lines:
+        rows.append(f'<tr><th scope="row">{escape(name)}</th>'
+                    + "".join(f'<td class="number">{escape(value)}</td>' for value in values) + "</tr>")
+    return '<div class="table"><table>' + "\n".join(rows) + "</table></div>"
+
+
+def figure(out, name, heading, caption):
+    """Return a picture of the run with its heading, or nothing where there is none."""
+    path = out / "figures" / f"{name}.png"
+    if not path.exists():
+        return ""
+    picture = base64.b64encode(path.read_bytes()).decode()
+    wide = ' class="wide"' if name in ("predictions", "maps", "pieces", "roc") else ""
+    return (f'<figure{wide}><h2>{escape(heading)}</h2><img alt="{escape(heading)}" '
+            f'src="data:image/png;base64,{picture}"><figcaption>{escape(caption)}</figcaption></figure>')
+
+
+def settings_table(config):
+    """Return a table of all settings; those that differ from the preset's are bold."""
+    usual = Settings.from_options({"preset": config["preset"]}).as_dict()
+    rows = []
+    for name in usual:
+        changed = ' class="changed"' if config[name] != usual[name] else ""
+        shown = next((word for value, word in ((None, "-"), (True, "yes"), (False, "no")) if config[name] is value),
+                     config[name])
+        rows.append(f'<tr{changed}><th scope="row">{escape(name)}</th><td>{escape(shown)}</td></tr>')
+    return '<div class="table"><table>' + "\n".join(rows) + "</table></div>"
+
+
+def command(config):
+    """Return the command that begins the same run again, without its --out."""
+    words = ["python", "run_train.py"]
+    if config["frames"] is not None:
+        words += ["--frames", config["frames"]]
+    if config["masks"] is not None:
+        words += ["--masks", config["masks"]]
+    first = ("preset", "channels", "optimizer")         # on which other defaults depend
+    usual = {**Settings.from_options({name: config[name] for name in first}).as_dict(),
+             **{name: getattr(Settings, name) for name in first}}
+    for name, default in usual.items():
+        if config[name] != default:
+            words.append(option(name))
+            if config[name] is not True:
+                words.append("0" if config[name] is None else str(config[name]))
+    return shlex.join(words)

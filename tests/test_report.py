@@ -1,0 +1,106 @@
+"""The page of a run: what it says, that it needs nothing else, and that a browser shows it."""
+
+import json
+import shlex
+import shutil
+import subprocess
+from dataclasses import fields
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from PIL import Image
+from runs import SMALL, rows_of, train_main
+
+import run_train
+from stemnet_ref import report
+from stemnet_ref.settings import Settings
+
+
+class Page(HTMLParser):
+    """Text, and all that a page refers to."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.text, self.references, self.open = "", [], []
+        self.feed(path.read_text())
+
+    def handle_starttag(self, tag, attributes):
+        self.references += [value for name, value in attributes if name in ("src", "href")]
+        if tag not in ("meta", "img"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data + " "
+
+
+@pytest.fixture
+def out(tmp_path, movie):
+    """The folder of a run of three epochs."""
+    folder = tmp_path / "a & <b>"
+    assert train_main(*movie, *SMALL, "--epochs", "3", "--augment", "--crop", "0", "--out", folder) == 0
+    return folder
+
+
+def test_it_tells_the_run_and_needs_nothing_else(out):
+    page = Page(out / "report.html")
+    assert page.open == []
+    assert len(page.references) == len(report.PICTURES)
+    assert all(reference.startswith("data:image/png;base64,") for reference in page.references)
+    assert "a & <b>" in page.text
+    best = max(rows_of(out), key=lambda row: (float(row["f1_pooled"]), -float(row["val_loss"])))
+    for name in report.TABLE_3:
+        assert f"{float(best[name]):.3g}" in page.text, name
+    assert f"Validation in epoch {best['epoch']}," in page.text
+    assert f"{int(best['fp']):,} (" in page.text
+    assert "0.000157" in page.text                              # the thesis's, for scale
+
+
+def test_its_command_begins_the_same_run_again(out):
+    config = json.loads((out / "config.json").read_text())
+    *_, command = (line for line in Page(out / "report.html").text.splitlines() if "run_train.py" in line)
+    script, *words = shlex.split(command.strip())[1:]
+    assert script == "run_train.py"
+    settings, frames, masks, _ = run_train.resolve(vars(run_train.options().parse_args([*words, "--out", "x"])))
+    assert settings.as_dict() == {name: config[name] for name in settings.as_dict()}
+    assert (frames, masks) == (config["frames"], config["masks"])
+
+
+@pytest.mark.parametrize("options", [
+    {"preset": "listing", "gap": 3, "channels": 5}, {"optimizer": "adam"}, {"optimizer": "adam", "learning_rate": 0.15},
+    {"class_weight": "0.5,20", "augment": True, "crop": None, "seed": 7}, {"preset": "thesis-table2", "l1": 0.5},
+    {"normalisation": "batch", "activation": "sigmoid", "cost": "dice"}])
+def test_the_command_of_any_settings_gives_these_settings(options):
+    settings = Settings.from_options(options)
+    config = {"frames": None, "masks": None, **settings.as_dict()}
+    words = shlex.split(report.command(config))[2:]
+    assert run_train.resolve(vars(run_train.options().parse_args([*words, "--out", "x"])))[0] == settings
+
+
+def test_every_setting_is_shown_and_what_was_changed_is_bold(out):
+    page = (out / "report.html").read_text()
+    for field in fields(Settings):
+        assert f">{field.name}</th>" in page
+    assert '<tr class="changed"><th scope="row">augment</th><td>yes</td>' in page
+    assert '<tr><th scope="row">rotation</th><td>0.0</td>' in page
+    assert '<tr><th scope="row">batch_size</th><td>1</td>' in page
+
+
+def test_a_browser_shows_it(out, tmp_path):
+    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if browser is None:
+        pytest.skip("no Chromium is installed")
+    page = tmp_path / "report.html"
+    page.write_bytes((out / "report.html").read_bytes())         # without the folder that it came from
+    command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-quic",
+               "--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars",
+               f"--user-data-dir={tmp_path / 'profile'}", "--window-size=1200,3000",
+               f"--screenshot={tmp_path / 'page.png'}", page.as_uri()]
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    shown = np.asarray(Image.open(tmp_path / "page.png").convert("RGB")).astype(int)
+    assert shown.shape == (3000, 1200, 3)
+    for colour in ((0, 114, 178), (213, 94, 0)):             # of the curves
+        assert np.sum(np.all(abs(shown - colour) < 50, axis=2)) > 100      # thin lines, made smaller
