@@ -120,7 +120,8 @@ def run(model, frames, out, masks=None, tile=TILE, show=print, progress=iter, re
     chosen, around = find_neighbours(frames, "FRAMES", network.channels)
     masks_of = {} if masks is None else _masks_of(chosen, masks, show, sparse)
     data = Dataset(around, [masks_of.get(frame) for frame in around], network.channels, tell=show,
-                   device=device_of(*network.parameters.values()))
+                   device=device_of(*network.parameters.values()),
+                   neighbours=model.settings.get("neighbours", "frames"))
     _check_names(chosen, masks_of.values(), out)
     check_no_pictures(out, results == "pictures")
     paths = challenge.result_paths(out, chosen) if results == "challenge" else []

@@ -5,7 +5,9 @@ import html
 import shlex
 from pathlib import Path
 
-from .files import write_atomically
+from . import figures
+from .files import read_csv, write_atomically
+from .metrics import ROC_COLUMNS
 from .settings import Settings, option
 
 # What Table 3 of the thesis gives, of other frames: Network1 and Network5 with Table 1, Network5 with Table 2
@@ -53,6 +55,23 @@ pre { background: #f3f3f3; padding: .7rem; overflow-x: auto; white-space: pre-wr
 """
 
 
+def refresh(run, rows):
+    """Draw all figures of a run anew, and write its report.
+
+    Parameters
+    ----------
+    run : train.Run
+    rows : list of dict
+        Of its metrics.csv.
+    """
+    folder = run.out / "figures"
+    figures.draw_curves(rows, folder)
+    figures.draw_predictions(run.examples(), folder / "predictions.png")
+    figures.draw_maps(run.maps(), folder / "maps.png")
+    figures.draw_roc(read_csv(run.out / "roc.csv", ROC_COLUMNS), rows[-1]["roc_auc"], folder / "roc.png")
+    write(run.out, rows, run.config())
+
+
 def write(out, rows, config):
     """Write report.html into a run's folder from what lies there.
 
@@ -88,11 +107,15 @@ def write(out, rows, config):
         f"<p>with stemnet_ref {escape(config['version'])}; the same seed gives the same model on one machine and one "
         "NumPy.</p>",
     ]
-    page = ["<!doctype html>", '<html lang="en">', "<head>", '<meta charset="utf-8">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>{escape(title)}</title>", f"<style>{STYLE}</style>", "</head>", "<body>", *parts, "</body>",
-            "</html>", ""]
-    write_atomically(out / "report.html", lambda file: file.write("\n".join(page).encode()))
+    write_atomically(out / "report.html", lambda file: file.write(page(title, parts).encode()))
+
+
+def page(title, parts):
+    """Return a page of HTML."""
+    return "\n".join(["<!doctype html>", '<html lang="en">', "<head>", '<meta charset="utf-8">',
+                      '<meta name="viewport" content="width=device-width, initial-scale=1">',
+                      f"<title>{escape(title)}</title>", f"<style>{STYLE}</style>", "</head>", "<body>", *parts,
+                      "</body>", "</html>", ""])
 
 
 def escape(value):

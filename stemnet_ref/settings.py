@@ -19,6 +19,7 @@ CHOICES = {
     "preset": tuple(PRESETS),
     "logits": ("linear", "relu"),
     "init": ("fan_in", "listing"),
+    "neighbours": ("frames", "copies"),
     "activation": ("relu", "sigmoid"),
     "normalisation": ("none", "batch"),
     "scaling": ("standard", "mean-image", "median-image", "minus127"),
@@ -78,6 +79,7 @@ class Settings:
     preset: str = "thesis"
     channels: int = 1
     levels: int = 6
+    neighbours: str = "frames"          # copies: of the frame itself in their places
     features: int = 16
     logits: str = "linear"
     init: str = "fan_in"

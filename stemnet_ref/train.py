@@ -25,6 +25,10 @@ from .step import Steps, StepsOnGpu, cost_of, make_optimizer
 NOTHING = {"cost": 0.0, **asdict(metrics.Counts(0, 0, 0, 0))}
 
 
+class Diverged(InputError):
+    """Training whose numbers have left the finite ones."""
+
+
 class Run:
     """One training run: data, network, optimizer, and where it stands.
 
@@ -279,6 +283,6 @@ class Run:
         saved = self.out / "model.npz"
         good = f"{saved} holds the last good model; " if saved.exists() else ""
         step = self.step if step is None else step
-        return InputError(f"training has diverged at step {step} (epoch {self.epoch + 1}): {what}; {good}begin a "
-                          f"new run in another --out with a lower {option('learning_rate')} "
-                          f"({self.settings.learning_rate:g} here)")
+        return Diverged(f"training has diverged at step {step} (epoch {self.epoch + 1}): {what}; {good}begin a "
+                        f"new run in another --out with a lower {option('learning_rate')} "
+                        f"({self.settings.learning_rate:g} here)")

@@ -76,8 +76,10 @@ def by_hand(tmp_path, **options):
     variety = Variety(**{name: options[name] for name in Variety.__dataclass_fields__ if name in options})
     chances = share[training] / share[training].sum() if "draw" in options else None
 
+    copies = (0, 0, 0) if options.get("neighbours") == "copies" else None
+
     def window(index, piece=None, where=None):
-        around = [frames[min(max(index + d, 0), 11)] for d in (-1, 0, 1)]
+        around = [frames[min(max(index + d, 0), 11)] for d in copies or (-1, 0, 1)]
         return np.stack([scaling.apply(pixels, piece, where) for pixels in around], axis=-1)
 
     def example(piece):
@@ -179,7 +181,7 @@ OPTIONS = [
     {"momentum": 0.9, "momentum_form": "tensorflow", "decay_rate": 0.5}, {"learning_rate": 0.05}, {"decay_rate": 0.5},
     {"cost": "cross_entropy"}, {"cost": "dice"}, {"cost": "quadratic"}, {"class_weight": 5.0},
     {"class_weight_form": "listing"}, {"logits": "relu"}, {"init": "listing"},
-    {"activation": "sigmoid"}, {"normalisation": "batch"},
+    {"neighbours": "copies"}, {"activation": "sigmoid"}, {"normalisation": "batch"},
     {"scaling": "minus127", "learning_rate": 0.001}, {"scaling": "mean-image"}, {"scaling": "median-image"},
     {"class_weight": "ratio"}, {"class_weight": "median-frequency"}, {"class_weight": "0.5,4"},
     {"border_weight": 10.0}, {"border_weight": 10.0, "border_sigma": 3.0}, {"rotation": 90.0}, {"elastic": 5.0},

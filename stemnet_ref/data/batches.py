@@ -45,6 +45,8 @@ class Dataset:
         Weight and sigma of `border_weights`, where pixels have weights of their own.
     paste : bool
         Whether cells will be pasted.
+    neighbours : {"frames", "copies"}
+        As for `frames.window_indices`.
 
     Raises
     ------
@@ -52,9 +54,10 @@ class Dataset:
         If a frame and its mask, or the frames of a sequence, differ in size.
     """
 
-    def __init__(self, frames, masks, channels, memory=MEMORY, tell=print, device=None, border=None, paste=False):
+    def __init__(self, frames, masks, channels, memory=MEMORY, tell=print, device=None, border=None, paste=False,
+                 neighbours="frames"):
         self.frames, self.masks, self.tell, self.device, self.border = frames, masks, tell, device, border
-        self.windows = window_indices(frames, channels)
+        self.windows = window_indices(frames, channels, neighbours)
         self.sizes = [read_size(frame) for frame in frames]
         self._check_sizes()
         # pixels of as much as 32 bits, classes, weights, numbers of cells

@@ -93,7 +93,7 @@ def find_neighbours(where, option, channels):
     return [chosen], [frame for frame in around if frame.sequence == chosen.sequence]
 
 
-def window_indices(frames, channels):
+def window_indices(frames, channels, neighbours="frames"):
     """Return the frames that the network sees for each frame: itself in the middle, and its neighbours in time.
 
     X(j-2), X(j-1), X(j), X(j+1), X(j+2) of one sequence for five channels (thesis section 9). The step from frame to
@@ -105,6 +105,8 @@ def window_indices(frames, channels):
     frames : list of Frame
     channels : int
         Odd.
+    neighbours : {"frames", "copies"}
+        "copies": the frame itself in their places, as a fault of the listing's paths had it.
 
     Returns
     -------
@@ -113,10 +115,9 @@ def window_indices(frames, channels):
     """
     place = {(frame.sequence, frame.number): index for index, frame in enumerate(frames)}
     step_of = steps(frames)
-    windows = np.empty((len(frames), channels), np.intp)
-    middle = channels // 2
+    windows = np.repeat(np.arange(len(frames), dtype=np.intp)[:, None], channels, axis=1)
+    middle = channels // 2 if neighbours == "frames" else 0
     for index, frame in enumerate(frames):
-        windows[index, middle] = index
         for direction in (-1, 1):
             nearest = index
             for distance in range(1, middle + 1):

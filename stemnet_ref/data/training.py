@@ -55,7 +55,7 @@ class TrainingData:
                                    sample.MASKS if frames is None else masks, show, settings.sparse_masks)
         border = (settings.border_weight, settings.border_sigma) if settings.border_weight else None
         self.dataset = Dataset(found, paired, settings.channels, tell=show, device=device, border=border,
-                               paste=settings.paste > 0)
+                               paste=settings.paste > 0, neighbours=settings.neighbours)
         with_masks = [index for index, mask in enumerate(paired) if mask]
         self.training, self.validation, left_out = split(found, settings.validation, settings.gap, with_masks)
         self.source = {"frames": frames if frames is None else os.path.abspath(frames),

@@ -1,0 +1,97 @@
+"""What is compared: the columns of the table, and what each changes of the settings."""
+
+from dataclasses import dataclass, replace
+
+from ..errors import InputError
+from ..settings import Settings, names, option
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A column of the table."""
+
+    name: str               # of its folders
+    title: str
+    settings: Settings      # with the first seed
+
+    def seeded(self, seed):
+        """Return its settings with another seed."""
+        return replace(self.settings, seed=seed)
+
+
+# Table 3: name, title, what is changed
+TABLE_3 = (
+    ("network1-table1", "Network1, Table 1", {"channels": 1}),
+    ("network5-table1", "Network5, Table 1", {"channels": 5}),
+    ("network5-table2", "Network5, Table 2", {"channels": 5, "preset": "thesis-table2"}),
+)
+FAKE = ("network5-copies", "Network5 of five copies, Table 1", {"channels": 5, "neighbours": "copies"})
+
+
+def of_table_3(given, fake=False):
+    """Return the Variants of Table 3.
+
+    Parameters
+    ----------
+    given : dict
+        Settings that all have in common, as the user chose them.
+    fake : bool
+        Whether to add the network that sees five times the same frame.
+
+    Raises
+    ------
+    InputError
+        If a setting is given that the tables have.
+    """
+    for name in ("preset", "channels", "learning_rate", "neighbours"):
+        if name in given:
+            raise InputError(f"{option(name)}: Tables 1 and 2 have their own; leave it out, or give --vary "
+                             f"{name}=A,B,C")
+    return [_variant(name, title, {"gap": 5, **given, **changes})
+            for name, title, changes in (*TABLE_3, *([FAKE] if fake else []))]
+
+
+def of_sweep(given, name, values):
+    """Return a Variant for every value of a setting; Network5 unless `given` says otherwise.
+
+    Parameters
+    ----------
+    given : dict
+        The other settings, as the user chose them.
+    name : str
+        Of the setting.
+    values : dict of str to object
+        What the user wrote, and the value.
+    """
+    base = {"channels": 5, **given}
+    base = {"gap": max([base["channels"], *(values.values() if name == "channels" else ())]), **base}
+    return [_variant(f"{name}-{written.replace(',', '-').replace('/', '-')}", f"{option(name)} {written}",
+                     {**base, name: value}) for written, value in values.items()]
+
+
+def parsed(text, parser):
+    """Return the name of a setting and its values by what is written, of "NAME=A,B,C".
+
+    Raises
+    ------
+    InputError
+        If there is no such setting, or it is not to be varied.
+    """
+    name, equals, values = text.partition("=")
+    name = name.strip().removeprefix("--").replace("-", "_")
+    written = [value.strip() for value in values.split(",")]
+    if not equals or not all(written) or len(set(written)) < 2:
+        raise InputError(f"--vary {text}: must be NAME=A,B, with two values or more, as in keep_prob=0.5,0.75")
+    if name not in names() or isinstance(getattr(Settings, name, None), bool) or name == "seed":
+        raise InputError(f"--vary {text}: {name} cannot be varied; options with a value can, such as levels, "
+                         "keep_prob, class_weight, l2")
+    found = {}
+    for each in written:
+        value = vars(parser.parse_args([option(name), each]))[name]
+        found[each] = None if name == "crop" and value == 0 else value
+    return name, found
+
+
+def _variant(name, title, chosen):
+    """Return a Variant of settings that the user chose."""
+    return Variant(name, title, Settings.from_options(chosen))
