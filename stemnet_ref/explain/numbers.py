@@ -1,0 +1,272 @@
+"""The numbers of one step of training on a tiny network, and how some of them come about.
+
+What is worked out here by hand is compared with what the reference computed; where they differ, there is no page.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..network import StemNet
+from ..optimizers import SGD, Adam, Momentum
+from ..settings import Settings
+from ..step import cost_gradient, cost_of
+from ..verify import golden
+from ..verify.trace import wiring
+
+KERNEL = 3              # side of the convolutions' kernels: the thesis has 5, whose sums are too long to read
+NUDGE = 1e-5            # h of the finite differences
+
+
+@dataclass(frozen=True)
+class Worked:
+    """One number worked out: where it is, its terms as text, and its value."""
+
+    place: tuple        # row, column, channel
+    terms: str
+    value: float
+
+
+class Step:
+    """One step of training on a small bright disc.
+
+    Parameters
+    ----------
+    size, levels, features : int
+    seed : int
+        Of the weights and the dropout masks.
+
+    Attributes
+    ----------
+    network : StemNet
+        Before the step; its weights are rounded to two decimals, so that the page shows them as they are.
+    x, labels : ndarray
+        Input (1, H, W, 1) and classes (1, H, W).
+    arrays : dict of str to ndarray
+        All numbers by the names of docs/golden.md.
+    wiring : dict of str to tuple of str
+        Tensors in the order of the data, and of which each is made.
+    """
+
+    def __init__(self, size=8, levels=2, features=2, seed=0):
+        self.settings = Settings.from_options({"levels": levels, "features": features, "crop": None, "seed": seed})
+        self.x, self.labels = disc(size)
+        self.network = StemNet(1, levels, features, kernel=KERNEL, dtype=np.float64, seed=seed)
+        for name, array in self.network.parameters.items():
+            self.network.parameters[name] = 0.1 if name.endswith("bias") else array.round(2)
+        self.arrays = golden.compute(self.settings, dict(self.network.parameters), self.x, self.x, self.labels,
+                                     (0.0, 1.0), 1, 1, {"made_from": "a disc", "seed": seed}).arrays
+        self.wiring = wiring({"levels": levels})
+        self.consumers = {name: [each for each, inputs in self.wiring.items() if name in inputs]
+                          for name in ("input", *self.wiring)}
+        _, gradients = self.cost_and_gradients(self.network, 0)
+        for name, array in gradients.items():
+            np.testing.assert_allclose(array, self.arrays[f"1/gradient/{name}"], rtol=1e-9, atol=1e-15)
+
+    @property
+    def pixels(self):
+        """n of eq. 60."""
+        return self.labels.size
+
+    def forward(self, name):
+        """Return a tensor, (H, W, C)."""
+        return self.x[0] if name == "input" else self.arrays[f"1/forward/{name}"][0]
+
+    def delta(self, name):
+        """Return the gradient of the cost by a tensor, (H, W, C)."""
+        return self.arrays[f"1/backward/{name}"][0]
+
+    def mask(self, name):
+        """Return the mask of a dropout, (H, W, C); `name` is "down0.dropout" and the like."""
+        return self.arrays[f"1/mask/{name.removesuffix('dropout')}conv"][0]
+
+    def parameter(self, name, kind):
+        """Return the weight or bias of a layer; `name` is that of a tensor."""
+        return self.network.parameters[f"{self.layer(name)}.{kind}"]
+
+    def gradient(self, name, kind):
+        """Return the gradient by it."""
+        return self.arrays[f"1/gradient/{self.layer(name)}.{kind}"]
+
+    @staticmethod
+    def layer(name):
+        """Return the name that a tensor's layer has in the parameters."""
+        block, kind = name.split(".")
+        return "output" if block == "output" else f"{block}.{'deconv' if kind.startswith('deconv') else 'conv'}"
+
+    def place(self, name):
+        """Return a place of a tensor where much happens: row, column, channel; within its border, if it has one."""
+        delta = np.zeros_like(self.forward(name)) if name == "probabilities" else abs(self.delta(name))
+        score = (delta if delta.any() else abs(self.forward(name))) * (self.forward(name) != 0)
+        if min(score.shape[:2]) > 2:
+            inner = np.zeros_like(score)
+            inner[1:-1, 1:-1] = score[1:-1, 1:-1]
+            score = inner if inner.any() else score
+        return tuple(int(each) for each in np.unravel_index(score.argmax(), score.shape))
+
+    def worked_forward(self, name):
+        """Return how one number of a tensor comes from those before it."""
+        i, j, c = place = self.place(name)
+        kind = name.split(".")[-1]
+        inputs = [self.forward(each) for each in self.wiring[name]]
+        x = inputs[0]
+        if kind == "conv":
+            w = self.parameter(name, "weight")
+            return self._worked(name, place, products(under(x, i, j, len(w)), w[..., c]))
+        if kind == "deconv":
+            w = self.parameter(name, "weight")[i % 2, j % 2, c]
+            return self._worked(name, place, products(x[i // 2, j // 2], w))
+        if kind in ("bias", "deconv_bias"):
+            return self._worked(name, place, [(f"{number(x[place])} + {number(self.parameter(name, 'bias')[c])}",
+                                               x[place] + self.parameter(name, "bias")[c])])
+        if kind == "dropout":
+            kept, keep = self.mask(name)[place], self.settings.keep_prob
+            return self._worked(name, place, [(f"{kept} / {keep} · {number(x[place])}", kept / keep * x[place])])
+        if kind in ("relu", "deconv_relu"):
+            return self._worked(name, place, [(f"max(0, {number(x[place])})", max(0.0, x[place]))])
+        if kind == "pool":
+            window = x[2 * i:2 * i + 2, 2 * j:2 * j + 2, c].ravel()
+            return self._worked(name, place, [(f"max({', '.join(map(number, window))})", window.max())])
+        if kind == "concat":
+            first = x.shape[2]
+            source, channel = (0, c) if c < first else (1, c - first)
+            value = inputs[source][i, j, channel]
+            return self._worked(name, place, [(f"{self.wiring[name][source]}[{i},{j},{channel}] = {number(value)}",
+                                               value)])
+        if name == "probabilities":
+            z = x[i, j]
+            below = " + ".join(f"e^{number(each)}" for each in z)
+            return self._worked(name, place, [(f"e^{number(z[c])} / ({below})",
+                                               math.exp(z[c]) / sum(map(math.exp, z)))])
+        return self._worked(name, place, [(number(x[place]), x[place])])
+
+    def worked_backward(self, name):
+        """Return how one number of a tensor's delta comes from the deltas after it."""
+        i, j, c = place = self.place(name)
+        terms = [term for consumer in self.consumers[name] for term in self._terms_back(name, consumer, i, j, c)]
+        return self._worked(name, place, terms, self.delta(name))
+
+    def _terms_back(self, name, consumer, i, j, c):
+        """Return the terms of delta[i,j,c] of a tensor that come through one of those made of it."""
+        kind = consumer.split(".")[-1]
+        if consumer == "probabilities":
+            y, weights = int(self.labels[0, i, j]), self.settings.class_weights
+            p = self.forward("probabilities")[i, j, c]
+            hit = int(c == y)
+            return [(f"{weights[y]:g} / {self.pixels} · ({number(p)} - {hit})", weights[y] / self.pixels * (p - hit))]
+        dy = self.delta(consumer)
+        if kind == "conv":
+            w = self.parameter(consumer, "weight")
+            side = w.shape[0]
+            half = (side - 1) // 2
+            terms = []
+            for a in range(side):
+                for b in range(side):
+                    row, column = i - a + half, j - b + half
+                    if 0 <= row < dy.shape[0] and 0 <= column < dy.shape[1]:
+                        terms += products(dy[row, column], w[a, b, c])
+            return terms
+        if kind == "deconv":
+            w = self.parameter(consumer, "weight")
+            return [term for a in range(2) for b in range(2)
+                    for term in products(dy[2 * i + a, 2 * j + b], w[a, b, :, c])]
+        if kind == "dropout":
+            kept, keep = self.mask(consumer)[i, j, c], self.settings.keep_prob
+            return [(f"{kept} / {keep} · {number(dy[i, j, c])}", kept / keep * dy[i, j, c])]
+        if kind in ("relu", "deconv_relu"):
+            alive = int(self.forward(consumer)[i, j, c] > 0)
+            return [(f"{alive} · {number(dy[i, j, c])}", alive * dy[i, j, c])]
+        if kind == "pool":
+            window = self.forward(name)[i // 2 * 2:i // 2 * 2 + 2, j // 2 * 2:j // 2 * 2 + 2, c]
+            won = int(window.argmax() == i % 2 * 2 + j % 2)
+            return [(f"{won} · {number(dy[i // 2, j // 2, c])}", won * dy[i // 2, j // 2, c])]
+        if kind == "concat":
+            first = self.forward(self.wiring[consumer][0]).shape[2]
+            value = dy[i, j, c if name == self.wiring[consumer][0] else c + first]
+            return [(number(value), value)]
+        return [(number(dy[i, j, c]), dy[i, j, c])]                     # a bias, or the logits
+
+    def _worked(self, name, place, terms, against=None):
+        """Return the Worked of a sum of terms, after comparing it with the reference."""
+        value = sum(value for _, value in terms)
+        expected = float((self.forward(name) if against is None else against)[place])
+        if not math.isclose(value, expected, rel_tol=1e-9, abs_tol=1e-12):
+            raise AssertionError(f"{name}[{place}] is {expected}, worked out {value}")
+        shown = [text for text, part in terms if part != 0 or len(terms) == 1]
+        left_out = len(terms) - len(shown)
+        text = " + ".join(shown) if shown else "0"
+        return Worked(place, text + (f"  ({left_out} terms that are 0 left out)" if left_out else ""), expected)
+
+    def cost_and_gradients(self, network, step):
+        """Return the cost and the gradients of a step, by the layers of the reference."""
+        z, cache = network.forward(self.x, self.settings.keep_prob, self.settings.seed, step)
+        cost, p = cost_of(z, self.labels, self.settings)
+        return cost, network.backward(cost_gradient(p, self.labels, self.settings), cache)
+
+    def nudged(self, name, index, amount):
+        """Return the cost with one weight changed."""
+        parameters = self.network.parameters
+        kept = parameters[name].copy()
+        parameters[name][index] += amount
+        cost, _ = self.cost_and_gradients(self.network, 0)
+        parameters[name] = kept
+        return cost
+
+    def weight_of(self, name):
+        """Return the index of the largest gradient in a weight's middle tap: (a, b, c, o)."""
+        gradient = self.arrays[f"1/gradient/{name}"]
+        middle = gradient.shape[0] // 2
+        c, o = np.unravel_index(abs(gradient[middle, middle]).argmax(), gradient.shape[2:])
+        return middle, middle, int(c), int(o)
+
+    def updates(self, name, index, steps=3):
+        """Return, by optimizer, what one weight goes through: a list of dicts of numbers, one a step."""
+        makers = {"SGD": lambda: SGD(self.settings.learning_rate),
+                  "momentum": lambda: Momentum(self.settings.learning_rate, self.settings.momentum),
+                  "Adam": lambda: Adam(0.001)}
+        return {kind: self._train(make(), name, index, steps) for kind, make in makers.items()}
+
+    def _train(self, optimizer, name, index, steps):
+        network = StemNet(1, self.network.levels, self.network.features, kernel=KERNEL, dtype=np.float64)
+        for each, array in self.network.parameters.items():
+            network.parameters[each] = array
+        rows = []
+        for step in range(steps):
+            before = {slot: arrays[name][index] if arrays else 0.0 for slot, arrays in optimizer.slots.items()}
+            w = network.parameters[name][index]
+            cost, gradients = self.cost_and_gradients(network, step)
+            optimizer.update(network.parameters, gradients)
+            rows.append({"cost": cost, "w": w, "g": gradients[name][index], "before": before,
+                         "after": {slot: arrays[name][index] for slot, arrays in optimizer.slots.items()},
+                         "w'": network.parameters[name][index]})
+        return rows
+
+
+def disc(size):
+    """Return a frame (1, S, S, 1) with a bright disc, scaled and rounded to one decimal, and its mask (1, S, S)."""
+    rows, columns = np.mgrid[:size, :size] - (size - 1) / 2
+    distance = np.hypot(rows - 0.5, columns + 0.5)
+    labels = (distance < size / 3.2).astype(np.uint8)
+    frame = np.where(labels, 1.5, -0.5) + 0.2 * np.cos(2.1 * rows + 1.3 * columns)
+    return frame.round(1)[None, ..., None], labels[None]
+
+
+def under(x, i, j, side):
+    """Return the part of x (H, W, C) that a kernel at a pixel lies on, with zeros outside: (side, side, C)."""
+    half = (side - 1) // 2
+    return np.pad(x, ((half, half), (half, half), (0, 0)))[i:i + side, j:j + side]
+
+
+def products(first, second):
+    """Return the terms "a · b" of a sum of products, in order."""
+    pairs = zip(np.ravel(first).tolist(), np.ravel(second).tolist(), strict=True)
+    return [(f"{number(a)} · {number(b)}", a * b) for a, b in pairs]
+
+
+def number(value):
+    """Return a number as it is read: four digits, a real minus sign, in brackets where it is negative."""
+    if value == 0:
+        return "0"
+    text = f"{value:.4g}".replace("e-0", "e-").replace("-", "−")
+    return f"({text})" if value < 0 else text

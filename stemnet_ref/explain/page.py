@@ -1,0 +1,336 @@
+"""The page: cards for every tensor forward and back, one gradient by hand, and the updates of one weight."""
+
+import math
+import re
+
+import numpy as np
+
+from ..report import escape
+from .numbers import KERNEL, NUDGE, number, under
+
+HALF = (KERNEL - 1) // 2
+# By kind of tensor: what it is, the forward equation, where it is from
+FORWARD = {
+    "conv": ("convolution", f"z[i,j,o] = Σ_a,b,c  x[i+a−{HALF}, j+b−{HALF}, c] · w[a,b,c,o]",
+             "section 4, eq. 30: the weighted input, its sum over the kernel's field"),
+    "output.conv": ("1 × 1 convolution", "z[i,j,o] = Σ_c  x[i,j,c] · w[c,o]", "section 9, eq. 30"),
+    "dropout": ("dropout", "y = m / keep · z",
+                "section 8.1; m is 1 with probability keep = 0.75, drawn anew in every step"),
+    "bias": ("bias", "z[i,j,o] + b[o]", "eq. 30, the term b"),
+    "relu": ("ReLU", "a = max(0, z)", "eq. 37"),
+    "pool": ("maximum pooling", "y[i,j] = max of x[2i..2i+1, 2j..2j+1]", "section 4.3"),
+    "deconv": ("transposed convolution", "z[2i+a, 2j+b, o] = Σ_c  x[i,j,c] · w[a,b,o,c]", "section 5.1"),
+    "concat": ("concatenation", "[way down, way up], side by side as channels", "section 9"),
+    "logits": ("logits", "z, as they are", "section 9"),
+    "probabilities": ("softmax", "p[k] = e^z[k] / Σ_j e^z[j]", "eq. 8"),
+}
+# By kind of what is made of a tensor: how the delta comes back through it, and where that is from
+BACK = {
+    "conv": ("through the convolution", f"δ[i,j,c] = Σ_a,b,o  δ'[i−a+{HALF}, j−b+{HALF}, o] · w[a,b,c,o]",
+             "eq. 34, 41-44: every δ' that this number went into, times its weight"),
+    "output.conv": ("through the 1 × 1 convolution", "δ[i,j,c] = Σ_o  δ'[i,j,o] · w[c,o]", "eq. 34"),
+    "dropout": ("through the dropout", "δ = m / keep · δ'", "section 8.1: what was dropped gets nothing"),
+    "bias": ("through the bias", "δ = δ'", "eq. 42: adding a constant changes no slope"),
+    "relu": ("through ReLU", "δ = δ' where a > 0, else 0", "eq. 33-34, the factor σ'(z)"),
+    "pool": ("through the pooling", "δ = δ' at the place that won, else 0", "section 4.3"),
+    "deconv": ("through the transposed convolution", "δ[i,j,c] = Σ_a,b,o  δ'[2i+a, 2j+b, o] · w[a,b,o,c]", "eq. 34"),
+    "concat": ("through the concatenation", "δ = its own channels of δ'", "section 9"),
+    "logits": ("through the identity", "δ = δ'", "section 9"),
+    "probabilities": ("from the cost", "δ[k] = w_class / n · (p[k] − [k is the truth])",
+                      "eq. 38 with eq. 8 and 60 put in; this is where the error begins"),
+}
+STYLE = """
+:root { --blue: 0, 114, 178; --orange: 213, 94, 0; }
+.skip { position: absolute; left: -99rem; } .skip:focus { position: static; }
+nav.steps a { margin-right: 1rem; } article { border-top: 1px solid #ccc; padding: .2rem 0 1rem; }
+article:target { box-shadow: -4px 0 0 rgb(var(--blue)); padding-left: .6rem; }
+:focus-visible { outline: 3px solid rgb(var(--orange)); outline-offset: 2px; }
+h3 { margin: 1rem 0 .2rem; } h3 small { font-weight: 400; color: #444; }
+.eq { font-family: Georgia, "DejaVu Serif", serif; font-size: 1.1rem; background: #f3f3f3; padding: .4rem .7rem;
+      overflow-wrap: anywhere; }
+.worked { font-family: ui-monospace, monospace; font-size: .82rem; overflow-wrap: anywhere; max-width: none; }
+.grids { display: flex; flex-wrap: wrap; gap: .6rem 1.4rem; align-items: flex-start; }
+.grid { border-collapse: collapse; table-layout: fixed; width: auto; max-width: 100%; }
+.grid caption { text-align: left; font-size: .8rem; color: #333; padding-bottom: .15rem; }
+.grid td { border: 1px solid #fff; padding: .18rem .1rem; width: 2.7rem; min-width: 0; text-align: center;
+      font-size: clamp(.5rem, 2.1vw, .72rem); font-variant-numeric: tabular-nums; }
+.grid td.here { outline: 2px solid #000; outline-offset: -2px; font-weight: 700; }
+td small { color: #444; }
+@media (max-width: 36rem) { .grid { width: 100%; } .grid td { width: auto; } }
+@media print { .grid td { -webkit-print-color-adjust: exact; print-color-adjust: exact; } nav, .links { display: none; }
+      article { break-inside: avoid; } }
+"""
+SCRIPT = """
+document.addEventListener("keydown", function (event) {
+  if (event.altKey || event.ctrlKey || event.metaKey) return;
+  var step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+  if (!step) return;
+  var cards = Array.from(document.querySelectorAll("article")), top = 8;
+  var now = cards.reduce(function (last, card, n) { return card.getBoundingClientRect().top < top ? n : last; }, -1);
+  var next = cards[Math.min(Math.max(now + step, 0), cards.length - 1)];
+  if (next) { event.preventDefault(); next.querySelector("h3").focus({ preventScroll: true }); next.scrollIntoView(); }
+});
+"""
+
+
+def parts(step):
+    """Return the page's body, a list of HTML, for a `numbers.Step`."""
+    order = list(step.wiring)
+    network = step.network
+    return [
+        f"<style>{STYLE}</style>", '<a class="skip" href="#forward">To the numbers</a>', "<main>",
+        "<h1>One step of training, number by number</h1>",
+        f"<p>A StemNet of {network.levels} levels with {network.features} feature maps at the first sees a bright disc "
+        f"of {step.x.shape[1]} × {step.x.shape[2]} pixels, computes how wrong it is, sends the error back layer by "
+        f"layer, and changes its weights. All numbers are those that the reference computed; the sums below them are "
+        f"worked out again from what is shown and compared. The kernels are {KERNEL} × {KERNEL}, where the thesis has "
+        "5 × 5, so that a sum fits into a few lines. Equations and sections are the thesis's.</p>",
+        "<p>δ of a number is the error of eq. 31: how much the cost would change with it. Grids: blue is above 0, "
+        "orange below; ×10⁻³ over a grid counts for all of it; the framed number is the one worked out. Arrow keys "
+        "left and right go from card to card.</p>",
+        '<nav class="steps" aria-label="parts"><a href="#network">The network</a><a href="#forward">Forward</a>'
+        '<a href="#cost">The cost</a><a href="#back">Back</a><a href="#gradient">One gradient by hand</a>'
+        '<a href="#update">The update</a></nav>',
+        '<h2 id="network">The network</h2>', overview(step, order),
+        '<h2 id="forward">Forward</h2>', input_card(step), *(forward_card(step, name, order) for name in order),
+        '<h2 id="cost">The cost</h2>', cost_card(step),
+        '<h2 id="back">Back</h2>', *(back_card(step, name) for name in reversed(order[:-1])),
+        '<h2 id="gradient">One gradient by hand</h2>', gradient_card(step),
+        '<h2 id="update">The update of that weight</h2>', update_cards(step), "</main>",
+        f"<script>{SCRIPT}</script>",
+    ]
+
+
+def kind_of(name):
+    """Return the key of FORWARD and BACK for a tensor."""
+    if name in FORWARD:
+        return name
+    return name.split(".")[-1].removeprefix("deconv_")
+
+
+def overview(step, order):
+    """Return a table of all tensors, with links to their cards."""
+    rows = ["<tr><th>tensor</th><th>is</th><th>size</th><th>made of</th><th></th></tr>"]
+    for name in order:
+        what, _, _ = FORWARD[kind_of(name)]
+        size = " × ".join(map(str, step.forward(name).shape))
+        back = f' · <a href="#b-{name}">back</a>' if name != "probabilities" else ""
+        rows.append(f'<tr><th scope="row">{name}</th><td>{what}</td><td>{size}</td>'
+                    f'<td>{", ".join(step.wiring[name])}</td><td><a href="#f-{name}">forward</a>{back}</td></tr>')
+    return '<div class="table"><table>' + "\n".join(rows) + "</table></div>"
+
+
+def card(anchor, heading, small, *content):
+    """Return a card with a heading that can have the focus."""
+    return (f'<article id="{anchor}"><h3 tabindex="-1">{heading} <small>{small}</small></h3>'
+            + "\n".join(content) + "</article>")
+
+
+def input_card(step):
+    """Return the card of the input and the labels."""
+    return card("f-input", "input and truth", "section 9", "<p>The frame, scaled, and its mask: 1 is cell.</p>",
+                grids(grid(step.x[0, ..., 0], "input"), grid(step.labels[0], "truth")))
+
+
+def forward_card(step, name, order):
+    """Return the card of a tensor on the way forward."""
+    what, equation, source = FORWARD[kind_of(name)]
+    worked = step.worked_forward(name)
+    content = [formula(equation)]
+    if kind_of(name) in ("conv", "output.conv", "deconv"):
+        content.append(weights(step, name, worked.place[2]))
+    if kind_of(name) == "bias":
+        content.append(f"<p>b = {', '.join(map(number, step.parameter(name, 'bias')))}</p>")
+    if kind_of(name) == "dropout":
+        c = worked.place[2]
+        content.append(grids(grid(step.mask(name)[..., c], f"mask m, channel {c}", worked.place[:2])))
+    content += [channels(step.forward(name), name, worked), sentence(name, worked)]
+    back = f' · <a href="#b-{name}">its δ</a>' if name != "probabilities" else ""
+    content.append(f'<p class="links">made of {", ".join(link(each, "f") for each in step.wiring[name])}{back}</p>')
+    return card(f"f-{name}", name, f"{what}; {source}", *content)
+
+
+def channels(array, caption, worked):
+    """Return grids of all channels of an array (H, W, C); the number that is worked out has a frame."""
+    i, j, channel = worked.place
+    return grids(*(grid(array[..., c], f"{caption}, channel {c}", (i, j) if c == channel else None)
+                   for c in range(array.shape[2])))
+
+
+def weights(step, name, channel):
+    """Return grids of the weights that make one channel of a tensor."""
+    w = step.parameter(name, "weight")
+    if kind_of(name) == "deconv":
+        return grids(*(grid(w[:, :, channel, c], f"w[·,·,{channel},{c}]") for c in range(w.shape[3])))
+    if kind_of(name) == "output.conv":
+        return grids(grid(w[0, 0], "w[c,o]"))
+    return grids(*(grid(w[:, :, c, channel], f"w[·,·,{c},{channel}]") for c in range(w.shape[2])))
+
+
+def cost_card(step):
+    """Return the card of the cost."""
+    p, weights_of = step.forward("probabilities"), step.settings.class_weights
+    truth = step.labels[0]
+    own = np.take_along_axis(p, truth[..., None].astype(int), 2)[..., 0]
+    each = -np.take(weights_of, truth) * np.log(own)
+    cost = float(step.arrays["1/cost"])
+    if not math.isclose(each.mean(), cost, rel_tol=1e-9):
+        raise AssertionError(f"the cost is {cost}, worked out {each.mean()}")
+    return card("f-cost", "cost", "weighted cross-entropy; eq. 60",
+                formula("C = −1/n Σ_pixels  w_class · ln p[truth]"),
+                f"<p>A pixel of cell counts {weights_of[1]:g} times, one of background {weights_of[0]:g}. "
+                f"n = {step.pixels}.</p>",
+                grids(grid(own, "p[truth]"), grid(each, "−w[class] · ln p[truth]")),
+                f'<p class="worked">C = {number(each.sum())} / {step.pixels} = {number(cost)}</p>')
+
+
+def back_card(step, name):
+    """Return the card of a tensor's delta."""
+    worked, consumers = step.worked_backward(name), step.consumers[name]
+    content = []
+    for consumer in consumers:
+        way, equation, _ = BACK[kind_of(consumer)]
+        before = "C" if consumer == "probabilities" else link(consumer, "b")
+        content.append(formula(equation) + f"<p>Back {way}, from {before}.</p>".replace("Back from", "From"))
+    if len(consumers) > 1:
+        content.append("<p>The map went two ways, down and across: what comes back from both is added.</p>")
+    content += [channels(step.delta(name), f"δ of {name}", worked), sentence("δ", worked)]
+    if kind_of(name) in ("conv", "output.conv", "deconv"):
+        content.append(weight_gradients(step, name, worked.place[2]))
+    if kind_of(name) == "bias":
+        content.append(formula("∂C/∂b[o] = Σ_i,j  δ[i,j,o]")
+                       + "<p>eq. 35, summed, because all pixels share the bias: "
+                       f"{', '.join(map(number, step.gradient(name, 'bias')))}</p>")
+    content.append(f'<p class="links"><a href="#f-{name}">its numbers</a></p>')
+    source = "; ".join(dict.fromkeys(BACK[kind_of(consumer)][2] for consumer in consumers))
+    return card(f"b-{name}", f"δ of {name}", source, *content)
+
+
+def weight_gradients(step, name, channel):
+    """Return grids of the gradient by the weights that make one channel."""
+    g = step.gradient(name, "weight")
+    if kind_of(name) == "deconv":
+        equation, shown = "∂C/∂w[a,b,o,c] = Σ_i,j  δ[2i+a, 2j+b, o] · x[i,j,c]", [
+            grid(g[:, :, channel, c], f"∂C/∂w[·,·,{channel},{c}]") for c in range(g.shape[3])]
+    elif kind_of(name) == "output.conv":
+        equation, shown = "∂C/∂w[c,o] = Σ_i,j  x[i,j,c] · δ[i,j,o]", [grid(g[0, 0], "∂C/∂w[c,o]")]
+    else:
+        equation, shown = f"∂C/∂w[a,b,c,o] = Σ_i,j  x[i+a−{HALF}, j+b−{HALF}, c] · δ[i,j,o]", [
+            grid(g[:, :, c, channel], f"∂C/∂w[·,·,{c},{channel}]") for c in range(g.shape[2])]
+    return formula(equation) + "<p>eq. 36, 47</p>" + grids(*shown)
+
+
+def gradient_card(step):
+    """Return the card of one entry of a gradient: its sum, and its finite difference."""
+    name = "down0.conv.weight"
+    a, b, c, o = index = step.weight_of(name)
+    x, delta = step.x[0], step.delta("down0.conv")[..., o]
+    seen = np.stack([[under(x, i, j, KERNEL)[a, b, c] for j in range(x.shape[1])] for i in range(x.shape[0])])
+    together = seen * delta
+    gradient = float(step.arrays[f"1/gradient/{name}"][index])
+    if not math.isclose(together.sum(), gradient, rel_tol=1e-9):
+        raise AssertionError(f"{name}{index}: {gradient}, worked out {together.sum()}")
+    above, below = step.nudged(name, index, NUDGE), step.nudged(name, index, -NUDGE)
+    quotient = (above - below) / (2 * NUDGE)
+    rows = " + ".join(f"{number(each)}" for each in together.sum(axis=1))
+    return "".join([
+        card("g-sum", f"{name}[{a},{b},{c},{o}]", "eq. 36",
+             f"<p>The weight w = {number(step.network.parameters[name][index])} in the middle of the first layer's "
+             "kernel. Each pixel of its output saw one pixel of the frame through it; the gradient is the sum of their "
+             "products.</p>",
+             formula(f"∂C/∂w = Σ_i,j  x[i,j] · δ[i,j,{o}]"),
+             grids(grid(seen, "x, seen through w"), grid(delta, f"δ of down0.conv, channel {o}"),
+                   grid(together, "their products")),
+             f'<p class="worked">sums of the rows: {rows} = {number(gradient)}</p>'),
+        card("g-difference", "the same by a finite difference", "what a slope is",
+             "<p>Without any calculus: change w a little up and down, run the whole network both times, and see what "
+             "the cost does.</p>",
+             formula("(C(w + h) − C(w − h)) / 2h"),
+             f'<p class="worked">h = {NUDGE:g}; C(w + h) = {above:.12f}; C(w − h) = {below:.12f}; quotient '
+             f"{quotient:.10g}; by hand {gradient:.10g}; they differ by {abs(quotient - gradient) / abs(gradient):.1e} "
+             "of it</p>",
+             "<p>The tests do this for every parameter of the network, and of every layer.</p>")])
+
+
+def update_cards(step):
+    """Return cards with the weight's way under the three optimizers."""
+    name = "down0.conv.weight"
+    index = step.weight_of(name)
+    all_rows = step.updates(name, index)
+    eta, mu = step.settings.learning_rate, step.settings.momentum
+    shown = []
+    for kind, equation, source in (
+            ("SGD", "w' = w − η ∂C/∂w", "eq. 10, 15"),
+            ("momentum", "v' = μ v − η ∂C/∂w;  w' = w + v'", "eq. 28-29"),
+            ("Adam", "m' = β₁ m + (1−β₁) g;  v' = β₂ v + (1−β₂) g²;  "
+                     "w' = w − α · (m' / (1−β₁ᵗ)) / (√(v' / (1−β₂ᵗ)) + ε)",
+             "eq. 17-27, with the root that eq. 27 lacks")):
+        lines = []
+        for t, row in enumerate(all_rows[kind], 1):
+            w, g = row["w"], row["g"]
+            if kind == "SGD":
+                value = w - eta * g
+                text = f"w' = {number(w)} − {eta:g} · {number(g)} = {number(value)}"
+            elif kind == "momentum":
+                v = mu * row["before"]["velocity"] - eta * g
+                value = w + v
+                text = (f"v' = {mu:g} · {number(row['before']['velocity'])} − {eta:g} · {number(g)} = {number(v)};  "
+                        f"w' = {number(w)} + {number(v)} = {number(value)}")
+            else:
+                m, v = (0.9 * row["before"]["m"] + 0.1 * g, 0.999 * row["before"]["v"] + 0.001 * g * g)
+                up, down = m / (1 - 0.9 ** t), v / (1 - 0.999 ** t)
+                value = w - 0.001 * up / (math.sqrt(down) + 1e-8)
+                text = (f"m' = {number(m)}, v' = {number(v)};  m' / (1−0.9^{t}) = {number(up)}, v' / (1−0.999^{t}) = "
+                        f"{number(down)};  w' = {number(w)} − 0.001 · {number(up)} / √{number(down)} = {number(value)}")
+            if not math.isclose(value, row["w'"], rel_tol=1e-9):
+                raise AssertionError(f"{kind}, step {t}: {row[chr(119) + chr(39)]}, worked out {value}")
+            lines.append(f'<p class="worked">step {t}, C = {number(row["cost"])}, ∂C/∂w = {number(g)}:<br>{text}</p>')
+        constants = {"SGD": f"η = {eta:g}", "momentum": f"η = {eta:g}, μ = {mu:g}, v begins at 0",
+                     "Adam": "α = 0.001, β₁ = 0.9, β₂ = 0.999, ε = 10⁻⁸, m and v begin at 0"}[kind]
+        shown.append(card(f"u-{kind}", kind, source, formula(equation), f"<p>{constants}. All weights are changed at "
+                          "once; dropout masks are new in every step.</p>", *lines))
+    return "".join(shown)
+
+
+def formula(text):
+    """Return an equation; what follows an underscore stands below the line."""
+    return '<p class="eq">' + re.sub(r"_(\S+)", r"<sub>\1</sub>", text) + "</p>"
+
+
+def sentence(name, worked):
+    """Return one worked number as a line."""
+    i, j, c = worked.place
+    return f'<p class="worked">{escape(name)}[{i},{j},{c}] = {escape(worked.terms)} = {number(worked.value)}</p>'
+
+
+def link(name, part):
+    """Return a link to a tensor's card."""
+    return f'<a href="#{part}-{name}">{name}</a>'
+
+
+def grids(*shown):
+    """Return grids side by side."""
+    return '<div class="grids">' + "".join(shown) + "</div>"
+
+
+def grid(array, caption, here=None):
+    """Return an array (H, W) as a coloured table; a power of ten common to all numbers stands in the caption."""
+    array = np.asarray(array, float)
+    most = abs(array).max()
+    power = math.floor(math.log10(most)) if most > 0 else 0
+    power = 0 if -1 <= power <= 2 else power
+    whole = not np.any(array % 1)
+    scaled = array / 10.0 ** power
+    rows = []
+    for i, line in enumerate(scaled):
+        cells = []
+        for j, value in enumerate(line):
+            share = abs(value) / (most / 10.0 ** power) if most else 0
+            colour = "--blue" if value > 0 else "--orange"
+            text = f"{value:.0f}" if whole else "0" if value == 0 else f"{value:.2f}".replace("-", "−")
+            marked = ' class="here"' if here == (i, j) else ""
+            cells.append(f'<td{marked} style="background: rgba(var({colour}), {0.65 * share:.2f})">{text}</td>')
+        rows.append("<tr>" + "".join(cells) + "</tr>")
+    digits = str(power).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    times = f" ×10{digits}" if power else ""
+    return f'<table class="grid"><caption>{escape(caption)}{times}</caption>' + "".join(rows) + "</table>"
