@@ -24,7 +24,7 @@ def check(capsys, status, *culprits):
     assert status == 2, error
     assert error.count("\n") == 1, error
     assert error.startswith(("script: error: ", "run_train.py: error: ", "run_predict.py: error: ",
-                             "python -m stemnet_ref.data."))
+                             "python -m stemnet_ref."))
     for culprit in culprits:
         assert str(culprit) in error
     assert ";" in error or "must be" in error or "name the" in error, f"no remedy: {error}"

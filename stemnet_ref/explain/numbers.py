@@ -118,11 +118,11 @@ class Step:
             w = self.parameter(name, "weight")[i % 2, j % 2, c]
             return self._worked(name, place, products(x[i // 2, j // 2], w))
         if kind in ("bias", "deconv_bias"):
-            return self._worked(name, place, [(f"{number(x[place])} + {number(self.parameter(name, 'bias')[c])}",
+            return self._worked(name, place, [(f"{term(x[place])} + {term(self.parameter(name, 'bias')[c])}",
                                                x[place] + self.parameter(name, "bias")[c])])
         if kind == "dropout":
             kept, keep = self.mask(name)[place], self.settings.keep_prob
-            return self._worked(name, place, [(f"{kept} / {keep} · {number(x[place])}", kept / keep * x[place])])
+            return self._worked(name, place, [(f"{kept} / {keep} · {term(x[place])}", kept / keep * x[place])])
         if kind in ("relu", "deconv_relu"):
             return self._worked(name, place, [(f"max(0, {number(x[place])})", max(0.0, x[place]))])
         if kind == "pool":
@@ -131,20 +131,19 @@ class Step:
         if kind == "concat":
             first = x.shape[2]
             source, channel = (0, c) if c < first else (1, c - first)
-            value = inputs[source][i, j, channel]
-            return self._worked(name, place, [(f"{self.wiring[name][source]}[{i},{j},{channel}] = {number(value)}",
-                                               value)])
+            return self._worked(name, place, [(f"{self.wiring[name][source]}[{i},{j},{channel}]",
+                                               inputs[source][i, j, channel])])
         if name == "probabilities":
             z = x[i, j]
-            below = " + ".join(f"e^{number(each)}" for each in z)
-            return self._worked(name, place, [(f"e^{number(z[c])} / ({below})",
+            below = " + ".join(f"e^{term(each)}" for each in z)
+            return self._worked(name, place, [(f"e^{term(z[c])} / ({below})",
                                                math.exp(z[c]) / sum(map(math.exp, z)))])
         return self._worked(name, place, [(number(x[place]), x[place])])
 
     def worked_backward(self, name):
         """Return how one number of a tensor's delta comes from the deltas after it."""
         i, j, c = place = self.place(name)
-        terms = [term for consumer in self.consumers[name] for term in self._terms_back(name, consumer, i, j, c)]
+        terms = [each for consumer in self.consumers[name] for each in self._terms_back(name, consumer, i, j, c)]
         return self._worked(name, place, terms, self.delta(name))
 
     def _terms_back(self, name, consumer, i, j, c):
@@ -154,7 +153,7 @@ class Step:
             y, weights = int(self.labels[0, i, j]), self.settings.class_weights
             p = self.forward("probabilities")[i, j, c]
             hit = int(c == y)
-            return [(f"{weights[y]:g} / {self.pixels} · ({number(p)} - {hit})", weights[y] / self.pixels * (p - hit))]
+            return [(f"{weights[y]:g} / {self.pixels} · ({term(p)} − {hit})", weights[y] / self.pixels * (p - hit))]
         dy = self.delta(consumer)
         if kind == "conv":
             w = self.parameter(consumer, "weight")
@@ -169,18 +168,18 @@ class Step:
             return terms
         if kind == "deconv":
             w = self.parameter(consumer, "weight")
-            return [term for a in range(2) for b in range(2)
-                    for term in products(dy[2 * i + a, 2 * j + b], w[a, b, :, c])]
+            return [each for a in range(2) for b in range(2)
+                    for each in products(dy[2 * i + a, 2 * j + b], w[a, b, :, c])]
         if kind == "dropout":
             kept, keep = self.mask(consumer)[i, j, c], self.settings.keep_prob
-            return [(f"{kept} / {keep} · {number(dy[i, j, c])}", kept / keep * dy[i, j, c])]
+            return [(f"{kept} / {keep} · {term(dy[i, j, c])}", kept / keep * dy[i, j, c])]
         if kind in ("relu", "deconv_relu"):
             alive = int(self.forward(consumer)[i, j, c] > 0)
-            return [(f"{alive} · {number(dy[i, j, c])}", alive * dy[i, j, c])]
+            return [(f"{alive} · {term(dy[i, j, c])}", alive * dy[i, j, c])]
         if kind == "pool":
             window = self.forward(name)[i // 2 * 2:i // 2 * 2 + 2, j // 2 * 2:j // 2 * 2 + 2, c]
             won = int(window.argmax() == i % 2 * 2 + j % 2)
-            return [(f"{won} · {number(dy[i // 2, j // 2, c])}", won * dy[i // 2, j // 2, c])]
+            return [(f"{won} · {term(dy[i // 2, j // 2, c])}", won * dy[i // 2, j // 2, c])]
         if kind == "concat":
             first = self.forward(self.wiring[consumer][0]).shape[2]
             value = dy[i, j, c if name == self.wiring[consumer][0] else c + first]
@@ -239,7 +238,7 @@ class Step:
             optimizer.update(network.parameters, gradients)
             rows.append({"cost": cost, "w": w, "g": gradients[name][index], "before": before,
                          "after": {slot: arrays[name][index] for slot, arrays in optimizer.slots.items()},
-                         "w'": network.parameters[name][index]})
+                         "new": network.parameters[name][index]})
         return rows
 
 
@@ -261,12 +260,14 @@ def under(x, i, j, side):
 def products(first, second):
     """Return the terms "a · b" of a sum of products, in order."""
     pairs = zip(np.ravel(first).tolist(), np.ravel(second).tolist(), strict=True)
-    return [(f"{number(a)} · {number(b)}", a * b) for a, b in pairs]
+    return [(f"{term(a)} · {term(b)}", a * b) for a, b in pairs]
 
 
 def number(value):
-    """Return a number as it is read: four digits, a real minus sign, in brackets where it is negative."""
-    if value == 0:
-        return "0"
-    text = f"{value:.4g}".replace("e-0", "e-").replace("-", "−")
-    return f"({text})" if value < 0 else text
+    """Return a number as it is read: four digits, a real minus sign."""
+    return "0" if value == 0 else f"{value:.4g}".replace("e-0", "e-").replace("-", "−")
+
+
+def term(value):
+    """Return a number as it stands among others: in brackets where it is negative."""
+    return f"({number(value)})" if value < 0 else number(value)

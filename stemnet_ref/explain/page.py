@@ -6,7 +6,7 @@ import re
 import numpy as np
 
 from ..report import escape
-from .numbers import KERNEL, NUDGE, number, under
+from .numbers import KERNEL, NUDGE, number, term, under
 
 HALF = (KERNEL - 1) // 2
 # By kind of tensor: what it is, the forward equation, where it is from
@@ -36,7 +36,7 @@ BACK = {
     "deconv": ("through the transposed convolution", "δ[i,j,c] = Σ_a,b,o  δ'[2i+a, 2j+b, o] · w[a,b,o,c]", "eq. 34"),
     "concat": ("through the concatenation", "δ = its own channels of δ'", "section 9"),
     "logits": ("through the identity", "δ = δ'", "section 9"),
-    "probabilities": ("from the cost", "δ[k] = w_class / n · (p[k] − [k is the truth])",
+    "probabilities": ("through cost and softmax", "δ[k] = w_class / n · (p[k] − [k is the truth])",
                       "eq. 38 with eq. 8 and 60 put in; this is where the error begins"),
 }
 STYLE = """
@@ -57,7 +57,9 @@ h3 { margin: 1rem 0 .2rem; } h3 small { font-weight: 400; color: #444; }
 .grid td.here { outline: 2px solid #000; outline-offset: -2px; font-weight: 700; }
 td small { color: #444; }
 @media (max-width: 36rem) { .grid { width: 100%; } .grid td { width: auto; } }
-@media print { .grid td { -webkit-print-color-adjust: exact; print-color-adjust: exact; } nav, .links { display: none; }
+@media print { html { font-size: 11px; } body { font-size: 1rem; } 
+      .grid td { width: 2.6rem; font-size: .65rem; -webkit-print-color-adjust: exact; print-color-adjust: exact; }
+      nav, .links { display: none; }
       article { break-inside: avoid; } }
 """
 SCRIPT = """
@@ -86,8 +88,8 @@ def parts(step):
         f"worked out again from what is shown and compared. The kernels are {KERNEL} × {KERNEL}, where the thesis has "
         "5 × 5, so that a sum fits into a few lines. Equations and sections are the thesis's.</p>",
         "<p>δ of a number is the error of eq. 31: how much the cost would change with it. Grids: blue is above 0, "
-        "orange below; ×10⁻³ over a grid counts for all of it; the framed number is the one worked out. Arrow keys "
-        "left and right go from card to card.</p>",
+        "orange below; ×10⁻³ over a grid counts for all of it; 0 is 0, and 0.00 less than 0.005; the framed number is "
+        "the one worked out. Arrow keys left and right go from card to card.</p>",
         '<nav class="steps" aria-label="parts"><a href="#network">The network</a><a href="#forward">Forward</a>'
         '<a href="#cost">The cost</a><a href="#back">Back</a><a href="#gradient">One gradient by hand</a>'
         '<a href="#update">The update</a></nav>',
@@ -190,8 +192,8 @@ def back_card(step, name):
     content = []
     for consumer in consumers:
         way, equation, _ = BACK[kind_of(consumer)]
-        before = "C" if consumer == "probabilities" else link(consumer, "b")
-        content.append(formula(equation) + f"<p>Back {way}, from {before}.</p>".replace("Back from", "From"))
+        before = "" if consumer == "probabilities" else f", from {link(consumer, 'b')}"
+        content.append(formula(equation) + f"<p>Back {way}{before}.</p>")
     if len(consumers) > 1:
         content.append("<p>The map went two ways, down and across: what comes back from both is added.</p>")
     content += [channels(step.delta(name), f"δ of {name}", worked), sentence("δ", worked)]
@@ -232,7 +234,7 @@ def gradient_card(step):
         raise AssertionError(f"{name}{index}: {gradient}, worked out {together.sum()}")
     above, below = step.nudged(name, index, NUDGE), step.nudged(name, index, -NUDGE)
     quotient = (above - below) / (2 * NUDGE)
-    rows = " + ".join(f"{number(each)}" for each in together.sum(axis=1))
+    rows = " + ".join(map(term, together.sum(axis=1)))
     return "".join([
         card("g-sum", f"{name}[{a},{b},{c},{o}]", "eq. 36",
              f"<p>The weight w = {number(step.network.parameters[name][index])} in the middle of the first layer's "
@@ -270,25 +272,25 @@ def update_cards(step):
             w, g = row["w"], row["g"]
             if kind == "SGD":
                 value = w - eta * g
-                text = f"w' = {number(w)} − {eta:g} · {number(g)} = {number(value)}"
+                text = f"w' = {number(w)} − {eta:g} · {term(g)} = {number(value)}"
             elif kind == "momentum":
                 v = mu * row["before"]["velocity"] - eta * g
                 value = w + v
-                text = (f"v' = {mu:g} · {number(row['before']['velocity'])} − {eta:g} · {number(g)} = {number(v)};  "
-                        f"w' = {number(w)} + {number(v)} = {number(value)}")
+                text = (f"v' = {mu:g} · {term(row['before']['velocity'])} − {eta:g} · {term(g)} = {number(v)};  "
+                        f"w' = {number(w)} + {term(v)} = {number(value)}")
             else:
                 m, v = (0.9 * row["before"]["m"] + 0.1 * g, 0.999 * row["before"]["v"] + 0.001 * g * g)
                 up, down = m / (1 - 0.9 ** t), v / (1 - 0.999 ** t)
                 value = w - 0.001 * up / (math.sqrt(down) + 1e-8)
                 text = (f"m' = {number(m)}, v' = {number(v)};  m' / (1−0.9^{t}) = {number(up)}, v' / (1−0.999^{t}) = "
-                        f"{number(down)};  w' = {number(w)} − 0.001 · {number(up)} / √{number(down)} = {number(value)}")
-            if not math.isclose(value, row["w'"], rel_tol=1e-9):
-                raise AssertionError(f"{kind}, step {t}: {row[chr(119) + chr(39)]}, worked out {value}")
+                        f"{number(down)};  w' = {number(w)} − 0.001 · {term(up)} / √{number(down)} = {number(value)}")
+            if not math.isclose(value, row["new"], rel_tol=1e-9):
+                raise AssertionError(f"{kind}, step {t}: {row['new']}, worked out {value}")
             lines.append(f'<p class="worked">step {t}, C = {number(row["cost"])}, ∂C/∂w = {number(g)}:<br>{text}</p>')
         constants = {"SGD": f"η = {eta:g}", "momentum": f"η = {eta:g}, μ = {mu:g}, v begins at 0",
                      "Adam": "α = 0.001, β₁ = 0.9, β₂ = 0.999, ε = 10⁻⁸, m and v begin at 0"}[kind]
         shown.append(card(f"u-{kind}", kind, source, formula(equation), f"<p>{constants}. All weights are changed at "
-                          "once; dropout masks are new in every step.</p>", *lines))
+                          "once; dropout masks are new in every step, so the cost jumps.</p>", *lines))
     return "".join(shown)
 
 
@@ -300,7 +302,9 @@ def formula(text):
 def sentence(name, worked):
     """Return one worked number as a line."""
     i, j, c = worked.place
-    return f'<p class="worked">{escape(name)}[{i},{j},{c}] = {escape(worked.terms)} = {number(worked.value)}</p>'
+    value = number(worked.value)
+    sides = [f"{name}[{i},{j},{c}]", worked.terms, *([value] if worked.terms != value else [])]
+    return f'<p class="worked">{escape(" = ".join(sides))}</p>'
 
 
 def link(name, part):
@@ -327,7 +331,8 @@ def grid(array, caption, here=None):
         for j, value in enumerate(line):
             share = abs(value) / (most / 10.0 ** power) if most else 0
             colour = "--blue" if value > 0 else "--orange"
-            text = f"{value:.0f}" if whole else "0" if value == 0 else f"{value:.2f}".replace("-", "−")
+            text = f"{value:.0f}" if whole else "0" if value == 0 else f"{value:.2f}"
+            text = text.removeprefix("-") if not text.strip("-0.") else text.replace("-", "−")
             marked = ' class="here"' if here == (i, j) else ""
             cells.append(f'<td{marked} style="background: rgba(var({colour}), {0.65 * share:.2f})">{text}</td>')
         rows.append("<tr>" + "".join(cells) + "</tr>")

@@ -1,0 +1,180 @@
+"""The experiments: what they train, their table, and that they go on where they were."""
+
+import csv
+import json
+import statistics
+
+import numpy as np
+import pytest
+import refusals
+from browser import Page
+from PIL import Image
+from runs import rows_of, train_main
+
+import run_predict
+from stemnet_ref import checkpoint, cli
+from stemnet_ref.experiments import __main__ as experiments
+from stemnet_ref.experiments import table
+from stemnet_ref.step import Steps
+
+SMALL = ["--levels", "2", "--features", "2", "--crop", "16", "--crops-per-frame", "2", "--epochs", "2", "--gap", "3"]
+
+
+def run(*argv):
+    return refusals.script(experiments.main, "table3", *argv)
+
+
+@pytest.fixture
+def count_steps(monkeypatch):
+    """A list that gets the number of every step of training."""
+    steps, original = [], Steps.run
+
+    def counted(self, x, labels, step, weights):
+        steps.append(step)
+        return original(self, x, labels, step, weights)
+
+    monkeypatch.setattr(Steps, "run", counted)
+    return steps
+
+
+def settings_in(folder):
+    return json.loads((folder / "config.json").read_text())
+
+
+def test_it_trains_the_networks_of_table_3_alike_and_writes_the_table(tmp_path, movie, capsys):
+    out = tmp_path / "out"
+    assert run(*movie, *SMALL, "--seeds", "2", "--seed", "4", "--fake", "--out", out) == 0
+    assert (out / "table3.md").read_text() in capsys.readouterr().out
+    names = ("network1-table1", "network5-table1", "network5-table2", "network5-copies")
+    configs = {(name, seed): settings_in(out / f"{name}-seed{seed}") for name in names for seed in (4, 5)}
+    for (name, seed), config in configs.items():
+        assert config["seed"] == seed
+        assert config["channels"] == (1 if name == "network1-table1" else 5)
+        assert config["learning_rate"] == (0.1 if name == "network5-table2" else 0.15)
+        assert config["neighbours"] == ("copies" if name == "network5-copies" else "frames")
+        assert checkpoint.load(out / f"{name}-seed{seed}" / "model.npz").progress["step"] == \
+            checkpoint.load(out / "network1-table1-seed4" / "model.npz").progress["step"]
+    for what in ("training_frames", "validation_frames"):
+        assert len({json.dumps(config[what]) for config in configs.values()}) == 1
+    page = Page(out / "report.html")
+    page.check_alone()
+    assert len(page.references) == 8
+    for line in (out / "table3.md").read_text().splitlines()[2:]:
+        for cell in line.strip("| ").split(" | "):
+            assert cell in page.text, cell
+
+
+def test_the_table_holds_mean_and_deviation_of_the_best_epochs(tmp_path, movie, no_figures):
+    out = tmp_path / "out"
+    assert run(*movie, *SMALL, "--seeds", "3", "--vary", "keep_prob=0.5,1", "--channels", "1", "--out", out) == 0
+    with open(out / "table3.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["variant"] for row in rows] == ["--keep-prob 0.5"] * 3 + ["--keep-prob 1"] * 3
+    lines = dict(line.strip("| ").split(" | ", 1) for line in (out / "table3.md").read_text().splitlines()
+                 if " | " in line)
+    for column, title, digits in table.ROWS:
+        best = []
+        for seed in range(3):
+            own = max(rows_of(out / f"keep_prob-0.5-seed{seed}"),
+                      key=lambda row: (float(row["f1_pooled"]), -float(row["val_loss"])))
+            best.append(float(own[column]))
+        cell = f"{statistics.mean(best):.{digits}f} ± {statistics.stdev(best):.{digits}f}"
+        assert lines[title].split(" | ")[0] == cell, title
+        assert best == [float(row[column]) for row in rows[:3]]
+
+
+def test_the_same_command_goes_on_and_repeats_nothing(tmp_path, movie, no_figures, count_steps, monkeypatch, capsys):
+    out, whole = tmp_path / "out", tmp_path / "whole"
+    assert run(*movie, *SMALL, "--seeds", "1", "--out", whole) == 0
+    everything = list(count_steps)
+    count_steps.clear()
+
+    class StopAfter:
+        """Asks to stop once a number of steps is done."""
+
+        def __init__(self, text):
+            self.stop = lambda: len(count_steps) >= len(everything) // 2
+
+        def __enter__(self):
+            return self.stop
+
+        def __exit__(self, *error):
+            return None
+
+    with monkeypatch.context() as patched:
+        patched.setattr(experiments.cli, "StopRequest", StopAfter)
+        assert run(*movie, *SMALL, "--seeds", "1", "--out", out) == 130
+    assert "stopped, and saved; go on with: python -m stemnet_ref.experiments table3" in capsys.readouterr().out
+    assert 0 < len(count_steps) < len(everything)
+    assert run(*movie, *SMALL, "--seeds", "1", "--out", out) == 0
+    assert count_steps == everything
+    for model in whole.glob("*/model.npz"):
+        assert (out / model.relative_to(whole)).read_bytes() == model.read_bytes()
+    del count_steps[:]
+    assert run(*movie, *SMALL, "--seeds", "1", "--out", out) == 0
+    assert count_steps == []
+    assert (out / "table3.md").read_bytes() == (whole / "table3.md").read_bytes()
+    assert run(*movie, *SMALL, "--seeds", "2", "--out", out) == 0       # another seed of each
+    assert len(count_steps) == len(everything)
+
+
+def test_a_run_that_diverges_is_told_and_not_tried_again(tmp_path, movie, no_figures, count_steps, capsys):
+    out = tmp_path / "out"
+    argv = [*movie, *SMALL, "--seeds", "1", "--vary", "learning_rate=0.05,1000", "--channels", "1", "--out", out]
+    assert run(*argv) == 0
+    printed = capsys.readouterr().out
+    assert "training has diverged at step" in printed
+    line = next(line for line in printed.splitlines() if line.startswith("| runs (seeds)"))
+    assert line == "| runs (seeds) | 1 | 0, 1 diverged |"
+    del count_steps[:]
+    assert run(*argv) == 0
+    assert count_steps == []
+    assert "had diverged" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("argv", "culprits"), [
+    (["--vary", "colour=1,2"], ("--vary colour=1,2", "cannot be varied")),
+    (["--vary", "seed=1,2"], ("--vary seed", "cannot be varied")),
+    (["--vary", "augment=1,2"], ("--vary augment", "cannot be varied")),
+    (["--vary", "levels"], ("--vary levels", "NAME=A,B")),
+    (["--vary", "levels=3"], ("--vary levels=3", "two values")),
+    (["--vary", "levels=3,3"], ("--vary levels=3,3", "two values")),
+    (["--vary", "levels=3,x"], ("--levels", "x")),
+    (["--vary", "levels=3,-1"], ("--levels -1",)),
+    (["--vary", "levels=2,3", "--levels", "4"], ("--levels", "is varied")),
+    (["--vary", "levels=2,3", "--fake"], ("--fake", "--vary")),
+    (["--channels", "3"], ("--channels", "leave it out")),
+    (["--learning-rate", "1"], ("--learning-rate", "leave it out")),
+    (["--seeds", "0"], ("--seeds 0", "must be from 1")),
+    (["--masks", "x"], ("--masks", "--frames is missing")),
+    (["--frames", "nowhere", "--masks", "x"], ("nowhere",)),
+])
+def test_refusals(tmp_path, capsys, argv, culprits):
+    out = tmp_path / "out"
+    refusals.check(capsys, run(*argv, "--out", out), *culprits)
+    assert not list(out.glob("*/model.npz"))
+
+
+def test_a_folder_of_another_experiment_is_refused_and_stays_as_it_was(tmp_path, movie, no_figures, capsys):
+    out = tmp_path / "out"
+    assert run(*movie, *SMALL, "--seeds", "1", "--out", out) == 0
+    before = refusals.contents(out)
+    capsys.readouterr()
+    refusals.check(capsys, run(*movie, *SMALL, "--crop", "32", "--seeds", "1", "--out", out), "--crop 32", "has 16")
+    assert refusals.contents(out) == before
+
+
+@pytest.mark.parametrize("neighbours", ["frames", "copies"])
+def test_a_network_trained_on_copies_predicts_from_copies(tmp_path, pair, no_figures, neighbours):
+    frames, masks = pair
+    run_folder, names = tmp_path / "run", sorted(path.name for path in frames.iterdir())
+    assert train_main("--frames", frames, "--masks", masks, *refusals.SMALL, "--channels", "3", "--neighbours",
+                      neighbours, "--out", run_folder) == 0
+    heat = []
+    for part in ("as they are", "others dark"):
+        assert cli.run("run_predict.py", run_predict.main,
+                       [str(run_folder), str(frames), "--out", str(tmp_path / part)]) == 0
+        heat.append((tmp_path / part / names[2].replace(".png", "_probability.png")).read_bytes())
+        for name in names[:2] + names[3:]:
+            Image.fromarray(np.zeros_like(np.asarray(Image.open(frames / name)))).save(frames / name)
+    assert (heat[0] == heat[1]) == (neighbours == "copies")
