@@ -57,7 +57,7 @@ h3 { margin: 1rem 0 .2rem; } h3 small { font-weight: 400; color: #444; }
 .grid td.here { outline: 2px solid #000; outline-offset: -2px; font-weight: 700; }
 td small { color: #444; }
 @media (max-width: 36rem) { .grid { width: 100%; } .grid td { width: auto; } }
-@media print { html { font-size: 11px; } body { font-size: 1rem; } 
+@media print { html { font-size: 11px; } body { font-size: 1rem; }
       .grid td { width: 2.6rem; font-size: .65rem; -webkit-print-color-adjust: exact; print-color-adjust: exact; }
       nav, .links { display: none; }
       article { break-inside: avoid; } }
