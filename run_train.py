@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from stemnet_ref import cli, figures, files, report
+from stemnet_ref import cli, figures, files, report, summaries
 from stemnet_ref.errors import InputError
 from stemnet_ref.options import add_settings
 from stemnet_ref.resume import settings_of
@@ -37,6 +37,8 @@ def options():
                                                  "--precision and the place of --frames and --masks may change")
     add("--device", metavar="NAME", help="auto, cpu or cuda (auto)")
     add("--precision", metavar="NAME", help="fp32, or on a GPU tf32: faster, with 11 significant bits (fp32)")
+    add("--summaries", action="store_true", help="write TensorBoard's event files too; tensorboard --logdir "
+                                                 "DIR/summaries shows them")
     add_settings(parser)
     return parser
 
@@ -46,12 +48,21 @@ def main(argv=None):
     given = vars(options().parse_args(argv))
     settings, frames, masks, out = resolve(given)
     resume = given.get("resume", False)
+    with_summaries = given.get("summaries", False) or (out / "summaries").is_dir()      # they go on when resumed
+    if with_summaries:
+        summaries.check()
     if frames is None:
         tqdm.write(f"training on the sample: 15 {SOURCE} (your own: --frames PATH --masks PATH)")
     run = Run(settings, frames, masks, out, resume=resume, device=given.get("device", "auto"),
               precision=given.get("precision", "fp32"), show=tqdm.write)
+
+    def tell(run, rows):
+        report.refresh(run, rows)
+        if with_summaries:
+            summaries.write(run, rows)
+
     if run.epoch >= settings.epochs:
-        report.refresh(run, run.rows)
+        tell(run, run.rows)
         print(f"the run in {out} has {run.epoch} epochs already; ask for more with --epochs")
         return 0
     steps = run.steps_per_epoch
@@ -60,6 +71,8 @@ def main(argv=None):
     tqdm.write("".join(name.rjust(width) for name, width, _ in TABLE))
     run.data.describe_pastes()
     run.prepare()
+    if with_summaries:
+        files.make_folder(run.out / "summaries")
     figures.draw_pieces(run.data.pieces(run.scaling), run.out / "figures" / "pieces.png")
     script = Path(sys.argv[0])
     again = shlex.join(["python", str(script), "--resume", "--out", str(out)])
@@ -73,7 +86,7 @@ def main(argv=None):
 
         def after_epoch(run, rows):
             tqdm.write("".join(f"{rows[-1][name]:{width}{form}}" for name, width, form in TABLE))
-            report.refresh(run, rows)
+            tell(run, rows)
 
         complete = run.train(stop, progress, after_epoch)
     if not complete:
@@ -110,7 +123,8 @@ def resolve(given):
     out = Path(given["out"])
     if (out / "model.npz").exists():
         raise InputError(f"--out {out}: holds a run already; go on with it by --resume, or choose another folder")
-    taken = [name for name in ("best.npz", "metrics.csv", "roc.csv", "report.html", "figures") if (out / name).exists()]
+    taken = [name for name in ("best.npz", "metrics.csv", "roc.csv", "report.html", "figures", "summaries")
+             if (out / name).exists()]
     if taken and not (out / "config.json").exists():            # else a run that was killed before its first model
         raise InputError(f"--out {out}: {taken[0]} there would be overwritten; choose another folder")
     return settings, frames, masks, out
