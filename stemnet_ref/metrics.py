@@ -132,6 +132,10 @@ class Roc:
         keys += self.counts.shape[1] * (np.asarray(truth) > 0)
         self.counts += np.bincount(keys.ravel(), minlength=self.counts.size).reshape(self.counts.shape)
 
+    def __iadd__(self, other):
+        self.counts += other.counts
+        return self
+
     def curve(self):
         """Return false and true positive rates from (0, 0) to (1, 1), and the least margin called cell at each point.
 
@@ -142,6 +146,11 @@ class Roc:
         for rate, counts in zip(rates, self.counts, strict=True):
             rate[1:] = np.cumsum(counts[seen]) / max(counts.sum(), 1)
         return rates[0], rates[1], np.concatenate(([np.inf], self._margins()[seen]))
+
+    def points(self, most=1000):
+        """Return rows of `ROC_COLUMNS` for a table or a plot: at most so many points of the curve, both ends with."""
+        points = np.stack(self.curve(), axis=1)
+        return points[np.unique(np.linspace(0, len(points) - 1, min(len(points), most)).round().astype(int))].tolist()
 
     def area(self):
         """Return the area under the curve, 0 where there is one class only."""

@@ -66,9 +66,9 @@ def logits(network, scaling, window, tile=TILE):
     return out
 
 
-def probability(network, scaling, window, tile=TILE):
+def cell_probability(z):
     """Return the probability of cell (classes 1 and above) of every pixel, float32 of shape (H, W)."""
-    return 1 - softmax.forward(logits(network, scaling, window, tile))[..., 0]
+    return 1 - softmax.forward(z)[..., 0]
 
 
 def run(model, frames, out, masks=None, tile=TILE, show=print, progress=iter, results="pictures", restore=False,
@@ -140,17 +140,22 @@ def run(model, frames, out, masks=None, tile=TILE, show=print, progress=iter, re
         model.scaling.check(frame, data.sizes[place[frame]])
     if restore:
         _describe_crop(chosen, record, show)
-    measured, scores, cells = [], [], []
+    measured, scores, areas, cells, roc = [], [], [], [], metrics.Roc()
     for frame, (window, truth, _) in zip(progress(chosen), data.whole([place[frame] for frame in chosen]),
                                          strict=True):
         pixels = to_host(window[network.channels // 2])
         if not cells:
             _compare_scale(frame, pixels, model.scaling, show)
-        cell = probability(network, model.scaling, window, tile)
+        z = logits(network, model.scaling, window, tile)
+        cell = cell_probability(z)
         cells.append(float(np.mean(cell > 0.5)))
         if truth is not None:
             measured.append(frame)
             scores.append(metrics.count(cell > 0.5, truth))
+            of_frame = metrics.Roc()
+            of_frame.add(metrics.margins(z), truth)
+            areas.append(of_frame.area())
+            roc += of_frame
         if restore:
             geometry = geometry_of(record, frame.name)
             cell, pixels = geometry.undo(cell), geometry.undo(pixels, np.median(pixels))
@@ -169,7 +174,8 @@ def run(model, frames, out, masks=None, tile=TILE, show=print, progress=iter, re
     total = sum(scores[1:], scores[0])
     if total.tp + total.fn > 0.95 * total.pixels:
         show("warning: nearly all of the masks is cell; are frames and --masks swapped, or the masks inverted?")
-    return write_scores(table, measured, scores)
+    write_csv(Path(out) / "roc.csv", metrics.ROC_COLUMNS, roc.points())
+    return write_scores(table, measured, scores, areas, roc.area())
 
 
 def _compare_scale(frame, pixels, scaling, show):
@@ -191,14 +197,18 @@ def _describe_crop(frames, record, show):
              "off was not looked at, and is background in the results")
 
 
-def write_scores(path, frames, scores):
-    """Write the measures of each frame, their mean and the pooled ones as CSV; return the summary."""
+def write_scores(path, frames, scores, areas, area):
+    """Write the measures of each frame, their mean and the pooled ones as CSV; return the summary.
+
+    `areas` are those under each frame's ROC, `area` that under the pooled one.
+    """
     summary = metrics.summarise(scores)
     names = list(scores[0].measures())
-    rows = [[frame.name, *counts.measures().values()] for frame, counts in zip(frames, scores, strict=True)]
+    rows = [[frame.name, *counts.measures().values(), own]
+            for frame, counts, own in zip(frames, scores, areas, strict=True)]
     pooled = sum(scores[1:], scores[0]).measures()
-    rows += [["mean", *(summary[name] for name in names)], ["pooled", *pooled.values()]]
-    write_csv(path, ["frame", *names], rows)
+    rows += [["mean", *(summary[name] for name in names), float(np.mean(areas))], ["pooled", *pooled.values(), area]]
+    write_csv(path, ["frame", *names, "roc_auc"], rows)
     return summary
 
 

@@ -14,9 +14,9 @@ from .data.plan import Piece
 from .data.training import TrainingData
 from .device import choose, to_host
 from .errors import InputError
-from .layers import softmax
 from .maps import feature_maps
 from .network import StemNet
+from .predict import cell_probability
 from .predict import logits as predicted_logits
 from .resume import resume_run
 from .settings import option
@@ -189,7 +189,7 @@ class Run:
             if not np.isfinite(z).all():
                 raise self._diverged(f"the prediction of {self.data.dataset.frames[index]} is not finite")
             if index in self._shown():
-                pixels, cell = to_host(window[len(window) // 2]), 1 - softmax.forward(z)[..., 0]
+                pixels, cell = to_host(window[len(window) // 2]), cell_probability(z)
                 self._examples.append((self.data.dataset.frames[index].name, pixels, truth, cell))
             yield truth, weights, z
 
@@ -247,19 +247,13 @@ class Run:
                "learning_rate": self.optimizer.learning_rate, "train_loss": cost / self.position,
                "val_loss": float(np.mean(costs)), "val_accuracy": summary.pop("accuracy"), "roc_auc": roc.area(),
                **summary, **asdict(sum(scores, metrics.Counts(0, 0, 0, 0))), **training}
-        self._write_roc(roc)
+        files.write_csv(self.out / "roc.csv", metrics.ROC_COLUMNS, roc.points())
         pixels = sum(counts.pixels for counts in scores)
         if predicted in (0, pixels):
             self._warn_one_class("background" if predicted == 0 else "cell", scores)
         self.epoch, self.position = self.epoch + 1, 0
         self.sums = dict(NOTHING)
         return {name: row[name] for name in metrics.COLUMNS}
-
-    def _write_roc(self, roc):
-        """Write the ROC of the last validation, at most 1000 points of it, into roc.csv."""
-        points = np.stack(roc.curve(), axis=1)
-        some = np.unique(np.linspace(0, len(points) - 1, min(len(points), 1000)).round().astype(int))
-        files.write_csv(self.out / "roc.csv", metrics.ROC_COLUMNS, points[some].tolist())
 
     def _warn_one_class(self, name, scores):
         cell_pixels = sum(counts.tp + counts.fn for counts in scores)

@@ -89,7 +89,8 @@ def test_results_are_written_as_the_evaluation_reads_them(tmp_path, challenge_se
                   "--out", tmp_path / "res") == 0
     written = contents(tmp_path / "res")
     assert {str(path) for path in written} == {
-        "metrics.csv", *(f"01_RES/mask{t:03d}.tif" for t in range(8)), *(f"02_RES/mask{t:03d}.tif" for t in range(5))}
+        "metrics.csv", "roc.csv",
+        *(f"01_RES/mask{t:03d}.tif" for t in range(8)), *(f"02_RES/mask{t:03d}.tif" for t in range(5))}
     assert script(run_predict.main, trained, challenge_set, "--out", tmp_path / "pictures") == 0
     for name, t in (("01", 0), ("02", 4)):
         result = Image.open(tmp_path / "res" / f"{name}_RES" / f"mask{t:03d}.tif")

@@ -15,6 +15,7 @@ import run_predict
 from stemnet_ref import checkpoint, cli
 from stemnet_ref.experiments import __main__ as experiments
 from stemnet_ref.experiments import table
+from stemnet_ref.experiments.variants import of_table_3
 from stemnet_ref.step import Steps
 
 SMALL = ["--levels", "2", "--features", "2", "--crop", "16", "--crops-per-frame", "2", "--epochs", "2", "--gap", "3"]
@@ -132,6 +133,13 @@ def test_a_run_that_diverges_is_told_and_not_tried_again(tmp_path, movie, no_fig
     assert "had diverged" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("given", "rates"), [
+    ({}, (0.15, 0.15, 0.1)), ({"learning_rate": 0.06}, (0.06, 0.06, 0.04)),
+    ({"optimizer": "adam"}, (0.001, 0.001, 0.000666667)), ({"optimizer": "sgd", "learning_rate": 0.3}, (0.3, 0.3, 0.2))])
+def test_the_rate_of_table_2_keeps_its_share(given, rates):
+    assert tuple(variant.settings.learning_rate for variant in of_table_3(given)) == rates
+
+
 @pytest.mark.parametrize(("argv", "culprits"), [
     (["--vary", "colour=1,2"], ("--vary colour=1,2", "cannot be varied")),
     (["--vary", "seed=1,2"], ("--vary seed", "cannot be varied")),
@@ -144,7 +152,6 @@ def test_a_run_that_diverges_is_told_and_not_tried_again(tmp_path, movie, no_fig
     (["--vary", "levels=2,3", "--levels", "4"], ("--levels", "is varied")),
     (["--vary", "levels=2,3", "--fake"], ("--fake", "--vary")),
     (["--channels", "3"], ("--channels", "leave it out")),
-    (["--learning-rate", "1"], ("--learning-rate", "leave it out")),
     (["--seeds", "0"], ("--seeds 0", "must be from 1")),
     (["--masks", "x"], ("--masks", "--frames is missing")),
     (["--frames", "nowhere", "--masks", "x"], ("nowhere",)),

@@ -12,7 +12,7 @@ from pictures import sequence, stack
 from PIL import Image
 
 import run_predict
-from stemnet_ref import checkpoint, figures, pictures, predict
+from stemnet_ref import checkpoint, figures, files, metrics, pictures, predict
 from stemnet_ref.checkpoint import Model
 from stemnet_ref.data.scaling import Scaling
 from stemnet_ref.errors import InputError
@@ -80,8 +80,7 @@ def test_probability_is_the_softmax_of_the_cell():
     network = StemNet(1, 2, 2)
     frames = window(np.random.default_rng(0), 8, 8)
     z = predict.logits(network, SCALING, frames).astype(float)
-    np.testing.assert_allclose(predict.probability(network, SCALING, frames), 1 / (1 + np.exp(z[..., 0] - z[..., 1])),
-                               rtol=1e-4)
+    np.testing.assert_allclose(predict.cell_probability(z), 1 / (1 + np.exp(z[..., 0] - z[..., 1])), rtol=1e-4)
 
 
 @given(SEED, st.integers(1, 9), st.integers(1, 9))
@@ -109,12 +108,12 @@ def test_outputs(tmp_path):
     summary = predict.run(m, frames, tmp_path / "out", masks, show=lambda line: None)
     names = {path.name for path in (tmp_path / "out").iterdir()}
     kinds = ("mask.png", "probability.png", "overlay.png", "edges.csv")
-    assert names == {f"t_{n:02d}_{kind}" for n in range(1, 5) for kind in kinds} | {"metrics.csv"}
+    assert names == {f"t_{n:02d}_{kind}" for n in range(1, 5) for kind in kinds} | {"metrics.csv", "roc.csv"}
     mask = np.asarray(Image.open(tmp_path / "out" / "t_02_mask.png"))
     assert mask.shape == (30, 26)
     assert set(np.unique(mask)) <= {0, 255}
     windows = [np.asarray(Image.open(frames / f"t_{n:02d}.png")) for n in (1, 1, 2, 3, 4)]
-    cell = predict.probability(m.network, m.scaling, windows)           # the neighbours came from the folder
+    cell = predict.cell_probability(predict.logits(m.network, m.scaling, windows))          # the neighbours came from the folder
     np.testing.assert_array_equal(mask > 0, cell > 0.5)
     heat = Image.open(tmp_path / "out" / "t_02_probability.png")
     np.testing.assert_array_equal(np.asarray(heat), np.round(255 * cell))
@@ -129,6 +128,19 @@ def test_outputs(tmp_path):
     assert list(table) == ["t_01", "t_02", "t_03", "t_04", "mean", "pooled"]
     assert float(table["mean"]["f1"]) == pytest.approx(summary["f1"])
     assert float(table["pooled"]["f1"]) == pytest.approx(summary["f1_pooled"])
+    rocs = [metrics.Roc() for _ in range(5)]
+    for place, frame in enumerate(sorted(frames.iterdir())):
+        numbers = [min(max(place + step, 0), 3) + 1 for step in (-2, -1, 0, 1, 2)]
+        windows = [np.asarray(Image.open(frames / f"t_{n:02d}.png")) for n in numbers]
+        for roc in (rocs[place], rocs[4]):
+            roc.add(metrics.margins(predict.logits(m.network, m.scaling, windows)),
+                    np.asarray(Image.open(masks / frame.name)))
+    areas = [roc.area() for roc in rocs]
+    expected = [*areas[:4], np.mean(areas[:4]), areas[4]]
+    assert [float(row["roc_auc"]) for row in table.values()] == pytest.approx(expected)
+    curve = files.read_csv(tmp_path / "out" / "roc.csv", metrics.ROC_COLUMNS)
+    assert curve[0]["true_positive_rate"] == 0
+    assert curve[-1]["true_positive_rate"] == 1
 
 
 def test_measures_of_an_earlier_call_are_spoken_of(tmp_path):
