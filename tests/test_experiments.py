@@ -135,7 +135,8 @@ def test_a_run_that_diverges_is_told_and_not_tried_again(tmp_path, movie, no_fig
 
 @pytest.mark.parametrize(("given", "rates"), [
     ({}, (0.15, 0.15, 0.1)), ({"learning_rate": 0.06}, (0.06, 0.06, 0.04)),
-    ({"optimizer": "adam"}, (0.001, 0.001, 0.000666667)), ({"optimizer": "sgd", "learning_rate": 0.3}, (0.3, 0.3, 0.2))])
+    ({"optimizer": "adam"}, (0.001, 0.001, 0.000666667)),
+    ({"optimizer": "sgd", "learning_rate": 0.3}, (0.3, 0.3, 0.2))])
 def test_the_rate_of_table_2_keeps_its_share(given, rates):
     assert tuple(variant.settings.learning_rate for variant in of_table_3(given)) == rates
 

@@ -113,7 +113,7 @@ def test_outputs(tmp_path):
     assert mask.shape == (30, 26)
     assert set(np.unique(mask)) <= {0, 255}
     windows = [np.asarray(Image.open(frames / f"t_{n:02d}.png")) for n in (1, 1, 2, 3, 4)]
-    cell = predict.cell_probability(predict.logits(m.network, m.scaling, windows))          # the neighbours came from the folder
+    cell = predict.cell_probability(predict.logits(m.network, m.scaling, windows))      # neighbours from the folder
     np.testing.assert_array_equal(mask > 0, cell > 0.5)
     heat = Image.open(tmp_path / "out" / "t_02_probability.png")
     np.testing.assert_array_equal(np.asarray(heat), np.round(255 * cell))
