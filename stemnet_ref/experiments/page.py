@@ -1,6 +1,7 @@
 """Figures of several runs side by side, and the page with the table."""
 
 import base64
+from itertools import cycle
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -54,7 +55,7 @@ def picture(path, heading):
 def draw(name, results, path):
     """Draw one of the thesis's curves, a panel for every variant, a line for every seed; return the path."""
     title, label, columns = CURVES[name]
-    figure = Figure(figsize=(3.6 * len(results) + 0.4, 3.4), layout="constrained")
+    figure = Figure(figsize=(3.6 * len(results) + 0.4, 3.7), layout="constrained")
     panels = figure.subplots(1, len(results), sharey=True, squeeze=False)[0]
     for axes, (variant, runs) in zip(panels, results.items(), strict=True):
         prepare(axes, variant, "epoch", label if axes is panels[0] else "")
@@ -66,7 +67,7 @@ def draw(name, results, path):
         axes.title.set_fontsize(10)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     if panels[0].get_legend_handles_labels()[0]:
-        panels[-1].legend(*panels[0].get_legend_handles_labels(), frameon=False, fontsize=8)
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
     figure.suptitle(f"{title}, a line for each seed", fontsize=11)
     save(figure, path)
     return path
@@ -76,16 +77,16 @@ def draw_compared(results, path):
     """Draw the pooled F1 of every variant in one plot, mean and range over the seeds; return the path."""
     figure = Figure(figsize=(7.5, 4.2), layout="constrained")
     axes = prepare(figure.add_subplot(), "F1 of the validation pixels, mean and range over the seeds", "epoch", "F1")
-    for (variant, runs), colour in zip(results.items(), COLOURS * len(results), strict=False):
+    for (variant, runs), colour, marker in zip(results.items(), cycle(COLOURS), cycle("osD^vPX")):
         good = [[row[table.DECIDES] for row in rows] for rows in runs.values() if rows]
         if not good:
             continue
         epochs = range(1, min(map(len, good)) + 1)
         by_epoch = [[each[epoch - 1] for each in good] for epoch in epochs]
-        axes.plot(epochs, [sum(each) / len(each) for each in by_epoch], color=colour, marker="o", markersize=3,
+        axes.plot(epochs, [sum(each) / len(each) for each in by_epoch], color=colour, marker=marker, markersize=5,
                   label=variant)
         axes.fill_between(epochs, [min(each) for each in by_epoch], [max(each) for each in by_epoch], color=colour,
-                          alpha=0.15, linewidth=0)
+                          alpha=0.12, linewidth=0)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     if axes.get_legend_handles_labels()[0]:
         axes.legend(frameon=False)
