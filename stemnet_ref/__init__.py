@@ -10,8 +10,11 @@ Reading order, bottom up:
 2. `stemnet_ref.network`: the layers put together, forward, and backward in the mirrored order.
 3. `stemnet_ref.optimizers`: what is done with the gradients.
 4. `stemnet_ref.data`: from files to batches.
-5. `stemnet_ref.train`, `stemnet_ref.predict`, `stemnet_ref.metrics`: the experiment.
+5. `stemnet_ref.train`, `stemnet_ref.predict`, `stemnet_ref.metrics`, `stemnet_ref.report`: a run;
+   `stemnet_ref.experiments`: several, compared.
 6. `stemnet_ref.verify`: other implementations beside this one.
+
+`python -m stemnet_ref.explain` shows one step of training in numbers.
 """
 
 from . import layers, optimizers

@@ -117,6 +117,12 @@ def test_the_same_command_goes_on_and_repeats_nothing(tmp_path, movie, no_figure
     assert (out / "table3.md").read_bytes() == (whole / "table3.md").read_bytes()
     assert run(*movie, *SMALL, "--seeds", "2", "--out", out) == 0       # another seed of each
     assert len(count_steps) == len(everything)
+    del count_steps[:]
+    assert run(*movie, *SMALL, "--seeds", "1", "--epochs", "3", "--out", out) == 0      # another epoch of each
+    assert len(count_steps) == len(everything) // 2
+    for name in ("table3.csv", "table3.md"):
+        assert (out / name).read_bytes() != (whole / name).read_bytes()
+    assert "3 of 3 epochs" in (out / "network1-table1-seed0" / "report.html").read_text()
 
 
 def test_a_run_that_diverges_is_told_and_not_tried_again(tmp_path, movie, no_figures, count_steps, capsys):
@@ -161,6 +167,13 @@ def test_refusals(tmp_path, capsys, argv, culprits):
     out = tmp_path / "out"
     refusals.check(capsys, run(*argv, "--out", out), *culprits)
     assert not list(out.glob("*/model.npz"))
+
+
+def test_fewer_epochs_than_there_are_are_refused(tmp_path, movie, no_figures, capsys):
+    out = tmp_path / "out"
+    assert run(*movie, *SMALL, "--seeds", "1", "--out", out) == 0
+    capsys.readouterr()
+    refusals.check(capsys, run(*movie, *SMALL, "--epochs", "1", "--seeds", "1", "--out", out), "--epochs 1", "has 2")
 
 
 def test_a_folder_of_another_experiment_is_refused_and_stays_as_it_was(tmp_path, movie, no_figures, capsys):

@@ -10,6 +10,8 @@ import run_train
 from stemnet_ref import layers
 from stemnet_ref.benchmark import __main__ as benchmark
 from stemnet_ref.data import check, preprocess
+from stemnet_ref.experiments import __main__ as experiments
+from stemnet_ref.explain import __main__ as explain
 from stemnet_ref.verify import __main__ as verify
 from stemnet_ref.verify.conventions import CONVENTIONS
 
@@ -25,7 +27,8 @@ def test_links_lead_somewhere():
 
 
 def test_options_exist():
-    parsers = [each.options() for each in (run_train, run_predict, benchmark, preprocess, check, verify)]
+    scripts = run_train, run_predict, benchmark, preprocess, check, experiments, explain, verify
+    parsers = [each.options() for each in scripts]
     for action in parsers[-1]._actions:
         if isinstance(action.choices, dict):
             parsers += action.choices.values()

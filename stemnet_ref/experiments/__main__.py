@@ -104,7 +104,8 @@ def train(settings, folder, given, stop):
     resume = (folder / "model.npz").exists()
     run = Run(settings, given.get("frames"), given.get("masks"), folder, resume, given.get("device", "auto"),
               given.get("precision", "fp32"), silent)
-    if run.epoch < settings.epochs:
+    before = "had been done: " if run.epoch >= settings.epochs else ""
+    if not before:
         steps = run.steps_per_epoch
         with tqdm(total=settings.epochs * steps, initial=run.epoch * steps + run.position, unit="step", disable=None,
                   leave=False, smoothing=0.05) as bar:
@@ -117,10 +118,10 @@ def train(settings, folder, given, stop):
                 return None
         if not complete:
             return None
-    if not (folder / "report.html").exists():
+    if not before or not (folder / "report.html").exists():
         report.refresh(run, run.rows)
     row = table.best(run.rows)
-    tqdm.write(f"  pooled F1 {row['f1_pooled']:.3f} in epoch {row['epoch']} of {len(run.rows)}, "
+    tqdm.write(f"  {before}pooled F1 {row['f1_pooled']:.3f} in epoch {row['epoch']} of {len(run.rows)}, "
                f"{sum(each['seconds'] for each in run.rows):.0f} s")
     return files.read_csv(folder / "metrics.csv", COLUMNS)
 
@@ -131,7 +132,7 @@ def _check_same(settings, folder):
         return
     there = settings_of(folder)[0].as_dict()
     for name, value in settings.as_dict().items():
-        if there[name] != value:
+        if there[name] != value and not (name == "epochs" and value > there[name]):
             raise InputError(f"{option(name)} {value}: the run in {folder} has {there[name]}; choose another --out, or "
                              "give what that experiment had")
 

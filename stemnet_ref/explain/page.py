@@ -49,7 +49,7 @@ h3 { margin: 1rem 0 .2rem; } h3 small { font-weight: 400; color: #444; }
 .eq { font-family: Georgia, "DejaVu Serif", serif; font-size: 1.1rem; background: #f3f3f3; padding: .4rem .7rem;
       overflow-wrap: anywhere; }
 .worked { font-family: ui-monospace, monospace; font-size: .82rem; overflow-wrap: anywhere; max-width: none; }
-.grids { display: flex; flex-wrap: wrap; gap: .6rem 1.4rem; align-items: flex-start; }
+.grids { display: flex; flex-wrap: wrap; gap: .6rem 1.4rem; align-items: flex-end; }
 .grid { border-collapse: collapse; table-layout: fixed; width: auto; max-width: 100%; }
 .grid caption { text-align: left; font-size: .8rem; color: #333; padding-bottom: .15rem; }
 .grid td { border: 1px solid #fff; padding: .18rem .1rem; width: 2.7rem; min-width: 0; text-align: center;
