@@ -5,6 +5,7 @@ frame larger than one tile is done in tiles, aligned to 2^(L-1) pixels, each wit
 can see, so that the tiles put together equal the whole up to rounding.
 """
 
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -202,14 +203,16 @@ def write_scores(path, frames, scores, areas, area):
 
     `areas` are those under each frame's ROC, `area` that under the pooled one.
     """
-    summary = metrics.summarise(scores)
-    names = list(scores[0].measures())
-    rows = [[frame.name, *counts.measures().values(), own]
-            for frame, counts, own in zip(frames, scores, areas, strict=True)]
-    pooled = sum(scores[1:], scores[0]).measures()
-    rows += [["mean", *(summary[name] for name in names), float(np.mean(areas))], ["pooled", *pooled.values(), area]]
-    write_csv(path, ["frame", *names, "roc_auc"], rows)
-    return summary
+    def row(counts, area):
+        return {**counts.measures(), "roc_auc": area, **asdict(counts)}
+
+    each = [row(counts, own) for counts, own in zip(scores, areas, strict=True)]
+    mean = {name: float(np.mean([measures[name] for measures in each])) for name in each[0]}
+    pooled = row(sum(scores[1:], scores[0]), area)
+    names = [*(frame.name for frame in frames), "mean", "pooled"]
+    write_csv(path, ["frame", *mean], [[name, *measures.values()]
+                                       for name, measures in zip(names, [*each, mean, pooled], strict=True)])
+    return metrics.summarise(scores)
 
 
 def _masks_of(frames, where, tell, sparse):

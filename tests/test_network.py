@@ -11,6 +11,7 @@ from checkers import STEP, assert_gradient
 from stemnet_ref import network as network_module
 from stemnet_ref.layers import conv2d, conv_transpose2d, dropout, max_pool2d, relu
 from stemnet_ref.network import PRESETS, StemNet, layer_table, main, training_gflop
+from stemnet_ref.optimizers import add_penalty, add_penalty_gradients
 from stemnet_ref.settings import Settings
 from stemnet_ref.step import cost_gradient, cost_of
 
@@ -65,19 +66,26 @@ def narrowest(monkeypatch, forward):
     ("weighted_cross_entropy", 1.0, "relu", {"normalisation": "batch"}),
     ("dice", 0.75, "linear", {"normalisation": "batch", "activation": "sigmoid"}),
     ("quadratic", 1.0, "linear", {"normalisation": "batch", "activation": "sigmoid", "levels": 1}),
+    ("weighted_cross_entropy", 0.75, "linear", {"l1": 0.3}),
+    ("weighted_cross_entropy", 0.75, "linear", {"l2": 0.5}),
+    ("dice", 0.75, "linear", {"l1": 0.3, "l2": 0.5, "normalisation": "batch"}),
 ])
-@pytest.mark.equation("31", "34", "35", "36", "56", "57", "58")
+@pytest.mark.equation("31", "34", "35", "36", "51", "52", "56", "57", "58")
 def test_gradient_of_the_whole_network(monkeypatch, cost, keep_prob, logits, shape):
-    settings = Settings(cost=cost)
+    shape, settings = dict(shape), Settings(cost=cost)
+    penalty = shape.pop("l1", 0.0), shape.pop("l2", 0.0), 7.0     # of 7 examples
     for seed in range(200):
         network, x, labels = tiny(seed, logits, **shape)
-        if narrowest(monkeypatch, lambda: network.forward(x, keep_prob, seed, 3)) > MARGIN:      # noqa: B023
+        weights = [array for name, array in network.parameters.items() if name.endswith("weight")]
+        if (narrowest(monkeypatch, lambda: network.forward(x, keep_prob, seed, 3)) > MARGIN      # noqa: B023
+                and min(abs(weight).min() for weight in weights) > MARGIN):         # L1 has a kink too
             break
     else:
         pytest.fail("no seed keeps every ReLU and maximum away from its kink")
     z, cache = network.forward(x, keep_prob, seed, 3)
     dlogits = cost_gradient(cost_of(z, labels, settings)[1], labels, settings)
     gradients = network.backward(dlogits, cache)
+    add_penalty_gradients(gradients, network.parameters, *penalty)
     assert gradients.keys() == network.parameters.keys()
     assert not cache
     assert all(np.any(gradient) for gradient in gradients.values()), "a gradient of zeros checks nothing"
@@ -86,8 +94,9 @@ def test_gradient_of_the_whole_network(monkeypatch, cost, keep_prob, logits, sha
             kept = network.parameters[name].copy()
             network.parameters[name] = value
             z, _ = network.forward(x, keep_prob, seed, 3, with_cache=False, training=True)
+            penalised = add_penalty(cost_of(z, labels, settings)[0], network.parameters, *penalty)
             network.parameters[name] = kept
-            return cost_of(z, labels, settings)[0]
+            return penalised
         assert_gradient(of_one, array, gradients[name])
 
 

@@ -136,6 +136,10 @@ def test_outputs(tmp_path):
             roc.add(metrics.margins(predict.logits(m.network, m.scaling, windows)),
                     np.asarray(Image.open(masks / frame.name)))
     areas = [roc.area() for roc in rocs]
+    truths = [np.asarray(Image.open(mask)) > 0 for mask in sorted(masks.iterdir())]
+    assert [float(row["tp"]) + float(row["fn"]) for row in table.values()] == [
+        *(truth.sum() for truth in truths), np.mean([truth.sum() for truth in truths]), np.sum(truths)]
+    assert float(table["pooled"]["tn"]) + float(table["pooled"]["fp"]) == np.sum(~np.array(truths))
     expected = [*areas[:4], np.mean(areas[:4]), areas[4]]
     assert [float(row["roc_auc"]) for row in table.values()] == pytest.approx(expected)
     curve = files.read_csv(tmp_path / "out" / "roc.csv", metrics.ROC_COLUMNS)
