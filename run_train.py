@@ -123,8 +123,8 @@ def resolve(given):
     out = Path(given["out"])
     if (out / "model.npz").exists():
         raise InputError(f"--out {out}: holds a run already; go on with it by --resume, or choose another folder")
-    taken = [name for name in ("best.npz", "metrics.csv", "roc.csv", "report.html", "figures", "summaries")
-             if (out / name).exists()]
+    written = "best.npz", "metrics.csv", "validation.csv", "roc.csv", "report.html", "figures", "summaries"
+    taken = [name for name in written if (out / name).exists()]
     if taken and not (out / "config.json").exists():            # else a run that was killed before its first model
         raise InputError(f"--out {out}: {taken[0]} there would be overwritten; choose another folder")
     return settings, frames, masks, out

@@ -11,10 +11,12 @@
     Cohen's kappa = (accuracy - e) / (1 - e), e = ((TP+FP)(TP+FN) + (TN+FN)(TN+FP)) / pixels^2, what chance agrees in
     ROC: TP / (TP+FN) against FP / (FP+TN) for all thresholds of the probability, and the area under it
 
-What is 0/0 is 0, as in the listing; white-pixel accuracy is 1 on a mask without white pixels, as there.
+What is 0/0 is 0, as in the listing; white-pixel accuracy is 1 on a mask without white pixels, as there; and the area
+under the ROC of one class alone is NaN, as in scikit-learn.
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
@@ -109,28 +111,27 @@ def outcomes(p, labels):
 
 
 class Roc:
-    """Receiver operating characteristic of any number of pixels, in memory that does not grow with them.
+    """Receiver operating characteristic of any number of pixels, in memory that does not grow with them (8 MB).
 
     Pixels are counted by their margin, the logit of the cell less that of the background, so that probabilities that
-    round to 0 or 1 are still told apart. Margins are rounded to 11 bits, and those above 64 and below 1/1024 to these.
-    So the counts are whole numbers that do not depend on the order or the device, and the curve is exactly that of the
-    rounded margins.
+    round to 0 or 1 are still told apart. Margins that agree in sign, exponent and the next 10 bits count as equal, NaN
+    as the least. Of such margins the curve is exact: the counts are whole numbers that do not depend on the order of
+    the pixels.
     """
 
-    LEAST, MOST = (np.float32(value).view(np.uint32) >> 13 for value in (2.0 ** -10, 64.0))
-    SIDE = int(MOST - LEAST) + 1        # margins above 0 that are told apart
+    CUT = 13                            # bits of float32 that are left off
+    PLACES = 1 << 32 - CUT
 
     def __init__(self):
-        self.counts = np.zeros((2, 2 * self.SIDE + 1), np.int64)       # of background and cell, by rising margin
+        self.counts = np.zeros((2, self.PLACES), np.int64)              # of background and cell, by rising margin
 
     def add(self, margins, truth):
         """Count pixels: float32 margins and a mask (above 0 is cell) of one shape."""
-        margins = np.ascontiguousarray(margins, np.float32)
-        size = np.minimum(np.abs(margins).view(np.uint32) >> 13, self.MOST).astype(np.int64)
-        size = np.maximum(size - (int(self.LEAST) - 1), 0)
-        keys = self.SIDE + np.where(margins < 0, -size, size)
-        keys += self.counts.shape[1] * (np.asarray(truth) > 0)
-        self.counts += np.bincount(keys.ravel(), minlength=self.counts.size).reshape(self.counts.shape)
+        margins = np.where(np.isnan(margins), np.float32(-np.inf), np.asarray(margins, np.float32) + np.float32(0))
+        bits = margins.view(np.uint32)                                  # + 0: there is no -0
+        rising = np.where(bits >> 31, ~bits, bits | np.uint32(1 << 31)) >> self.CUT
+        for counts, of_class in zip(self.counts, (np.asarray(truth) == 0, np.asarray(truth) > 0), strict=True):
+            counts += np.bincount(rising[of_class], minlength=self.PLACES)
 
     def __iadd__(self, other):
         self.counts += other.counts
@@ -145,7 +146,10 @@ class Roc:
         rates = np.zeros((2, len(seen) + 1))
         for rate, counts in zip(rates, self.counts, strict=True):
             rate[1:] = np.cumsum(counts[seen]) / max(counts.sum(), 1)
-        return rates[0], rates[1], np.concatenate(([np.inf], self._margins()[seen]))
+        rising = seen.astype(np.uint32) << self.CUT
+        least = np.where(rising >> 31, rising ^ np.uint32(1 << 31),
+                         np.minimum(~rising, np.float32(-np.inf).view(np.uint32)))      # beyond it there is NaN
+        return rates[0], rates[1], np.concatenate(([np.inf], least.view(np.float32)))
 
     def points(self, most=1000):
         """Return rows of `ROC_COLUMNS` for a table or a plot: at most so many points of the curve, both ends with."""
@@ -153,19 +157,67 @@ class Roc:
         return points[np.unique(np.linspace(0, len(points) - 1, min(len(points), most)).round().astype(int))].tolist()
 
     def area(self):
-        """Return the area under the curve, 0 where there is one class only."""
+        """Return the area under the curve, NaN where there is one class only."""
+        if not self.counts.any(axis=1).all():
+            return math.nan
         false, true, _ = self.curve()
         return float(np.sum(np.diff(false) * (true[1:] + true[:-1]) / 2))
 
-    def uncertainty(self):
-        """Return by how much at most the area would differ without the rounding of the margins."""
-        background, cell = self.counts
-        return float(np.sum(background * cell.astype(float)) / 2 / max(float(background.sum()) * cell.sum(), 1.0))
 
-    def _margins(self):
-        """Return the least margin that falls into each place."""
-        above = (np.arange(self.LEAST, self.MOST + 1, dtype=np.uint32) << 13).view(np.float32)
-        return np.concatenate([-above[::-1], [0], above])
+class Scores:
+    """The measures of images one by one, their means, and those of all their pixels together.
+
+    Attributes
+    ----------
+    counts : list of Counts
+        Of each image.
+    areas : list of float
+        Under each image's ROC.
+    roc : Roc
+        Of all pixels.
+    """
+
+    def __init__(self):
+        self.counts, self.areas, self.roc = [], [], Roc()
+
+    def add(self, predicted, logits, truth):
+        """Measure an image: two masks (H, W), whose cells are above 0, and the logits (H, W, K)."""
+        roc = Roc()
+        roc.add(margins(logits), truth)
+        self.counts.append(count(predicted, truth))
+        self.areas.append(roc.area())
+        self.roc += roc
+
+    @property
+    def total(self):
+        """The Counts of all pixels."""
+        return sum(self.counts, Counts(0, 0, 0, 0))
+
+    def summary(self):
+        """Return the means over the images, and what is of all pixels: f1_pooled, roc_auc, tp, fp, tn, fn."""
+        return {**summarise(self.counts), "roc_auc": self.roc.area(), **asdict(self.total)}
+
+    def table(self, names):
+        """Return header and rows for CSV: a row an image, then "mean" and "pooled"; `names` are the images'.
+
+        Images of one class only have no area under a ROC (NaN), and are left out of its mean.
+        """
+        rows = [self._row(counts, area) for counts, area in zip(self.counts, self.areas, strict=True)]
+        mean = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+        defined = [area for area in self.areas if not math.isnan(area)]
+        mean["roc_auc"] = float(np.mean(defined)) if defined else math.nan
+        rows += [mean, self._row(self.total, self.roc.area())]
+        return ["frame", *mean], [[name, *row.values()]
+                                  for name, row in zip([*names, "mean", "pooled"], rows, strict=True)]
+
+    @staticmethod
+    def _row(counts, area):
+        return {**counts.measures(), "roc_auc": area, **asdict(counts)}
+
+
+def best(rows):
+    """Return the row of the best epoch: that of the highest pooled F1 in validation, of equals the lowest cost."""
+    return max(rows, key=lambda row: (row["f1_pooled"], -row["val_loss"]))
 
 
 def margins(logits):

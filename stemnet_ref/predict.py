@@ -5,7 +5,6 @@ frame larger than one tile is done in tiles, aligned to 2^(L-1) pixels, each wit
 can see, so that the tiles put together equal the whole up to rounding.
 """
 
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -141,7 +140,7 @@ def run(model, frames, out, masks=None, tile=TILE, show=print, progress=iter, re
         model.scaling.check(frame, data.sizes[place[frame]])
     if restore:
         _describe_crop(chosen, record, show)
-    measured, scores, areas, cells, roc = [], [], [], [], metrics.Roc()
+    measured, scores, cells = [], metrics.Scores(), []
     for frame, (window, truth, _) in zip(progress(chosen), data.whole([place[frame] for frame in chosen]),
                                          strict=True):
         pixels = to_host(window[network.channels // 2])
@@ -151,12 +150,8 @@ def run(model, frames, out, masks=None, tile=TILE, show=print, progress=iter, re
         cell = cell_probability(z)
         cells.append(float(np.mean(cell > 0.5)))
         if truth is not None:
-            measured.append(frame)
-            scores.append(metrics.count(cell > 0.5, truth))
-            of_frame = metrics.Roc()
-            of_frame.add(metrics.margins(z), truth)
-            areas.append(of_frame.area())
-            roc += of_frame
+            measured.append(frame.name)
+            scores.add(cell > 0.5, z, truth)
         if restore:
             geometry = geometry_of(record, frame.name)
             cell, pixels = geometry.undo(cell), geometry.undo(pixels, np.median(pixels))
@@ -170,13 +165,14 @@ def run(model, frames, out, masks=None, tile=TILE, show=print, progress=iter, re
     if len(cells) > 1 and (min(cells) == 1 or max(cells) == 0):
         show(f"warning: every pixel of every frame is predicted as {'cell' if min(cells) else 'background'}; is the "
              "model trained, and for such frames?")
-    if not scores:
+    if not measured:
         return None
-    total = sum(scores[1:], scores[0])
+    total = scores.total
     if total.tp + total.fn > 0.95 * total.pixels:
         show("warning: nearly all of the masks is cell; are frames and --masks swapped, or the masks inverted?")
-    write_csv(Path(out) / "roc.csv", metrics.ROC_COLUMNS, roc.points())
-    return write_scores(table, measured, scores, areas, roc.area())
+    write_csv(table, *scores.table(measured))
+    write_csv(Path(out) / "roc.csv", metrics.ROC_COLUMNS, scores.roc.points())
+    return scores.summary()
 
 
 def _compare_scale(frame, pixels, scaling, show):
@@ -196,23 +192,6 @@ def _describe_crop(frames, record, show):
     if cropped:
         show(f"warning: {counted(len(cropped), 'frame')} had been cropped, {cropped[0].name} the first; what was cut "
              "off was not looked at, and is background in the results")
-
-
-def write_scores(path, frames, scores, areas, area):
-    """Write the measures of each frame, their mean and the pooled ones as CSV; return the summary.
-
-    `areas` are those under each frame's ROC, `area` that under the pooled one.
-    """
-    def row(counts, area):
-        return {**counts.measures(), "roc_auc": area, **asdict(counts)}
-
-    each = [row(counts, own) for counts, own in zip(scores, areas, strict=True)]
-    mean = {name: float(np.mean([measures[name] for measures in each])) for name in each[0]}
-    pooled = row(sum(scores[1:], scores[0]), area)
-    names = [*(frame.name for frame in frames), "mean", "pooled"]
-    write_csv(path, ["frame", *mean], [[name, *measures.values()]
-                                       for name, measures in zip(names, [*each, mean, pooled], strict=True)])
-    return metrics.summarise(scores)
 
 
 def _masks_of(frames, where, tell, sparse):

@@ -173,13 +173,20 @@ class Settings:
         if self.channels % 2 == 0:
             raise InputError(f"--channels {self.channels}: must be odd, so that the frame to segment is in the middle; "
                              f"try {self.channels + 1}")
-        multiple = 2 ** (self.levels - 1)
+        if self.channels == 1 and self.neighbours == "copies":
+            raise InputError("--neighbours copies: has no effect with --channels 1; give 5, or leave it out")
+        multiple = self.multiple
         if self.crop is not None and self.crop % multiple:
             below, above = self.crop // multiple * multiple, -(-self.crop // multiple) * multiple
             near = f"{below} or {above}" if below else f"{above}"
             raise InputError(f"--crop {self.crop}: with {self.levels} levels it must be a multiple of {multiple}; "
                              f"try {near}, or fewer --levels")
         return self
+
+    @property
+    def multiple(self):
+        """That of the sides of what the network sees, in pixels."""
+        return 2 ** (self.levels - 1)
 
     def as_dict(self):
         """Return the settings as a dict for JSON."""

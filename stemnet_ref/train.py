@@ -56,7 +56,7 @@ class Run:
     def __init__(self, settings, frames, masks, out, resume=False, device="auto", precision="fp32",
                  show=print):
         self.settings, self.out, self.show = settings, Path(out), show
-        self.device = choose(device, precision, show)
+        self.device, self.precision = choose(device, precision, show), precision
         files.check_folder(self.out)
         files.check_no_pictures(self.out)
         self.data = TrainingData(settings, frames, masks, self.device, show)
@@ -66,6 +66,7 @@ class Run:
         self.optimizer = make_optimizer(settings)
         self.rows = []                                          # of metrics.csv
         self._examples = []                                     # for the pictures
+        self._scores = None                                     # header and rows of validation.csv
         if resume:
             resume_run(self)
         else:
@@ -122,6 +123,7 @@ class Run:
             if (row["f1_pooled"], -row["val_loss"]) > (self.best_f1, -self.best_val_loss):
                 self.best_f1, self.best_val_loss = row["f1_pooled"], row["val_loss"]
                 self.save("best.npz")
+                files.write_csv(self.out / "validation.csv", *self._scores)
             files.write_csv(self.out / "metrics.csv", metrics.COLUMNS, [list(each.values()) for each in self.rows])
             self.save("model.npz")
             if after_epoch:
@@ -142,7 +144,8 @@ class Run:
 
     def config(self):
         """Return all that config.json holds."""
-        return {**self.data.source, **self.settings.as_dict(), "device": self.device_name, "version": __version__}
+        return {**self.data.source, **self.settings.as_dict(), "device": self.device_name, "precision": self.precision,
+                "steps_per_epoch": self.steps_per_epoch, "version": __version__}
 
     def save(self, name):
         """Write the state of the run into its folder.
@@ -152,9 +155,10 @@ class Run:
         InputError
             If a parameter is NaN or infinite, or the file cannot be written; the file of that name is unharmed.
         """
-        for parameter, array in self.network.parameters.items():
-            if not np.isfinite(to_host(array)).all():
-                raise self._diverged(f"parameter {parameter} is not finite")
+        for part in checkpoint.PARTS:
+            for array_name, array in getattr(self.network, part).items():
+                if not np.isfinite(to_host(array)).all():
+                    raise self._diverged(f"{part.removesuffix('s')} {array_name} is not finite")
         progress = {"epoch": self.epoch, "position": self.position, "step": self.step, "sums": self.sums,
                     "best_f1": self.best_f1, "best_val_loss": self.best_val_loss}
         model = Model(self.network, self.scaling, {**self.data.source, **self.settings.as_dict()}, progress,
@@ -229,35 +233,32 @@ class Run:
 
     def _finish_epoch(self, started, progress):
         """Validate, and return the epoch's row."""
-        costs, scores, predicted, roc = [], [], 0, metrics.Roc()
+        costs, scores, predicted = [], metrics.Scores(), 0
         for truth, weights, z in self._predict(self.data.validation.tolist()):
             cost, p = cost_of(z[None], truth[None], self._cost, None if weights is None else weights[None])
             costs.append(cost)
             mask = p[0].argmax(axis=-1)
             predicted += int(mask.sum())
-            scores.append(metrics.count(mask, truth))
-            roc.add(metrics.margins(z), truth)
+            scores.add(mask, z, truth)
             if progress:
-                progress(f"epoch {self.epoch + 1}/{self.settings.epochs}, validated {len(scores)} of "
+                progress(f"epoch {self.epoch + 1}/{self.settings.epochs}, validated {len(costs)} of "
                          f"{len(self.data.validation)}", 0)
-        summary, sums = metrics.summarise(scores), dict(self.sums)
+        summary, sums = scores.summary(), dict(self.sums)
         cost = sums.pop("cost")
         training = {f"train_{name}": value for name, value in metrics.Counts(**sums).measures().items()}
         row = {"epoch": self.epoch + 1, "seconds": round(time.perf_counter() - started, 3),
                "learning_rate": self.optimizer.learning_rate, "train_loss": cost / self.position,
-               "val_loss": float(np.mean(costs)), "val_accuracy": summary.pop("accuracy"), "roc_auc": roc.area(),
-               **summary, **asdict(sum(scores, metrics.Counts(0, 0, 0, 0))), **training}
-        files.write_csv(self.out / "roc.csv", metrics.ROC_COLUMNS, roc.points())
-        pixels = sum(counts.pixels for counts in scores)
-        if predicted in (0, pixels):
-            self._warn_one_class("background" if predicted == 0 else "cell", scores)
+               "val_loss": float(np.mean(costs)), "val_accuracy": summary.pop("accuracy"), **summary, **training}
+        files.write_csv(self.out / "roc.csv", metrics.ROC_COLUMNS, scores.roc.points())
+        self._scores = scores.table([self.data.dataset.frames[index].name for index in self.data.validation])
+        if predicted in (0, scores.total.pixels):
+            self._warn_one_class("background" if predicted == 0 else "cell", scores.total)
         self.epoch, self.position = self.epoch + 1, 0
         self.sums = dict(NOTHING)
         return {name: row[name] for name in metrics.COLUMNS}
 
-    def _warn_one_class(self, name, scores):
-        cell_pixels = sum(counts.tp + counts.fn for counts in scores)
-        if cell_pixels in (0, sum(counts.pixels for counts in scores)):
+    def _warn_one_class(self, name, total):
+        if total.tp + total.fn in (0, total.pixels):
             return                                          # the truth is one class too
         advice = []
         if self.settings.logits == "relu":

@@ -90,6 +90,8 @@ def test_colours_in_the_last_frame_are_seen_before_the_first_is_written(tmp_path
 
 
 @pytest.mark.parametrize(("options", "culprits"), [
+    (["--neighbours", "copies"], ("--neighbours copies", "--channels 1")),
+    (["--normalisation", "batch", "--crop", "32"], ("--normalisation batch", "32 x 32", "--batch-size")),
     (["--frames", "absent", "--masks", "absent"], ["--frames absent: no such file or folder"]),
     (["--frames", "absent/*.png", "--masks", "absent"], ["--frames absent/*.png: no file matches"]),
     (["--frames", "absent"], ["--frames: --masks is missing"]),
@@ -239,7 +241,7 @@ def test_out_of_memory_is_one_line(tmp_path, pair, trained, capsys, monkeypatch)
     def too_much(*arguments, **keywords):
         return np.empty(1 << 50)
 
-    monkeypatch.setattr("stemnet_ref.predict.probability", too_much)
+    monkeypatch.setattr("stemnet_ref.predict.cell_probability", too_much)
     check(capsys, script(run_predict.main, trained, pair[0], "--out", tmp_path / "out"), "out of memory", "--tile")
 
 

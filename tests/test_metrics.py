@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from places import KERNEL_PLACES
 
 from stemnet_ref import device
-from stemnet_ref.metrics import Counts, Roc, count, margins, outcomes, summarise
+from stemnet_ref.metrics import Counts, Roc, Scores, count, margins, outcomes, summarise
 
 
 def masks(seed, shape=(6, 7)):
@@ -118,9 +118,9 @@ def test_where_a_measure_is_0_by_0():
     assert nothing["white_pixel_accuracy"] == 1
     assert (all_cell["kappa"], all_cell["f1"]) == (0, 1)
     roc = Roc()
-    assert roc.area() == roc.uncertainty() == 0
+    assert np.isnan(roc.area())
     roc.add(np.ones(4, np.float32), np.zeros(4))
-    assert roc.area() == 0
+    assert np.isnan(roc.area())
 
 
 def ranked(seed, size=2000):
@@ -138,16 +138,56 @@ def test_the_roc_is_scikit_learn_s_of_the_margins_as_they_are_cut(seed, parts):
     roc = Roc()
     for values, true in zip(np.array_split(found, parts), np.array_split(truth, parts), strict=True):
         roc.add(values, true)
-    size = np.clip(abs(found), 0, 64)
-    cut = np.where(size < 2 ** -10, 0, np.ldexp(np.floor(np.ldexp(np.frexp(size)[0], 11)), np.frexp(size)[1] - 11))
-    cut = np.sign(found) * cut
+    bits = found.view(np.uint32)
+    cut = np.where(found < 0, bits | 0x1fff, bits & ~np.uint32(0x1fff)).view(np.float32)        # the least of each
     false, true, margin = roc.curve()
     theirs_false, theirs_true, thresholds = theirs.roc_curve(truth, cut, drop_intermediate=False)
     np.testing.assert_allclose(false, theirs_false)
     np.testing.assert_allclose(true, theirs_true)
     np.testing.assert_array_equal(margin, thresholds.astype(np.float32))
     assert roc.area() == pytest.approx(theirs.roc_auc_score(truth, cut), abs=1e-12)
-    assert abs(roc.area() - theirs.roc_auc_score(truth, found)) <= roc.uncertainty()
+    assert roc.area() == pytest.approx(theirs.roc_auc_score(truth, found), abs=2e-4)
+    for least, above, found_true in list(zip(margin, false, true, strict=True))[1::97]:    # "from which on": exactly
+        called = found >= least
+        assert above == pytest.approx(np.mean(called[~truth]))
+        assert found_true == pytest.approx(np.mean(called[truth]))
+
+
+@pytest.mark.parametrize(("low", "high", "spread"), [(80, 120, 15), (0, 2e-4, 1e-4), (-3e5, -2e5, 1e5), (-1, 1, 1)])
+def test_the_area_is_scikit_learn_s_wherever_the_margins_lie(low, high, spread):
+    rng = np.random.default_rng(0)
+    truth = rng.random(100_000) < 0.3
+    found = np.where(truth, rng.normal(high, spread, truth.size), rng.normal(low, spread, truth.size))
+    roc = Roc()
+    roc.add(found.astype(np.float32), truth)
+    assert roc.area() == pytest.approx(sklearn().roc_auc_score(truth, found), abs=1e-4)
+
+
+def test_margins_that_are_not_numbers():
+    roc = Roc()
+    roc.add(np.array([-np.inf, np.nan, -0.0, 0.0, 3e38, np.inf], np.float32), np.array([0, 0, 0, 1, 1, 1]))
+    false, true, margin = roc.curve()
+    assert margin.tolist() == [np.inf, np.inf, pytest.approx(3e38, rel=2e-3), 0, -np.inf]
+    assert true.tolist() == pytest.approx([0, 1 / 3, 2 / 3, 1, 1])
+    assert false.tolist() == pytest.approx([0, 0, 0, 1 / 3, 1])
+
+
+def test_scores_leave_images_of_one_class_out_of_the_mean_area():
+    rng, scores = np.random.default_rng(0), Scores()
+    logits, truths = rng.standard_normal((3, 8, 9, 2)).astype(np.float32), rng.integers(0, 2, (3, 8, 9))
+    truths[1] = 0
+    for z, truth in zip(logits, truths, strict=True):
+        scores.add(z[..., 1] > z[..., 0], z, truth)
+    header, rows = scores.table(["a", "b", "c"])
+    table = {name: dict(zip(header[1:], row, strict=True)) for name, *row in rows}
+    areas = [table[name]["roc_auc"] for name in "abc"]
+    assert np.isnan(areas[1])
+    assert table["mean"]["roc_auc"] == (areas[0] + areas[2]) / 2
+    assert table["mean"]["f1"] == pytest.approx(np.mean([table[name]["f1"] for name in "abc"]))
+    assert table["pooled"]["roc_auc"] == scores.summary()["roc_auc"]
+    assert table["pooled"]["tp"] == sum(table[name]["tp"] for name in "abc") == scores.summary()["tp"]
+    together = count(np.concatenate(logits[..., 1] > logits[..., 0]), np.concatenate(truths))
+    assert table["pooled"]["kappa"] == together.measures()["kappa"]
 
 
 def test_the_order_of_the_pixels_does_not_matter_to_the_roc():

@@ -47,7 +47,7 @@ def test_a_run_writes_what_the_design_names(tmp_path, movie, capsys):
         assert model.settings["channels"] == 5
     assert checkpoint.load(out / "model.npz").progress["epoch"] == 3
     assert {path.name for path in out.iterdir()} == {"config.json", "metrics.csv", "model.npz", "best.npz", "figures",
-                                                   "roc.csv", "report.html"}
+                                                   "roc.csv", "validation.csv", "report.html"}
 
 
 def test_metrics_are_those_of_the_saved_model(tmp_path, movie, no_figures):

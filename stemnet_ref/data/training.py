@@ -129,12 +129,17 @@ class TrainingData:
 
     def _plan(self, epoch):
         settings = self.settings
-        multiple = 2 ** (settings.levels - 1)               # of the sides of what the network sees, in pixels
-        return plan_epoch(self.dataset, self.training, settings.crop, multiple, self.crops_per_frame,
+        return plan_epoch(self.dataset, self.training, settings.crop, settings.multiple, self.crops_per_frame,
                           Variety.of(settings), settings.seed, epoch, self._chances)
 
     def _check_plan(self):
         """Raise InputError before the first step where the frames do not fit the settings."""
-        shapes = {(piece.height, piece.width) for piece in self._plan(epoch=0)}
-        if self.settings.batch_size > 1 and len(shapes) > 1:
-            raise InputError(f"--batch-size {self.settings.batch_size}: the pieces differ in size; give --crop PIXELS")
+        plan, size, multiple = self._plan(epoch=0), self.settings.batch_size, self.settings.multiple
+        shapes = {(piece.height, piece.width) for piece in plan}
+        if size > 1 and len(shapes) > 1:
+            raise InputError(f"--batch-size {size}: the pieces differ in size; give --crop PIXELS")
+        smallest = len(plan) % size or size                 # pieces in the last batch of an epoch
+        if self.settings.normalisation == "batch" and smallest == 1 and (multiple, multiple) in shapes:
+            raise InputError(f"--normalisation batch: of a piece of {multiple} x {multiple} pixels "
+                             f"{self.settings.levels} levels leave one, which has no variance; give a larger --crop, "
+                             f"fewer --levels, or a --batch-size that leaves none of {len(plan)} pieces alone")

@@ -41,6 +41,10 @@ def forward(x, scale, shift, epsilon, statistics=None):
     ------
     ValueError
         If shapes or dtypes do not fit, or epsilon is not above 0.
+
+    Notes
+    -----
+    Of one number the variance is 0, and the gradient by x: give no batch of one pixel.
     """
     check_shapes("batch_norm.forward", x=(x, "N H W C"), scale=(scale, "C"), shift=(shift, "C"))
     if not epsilon > 0:
