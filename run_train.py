@@ -50,7 +50,7 @@ def main(argv=None):
     resume = given.get("resume", False)
     with_summaries = given.get("summaries", False) or (out / "summaries").is_dir()      # they go on when resumed
     if with_summaries:
-        summaries.check()
+        summaries.check(summaries.OPTION if "summaries" in given else f"{out / 'summaries'}")
     if frames is None:
         tqdm.write(f"training on the sample: 15 {SOURCE} (your own: --frames PATH --masks PATH)")
     run = Run(settings, frames, masks, out, resume=resume, device=given.get("device", "auto"),

@@ -14,11 +14,11 @@ from PIL import Image
 from .errors import InputError, reason
 
 
-def write_atomically(path, write, option="--out"):
+def write_atomically(path, write, option="--out", temporary=None):
     """Call `write` with a binary file that becomes `path` when all of it is on disk.
 
     A reader, also after a crash, finds the old file or the new one, never half of one. `option` is what the user names
-    the place by.
+    the place by; `temporary` a place in the same file system, for what must not lie beside it before it is whole.
 
     Raises
     ------
@@ -28,7 +28,7 @@ def write_atomically(path, write, option="--out"):
     path = Path(path)
     if path.is_dir():
         raise InputError(f"{option} {path}: is a folder; name a file")
-    temporary = path.with_name(f".{path.name}.tmp")
+    temporary = temporary or path.with_name(f".{path.name}.tmp")
     try:
         with open(temporary, "wb") as file:
             write(file)
@@ -103,6 +103,23 @@ def write_csv(path, header, rows):
 def write_json(path, value, option="--out"):
     """Write a value as indented JSON, in one move."""
     write_atomically(path, lambda file: file.write((json.dumps(value, indent=2) + "\n").encode()), option)
+
+
+def read_json(path, remedy):
+    """Return what a JSON file holds, a dict.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, with what to do then.
+    """
+    try:
+        found = json.loads(Path(path).read_text())
+        if not isinstance(found, dict):
+            raise ValueError("it holds no table of names")
+        return found
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read ({reason(error)}); {remedy}") from None
 
 
 def check_folder(out, option="--out"):

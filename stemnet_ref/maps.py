@@ -17,7 +17,8 @@ def feature_maps(network, x):
     -------
     dict of str to ndarray of shape (N, h, w, c)
         By layer, in the order of the data: ``input``, ``down0.conv``, ``down0.pool``, ..., ``up0.deconv``,
-        ``up0.concat``, ``up0.conv``, ``probabilities``. Convolutions are with bias and ReLU.
+        ``up0.concat``, ``up0.conv``, ``output``, ``probabilities``. Convolutions are with bias and activation;
+        ``output`` are the logits.
     """
     z, cache = network.forward(x, training=False)
     maps, levels = {"input": x}, range(network.levels)
@@ -29,6 +30,7 @@ def feature_maps(network, x):
         maps[f"up{level}.deconv"] = y = cache[f"up{level}.deconv"][1]
         maps[f"up{level}.concat"] = concat.forward(maps[f"down{level}.conv"], y)
         maps[f"up{level}.conv"] = cache[f"up{level}.conv"][1]
+    maps["output"] = z
     maps["probabilities"] = softmax.forward(z)
     return {name: to_host(array) if device_of(array) else array for name, array in maps.items()}
 

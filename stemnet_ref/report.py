@@ -5,25 +5,27 @@ import html
 import shlex
 from pathlib import Path
 
-from . import figures
+from . import figures, metrics
 from .files import read_csv, write_atomically
 from .metrics import ROC_COLUMNS
 from .settings import Settings, option
 
-# What Table 3 of the thesis gives, of other frames: Network1 and Network5 with Table 1, Network5 with Table 2
+# What Table 3 of the thesis gives, of other frames, and for which networks
+THESIS = ("Network1, Table 1", "Network5, Table 1", "Network5, Table 2")
 TABLE_3 = {
     "error_rate_percent": ("Error rate, percent of pixels", (0.033, 0.054, 0.041)),
     "f1": ("F1 score, mean over images", (0.83, 0.70, 0.82)),
     "false_white_fraction": ("False white, fraction of all pixels", (0.000157, 0.000134, 0.000227)),
     "white_pixel_accuracy": ("White-pixel accuracy", (0.83, 0.68, 0.84)),
 }
-OTHERS = {"f1_pooled": "F1, all pixels pooled", "precision": "Precision", "recall": "Recall",
-          "val_accuracy": "Accuracy", "iou": "Intersection over union", "kappa": "Cohen's kappa",
-          "roc_auc": "Area under the ROC, pooled", "val_loss": "Cost"}
+OTHERS = {"f1_pooled": "F1, all pixels pooled", "roc_auc": "Area under the ROC, all pixels pooled",
+          "precision": "Precision, mean over images", "recall": "Recall, mean over images",
+          "val_accuracy": "Accuracy, mean over images", "iou": "Intersection over union, mean over images",
+          "kappa": "Cohen's kappa, mean over images", "val_loss": "Cost"}
 # Pictures in their order: file in figures/, heading, what it shows
 PICTURES = (
     ("predictions", "Prediction beside truth", "Frame, true mask, probability of cell, and what is wrong, of the first "
-                                               "and the last validation frame (Fig. 23)."),
+                                               "and the last validation frame, after epoch {epoch} (Fig. 23)."),
     ("loss", "Loss", "Training's is with dropout. These seven are Fig. 15-21 of the thesis."),
     ("accuracy", "Accuracy", "All pixels, mean over images."),
     ("precision_recall", "Precision and recall", "Of what is called cell, how much is; and of the cells, how much."),
@@ -31,9 +33,9 @@ PICTURES = (
     ("error_rate", "Error rate", "Wrong pixels."),
     ("false_white", "False white", "Background taken for cell."),
     ("white_pixel_accuracy", "White-pixel accuracy", "Cell pixels that were found."),
-    ("roc", "Receiver operating characteristic", "What other thresholds than 1/2 would give, last epoch."),
+    ("roc", "Receiver operating characteristic", "What other thresholds than 1/2 would give, after epoch {epoch}."),
     ("maps", "Feature maps", "One map of every layer, the one that varies most, of the middle of a validation frame "
-                             "(Fig. 22): down on the left, up on the right."),
+                             "after epoch {epoch} (Fig. 22): down on the left, up on the right."),
     ("pieces", "What is trained on", "The first pieces, as the network sees them."),
 )
 STYLE = """
@@ -90,32 +92,50 @@ def write(out, rows, config):
         If it cannot be written.
     """
     out = Path(out)
-    best = max(rows, key=lambda row: (row["f1_pooled"], -row["val_loss"]))
+    best = metrics.best(rows)
     title = f"Network{config['channels']}: {out.absolute().name}"
-    frames = "the sample that comes with the package" if config["frames"] is None else str(config["frames"])
     parts = [
-        f"<h1>{escape(title)}</h1>",
-        f"<p>{len(rows)} of {config['epochs']} epochs on {escape(frames)}, {len(config['training_frames'])} frames for "
-        f"training and {len(config['validation_frames'])} for validation, on {escape(config['device'])}; "
-        f"stemnet_ref {escape(config['version'])}.</p>",
+        "<main>", f"<h1>{escape(title)}</h1>", f"<p>{len(rows)} of {config['epochs']} epochs on {data(config)}.</p>",
         "<h2>Table 3</h2>", f"<p>Validation in epoch {best['epoch']}, that of the best pooled F1, which "
         "<code>best.npz</code> holds. The thesis's numbers are of its own frames, and stand here for scale.</p>",
         table_3(best), "<h2>Other measures of that epoch</h2>", other_measures(best),
-        '<div class="curves">', *(figure(out, *each) for each in PICTURES), "</div>",
-        "<h2>Settings</h2>", "<p>Bold: other than the preset's.</p>", settings_table(config),
+        '<div class="curves">', *(figure(out, *each, rows) for each in PICTURES), "</div>",
+        "<h2>Settings</h2>", "<p>Bold and marked *: other than the preset's.</p>", settings_table(config),
         "<h2>To repeat this run</h2>", f"<pre>{escape(command(config))}</pre>",
         f"<p>with stemnet_ref {escape(config['version'])}; the same seed gives the same model on one machine and one "
-        "NumPy.</p>",
+        "NumPy.</p>", "</main>",
     ]
-    write_atomically(out / "report.html", lambda file: file.write(page(title, parts).encode()))
+    write_page(out / "report.html", title, parts)
 
 
-def page(title, parts):
-    """Return a page of HTML."""
-    return "\n".join(["<!doctype html>", '<html lang="en">', "<head>", '<meta charset="utf-8">',
+def is_fresh(out):
+    """Return whether a run's report is of all epochs that are in its metrics.csv."""
+    page, rows = Path(out) / "report.html", Path(out) / "metrics.csv"
+    return page.exists() and page.stat().st_mtime_ns >= rows.stat().st_mtime_ns
+
+
+def write_page(path, title, parts):
+    """Write a page of HTML, in one move.
+
+    Raises
+    ------
+    InputError
+        If it cannot be written.
+    """
+    text = "\n".join(["<!doctype html>", '<html lang="en">', "<head>", '<meta charset="utf-8">',
                       '<meta name="viewport" content="width=device-width, initial-scale=1">',
                       f"<title>{escape(title)}</title>", f"<style>{STYLE}</style>", "</head>", "<body>", *parts,
                       "</body>", "</html>", ""])
+    write_atomically(path, lambda file: file.write(text.encode(errors="replace")))     # names need not be Unicode
+
+
+def data(config):
+    """Return in words what a run was trained on, and by what."""
+    frames = "the sample that comes with the package" if config["frames"] is None else str(config["frames"])
+    training = len(config["training_frames"]) - len(config["dropped_frames"])
+    return (f"{escape(frames)}, {training} frames for training and {len(config['validation_frames'])} for validation, "
+            f"{config['steps_per_epoch']:,} steps an epoch on {escape(config['device'])} "
+            f"({escape(config['precision'])}); stemnet_ref {escape(config['version'])}")
 
 
 def escape(value):
@@ -125,7 +145,7 @@ def escape(value):
 
 def table_3(row):
     """Return the thesis's Table 3 with this run's column."""
-    heads = ("this run", "thesis: Network1, Table 1", "Network5, Table 1", "Network5, Table 2")
+    heads = ("this run", *(f"thesis: {network}" for network in THESIS))
     lines = [[name, f"{row[column]:.3g}", *(f"{value:g}" for value in theirs)]
              for column, (name, theirs) in TABLE_3.items()]
     return table(["measure", *heads], lines)
@@ -147,23 +167,37 @@ def other_measures(row):
 def table(heads, lines):
     """Return a table whose first column names the lines, and whose others are numbers."""
     first, *rest = heads
-    rows = ["<tr>" + f"<th>{escape(first)}</th>" + "".join(f'<th class="number">{escape(head)}</th>' for head in rest)
-            + "</tr>"]
+    corner = f'<th scope="col">{escape(first)}</th>' if first else "<td></td>"
+    rows = [f"<tr>{corner}" + "".join(f'<th scope="col" class="number">{escape(head)}</th>' for head in rest) + "</tr>"]
     for name, *values in lines:
         rows.append(f'<tr><th scope="row">{escape(name)}</th>'
                     + "".join(f'<td class="number">{escape(value)}</td>' for value in values) + "</tr>")
-    return '<div class="table"><table>' + "\n".join(rows) + "</table></div>"
+    return scrollable("\n".join(rows))
 
 
-def figure(out, name, heading, caption):
+def scrollable(rows):
+    """Return a table that scrolls by itself where it is wider than the window, by the keyboard too."""
+    return f'<div class="table" tabindex="0"><table>{rows}</table></div>'
+
+
+def figure(out, name, heading, caption, rows):
     """Return a picture of the run with its heading, or nothing where there is none."""
     path = out / "figures" / f"{name}.png"
     if not path.exists():
         return ""
-    picture = base64.b64encode(path.read_bytes()).decode()
-    wide = ' class="wide"' if name in ("predictions", "maps", "pieces", "roc") else ""
-    return (f'<figure{wide}><h2>{escape(heading)}</h2><img alt="{escape(heading)}" '
-            f'src="data:image/png;base64,{picture}"><figcaption>{escape(caption)}</figcaption></figure>')
+    last, told = rows[-1], caption.format(epoch=len(rows))
+    values = ", ".join(f"{legend} {last[column]:.3g}" for column, (legend, *_) in
+                       (figures.CURVES[name][2] if name in figures.CURVES else {}).items())
+    return picture(path, heading, f"{heading}. {f'After epoch {len(rows)}: {values}.' if values else told}",
+                   told, wide=name in ("predictions", "maps", "pieces", "roc"))
+
+
+def picture(path, heading, alternative, caption="", wide=True):
+    """Return a PNG with its heading, what it says for those who do not see it, and a caption, as HTML."""
+    inside = base64.b64encode(path.read_bytes()).decode()
+    below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
+    return (f'<figure{" class=wide" if wide else ""}><h2>{escape(heading)}</h2><img alt="{escape(alternative)}" '
+            f'src="data:image/png;base64,{inside}">{below}</figure>')
 
 
 def settings_table(config):
@@ -171,11 +205,11 @@ def settings_table(config):
     usual = Settings.from_options({"preset": config["preset"]}).as_dict()
     rows = []
     for name in usual:
-        changed = ' class="changed"' if config[name] != usual[name] else ""
+        changed, mark = (' class="changed"', " *") if config[name] != usual[name] else ("", "")
         shown = next((word for value, word in ((None, "-"), (True, "yes"), (False, "no")) if config[name] is value),
                      config[name])
-        rows.append(f'<tr{changed}><th scope="row">{escape(name)}</th><td>{escape(shown)}</td></tr>')
-    return '<div class="table"><table>' + "\n".join(rows) + "</table></div>"
+        rows.append(f'<tr{changed}><th scope="row">{escape(name)}{mark}</th><td>{escape(shown)}</td></tr>')
+    return scrollable("\n".join(rows))
 
 
 def command(config):
@@ -193,4 +227,7 @@ def command(config):
             words.append(option(name))
             if config[name] is not True:
                 words.append("0" if config[name] is None else str(config[name]))
+    words += ["--device", "cpu" if config["device"] == "cpu" else "cuda"]
+    if config["precision"] != "fp32":
+        words += ["--precision", config["precision"]]
     return shlex.join(words)

@@ -1,7 +1,8 @@
 """TensorBoard's event files of a run, with what the listing's summaries hold (appendix, lines 222-247 of its network).
 
-Every epoch is a file of its own in summaries/training and summaries/validation, so that a run that was stopped, killed
-or resumed has each epoch once. tensorboardX writes them: pip install "stemnet_ref[tensorboard]".
+Maps are those of the first validation frame, after bias and activation; the listing's, of training pieces too, are
+before. Every epoch is a file of its own in summaries/training and summaries/validation, so that a run that was stopped,
+killed or resumed has each epoch once. tensorboardX writes them: pip install "stemnet_ref[tensorboard]".
 """
 
 import time
@@ -22,9 +23,9 @@ VALIDATION = {"loss": "val_loss", "accuracy": "val_accuracy", **{
                             "white_pixel_accuracy", "iou", "kappa", "roc_auc")}}
 
 
-def check():
-    """Raise InputError where tensorboardX is not installed."""
-    library("tensorboardX", "tensorboardX", OPTION)
+def check(option=OPTION):
+    """Raise InputError where tensorboardX is not installed; `option` is why it is needed."""
+    library("tensorboardX", "tensorboardX", option)
 
 
 def write(run, rows):
@@ -54,7 +55,7 @@ def write(run, rows):
             found = [make.scalar(f"measures/{name}", row[column]) for name, column in columns.items()]
             if last and part == "validation":
                 found += of_maps(make, run.maps())
-            _write_events(path, row["epoch"], found)
+            _write_events(path, row["epoch"], found, run.out / "summaries" / f".{part}.tmp")
 
 
 def of_maps(make, maps):
@@ -73,13 +74,13 @@ def of_maps(make, maps):
         shown -= shown.min()
         shown /= shown.max() or 1.0
         found.append(make.image(f"maps/{name}", (255 * shown).round().astype(np.uint8), dataformats="HW"))
-        if name.endswith("conv"):
+        if name.endswith(("conv", "output")):
             found.append(make.histogram(f"activations/{name}", array, bins=100))
     return found
 
 
-def _write_events(path, step, summaries):
-    """Write summaries as one event file, in one move."""
+def _write_events(path, step, summaries, temporary):
+    """Write summaries as one event file, in one move; TensorBoard reads whatever has "tfevents" in its name."""
     writer = library("tensorboardX.record_writer", "tensorboardX", OPTION)
     event = library("tensorboardX.proto.event_pb2", "tensorboardX", OPTION).Event
 
@@ -91,4 +92,4 @@ def _write_events(path, step, summaries):
             records.write(event(wall_time=now, step=step, summary=summary).SerializeToString())
         records.close()
 
-    write_atomically(path, write_records)
+    write_atomically(path, write_records, temporary=temporary)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import statistics
 
 import numpy as np
@@ -14,7 +15,7 @@ from runs import rows_of, train_main
 import run_predict
 from stemnet_ref import checkpoint, cli
 from stemnet_ref.experiments import __main__ as experiments
-from stemnet_ref.experiments import table
+from stemnet_ref.experiments import page, table
 from stemnet_ref.experiments.variants import of_table_3
 from stemnet_ref.step import Steps
 
@@ -57,12 +58,14 @@ def test_it_trains_the_networks_of_table_3_alike_and_writes_the_table(tmp_path, 
             checkpoint.load(out / "network1-table1-seed4" / "model.npz").progress["step"]
     for what in ("training_frames", "validation_frames"):
         assert len({json.dumps(config[what]) for config in configs.values()}) == 1
-    page = Page(out / "report.html")
-    page.check_alone()
-    assert len(page.references) == 8
+    parsed = Page(out / "report.html")
+    parsed.check_alone()
+    assert len(parsed.references) == 8
     for line in (out / "table3.md").read_text().splitlines()[2:]:
+        if not line.startswith("|"):
+            continue
         for cell in line.strip("| ").split(" | "):
-            assert cell in page.text, cell
+            assert cell in parsed.text, cell
 
 
 def test_the_table_holds_mean_and_deviation_of_the_best_epochs(tmp_path, movie, no_figures):
@@ -107,6 +110,7 @@ def test_the_same_command_goes_on_and_repeats_nothing(tmp_path, movie, no_figure
         assert run(*movie, *SMALL, "--seeds", "1", "--out", out) == 130
     assert "stopped, and saved; go on with: python -m stemnet_ref.experiments table3" in capsys.readouterr().out
     assert 0 < len(count_steps) < len(everything)
+    assert "Network1, Table 1" in Page(out / "report.html").text        # of what was done
     assert run(*movie, *SMALL, "--seeds", "1", "--out", out) == 0
     assert count_steps == everything
     for model in whole.glob("*/model.npz"):
@@ -153,7 +157,9 @@ def test_the_rate_of_table_2_keeps_its_share(given, rates):
     (["--vary", "augment=1,2"], ("--vary augment", "cannot be varied")),
     (["--vary", "levels"], ("--vary levels", "NAME=A,B")),
     (["--vary", "levels=3"], ("--vary levels=3", "two values")),
-    (["--vary", "levels=3,3"], ("--vary levels=3,3", "two values")),
+    (["--vary", "levels=3,3"], ("--vary levels=3,3", "3 stands there twice")),
+    (["--vary", "keep_prob=1,1.0"], ("--vary keep_prob=1,1.0", "1 stands there twice")),
+    (["--seed", "-1"], ("--seed -1", "must be from 0")),
     (["--vary", "levels=3,x"], ("--levels", "x")),
     (["--vary", "levels=3,-1"], ("--levels -1",)),
     (["--vary", "levels=2,3", "--levels", "4"], ("--levels", "is varied")),
@@ -167,6 +173,122 @@ def test_refusals(tmp_path, capsys, argv, culprits):
     out = tmp_path / "out"
     refusals.check(capsys, run(*argv, "--out", out), *culprits)
     assert not list(out.glob("*/model.npz"))
+
+
+def test_a_divergence_is_not_taken_for_that_of_another_experiment(tmp_path, movie, no_figures, capsys):
+    out, argv = tmp_path / "out", [*movie, *SMALL, "--seeds", "1", "--learning-rate", "1000"]
+    assert run(*argv, "--out", out) == 0
+    assert "| runs (seeds) | 0, 1 diverged |" in capsys.readouterr().out
+    refusals.check(capsys, run(*argv[:-1], "0.1", "--out", out), "--learning-rate 0.1", "has 1000")
+    frame = sorted(movie[1].iterdir())[0]
+    Image.fromarray(np.asarray(Image.open(frame))[::-1]).save(frame)
+    refusals.check(capsys, run(*argv, "--out", out), "--frames", "not those of the run", "choose another --out")
+    (out / "network1-table1-seed0" / "diverged.json").write_text("{")
+    refusals.check(capsys, run(*argv, "--frames", movie[1], "--out", out), "--frames")
+
+
+def test_what_lies_in_the_folder_is_not_overwritten(tmp_path, movie, no_figures, capsys):
+    for name, make in (("run", lambda out: train_main(*movie, *refusals.SMALL, "--out", out)),
+                       ("table", lambda out: run(*movie, *SMALL, "--seeds", "1", "--out", out)),
+                       ("page", lambda out: (out.mkdir(), (out / "report.html").write_text("mine")))):
+        out = tmp_path / name
+        make(out)
+        before = refusals.contents(out)
+        capsys.readouterr()
+        refusals.check(capsys, run(*movie, *SMALL, "--vary", "l2=0,1", "--out", out), f"--out {out}",
+                       "choose another folder")
+        assert refusals.contents(out) == before
+
+
+@pytest.mark.parametrize(("options", "culprits"), [
+    (["--vary", "crop=0,512"], ("512 x 512", "smaller --crop")),
+    (["--vary", "validation=0.2,0.4", "--crop", "16"], ("--validation 0.4", "on other frames than --validation 0.2"))])
+def test_variants_that_do_not_fit_the_frames_stop_it_before_the_first_step(tmp_path, movie, count_steps, capsys,
+                                                                           options, culprits):
+    argv = [*movie, *SMALL[:4], "--gap", "1", "--channels", "1", *options, "--out", tmp_path / "out"]
+    refusals.check(capsys, run(*argv), *culprits)
+    assert count_steps == []
+
+
+def test_warnings_of_every_run_are_told(tmp_path, movie, no_figures, capsys):
+    assert run(*movie, *SMALL, "--seeds", "1", "--channels", "1", "--vary", "class_weight=2,1e-6", "--out",
+               tmp_path / "out") == 0
+    first, second = capsys.readouterr().out.split("\n2 of 2: ")
+    assert "validated on t_11 to t_12" in first
+    assert "validated on t_11 to t_12" not in second
+    assert "warning: every validation pixel is predicted as background" in second
+
+
+def test_pairs_are_parted_by_semicolons(tmp_path, movie, no_figures):
+    out = tmp_path / "out"
+    assert run(*movie, *SMALL, "--seeds", "1", "--vary", "class_weight=0.5,20;3", "--out", out) == 0
+    assert settings_in(out / "class_weight-0.5-20-seed0")["class_weight"] == "0.5,20"
+    assert settings_in(out / "class_weight-3-seed0")["class_weight"] == 3
+
+
+def test_the_page_tells_the_data_and_in_what_the_columns_differ(tmp_path, movie, no_figures):
+    out = tmp_path / "out"
+    assert run(*movie, *SMALL, "--seeds", "1", "--learning-rate", "0.3", "--out", out) == 0
+    text = " ".join(Page(out / "report.html").text.split())
+    assert f"{movie[1]}, 7 frames for training and 2 for validation, 14 steps an epoch on cpu (fp32)" in text
+    assert "learning_rate 0.3 0.3 0.2" in text
+    assert "channels 1 5 5" in text
+    assert "error rate 0.033, 0.054, 0.041" in text
+
+
+def test_a_report_that_is_older_than_its_run_is_made_anew(tmp_path, movie, no_figures):
+    out = tmp_path / "out"
+    argv = [*movie, *SMALL, "--seeds", "1", "--vary", "keep_prob=0.5,1", "--out", out]
+    assert run(*argv) == 0
+    of_run = out / "keep_prob-1-seed0" / "report.html"
+    right = of_run.read_bytes()
+    of_run.write_text("old")
+    os.utime(of_run, ns=(0, 0))
+    assert run(*argv) == 0
+    assert of_run.read_bytes() == right
+
+
+def row(epoch, f1, loss=1.0):
+    """Return a row of metrics.csv, all measures alike."""
+    return {**dict.fromkeys((column for column, _, _ in table.ROWS), f1), "epoch": epoch, "val_loss": loss,
+            "train_loss": loss}
+
+
+def test_the_lines_of_the_table():
+    results = {
+        "Network1, Table 1": {0: [row(1, 0.5), row(2, 0.8)], 1: [row(1, 0.9), row(2, 0.6)], 2: [row(1, 0.7)] * 2},
+        "Network5, Table 1": {0: [row(1, 0.8), row(2, 0.2)], 1: [row(1, 0.3), row(2, 0.7)], 2: None},
+        "Network5, Table 2": {0: None, 1: [row(1, 0.9, 2.0), row(2, 0.9, 1.0)], 2: [row(1, 0.1), row(2, 0.8)]},
+    }
+    steps = {title: {"steps_per_epoch": 700} for title in results}
+    head, *body = table.lines(results, steps)
+    lines = {name: cells for name, *cells in body}
+    assert head == ["best epoch of each run", *results]
+    assert lines["F1, all pixels pooled"] == ["0.800 ± 0.100", "0.750 ± 0.071", "0.850 ± 0.071"]
+    # Seed by seed: 0.8 - 0.8 and 0.7 - 0.9; 0.9 - 0.9 and 0.8 - 0.7. Half the distance is the standard error of two.
+    assert lines["F1 pooled less that of Network1, Table 1"] == [
+        "", "-0.100 ± 0.100, higher in 0 of 2", "+0.050 ± 0.050, higher in 1 of 2"]
+    assert lines["F1 pooled less that of Network5, Table 1"] == ["", "", "+0.200, higher in 1 of 1"]
+    assert lines["F1 pooled, last epoch"] == ["0.700 ± 0.100", "0.450 ± 0.354", "0.850 ± 0.071"]
+    assert lines["the same less that of Network1, Table 1"] == [
+        "", "-0.250 ± 0.350, higher in 1 of 2", "+0.200 ± 0.100, higher in 2 of 2"]
+    assert lines["best epochs"] == ["2, 1, 1", "1, 2", "2, 2"]              # of equals that of the lower cost
+    assert lines["runs (seeds)"] == ["3", "2, 1 diverged", "2, 1 diverged"]
+    assert lines["steps of training"] == ["1,400", "1,400", "1,400"]
+    assert "± standard error" in table.markdown([head, *body])
+
+
+def test_eight_variants_look_different(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(page, "save", lambda figure, path: drawn.append(figure))
+    results = {f"variant {number}": {0: [row(1, 0.5), row(2, 0.6)]} for number in range(16)}
+    results["variant 0"] = {0: None}                        # diverged
+    page.draw_compared(results, tmp_path / "x.png")
+    page.draw("loss", results, tmp_path / "y.png")
+    looks = {(line.get_color(), line.get_marker(), line.get_linestyle()) for line in drawn[0].axes[0].lines}
+    assert len(looks) == 15
+    assert len(drawn[1].legends) == 1
+    assert drawn[1].get_size_inches()[0] < 16               # panels in several rows
 
 
 def test_fewer_epochs_than_there_are_are_refused(tmp_path, movie, no_figures, capsys):

@@ -13,7 +13,8 @@ from stemnet_ref.explain import page
 from stemnet_ref.explain.numbers import Step
 
 SIZES = [{}, {"size": 4, "levels": 1, "features": 1}, {"size": 8, "levels": 3, "features": 1, "seed": 4},
-         {"size": 16, "levels": 2, "features": 3, "seed": 1}]
+         {"size": 16, "levels": 2, "features": 3, "seed": 1},
+         {"size": 4, "levels": 3, "features": 1, "seed": 3}]            # its first convolution's gradient is 0
 TENSORS = list(Step().wiring)
 
 
@@ -107,8 +108,8 @@ def test_equal_commands_write_equal_pages(tmp_path):
 
 
 @pytest.mark.parametrize(("options", "culprits"), [
-    ({"size": 9}, ("--size 9", "multiple of 2")), ({"size": 64}, ("--size 64", "from 4 to 32")),
-    ({"levels": 0}, ("--levels 0", "from 1 to 4")), ({"features": 9}, ("--features 9",)),
+    ({"size": 9}, ("--size 9", "multiple of 2")), ({"size": 32}, ("--size 32", "from 4 to 16")),
+    ({"levels": 0}, ("--levels 0", "from 1 to 4")), ({"features": 5}, ("--features 5",)),
     ({"seed": -1}, ("--seed -1",))])
 def test_refusals(tmp_path, capsys, options, culprits):
     refusals.check(capsys, write(tmp_path / "page.html", **options), *culprits)

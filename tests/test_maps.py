@@ -14,8 +14,10 @@ def test_maps_are_what_the_layers_make(alternatives):
     x = np.random.default_rng(0).standard_normal((1, 16, 8, 3))
     maps = feature_maps(network, x)
     assert list(maps) == ["input", "down0.conv", "down0.pool", "down1.conv", "down1.pool", "down2.conv", "up1.deconv",
-                          "up1.concat", "up1.conv", "up0.deconv", "up0.concat", "up0.conv", "probabilities"]
+                          "up1.concat", "up1.conv", "up0.deconv", "up0.concat", "up0.conv", "output",
+                          "probabilities"]
     z, _ = network.forward(x, with_cache=False)
+    np.testing.assert_array_equal(maps["output"], z)
     np.testing.assert_allclose(maps["probabilities"], softmax.forward(z))
     np.testing.assert_array_equal(maps["down1.pool"], max_pool2d.forward(maps["down1.conv"])[0])
     np.testing.assert_array_equal(maps["up0.concat"], np.concatenate((maps["down0.conv"], maps["up0.deconv"]), axis=3))

@@ -1,6 +1,8 @@
 """The page of a run: what it says, that it needs nothing else, and that a browser shows it."""
 
 import json
+import os
+import re
 import shlex
 from dataclasses import fields
 
@@ -11,7 +13,7 @@ from PIL import Image
 from runs import SMALL, rows_of, train_main
 
 import run_train
-from stemnet_ref import report
+from stemnet_ref import figures, report
 from stemnet_ref.settings import Settings
 
 
@@ -52,18 +54,50 @@ def test_its_command_begins_the_same_run_again(out):
     {"normalisation": "batch", "activation": "sigmoid", "cost": "dice"}])
 def test_the_command_of_any_settings_gives_these_settings(options):
     settings = Settings.from_options(options)
-    config = {"frames": None, "masks": None, **settings.as_dict()}
+    config = {"frames": None, "masks": None, "device": "cpu", "precision": "fp32", **settings.as_dict()}
     words = shlex.split(report.command(config))[2:]
+    assert words[-2:] == ["--device", "cpu"]
+    on_gpu = report.command({**config, "device": "NVIDIA H200", "precision": "tf32"})
+    assert on_gpu.endswith("--device cuda --precision tf32")
     assert run_train.resolve(vars(run_train.options().parse_args([*words, "--out", "x"])))[0] == settings
 
 
 def test_every_setting_is_shown_and_what_was_changed_is_bold(out):
     page = (out / "report.html").read_text()
     for field in fields(Settings):
-        assert f">{field.name}</th>" in page
-    assert '<tr class="changed"><th scope="row">augment</th><td>yes</td>' in page
+        assert f">{field.name}</th>" in page or f">{field.name} *</th>" in page
+    assert '<tr class="changed"><th scope="row">augment *</th><td>yes</td>' in page
     assert '<tr><th scope="row">rotation</th><td>0.0</td>' in page
     assert '<tr><th scope="row">batch_size</th><td>1</td>' in page
+
+
+def test_a_folder_whose_name_is_not_unicode_has_a_report_too(tmp_path, movie):
+    out = tmp_path / os.fsdecode(b"a\xffb")
+    assert train_main(*movie, *SMALL, "--epochs", "1", "--out", out) == 0
+    assert "a?b" in Page(out / "report.html").text
+
+
+def test_the_pictures_say_of_which_epoch_they_are_and_what_they_show(out):
+    page, rows = (out / "report.html").read_text(), rows_of(out)
+    assert len(re.findall("<figcaption>[^<]*after epoch 3", page)) == 3         # predictions, ROC, maps
+    assert f"After epoch 3: training {float(rows[-1]['train_loss']):.3g}, " in page
+    assert not re.search(r'alt="[^"]{0,20}"', page)
+
+
+@pytest.mark.parametrize("cells", [0, 3])
+def test_the_marker_of_the_roc_is_at_one_half(monkeypatch, tmp_path, cells):
+    """The last point above a margin of 0 is the one that the masks are made with."""
+    drawn = []
+    monkeypatch.setattr(figures, "save", lambda figure, path: drawn.append(figure))
+    margins = [np.inf, 5.0, 2.0, 0.5, -0.5, -2.0, -5.0]
+    rows = [{"false_positive_rate": place / 6, "true_positive_rate": min(1, place / 4), "margin": margin}
+            for place, margin in enumerate(margins)]
+    if not cells:                                               # nothing is called cell
+        rows = [rows[0], *rows[4:]]
+    figures.draw_roc(rows, 0.75, tmp_path / "roc.png")
+    for axes in drawn[0].axes:
+        marker = next(line for line in axes.lines if line.get_marker() == "o")
+        assert (marker.get_xdata()[0], marker.get_ydata()[0]) == (cells / 6, cells / 4)
 
 
 def test_a_browser_shows_it(out, tmp_path):

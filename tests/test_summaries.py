@@ -76,6 +76,7 @@ def test_they_hold_scalars_pictures_and_histograms_of_every_epoch(tmp_path, movi
     maps = run.maps()
     assert {name for name in maps if "conv" in name or "pool" in name or "concat" in name} == {
         "down0.conv", "down0.pool", "down1.conv", "up0.deconv", "up0.concat", "up0.conv"}
+    assert "output" in maps
     for name, array in maps.items():
         assert {epoch for tag, epoch in found if tag == f"maps/{name}"} == {1, 2, 3}
         encoded = found[f"maps/{name}", 3].image.encoded_image_string
@@ -83,7 +84,7 @@ def test_they_hold_scalars_pictures_and_histograms_of_every_epoch(tmp_path, movi
         shown, _ = liveliest(array)
         low, high = float(shown.min()), float(shown.max())
         np.testing.assert_allclose(low + picture * (high - low), shown, atol=(high - low) / 250 + 1e-6)
-        if name.endswith("conv"):
+        if name.endswith("conv") or name == "output":
             histogram = found[f"activations/{name}", 3].histo
             assert histogram.num == sum(histogram.bucket) == array.size
             assert histogram.sum == pytest.approx(array.sum(dtype=float), rel=1e-4)

@@ -20,7 +20,7 @@ from stemnet_ref.data.training import TrainingData
 from stemnet_ref.errors import InputError
 from stemnet_ref.metrics import COLUMNS
 from stemnet_ref.settings import PRESETS, Settings
-from stemnet_ref.train import Run
+from stemnet_ref.train import Diverged, Run
 
 
 def test_a_run_writes_what_the_design_names(tmp_path, movie, capsys):
@@ -63,6 +63,24 @@ def test_metrics_are_those_of_the_saved_model(tmp_path, movie, no_figures):
         assert float(row[name]) == pytest.approx(np.mean([float(table[f"t_{n}"][name]) for n in (11, 12)]))
 
 
+def test_validation_csv_is_what_prediction_measures_with_the_best_model(tmp_path, movie, no_figures):
+    out = tmp_path / "out"
+    train_main(*movie, *SMALL, "--out", out, "--gap", "1", "--keep-prob", "1")
+    assert cli.run("run_predict.py", run_predict.main, [str(each) for each in (
+        out, movie[1], "--masks", movie[3], "--out", tmp_path / "p")]) == 0
+    tables = []
+    for path in (out / "validation.csv", tmp_path / "p" / "metrics.csv"):
+        with open(path) as file:
+            tables.append({row["frame"]: row for row in csv.DictReader(file)})
+    ours, theirs = tables
+    assert list(ours) == ["t_11", "t_12", "mean", "pooled"]
+    for frame in ("t_11", "t_12"):
+        assert ours[frame] == theirs[frame]
+    best = max(rows_of(out), key=lambda row: (float(row["f1_pooled"]), -float(row["val_loss"])))
+    assert float(ours["mean"]["f1"]) == float(best["f1"])
+    assert float(ours["pooled"]["f1"]) == float(best["f1_pooled"])
+
+
 def test_training_learns_bright_discs(tmp_path, movie, no_figures):
     out = tmp_path / "out"
     assert train_main(*movie, "--levels", "2", "--features", "4", "--crop", "32", "--epochs", "15", "--keep-prob", "1",
@@ -71,6 +89,18 @@ def test_training_learns_bright_discs(tmp_path, movie, no_figures):
     assert max(f1) > 0.9
     assert f1[-1] > f1[0]
     assert checkpoint.load(out / "best.npz").progress["best_f1"] == max(f1)
+
+
+def test_statistics_that_are_not_finite_are_not_saved(tmp_path, movie, no_figures):
+    settings = Settings.from_options({"levels": 2, "features": 2, "crop": 16, "epochs": 1, "normalisation": "batch"})
+    run = Run(settings, movie[1], movie[3], tmp_path / "out", show=lambda line: None)
+    run.prepare()
+    run.save("model.npz")
+    before = (tmp_path / "out" / "model.npz").read_bytes()
+    run.network.statistics["down0.conv.variance"][0] = np.inf
+    with pytest.raises(Diverged, match="statistic down0.conv.variance is not finite"):
+        run.save("model.npz")
+    assert (tmp_path / "out" / "model.npz").read_bytes() == before
 
 
 def test_another_seed_gives_another_model(tmp_path, movie, no_figures):

@@ -1,16 +1,15 @@
 """Repeat the thesis's Table 3 on frames of one's own: python -m stemnet_ref.experiments table3 --help"""
 
 import argparse
-import json
 import shlex
 import sys
 from pathlib import Path
 
 from tqdm import tqdm
 
-from .. import cli, files, report
+from .. import cli, files, metrics, report
+from ..data.training import TrainingData
 from ..errors import InputError
-from ..metrics import COLUMNS
 from ..options import add_settings
 from ..resume import settings_of
 from ..settings import names, option
@@ -20,14 +19,15 @@ from .variants import of_sweep, of_table_3, parsed
 
 PROG = "python -m stemnet_ref.experiments"
 DIVERGED = "diverged.json"
+EXPERIMENT = "experiment.json"
+DIGESTS = ("training_frames", "validation_frames", "frames_sha256", "masks_sha256")
 
 
 def options():
     """Return the parser."""
     parser = cli.Parser(prog=PROG, argument_default=argparse.SUPPRESS,
-                        description="Train networks with several seeds each on the same frames, for the same number "
-                                    "of steps, and compare them as Table 3 of the thesis does. The same command again "
-                                    "goes on after an interruption.")
+                        description="Train networks with several seeds each on the same frames, and compare them as "
+                                    "Table 3 of the thesis does. The same command again goes on after an interruption.")
     add = parser.add_argument
     add("experiment", choices=("table3",), help="Network1 and Network5 with Table 1, and Network5 with Table 2")
     add("--frames", metavar="PATH", help="as of run_train.py (the package's sample)")
@@ -35,7 +35,8 @@ def options():
     add("--out", metavar="DIR", required=True, help="folder for the runs, table3.csv, table3.md and report.html")
     add("--seeds", type=int, metavar="N", help="runs of each, with seeds from --seed on (3)")
     add("--vary", metavar="NAME=A,B,C", help="in place of the three networks, Network5 (or --channels) with these "
-                                             "values of an option of run_train.py, as in keep_prob=0.5,0.75,1")
+                                             "values of an option of run_train.py, as in keep_prob=0.5,0.75,1; values "
+                                             "that have commas themselves are parted by semicolons")
     add("--fake", action="store_true", help="add Network5 that sees five times the same frame")
     add("--device", metavar="NAME", help="auto, cpu or cuda (auto)")
     add("--precision", metavar="NAME", help="fp32 or tf32 (fp32)")
@@ -54,6 +55,44 @@ def main(argv=None):
     """Run the experiment; return the exit status."""
     argv = sys.argv[1:] if argv is None else argv
     given = vars(options().parse_args(argv))
+    variants, title, seeds = resolve(given)
+    out = Path(given["out"])
+    _check_out(out, title)
+    runs = [(variant, seed, out / f"{variant.name}-seed{seed}") for seed in seeds for variant in variants]
+    for variant, seed, folder in runs:
+        _check_same(variant.seeded(seed), folder)
+    _check_data(variants, given)
+    files.make_folder(out)
+    files.write_json(out / EXPERIMENT, {"experiment": title})
+    command = shlex.join(["python", "-m", "stemnet_ref.experiments", *map(str, argv)])
+    results, configs, trained = {variant.title: {} for variant in variants}, {}, False
+
+    def write():
+        page.write(out, results, configs, title, command)
+
+    with cli.StopRequest("stopping after this step or validation; Ctrl-C again stops without saving") as stop:
+        for number, (variant, seed, folder) in enumerate(runs, 1):
+            tqdm.write(f"{number} of {len(runs)}: {variant.title}, seed {seed}")
+            rows, steps = train(variant.seeded(seed), folder, given, stop, verbose=number == 1)
+            trained = trained or steps
+            if stop():
+                if trained and any(results.values()):
+                    write()
+                tqdm.write(f"stopped, and saved; go on with: {command}")
+                return 130
+            results[variant.title][seed] = rows
+            configs.setdefault(variant.title, files.read_json(folder / "config.json", "remove this run's folder"))
+            if trained and number % len(variants) == 0:
+                write()
+                trained = False
+    write()
+    print(table.markdown(table.lines(results, configs)), end="")
+    print(f"done: table3.csv, table3.md, figures and report.html in {out}")
+    return 0
+
+
+def resolve(given):
+    """Return the Variants, the experiment's title, and the seeds that the options ask for."""
     chosen = {name: given[name] for name in names() if name in given}
     if chosen.get("crop") == 0:
         chosen["crop"] = None
@@ -71,70 +110,108 @@ def main(argv=None):
         variants, title = of_sweep(chosen, name, values), f"{option(name)} varied"
     else:
         variants, title = of_table_3(chosen, given.get("fake", False)), "Table 3"
-    out = Path(given["out"])
-    files.check_folder(out)
-    runs = [(variant, seed, out / f"{variant.name}-seed{seed}") for seed in range(first, first + count)
-            for variant in variants]
-    for variant, seed, folder in runs:
-        _check_same(variant.seeded(seed), folder)
-    files.make_folder(out)
-    command = shlex.join(["python", "-m", "stemnet_ref.experiments", *map(str, argv)])
-    results = {variant.title: {} for variant in variants}
-    with cli.StopRequest("stopping after this step or validation; Ctrl-C again stops without saving") as stop:
-        for number, (variant, seed, folder) in enumerate(runs, 1):
-            tqdm.write(f"{number} of {len(runs)}: {variant.title}, seed {seed}")
-            rows = train(variant.seeded(seed), folder, given, stop)
-            if stop():
-                tqdm.write(f"stopped, and saved; go on with: {command}")
-                return 130
-            results[variant.title][seed] = rows
-            if number % len(variants) == 0 or number == len(runs):
-                page.write(out, results, title, [command])
-    print(table.markdown(table.lines(results)), end="")
-    print(f"done: table3.csv, table3.md, figures and report.html in {out}")
-    return 0
+    for seed in (first, first + count - 1):
+        variants[0].seeded(seed)
+    return variants, title, range(first, first + count)
 
 
-def train(settings, folder, given, stop):
-    """Train a run, or what is left of it; return the rows of its metrics.csv, or None if it diverged or was stopped."""
+def train(settings, folder, given, stop, verbose):
+    """Train a run, or what is left of it.
+
+    Parameters
+    ----------
+    settings : Settings
+    folder : path
+    given : dict
+        Of the command line.
+    stop : callable
+        As of `Run.train`.
+    verbose : bool
+        Whether to tell what a run says of its data; warnings are always told.
+
+    Returns
+    -------
+    rows : list of dict, or None
+        Of its metrics.csv; None if it diverged or was stopped.
+    trained : bool
+        Whether there was anything left to do.
+    """
+    def show(text):
+        if verbose or text.startswith("warning"):
+            tqdm.write(f"  {text}")
+
+    run = Run(settings, given.get("frames"), given.get("masks"), folder, (folder / "model.npz").exists(),
+              given.get("device", "auto"), given.get("precision", "fp32"), show)
     if (folder / DIVERGED).exists():
-        tqdm.write(f"  had diverged: {json.loads((folder / DIVERGED).read_text())['error']}")
-        return None
-    silent = [].append                                          # what a run says of its data is the same for all
-    resume = (folder / "model.npz").exists()
-    run = Run(settings, given.get("frames"), given.get("masks"), folder, resume, given.get("device", "auto"),
-              given.get("precision", "fp32"), silent)
-    before = "had been done: " if run.epoch >= settings.epochs else ""
-    if not before:
+        before = files.read_json(folder / "config.json", "remove this run's folder")
+        if any(before.get(name) != run.data.source[name] for name in DIGESTS):
+            raise InputError(f"--frames, --masks: not those of the run in {folder}; choose another --out")
+        found = files.read_json(folder / DIVERGED, "remove it, to try the run again")
+        tqdm.write(f"  had diverged: {found.get('error')}")
+        return None, False
+    left = run.epoch < settings.epochs
+    if left:
         steps = run.steps_per_epoch
         with tqdm(total=settings.epochs * steps, initial=run.epoch * steps + run.position, unit="step", disable=None,
                   leave=False, smoothing=0.05) as bar:
             try:
                 complete = run.train(stop, lambda text, done: (bar.set_description(text, refresh=done == 0),
-                                                               bar.update(done)))
+                                                               bar.update(done)), report.refresh)
             except Diverged as error:
                 files.write_json(folder / DIVERGED, {"error": str(error)})
                 tqdm.write(f"  {error}")
-                return None
+                return None, True
         if not complete:
-            return None
-    if not before or not (folder / "report.html").exists():
+            return None, True
+    elif not report.is_fresh(folder):
         report.refresh(run, run.rows)
-    row = table.best(run.rows)
-    tqdm.write(f"  {before}pooled F1 {row['f1_pooled']:.3f} in epoch {row['epoch']} of {len(run.rows)}, "
-               f"{sum(each['seconds'] for each in run.rows):.0f} s")
-    return files.read_csv(folder / "metrics.csv", COLUMNS)
+    row = metrics.best(run.rows)
+    tqdm.write(f"  {'' if left else 'had been done: '}pooled F1 {row['f1_pooled']:.3f} in epoch {row['epoch']} of "
+               f"{len(run.rows)}, {sum(each['seconds'] for each in run.rows):.0f} s")
+    return files.read_csv(folder / "metrics.csv", metrics.COLUMNS), left
+
+
+def _check_out(out, title):
+    """Raise InputError where a folder holds something else than this experiment."""
+    files.check_folder(out)
+    for name in ("model.npz", "config.json"):
+        if (out / name).exists():
+            raise InputError(f"--out {out}: holds a run of run_train.py; choose another folder")
+    if (out / EXPERIMENT).exists():
+        there = files.read_json(out / EXPERIMENT, "choose another --out").get("experiment")
+        if there != title:
+            raise InputError(f"--out {out}: holds another experiment ({there}); choose another folder")
+    else:
+        taken = [name for name in ("table3.csv", "table3.md", "report.html", "figures") if (out / name).exists()]
+        if taken:
+            raise InputError(f"--out {out}: {taken[0]} there would be overwritten; choose another folder")
 
 
 def _check_same(settings, folder):
     """Raise InputError where a folder holds a run of other settings; more epochs are no other settings."""
-    if not (folder / "model.npz").exists():
+    if (folder / "model.npz").exists():
+        there = settings_of(folder)[0].as_dict()
+    elif (folder / DIVERGED).exists():
+        there = files.read_json(folder / "config.json", "remove this run's folder")
+    else:
         return
-    there = settings_of(folder)[0].as_dict()
     for name, value in settings.as_dict().items():
-        if there[name] != value and not (name == "epochs" and value > there[name]):
-            raise InputError(f"{option(name)} {value}: the run in {folder} has {there[name]}; choose another --out, or "
-                             "give what that experiment had")
+        if there.get(name) != value and not (name == "epochs" and value > there.get(name, 0)):
+            raise InputError(f"{option(name)} {value}: the run in {folder} has {there.get(name)}; choose another "
+                             "--out, or give what that experiment had")
+
+
+def _check_data(variants, given):
+    """Raise InputError before the first step where frames do not fit a variant, or are not the same for all."""
+    parts = {}
+    for variant in variants:
+        data = TrainingData(variant.settings, given.get("frames"), given.get("masks"), None, lambda text: None)
+        parts[variant.title] = data.source["validation_frames"]
+    first, *others = parts
+    for title in others:
+        if parts[title] != parts[first]:
+            raise InputError(f"{title}: is validated on other frames than {first}, so that they could not be compared; "
+                             "vary something else")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """Figures of several runs side by side, and the page with the table."""
 
-import base64
 from itertools import cycle
 from pathlib import Path
 
@@ -10,85 +9,114 @@ from matplotlib.ticker import MaxNLocator
 from .. import report
 from ..figures import BLUE, CURVES, GREY, ORANGE, prepare, save
 from ..files import make_folder, write_atomically, write_csv
+from ..settings import Settings, names
 from . import table
 
 COLOURS = (BLUE, ORANGE, "#009e73", "#cc79a7", "#e69f00", "#56b4e9", GREY)
+STYLES = ("-", "--", ":")
+PER_ROW = 4             # panels
 
 
-def write(out, results, title, commands):
+def write(out, results, configs, title, command):
     """Write table3.csv, table3.md, figures and report.html.
 
     Parameters
     ----------
     out : path
-    results : dict
+    results, configs : dict
         As for `table.lines`.
     title : str
-    commands : list of str
-        That repeat it.
+    command : str
+        That repeats it.
     """
     out = Path(out)
-    lines = table.lines(results)
+    lines = table.lines(results, configs)
     write_csv(out / "table3.csv", *table.flat(results))
     write_atomically(out / "table3.md", lambda file: file.write(table.markdown(lines).encode()))
     make_folder(out / "figures")
-    figures = [draw(name, results, out / "figures" / f"{name}.png") for name in CURVES]
-    compared = draw_compared(results, out / "figures" / "compared.png")
-    parts = [f"<h1>{report.escape(title)}</h1>",
-             "<p>Mean and standard deviation over the seeds, validation, of the epoch with the best pooled F1 of each "
-             "run. The thesis's frames were others: error rate 0.033, 0.054, 0.041; F1 0.83, 0.70, 0.82; false white "
-             "0.000157, 0.000134, 0.000227; white-pixel accuracy 0.83, 0.68, 0.84.</p>",
-             report.table(*(lambda head, *body: (head, body))(*lines)),
-             '<div class="curves">', picture(compared, "Pooled F1 of all"),
-             *(picture(path, CURVES[path.stem][0]) for path in figures), "</div>",
-             "<h2>To repeat it</h2>", f"<pre>{report.escape(chr(10).join(commands))}</pre>"]
-    write_atomically(out / "report.html", lambda file: file.write(report.page(title, parts).encode()))
+    draw_compared(results, out / "figures" / "compared.png")
+    pictures = [report.picture(out / "figures" / "compared.png", "Pooled F1 of all",
+                               "Pooled F1 of every variant, epoch by epoch; the table's rows of F1 tell its ends.")]
+    for name, (heading, *_) in CURVES.items():
+        path = out / "figures" / f"{name}.png"
+        draw(name, results, path)
+        pictures.append(report.picture(path, heading, f"{heading} of every run, epoch by epoch, a panel for each "
+                                                      "variant; the numbers are in each run's metrics.csv."))
+    report.write_page(out / "report.html", title, [
+        "<main>", f"<h1>{report.escape(title)}</h1>", *about(configs),
+        *(f"<p>{report.escape(note)}</p>" for note in table.NOTES), f"<p>{thesis()}</p>",
+        report.table(lines[0], lines[1:]), '<div class="curves">', *pictures, "</div>",
+        "<h2>Settings</h2>", "<p>Those in which the columns differ, and those that are not the default.</p>",
+        settings(configs), "<h2>To repeat it</h2>", f"<pre>{report.escape(command)}</pre>", "</main>"])
 
 
-def picture(path, heading):
-    """Return a picture with its heading."""
-    data = base64.b64encode(path.read_bytes()).decode()
-    return (f'<figure class="wide"><h2>{report.escape(heading)}</h2><img alt="{report.escape(heading)}" '
-            f'src="data:image/png;base64,{data}"></figure>')
+def about(configs):
+    """Return in HTML what the runs were trained on."""
+    said = {}
+    for title, config in configs.items():
+        said.setdefault(report.data(config), []).append(title)
+    return [f"<p>{report.escape('; '.join(titles)) + ': ' if len(said) > 1 else ''}{text}.</p>"
+            for text, titles in said.items()]
+
+
+def thesis():
+    """Return the thesis's Table 3 as a sentence."""
+    measures = "; ".join(f"{name.split(',')[0].lower().replace('f1', 'F1')} {', '.join(map(str, values))}"
+                         for name, values in report.TABLE_3.values())
+    return f"The thesis has, on frames of its own, for {'; '.join(report.THESIS)}: {measures}."
+
+
+def settings(configs):
+    """Return a table of the settings that differ between the columns, or from the default."""
+    usual, rows = Settings.from_options({}).as_dict(), []
+    for name in names():
+        values = [config[name] for config in configs.values()]
+        if name != "seed" and any(value != usual[name] for value in values):
+            rows.append([name, *("-" if value is None else value for value in values)])
+    return report.table(["", *configs], rows)
 
 
 def draw(name, results, path):
-    """Draw one of the thesis's curves, a panel for every variant, a line for every seed; return the path."""
+    """Draw one of the thesis's curves, a panel for every variant, a line for every seed."""
     title, label, columns = CURVES[name]
-    figure = Figure(figsize=(3.6 * len(results) + 0.4, 3.7), layout="constrained")
-    panels = figure.subplots(1, len(results), sharey=True, squeeze=False)[0]
-    for axes, (variant, runs) in zip(panels, results.items(), strict=True):
-        prepare(axes, variant, "epoch", label if axes is panels[0] else "")
-        for number, rows in enumerate(rows for rows in runs.values() if rows):
+    wide, high = min(len(results), PER_ROW), -(-len(results) // PER_ROW)
+    figure = Figure(figsize=(3.6 * wide + 0.4, 3.1 * high + 0.6), layout="constrained")
+    grid = figure.subplots(high, wide, sharey=True, squeeze=False)
+    handles = {}
+    for axes, (variant, runs) in zip(grid.flat, results.items(), strict=False):
+        prepare(axes, variant, "epoch", label if axes in grid[:, 0] else "")
+        for rows in filter(None, runs.values()):
             for column, (legend, colour, style) in columns.items():
                 alone = {"marker": "."} if len(rows) == 1 else {}
-                axes.plot([row["epoch"] for row in rows], [row[column] for row in rows], color=colour, alpha=0.75,
-                          label=legend if number == 0 else None, **{**alone, **style, "markersize": 3})
+                handles[legend], = axes.plot([row["epoch"] for row in rows], [row[column] for row in rows],
+                                             color=colour, alpha=0.75, **{**alone, **style, "markersize": 3})
         axes.title.set_fontsize(10)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    if panels[0].get_legend_handles_labels()[0]:
-        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
+    for axes in grid.flat[len(results):]:
+        axes.set_axis_off()
+    if handles:
+        figure.legend(handles.values(), handles, loc="outside lower center", ncols=4, frameon=False)
     figure.suptitle(f"{title}, a line for each seed", fontsize=11)
     save(figure, path)
-    return path
 
 
 def draw_compared(results, path):
-    """Draw the pooled F1 of every variant in one plot, mean and range over the seeds; return the path."""
-    figure = Figure(figsize=(7.5, 4.2), layout="constrained")
+    """Draw the pooled F1 of every variant in one plot, mean and range over the seeds."""
+    figure = Figure(figsize=(7.5, 4.2 + 0.2 * max(len(results) - 4, 0)), layout="constrained")
     axes = prepare(figure.add_subplot(), "F1 of the validation pixels, mean and range over the seeds", "epoch", "F1")
-    for (variant, runs), colour, marker in zip(results.items(), cycle(COLOURS), cycle("osD^vPX")):
+    looks = ((colour, marker, style) for style in cycle(STYLES)
+             for colour, marker in zip(COLOURS, "osD^vPX", strict=True))
+    for (variant, runs), (colour, marker, style) in zip(results.items(), looks, strict=False):
         good = [[row[table.DECIDES] for row in rows] for rows in runs.values() if rows]
         if not good:
             continue
         epochs = range(1, min(map(len, good)) + 1)
         by_epoch = [[each[epoch - 1] for each in good] for epoch in epochs]
-        axes.plot(epochs, [sum(each) / len(each) for each in by_epoch], color=colour, marker=marker, markersize=5,
-                  label=variant)
+        axes.plot(epochs, [sum(each) / len(each) for each in by_epoch], style, color=colour, marker=marker,
+                  markersize=5, label=variant)
         axes.fill_between(epochs, [min(each) for each in by_epoch], [max(each) for each in by_epoch], color=colour,
                           alpha=0.12, linewidth=0)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     if axes.get_legend_handles_labels()[0]:
-        axes.legend(frameon=False)
+        figure.legend(loc="outside lower center", ncols=2, frameon=False)
     save(figure, path)
-    return path

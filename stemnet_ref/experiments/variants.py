@@ -16,13 +16,14 @@ class Variant:
 
     def seeded(self, seed):
         """Return its settings with another seed."""
-        return replace(self.settings, seed=seed)
+        return replace(self.settings, seed=seed).checked(())
 
 
+FIVE_FRAMES = "Network5, Table 1"       # what Network5 with Table 2, or of copies, is compared with too
 # Table 3: name, title, what is changed
 TABLE_3 = (
     ("network1-table1", "Network1, Table 1", {"channels": 1}),
-    ("network5-table1", "Network5, Table 1", {"channels": 5}),
+    ("network5-table1", FIVE_FRAMES, {"channels": 5}),
     ("network5-table2", "Network5, Table 2", {"channels": 5, "preset": "thesis-table2"}),
 )
 FAKE = ("network5-copies", "Network5 of five copies, Table 1", {"channels": 5, "neighbours": "copies"})
@@ -69,16 +70,16 @@ def of_sweep(given, name, values):
     name : str
         Of the setting.
     values : dict of str to object
-        What the user wrote, and the value.
+        The value by what it is called.
     """
     base = {"channels": 5, **given}
     base = {"gap": max([base["channels"], *(values.values() if name == "channels" else ())]), **base}
-    return [_variant(f"{name}-{written.replace(',', '-').replace('/', '-')}", f"{option(name)} {written}",
-                     {**base, name: value}) for written, value in values.items()]
+    return [_variant(f"{name}-{written.replace(',', '-')}", f"{option(name)} {written}", {**base, name: value})
+            for written, value in values.items()]
 
 
 def parsed(text, parser):
-    """Return the name of a setting and its values by what is written, of "NAME=A,B,C".
+    """Return the name of a setting and its values by what they are called, of "NAME=A,B,C" or "NAME=A;B;C".
 
     Raises
     ------
@@ -87,16 +88,20 @@ def parsed(text, parser):
     """
     name, equals, values = text.partition("=")
     name = name.strip().removeprefix("--").replace("-", "_")
-    written = [value.strip() for value in values.split(",")]
-    if not equals or not all(written) or len(set(written)) < 2:
-        raise InputError(f"--vary {text}: must be NAME=A,B, with two values or more, as in keep_prob=0.5,0.75")
+    written = [value.strip() for value in values.split(";" if ";" in values else ",")]
+    if not equals or not all(written) or len(written) < 2:
+        raise InputError(f"--vary {text}: must be NAME=A,B, with two values or more, as in keep_prob=0.5,0.75; values "
+                         "that have commas themselves are parted by semicolons")
     if name not in names() or isinstance(getattr(Settings, name, None), bool) or name == "seed":
         raise InputError(f"--vary {text}: {name} cannot be varied; options with a value can, such as levels, "
                          "keep_prob, class_weight, l2")
     found = {}
     for each in written:
-        value = vars(parser.parse_args([option(name), each]))[name]
-        found[each] = None if name == "crop" and value == 0 else value
+        value = vars(parser.parse_args([f"{option(name)}={each}"]))[name]
+        called = f"{value:g}" if isinstance(value, float) else str(value)
+        if called in found:
+            raise InputError(f"--vary {text}: {called} stands there twice; give each value once")
+        found[called] = None if name == "crop" and value == 0 else value
     return name, found
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from .. import cli
 from ..errors import InputError
-from ..files import check_folder, write_atomically
-from ..report import page as html_page
+from ..files import make_folder
+from ..report import write_page
 from . import page
 from .numbers import Step
 
@@ -29,7 +29,7 @@ def options():
 def main(argv=None):
     """Write the page; return the exit status."""
     given = options().parse_args(argv)
-    for name, least, most in (("levels", 1, 4), ("features", 1, 8), ("size", 4, 32), ("seed", 0, 2 ** 63)):
+    for name, least, most in (("levels", 1, 4), ("features", 1, 4), ("size", 4, 16), ("seed", 0, 2 ** 63)):
         if not least <= getattr(given, name) <= most:
             raise InputError(f"--{name} {getattr(given, name)}: must be from {least} to {most}"
                              + ("; more numbers than that nobody reads" if name != "seed" else ""))
@@ -37,10 +37,9 @@ def main(argv=None):
     if given.size % multiple:
         raise InputError(f"--size {given.size}: with {given.levels} levels it must be a multiple of {multiple}")
     out = Path(given.out)
-    check_folder(out.parent)
-    made = html_page("One step of training, number by number", page.parts(Step(given.size, given.levels, given.features,
-                                                                               given.seed)))
-    write_atomically(out, lambda file: file.write(made.encode()))
+    make_folder(out.parent)
+    write_page(out, "One step of training, number by number",
+               page.parts(Step(given.size, given.levels, given.features, given.seed)))
     print(f"{out}: open it in a browser")
     return 0
 

@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 
-from ..report import escape
+from ..report import escape, scrollable
 from .numbers import KERNEL, NUDGE, number, term, under
 
 HALF = (KERNEL - 1) // 2
@@ -49,16 +49,17 @@ h3 { margin: 1rem 0 .2rem; } h3 small { font-weight: 400; color: #444; }
 .eq { font-family: Georgia, "DejaVu Serif", serif; font-size: 1.1rem; background: #f3f3f3; padding: .4rem .7rem;
       overflow-wrap: anywhere; }
 .worked { font-family: ui-monospace, monospace; font-size: .82rem; overflow-wrap: anywhere; max-width: none; }
-.grids { display: flex; flex-wrap: wrap; gap: .6rem 1.4rem; align-items: flex-end; }
+.grids { display: flex; flex-wrap: wrap; gap: .6rem 1.4rem; align-items: flex-end; overflow-x: auto; }
 .grid { border-collapse: collapse; table-layout: fixed; width: auto; max-width: 100%; }
 .grid caption { text-align: left; font-size: .8rem; color: #333; padding-bottom: .15rem; }
 .grid td { border: 1px solid #fff; padding: .18rem .1rem; width: 2.7rem; min-width: 0; text-align: center;
-      font-size: clamp(.5rem, 2.1vw, .72rem); font-variant-numeric: tabular-nums; }
+      font-size: .72rem; font-variant-numeric: tabular-nums; }
+.grid th { font-size: .62rem; font-weight: 400; color: #555; text-align: center; padding: 0 .25rem; border: 0; }
 .grid td.here { outline: 2px solid #000; outline-offset: -2px; font-weight: 700; }
 td small { color: #444; }
-@media (max-width: 36rem) { .grid { width: 100%; } .grid td { width: auto; } }
+@media (max-width: 36rem) { .grid td { width: 2.1rem; padding: .18rem 0; } }
 @media print { html { font-size: 11px; } body { font-size: 1rem; }
-      .grid td { width: 2.6rem; font-size: .65rem; -webkit-print-color-adjust: exact; print-color-adjust: exact; }
+      .grid td { width: 2.6rem; font-size: .85rem; -webkit-print-color-adjust: exact; print-color-adjust: exact; }
       nav, .links { display: none; }
       article { break-inside: avoid; } }
 """
@@ -84,9 +85,10 @@ def parts(step):
         "<h1>One step of training, number by number</h1>",
         f"<p>A StemNet of {network.levels} levels with {network.features} feature maps at the first sees a bright disc "
         f"of {step.x.shape[1]} × {step.x.shape[2]} pixels, computes how wrong it is, sends the error back layer by "
-        f"layer, and changes its weights. All numbers are those that the reference computed; the sums below them are "
-        f"worked out again from what is shown and compared. The kernels are {KERNEL} × {KERNEL}, where the thesis has "
-        "5 × 5, so that a sum fits into a few lines. Equations and sections are the thesis's.</p>",
+        "layer, and changes its weights. All numbers are those that the reference computed, here with four digits; "
+        "the sums below them are worked out again with all digits, and compared. The kernels are "
+        f"{KERNEL} × {KERNEL}, where the thesis has 5 × 5, so that a sum fits into a few lines. Equations and "
+        "sections are the thesis's.</p>",
         "<p>δ of a number is the error of eq. 31: how much the cost would change with it. Grids: blue is above 0, "
         "orange below; ×10⁻³ over a grid counts for all of it; 0 is 0, and 0.00 less than 0.005; the framed number is "
         "the one worked out. Arrow keys left and right go from card to card.</p>",
@@ -112,14 +114,15 @@ def kind_of(name):
 
 def overview(step, order):
     """Return a table of all tensors, with links to their cards."""
-    rows = ["<tr><th>tensor</th><th>is</th><th>size</th><th>made of</th><th></th></tr>"]
+    heads = "".join(f'<th scope="col">{head}</th>' for head in ("tensor", "is", "size", "made of"))
+    rows = [f"<tr>{heads}<td></td></tr>"]
     for name in order:
         what, _, _ = FORWARD[kind_of(name)]
         size = " × ".join(map(str, step.forward(name).shape))
         back = f' · <a href="#b-{name}">back</a>' if name != "probabilities" else ""
         rows.append(f'<tr><th scope="row">{name}</th><td>{what}</td><td>{size}</td>'
                     f'<td>{", ".join(step.wiring[name])}</td><td><a href="#f-{name}">forward</a>{back}</td></tr>')
-    return '<div class="table"><table>' + "\n".join(rows) + "</table></div>"
+    return scrollable("\n".join(rows))
 
 
 def card(anchor, heading, small, *content):
@@ -249,8 +252,7 @@ def gradient_card(step):
              "the cost does.</p>",
              formula("(C(w + h) − C(w − h)) / 2h"),
              f'<p class="worked">h = {NUDGE:g}; C(w + h) = {above:.12f}; C(w − h) = {below:.12f}; quotient '
-             f"{quotient:.10g}; by hand {gradient:.10g}; they differ by {abs(quotient - gradient) / abs(gradient):.1e} "
-             "of it</p>",
+             f"{quotient:.10g}; by hand {gradient:.10g}; they differ by {abs(quotient - gradient):.1e}</p>",
              "<p>The tests do this for every parameter of the network, and of every layer.</p>")])
 
 
@@ -325,9 +327,10 @@ def grid(array, caption, here=None):
     power = 0 if -1 <= power <= 2 else power
     whole = not np.any(array % 1)
     scaled = array / 10.0 ** power
-    rows = []
+    heads = "".join(f'<th scope="col">{j}</th>' for j in range(array.shape[1]))
+    rows = [f"<tr><td></td>{heads}</tr>"]
     for i, line in enumerate(scaled):
-        cells = []
+        cells = [f'<th scope="row">{i}</th>']
         for j, value in enumerate(line):
             share = abs(value) / (most / 10.0 ** power) if most else 0
             colour = "--blue" if value > 0 else "--orange"

@@ -37,7 +37,7 @@ def from_model(model, frames, masks, size, batch, steps, steps_per_epoch, dtype,
     for name, plain in (("activation", "relu"), ("normalisation", "none")):
         if getattr(model.network, name) != plain:
             raise InputError(f"--model: it was trained with --{name} {getattr(model.network, name)}; golden files are "
-                             "of the thesis's network only")
+                             "of the thesis's network; give a model that was trained without")
     settings = Settings(**{**{name: value for name, value in model.settings.items() if name not in SOURCE},
                            **(changes or {})})
     if isinstance(settings.class_weight, str):

@@ -106,7 +106,7 @@ def export(model, path, tell=print):
     """
     if model.network.activation != "relu":
         raise InputError(f"--to {path}: the model was trained with --activation {model.network.activation}; ONNX "
-                         "export is for networks with ReLU")
+                         "files are of networks with ReLU; give --to weights.npz or weights.safetensors")
     made = build(model).SerializeToString(deterministic=True)
     write_atomically(path, lambda file: file.write(made), "--to")
     try:
