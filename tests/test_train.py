@@ -98,7 +98,7 @@ def test_statistics_that_are_not_finite_are_not_saved(tmp_path, movie, no_figure
     run.save("model.npz")
     before = (tmp_path / "out" / "model.npz").read_bytes()
     run.network.statistics["down0.conv.variance"][0] = np.inf
-    with pytest.raises(Diverged, match="statistic down0.conv.variance is not finite"):
+    with pytest.raises(Diverged, match=r"statistic down0\.conv\.variance is not finite"):
         run.save("model.npz")
     assert (tmp_path / "out" / "model.npz").read_bytes() == before
 
