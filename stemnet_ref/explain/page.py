@@ -52,14 +52,16 @@ h3 { margin: 1rem 0 .2rem; } h3 small { font-weight: 400; color: #444; }
 .grids { display: flex; flex-wrap: wrap; gap: .6rem 1.4rem; align-items: flex-end; overflow-x: auto; }
 .grid { border-collapse: collapse; table-layout: fixed; width: auto; max-width: 100%; }
 .grid caption { text-align: left; font-size: .8rem; color: #333; padding-bottom: .15rem; }
-.grid td { border: 1px solid #fff; padding: .18rem .1rem; width: 2.7rem; min-width: 0; text-align: center;
+.grid td, .grid th { width: 2.7rem; } .grid .corner { width: 1.2rem; }
+.grid td { border: 1px solid #fff; padding: .18rem .1rem; min-width: 0; text-align: center;
       font-size: .72rem; font-variant-numeric: tabular-nums; }
-.grid th { font-size: .62rem; font-weight: 400; color: #555; text-align: center; padding: 0 .25rem; border: 0; }
+.grid th { font-size: .62rem; font-weight: 400; color: #555; text-align: center; padding: 0 .1rem; border: 0;
+      vertical-align: middle; }
 .grid td.here { outline: 2px solid #000; outline-offset: -2px; font-weight: 700; }
 td small { color: #444; }
-@media (max-width: 36rem) { .grid td { width: 2.1rem; padding: .18rem 0; } }
+@media (max-width: 36rem) { .grid td, .grid th { width: 2.2rem; } .grid td { padding: .18rem 0; } }
 @media print { html { font-size: 11px; } body { font-size: 1rem; }
-      .grid td { width: 2.6rem; font-size: .85rem; -webkit-print-color-adjust: exact; print-color-adjust: exact; }
+      .grid td { font-size: .85rem; -webkit-print-color-adjust: exact; print-color-adjust: exact; }
       nav, .links { display: none; }
       article { break-inside: avoid; } }
 """
@@ -328,7 +330,7 @@ def grid(array, caption, here=None):
     whole = not np.any(array % 1)
     scaled = array / 10.0 ** power
     heads = "".join(f'<th scope="col">{j}</th>' for j in range(array.shape[1]))
-    rows = [f"<tr><td></td>{heads}</tr>"]
+    rows = [f'<tr><td class="corner"></td>{heads}</tr>']
     for i, line in enumerate(scaled):
         cells = [f'<th scope="row">{i}</th>']
         for j, value in enumerate(line):
