@@ -49,7 +49,7 @@ h3 { margin: 1rem 0 .2rem; } h3 small { font-weight: 400; color: #444; }
 .eq { font-family: Georgia, "DejaVu Serif", serif; font-size: 1.1rem; background: #f3f3f3; padding: .4rem .7rem;
       overflow-wrap: anywhere; }
 .worked { font-family: ui-monospace, monospace; font-size: .82rem; overflow-wrap: anywhere; max-width: none; }
-.grids { display: flex; flex-wrap: wrap; gap: .6rem 1.4rem; align-items: flex-end; overflow-x: auto; }
+.grids { display: flex; flex-wrap: wrap; gap: .6rem 1.4rem; align-items: flex-end; overflow-x: auto; margin: .6rem 0; }
 .grid { border-collapse: collapse; table-layout: fixed; width: auto; max-width: 100%; }
 .grid caption { text-align: left; font-size: .8rem; color: #333; padding-bottom: .15rem; }
 .grid td, .grid th { width: 2.7rem; } .grid .corner { width: 1.2rem; }
