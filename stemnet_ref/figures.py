@@ -25,8 +25,8 @@ CURVES = {
         "train_precision": ("precision, training", BLUE, TRAINING), "precision": ("precision", BLUE, VALIDATION),
         "train_recall": ("recall, training", ORANGE, TRAINING), "recall": ("recall", ORANGE, VALIDATION)}),
     "f1": ("F1 score", "F1", {"train_f1": ("training, all pixels pooled", BLUE, TRAINING),
-                              "f1_pooled": ("validation, all pixels pooled", ORANGE, VALIDATION),
-                              "f1": ("validation, mean over images", GREY, {"marker": "."})}),
+                              "f1": ("validation, mean over images", GREY, {"marker": "s", "markersize": 6}),
+                              "f1_pooled": ("validation, all pixels pooled", ORANGE, VALIDATION)}),
     "error_rate": ("Error rate", "percent of pixels", {"train_error_rate_percent": ("training", BLUE, TRAINING),
                                                        "error_rate_percent": ("validation", ORANGE, VALIDATION)}),
     "false_white": ("False white", "fraction of all pixels", {

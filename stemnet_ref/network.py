@@ -12,12 +12,11 @@ Level l works at 1/2^l of the frame's side with features * 2^l channels. The sof
 `python -m stemnet_ref.network` prints the table of layers.
 """
 
-import argparse
 import math
 
 import numpy as np
 
-from . import initial_weights
+from . import cli, initial_weights
 from .flat import Flat
 from .layers import batch_norm, bias, conv2d, conv_block, conv_transpose_block, max_pool2d, relu, varied_block
 
@@ -324,7 +323,7 @@ def training_gflop(rows):
 
 def main(argv=None):
     """Print the table of layers."""
-    parser = argparse.ArgumentParser(prog="python -m stemnet_ref.network",
+    parser = cli.Parser(prog="python -m stemnet_ref.network",
                                      description="Print StemNet's table of layers.")
     add = parser.add_argument
     add("--preset", choices=PRESETS, default="thesis", help="thesis: 6 levels; listing: 7 (%(default)s)")

@@ -50,7 +50,7 @@ figure { margin: 0; } img { max-width: 100%; height: auto; }
 .table { overflow-x: auto; }
 table { border-collapse: collapse; } th, td { padding: .2rem .8rem .2rem 0; text-align: left; vertical-align: top;
        border-bottom: 1px solid #ddd; }
-td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
+td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; } td.number { white-space: nowrap; }
 tr.changed th, tr.changed td { font-weight: 600; }
 pre { background: #f3f3f3; padding: .7rem; overflow-x: auto; white-space: pre-wrap; overflow-wrap: anywhere; }
 @media print { body { max-width: none; font-size: 11pt; } figure { break-inside: avoid; } }
@@ -101,7 +101,8 @@ def write(out, rows, config):
         table_3(best), "<h2>Other measures of that epoch</h2>", other_measures(best),
         '<div class="curves">', *(figure(out, *each, rows) for each in PICTURES), "</div>",
         "<h2>Settings</h2>", "<p>Bold and marked *: other than the preset's.</p>", settings_table(config),
-        "<h2>To repeat this run</h2>", f"<pre>{escape(command(config))}</pre>",
+        "<h2>To repeat this run</h2>", "<p>Where run_train.py lies, with an --out of your choice:</p>",
+        f"<pre>{escape(command(config))}</pre>",
         f"<p>with stemnet_ref {escape(config['version'])}; the same seed gives the same model on one machine and one "
         "NumPy.</p>", "</main>",
     ]

@@ -122,7 +122,9 @@ def test_the_same_command_goes_on_and_repeats_nothing(tmp_path, movie, no_figure
     assert run(*movie, *SMALL, "--seeds", "2", "--out", out) == 0       # another seed of each
     assert len(count_steps) == len(everything)
     del count_steps[:]
+    capsys.readouterr()
     assert run(*movie, *SMALL, "--seeds", "1", "--epochs", "3", "--out", out) == 0      # another epoch of each
+    assert "note: 3 more runs lie in" in capsys.readouterr().out                        # of the other seed
     assert len(count_steps) == len(everything) // 2
     for name in ("table3.csv", "table3.md"):
         assert (out / name).read_bytes() != (whole / name).read_bytes()
@@ -233,7 +235,7 @@ def test_the_page_tells_the_data_and_in_what_the_columns_differ(tmp_path, movie,
     assert f"{movie[1]}, 7 frames for training and 2 for validation, 14 steps an epoch on cpu (fp32)" in text
     assert "learning_rate 0.3 0.3 0.2" in text
     assert "channels 1 5 5" in text
-    assert "error rate 0.033, 0.054, 0.041" in text
+    assert "Error rate, percent of pixels 0.033 0.054 0.041" in text
 
 
 def test_a_report_that_is_older_than_its_run_is_made_anew(tmp_path, movie, no_figures):
@@ -251,7 +253,7 @@ def test_a_report_that_is_older_than_its_run_is_made_anew(tmp_path, movie, no_fi
 def row(epoch, f1, loss=1.0):
     """Return a row of metrics.csv, all measures alike."""
     return {**dict.fromkeys((column for column, _, _ in table.ROWS), f1), "epoch": epoch, "val_loss": loss,
-            "train_loss": loss}
+            "train_loss": loss, **dict.fromkeys(("tp", "fp", "tn", "fn"), 9)}
 
 
 def test_the_lines_of_the_table():
@@ -270,11 +272,15 @@ def test_the_lines_of_the_table():
         "", "-0.100 ± 0.100, higher in 0 of 2", "+0.050 ± 0.050, higher in 1 of 2"]
     assert lines["F1 pooled less that of Network5, Table 1"] == ["", "", "+0.200, higher in 1 of 1"]
     assert lines["F1 pooled, last epoch"] == ["0.700 ± 0.100", "0.450 ± 0.354", "0.850 ± 0.071"]
-    assert lines["the same less that of Network1, Table 1"] == [
+    assert lines["F1 pooled, last epoch, less that of Network1, Table 1"] == [
         "", "-0.250 ± 0.350, higher in 1 of 2", "+0.200 ± 0.100, higher in 2 of 2"]
     assert lines["best epochs"] == ["2, 1, 1", "1, 2", "2, 2"]              # of equals that of the lower cost
     assert lines["runs (seeds)"] == ["3", "2, 1 diverged", "2, 1 diverged"]
     assert lines["steps of training"] == ["1,400", "1,400", "1,400"]
+    assert "of these calling all pixels the same class" not in lines
+    results["Network5, Table 2"][1][1].update(tp=20_000, fp=20_000, tn=3, fn=0)         # the best epoch, of class cell
+    lines = {name: cells for name, *cells in table.lines(results, steps)}
+    assert lines["of these calling all pixels the same class"] == ["0", "0", "1"]
     assert "± standard error" in table.markdown([head, *body])
 
 

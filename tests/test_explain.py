@@ -116,6 +116,14 @@ def test_refusals(tmp_path, capsys, options, culprits):
     assert not (tmp_path / "page.html").exists()
 
 
+def test_another_file_is_not_written_over(tmp_path, capsys):
+    model, page = tmp_path / "best.npz", tmp_path / "page.html"
+    model.write_bytes(b"\xff\x00 a model")
+    refusals.check(capsys, write(model), model, "choose another name")
+    assert model.read_bytes() == b"\xff\x00 a model"
+    assert write(page, seed=1) == write(page, seed=2) == 0              # one of its own is
+
+
 def test_a_folder_as_its_file_is_refused(tmp_path, capsys):
     refusals.check(capsys, write(tmp_path), tmp_path)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from .. import cli, files, metrics, report
+from ..data.frames import listed
 from ..data.training import TrainingData
 from ..errors import InputError
 from ..options import add_settings
@@ -27,7 +28,9 @@ def options():
     """Return the parser."""
     parser = cli.Parser(prog=PROG, argument_default=argparse.SUPPRESS,
                         description="Train networks with several seeds each on the same frames, and compare them as "
-                                    "Table 3 of the thesis does. The same command again goes on after an interruption.")
+                                    "Table 3 of the thesis does. The same command again goes on after an interruption. "
+                                    "--preset, --channels and --neighbours are for --vary alone, where --channels is 5 "
+                                    "unless given.")
     add = parser.add_argument
     add("experiment", choices=("table3",), help="Network1 and Network5 with Table 1, and Network5 with Table 2")
     add("--frames", metavar="PATH", help="as of run_train.py (the package's sample)")
@@ -63,6 +66,10 @@ def main(argv=None):
         _check_same(variant.seeded(seed), folder)
     _check_data(variants, given)
     files.make_folder(out)
+    others = {path.parent for path in out.glob("*/config.json")} - {folder for _, _, folder in runs}
+    if others:
+        tqdm.write(f"note: {len(others)} more runs lie in {out}, and are left out of this table: "
+                   f"{listed(sorted(path.name for path in others))}")
     files.write_json(out / EXPERIMENT, {"experiment": title})
     command = shlex.join(["python", "-m", "stemnet_ref.experiments", *map(str, argv)])
     results, configs, trained = {variant.title: {} for variant in variants}, {}, False

@@ -44,8 +44,10 @@ def write(out, results, configs, title, command):
                                                       "variant; the numbers are in each run's metrics.csv."))
     report.write_page(out / "report.html", title, [
         "<main>", f"<h1>{report.escape(title)}</h1>", *about(configs),
-        *(f"<p>{report.escape(note)}</p>" for note in table.NOTES), f"<p>{thesis()}</p>",
-        report.table(lines[0], lines[1:]), '<div class="curves">', *pictures, "</div>",
+        *(f"<p>{report.escape(note)}</p>" for note in table.NOTES),
+        report.table(lines[0], lines[1:]), "<h2>The thesis's Table 3, of its own frames</h2>",
+        report.table(["", *report.THESIS], [[name, *values] for name, values in report.TABLE_3.values()]),
+        '<div class="curves">', *pictures, "</div>",
         "<h2>Settings</h2>", "<p>Those in which the columns differ, and those that are not the default.</p>",
         settings(configs), "<h2>To repeat it</h2>", f"<pre>{report.escape(command)}</pre>", "</main>"])
 
@@ -55,15 +57,8 @@ def about(configs):
     said = {}
     for title, config in configs.items():
         said.setdefault(report.data(config), []).append(title)
-    return [f"<p>{report.escape('; '.join(titles)) + ': ' if len(said) > 1 else ''}{text}.</p>"
+    return [f"<p>{report.escape('; '.join(titles)) if len(said) > 1 else 'All'}: {text}.</p>"
             for text, titles in said.items()]
-
-
-def thesis():
-    """Return the thesis's Table 3 as a sentence."""
-    measures = "; ".join(f"{name.split(',')[0].lower().replace('f1', 'F1')} {', '.join(map(str, values))}"
-                         for name, values in report.TABLE_3.values())
-    return f"The thesis has, on frames of its own, for {'; '.join(report.THESIS)}: {measures}."
 
 
 def settings(configs):

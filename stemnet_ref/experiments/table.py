@@ -21,8 +21,8 @@ ROWS = (
 )
 DECIDES = "f1_pooled"       # by which the columns are compared
 NOTES = (
-    "Mean ± standard deviation over the seeds; differences, taken seed by seed, ± standard error of their mean. With "
-    "three seeds the true difference lies within one standard error in 58 of 100 cases.",
+    "Mean ± standard deviation over the seeds; differences, taken seed by seed, ± standard error of their mean, "
+    "and higher where that shows in three digits. With few seeds neither is known well.",
     "Each run stands here with its epoch of the best pooled F1, chosen on the validation frames that it is measured "
     "on, which are the same for all seeds: on other frames all would be a little lower, and the spread larger.",
 )
@@ -57,11 +57,14 @@ def lines(results, configs):
                         *(_difference(of_best[reference], of_best[title]) for title in [*results][place + 1:])])
     out.append(["F1 pooled, last epoch",
                 *(_cell([row[DECIDES] for row in runs.values()], 3) for runs in of_last.values())])
-    out.append([f"the same less that of {first}", "",
+    out.append([f"F1 pooled, last epoch, less that of {first}", "",
                 *(_difference(of_last[first], of_last[title]) for title in [*results][1:])])
     out.append(["best epochs", *(", ".join(f"{row['epoch']}" for row in runs.values()) or "-"
                                  for runs in of_best.values())])
     out.append(["runs (seeds)", *(_count(runs) for runs in results.values())])
+    if any(_of_one_class(row) for runs in of_best.values() for row in runs.values()):
+        out.append(["of these calling all pixels the same class", *(
+            f"{sum(map(_of_one_class, runs.values()))}" for runs in of_best.values())])
     out.append(["steps of training", *(_steps(good[title], configs.get(title)) for title in results)])
     return out
 
@@ -72,6 +75,12 @@ def _cell(values, digits):
         return "-"
     mean, spread = summary(values)
     return f"{mean:.{digits}f}" + ("" if math.isnan(spread) else f" ± {spread:.{digits}f}")
+
+
+def _of_one_class(row):
+    """Return whether a run calls nearly every pixel (all but 1 in 10,000) the same."""
+    cell, background = row["tp"] + row["fp"], row["tn"] + row["fn"]
+    return min(cell, background) < 1e-4 * (cell + background)
 
 
 def _count(runs):
@@ -94,7 +103,7 @@ def _difference(first, second):
     differences = [second[seed][DECIDES] - first[seed][DECIDES] for seed in both]
     mean, spread = summary(differences)
     error = "" if math.isnan(spread) else f" ± {spread / math.sqrt(len(both)):.3f}"
-    return f"{mean:+.3f}{error}, higher in {sum(each > 0 for each in differences)} of {len(both)}"
+    return f"{mean:+.3f}{error}, higher in {sum(round(each, 3) > 0 for each in differences)} of {len(both)}"
 
 
 def markdown(table):

@@ -11,6 +11,7 @@ from . import page
 from .numbers import Step
 
 PROG = "python -m stemnet_ref.explain"
+TITLE = "One step of training, number by number"
 
 
 def options():
@@ -37,8 +38,10 @@ def main(argv=None):
     if given.size % multiple:
         raise InputError(f"--size {given.size}: with {given.levels} levels it must be a multiple of {multiple}")
     out = Path(given.out)
+    if out.is_file() and TITLE not in out.read_bytes()[:4000].decode(errors="replace"):
+        raise InputError(f"--out {out}: there is another file, which would be lost; choose another name")
     make_folder(out.parent)
-    write_page(out, "One step of training, number by number",
+    write_page(out, TITLE,
                page.parts(Step(given.size, given.levels, given.features, given.seed)))
     print(f"{out}: open it in a browser")
     return 0

@@ -97,7 +97,9 @@ class Step:
 
     def place(self, name):
         """Return a place of a tensor where much happens: row, column, channel; within its border, if it has one."""
-        delta = np.zeros_like(self.forward(name)) if name == "probabilities" else abs(self.delta(name))
+        if name == "probabilities":
+            return self.place("logits")
+        delta = abs(self.delta(name))
         score = (delta if delta.any() else abs(self.forward(name))) * (self.forward(name) != 0)
         if min(score.shape[:2]) > 2:
             inner = np.zeros_like(score)

@@ -58,7 +58,7 @@ h3 { margin: 1rem 0 .2rem; } h3 small { font-weight: 400; color: #444; }
 .grid th { font-size: .62rem; font-weight: 400; color: #555; text-align: center; padding: 0 .1rem; border: 0;
       vertical-align: middle; }
 .grid td.here { outline: 2px solid #000; outline-offset: -2px; font-weight: 700; }
-td small { color: #444; }
+td.size { white-space: nowrap; }
 @media (max-width: 36rem) { .grid td, .grid th { width: 2.2rem; } .grid td { padding: .18rem 0; } }
 @media print { html { font-size: 11px; } body { font-size: 1rem; }
       .grid td { font-size: .85rem; -webkit-print-color-adjust: exact; print-color-adjust: exact; }
@@ -85,14 +85,16 @@ def parts(step):
     return [
         f"<style>{STYLE}</style>", '<a class="skip" href="#forward">To the numbers</a>', "<main>",
         "<h1>One step of training, number by number</h1>",
-        f"<p>A StemNet of {network.levels} levels with {network.features} feature maps at the first sees a bright disc "
-        f"of {step.x.shape[1]} × {step.x.shape[2]} pixels, computes how wrong it is, sends the error back layer by "
-        "layer, and changes its weights. All numbers are those that the reference computed, here with four digits; "
-        "the sums below them are worked out again with all digits, and compared. The kernels are "
+        f"<p>A StemNet of {network.levels} levels with {network.features} feature maps at the first sees a frame of "
+        f"{step.x.shape[1]} × {step.x.shape[2]} pixels with a bright disc, computes how wrong it is, sends the error "
+        "back layer by "
+        "layer, and changes its weights. All numbers are those that the reference computed, in the grids with "
+        "two decimals, below them with four digits; the sums there are worked out again with all digits, and compared. "
+        "The kernels are "
         f"{KERNEL} × {KERNEL}, where the thesis has 5 × 5, so that a sum fits into a few lines. Equations and "
         "sections are the thesis's.</p>",
         "<p>δ of a number is the error of eq. 31: how much the cost would change with it. Grids: blue is above 0, "
-        "orange below; ×10⁻³ over a grid counts for all of it; 0 is 0, and 0.00 less than 0.005; the framed number is "
+        "orange below; ×10⁻³ over a grid counts for all of it; 0 is 0, and 0.00 only near it; the framed number is "
         "the one worked out. Arrow keys left and right go from card to card.</p>",
         '<nav class="steps" aria-label="parts"><a href="#network">The network</a><a href="#forward">Forward</a>'
         '<a href="#cost">The cost</a><a href="#back">Back</a><a href="#gradient">One gradient by hand</a>'
@@ -117,13 +119,13 @@ def kind_of(name):
 def overview(step, order):
     """Return a table of all tensors, with links to their cards."""
     heads = "".join(f'<th scope="col">{head}</th>' for head in ("tensor", "is", "size", "made of"))
-    rows = [f"<tr>{heads}<td></td></tr>"]
+    rows = [f"<tr>{heads}</tr>"]
     for name in order:
         what, _, _ = FORWARD[kind_of(name)]
         size = " × ".join(map(str, step.forward(name).shape))
-        back = f' · <a href="#b-{name}">back</a>' if name != "probabilities" else ""
-        rows.append(f'<tr><th scope="row">{name}</th><td>{what}</td><td>{size}</td>'
-                    f'<td>{", ".join(step.wiring[name])}</td><td><a href="#f-{name}">forward</a>{back}</td></tr>')
+        back = f' <a href="#b-{name}">δ</a>' if name != "probabilities" else ""
+        rows.append(f'<tr><th scope="row">{link(name, "f")}{back}</th><td>{what}</td><td class="size">{size}</td>'
+                    f'<td>{", ".join(step.wiring[name])}</td></tr>')
     return scrollable("\n".join(rows))
 
 
@@ -145,12 +147,13 @@ def forward_card(step, name, order):
     worked = step.worked_forward(name)
     content = [formula(equation)]
     if kind_of(name) in ("conv", "output.conv", "deconv"):
-        content.append(weights(step, name, worked.place[2]))
+        content.append(weights(step.parameter(name, "weight"), name, "w"))
     if kind_of(name) == "bias":
         content.append(f"<p>b = {', '.join(map(number, step.parameter(name, 'bias')))}</p>")
     if kind_of(name) == "dropout":
-        c = worked.place[2]
-        content.append(grids(grid(step.mask(name)[..., c], f"mask m, channel {c}", worked.place[:2])))
+        i, j, channel = worked.place
+        content.append(grids(*(grid(step.mask(name)[..., c], f"mask m, channel {c}", (i, j) if c == channel else None)
+                               for c in range(step.mask(name).shape[2]))))
     content += [channels(step.forward(name), name, worked), sentence(name, worked)]
     back = f' · <a href="#b-{name}">its δ</a>' if name != "probabilities" else ""
     content.append(f'<p class="links">made of {", ".join(link(each, "f") for each in step.wiring[name])}{back}</p>')
@@ -164,14 +167,12 @@ def channels(array, caption, worked):
                    for c in range(array.shape[2])))
 
 
-def weights(step, name, channel):
-    """Return grids of the weights that make one channel of a tensor."""
-    w = step.parameter(name, "weight")
-    if kind_of(name) == "deconv":
-        return grids(*(grid(w[:, :, channel, c], f"w[·,·,{channel},{c}]") for c in range(w.shape[3])))
+def weights(w, name, caption):
+    """Return grids of all weights of a tensor's layer, or of the gradient by them."""
     if kind_of(name) == "output.conv":
-        return grids(grid(w[0, 0], "w[c,o]"))
-    return grids(*(grid(w[:, :, c, channel], f"w[·,·,{c},{channel}]") for c in range(w.shape[2])))
+        return grids(grid(w[0, 0], f"{caption}[c,o]"))
+    return grids(*(grid(w[:, :, c, d], f"{caption}[·,·,{c},{d}]")
+                   for c in range(w.shape[2]) for d in range(w.shape[3])))
 
 
 def cost_card(step):
@@ -188,7 +189,9 @@ def cost_card(step):
                 f"<p>A pixel of cell counts {weights_of[1]:g} times, one of background {weights_of[0]:g}. "
                 f"n = {step.pixels}.</p>",
                 grids(grid(own, "p[truth]"), grid(each, "−w[class] · ln p[truth]")),
-                f'<p class="worked">C = {number(each.sum())} / {step.pixels} = {number(cost)}</p>')
+                f'<p class="worked">sums of the rows: {" + ".join(map(term, each.sum(axis=1)))} = '
+                f"{number(each.sum())}<br>"
+                f"C = {number(each.sum())} / {step.pixels} = {number(cost)}</p>")
 
 
 def back_card(step, name):
@@ -198,12 +201,14 @@ def back_card(step, name):
     for consumer in consumers:
         way, equation, _ = BACK[kind_of(consumer)]
         before = "" if consumer == "probabilities" else f", from {link(consumer, 'b')}"
+        if kind_of(consumer) in ("conv", "output.conv", "deconv"):
+            before += f', with <a href="#f-{consumer}">its weights</a>'
         content.append(formula(equation) + f"<p>Back {way}{before}.</p>")
     if len(consumers) > 1:
         content.append("<p>The map went two ways, down and across: what comes back from both is added.</p>")
     content += [channels(step.delta(name), f"δ of {name}", worked), sentence("δ", worked)]
     if kind_of(name) in ("conv", "output.conv", "deconv"):
-        content.append(weight_gradients(step, name, worked.place[2]))
+        content.append(weight_gradients(step, name))
     if kind_of(name) == "bias":
         content.append(formula("∂C/∂b[o] = Σ_i,j  δ[i,j,o]")
                        + "<p>eq. 35, summed, because all pixels share the bias: "
@@ -213,18 +218,12 @@ def back_card(step, name):
     return card(f"b-{name}", f"δ of {name}", source, *content)
 
 
-def weight_gradients(step, name, channel):
-    """Return grids of the gradient by the weights that make one channel."""
-    g = step.gradient(name, "weight")
-    if kind_of(name) == "deconv":
-        equation, shown = "∂C/∂w[a,b,o,c] = Σ_i,j  δ[2i+a, 2j+b, o] · x[i,j,c]", [
-            grid(g[:, :, channel, c], f"∂C/∂w[·,·,{channel},{c}]") for c in range(g.shape[3])]
-    elif kind_of(name) == "output.conv":
-        equation, shown = "∂C/∂w[c,o] = Σ_i,j  x[i,j,c] · δ[i,j,o]", [grid(g[0, 0], "∂C/∂w[c,o]")]
-    else:
-        equation, shown = f"∂C/∂w[a,b,c,o] = Σ_i,j  x[i+a−{HALF}, j+b−{HALF}, c] · δ[i,j,o]", [
-            grid(g[:, :, c, channel], f"∂C/∂w[·,·,{c},{channel}]") for c in range(g.shape[2])]
-    return formula(equation) + "<p>eq. 36, 47</p>" + grids(*shown)
+def weight_gradients(step, name):
+    """Return the gradient by the weights of a tensor's layer."""
+    equation = {"deconv": "∂C/∂w[a,b,o,c] = Σ_i,j  δ[2i+a, 2j+b, o] · x[i,j,c]",
+                "output.conv": "∂C/∂w[c,o] = Σ_i,j  x[i,j,c] · δ[i,j,o]",
+                "conv": f"∂C/∂w[a,b,c,o] = Σ_i,j  x[i+a−{HALF}, j+b−{HALF}, c] · δ[i,j,o]"}[kind_of(name)]
+    return formula(equation) + "<p>eq. 36, 47</p>" + weights(step.gradient(name, "weight"), name, "∂C/∂w")
 
 
 def gradient_card(step):
