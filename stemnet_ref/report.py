@@ -50,7 +50,7 @@ figure { margin: 0; } img { max-width: 100%; height: auto; }
 .table { overflow-x: auto; }
 table { border-collapse: collapse; } th, td { padding: .2rem .8rem .2rem 0; text-align: left; vertical-align: top;
        border-bottom: 1px solid #ddd; }
-td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; } td.number { white-space: nowrap; }
+td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; } th[scope=row] { min-width: 12rem; }
 tr.changed th, tr.changed td { font-weight: 600; }
 pre { background: #f3f3f3; padding: .7rem; overflow-x: auto; white-space: pre-wrap; overflow-wrap: anywhere; }
 @media print { body { max-width: none; font-size: 11pt; } figure { break-inside: avoid; } }
@@ -171,8 +171,9 @@ def table(heads, lines):
     corner = f'<th scope="col">{escape(first)}</th>' if first else "<td></td>"
     rows = [f"<tr>{corner}" + "".join(f'<th scope="col" class="number">{escape(head)}</th>' for head in rest) + "</tr>"]
     for name, *values in lines:
+        cells = [escape(value).replace(" ± ", "&nbsp;±&nbsp;") for value in values]
         rows.append(f'<tr><th scope="row">{escape(name)}</th>'
-                    + "".join(f'<td class="number">{escape(value)}</td>' for value in values) + "</tr>")
+                    + "".join(f'<td class="number">{cell}</td>' for cell in cells) + "</tr>")
     return scrollable("\n".join(rows))
 
 

@@ -52,7 +52,7 @@ h3 { margin: 1rem 0 .2rem; } h3 small { font-weight: 400; color: #444; }
 .grids { display: flex; flex-wrap: wrap; gap: .6rem 1.4rem; align-items: flex-end; overflow-x: auto; margin: .6rem 0; }
 .grid { border-collapse: collapse; table-layout: fixed; width: auto; max-width: 100%; }
 .grid caption { text-align: left; font-size: .8rem; color: #333; padding-bottom: .15rem; }
-.grid td, .grid th { width: 2.7rem; } .grid .corner { width: 1.2rem; }
+.grid td, .grid th { width: 2.7rem; min-width: 0; } .grid .corner { width: 1.2rem; }
 .grid td { border: 1px solid #fff; padding: .18rem .1rem; min-width: 0; text-align: center;
       font-size: .72rem; font-variant-numeric: tabular-nums; }
 .grid th { font-size: .62rem; font-weight: 400; color: #555; text-align: center; padding: 0 .1rem; border: 0;
