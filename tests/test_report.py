@@ -9,6 +9,7 @@ from dataclasses import fields
 import numpy as np
 import pytest
 from browser import Page, chromium
+from pictures import sequence
 from PIL import Image
 from runs import SMALL, rows_of, train_main
 
@@ -17,11 +18,14 @@ from stemnet_ref import figures, report
 from stemnet_ref.settings import Settings
 
 
-@pytest.fixture
-def out(tmp_path, movie):
+@pytest.fixture(scope="module")
+def out(tmp_path_factory):
     """The folder of a run of three epochs."""
-    folder = tmp_path / "a & <b>"
-    assert train_main(*movie, *SMALL, "--epochs", "3", "--augment", "--crop", "0", "--out", folder) == 0
+    place = tmp_path_factory.mktemp("report")
+    frames, masks = sequence(place / "movie", 12)
+    folder = place / "a & <b>"
+    assert train_main("--frames", frames, "--masks", masks, *SMALL, "--epochs", "3", "--augment", "--crop", "0",
+                      "--out", folder) == 0
     return folder
 
 
