@@ -56,13 +56,13 @@ def main(argv=None):
     run = Run(settings, frames, masks, out, resume=resume, device=given.get("device", "auto"),
               precision=given.get("precision", "fp32"), show=tqdm.write)
 
-    def tell(run, rows):
-        report.refresh(run, rows)
+    def tell(run):
+        report.refresh(run)
         if with_summaries:
-            summaries.write(run, rows)
+            summaries.write(run)
 
     if run.epoch >= settings.epochs:
-        tell(run, run.rows)
+        tell(run)
         print(f"the run in {out} has {run.epoch} epochs already; ask for more with --epochs")
         return 0
     steps = run.steps_per_epoch
@@ -84,9 +84,9 @@ def main(argv=None):
             bar.set_description(text, refresh=done == 0)
             bar.update(done)
 
-        def after_epoch(run, rows):
-            tqdm.write("".join(f"{rows[-1][name]:{width}{form}}" for name, width, form in TABLE))
-            tell(run, rows)
+        def after_epoch(run):
+            tqdm.write("".join(f"{run.rows[-1][name]:{width}{form}}" for name, width, form in TABLE))
+            tell(run)
 
         complete = run.train(stop, progress, after_epoch)
     if not complete:

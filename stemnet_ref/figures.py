@@ -1,4 +1,4 @@
-"""The thesis's curves (Fig. 15-21) and prediction beside truth (Fig. 23), as PNG."""
+"""The thesis's curves (Fig. 15-21), feature maps (Fig. 22), prediction beside truth (Fig. 23) and more, as PNG."""
 
 from pathlib import Path
 

@@ -57,16 +57,15 @@ pre { background: #f3f3f3; padding: .7rem; overflow-x: auto; white-space: pre-wr
 """
 
 
-def refresh(run, rows):
+def refresh(run):
     """Draw all figures of a run anew, and write its report.
 
     Parameters
     ----------
     run : train.Run
-    rows : list of dict
-        Of its metrics.csv.
+        After an epoch.
     """
-    folder = run.out / "figures"
+    folder, rows = run.out / "figures", run.rows
     figures.draw_curves(rows, folder)
     figures.draw_predictions(run.examples(), folder / "predictions.png")
     figures.draw_maps(run.maps(), folder / "maps.png")

@@ -28,15 +28,13 @@ def check(option=OPTION):
     library("tensorboardX", "tensorboardX", option)
 
 
-def write(run, rows):
+def write(run):
     """Write the event files of the last epoch, and those of earlier epochs that have none, without their maps.
 
     Parameters
     ----------
     run : train.Run
         After that epoch.
-    rows : list of dict
-        Of its metrics.csv.
 
     Raises
     ------
@@ -47,9 +45,9 @@ def write(run, rows):
     for part, columns in (("training", TRAINING), ("validation", VALIDATION)):
         folder = run.out / "summaries" / part
         make_folder(folder)
-        for row in rows:
+        for row in run.rows:
             path = folder / f"events.out.tfevents.{row['epoch']:010d}"
-            last = row is rows[-1]
+            last = row is run.rows[-1]
             if path.exists() and not last:
                 continue
             found = [make.scalar(f"measures/{name}", row[column]) for name, column in columns.items()]

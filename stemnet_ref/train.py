@@ -64,7 +64,7 @@ class Run:
         self.sums = dict(NOTHING)                               # of the epoch in progress
         self.best_f1, self.best_val_loss = -1.0, 0.0           # below every F1
         self.optimizer = make_optimizer(settings)
-        self.rows = []                                          # of metrics.csv
+        self.rows = []                                          # of metrics.csv, dicts by `metrics.COLUMNS`
         self._examples = []                                     # for the pictures
         self._scores = None                                     # header and rows of validation.csv
         if resume:
@@ -100,7 +100,7 @@ class Run:
         progress : callable
             Called as progress(text, steps) with what is being done, and how many steps have been done since.
         after_epoch : callable
-            Called with the run and its rows (dicts by `metrics.COLUMNS`) after every epoch.
+            Called with the run after every epoch.
 
         Returns
         -------
@@ -127,7 +127,7 @@ class Run:
             files.write_csv(self.out / "metrics.csv", metrics.COLUMNS, [list(each.values()) for each in self.rows])
             self.save("model.npz")
             if after_epoch:
-                after_epoch(self, self.rows)
+                after_epoch(self)
         return True
 
     def prepare(self):

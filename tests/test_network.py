@@ -9,8 +9,9 @@ import pytest
 from checkers import STEP, assert_gradient
 
 from stemnet_ref import network as network_module
+from stemnet_ref.layer_table import layer_table, main, training_gflop
 from stemnet_ref.layers import conv2d, conv_transpose2d, dropout, max_pool2d, relu
-from stemnet_ref.network import PRESETS, StemNet, layer_table, main, training_gflop
+from stemnet_ref.network import PRESETS, StemNet
 from stemnet_ref.optimizers import add_penalty, add_penalty_gradients
 from stemnet_ref.settings import Settings
 from stemnet_ref.step import cost_gradient, cost_of

@@ -11,8 +11,9 @@ from statistics import median
 from .. import __version__, cli, device
 from ..errors import InputError
 from ..files import write_json
+from ..layer_table import layer_table, training_gflop
 from ..layers._threads import count
-from ..network import layer_shapes, layer_table, training_gflop
+from ..network import layer_shapes
 from .engines import CEILING, serve
 
 SIZES = (128, 256, 512, 1024)

@@ -80,8 +80,8 @@ def main(argv=None):
     with cli.StopRequest("stopping after this step or validation; Ctrl-C again stops without saving") as stop:
         for number, (variant, seed, folder) in enumerate(runs, 1):
             tqdm.write(f"{number} of {len(runs)}: {variant.title}, seed {seed}")
-            rows, steps = train(variant.seeded(seed), folder, given, stop, verbose=number == 1)
-            trained = trained or steps
+            rows, new = train(variant.seeded(seed), folder, given, stop, verbose=number == 1)
+            trained = trained or new
             if stop():
                 if trained and any(results.values()):
                     write()
@@ -171,11 +171,11 @@ def train(settings, folder, given, stop, verbose):
         if not complete:
             return None, True
     elif not report.is_fresh(folder):
-        report.refresh(run, run.rows)
+        report.refresh(run)
     row = metrics.best(run.rows)
     tqdm.write(f"  {'' if left else 'had been done: '}pooled F1 {row['f1_pooled']:.3f} in epoch {row['epoch']} of "
                f"{len(run.rows)}, {sum(each['seconds'] for each in run.rows):.0f} s")
-    return files.read_csv(folder / "metrics.csv", metrics.COLUMNS), left
+    return run.rows, left
 
 
 def _check_out(out, title):

@@ -60,11 +60,12 @@ def forward(x, kind, activation, weight, b, scale=None, statistics=None, keep_pr
 
 
 def backward(dy, cache, kind, activation, weight, scale=None, keep_prob=1.0, key=(0, 0, 0),
-             into=(None, None, None)):
+             into=(None, None, None), needs_dx=True):
     """Return dx, dweight, db and dscale from dy and what `forward` took and returned.
 
-    dx is a pair where x was; dscale is None without batch normalisation, whose gradients need its own statistics.
-    dweight, db and dscale are in the arrays `into`, if given.
+    dx is a pair where x was, and None where it is not needed, by a convolution that is the first layer. dscale is None
+    without batch normalisation, whose gradients need its own statistics. dweight, db and dscale are in the arrays
+    `into`, if given.
     """
     device = device_of(dy)
     dz, dscale = ACTIVATIONS[activation].backward(dy, cache["y"]), None
@@ -75,5 +76,7 @@ def backward(dy, cache, kind, activation, weight, scale=None, keep_prob=1.0, key
     if scale is not None:
         dz, dscale, db = batch_norm.backward(dz, cache["z"], scale, cache["mean"], cache["variance"], EPSILON,
                                              into=(into[2], into[1]))
+    if not needs_dx:
+        return None, conv2d.backward_weight(dz, cache["x"], weight.shape, into=into[0]), db, dscale
     dx, dweight = CONVOLUTIONS[kind].backward(dz, cache["x"], weight, into=into[0])
     return dx if cache["channels"] is None else concat.backward(dx, cache["channels"]), dweight, db, dscale
