@@ -5,7 +5,9 @@ import sys
 from tqdm import tqdm
 
 from stemnet_ref import checkpoint, cli, files, predict
+from stemnet_ref.data.selection import Selection
 from stemnet_ref.device import choose
+from stemnet_ref.options import add_selection
 from stemnet_ref.sample import FRAMES, MASKS, SOURCE
 
 
@@ -17,6 +19,7 @@ def options():
                         help="folder, quoted glob pattern, one file or multi-page TIFF; without it: the sample")
     parser.add_argument("--masks", metavar="PATH", help="true masks, to measure against")
     parser.add_argument("--sparse-masks", action="store_true", help="let frames be without a true mask")
+    add_selection(parser)
     parser.add_argument("--out", metavar="DIR", help="folder to write into (predictions, or predictions-2, ...)")
     parser.add_argument("--results", metavar="NAME", default="pictures",
                         help="pictures; or challenge: cells numbered, as the Cell Tracking Challenge wants (pictures)")
@@ -43,7 +46,8 @@ def main(argv=None):
         frames, masks = FRAMES / "*field2*", MASKS / "*field2*" if masks is None else masks
     summary = predict.run(model, frames, out, masks, given.tile, show=tqdm.write,
                           progress=lambda items: tqdm(items, unit="frame", disable=None), results=given.results,
-                          restore=given.restore, sparse=given.sparse_masks)
+                          restore=given.restore, sparse=given.sparse_masks,
+                          selection=Selection.of(vars(given)))
     if summary:
         shown = ("accuracy", "precision", "recall", "f1", "f1_pooled")
         print("  ".join(f"{name} {summary[name]:.3f}" for name in shown))

@@ -16,8 +16,9 @@ import numpy as np
 from .data.scaling import Scaling
 from .device import to_host
 from .errors import InputError, reason
-from .files import read_npz, write_atomically
+from .files import write_atomically
 from .network import StemNet
+from .readers import read_npz
 
 FORMAT = "stemnet_ref model 4"
 OLDER = ("stemnet_ref model 2", "stemnet_ref model 3")      # without scaling/image in 2, and without statistics

@@ -5,8 +5,18 @@ import argparse
 from .settings import CHOICES
 
 
+def add_selection(parser):
+    """Add the options that say what of the files is taken for frames."""
+    add = parser.add_argument
+    add("--channel-index", type=int, metavar="N", help="channel to take from files that hold several, from 0")
+    add("--z", type=slice_or_max, metavar="N",
+        help="slice to take from files that hold several, from 0; or max, the maximum over all of them")
+    add("--pattern", metavar="TEXT", help="how files are named, with {t} in place of the frame number")
+
+
 def add_settings(parser):
     """Add an option for every setting to a parser, which must leave out what is not given."""
+    add_selection(parser)
     add = parser.add_argument
     add("--sparse-masks", action=argparse.BooleanOptionalAction,
         help="let frames be without a mask, and take them as neighbours only (no)")
@@ -69,3 +79,10 @@ def number_or_words(text):
         return float(text)
     except ValueError:
         return text
+
+
+def slice_or_max(text):
+    """Return the number of a slice, or "max"."""
+    if text != "max" and not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text}: must be the number of a slice, from 0, or max")
+    return text if text == "max" else int(text)

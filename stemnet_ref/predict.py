@@ -17,6 +17,7 @@ from .data.frames import find, find_neighbours, in_order, spans
 from .data.geometry import geometry_of, read_record
 from .data.pairing import mask_of, pair
 from .data.plan import Piece
+from .data.selection import UNCHOSEN
 from .device import device_of, to_host
 from .errors import InputError, counted
 from .extras import scipy_ndimage
@@ -72,7 +73,7 @@ def cell_probability(z):
 
 
 def run(model, frames, out, masks=None, tile=TILE, show=print, progress=iter, results="pictures", restore=False,
-        sparse=False):
+        sparse=False, selection=UNCHOSEN):
     """Segment frames and write the results into a folder.
 
     Writes NAME_mask.png (0 and 255), NAME_probability.png (heat map; the palette index is 255 times the probability),
@@ -97,6 +98,7 @@ def run(model, frames, out, masks=None, tile=TILE, show=print, progress=iter, re
         Bring results back to the size that the frames had before `data.preprocess`. Measures are taken before that.
     sparse : bool
         Whether frames may be without a mask, where masks are given.
+    selection : data.selection.Selection
 
     Returns
     -------
@@ -117,8 +119,8 @@ def run(model, frames, out, masks=None, tile=TILE, show=print, progress=iter, re
         scipy_ndimage("--results challenge")
     check_folder(out)
     record = read_record(frames) if restore else None
-    chosen, around = find_neighbours(frames, "FRAMES", network.channels)
-    masks_of = {} if masks is None else _masks_of(chosen, masks, show, sparse)
+    chosen, around = find_neighbours(frames, "FRAMES", network.channels, selection)
+    masks_of = {} if masks is None else _masks_of(chosen, masks, show, sparse, selection.of_masks())
     data = Dataset(around, [masks_of.get(frame) for frame in around], network.channels, tell=show,
                    device=device_of(*network.parameters.values()),
                    neighbours=model.settings.get("neighbours", "frames"))
@@ -194,20 +196,20 @@ def _describe_crop(frames, record, show):
              "off was not looked at, and is background in the results")
 
 
-def _masks_of(frames, where, tell, sparse):
+def _masks_of(frames, where, tell, sparse, selection):
     """Return the mask of every frame; a single frame may come with the masks of its whole folder.
 
     In a set of the Cell Tracking Challenge frames may be without.
     """
     if challenge.sequences(where):
         truth = {file.resolve(): mask for file, mask in challenge.truth_files(challenge.sequences(where)).items()}
-        masks = {mask.path: mask for mask in in_order(list(truth.values()), "--masks")}
+        masks = {mask.path: mask for mask in in_order(list(truth.values()), "--masks", selection=selection)}
         found = {frame: masks[truth[path]] for frame in frames if (path := frame.path.resolve()) in truth}
         if not found:
             raise InputError(f"--masks {where}: has no truth of {spans(frames)}; name the set that they are of, or a "
                              "folder of masks")
         return found
-    masks = find(where, "--masks")
+    masks = find(where, "--masks", selection=selection)
     if len(frames) == 1 < len(masks):
         return {frames[0]: mask_of(frames[0], masks)}
     return {frame: mask for frame, mask in zip(frames, pair(frames, masks, tell, sparse), strict=True) if mask}

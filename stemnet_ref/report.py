@@ -6,8 +6,9 @@ import shlex
 from pathlib import Path
 
 from . import figures, metrics
-from .files import read_csv, write_atomically
+from .files import write_atomically
 from .metrics import ROC_COLUMNS
+from .readers import read_csv
 from .settings import Settings, option
 
 # What Table 3 of the thesis gives, of other frames, and for which networks

@@ -4,13 +4,16 @@ from pathlib import Path
 
 import numpy as np
 
-from . import checkpoint, files, metrics
+from . import checkpoint, metrics, readers
 from .errors import InputError
 from .settings import Settings, option
 
 # What a model says of its data, beside the settings
 SOURCE = ("frames", "masks", "training_frames", "validation_frames", "training_cells", "validation_cells",
           "frames_sha256", "masks_sha256", "dropped_frames", "class_weights")
+
+# Settings that earlier versions did not have; their models are of the defaults
+ADDED = "channel_index", "z", "pattern"
 
 
 def settings_of(out):
@@ -26,7 +29,7 @@ def settings_of(out):
         raise InputError(f"--out {out}: no model.npz to resume from; leave out --resume to begin a new run")
     saved = checkpoint.load(path).settings
     source = {name: saved.pop(name, None) for name in SOURCE}
-    odd = saved.keys() ^ Settings.__dataclass_fields__.keys()
+    odd = (saved.keys() ^ Settings.__dataclass_fields__.keys()) - {*ADDED}
     try:
         if odd:
             raise ValueError(f"{min(odd)} is missing or unknown")
@@ -52,8 +55,9 @@ def resume_run(run):
     path = run.out / "model.npz"
     model = checkpoint.load(path)
     for name, value in run.settings.as_dict().items():
-        if name != "epochs" and model.settings[name] != value:
-            raise InputError(f"{option(name)} {value}: the run in {run.out} has {model.settings[name]}; "
+        had = model.settings.get(name, getattr(Settings, name))
+        if name != "epochs" and had != value:
+            raise InputError(f"{option(name)} {value}: the run in {run.out} has {had}; "
                              "--resume goes on with what it began with, leave the option out")
     _check_data(run, model)
     try:
@@ -68,7 +72,7 @@ def resume_run(run):
                          "run") from None
     run.network, run.scaling = model.network, model.scaling
     if run.epoch:       # a row written after model.npz is of an epoch that is done again
-        rows = files.read_csv(run.out / "metrics.csv", metrics.COLUMNS)
+        rows = readers.read_csv(run.out / "metrics.csv", metrics.COLUMNS)
         run.rows = [row for row in rows if row["epoch"] <= run.epoch]
 
 

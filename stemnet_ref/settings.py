@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass, fields, replace
 
 from .data.balance import WORDS, class_weights, parsed_weight
+from .data.selection import Selection
 from .errors import InputError
 from .network import PRESETS as NETWORK_PRESETS
 
@@ -57,6 +58,7 @@ LIMITS = {
     "l2": (0, 10 ** 6, None),
     "validation": (1e-6, 0.999999, "above 0 and below 1, the part of the frames to validate on"),
     "gap": (0, 10 ** 6, None),
+    "channel_index": (0, 10 ** 6, "from 0, the first channel, to 1000000"),
     "seed": (0, 2 ** 63, None),
 }
 
@@ -113,6 +115,9 @@ class Settings:
     border_sigma: float = 5.0           # pixels
     l1: float = 0.0
     l2: float = 0.0
+    channel_index: int | None = None    # of files that hold several channels, from 0
+    z: int | str | None = None          # of files that hold several slices, from 0; or "max"
+    pattern: str | None = None          # of file names, with {t} in place of the frame number
     sparse_masks: bool = False          # frames may be without a mask, and are then neighbours only
     validation: float = 0.2
     gap: int | None = None              # frames between training and validation; None: the window's width
@@ -182,6 +187,11 @@ class Settings:
             raise InputError(f"--crop {self.crop}: with {self.levels} levels it must be a multiple of {multiple}; "
                              f"try {near}, or fewer --levels")
         return self
+
+    @property
+    def selection(self):
+        """What of the files is taken for frames."""
+        return Selection(self.channel_index, self.z, self.pattern)
 
     @property
     def multiple(self):

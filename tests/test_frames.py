@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from pictures import sequence, stack
 from PIL import Image
 
-from stemnet_ref.data.frames import Frame, find, find_neighbours, gaps, split, window_indices
+from stemnet_ref.data.frames import Frame, find, find_neighbours, gaps, window_indices
 from stemnet_ref.data.pairing import mask_of, pair
+from stemnet_ref.data.split import split
 from stemnet_ref.errors import InputError
 
 

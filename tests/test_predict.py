@@ -12,7 +12,7 @@ from pictures import sequence, stack
 from PIL import Image
 
 import run_predict
-from stemnet_ref import checkpoint, figures, files, metrics, pictures, predict
+from stemnet_ref import checkpoint, figures, metrics, pictures, predict, readers
 from stemnet_ref.checkpoint import Model
 from stemnet_ref.data.scaling import Scaling
 from stemnet_ref.errors import InputError
@@ -142,7 +142,7 @@ def test_outputs(tmp_path):
     assert float(table["pooled"]["tn"]) + float(table["pooled"]["fp"]) == np.sum(~np.array(truths))
     expected = [*areas[:4], np.mean(areas[:4]), areas[4]]
     assert [float(row["roc_auc"]) for row in table.values()] == pytest.approx(expected)
-    curve = files.read_csv(tmp_path / "out" / "roc.csv", metrics.ROC_COLUMNS)
+    curve = readers.read_csv(tmp_path / "out" / "roc.csv", metrics.ROC_COLUMNS)
     assert curve[0]["true_positive_rate"] == 0
     assert curve[-1]["true_positive_rate"] == 1
 

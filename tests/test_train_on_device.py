@@ -10,7 +10,7 @@ from places import KERNEL_PLACES
 
 import run_predict
 import run_train
-from stemnet_ref import checkpoint, cli, figures, files, metrics, train
+from stemnet_ref import checkpoint, cli, figures, metrics, readers, train
 from stemnet_ref.checkpoint import Model
 from stemnet_ref.data.scaling import Scaling
 from stemnet_ref.network import StemNet
@@ -56,7 +56,7 @@ def test_a_run_is_that_of_the_cpu_within_rounding_and_goes_on_there(tmp_path, mo
     for name, array in theirs.network.statistics.items():
         np.testing.assert_allclose(ours.network.statistics[name], array, rtol=1e-3, atol=1e-4, err_msg=name)
     assert ours.optimizer_state.keys() == theirs.optimizer_state.keys()
-    rows = [files.read_csv(tmp_path / name / "metrics.csv", metrics.COLUMNS) for name in ("gpu", "cpu")]
+    rows = [readers.read_csv(tmp_path / name / "metrics.csv", metrics.COLUMNS) for name in ("gpu", "cpu")]
     for column in ("train_loss", "train_accuracy", "val_loss", "train_recall", "roc_auc"):
         np.testing.assert_allclose(*([row[column] for row in each] for each in rows), rtol=1e-3, err_msg=column)
     assert run(run_train.main, "--resume", "--device", "cpu", "--out", tmp_path / "gpu", "--epochs", "4") == 0

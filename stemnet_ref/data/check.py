@@ -12,12 +12,14 @@ from PIL import Image
 
 from .. import cli
 from ..errors import InputError, counted
+from ..options import add_selection
 from ..settings import Settings
 from .alignment import fit
 from .balance import WORDS, class_weights
 from .batches import Dataset
-from .frames import spans, split, steps
+from .frames import spans, steps
 from .pairing import find_pairs
+from .split import split
 from .survey import OddFrames, check_classes, describe_split, read_all
 
 SHEET = "stemnet_ref.data.check"        # title of the sheet, within the PNG
@@ -116,6 +118,7 @@ def options():
     add("--validation", type=float, metavar="PART", default=0.2, help="as of run_train.py (0.2)")
     add("--gap", type=int, metavar="N", help="as of run_train.py (--channels)")
     add("--sparse-masks", action="store_true", help="as of run_train.py")
+    add_selection(parser)
     return parser
 
 
@@ -137,10 +140,12 @@ def main(argv=None):
     from ..figures import draw_sheet
 
     given = vars(options().parse_args(argv))
-    settings = Settings.from_options({name: given[name] for name in ("channels", "validation", "gap", "sparse_masks")})
+    chosen = "channels", "validation", "gap", "sparse_masks", "channel_index", "z", "pattern"
+    settings = Settings.from_options({name: given[name] for name in chosen})
     out = Path(given["out"])
     _check_out(out)
-    pairs = find_pairs(given["frames"], given["masks"], print, settings.sparse_masks, names=("FRAMES", "MASKS"))
+    pairs = find_pairs(given["frames"], given["masks"], print, settings.sparse_masks, names=("FRAMES", "MASKS"),
+                       selection=settings.selection)
     inputs = {each.path.resolve().parent for each in (*pairs[0], *pairs[1]) if each and each.page is None}
     if out.absolute().parent.resolve() in inputs:
         raise InputError(f"--out {out}: the sheet would lie among the frames or masks; choose another folder")

@@ -1,14 +1,11 @@
 """Find the frames of time-lapses on disk, and read their sequence and number from their names.
 
-The frame number is the last number in a name, and the rest of the name is the sequence: ``frame2009_1_2.png`` is frame
-2 of sequence ``frame2009_1_#``. A last number that stands after a letter and is the same in all files, as in
-``t001_ch0.tif``, ``t002_ch0.tif``, is passed over. The pages of a multi-page TIFF are the frames 1, 2, ... of a
-sequence named after the file.
+Names are read by `data.names`. The pages of a multi-page TIFF are the frames 1, 2, ... of a sequence named after the
+file.
 """
 
 import glob
 import os
-import re
 from collections import Counter
 from dataclasses import dataclass
 from itertools import pairwise
@@ -19,10 +16,11 @@ import numpy as np
 from ..errors import InputError, counted
 from . import challenge
 from .images import count_pages
+from .names import NUMBER, frame_field, natural, sequence_of
+from .selection import UNCHOSEN
 
 SUFFIXES = (".png", ".tif", ".tiff")
 OTHER_PICTURES = (".jpg", ".jpeg", ".bmp", ".gif", ".jp2", ".webp", ".avi", ".mp4", ".nd2", ".czi", ".lif")
-NUMBER = re.compile(r"\d+")
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ class Frame:
         return str(self.path) if self.page is None else f"{self.path}, page {self.page + 1}"
 
 
-def find(where, option, lenient=False):
+def find(where, option, lenient=False, selection=UNCHOSEN):
     """Return the frames of a folder, a glob pattern or a file, ordered by sequence and number.
 
     A folder may have the layout of the Cell Tracking Challenge (`data.challenge`).
@@ -58,19 +56,20 @@ def find(where, option, lenient=False):
         Name of the option to put into messages, such as ``--frames``.
     lenient : bool
         Take a file that cannot be read for one frame; else it is an error.
+    selection : Selection
 
     Raises
     ------
     InputError
         If nothing is there, or two files have the same sequence and number.
     """
-    return in_order(_files(where, option), option, lenient)
+    return in_order(_files(where, option), option, lenient, selection)
 
 
-def in_order(files, option, lenient=False):
+def in_order(files, option, lenient=False, selection=UNCHOSEN):
     """Return the frames of files, as `find` does."""
-    frames = [frame for group in _alike(files, lenient) for frame in group]
-    frames.sort(key=lambda frame: (_natural(frame.sequence), frame.number))
+    frames = [frame for group in _alike(files, lenient, selection) for frame in group]
+    frames.sort(key=lambda frame: (natural(frame.sequence), frame.number))
     for a, b in pairwise(frames):
         if (a.sequence, a.number) == (b.sequence, b.number):
             raise InputError(f"{option}: {a} and {b} are both frame {a.number} of sequence {a.sequence}; "
@@ -78,15 +77,15 @@ def in_order(files, option, lenient=False):
     return frames
 
 
-def find_neighbours(where, option, channels):
+def find_neighbours(where, option, channels, selection=UNCHOSEN):
     """Return the frames to process, and all frames among which their neighbours in time are found.
 
     They differ where `where` is one file of one page: its neighbours are those of its sequence, in its folder.
     """
-    frames = find(where, option)
+    frames = find(where, option, selection=selection)
     if channels == 1 or len(frames) > 1 or frames[0].page is not None or not Path(where).is_file():
         return frames, frames
-    around = find(frames[0].path.parent, option)
+    around = find(frames[0].path.parent, option, selection=selection)
     chosen = next((frame for frame in around if frame.path.name == frames[0].path.name), None)
     if chosen is None:                                  # a hidden file
         return frames, frames
@@ -151,53 +150,6 @@ def spans(frames, most=3):
     return ", ".join(words[:most] + more)
 
 
-def split(frames, fraction, gap, usable=None):
-    """Return indices of the training, the validation and the left-out frames.
-
-    Whole sequences go to validation where there are several, taken from the last as long as that brings their share
-    nearer to `fraction`, but never all or none (then the shortest). A single sequence is cut in two, the end for
-    validation, and `gap` frames between the parts are left out, because neighbours in time are nearly the same picture.
-
-    Parameters
-    ----------
-    frames : list of Frame
-        In the order of `find`.
-    fraction : float
-        In (0, 1).
-    gap : int
-        In frames.
-    usable : sequence of int, optional
-        Indices of the frames that have masks; the others are in none of the three.
-
-    Raises
-    ------
-    InputError
-        If no frame is left to train on or to validate on.
-    """
-    usable = np.arange(len(frames)) if usable is None else np.asarray(usable)
-    sequences = {}
-    for index in usable.tolist():
-        sequences.setdefault(frames[index].sequence, []).append(index)
-    wanted = fraction * len(usable)
-    if len(sequences) > 1:
-        chosen = []
-        for indices in reversed(sequences.values()):
-            nearer = abs(len(chosen) + len(indices) - wanted) < abs(len(chosen) - wanted)
-            if nearer and len(chosen) + len(indices) < len(usable):
-                chosen += indices
-        validation = sorted(chosen or min(reversed(sequences.values()), key=len))
-        return np.setdiff1d(usable, validation), np.array(validation), np.arange(0)
-    cut = len(usable) - max(1, round(wanted))
-    training = usable[:cut]
-    training = training[training < usable[cut] - gap]
-    if not len(training):
-        masks = "" if len(usable) == len(frames) else f", {len(usable)} of them with masks,"
-        raise InputError(f"--frames: one sequence of {counted(len(frames), 'frame')}{masks} is too short for "
-                         f"--validation {fraction:g} with a gap of {gap} before it; give more "
-                         f"{'masks' if masks else 'frames'}, or a smaller --gap")
-    return training, usable[cut:], usable[len(training):cut]
-
-
 def _files(where, option):
     """Return the picture files at a folder, pattern or path."""
     where = os.fspath(where)
@@ -231,7 +183,7 @@ def _remedy(folder):
     return "name the folder that holds them"
 
 
-def _alike(files, lenient):
+def _alike(files, lenient, selection):
     """Yield the frames of files whose labels differ in their numbers only, and of every stack."""
     root = os.path.commonpath([file.parent for file in files])
     groups = {}
@@ -249,37 +201,9 @@ def _alike(files, lenient):
         else:
             groups.setdefault(NUMBER.sub("#", label), []).append((file, label, numbers))
     for group in groups.values():
-        field = _frame_field(group[0][1], [numbers for _, _, numbers in group])
-        yield [Frame(file, None, label, _sequence(label, field), numbers[field] if numbers else 0, numbers)
+        field = frame_field(group[0][1], [numbers for _, _, numbers in group])
+        yield [Frame(file, None, label, sequence_of(label, field), numbers[field] if numbers else 0, numbers)
                for file, label, numbers in group]
-
-
-def _frame_field(label, rows):
-    """Return which of a label's numbers counts the frames: the last.
-
-    A last number that is the same in all files of the group and stands after a letter, as in ``t001_ch0``, is passed
-    over where an earlier one differs.
-    """
-    letters = [label[match.start() - 1:match.start()].isalpha() for match in NUMBER.finditer(label)]
-    varies = [len(set(column)) > 1 for column in zip(*rows, strict=True)]
-    field = len(varies) - 1
-    while field >= 0 and not varies[field] and letters[field]:
-        field -= 1
-    return field if field >= 0 and any(varies[:field + 1]) else len(varies) - 1
-
-
-def _sequence(label, field):
-    """Return the label with # in place of the number at `field`."""
-    spans = [match.span() for match in NUMBER.finditer(label)]
-    if not spans:
-        return label
-    start, end = spans[field]
-    return f"{label[:start]}#{label[end:]}"
-
-
-def _natural(text):
-    """Return a key that sorts numbers within a text as numbers."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", text)]
 
 
 def _numbers(frames):

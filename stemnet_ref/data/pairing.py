@@ -5,9 +5,11 @@ import re
 from ..errors import InputError, counted
 from . import challenge
 from .frames import find, in_order
+from .selection import UNCHOSEN
 
 
-def find_pairs(frames, masks, tell=lambda line: None, sparse=False, names=("--frames", "--masks"), lenient=False):
+def find_pairs(frames, masks, tell=lambda line: None, sparse=False, names=("--frames", "--masks"), lenient=False,
+               selection=UNCHOSEN):
     """Return the frames at a path, and the mask of each, None for one without.
 
     Parameters
@@ -21,7 +23,7 @@ def find_pairs(frames, masks, tell=lambda line: None, sparse=False, names=("--fr
         Whether frames may be without a mask.
     names : tuple of str
         What the user gave the two paths by.
-    lenient : bool
+    lenient, selection
         As for `frames.find`.
 
     Raises
@@ -32,15 +34,16 @@ def find_pairs(frames, masks, tell=lambda line: None, sparse=False, names=("--fr
     folders = challenge.sequences(frames)
     if masks is None and not folders:
         raise InputError(f"{names[0]}: {names[1]} is missing; training needs both")
-    found = find(frames, names[0], lenient)
+    found = find(frames, names[0], lenient, selection)
     of_masks = challenge.sequences(masks) if masks is not None else folders
     if not (folders and of_masks):
-        return found, pair(found, find(masks, names[1], lenient), tell, sparse)
+        return found, pair(found, find(masks, names[1], lenient, selection.of_masks()), tell, sparse)
     if not {folder.resolve() for folder in folders} <= {folder.resolve() for folder in of_masks}:
         raise InputError(f"{names[1]} {masks}: another set of the Cell Tracking Challenge than {frames}; leave "
                          f"{names[1]} out, or name the folder of the masks alone")
     truth = challenge.truth_files(folders)
-    mask_of_file = {mask.path: mask for mask in in_order(list(truth.values()), names[1], lenient)}
+    mask_of_file = {mask.path: mask for mask in in_order(list(truth.values()), names[1], lenient,
+                                                              selection.of_masks())}
     return found, [mask_of_file[truth[frame.path]] if frame.path in truth else None for frame in found]
 
 

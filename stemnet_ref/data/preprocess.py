@@ -14,6 +14,7 @@ import sys
 from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from tqdm import tqdm
 from .. import __version__, cli, files
 from ..errors import InputError, counted
 from ..layers._threads import count
+from ..options import add_selection
 from . import challenge
 from .batches import read_ahead
 from .frames import find, gaps, listed
@@ -29,6 +31,7 @@ from .geometry import RECORD, Geometry
 from .images import eight_bit_units, read_frame, read_numbers, read_size
 from .median import MEMORY, Stack
 from .pairing import find_pairs
+from .selection import UNCHOSEN, Selection
 
 FEW = 3             # frames: with less, their median is the frames themselves
 CENTRES = {8: 127, 16: 127 * 257}
@@ -56,6 +59,7 @@ class Preprocess:
         Bytes of pixels to hold at once.
     sparse : bool
         Whether frames may be without a mask.
+    selection : Selection
     show, progress : callable
         Take a line of text for the user, and (what is done, number of all, unit) to show it by the result's `update`.
 
@@ -66,18 +70,19 @@ class Preprocess:
     """
 
     def __init__(self, frames, masks, out, size=(1024, 1024), subtract=True, bits=None, scale=None, memory=MEMORY,
-                 sparse=False, show=print, progress=tqdm):
+                 sparse=False, selection=UNCHOSEN, show=print, progress=tqdm):
         self.out, self.size, self.subtract, self.bits = Path(out), size, subtract, bits
         self.scale, self.memory, self.show, self.progress = scale, memory, show, progress
         folders = challenge.sequences(frames)
         if masks is None and not challenge.has_truth(folders):
-            found = find(frames, "RAW", lenient=True)
+            found = find(frames, "RAW", True, selection)
             paired = [None] * len(found)
         else:
-            found, paired = find_pairs(frames, masks, show, sparse, ("RAW", "--masks"), lenient=True)
+            found, paired = find_pairs(frames, masks, show, sparse, ("RAW", "--masks"), True, selection)
         self.pairs = list(zip(found, paired, strict=True))
         self.settings = {"version": __version__, "raw": str(Path(frames).absolute()), "masks": masks and str(masks),
-                         "size": size, "background": "median" if subtract else "none", "bits": bits, "scale": scale}
+                         "size": size, "background": "median" if subtract else "none", "bits": bits, "scale": scale,
+                         **asdict(selection)}
         files.check_names(found, "RAW", ".png")
         _check_out(self.out, [each for each in (*found, *paired) if each], self.settings)
         self.left_out = []                                  # an InputError for each frame or mask
@@ -249,6 +254,7 @@ def options():
     add("out", metavar="OUT", help="folder for OUT/frames, OUT/masks and OUT/preprocess.json")
     add("--masks", metavar="PATH", help="masks, which are cropped or padded with their frames")
     add("--sparse-masks", action="store_true", help="frames may be without a mask")
+    add_selection(parser)
     add("--background", choices=("median", "none"), default="median", help="what is subtracted (median)")
     add("--size", default="1024", metavar="PIXELS", help="side, or HEIGHTxWIDTH, to crop or pad to; 0: leave it (1024)")
     add("--bits", type=int, choices=(8, 16), help="of the frames written (as many as they have)")
@@ -284,7 +290,8 @@ def main(argv=None):
         return tqdm(disable=None, leave=False, **options)
 
     written = Preprocess(given.raw, given.masks, given.out, parsed_size(given.size), given.background == "median",
-                         given.bits, given.scale, int(given.memory * 1e6), given.sparse_masks, tqdm.write, bar).run()
+                         given.bits, given.scale, int(given.memory * 1e6), given.sparse_masks,
+                         Selection.of(vars(given)), tqdm.write, bar).run()
     if not written:
         raise InputError(f"RAW {given.raw}: no frame could be read; the lines above name them")
     print(f"done: {counted(written, 'frame')} in {Path(given.out) / 'frames'}")

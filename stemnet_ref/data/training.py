@@ -11,9 +11,9 @@ from ..extras import scipy_ndimage
 from ..settings import option
 from . import balance
 from .batches import Dataset
-from .frames import split
 from .pairing import find_pairs
 from .plan import Variety, plan_epoch
+from .split import split
 from .survey import check_classes, describe_split, read_all
 
 NEED_SCIPY = ("rotation", "elastic", "paste", "border_weight")
@@ -52,7 +52,8 @@ class TrainingData:
                 scipy_ndimage(option(name))
         self.settings, self.show = settings, show
         found, paired = find_pairs(sample.FRAMES if frames is None else frames,
-                                   sample.MASKS if frames is None else masks, show, settings.sparse_masks)
+                                   sample.MASKS if frames is None else masks, show, settings.sparse_masks,
+                                   selection=settings.selection)
         border = (settings.border_weight, settings.border_sigma) if settings.border_weight else None
         self.dataset = Dataset(found, paired, settings.channels, tell=show, device=device, border=border,
                                paste=settings.paste > 0, neighbours=settings.neighbours)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from .. import cli, files, metrics, report
+from .. import cli, files, metrics, readers, report
 from ..data.frames import listed
 from ..data.training import TrainingData
 from ..errors import InputError
@@ -88,7 +88,7 @@ def main(argv=None):
                 tqdm.write(f"stopped, and saved; go on with: {command}")
                 return 130
             results[variant.title][seed] = rows
-            configs.setdefault(variant.title, files.read_json(folder / "config.json", "remove this run's folder"))
+            configs.setdefault(variant.title, readers.read_json(folder / "config.json", "remove this run's folder"))
             if trained and number % len(variants) == 0:
                 write()
                 trained = False
@@ -150,10 +150,10 @@ def train(settings, folder, given, stop, verbose):
     run = Run(settings, given.get("frames"), given.get("masks"), folder, (folder / "model.npz").exists(),
               given.get("device", "auto"), given.get("precision", "fp32"), show)
     if (folder / DIVERGED).exists():
-        before = files.read_json(folder / "config.json", "remove this run's folder")
+        before = readers.read_json(folder / "config.json", "remove this run's folder")
         if any(before.get(name) != run.data.source[name] for name in DIGESTS):
             raise InputError(f"--frames, --masks: not those of the run in {folder}; choose another --out")
-        found = files.read_json(folder / DIVERGED, "remove it, to try the run again")
+        found = readers.read_json(folder / DIVERGED, "remove it, to try the run again")
         tqdm.write(f"  had diverged: {found.get('error')}")
         return None, False
     left = run.epoch < settings.epochs
@@ -185,7 +185,7 @@ def _check_out(out, title):
         if (out / name).exists():
             raise InputError(f"--out {out}: holds a run of run_train.py; choose another folder")
     if (out / EXPERIMENT).exists():
-        there = files.read_json(out / EXPERIMENT, "choose another --out").get("experiment")
+        there = readers.read_json(out / EXPERIMENT, "choose another --out").get("experiment")
         if there != title:
             raise InputError(f"--out {out}: holds another experiment ({there}); choose another folder")
     else:
@@ -199,7 +199,7 @@ def _check_same(settings, folder):
     if (folder / "model.npz").exists():
         there = settings_of(folder)[0].as_dict()
     elif (folder / DIVERGED).exists():
-        there = files.read_json(folder / "config.json", "remove this run's folder")
+        there = readers.read_json(folder / "config.json", "remove this run's folder")
     else:
         return
     for name, value in settings.as_dict().items():

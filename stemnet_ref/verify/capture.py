@@ -43,7 +43,8 @@ def from_model(model, frames, masks, size, batch, steps, steps_per_epoch, dtype,
     if isinstance(settings.class_weight, str):
         background, cell = model.settings["class_weights"]
         settings = Settings(**{**settings.as_dict(), "class_weight": f"{background!r},{cell!r}"})
-    data = Dataset(*find_pairs(frames, masks, tell), settings.channels, neighbours=settings.neighbours)
+    data = Dataset(*find_pairs(frames, masks, tell, selection=settings.selection), settings.channels,
+                   neighbours=settings.neighbours)
     chosen = [index for index, mask in enumerate(data.masks) if mask][:batch]
     if len(chosen) < batch:
         raise InputError(f"--batch-size {batch}: there are {len(chosen)} frames with masks")

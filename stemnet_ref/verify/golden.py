@@ -11,10 +11,11 @@ import numpy as np
 
 from .. import __version__
 from ..errors import InputError
-from ..files import read_npz, write_atomically
+from ..files import write_atomically
 from ..layers import dropout
 from ..layers.weighted_cross_entropy import check_labels
 from ..network import StemNet, layer_shapes
+from ..readers import read_npz
 from ..settings import CHOICES, Settings
 from .rounding import SINGLE, Way
 from .trace import Trace, keys

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import InputError, counted
 from ..extras import library
-from ..files import read_npz
+from ..readers import read_npz
 from .golden import LAYOUTS, from_layout, is_filter
 from .trace import keys
 
