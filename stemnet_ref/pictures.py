@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from .data.images import connected, eight_bit_units
+from .data.images import eight_bit_units
+from .data.masks import connected
 from .errors import InputError
 from .files import write_csv, write_png
 

@@ -33,7 +33,9 @@ def pytest_collection_modifyitems(config, items):
              lambda: os.environ.get("STEMNET_REQUIRE_GPU") or places.find_gpu() is not None),
             ("tensorflow", "TensorFlow's tests: not run ({} of them; pip install tensorflow)",
              lambda: find_spec("tensorflow")),
-            ("jax", "JAX's tests: not run ({} of them; pip install jax)", lambda: find_spec("jax"))):
+            ("jax", "JAX's tests: not run ({} of them; pip install jax)", lambda: find_spec("jax")),
+            ("fuzz", "long tests of damaged files: not run ({} of them; pytest -m fuzz)",
+             lambda: "fuzz" in config.option.markexpr)):
         marked = [item for item in items if item.get_closest_marker(marker)]
         if marked and not present():
             config.hook.pytest_deselected(items=marked)

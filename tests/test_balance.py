@@ -14,7 +14,7 @@ from stemnet_ref.data import balance
 from stemnet_ref.data.batches import Dataset
 from stemnet_ref.data.borders import border_weights
 from stemnet_ref.data.frames import Frame
-from stemnet_ref.data.images import read_instances
+from stemnet_ref.data.masks import read_instances
 from stemnet_ref.data.pairing import find_pairs
 from stemnet_ref.data.plan import Variety, plan_epoch
 from stemnet_ref.errors import InputError

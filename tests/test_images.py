@@ -8,7 +8,8 @@ from pictures import stack
 from PIL import Image
 
 from stemnet_ref.data.frames import find
-from stemnet_ref.data.images import eight_bit_units, read_frame, read_mask
+from stemnet_ref.data.images import eight_bit_units, read_frame
+from stemnet_ref.data.masks import read_mask
 from stemnet_ref.data.scaling import LISTING, measure
 from stemnet_ref.errors import InputError
 

@@ -28,7 +28,8 @@ from . import challenge
 from .batches import read_ahead
 from .frames import find, gaps, listed
 from .geometry import RECORD, Geometry
-from .images import eight_bit_units, read_frame, read_numbers, read_size
+from .images import eight_bit_units, read_frame, read_size
+from .masks import read_numbers
 from .median import MEMORY, Stack
 from .pairing import find_pairs
 from .selection import UNCHOSEN, Selection
