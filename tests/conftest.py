@@ -21,23 +21,28 @@ settings.load_profile("default")
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leave out the tests that need a GPU, TensorFlow or JAX where there is none; STEMNET_REQUIRE_GPU keeps the first.
+    """Leave out, and count, the tests that need what is not installed.
 
-    CI runs those of TensorFlow and JAX in an environment of their own.
+    Those whose markers STEMNET_REQUIRE_ALL names are never left out, and STEMNET_REQUIRE_GPU keeps those of the GPU.
     """
+    import nvrtc
     import places
 
     config.left_out = {}
+    required = os.environ.get("STEMNET_REQUIRE_ALL", "").split()
     for marker, what, present in (
             ("gpu", "GPU tests: not run ({} of them; no CuPy or no GPU here)",
              lambda: os.environ.get("STEMNET_REQUIRE_GPU") or places.find_gpu() is not None),
+            ("torch", "PyTorch's tests: not run ({} of them; pip install torch)", lambda: find_spec("torch")),
+            ("nvrtc", "tests that compile the kernels: not run ({} of them; pip install nvidia-cuda-nvrtc-cu12 "
+                      "nvidia-cuda-nvrtc)", lambda: {12, 13} <= {*nvrtc.compilers()}),
             ("tensorflow", "TensorFlow's tests: not run ({} of them; pip install tensorflow)",
              lambda: find_spec("tensorflow")),
             ("jax", "JAX's tests: not run ({} of them; pip install jax)", lambda: find_spec("jax")),
             ("fuzz", "long tests of damaged files: not run ({} of them; pytest -m fuzz)",
              lambda: "fuzz" in config.option.markexpr)):
         marked = [item for item in items if item.get_closest_marker(marker)]
-        if marked and not present():
+        if marked and marker not in required and not present():
             config.hook.pytest_deselected(items=marked)
             items[:] = [item for item in items if item not in marked]
             config.left_out[what] = len(marked)

@@ -37,7 +37,6 @@ def test_the_reference_alone_with_every_layer(tmp_path, capsys):
 
 @pytest.mark.torch
 def test_beside_pytorch(tmp_path, capsys):
-    pytest.importorskip("torch", reason="PyTorch is not installed; pip install torch==2.13.0")
     assert benchmark.main(["--size", "32", "--channels", "1", "--rounds", "1", "--no-layers", "--against", "torch",
                            "--json", str(tmp_path / "b.json")]) == 0
     printed, report = check_report(capsys, tmp_path / "b.json", ["ours", "torch", "torch-channels-last"])
@@ -104,7 +103,8 @@ def test_the_ceilings_do_the_work_they_are_counted_for():
 @pytest.mark.torch
 @pytest.mark.parametrize(("tf32", "precision"), [(False, "ieee"), (True, "tf32")])
 def test_the_settings_that_pytorch_has_on_a_gpu_are_shown(tf32, precision):
-    torch = pytest.importorskip("torch")
+    import torch
+
     engine = TorchOnGpu("cuda", 32, 1, 0, tf32, channels_last=False)
     try:
         assert engine.settings() == (f"cudnn.conv.fp32_precision={precision}, cuda.matmul.fp32_precision={precision}, "

@@ -28,15 +28,9 @@ def name(value):
     return value.stem if isinstance(value, Path) else str(value)
 
 
-def compilers_or_skip(version):
-    if version not in nvrtc.compilers():
-        wheel = {12: "nvidia-cuda-nvrtc-cu12", 13: "nvidia-cuda-nvrtc"}[version]
-        pytest.skip(f"NVRTC {version} is not installed; pip install {wheel}")
-
-
+@pytest.mark.nvrtc
 @pytest.mark.parametrize(("path", "macros", "version", "architecture"), CASES, ids=name)
 def test_every_kernel_compiles_and_spills_nothing(path, macros, version, architecture):
-    compilers_or_skip(version)
     log = nvrtc.compile_cuda(version, path, architecture, macros=macros)
     found = SPILL.findall(log)
     assert len(found) == len(device.kernels(path)) > 0
@@ -44,13 +38,14 @@ def test_every_kernel_compiles_and_spills_nothing(path, macros, version, archite
         assert set(found) == {("0", "0", "0")}, log
 
 
+@pytest.mark.nvrtc
 @pytest.mark.parametrize(("path", "macros"), CASES_IN_DOUBLE, ids=name)
 def test_every_kernel_compiles_in_double(path, macros):
-    compilers_or_skip(12)
     log = nvrtc.compile_cuda(12, path, 90, "double", macros)
     assert len(SPILL.findall(log)) == len(device.kernels(path))
 
 
+@pytest.mark.nvrtc
 @pytest.mark.parametrize(("body", "culprit"), [
     ("y[0] = NAN;", 'identifier "NAN" is undefined'),
     ("int unused;", "never referenced"),
@@ -58,7 +53,6 @@ def test_every_kernel_compiles_in_double(path, macros):
      "stack frame"),
 ])
 def test_what_is_wrong_in_a_text_is_noticed(tmp_path, body, culprit):
-    compilers_or_skip(12)
     path = tmp_path / "wrong.cu"
     path.write_text(f'extern "C" __global__ void wrong(REAL* y) {{ {body} }}')
     if culprit == "stack frame":
@@ -68,9 +62,9 @@ def test_what_is_wrong_in_a_text_is_noticed(tmp_path, body, culprit):
             nvrtc.compile_cuda(12, path, 90)
 
 
+@pytest.mark.nvrtc
 @pytest.mark.parametrize(("chip", "ways"), [("60", {"cores"}), ("sm_80", {"cores", "tensor", "tf32"})])
 def test_the_report_has_a_line_for_every_kernel(capsys, monkeypatch, chip, ways):
-    compilers_or_skip(12)
     monkeypatch.setattr(nvrtc, "FILES", [path for path in FILES if path.stem in ("conv2d", "relu")])
     nvrtc.main([chip])
     printed = capsys.readouterr().out.splitlines()

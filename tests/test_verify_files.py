@@ -74,9 +74,9 @@ def test_documentation_names_every_kind_of_array():
             assert f"`{name}`" in text, name
 
 
+@pytest.mark.torch
 def test_example_of_the_documentation_agrees(tmp_path):
     """The script that writes a file from PyTorch is run as it stands."""
-    pytest.importorskip("torch", reason="PyTorch is not installed; pip install torch==2.13.0")
     text = (ROOT / "docs" / "golden.md").read_text()
     script, = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     command, = re.findall(r"python -m stemnet_ref.verify (export .*)", text)

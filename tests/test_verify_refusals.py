@@ -86,7 +86,6 @@ def test_export_options_that_cannot_be_used(options, words, tmp_path, capsys):
     (["max_pool2d", "--kernel", "3"], "--kernel: max_pool2d has none; leave it out"),
 ])
 def test_layer_options_that_cannot_be_used(options, words, capsys):
-    pytest.importorskip("torch", reason="PyTorch is not installed; pip install torch==2.13.0")
     assert run("layer", *options, "--against", "torch") == 2
     text = capsys.readouterr().err
     assert words in text

@@ -37,7 +37,7 @@ def test_same_bytes_every_time(trained, tmp_path):
 
 @pytest.mark.torch
 def test_pytorch_takes_them(trained, tmp_path):
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed; pip install torch==2.13.0")
+    import torch
     from safetensors.torch import load_file
 
     from stemnet_ref.verify import torch_twin
