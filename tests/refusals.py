@@ -26,5 +26,5 @@ def check(capsys, status, *culprits):
     assert error.startswith(("script: error: ", "run_train.py: error: ", "run_predict.py: error: ",
                              "python -m stemnet_ref."))
     for culprit in culprits:
-        assert str(culprit) in error
+        assert str(culprit) in error, error
     assert ";" in error or "must be" in error or "name the" in error, f"no remedy: {error}"

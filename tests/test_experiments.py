@@ -143,7 +143,8 @@ def test_the_same_command_goes_on_and_repeats_nothing(tmp_path, movie, no_figure
 
 def test_a_run_that_diverges_is_told_and_not_tried_again(tmp_path, movie, no_figures, count_steps, capsys):
     out = tmp_path / "out"
-    argv = [*movie, *SMALL, "--seeds", "1", "--vary", "learning_rate=0.05,1000", "--channels", "1", "--out", out]
+    argv = [*movie, *SMALL, "--seeds", "1", "--learning-rate", "0.05", "--vary", "l2=0,1000000", "--channels", "1",
+            "--out", out]
     assert run(*argv) == 0
     printed = capsys.readouterr().out
     assert "training has diverged at step" in printed
@@ -188,7 +189,8 @@ def test_refusals(tmp_path, capsys, argv, culprits):
 
 
 def test_a_divergence_is_not_taken_for_that_of_another_experiment(tmp_path, movie, no_figures, capsys):
-    out, argv = tmp_path / "out", [*movie, *SMALL, "--seeds", "1", "--learning-rate", "1000"]
+    certain = "--l2", "1000000"            # the weights grow a billionfold a step, whatever the sums' rounding
+    out, argv = tmp_path / "out", [*movie, *SMALL, "--seeds", "1", *certain, "--learning-rate", "1000"]
     assert run(*argv, "--out", out) == 0
     assert "| runs (seeds) | 0, 1 diverged |" in capsys.readouterr().out
     refusals.check(capsys, run(*argv[:-1], "0.1", "--out", out), "--learning-rate 0.1", "has 1000")

@@ -215,4 +215,5 @@ def test_every_option_changes_the_result(tmp_path):
 
 def test_every_setting_of_a_run_is_replayed_by_hand():
     replayed = {name for options in OPTIONS for name in options} | set(BASE)
-    assert set(Settings.__dataclass_fields__) - replayed == {"preset", "validation", "sparse_masks"}
+    of_files = {"sparse_masks", "channel_index", "z", "pattern"}
+    assert set(Settings.__dataclass_fields__) - replayed == {"preset", "validation", *of_files}
