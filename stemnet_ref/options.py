@@ -46,7 +46,7 @@ def add_settings(parser):
     add("--l2", type=float, metavar="X", help="lambda of eq. 52 (0)")
     add("--validation", type=float, metavar="PART", help="part of the frames to validate on (0.2)")
     add("--gap", type=int, metavar="N", help="frames left out between training and validation in one sequence "
-                                             "(the window's width: --channels)")
+                                             "(up to --channels, as many as leave two thirds to train on)")
     add("--seed", type=int, metavar="N", help="of weights, order, crops and dropout (0)")
     variety = parser.add_argument_group("variety and balance of the training pieces")
     add = variety.add_argument

@@ -120,7 +120,7 @@ class Settings:
     pattern: str | None = None          # of file names, with {t} in place of the frame number
     sparse_masks: bool = False          # frames may be without a mask, and are then neighbours only
     validation: float = 0.2
-    gap: int | None = None              # frames between training and validation; None: the window's width
+    gap: int | None = None              # frames between training and validation; None: chosen to fit
     seed: int = 0
 
     @classmethod
@@ -142,8 +142,6 @@ class Settings:
         values = {**PRESETS[preset], **options}
         if values.get("optimizer") == "adam" and "learning_rate" not in options:
             values["learning_rate"] = ADAM_LEARNING_RATE
-        if values.get("gap") is None:
-            values["gap"] = values.get("channels", cls.channels)
         return cls(**values).checked(options)
 
     def checked(self, options):

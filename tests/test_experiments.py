@@ -14,9 +14,11 @@ from runs import rows_of, train_main
 
 import run_predict
 from stemnet_ref import checkpoint, cli
+from stemnet_ref.data.training import pairs_of
 from stemnet_ref.experiments import __main__ as experiments
 from stemnet_ref.experiments import page, table
-from stemnet_ref.experiments.variants import of_table_3
+from stemnet_ref.experiments.variants import of_sweep, of_table_3, with_one_gap
+from stemnet_ref.settings import Settings
 from stemnet_ref.step import Steps
 
 SMALL = ["--levels", "2", "--features", "2", "--crop", "16", "--crops-per-frame", "2", "--epochs", "2", "--gap", "3"]
@@ -292,3 +294,14 @@ def test_a_network_trained_on_copies_predicts_from_copies(tmp_path, pair, no_fig
         for name in names[:2] + names[3:]:
             Image.fromarray(np.zeros_like(np.asarray(Image.open(frames / name)))).save(frames / name)
     assert (heat[0] == heat[1]) == (neighbours == "copies")
+
+
+def test_all_networks_leave_the_gap_of_the_widest_window(movie):
+    found, told = pairs_of(Settings(), movie[1], movie[3]), []
+    assert [each.settings.gap for each in with_one_gap(of_table_3({}), *found, told.append)] == [2, 2, 2]
+    assert "--gap 2" in told.pop()
+    swept = of_sweep({"channels": 1}, "channels", {"1": 1, "3": 3})
+    assert [each.settings.gap for each in with_one_gap(swept, *found, told.append)] == [2, 2]
+    assert "--gap 2" in told.pop()
+    assert [each.settings.gap for each in with_one_gap(of_table_3({"gap": 0}), *found, told.append)] == [0, 0, 0]
+    assert not told

@@ -11,8 +11,9 @@ from PIL import Image
 
 from stemnet_ref.data.frames import Frame, find, find_neighbours, gaps, window_indices
 from stemnet_ref.data.pairing import mask_of, pair
-from stemnet_ref.data.split import split
+from stemnet_ref.data.split import choose_gap, divide, split
 from stemnet_ref.errors import InputError
+from stemnet_ref.settings import Settings
 
 
 def touch(folder, *names):
@@ -191,6 +192,44 @@ def test_split_covers_every_frame_once(count, fraction, gap):
     assert len(training)
     assert len(validation)
     assert len(left_out) == gap
+
+
+@given(st.integers(2, 60), st.floats(0.01, 0.99), st.sampled_from([1, 3, 5, 9]))
+def test_the_gap_that_is_chosen_fits(count, fraction, channels):
+    frames = made(*range(count))
+    gap = choose_gap(frames, fraction, channels)
+    assert channels // 2 <= gap <= channels
+    try:
+        training, validation, _ = split(frames, fraction, gap)
+    except InputError:
+        assert gap == channels // 2                                         # the least leaves none
+        return
+    windows = window_indices(frames, channels)
+    assert not set(windows[training].ravel()) & set(validation.tolist())
+    if gap > channels // 2:
+        assert 3 * len(training) >= 2 * count
+    if gap < channels:                                                      # one more leaves less than two thirds
+        assert 3 * (len(training) - 1) < 2 * count
+
+
+def test_the_gap_that_is_chosen_is_said():
+    def divided(count, channels, **options):
+        settings = Settings.from_options({"channels": channels, **options})
+        return divide(made(*range(count)), [True] * count, settings)
+
+    training, validation, left_out, note = divided(10, 5)
+    assert (len(training), len(validation), len(left_out)) == (6, 2, 2)
+    assert note.startswith("note: --gap 2 chosen: 5, ")
+    assert "would leave 3 of 10 frames" in note
+    assert [len(part) for part in divided(6, 5)[:3]] == [3, 1, 2]
+    assert [len(part) for part in divided(30, 5)[:3]] == [20, 6, 4]
+    assert divided(60, 5)[3] is divided(10, 1)[3] is divided(30, 5, gap=5)[3] is None
+    with pytest.raises(InputError, match="no frame has a mask"):
+        divide(made(1, 2), [None, None], Settings())
+
+
+def test_whole_sequences_need_no_gap():
+    assert choose_gap(made(1, 2) + made(1, 2, sequence="t"), 0.2, 5) == 5
 
 
 @pytest.mark.parametrize("kind", ["folder", "hidden", "glob", "path"])

@@ -19,7 +19,7 @@ from .balance import WORDS, class_weights
 from .batches import Dataset
 from .frames import spans, steps
 from .pairing import find_pairs
-from .split import split
+from .split import divide
 from .survey import OddFrames, check_classes, describe_split, read_all
 
 SHEET = "stemnet_ref.data.check"        # title of the sheet, within the PNG
@@ -48,12 +48,11 @@ def report(dataset, settings, show=print):
         If a run could not begin.
     """
     found = dataset.frames
-    with_masks = [index for index, mask in enumerate(dataset.masks) if mask]
-    training, validation, left_out = split(found, settings.validation, settings.gap, with_masks)
+    training, validation, left_out, note = divide(found, dataset.masks, settings)
     parts = np.full(len(found), "no mask", object)
     for indices, part in ((training, "training"), (validation, "validation"), (left_out, "gap")):
         parts[indices] = part
-    describe_split(found, training, validation, left_out, settings, show)
+    describe_split(found, training, validation, left_out, settings, show, note)
     odd = OddFrames()
     scaling, facts, cells = read_all(dataset, training, validation, settings.scaling, show, odd)
     _describe_frames(dataset, odd.kinds, show)
@@ -116,7 +115,7 @@ def options():
     add("--out", metavar="FILE", default="check.png", help="the sheet (check.png)")
     add("--channels", type=int, metavar="N", default=1, help="as of run_train.py (1)")
     add("--validation", type=float, metavar="PART", default=0.2, help="as of run_train.py (0.2)")
-    add("--gap", type=int, metavar="N", help="as of run_train.py (--channels)")
+    add("--gap", type=int, metavar="N", help="as of run_train.py (chosen to fit)")
     add("--sparse-masks", action="store_true", help="as of run_train.py")
     add_selection(parser)
     return parser

@@ -5,6 +5,54 @@ import numpy as np
 from ..errors import InputError, counted
 
 
+def choose_gap(frames, fraction, channels, usable=None):
+    """Return the gap, in frames, that fits a network which sees windows of `channels` frames.
+
+    It is the largest up to the window's width that leaves two thirds of the frames to train on, but never below half a
+    window, with which a frame to validate on would be seen in training. Whole sequences need none, and get the width.
+
+    Parameters
+    ----------
+    frames, fraction, usable
+        As for `split`.
+    channels : int
+    """
+    usable, sequences = _sequences(frames, usable)
+    if len(sequences) > 1:
+        return channels
+    cut = _cut(usable, fraction)
+    fitting = (gap for gap in range(channels, channels // 2, -1)
+               if 3 * len(_before(usable, cut, gap)) >= 2 * len(usable))
+    return next(fitting, channels // 2)
+
+
+def divide(frames, masks, settings):
+    """Return what `split` does, by a run's settings, and a note on the gap where it is not the window's width.
+
+    Parameters
+    ----------
+    frames : list of Frame
+    masks : list of Frame or None
+    settings : Settings
+        Of which validation, gap and channels count.
+
+    Returns
+    -------
+    training, validation, left_out : int ndarray
+    note : str or None
+        For the user.
+    """
+    usable, note = [index for index, mask in enumerate(masks) if mask], None
+    gap, width, fraction = settings.gap, settings.channels, settings.validation
+    if gap is None:
+        gap = choose_gap(frames, fraction, width, usable)
+        if gap < width:
+            left = len(_before(np.array(usable), _cut(usable, fraction), width))
+            note = (f"note: --gap {gap} chosen: {width}, the width of the network's window, would leave {left} of "
+                    f"{counted(len(usable), 'frame')} to train on")
+    return *split(frames, fraction, gap, usable), note
+
+
 def split(frames, fraction, gap, usable=None):
     """Return indices of the training, the validation and the left-out frames.
 
@@ -28,10 +76,7 @@ def split(frames, fraction, gap, usable=None):
     InputError
         If no frame is left to train on or to validate on.
     """
-    usable = np.arange(len(frames)) if usable is None else np.asarray(usable)
-    sequences = {}
-    for index in usable.tolist():
-        sequences.setdefault(frames[index].sequence, []).append(index)
+    usable, sequences = _sequences(frames, usable)
     wanted = fraction * len(usable)
     if len(sequences) > 1:
         chosen = []
@@ -41,12 +86,32 @@ def split(frames, fraction, gap, usable=None):
                 chosen += indices
         validation = sorted(chosen or min(reversed(sequences.values()), key=len))
         return np.setdiff1d(usable, validation), np.array(validation), np.arange(0)
-    cut = len(usable) - max(1, round(wanted))
-    training = usable[:cut]
-    training = training[training < usable[cut] - gap]
+    cut = _cut(usable, fraction)
+    training = _before(usable, cut, gap)
     if not len(training):
         masks = "" if len(usable) == len(frames) else f", {len(usable)} of them with masks,"
         raise InputError(f"--frames: one sequence of {counted(len(frames), 'frame')}{masks} is too short for "
                          f"--validation {fraction:g} with a gap of {gap} before it; give more "
                          f"{'masks' if masks else 'frames'}, or a smaller --gap")
     return training, usable[cut:], usable[len(training):cut]
+
+
+def _sequences(frames, usable):
+    """Return the indices of the usable frames, and those of each sequence."""
+    usable = np.arange(len(frames)) if usable is None else np.asarray(usable)
+    sequences = {}
+    for index in usable.tolist():
+        sequences.setdefault(frames[index].sequence, []).append(index)
+    if not sequences:
+        raise InputError("--masks: no frame has a mask to train on; name the folder of the masks")
+    return usable, sequences
+
+
+def _cut(usable, fraction):
+    """Return the place of the first frame to validate on among those of a single sequence."""
+    return len(usable) - max(1, round(fraction * len(usable)))
+
+
+def _before(usable, cut, gap):
+    """Return the frames that are left to train on before the gap."""
+    return usable[:cut][usable[:cut] < usable[cut] - gap]

@@ -13,17 +13,19 @@ FAR = 4                 # times as bright as another sequence: more is told
 SATURATED = 0.01        # of the pixels at a frame's lowest or highest value: more are told
 
 
-def describe_split(frames, training, validation, left_out, settings, show):
+def describe_split(frames, training, validation, left_out, settings, show, note=None):
     """Show what is trained and validated on, and the gaps in the numbering.
 
     Parameters
     ----------
     frames : list of Frame
     training, validation, left_out : int ndarray
-        As `frames.split` returns them.
+        As `split.split` returns them.
     settings : Settings
     show : callable
         Takes lines of text for the user.
+    note : str, optional
+        What `split.divide` says of the gap.
     """
     sequences = len({frame.sequence for frame in frames})
     share = len(validation) / (len(training) + len(validation))
@@ -39,7 +41,9 @@ def describe_split(frames, training, validation, left_out, settings, show):
         show(f"note: that is {share:.0%} to validate on, not --validation {settings.validation:.0%}: whole sequences "
              "are kept for it where there are several")
     cut = {frames[index].sequence for index in training} & {frames[index].sequence for index in validation}
-    if not cut and settings.gap != settings.channels:
+    if note:
+        show(note)
+    if not cut and settings.gap not in (None, settings.channels):
         show("note: --gap has no effect where whole sequences are kept for validation")
     for sequence, numbers in gaps(frames):
         show(f"note: {counted(len(numbers), 'frame number')} missing in sequence {sequence}, # being the number: "

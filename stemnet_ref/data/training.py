@@ -13,10 +13,16 @@ from . import balance
 from .batches import Dataset
 from .pairing import find_pairs
 from .plan import Variety, plan_epoch
-from .split import split
+from .split import divide
 from .survey import check_classes, describe_split, read_all
 
 NEED_SCIPY = ("rotation", "elastic", "paste", "border_weight")
+
+
+def pairs_of(settings, frames, masks, show=lambda line: None):
+    """Return the frames of a run, of the sample where they are None, and the mask of each, as `pairing.find_pairs`."""
+    return find_pairs(sample.FRAMES if frames is None else frames, sample.MASKS if frames is None else masks, show,
+                      settings.sparse_masks, selection=settings.selection)
 
 
 class TrainingData:
@@ -51,19 +57,16 @@ class TrainingData:
             if getattr(settings, name):
                 scipy_ndimage(option(name))
         self.settings, self.show = settings, show
-        found, paired = find_pairs(sample.FRAMES if frames is None else frames,
-                                   sample.MASKS if frames is None else masks, show, settings.sparse_masks,
-                                   selection=settings.selection)
+        found, paired = pairs_of(settings, frames, masks, show)
         border = (settings.border_weight, settings.border_sigma) if settings.border_weight else None
         self.dataset = Dataset(found, paired, settings.channels, tell=show, device=device, border=border,
                                paste=settings.paste > 0, neighbours=settings.neighbours)
-        with_masks = [index for index, mask in enumerate(paired) if mask]
-        self.training, self.validation, left_out = split(found, settings.validation, settings.gap, with_masks)
+        self.training, self.validation, left_out, note = divide(found, paired, settings)
         self.source = {"frames": frames if frames is None else os.path.abspath(frames),
                        "masks": masks if masks is None else os.path.abspath(masks),
                        "training_frames": [found[index].name for index in self.training],
                        "validation_frames": [found[index].name for index in self.validation]}
-        describe_split(found, self.training, self.validation, left_out, settings, show)
+        describe_split(found, self.training, self.validation, left_out, settings, show, note)
         self._cells = self._chances = None          # of the training frames: pixels; probabilities of being drawn
         self._check_plan()
 

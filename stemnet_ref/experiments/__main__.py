@@ -9,14 +9,14 @@ from tqdm import tqdm
 
 from .. import cli, files, metrics, readers, report
 from ..data.frames import listed
-from ..data.training import TrainingData
+from ..data.training import TrainingData, pairs_of
 from ..errors import InputError
 from ..options import add_settings
 from ..resume import settings_of
 from ..settings import names, option
 from ..train import Diverged, Run
 from . import page, table
-from .variants import of_sweep, of_table_3, parsed
+from .variants import of_sweep, of_table_3, parsed, with_one_gap
 
 PROG = "python -m stemnet_ref.experiments"
 DIVERGED = "diverged.json"
@@ -61,6 +61,8 @@ def main(argv=None):
     variants, title, seeds = resolve(given)
     out = Path(given["out"])
     _check_out(out, title)
+    variants = with_one_gap(variants, *pairs_of(variants[0].settings, given.get("frames"), given.get("masks")),
+                            tqdm.write)
     runs = [(variant, seed, out / f"{variant.name}-seed{seed}") for seed in seeds for variant in variants]
     for variant, seed, folder in runs:
         _check_same(variant.seeded(seed), folder)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from ..data.split import choose_gap
 from ..errors import InputError
 from ..settings import PRESETS, Settings, names, option
 
@@ -51,7 +52,7 @@ def of_table_3(given, fake=False):
                              f"{name}=A,B,C")
     variants = []
     for name, title, changes in (*TABLE_3, *([FAKE] if fake else [])):
-        chosen = {"gap": 5, **given, **changes}
+        chosen = {**given, **changes}
         if "preset" in changes and {"learning_rate", "optimizer"} & given.keys():
             rate = Settings.from_options({**chosen, "preset": "thesis"}).learning_rate
             share = PRESETS[changes["preset"]]["learning_rate"] / Settings.learning_rate
@@ -73,9 +74,33 @@ def of_sweep(given, name, values):
         The value by what it is called.
     """
     base = {"channels": 5, **given}
-    base = {"gap": max([base["channels"], *(values.values() if name == "channels" else ())]), **base}
     return [_variant(f"{name}-{written.replace(',', '-')}", f"{option(name)} {written}", {**base, name: value})
             for written, value in values.items()]
+
+
+def with_one_gap(variants, frames, masks, show):
+    """Return Variants of one gap, that of the widest window, where none was given: so all train on the same frames.
+
+    Parameters
+    ----------
+    variants : list of Variant
+    frames : list of data.frames.Frame
+    masks : list of data.frames.Frame or None
+    show : callable
+        Takes a line of text for the user.
+    """
+    usable = [index for index, mask in enumerate(masks) if mask]
+    widest = max(variant.settings.channels for variant in variants)
+    found = []
+    for variant in variants:
+        if variant.settings.gap is None:
+            gap = choose_gap(frames, variant.settings.validation, widest, usable)
+            variant = replace(variant, settings=replace(variant.settings, gap=gap))
+        found.append(variant)
+    chosen = {variant.settings.gap for variant in found} - {variant.settings.gap for variant in variants} - {widest}
+    if chosen:
+        show(f"note: --gap {min(chosen)} chosen for all networks, so that frames are left to train on")
+    return found
 
 
 def parsed(text, parser):
