@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 
 from . import figures, metrics
+from .errors import InputError
 from .files import write_atomically
 from .metrics import ROC_COLUMNS
 from .readers import read_csv
@@ -39,6 +40,7 @@ PICTURES = (
                              "after epoch {epoch} (Fig. 22): down on the left, up on the right."),
     ("pieces", "What is trained on", "The first pieces, as the network sees them."),
 )
+OF_BEST = "predictions", "roc", "maps"        # of the model in best.npz
 STYLE = """
 :root { color-scheme: light; }
 body { font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff; margin: 0 auto; padding: 1rem;
@@ -59,19 +61,28 @@ pre { background: #f3f3f3; padding: .7rem; overflow-x: auto; white-space: pre-wr
 
 
 def refresh(run):
-    """Draw all figures of a run anew, and write its report.
+    """Draw the figures of a run anew, those of its best model where that has changed, and write its report.
 
     Parameters
     ----------
     run : train.Run
         After an epoch.
     """
-    folder, rows = run.out / "figures", run.rows
-    figures.draw_curves(rows, folder)
-    figures.draw_predictions(run.examples(), folder / "predictions.png")
-    figures.draw_maps(run.maps(), folder / "maps.png")
-    figures.draw_roc(read_csv(run.out / "roc.csv", ROC_COLUMNS), rows[-1]["roc_auc"], folder / "roc.png")
-    write(run.out, rows, run.config())
+    folder, best = run.out / "figures", metrics.best(run.rows)
+    figures.draw_curves(run.rows, folder)
+    if run.pictured != best["epoch"]:
+        try:
+            network, roc = run.best_network(), read_csv(run.out / "roc.csv", ROC_COLUMNS)
+        except InputError as error:
+            run.show(f"warning: report.html is without pictures of the best model: {error}")
+            for name in OF_BEST:
+                (folder / f"{name}.png").unlink(missing_ok=True)
+        else:
+            figures.draw_predictions(run.examples(network), folder / "predictions.png")
+            figures.draw_maps(run.maps(network), folder / "maps.png")
+            figures.draw_roc(roc, best["roc_auc"], folder / "roc.png")
+        run.pictured = best["epoch"]
+    write(run.out, run.rows, run.config())
 
 
 def write(out, rows, config):
@@ -97,7 +108,8 @@ def write(out, rows, config):
     parts = [
         "<main>", f"<h1>{escape(title)}</h1>", f"<p>{len(rows)} of {config['epochs']} epochs on {data(config)}.</p>",
         "<h2>Table 3</h2>", f"<p>Validation in epoch {best['epoch']}, that of the best pooled F1, which "
-        "<code>best.npz</code> holds. The thesis's numbers are of its own frames, and stand here for scale.</p>",
+        "<code>best.npz</code> holds; predictions, ROC and maps are of it too. The thesis's numbers are of its own "
+        "frames, and stand here for scale.</p>",
         table_3(best), "<h2>Other measures of that epoch</h2>", other_measures(best),
         '<div class="curves">', *(figure(out, *each, rows) for each in PICTURES), "</div>",
         "<h2>Settings</h2>", "<p>Bold and marked *: other than the preset's.</p>", settings_table(config),
@@ -187,11 +199,11 @@ def figure(out, name, heading, caption, rows):
     path = out / "figures" / f"{name}.png"
     if not path.exists():
         return ""
-    last, told = rows[-1], caption.format(epoch=len(rows))
+    last, told = rows[-1], caption.format(epoch=metrics.best(rows)["epoch"])
     values = ", ".join(f"{legend} {last[column]:.3g}" for column, (legend, *_) in
                        (figures.CURVES[name][2] if name in figures.CURVES else {}).items())
     return picture(path, heading, f"{heading}. {f'After epoch {len(rows)}: {values}.' if values else told}",
-                   told, wide=name in ("predictions", "maps", "pieces", "roc"))
+                   told, wide=name in (*OF_BEST, "pieces"))
 
 
 def picture(path, heading, alternative, caption="", wide=True):

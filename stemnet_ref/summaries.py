@@ -52,7 +52,7 @@ def write(run):
                 continue
             found = [make.scalar(f"measures/{name}", row[column]) for name, column in columns.items()]
             if last and part == "validation":
-                found += of_maps(make, run.maps())
+                found += of_maps(make, run.maps(run.network))
             _write_events(path, row["epoch"], found, run.out / "summaries" / f".{part}.tmp")
 
 

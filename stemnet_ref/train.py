@@ -65,8 +65,9 @@ class Run:
         self.best_f1, self.best_val_loss = -1.0, 0.0           # below every F1
         self.optimizer = make_optimizer(settings)
         self.rows = []                                          # of metrics.csv, dicts by `metrics.COLUMNS`
-        self._examples = []                                     # for the pictures
-        self._scores = None                                     # header and rows of validation.csv
+        self.pictured = None                                    # epoch whose model is in the report's pictures
+        self._examples = []                                     # for them, of the last validation
+        self._scores = self._roc = None                         # header and rows of validation.csv; rows of roc.csv
         if resume:
             resume_run(self)
         else:
@@ -124,6 +125,7 @@ class Run:
                 self.best_f1, self.best_val_loss = row["f1_pooled"], row["val_loss"]
                 self.save("best.npz")
                 files.write_csv(self.out / "validation.csv", *self._scores)
+                files.write_csv(self.out / "roc.csv", metrics.ROC_COLUMNS, self._roc)
             files.write_csv(self.out / "metrics.csv", metrics.COLUMNS, [list(each.values()) for each in self.rows])
             self.save("model.npz")
             if after_epoch:
@@ -165,37 +167,55 @@ class Run:
                       self.optimizer.state())
         checkpoint.save(self.out / name, model, __version__)
 
-    def examples(self):
-        """Return (name, pixels, truth, probability of cell) of the first and the last validation frame."""
-        if not self._examples:
-            for _ in self._predict(self._shown()):
-                pass
-        return self._examples
+    def best_network(self):
+        """Return the network of the best epoch, that of best.npz.
 
-    def maps(self):
+        Raises
+        ------
+        InputError
+            If best.npz cannot be read, or is of another epoch.
+        """
+        best = metrics.best(self.rows)["epoch"]
+        if (self.epoch, self.position) == (best, 0):
+            return self.network
+        path = self.out / "best.npz"
+        model = checkpoint.load(path)
+        if model.progress["epoch"] != best:
+            raise InputError(f"{path}: is of epoch {model.progress['epoch']}, where the best one is {best}; go on with "
+                             "the run until a better one comes")
+        model.network.to(self.device)
+        return model.network
+
+    def examples(self, network):
+        """Return (name, pixels, truth, probability of cell) of the first and the last validation frame."""
+        if network is self.network and self._examples:
+            return self._examples
+        return [self._example(*each) for each in self._predict(self._shown(), network)]
+
+    def maps(self, network):
         """Return the feature maps of the middle of the first validation frame, 512 pixels wide at most."""
         window, _, _ = next(self.data.dataset.whole([int(self.data.validation[0])]))
-        multiple = self.network.multiple
+        multiple = network.multiple
         sides = [max(min(side, 512) // multiple, 1) * multiple for side in window[0].shape]
         top, left = ((have - side) // 2 for have, side in zip(window[0].shape, sides, strict=True))
         x, _, _ = assemble(self.scaling, [Part(Piece(0, top, left, *sides), window)], self.device)
-        return feature_maps(self.network, x)
+        return feature_maps(network, x)
 
     def _shown(self):
         return sorted({int(self.data.validation[0]), int(self.data.validation[-1])})
 
-    def _predict(self, indices):
-        """Yield (truth, weights of pixels, logits) of whole frames, and keep the examples."""
-        self._examples = []
-        for index, (window, truth, weights) in zip(indices, self.data.dataset.whole(indices), strict=True):
+    def _predict(self, indices, network):
+        """Yield (index, `Whole`, logits) of whole frames."""
+        for index, whole in zip(indices, self.data.dataset.whole(indices), strict=True):
             with np.errstate(over="ignore", invalid="ignore"):
-                z = predicted_logits(self.network, self.scaling, window)
+                z = predicted_logits(network, self.scaling, whole.window)
             if not np.isfinite(z).all():
                 raise self._diverged(f"the prediction of {self.data.dataset.frames[index]} is not finite")
-            if index in self._shown():
-                pixels, cell = to_host(window[len(window) // 2]), cell_probability(z)
-                self._examples.append((self.data.dataset.frames[index].name, pixels, truth, cell))
-            yield truth, weights, z
+            yield index, whole, z
+
+    def _example(self, index, whole, z):
+        return (self.data.dataset.frames[index].name, to_host(whole.window[len(whole.window) // 2]), whole.classes,
+                cell_probability(z))
 
     def _train_epoch(self, stop, progress):
         """Train on what is left of the epoch; return False if stopped."""
@@ -233,8 +253,11 @@ class Run:
 
     def _finish_epoch(self, started, progress):
         """Validate, and return the epoch's row."""
-        costs, scores, predicted = [], metrics.Scores(), 0
-        for truth, weights, z in self._predict(self.data.validation.tolist()):
+        costs, scores, predicted, self._examples = [], metrics.Scores(), 0, []
+        for index, whole, z in self._predict(self.data.validation.tolist(), self.network):
+            if index in self._shown():
+                self._examples.append(self._example(index, whole, z))
+            _, truth, weights = whole
             cost, p = cost_of(z[None], truth[None], self._cost, None if weights is None else weights[None])
             costs.append(cost)
             mask = p[0].argmax(axis=-1)
@@ -249,7 +272,7 @@ class Run:
         row = {"epoch": self.epoch + 1, "seconds": round(time.perf_counter() - started, 3),
                "learning_rate": self.optimizer.learning_rate, "train_loss": cost / self.position,
                "val_loss": float(np.mean(costs)), "val_accuracy": summary.pop("accuracy"), **summary, **training}
-        files.write_csv(self.out / "roc.csv", metrics.ROC_COLUMNS, scores.roc.points())
+        self._roc = scores.roc.points()
         self._scores = scores.table([self.data.dataset.frames[index].name for index in self.data.validation])
         if predicted in (0, scores.total.pixels):
             self._warn_one_class("background" if predicted == 0 else "cell", scores.total)

@@ -14,8 +14,10 @@ from PIL import Image
 from runs import SMALL, rows_of, train_main
 
 import run_train
-from stemnet_ref import figures, report
+from stemnet_ref import checkpoint, figures, metrics, report
+from stemnet_ref.predict import cell_probability, logits
 from stemnet_ref.settings import Settings
+from stemnet_ref.train import Run
 
 
 @pytest.fixture(scope="module")
@@ -29,12 +31,16 @@ def out(tmp_path_factory):
     return folder
 
 
+def best_of(rows):
+    return max(rows, key=lambda row: (float(row["f1_pooled"]), -float(row["val_loss"])))
+
+
 def test_it_tells_the_run_and_needs_nothing_else(out):
     page = Page(out / "report.html")
     page.check_alone()
     assert len(page.references) == len(report.PICTURES)
     assert "a & <b>" in page.text
-    best = max(rows_of(out), key=lambda row: (float(row["f1_pooled"]), -float(row["val_loss"])))
+    best = best_of(rows_of(out))
     for name in report.TABLE_3:
         assert f"{float(best[name]):.3g}" in page.text, name
     assert f"Validation in epoch {best['epoch']}," in page.text
@@ -83,9 +89,44 @@ def test_a_folder_whose_name_is_not_unicode_has_a_report_too(tmp_path, movie):
 
 def test_the_pictures_say_of_which_epoch_they_are_and_what_they_show(out):
     page, rows = (out / "report.html").read_text(), rows_of(out)
-    assert len(re.findall("<figcaption>[^<]*after epoch 3", page)) == 3         # predictions, ROC, maps
+    best = best_of(rows)["epoch"]
+    assert len(re.findall(f"<figcaption>[^<]*after epoch {best}", page)) == 3           # predictions, ROC, maps
     assert f"After epoch 3: training {float(rows[-1]['train_loss']):.3g}, " in page
     assert not re.search(r'alt="[^"]{0,20}"', page)
+
+
+def test_pictures_and_roc_are_of_the_best_model_also_after_a_resume(tmp_path, movie, monkeypatch, capsys):
+    """The second of three epochs is made the best one; a second run is resumed after it."""
+    drawn, finish, draw_roc = [], Run._finish_epoch, figures.draw_roc
+    monkeypatch.setattr(Run, "_finish_epoch", lambda run, *rest: {**finish(run, *rest), "f1_pooled":
+                                                                  (0.5, 0.9, 0.1)[run.epoch - 1]})
+    monkeypatch.setattr(figures, "draw_predictions", lambda examples, path: drawn.append(examples))
+    monkeypatch.setattr(figures, "draw_maps", lambda maps, path: drawn.append(maps))
+    monkeypatch.setattr(figures, "draw_roc", lambda rows, area, path: (drawn.append((rows, area)),
+                                                                       draw_roc(rows, area, path)))
+    whole, part = tmp_path / "whole", tmp_path / "part"
+    assert train_main(*movie, *SMALL, "--out", whole) == 0
+    assert len(drawn) == 6                                      # not again after the third epoch
+    assert train_main(*movie, *SMALL, "--epochs", "2", "--out", part) == 0
+    assert train_main("--resume", "--out", part, "--epochs", "3") == 0
+    best = checkpoint.load(whole / "best.npz")
+    assert best.progress["epoch"] == 2
+    scores, frames, masks = metrics.Scores(), *([np.asarray(Image.open(folder / f"t_{number}.png")) for number in
+                                                 (11, 12)] for folder in (movie[1], movie[3]))
+    found = [logits(best.network, best.scaling, [frame]) for frame in frames]
+    for z, mask in zip(found, masks, strict=True):
+        scores.add(z.argmax(axis=-1), z, mask > 0)
+    for examples, maps, (roc, area) in (drawn[3:6], drawn[9:12], drawn[12:15]):
+        for (_, pixels, _, cell), frame, z in zip(examples, frames, found, strict=True):
+            np.testing.assert_array_equal(pixels, frame)
+            np.testing.assert_array_equal(cell, cell_probability(z))
+        np.testing.assert_allclose(maps["output"][0], found[0], rtol=1e-4, atol=1e-4)
+        assert [list(row.values()) for row in roc] == scores.roc.points()
+        assert area == pytest.approx(scores.roc.area())
+    (part / "best.npz").unlink()
+    assert train_main("--resume", "--out", part) == 0
+    assert "warning: report.html is without pictures of the best model" in capsys.readouterr().out
+    assert not (part / "figures" / "roc.png").exists()
 
 
 @pytest.mark.parametrize("cells", [0, 3])
