@@ -3,7 +3,7 @@
 import numpy as np
 
 from .data.images import eight_bit_units
-from .data.masks import connected
+from .data.regions import regions
 from .errors import InputError
 from .files import write_csv, write_png
 
@@ -93,9 +93,9 @@ def numbered(mask, frame):
     Raises
     ------
     InputError
-        If there are more than 65535, or SciPy is not installed.
+        If there are more than 65535.
     """
-    numbers = connected(mask, "--results challenge")
+    numbers = regions(mask)
     if numbers.max(initial=0) > 65535:
         raise InputError(f"{frame}: {numbers.max()} cells are more than 16 bits can number; the model is not for these "
                          "frames")

@@ -28,7 +28,5 @@ def test_training_options(tmp_path, pair, capsys, without_scipy, options):
     assert refusals.script(run_train.main, *start, "--augment", "--on-cells", "0.5", "--out", tmp_path / "out") == 0
 
 
-def test_numbered_cells(tmp_path, pair, trained, capsys, without_scipy):
-    status = refusals.script(run_predict.main, trained, pair[0], "--results", "challenge", "--out", tmp_path / "out")
-    refusals.check(capsys, status, f"--results challenge: {SCIPY}")
-    assert not (tmp_path / "out").exists()
+def test_cells_are_numbered_without_it(tmp_path, pair, trained, without_scipy):
+    assert refusals.script(run_predict.main, trained, pair[0], "--results", "challenge", "--out", tmp_path / "out") == 0

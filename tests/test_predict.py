@@ -253,11 +253,21 @@ def test_the_figure_of_a_frame_of_any_shape_holds_its_four_pictures(tmp_path, sh
     assert np.ptp(picture, axis=2).max() > 100                              # the heat map's colours
 
 
-def test_masks_and_frames_swapped_are_warned_of(tmp_path):
+def test_masks_and_frames_swapped_are_refused(tmp_path):
     frames, masks = sequence(tmp_path, 2)
+    with pytest.raises(InputError, match="are --frames and --masks swapped"):
+        predict.run(model(), masks, tmp_path / "out", frames)
+
+
+def test_masks_that_are_nearly_all_cell_are_warned_of(tmp_path):
+    frames, masks = sequence(tmp_path, 2)
+    for path in masks.iterdir():
+        inverted = np.ones(np.asarray(Image.open(path)).shape, np.uint8)
+        inverted[0] = 0
+        Image.fromarray(inverted).save(path)
     told = []
-    predict.run(model(), masks, tmp_path / "out", frames, show=told.append)
-    assert "are frames and --masks swapped" in told[-1]
+    predict.run(model(), frames, tmp_path / "out", masks, show=told.append)
+    assert "are frames and --masks swapped, or the masks inverted?" in told[-1]
 
 
 def test_bad_tile_is_named(tmp_path):

@@ -113,7 +113,7 @@ def test_fewer_bits_record_their_scale(tmp_path, capsys):
 def test_floats_and_stacks_and_masks(tmp_path):
     rng = np.random.default_rng(0)
     frames = rng.random((5, 12, 14)).astype(np.float32)
-    masks = rng.integers(0, 400, (5, 12, 14)).astype(np.uint16) * (rng.random((5, 12, 14)) < 0.3)
+    masks = np.kron(rng.integers(0, 400, (5, 4, 7)) * (rng.random((5, 4, 7)) < 0.3), np.ones((1, 3, 2), int))
     stack(tmp_path / "raw.tif", frames)
     stack(tmp_path / "raw_mask.tif", masks.astype(np.uint16))
     assert run(tmp_path / "raw.tif", tmp_path / "out", "--size", "10x16", "--masks", tmp_path / "raw_mask.tif") == 0

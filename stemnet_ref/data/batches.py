@@ -71,7 +71,7 @@ class Dataset:
         self._boxes = {}                    # index -> `boxes` of its cells
         self._buffers = {}                  # shape of x -> x, labels and weights on the device
         self._uses = Counter()              # pieces of the plan that still need a frame, where not all fit
-        self._told = False
+        self._told = set()                  # kinds of remarks on masks
 
     def pixels(self, index):
         """Return the decoded frame, as stored."""
@@ -118,13 +118,10 @@ class Dataset:
         return read_frame(self.frames[index])
 
     def _read_classes(self, index):
-        classes, numbered = read_mask(self.masks[index])
-        if numbered and not self._told:
-            self._told = True
-            text = "holds no 0, so all of it counts as cell; background must be 0"
-            if not classes.all():
-                text = "holds more than two values; every value above 0 counts as cell"
-            self.tell(f"note: {self.masks[index]} {text}")
+        classes, remark = read_mask(self.masks[index])
+        if remark and remark[0] not in self._told:
+            self._told.add(remark[0])
+            self.tell(f"note: {self.masks[index]} {remark[1]}")
         return classes
 
     def _moved(self, kind, index):

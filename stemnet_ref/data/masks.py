@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from ..errors import InputError
-from ..extras import scipy_ndimage
-from .images import REPLACE, read_values
+from .images import read_values
+from .mask_values import check_values
+from .regions import regions
 
 
 def read_instances(frame):
@@ -17,39 +17,22 @@ def read_instances(frame):
     InputError
         As `read_mask`.
     """
-    pixels, numbered = _read_mask(frame)
-    if numbered:
-        return _renumbered(pixels)
-    return connected(pixels > 0, f"{frame}, whose cells are not numbered")
+    pixels, _ = _read_mask(frame)
+    return _renumbered(pixels) if _numbered(pixels) else regions(pixels)
 
 
 def read_numbers(frame):
     """Return a mask's pixels as they are, uint8 or uint16, for a PNG; raises as `read_mask`."""
-    pixels, numbered = _read_mask(frame)
-    pixels = np.maximum(pixels, 0)
-    if not numbered:
+    pixels, _ = _read_mask(frame)
+    if not _numbered(pixels):
         return (pixels > 0).astype(np.uint8) * np.uint8(255)
     if np.issubdtype(pixels.dtype, np.floating) or pixels.max() > 65535:
         pixels = _renumbered(pixels)
     return pixels.astype(np.uint8 if pixels.max() < 256 else np.uint16)
 
 
-def _renumbered(pixels):
-    """Return the values above 0 numbered from 1, in their order, int32; 0 elsewhere."""
-    cell = pixels > 0
-    return np.where(cell, 1 + np.searchsorted(np.unique(pixels[cell]), pixels), 0).astype(np.int32)
-
-
-def connected(cell, option):
-    """Return numbers of cells that are connected, also at a corner: int32 of the shape of `cell`, 0 elsewhere.
-
-    `option` is what needs them, if SciPy must be asked for.
-    """
-    return scipy_ndimage(option).label(cell, np.ones((3, 3)), output=np.int32)[0]
-
-
 def read_mask(frame):
-    """Return the classes of a mask's pixels, and whether the mask numbers its cells.
+    """Return the classes of a mask's pixels, and what is to be said of its values.
 
     Masks may be 0/1, 0/255 or numbers of cells.
 
@@ -57,23 +40,30 @@ def read_mask(frame):
     -------
     classes : uint8 ndarray of shape (H, W)
         1 where the value is above 0 (a cell), else 0.
-    numbered : bool
-        Whether there are several values above 0.
+    remark : (str, str) or None
+        As `mask_values.check_values` returns it.
 
     Raises
     ------
     InputError
-        If the file cannot be read, has colours, or holds NaN.
+        If the file cannot be read, has colours, or a value may be something else than background or cell.
     """
-    pixels, numbered = _read_mask(frame)
-    return (pixels > 0).astype(np.uint8), numbered
+    pixels, remark = _read_mask(frame)
+    return (pixels > 0).astype(np.uint8), remark
 
 
 def _read_mask(frame):
-    """Return a mask's pixels, and whether there are several values above 0."""
+    """Return a mask's pixels, and what is to be said of them."""
     pixels = read_values(frame)
-    if np.issubdtype(pixels.dtype, np.floating) and np.isnan(pixels).any():
-        raise InputError(f"{frame}: {np.sum(np.isnan(pixels))} pixels are NaN; {REPLACE}")
-    if pixels.dtype == bool:
-        return pixels, False
-    return pixels, bool(np.any((pixels > 0) & (pixels != pixels.max(initial=0))))
+    return pixels, None if pixels.dtype == bool else check_values(pixels, frame)
+
+
+def _numbered(pixels):
+    """Return whether there are several values above 0."""
+    return bool(np.any((pixels > 0) & (pixels != pixels.max(initial=0))))
+
+
+def _renumbered(pixels):
+    """Return the values above 0 numbered from 1, in their order, int32; 0 elsewhere."""
+    cell = pixels > 0
+    return np.where(cell, 1 + np.searchsorted(np.unique(pixels[cell]), pixels), 0).astype(np.int32)

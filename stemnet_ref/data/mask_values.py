@@ -1,0 +1,111 @@
+"""Tell from a mask's values what kind of mask it is, and refuse those of which every value above 0 is not cell."""
+
+import numpy as np
+
+from ..errors import InputError
+from .images import REPLACE
+from .regions import regions
+
+FEW = 5                 # values above 0 at most, where they may be classes
+SMOOTH = 0.1            # of the pixels at borders that lie between their neighbours. Measured on masks of three kinds:
+                        # 0.03 or less, 0.07 where cells are crowded; interpolated 0.24 or more, as JPEG 0.18 or more
+ENDS = 16               # grey levels from 0 and from 255, between which the best JPEG's values are none
+LEAST = 16              # such pixels, with fewer of which nothing can be told
+IGNORE = 255
+SEPARATE = 3            # regions of a value on average, from which on it is a class rather than one cell
+
+
+def check_values(pixels, frame):
+    """Return what is to be said of a mask's values.
+
+    Parameters
+    ----------
+    pixels : ndarray of shape (H, W)
+    frame : Frame
+        The mask, for messages.
+
+    Returns
+    -------
+    (str, str) or None
+        A word for the kind of remark, and the remark, to follow the mask's name; None where one value is above 0.
+
+    Raises
+    ------
+    InputError
+        If a value above 0 may be something else than cell.
+    """
+    if np.issubdtype(pixels.dtype, np.floating):
+        _check_floats(pixels, frame)
+    values = _values(pixels)
+    if values[0] < 0:
+        raise InputError(f"{frame}: holds {values[0]:g}, which often means 'ignore'; in a mask 0 is background and "
+                         "every value above it cell; write one of them in its place")
+    above = values[values > 0]
+    if len(above) <= 1:
+        return None
+    consecutive = above[-1] == len(above)
+    if len(above) <= FEW and above[-1] == IGNORE and above[-2] == len(above) - 1:
+        words = ", ".join(f"{value:g}" for value in values[:-1])
+        raise InputError(f"{frame}: holds {words} and {IGNORE}, which often means 'ignore'; every value above 0 would "
+                         f"count as cell; write 0 or the number of a cell in place of {IGNORE}")
+    if _near_ends(above) or ((len(above) > FEW or (len(above) > 3 and not consecutive)) and _smooth(pixels)):
+        raise InputError(f"{frame}: holds {len(values)} grey values that pass smoothly into one another, as in a mask "
+                         "that was resized with interpolation or saved as JPEG, a map of probabilities, or a picture; "
+                         "every value above 0 would count as cell; resize masks by nearest neighbour, save them as "
+                         "PNG, or set what is above a threshold to 255 and the rest to 0 (or are --frames and --masks "
+                         "swapped?)")
+    if len(above) <= FEW:
+        counts = [int(regions(pixels == value).max()) for value in above]
+        if sum(counts) >= SEPARATE * len(above):
+            words = ", ".join(f"value {value:g} has {count} regions" if not index else f"{value:g} {count}"
+                              for index, (value, count) in enumerate(zip(above, counts, strict=True)))
+            return "classes", (f"looks as if its values were classes rather than numbers of cells ({words}); every "
+                               "value above 0 counts as cell; set the values of other classes to 0 if they are none")
+    if values[0] > 0:
+        return "full", "holds no 0, so all of it counts as cell; background must be 0"
+    return "numbers", "holds more than two values; every value above 0 counts as cell"
+
+
+def _check_floats(pixels, frame):
+    if not np.isfinite(pixels).all():
+        what = "NaN" if np.isnan(pixels).any() else "infinite"
+        raise InputError(f"{frame}: {np.sum(~np.isfinite(pixels))} pixels are {what}; {REPLACE}")
+    broken = pixels[pixels != np.floor(pixels)]
+    if broken.size:
+        raise InputError(f"{frame}: holds fractions such as {broken[0]:.3g}, as a map of probabilities does; every "
+                         "value above 0 would count as cell; set what is above a threshold to 255 and the rest to 0")
+
+
+def _values(pixels):
+    """Return the values that occur, ascending."""
+    if pixels.dtype in (np.uint8, np.uint16):               # as np.unique, without sorting all pixels
+        return np.flatnonzero(np.bincount(pixels.reshape(-1)))
+    return np.unique(pixels)
+
+
+def _near_ends(above):
+    """Return whether values lie near 0 and near 255, as in a JPEG of high quality of a mask of 0 and 255."""
+    low, high = above <= ENDS, (above >= 255 - ENDS) & (above <= 255)
+    return len(above) > 2 and bool(low.any() and high.any() and (low | high).all())
+
+
+def _smooth(pixels):
+    """Return whether values pass smoothly into one another, or are noisy, where they change.
+
+    In a mask almost every pixel has a neighbour of its own value, or lies alone in another; at a border one value is
+    beside the other. Counted are the pixels that lie strictly between two opposite neighbours, and those that differ
+    from all four neighbours, which differ among themselves.
+    """
+    middle = pixels[1:-1, 1:-1]
+    if not middle.size:
+        return False
+    up, down, left, right = pixels[:-2, 1:-1], pixels[2:, 1:-1], pixels[1:-1, :-2], pixels[1:-1, 2:]
+    border, lonely = np.zeros(middle.shape, bool), np.ones(middle.shape, bool)
+    for other in (up, down, left, right):
+        border |= middle != other
+        lonely &= middle != other
+    lonely &= (up != down) | (left != right) | (up != left)
+    between = np.zeros(middle.shape, bool)
+    for a, b in ((up, down), (left, right)):
+        between |= (np.minimum(a, b) < middle) & (middle < np.maximum(a, b))
+    return np.count_nonzero(lonely | between) > max(LEAST, SMOOTH * np.count_nonzero(border))
