@@ -13,14 +13,13 @@ from . import metrics
 from .data import challenge
 from .data.assemble import Part, assemble
 from .data.batches import Dataset
-from .data.frames import find, find_neighbours, in_order, spans
+from .data.frames import find_neighbours, spans
 from .data.geometry import geometry_of, read_record
-from .data.pairing import mask_of, pair
+from .data.pairing import masks_of
 from .data.plan import Piece
 from .data.selection import UNCHOSEN
 from .device import device_of, to_host
 from .errors import InputError, counted
-from .extras import scipy_ndimage
 from .files import check_folder, check_names, check_no_pictures, make_folder, write_csv, write_tiff
 from .layers import softmax
 from .pictures import numbered, write_pictures
@@ -115,16 +114,14 @@ def run(model, frames, out, masks=None, tile=TILE, show=print, progress=iter, re
         raise InputError(f"--tile {tile}: must be at least 1 pixel")
     if results not in RESULTS:
         raise InputError(f"--results {results}: must be {' or '.join(RESULTS)}")
-    if results == "challenge":
-        scipy_ndimage("--results challenge")
     check_folder(out)
     record = read_record(frames) if restore else None
     chosen, around = find_neighbours(frames, "FRAMES", network.channels, selection)
-    masks_of = {} if masks is None else _masks_of(chosen, masks, show, sparse, selection.of_masks())
-    data = Dataset(around, [masks_of.get(frame) for frame in around], network.channels, tell=show,
+    truth_of = {} if masks is None else masks_of(chosen, masks, show, sparse, selection)
+    data = Dataset(around, [truth_of.get(frame) for frame in around], network.channels, tell=show,
                    device=device_of(*network.parameters.values()),
                    neighbours=model.settings.get("neighbours", "frames"))
-    _check_names(chosen, masks_of.values(), out)
+    _check_names(chosen, truth_of.values(), out)
     check_no_pictures(out, results == "pictures")
     paths = challenge.result_paths(out, chosen) if results == "challenge" else []
     folders = {path.parent.name: frame.sequence for path, frame in zip(paths, chosen, strict=False)}
@@ -194,25 +191,6 @@ def _describe_crop(frames, record, show):
     if cropped:
         show(f"warning: {counted(len(cropped), 'frame')} had been cropped, {cropped[0].name} the first; what was cut "
              "off was not looked at, and is background in the results")
-
-
-def _masks_of(frames, where, tell, sparse, selection):
-    """Return the mask of every frame; a single frame may come with the masks of its whole folder.
-
-    In a set of the Cell Tracking Challenge frames may be without.
-    """
-    if challenge.sequences(where):
-        truth = {file.resolve(): mask for file, mask in challenge.truth_files(challenge.sequences(where)).items()}
-        masks = {mask.path: mask for mask in in_order(list(truth.values()), "--masks", selection=selection)}
-        found = {frame: masks[truth[path]] for frame in frames if (path := frame.path.resolve()) in truth}
-        if not found:
-            raise InputError(f"--masks {where}: has no truth of {spans(frames)}; name the set that they are of, or a "
-                             "folder of masks")
-        return found
-    masks = find(where, "--masks", selection=selection)
-    if len(frames) == 1 < len(masks):
-        return {frames[0]: mask_of(frames[0], masks)}
-    return {frame: mask for frame, mask in zip(frames, pair(frames, masks, tell, sparse), strict=True) if mask}
 
 
 def _check_restorable(sizes, record):

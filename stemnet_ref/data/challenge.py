@@ -2,10 +2,11 @@
 
     01/t000.tif                     frames of the first sequence, numbered from 0
     01_GT/SEG/man_seg000.tif        gold truth: drawn by hand, of some frames
+    01_GT/TRA/man_track000.tif      a marker for each cell of every frame
     01_ST/SEG/man_seg000.tif        silver truth: computed, of most or all frames
     01_RES/mask000.tif              results: 16 bits, 0 background, cells numbered
 
-Where a frame has both, gold truth is taken. The masks number their cells.
+Where a frame has both, gold truth is taken, if it holds all cells (`data.truth`). The masks number their cells.
 """
 
 import re
@@ -17,6 +18,7 @@ SEQUENCE = re.compile(r"\d\d")
 FRAME = re.compile(r"t(\d{3,4})\.tiff?", re.IGNORECASE)
 NAMED = re.compile(r"(?:(?:.*/)?(\d\d)[_/])?t(\d{3,4})")     # of frames, without suffix
 MASK = re.compile(r"man_seg_?(\d{3,4})\.tiff?", re.IGNORECASE)
+GOLD = re.compile(r"\d\d_GT")
 TRUTHS = ("GT", "ST")               # the better one first
 
 
@@ -67,6 +69,28 @@ def truth_files(folders):
                          f"{first.name}_GT/SEG/man_seg*.tif or {first.name}_ST/SEG/man_seg*.tif fits its frames; take "
                          "a training set, or name masks by --masks")
     return found
+
+
+def is_gold(path):
+    """Return whether a file is a mask of gold truth."""
+    path = Path(path)
+    return (MASK.fullmatch(path.name) is not None and path.parent.name == "SEG"
+            and GOLD.fullmatch(path.parent.parent.name) is not None)
+
+
+def silver_of(gold):
+    """Return the file of silver truth of the same frame as a gold mask, or None."""
+    sequence = gold.parent.parent
+    return _present(sequence.with_name(sequence.name.replace("_GT", "_ST")) / "SEG" / gold.name)
+
+
+def markers_of(gold):
+    """Return the file of the cells' markers of the same frame as a gold mask, or None."""
+    return _present(gold.parent.parent / "TRA" / f"man_track{MASK.fullmatch(gold.name).group(1)}{gold.suffix}")
+
+
+def _present(file):
+    return file if file.is_file() else None
 
 
 def result_paths(out, frames):

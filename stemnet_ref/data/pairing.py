@@ -4,8 +4,9 @@ import re
 
 from ..errors import InputError, counted
 from . import challenge
-from .frames import find, in_order
+from .frames import find, in_order, spans
 from .selection import UNCHOSEN
+from .truth import complete
 
 
 def find_pairs(frames, masks, tell=lambda line: None, sparse=False, names=("--frames", "--masks"), lenient=False,
@@ -37,14 +38,47 @@ def find_pairs(frames, masks, tell=lambda line: None, sparse=False, names=("--fr
     found = find(frames, names[0], lenient, selection)
     of_masks = challenge.sequences(masks) if masks is not None else folders
     if not (folders and of_masks):
-        return found, pair(found, find(masks, names[1], lenient, selection.of_masks()), tell, sparse)
+        paired = pair(found, find(masks, names[1], lenient, selection.of_masks()), tell, sparse)
+        return found, complete(paired, tell, lenient)
     if not {folder.resolve() for folder in folders} <= {folder.resolve() for folder in of_masks}:
         raise InputError(f"{names[1]} {masks}: another set of the Cell Tracking Challenge than {frames}; leave "
                          f"{names[1]} out, or name the folder of the masks alone")
-    truth = challenge.truth_files(folders)
-    mask_of_file = {mask.path: mask for mask in in_order(list(truth.values()), names[1], lenient,
-                                                              selection.of_masks())}
-    return found, [mask_of_file[truth[frame.path]] if frame.path in truth else None for frame in found]
+    return found, complete(_truth(found, folders, names[1], lenient, selection), tell, lenient)
+
+
+def masks_of(frames, masks, tell=lambda line: None, sparse=False, selection=UNCHOSEN):
+    """Return the masks to measure predictions by: a dict from those of the frames that have one.
+
+    Parameters
+    ----------
+    frames : list of Frame
+        A single one may come with the masks of its whole folder.
+    masks, tell, sparse, selection
+        As for `find_pairs`; in a set of the Cell Tracking Challenge frames may be without.
+
+    Raises
+    ------
+    InputError
+        If masks cannot be found or paired.
+    """
+    folders = challenge.sequences(masks)
+    if folders:
+        paired = _truth(frames, folders, "--masks", False, selection)
+        if not any(paired):
+            raise InputError(f"--masks {masks}: has no truth of {spans(frames)}; name the set that they are of, or a "
+                             "folder of masks")
+    else:
+        found = find(masks, "--masks", selection=selection.of_masks())
+        single = len(frames) == 1 < len(found)
+        paired = [mask_of(frames[0], found)] if single else pair(frames, found, tell, sparse)
+    return {frame: mask for frame, mask in zip(frames, complete(paired, tell), strict=True) if mask}
+
+
+def _truth(frames, folders, option, lenient, selection):
+    """Return the mask that sequences of the Cell Tracking Challenge have for each frame, None where there is none."""
+    truth = {file.resolve(): mask for file, mask in challenge.truth_files(folders).items()}
+    masks = {mask.path: mask for mask in in_order(list(truth.values()), option, lenient, selection.of_masks())}
+    return [masks[truth[path]] if (path := frame.path.resolve()) in truth else None for frame in frames]
 
 
 def pair(frames, masks, tell=lambda line: None, sparse=False):

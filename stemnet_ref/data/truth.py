@@ -1,0 +1,82 @@
+"""Gold truth of the Cell Tracking Challenge that holds all cells of its frame, and what stands in for the rest.
+
+In most sets gold masks were drawn of some of the cells; taken as the whole truth, all others would be background.
+``01_GT/TRA/man_track000.tif`` has a numbered marker for each cell of a frame, and silver masks hold them all.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..errors import InputError, counted
+from . import challenge
+from .images import read_values
+from .regions import regions
+
+COMPLETE = 0.9      # of the marked cells. With fewer a mask is partial: one of ten may be just entering the frame, but
+                    # no fewer than ten may lack one: silver truth, or a frame less, costs less than unseen cells
+DRAWN = 0.5         # of a marker's pixels: the cell is in the mask where more are, as the challenge counts it found
+
+
+def complete(masks, tell=lambda line: None, lenient=False):
+    """Return masks with silver truth, or None, in place of gold truth that holds only some of the cells.
+
+    Parameters
+    ----------
+    masks : list of Frame or None
+        Of any layout; only those in a folder of the challenge's gold truth are looked at.
+    tell : callable
+        Takes a line of text for the user.
+    lenient : bool
+        Keep a mask that cannot be read; else it is an error.
+
+    Raises
+    ------
+    InputError
+        If no mask is left.
+    """
+    whole, partial, unknown = list(masks), [], []
+    gold = [(at, mask) for at, mask in enumerate(masks) if mask and challenge.is_gold(mask.path)]
+    for at, mask in gold:
+        silver = challenge.silver_of(mask.path)
+        reference = challenge.markers_of(mask.path) or silver
+        if reference is None:
+            unknown.append(mask)
+            continue
+        try:
+            held, marked = _count(mask, replace(mask, path=reference))
+        except InputError:
+            if not lenient:
+                raise
+            continue
+        if held < COMPLETE * marked:
+            partial.append(f"{mask}: {held} of {marked}, by {reference}")
+            whole[at] = silver and replace(mask, path=silver, label=mask.label.replace("_GT", "_ST"))
+    without = sum(whole[at] is None for at, _ in gold)
+    if partial:
+        line = (f"{len(partial)} of {counted(len(gold), 'gold mask')} hold only some of the frame's cells (the first, "
+                f"{partial[0]})")
+        if not any(whole):
+            raise InputError(f"{line}, and there is no silver truth; take a set with silver truth (01_ST), or name "
+                             "masks of all cells by --masks")
+        rest = f"{counted(without, 'frame')} without it {'is a neighbour' if without == 1 else 'are neighbours'} only"
+        tell(f"note: {line}; silver truth is taken in place of {len(partial) - without}"
+             + f", {rest}" * (without > 0))
+    if unknown:
+        tell(f"note: nothing tells whether {counted(len(unknown), 'gold mask')} (the first, {unknown[0]}) hold all "
+             "cells of the frame, neither markers (01_GT/TRA) nor silver truth (01_ST); a cell that is left out would "
+             "count as background")
+    return whole
+
+
+def _count(mask, reference):
+    """Return how many of the cells of a reference a mask holds, and how many there are."""
+    drawn, markers = read_values(mask) > 0, read_values(reference)
+    if drawn.shape != markers.shape:
+        raise InputError("{}: {} x {} pixels, but {} {} x {}; one of them belongs to another set".format(
+            reference, *markers.shape, mask, *drawn.shape))
+    numbers = markers if len(np.unique(markers[markers > 0])) > 1 else regions(markers)
+    of_all, of_drawn = (dict(zip(*np.unique(part, return_counts=True), strict=True))
+                        for part in (numbers[numbers > 0], numbers[(numbers > 0) & drawn]))
+    held = sum(of_drawn.get(number, 0) > DRAWN * pixels for number, pixels in of_all.items())
+    return held, len(of_all)
