@@ -24,3 +24,9 @@ def reason(error):
 def counted(number, noun):
     """Return a number with its noun: "1 frame", "2 frames"."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def listed(items, most=5):
+    """Return items in words, at most so many of them."""
+    more = [f"{len(items) - most} more"] if len(items) > most else []
+    return ", ".join([*map(str, items[:most]), *more])

@@ -15,6 +15,7 @@ from .data.assemble import Part, assemble
 from .data.batches import Dataset
 from .data.frames import find_neighbours, spans
 from .data.geometry import geometry_of, read_record
+from .data.neighbours import describe_sequences
 from .data.pairing import masks_of
 from .data.plan import Piece
 from .data.selection import UNCHOSEN
@@ -129,6 +130,7 @@ def run(model, frames, out, masks=None, tile=TILE, show=print, progress=iter, re
         show(", ".join(f"{folder}: {sequence}" for folder, sequence in sorted(folders.items())))
     make_folder(out)
     show(f"{counted(len(chosen), 'frame')}: {spans(chosen)}")
+    describe_sequences(around, network.channels, show)
     table = Path(out) / "metrics.csv"
     if masks is None and table.exists():
         show(f"note: {table} is of an earlier call; measures are written only with --masks")

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from pictures import sequence, stack
 from PIL import Image
 
-from stemnet_ref.data.frames import Frame, find, find_neighbours, gaps, window_indices
+from stemnet_ref.data.frames import Frame, find, find_neighbours
+from stemnet_ref.data.neighbours import gaps, window_indices
 from stemnet_ref.data.pairing import mask_of, pair
 from stemnet_ref.data.split import choose_gap, divide, split
 from stemnet_ref.errors import InputError
@@ -45,12 +46,18 @@ def test_the_frame_number_is_the_last_that_differs(tmp_path):
         ("t#_ch0", 1), ("t#_ch0", 2), ("t#_ch0", 10)]
 
 
-@pytest.mark.parametrize("names", [["frame2009_1_2.png", "frame2010_1_2.png"],
-                                   [f"frame2009_{n}_1.png" for n in (1, 2, 3)]])
-def test_sequences_of_one_frame_each_stay_apart(tmp_path, names):
+@pytest.mark.parametrize(("names", "sequence", "numbers"), [
+    (["frame2009_1_2.png", "frame2010_1_2.png"], "frame#_1_2", [2009, 2010]),
+    ([f"frame2009_{n}_1.png" for n in (1, 2, 3)], "frame2009_#_1", [1, 2, 3])])
+def test_the_only_number_that_differs_is_the_frames(tmp_path, names, sequence, numbers):
     frames = find(touch(tmp_path, *names), "--frames")
-    assert len({frame.sequence for frame in frames}) == len(names)
-    assert len({frame.number for frame in frames}) == 1
+    assert [(frame.sequence, frame.number) for frame in frames] == [(sequence, number) for number in numbers]
+
+
+def test_sequences_of_one_frame_each_stay_apart(tmp_path):
+    frames = find(touch(tmp_path, "frame2009_1_2.png", "frame2010_1_3.png", "frame2011_1_1.png"), "--frames")
+    assert [(frame.sequence, frame.number) for frame in frames] == [
+        ("frame2009_1_#", 2), ("frame2010_1_#", 3), ("frame2011_1_#", 1)]
 
 
 def test_folder_glob_file_and_stack(tmp_path):
@@ -137,7 +144,7 @@ def test_windows_do_not_cross_sequences():
 
 def test_windows_over_a_hole_repeat_the_nearest_on_the_way():
     np.testing.assert_array_equal(window_indices(made(1, 2, 4, 5), 5)[1], [0, 0, 1, 1, 2])      # 0, 1, 2, 3, 4
-    assert gaps(made(1, 2, 4, 5)) == [("s", [3])]
+    assert gaps(made(1, 2, 4, 5)) == [("s", 1, "3")]
     assert gaps(made(1, 2, 3)) == []
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .frames import steps
+from .neighbours import time_indices
 
 REACH = 3               # frames in time, either way
 NEAR = 64               # pixels in space, either way
@@ -49,12 +49,12 @@ def fit(dataset):
     for index, frame in enumerate(dataset.frames):
         if dataset.masks[index]:
             sequences.setdefault(frame.sequence, []).append(index)
-    step_of, around, gains = steps(dataset.frames), {}, {offset: [] for offset in range(-REACH, REACH + 1)}
+    index_of, around, gains = time_indices(dataset.frames), {}, {offset: [] for offset in range(-REACH, REACH + 1)}
     share = max(LEAST, FRAMES // max(len(sequences), 1))
-    for sequence, indices in list(sequences.items())[:FRAMES // LEAST]:
+    for indices in list(sequences.values())[:FRAMES // LEAST]:
         if len(indices) < LEAST:
             continue
-        by_number = {dataset.frames[index].number: index for index in indices}
+        by_time = {index_of[index]: index for index in indices}
         some = [indices[round(at)] for at in np.linspace(0, len(indices) - 1, min(share, len(indices)))]
         still = np.median([dataset.pixels(index).astype(np.float32) for index in some], axis=0)
         for index in some:
@@ -64,7 +64,7 @@ def fit(dataset):
             around.setdefault(signs.shape, []).append(_around(signs, dataset.classes(index)))
             given = around[signs.shape][-1][NEAR, NEAR]
             for offset, found in gains.items():
-                other = by_number.get(dataset.frames[index].number + offset * step_of[sequence])
+                other = by_time.get(index_of[index] + offset)
                 if other is not None:
                     found.append((_correlation(signs, dataset.classes(other)), given))
     if not around:

@@ -10,9 +10,9 @@ from ..errors import InputError
 from .assemble import Part, assemble
 from .augment import boxes, choose_pastes, cut, moved_onto_cell, places
 from .borders import border_weights
-from .frames import window_indices
 from .images import read_bytes, read_frame, read_size
 from .masks import read_instances, read_mask
+from .neighbours import window_indices
 
 MEMORY = 2 << 30        # bytes of decoded frames to keep
 

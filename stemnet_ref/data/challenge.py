@@ -13,6 +13,7 @@ import re
 from pathlib import Path
 
 from ..errors import InputError
+from .neighbours import time_indices
 
 SEQUENCE = re.compile(r"\d\d")
 FRAME = re.compile(r"t(\d{3,4})\.tiff?", re.IGNORECASE)
@@ -97,8 +98,8 @@ def result_paths(out, frames):
     """Return where the results of frames go, in their order.
 
     Sequence and number are those of the challenge's names, also in ``01_t0998.png``, as preprocessing writes them.
-    Frames of other names keep their number, or that of their page counted from 0, and their sequences are counted from
-    01.
+    Frames of other names keep their number, or that of their page counted from 0; times are counted from 0, and
+    sequences from 01.
 
     Parameters
     ----------
@@ -111,14 +112,16 @@ def result_paths(out, frames):
         If two results would have one name, or there are results already.
     """
     sequences = list(dict.fromkeys(frame.sequence for frame in frames))
-    digits = max(3, len(str(max(frame.number for frame in frames))))
+    numbers = [index if frame.timed else frame.number if frame.page is None else frame.page
+               for frame, index in zip(frames, time_indices(frames), strict=True)]
+    digits = max(3, len(str(max(numbers))))
     taken = {}
-    for frame in frames:
+    for frame, number in zip(frames, numbers, strict=True):
         match = NAMED.fullmatch(frame.label)
         folder = (match.group(1) or frame.path.parent.name) if match else ""
         name = folder if SEQUENCE.fullmatch(folder) else f"{sequences.index(frame.sequence) + 1:02d}"
-        number = match.group(2) if match else f"{frame.number if frame.page is None else frame.page:0{digits}d}"
-        path = Path(out) / f"{name}_RES" / f"mask{number}.tif"
+        text = match.group(2) if match else f"{number:0{digits}d}"
+        path = Path(out) / f"{name}_RES" / f"mask{text}.tif"
         if path in taken:
             raise InputError(f"--results challenge: {taken[path]} and {frame} would both be written as {path}; segment "
                              "them apart")

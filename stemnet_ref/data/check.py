@@ -17,7 +17,8 @@ from ..settings import Settings
 from .alignment import fit
 from .balance import WORDS, class_weights
 from .batches import Dataset
-from .frames import spans, steps
+from .frames import spans
+from .neighbours import steps
 from .pairing import find_pairs
 from .split import divide
 from .survey import OddFrames, check_classes, describe_split, read_all
@@ -74,8 +75,9 @@ def _describe_frames(dataset, kinds, show):
         show(f"{counted(len(those), 'frame')} of {shape[0]} x {shape[1]} pixels, {bits}: {spans(those)}")
     if len({dtype for _, dtype in kinds}) > 1:
         show("warning: frames differ in their bits; values of 16 bits are divided by 257, others taken as they are")
+    timed = {frame.sequence for frame in dataset.frames if frame.timed}
     for sequence, step in steps(dataset.frames).items():
-        if step != 1:
+        if step != 1 and sequence not in timed:
             show(f"note: sequence {sequence}: numbers rise by {step} from frame to frame")
     pairs = [(frame, mask) for frame, mask in zip(dataset.frames, dataset.masks, strict=True) if mask]
     show(f"{counted(len(pairs), 'pair')}, from "

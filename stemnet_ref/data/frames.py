@@ -6,17 +6,14 @@ file.
 
 import glob
 import os
-from collections import Counter
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
-
 from ..errors import InputError, counted
 from . import challenge
 from .images import count_pages
-from .names import NUMBER, frame_field, natural, sequence_of
+from .names import natural, numbers_in, read, read_by
 from .selection import UNCHOSEN
 
 SUFFIXES = (".png", ".tif", ".tiff")
@@ -33,6 +30,7 @@ class Frame:
     sequence: str
     number: int
     numbers: tuple          # all numbers of the label, and of the page
+    timed: bool = False     # whether `number` is a time, in microseconds, or a decimal, in millionths
 
     @property
     def name(self):
@@ -72,8 +70,8 @@ def in_order(files, option, lenient=False, selection=UNCHOSEN):
     frames.sort(key=lambda frame: (natural(frame.sequence), frame.number))
     for a, b in pairwise(frames):
         if (a.sequence, a.number) == (b.sequence, b.number):
-            raise InputError(f"{option}: {a} and {b} are both frame {a.number} of sequence {a.sequence}; "
-                             "remove or rename one")
+            what = "of one time" if a.timed else f"frame {a.number}"
+            raise InputError(f"{option}: {a} and {b} are both {what} of sequence {a.sequence}; remove or rename one")
     return frames
 
 
@@ -90,54 +88,6 @@ def find_neighbours(where, option, channels, selection=UNCHOSEN):
     if chosen is None:                                  # a hidden file
         return frames, frames
     return [chosen], [frame for frame in around if frame.sequence == chosen.sequence]
-
-
-def window_indices(frames, channels, neighbours="frames"):
-    """Return the frames that the network sees for each frame: itself in the middle, and its neighbours in time.
-
-    X(j-2), X(j-1), X(j), X(j+1), X(j+2) of one sequence for five channels (thesis section 9). The step from frame to
-    frame is the commonest difference of the sequence's numbers. Where a frame is missing, as beyond both ends, the
-    nearest existing one on the way to j is repeated.
-
-    Parameters
-    ----------
-    frames : list of Frame
-    channels : int
-        Odd.
-    neighbours : {"frames", "copies"}
-        "copies": the frame itself in their places, as a fault of the listing's paths had it.
-
-    Returns
-    -------
-    windows : int ndarray of shape (len(frames), channels)
-        Indices into `frames`.
-    """
-    place = {(frame.sequence, frame.number): index for index, frame in enumerate(frames)}
-    step_of = steps(frames)
-    windows = np.repeat(np.arange(len(frames), dtype=np.intp)[:, None], channels, axis=1)
-    middle = channels // 2 if neighbours == "frames" else 0
-    for index, frame in enumerate(frames):
-        for direction in (-1, 1):
-            nearest = index
-            for distance in range(1, middle + 1):
-                number = frame.number + direction * distance * step_of[frame.sequence]
-                nearest = place.get((frame.sequence, number), nearest)
-                windows[index, middle + direction * distance] = nearest
-    return windows
-
-
-def gaps(frames):
-    """Return (sequence, numbers) for every sequence whose numbering leaves out these numbers."""
-    step_of = steps(frames)
-    missing = {name: sorted({*range(min(seen), max(seen), step_of[name])} - {*seen})
-               for name, seen in _numbers(frames).items()}
-    return [(name, numbers) for name, numbers in missing.items() if numbers]
-
-
-def listed(numbers, most=5):
-    """Return numbers in words, at most so many of them."""
-    more = [f"{len(numbers) - most} more"] if len(numbers) > most else []
-    return ", ".join([*map(str, numbers[:most]), *more])
 
 
 def spans(frames, most=3):
@@ -184,12 +134,12 @@ def _remedy(folder):
 
 
 def _alike(files, lenient, selection):
-    """Yield the frames of files whose labels differ in their numbers only, and of every stack."""
+    """Yield the frames of every stack, and of all files of one page."""
     root = os.path.commonpath([file.parent for file in files])
-    groups = {}
+    single = {}
     for file in sorted(files):
         label = file.relative_to(root).with_suffix("").as_posix()
-        numbers = tuple(int(text) for text in NUMBER.findall(label))
+        numbers = numbers_in(label)
         try:
             pages = count_pages(file)
         except InputError:
@@ -199,25 +149,10 @@ def _alike(files, lenient, selection):
         if pages > 1:
             yield [Frame(file, page, label, label, page + 1, (*numbers, page + 1)) for page in range(pages)]
         else:
-            groups.setdefault(NUMBER.sub("#", label), []).append((file, label, numbers))
-    for group in groups.values():
-        field = frame_field(group[0][1], [numbers for _, _, numbers in group])
-        yield [Frame(file, None, label, sequence_of(label, field), numbers[field] if numbers else 0, numbers)
-               for file, label, numbers in group]
-
-
-def _numbers(frames):
-    """Return the frame numbers of every sequence."""
-    numbers = {}
-    for frame in frames:
-        numbers.setdefault(frame.sequence, []).append(frame.number)
-    return numbers
-
-
-def steps(frames):
-    """Return the commonest difference between neighbouring numbers of every sequence; the least of equals."""
-    found = {}
-    for sequence, numbers in _numbers(frames).items():
-        differences = Counter(np.diff(sorted(numbers)).tolist())
-        found[sequence] = min(differences, key=lambda step: (-differences[step], step)) if differences else 1
-    return found
+            single[file] = label
+    if selection.pattern is None:
+        named = read([*single.values()])
+    else:
+        named = read_by(selection.pattern, [*single], [*single.values()], selection.strict)
+    yield [Frame(file, None, label, name.sequence, name.number, numbers_in(label), name.timed)
+           for (file, label), name in zip(single.items(), named, strict=True)]

@@ -1,38 +1,193 @@
-"""Read the sequence and the frame number of a file from its name.
+r"""Read the sequence and the frame number of files from their names.
 
-The frame number is the last number in a name, and the rest of the name is the sequence: ``frame2009_1_2.png`` is frame
-2 of sequence ``frame2009_1_#``. A last number that stands after a letter and is the same in all files, as in
-``t001_ch0.tif``, ``t002_ch0.tif``, is passed over.
+Which number in a name counts the frames is decided by what varies among the names that are otherwise alike. A number
+that all of them share, as in ``img_000000007_Phase_000.tif``, belongs to the name of the sequence, which has # in place
+of the frame number: ``img_#_Phase_000``. Where several vary, the last one counts the frames, and the others tell
+sequences apart (``frame2009_1_2.png``), unless the letters beside them say otherwise: ``t`` and ``time`` come before
+all, and channels, positions, slices and the like after what counts time (``xy01t01c1.tif``). The parts of a time
+(`data.times`) count together. Where each file would be a sequence of its own by that, and its numbers rise together
+from file to file (``img_0007_2017-03-04_10-00-17.tif``), they count together too.
 """
 
 import re
+from dataclasses import dataclass
+from itertools import pairwise
 
-NUMBER = re.compile(r"\d+")
+from ..errors import InputError, counted
+from .times import NUMBER, READINGS, fields
+
+# What the letters before a number, or after it, say that it counts.
+TIME = {"t", "time", "timepoint", "tp", "sk"}
+FRAME = {"f", "fr", "frame", "frames", "img", "image", "min", "h", "hour", "day", "sec"}
+PLACE = {"c", "ch", "chan", "channel", "w", "wave", "wavelength", "xy", "pos", "position", "fov", "field", "well",
+         "site", "view", "r", "row", "col", "column"}
+OTHER = {"z", "s", "p", "m", "slice", "series", "stack", "scene", "point", "a", "l", "fk", "fl"}
+MEANING = {word: meaning for meaning, words in (("time", TIME), ("frame", FRAME), ("place", PLACE), ("other", OTHER))
+           for word in words}
+BEFORE = re.compile(r"([A-Za-z]*?([A-Z]?[a-z]+|[A-Z]+))[ _=(-]*$")      # TimePoint_001; T of PhaseT001
+AFTER = re.compile(r"(?:x|bits?|nm)(?![a-z])", re.IGNORECASE)   # 20x, 8bit, 561nm
+ENOUGH = 5              # files of which numbers that rise together do not do so by chance
 
 
-def frame_field(label, rows):
-    """Return which of a label's numbers counts the frames: the last.
+@dataclass(frozen=True)
+class Name:
+    """What the name of a file says."""
 
-    A last number that is the same in all files of the group and stands after a letter, as in ``t001_ch0``, is passed
-    over where an earlier one differs.
+    sequence: str           # the label with # in place of what counts the frames
+    number: int             # of the frame; of times in microseconds, of decimals in millionths
+    timed: bool = False     # whether the number is a time or a decimal
+
+
+def read(labels):
+    """Return a Name for each label, a path without suffix."""
+    found = dict(zip(labels, fields(labels), strict=True))
+    groups = {}
+    for label in labels:
+        groups.setdefault(_template(label, found[label]), []).append(label)
+    named = {}
+    for group in groups.values():
+        rows = [found[label] for label in group]
+        columns = [_numbers(column) for column in zip(*rows, strict=True)]
+        at, others = _frame_columns([numbers for numbers, _ in columns],
+                                    [_meaning(group[0], field) for field in rows[0]])
+        for index, (label, row) in enumerate(zip(group, rows, strict=True)):
+            if at is None:
+                named[label] = Name(label, 0)
+                continue
+            spans = [(row[each].start, row[each].end if columns[each][1] else row[each].start + row[each].digits)
+                     for each in sorted((at, *others))]
+            numbers, timed = columns[at]
+            named[label] = Name(_marked(label, spans), numbers[index], timed)
+    return [named[label] for label in labels]
+
+
+def read_by(pattern, paths, labels, strict=True):
+    """Return a Name for each label, with the frame number where a pattern has {t}.
+
+    Parameters
+    ----------
+    pattern : str
+        A file's name, or the end of its path, with or without suffix: {t} is the number or the time that counts the
+        frames, * anything within a name, which tells sequences apart.
+    paths : list of Path
+    labels : list of str
+        The ends of these paths, without suffix.
+    strict : bool
+        Whether all files must match; else none is read by the pattern where one does not.
+
+    Raises
+    ------
+    InputError
+        If the pattern has no {t}, or files do not match it.
     """
-    letters = [label[match.start() - 1:match.start()].isalpha() for match in NUMBER.finditer(label)]
-    varies = [len(set(column)) > 1 for column in zip(*rows, strict=True)]
-    field = len(varies) - 1
-    while field >= 0 and not varies[field] and letters[field]:
-        field -= 1
-    return field if field >= 0 and any(varies[:field + 1]) else len(varies) - 1
+    option = f"--pattern {pattern}"
+    if pattern.count("{t}") != 1:
+        raise InputError(f"{option}: must hold {{t}} once, in place of the frame number, as in "
+                         '"img_{t}_Phase_000.tif"')
+    lost = paths
+    for reading in READINGS:
+        matches = [_match(pattern, path, *reading) for path in paths]
+        unmatched = [path for path, match in zip(paths, matches, strict=True) if match is None]
+        if not unmatched:
+            break
+        lost = min(lost, unmatched, key=len)
+    else:
+        if not strict:
+            return read(labels)
+        raise InputError(f"{option}: {counted(len(lost), 'file')} of {len(paths)} {'does' if len(lost) == 1 else 'do'} "
+                         f"not match, the first {lost[0]}; put * in the pattern for what differs, or choose files by "
+                         "a quoted glob pattern")
+    numbers, timed = _numbers([field for field, _ in matches])
+    named = []
+    for label, number, (_, before_end) in zip(labels, numbers, matches, strict=True):
+        start, end = (len(label) - each for each in before_end)
+        named.append(Name(_marked(label, [(start, end)]) if start >= 0 else label, number, timed))
+    return named
 
 
-def sequence_of(label, field):
-    """Return the label with # in place of the number at `field`."""
-    spans = [match.span() for match in NUMBER.finditer(label)]
-    if not spans:
-        return label
-    start, end = spans[field]
-    return f"{label[:start]}#{label[end:]}"
+def numbers_in(label):
+    """Return all numbers of a label."""
+    return tuple(int(text) for text in NUMBER.findall(label))
 
 
 def natural(text):
     """Return a key that sorts numbers within a text as numbers."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", text)]
+    parts = re.split(r"([0-9]+)", text)                 # texts and digits by turns
+    return [(len(part.lstrip("0")), part.lstrip("0")) if at % 2 else (-1, part) for at, part in enumerate(parts)]
+
+
+def _template(label, row):
+    """Return what names that are alike share: the label with marks for its numbers and times."""
+    marks = {"duration": "\0h", "date": "\0d", "moment": "\0m"}
+    return _marked(label, [(field.start, field.end) for field in row], [marks.get(field.kind, "\0") for field in row])
+
+
+def _marked(label, spans, marks=None):
+    """Return the label with marks, or # each, in place of its spans, which are in order."""
+    out, after = "", 0
+    for (start, end), mark in zip(spans, marks or "#" * len(spans), strict=True):
+        out, after = out + label[after:start] + mark, end
+    return out + label[after:]
+
+
+def _numbers(column):
+    """Return the numbers of a column of Fields, and whether they are times or decimals."""
+    if all(field.count is not None for field in column) and len({field.unit for field in column}) == 1:
+        return [field.count for field in column], False
+    return [field.value for field in column], True
+
+
+def _meaning(label, field):
+    """Return what a number counts as far as its name says: time, frame, place, other, or nothing."""
+    if field.kind == "duration" and field.count is None:
+        return "time"
+    before = BEFORE.search(label[:field.start])
+    words = [word.lower() for word in before.groups()] if before else []
+    meaning = next((MEANING[word] for word in words if word in MEANING), "")
+    if field.kind == "decimal":
+        return "time"
+    if field.kind != "number":
+        return meaning if meaning == "time" else "frame"
+    return meaning or ("place" if AFTER.match(label, field.end) else "")
+
+
+def _frame_columns(columns, meanings):
+    """Return which column counts the frames, None where there is none, and those that count with it."""
+    if not columns:
+        return None, ()
+    varying = [at for at, column in enumerate(columns) if len(set(column)) > 1] or [*range(len(columns))]
+    chosen = varying
+    for winners, losers in ((("time", "frame"), ("place", "other")), (("time", "frame", "", "other"), ("place",))):
+        if any(meanings[at] in winners for at in chosen):
+            chosen = [at for at in chosen if meanings[at] not in losers]
+    best = max((at for at in chosen if meanings[at] == "time"), default=chosen[-1])
+    rows = [*zip(*columns, strict=True)]
+    if len(chosen) > 1 and len({(*row[:best], *row[best + 1:]) for row in rows}) == len(rows):
+        for at in (best, *reversed(chosen)):
+            if _rise_together(rows, at, chosen, [each for each in varying if each not in chosen]):
+                return at, tuple(each for each in chosen if each != at)
+    return best, ()
+
+
+def _rise_together(rows, at, others, apart):
+    """Return whether, from row to row, one column rises and others do not fall, within rows equal in those `apart`."""
+    groups = {}
+    for row in sorted(rows, key=lambda row: row[at]):
+        groups.setdefault(tuple(row[each] for each in apart), []).append(row)
+    return max(map(len, groups.values())) >= ENOUGH and all(
+        before[at] < after[at] and all(before[each] <= after[each] for each in others)
+        for group in groups.values() for before, after in pairwise(group))
+
+
+def _match(pattern, path, form, read_field):
+    """Return the Field at {t}, and where it starts and ends before the end of the path without suffix; or None."""
+    parts = path.absolute().parts[-1 - pattern.count("/"):]
+    name = "/".join(parts)
+    stem = name.removesuffix(path.suffix)
+    before, after = ("[^/]*?".join(map(re.escape, part.split("*"))) for part in pattern.split("{t}"))
+    for text in (name, stem):
+        match = re.fullmatch(f"{before}(?P<t>(?i:{form.pattern})){after}", text)
+        field = match and read_field(form.fullmatch(match["t"]))
+        if field:
+            return field, [len(stem) - each for each in match.span("t")]
+    return None

@@ -5,6 +5,7 @@ import re
 from ..errors import InputError, counted
 from . import challenge
 from .frames import find, in_order, spans
+from .neighbours import gaps, time_indices
 from .selection import UNCHOSEN
 from .truth import complete
 
@@ -86,10 +87,11 @@ def pair(frames, masks, tell=lambda line: None, sparse=False):
 
     The first of these that gives every frame one mask is taken: equal names; names equal but for a beginning and an
     end that all frames, or all masks, share (``frame2009_1_2.png`` with ``mask2009_1_2.png``); equal numbers in the
-    names (``t1.png`` with ``man_seg001.png``); equal frame numbers, where there is one sequence of each. Where only the
-    numbers are equal, `tell` gets a line that shows the first and the last pair: masks that count from 0 beside frames
-    that count from 1, some of them left out, would pair too. With `sparse` every mask must have its frame, and a frame
-    without a mask has None.
+    names (``t1.png`` with ``man_seg001.png``); equal frame numbers, where there is one sequence of each; equal places
+    in time, where of two sequences without gaps one is named by times and the other counts. Where only the numbers or
+    the places are equal, `tell` gets a line that shows the first and the last pair: masks that count from 0 beside
+    frames that count from 1, some of them left out, would pair too. With `sparse` every mask must have its frame, and
+    a frame without a mask has None.
 
     Raises
     ------
@@ -135,6 +137,11 @@ def _pairing_rules(frames, masks):
              (True, lambda frame: frame.numbers)]
     if len({frame.sequence for frame in frames}) == len({mask.sequence for mask in masks}) == 1:
         rules.append((True, lambda frame: frame.number))
+        if frames[0].timed != masks[0].timed and not gaps(frames) + gaps(masks) and all(
+                each[0].timed or each[0].number in (0, 1) for each in (frames, masks)):
+            index_of = {each: index for kind in (frames, masks)
+                        for each, index in zip(kind, time_indices(kind), strict=True)}
+            rules.append((True, index_of.__getitem__))
     return rules
 
 

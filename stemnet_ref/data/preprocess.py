@@ -26,11 +26,12 @@ from ..layers._threads import count
 from ..options import add_selection
 from . import challenge
 from .batches import read_ahead
-from .frames import find, gaps, listed
+from .frames import find
 from .geometry import RECORD, Geometry
 from .images import eight_bit_units, read_frame, read_size
 from .masks import read_numbers
 from .median import MEMORY, Stack
+from .neighbours import describe_gaps
 from .pairing import find_pairs
 from .selection import UNCHOSEN, Selection
 
@@ -87,9 +88,8 @@ class Preprocess:
         files.check_names(found, "RAW", ".png")
         _check_out(self.out, [each for each in (*found, *paired) if each], self.settings)
         self.left_out = []                                  # an InputError for each frame or mask
-        for sequence, missing in gaps(found):
-            show(f"warning: {counted(len(missing), 'frame number')} missing in sequence {sequence}, # being the "
-                 f"number: {listed(missing)}")
+        for line in describe_gaps(found):
+            show(f"warning: {line}")
 
     def run(self):
         """Preprocess all frames; return how many were written."""

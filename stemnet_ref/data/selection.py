@@ -11,14 +11,22 @@ class Selection:
     z: int | str | None = None          # slice, from 0; or "max", the maximum over all slices
     pattern: str | None = None          # of file names, with {t} in place of the frame number
 
+    strict = True                       # whether all names must match the pattern; no field
+
     @classmethod
     def of(cls, options):
         """Return that of a mapping from names to values, in which names may be absent."""
         return cls(*(options.get(name) for name in ("channel_index", "z", "pattern")))
 
     def of_masks(self):
-        """Return what holds for the masks of such frames: they have one channel."""
-        return Selection(None, self.z, self.pattern)
+        """Return what holds for the masks of such frames: they have one channel, and may be named otherwise."""
+        return SelectionOfMasks(None, self.z, self.pattern)
+
+
+class SelectionOfMasks(Selection):
+    """The choice for masks: their names are read by the pattern only where all of them match it."""
+
+    strict = False
 
 
 UNCHOSEN = Selection()

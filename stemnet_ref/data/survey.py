@@ -5,8 +5,9 @@ from hashlib import sha256
 import numpy as np
 
 from ..errors import InputError, counted
-from .frames import gaps, listed, spans
+from .frames import spans
 from .images import eight_bit_units
+from .neighbours import describe_gaps, describe_sequences
 from .scaling import measure
 
 FAR = 4                 # times as bright as another sequence: more is told
@@ -14,7 +15,7 @@ SATURATED = 0.01        # of the pixels at a frame's lowest or highest value: mo
 
 
 def describe_split(frames, training, validation, left_out, settings, show, note=None):
-    """Show what is trained and validated on, and the gaps in the numbering.
+    """Show what is trained and validated on, sequences that are too short, and the gaps in the numbering.
 
     Parameters
     ----------
@@ -45,9 +46,9 @@ def describe_split(frames, training, validation, left_out, settings, show, note=
         show(note)
     if not cut and settings.gap not in (None, settings.channels):
         show("note: --gap has no effect where whole sequences are kept for validation")
-    for sequence, numbers in gaps(frames):
-        show(f"note: {counted(len(numbers), 'frame number')} missing in sequence {sequence}, # being the number: "
-             f"{listed(numbers)}; the nearest frame stands in for a missing neighbour")
+    describe_sequences(frames, settings.channels, show)
+    for line in describe_gaps(frames):
+        show(f"note: {line}; the nearest frame stands in for a missing neighbour")
 
 
 def read_all(dataset, training, validation, scaling, show, odd=None):

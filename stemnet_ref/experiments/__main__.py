@@ -8,9 +8,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from .. import cli, files, metrics, readers, report
-from ..data.frames import listed
 from ..data.training import TrainingData, pairs_of
-from ..errors import InputError
+from ..errors import InputError, listed
 from ..options import add_settings
 from ..resume import settings_of
 from ..settings import names, option

@@ -1,0 +1,145 @@
+"""The order of the frames in their sequences: which are neighbours, which are missing."""
+
+from collections import Counter
+from itertools import pairwise
+from statistics import median_low
+
+import numpy as np
+
+from ..errors import counted, listed
+
+
+def window_indices(frames, channels, neighbours="frames"):
+    """Return the frames that the network sees for each frame: itself in the middle, and its neighbours in time.
+
+    X(j-2), X(j-1), X(j), X(j+1), X(j+2) of one sequence for five channels (thesis section 9), by `time_indices`. Where
+    a frame is missing, as beyond both ends, the nearest existing one on the way to j is repeated.
+
+    Parameters
+    ----------
+    frames : list of Frame
+    channels : int
+        Odd.
+    neighbours : {"frames", "copies"}
+        "copies": the frame itself in their places, as a fault of the listing's paths had it.
+
+    Returns
+    -------
+    windows : int ndarray of shape (len(frames), channels)
+        Indices into `frames`.
+    """
+    place_of = time_indices(frames)
+    indices = {}
+    for index, frame in enumerate(frames):
+        indices.setdefault(frame.sequence, {})[place_of[index]] = index
+    windows = np.repeat(np.arange(len(frames), dtype=np.intp)[:, None], channels, axis=1)
+    middle = channels // 2 if neighbours == "frames" else 0
+    for index, frame in enumerate(frames):
+        at = indices[frame.sequence]
+        for direction in (-1, 1):
+            nearest = index
+            for distance in range(1, middle + 1):
+                nearest = at.get(place_of[index] + direction * distance, nearest)
+                windows[index, middle + direction * distance] = nearest
+    return windows
+
+
+def time_indices(frames):
+    """Return the place of each frame in its sequence, from 0; a missing frame leaves its place free.
+
+    The way from one frame to the next is the difference of their numbers in `steps`, rounded, so that times may be a
+    little late.
+    """
+    step_of, found = steps(frames), {}
+    for sequence, those in _by_sequence(frames).items():
+        place, before = 0, those[0].number
+        for frame in those:
+            if frame.number != before:
+                place += _steps_between(before, frame.number, step_of[sequence])
+            found[sequence, frame.number], before = place, frame.number
+    return [found[frame.sequence, frame.number] for frame in frames]
+
+
+def steps(frames):
+    """Return how much the number rises from frame to frame in every sequence.
+
+    That is the commonest difference between neighbouring numbers, the least of equals; of times, which vary a little,
+    the median one.
+    """
+    found = {}
+    for sequence, those in _by_sequence(frames).items():
+        differences = Counter(b.number - a.number for a, b in pairwise(those))
+        if those[0].timed and differences:
+            found[sequence] = median_low(differences.elements())
+        else:
+            found[sequence] = min(differences, key=lambda step: (-differences[step], step), default=1)
+    return found
+
+
+def gaps(frames):
+    """Return (sequence, count, words) for every sequence that leaves out so many frames; the words say which."""
+    step_of, found = steps(frames), []
+    for sequence, those in _by_sequence(frames).items():
+        count, step, words = 0, step_of[sequence], []
+        for a, b in pairwise(those):
+            missing = _steps_between(a.number, b.number, step) - 1
+            if not missing:
+                continue
+            count += missing
+            first, last = a.number + step, a.number + step * missing
+            if a.timed:
+                words.append(f"{missing} between {a.name} and {b.name}")
+            elif missing > 3:
+                words.append(f"{first} to {last}")
+            else:
+                words += map(str, range(first, last + 1, step))
+        if count:
+            found.append((sequence, count, listed(words)))
+    return found
+
+
+def describe_gaps(frames):
+    """Return a sentence about every sequence that leaves out frames."""
+    timed = {frame.sequence for frame in frames if frame.timed}
+    return [f"{counted(count, 'frame')} missing in sequence {sequence}: {words}" if sequence in timed else
+            f"{counted(count, 'frame number')} missing in sequence {sequence}, # being the number: {words}"
+            for sequence, count, words in gaps(frames)]
+
+
+def describe_sequences(frames, channels, show):
+    """Say where sequences are too short for the network's window, and where several numbers count the frames.
+
+    Parameters
+    ----------
+    frames : list of Frame
+        All of their sequences.
+    channels : int
+        Frames that the network sees.
+    show : callable
+        Takes lines of text for the user.
+    """
+    sequences = _by_sequence(frames)
+    short = [those for those in sequences.values() if len(those) < channels]
+    if short:
+        least = min(short, key=len)
+        show(f"warning: {len(short)} of {counted(len(sequences), 'sequence')} {'has' if len(short) == 1 else 'have'} "
+             f"fewer frames than the network sees at once, {channels}: {least[0].sequence} has {len(least)}; copies of "
+             "frames stand in for the neighbours that they lack. If the names were misread, say by --pattern where "
+             "the frame number is; else a network of --channels 1 needs no neighbours")
+    for sequence, (first, *_) in sequences.items():
+        if sequence.count("#") - first.label.count("#") > 1:
+            show(f"note: sequence {sequence}: the numbers in place of # rise together, and are taken to count the same "
+                 "frames; --pattern says it otherwise")
+
+
+def _by_sequence(frames):
+    """Return the frames of every sequence, in the order of their numbers."""
+    found = {}
+    for frame in frames:
+        found.setdefault(frame.sequence, []).append(frame)
+    return {sequence: sorted(those, key=lambda frame: frame.number) for sequence, those in found.items()}
+
+
+def _steps_between(number, later, step):
+    """Return how many steps lead from one number to a later one, at least 1."""
+    return max(1, (2 * (later - number) + step) // (2 * step))

@@ -1,0 +1,154 @@
+"""Find numbers and times in names: 2017-03-04_10-00-17, 20170304T1000, 00d00h30m, 1h30m, 0.5min, t0.5.
+
+All parts of a time count together, as one number. Times are held in microseconds, and decimals without a unit in
+millionths, so that both are integers.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from fractions import Fraction
+
+MILLION = 10 ** 6
+SECONDS = {"day": 86400, "hour": 3600, "minute": 60, "second": 1, "millisecond": Fraction(1, 1000)}
+
+# A run of more digits is no count, but a name. [0-9], because \d and isdigit() also take digits that int() refuses.
+NUMBER = re.compile(r"(?<![0-9])[0-9]{1,30}(?![0-9])")
+
+_DATE = (r"(?P<year>(?:19|20)[0-9]{2})(?:(?P<between>[-._]?)(?P<month>[0-9]{2})(?P=between)(?P<day>[0-9]{2})"
+         r"|y(?P<month_>[0-9]{2})m(?P<day_>[0-9]{2})d)")
+# Without seconds only what cannot be a counter after a date: 20170304_0012 is no time.
+_CLOCK = (r"(?:[T_. -]{0,3}(?P<hour>[0-9]{2})"
+          r"(?:(?P<parts>[-:._ ]?)(?P<minute>[0-9]{2})(?P=parts)|h(?P<minute_>[0-9]{2})m)"
+          r"(?P<second>[0-9]{2})(?:[.,](?P<fraction>[0-9]{1,9}))?s?"
+          r"|(?:[T_. -]{1,3}(?P<hour_>[0-9]{2})[-:.h]|T(?P<hour__>[0-9]{2}))(?P<minute__>[0-9]{2})m?)Z?")
+MOMENT = re.compile(rf"(?<![0-9]){_DATE}{_CLOCK}(?![0-9])")
+DATE = re.compile(rf"(?<![A-Za-z0-9]){_DATE}(?![0-9])")
+
+_AMOUNT = r"[0-9]{1,30}(?:[.,][0-9]{1,30})?"
+_UNITS = {"day": "days?|d", "hour": "hours?|hrs?|h", "minute": "minutes?|mins?|m", "second": "seconds?|secs?|s",
+          "millisecond": "msecs?|ms"}
+DURATION = re.compile(r"(?<![0-9])(?<![0-9][.,])(?=[0-9])"
+                      + "".join(rf"(?:(?P<{unit}>{_AMOUNT}) ?(?:{words})(?:[ _-](?=[0-9]))?)?"
+                                for unit, words in _UNITS.items())
+                      + r"(?<![0-9 _-])(?![A-Za-z0-9])", re.IGNORECASE)
+_TWO = r"(?<![0-9])(?<![0-9][.,])[0-9]{1,30}[.,][0-9]{1,30}(?![0-9])(?![.,][0-9])"
+DECIMAL = re.compile(rf"(?:(?<![a-z])t|time)[ _=-]?(?P<decimal>{_TWO})", re.IGNORECASE)
+AMOUNT = re.compile(r"(?<![0-9])(?P<decimal>[0-9]{1,30}(?:[.,][0-9]{1,30})?)(?![0-9])")
+CLOCK = re.compile(r"(?<![0-9])(?P<hour>[0-9]{2})(?:[-:](?P<minute>[0-9]{2})"
+                   r"|(?P<parts>[-:._])(?P<minute_>[0-9]{2})(?P=parts)(?P<second>[0-9]{2}))(?![0-9])")
+
+
+@dataclass(frozen=True)
+class Field:
+    """A number or a time in a label, at label[start:end]."""
+
+    start: int
+    end: int
+    kind: str               # "number", "decimal", "duration", "date" or "moment"
+    value: int              # in microseconds, or millionths
+    count: int | None = None    # the number itself where it is a whole one
+    unit: str = ""          # of time, after it
+    digits: int = 0         # how many such a number has
+
+
+def number(match):
+    """Return the Field of a whole number."""
+    count = int(match.group())
+    return Field(*match.span(), "number", count * MILLION, count, digits=len(match.group()))
+
+
+def amount(match):
+    """Return the Field of a number, whole or not."""
+    return number(match) if match.group().isdecimal() else decimal(match)
+
+
+def moment(match):
+    """Return the Field of a date, a time of the day, or both; None where no calendar has it."""
+    parts = {name.rstrip("_"): text for name, text in match.groupdict().items() if text}
+    names = {"year": 1, "month": 1, "day": 1, "hour": 0, "minute": 0, "second": 0}
+    try:
+        passed = datetime(*(int(parts.get(name, default)) for name, default in names.items())) - datetime(1, 1, 1)
+    except ValueError:
+        return None
+    if "hour" not in parts and parts.get("between") == "_":         # rather two sequences and a frame
+        return None
+    value = passed // timedelta(microseconds=1) + _millionths(f"0.{parts.get('fraction', 0)}")
+    return Field(*match.span(), "moment" if "hour" in parts else "date", value)
+
+
+def duration(match):
+    """Return the Field of numbers with units of time."""
+    amounts = {unit: text for unit, text in match.groupdict().items() if text}
+    value = sum(_millionths(text) * SECONDS[unit] for unit, text in amounts.items())
+    (unit, text), *more = amounts.items()
+    whole = not more and text.isdecimal()
+    plain = (int(text), unit, len(text)) if whole else ()
+    return Field(*match.span(), "duration", int(value), *plain)
+
+
+def decimal(match):
+    """Return the Field of a number with a decimal point or comma."""
+    return Field(*match.span("decimal"), "decimal", int(_millionths(match.group("decimal"))))
+
+
+COMPOSITE = ((MOMENT, moment), (DURATION, duration), (DATE, moment), (DECIMAL, decimal))       # the surest first
+READINGS = ((MOMENT, moment), (CLOCK, moment), (DURATION, duration), (DATE, moment), (AMOUNT, amount))  # if told where
+
+
+def _millionths(text):
+    return Fraction(text.replace(",", ".")) * MILLION
+
+
+def fields(labels):
+    """Return the Fields of each label, in their order.
+
+    Labels that differ in their digits only are read alike: what is no date in one of them is a date in none.
+
+    Parameters
+    ----------
+    labels : list of str
+
+    Returns
+    -------
+    list of list of Field
+    """
+    groups = {}
+    for label in labels:
+        groups.setdefault(NUMBER.sub("#", label), []).append(label)
+    found = {}
+    for group in groups.values():
+        composites = [_composites(label) for label in group]
+        common = set.intersection(*map(set, composites))
+        for kind, first, last in sorted(common):
+            column = [each[kind, first, last] for each in composites]
+            if _are_counters(kind, column, [label[field.start:field.end]
+                                            for label, field in zip(group, column, strict=True)]):
+                common.discard((kind, first, last))
+        for label, each in zip(group, composites, strict=True):
+            covered = {at for _, first, last in common for at in range(first, last + 1)}
+            numbers = [number(match) for at, match in enumerate(NUMBER.finditer(label)) if at not in covered]
+            found[label] = sorted([*(each[key] for key in common), *numbers], key=lambda field: field.start)
+    return [found[label] for label in labels]
+
+
+def _composites(label):
+    """Return the times of a label, by kind and by the places of their first and last numbers among all of them."""
+    starts = [match.start() for match in NUMBER.finditer(label)]
+    found, taken = {}, set()
+    for pattern, read in COMPOSITE:
+        for match in pattern.finditer(label):
+            field = read(match)
+            places = [at for at, start in enumerate(starts) if field and field.start <= start < field.end]
+            if places and not taken & {*places}:
+                taken |= {*places}
+                found[field.kind, places[0], places[-1]] = field
+    return found
+
+
+def _are_counters(kind, column, texts):
+    """Return whether what looks like times are counters: 20170304_000001 to 000059, t1.9 before t1.10."""
+    if kind == "moment":
+        seconds = {field.value // MILLION % 86400 for field in column}
+        return len(seconds) > 1 and max(seconds) < 60
+    return kind == "decimal" and len({field.value for field in column}) < len(set(texts))
