@@ -11,7 +11,8 @@ def add_selection(parser):
     add("--channel-index", type=int, metavar="N", help="channel to take from files that hold several, from 0")
     add("--z", type=slice_or_max, metavar="N",
         help="slice to take from files that hold several, from 0; or max, the maximum over all of them")
-    add("--pattern", metavar="TEXT", help="how files are named, with {t} in place of the frame number or time, and * for anything else")
+    add("--pattern", metavar="TEXT",
+        help="how files are named, with {t} in place of the frame number or time, and * for anything else")
 
 
 def add_settings(parser):
