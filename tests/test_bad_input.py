@@ -94,7 +94,7 @@ def test_colours_in_the_last_frame_are_seen_before_the_first_is_written(tmp_path
     (["--normalisation", "batch", "--crop", "32"], ("--normalisation batch", "32 x 32", "--batch-size")),
     (["--frames", "absent", "--masks", "absent"], ["--frames absent: no such file or folder"]),
     (["--frames", "absent/*.png", "--masks", "absent"], ["--frames absent/*.png: no file matches"]),
-    (["--frames", "absent"], ["--frames: --masks is missing"]),
+    (["--frames", "absent"], ["--frames absent: no such file or folder"]),
     (["--masks", "absent"], ["--masks: --frames is missing"]),
     (["--resume"], ["--resume: name the run", "--out"]),
     (["--resume", "--out", "absent"], ["--out absent: no model.npz"]),

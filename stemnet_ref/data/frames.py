@@ -13,6 +13,7 @@ from pathlib import Path
 from ..errors import InputError, counted
 from . import challenge
 from .images import count_pages
+from .mixed import check_apart
 from .names import natural, numbers_in, read, read_by
 from .selection import UNCHOSEN
 
@@ -59,9 +60,11 @@ def find(where, option, lenient=False, selection=UNCHOSEN):
     Raises
     ------
     InputError
-        If nothing is there, or two files have the same sequence and number.
+        If nothing is there, masks lie among frames, or two files have the same sequence and number.
     """
-    return in_order(_files(where, option), option, lenient, selection)
+    files = _files(where, option)
+    check_apart(files, option, where)
+    return in_order(files, option, lenient, selection)
 
 
 def in_order(files, option, lenient=False, selection=UNCHOSEN):
@@ -83,7 +86,7 @@ def find_neighbours(where, option, channels, selection=UNCHOSEN):
     frames = find(where, option, selection=selection)
     if channels == 1 or len(frames) > 1 or frames[0].page is not None or not Path(where).is_file():
         return frames, frames
-    around = find(frames[0].path.parent, option, selection=selection)
+    around = in_order(_files(frames[0].path.parent, option), option, selection=selection)
     chosen = next((frame for frame in around if frame.path.name == frames[0].path.name), None)
     if chosen is None:                                  # a hidden file
         return frames, frames

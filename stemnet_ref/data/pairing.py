@@ -35,6 +35,7 @@ def find_pairs(frames, masks, tell=lambda line: None, sparse=False, names=("--fr
     """
     folders = challenge.sequences(frames)
     if masks is None and not folders:
+        find(frames, names[0], lenient, selection)          # its fault, such as masks among the frames, says more
         raise InputError(f"{names[0]}: {names[1]} is missing; training needs both")
     found = find(frames, names[0], lenient, selection)
     of_masks = challenge.sequences(masks) if masks is not None else folders
