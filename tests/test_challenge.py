@@ -6,6 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
+from pictures import stack
 from PIL import Image
 from refusals import SMALL, check, contents, script
 
@@ -199,3 +200,23 @@ def test_a_frame_without_a_mask_names_the_option_for_it(tmp_path, pair, capsys):
     assert checkpoint.load(tmp_path / "x").settings["sparse_masks"] is True
     Image.new("L", (48, 40)).save(pair[1] / "t_77.png")
     check(capsys, script(run_train.main, *given, "--sparse-masks", "--out", tmp_path / "y"), "t_77.png")
+
+
+def test_pairs_are_named_where_pages_are_left_over(tmp_path, no_figures, capsys):
+    rng = np.random.default_rng(0)
+    stack(tmp_path / "movie.tif", rng.integers(0, 256, (20, 40, 48)).astype(np.uint8))
+    masks = np.zeros((10, 40, 48), np.uint8)
+    masks[:, 5:20, 5:20] = 1
+    stack(tmp_path / "truth.tif", masks)
+    given = "--frames", tmp_path / "movie.tif", "--masks", tmp_path / "truth.tif", *SMALL
+    pairs = "from movie_0001 with truth_0001 to movie_0010 with truth_0010"
+    check(capsys, script(run_train.main, *given, "--out", tmp_path / "x"), "no mask belongs to ", "page 11 and 9 more; "
+          "give masks as files whose numbers are those of their pages, from 1", f"if the pairs {pairs} are right")
+    assert script(run_train.main, *given, "--sparse-masks", "--out", tmp_path / "x") == 0
+    assert f"note: frames and masks were paired by their names, {pairs}\n" in capsys.readouterr().out
+    (tmp_path / "truth").mkdir()
+    for page in range(10):
+        Image.fromarray(masks[page]).save(tmp_path / "truth" / f"m{page + 11}.png")
+    given = *given[:3], tmp_path / "truth", *SMALL
+    assert script(run_train.main, *given, "--sparse-masks", "--out", tmp_path / "y") == 0
+    assert "by their numbers, from movie_0011 with m11 to movie_0020 with m20" in capsys.readouterr().out

@@ -92,7 +92,7 @@ def pair(frames, masks, tell=lambda line: None, sparse=False):
     in time, where of two sequences without gaps one is named by times and the other counts. Where only the numbers or
     the places are equal, `tell` gets a line that shows the first and the last pair: masks that count from 0 beside
     frames that count from 1, some of them left out, would pair too. With `sparse` every mask must have its frame, and
-    a frame without a mask has None.
+    a frame without a mask has None; `tell` gets that line then too, since pages may be of other time points.
 
     Raises
     ------
@@ -106,10 +106,9 @@ def pair(frames, masks, tell=lambda line: None, sparse=False):
         matched = sum(key in by_key for key in keys)
         if len(by_key) == len(masks) == matched and len(set(keys)) == len(frames) and (sparse or matched == len(keys)):
             paired = [by_key.get(key) for key in keys]
-            if by_number:
-                both = [(frame, mask) for frame, mask in zip(frames, paired, strict=True) if mask]
-                tell("note: frames and masks were paired by their numbers, from "
-                     + " to ".join(f"{both[at][0].name} with {both[at][1].name}" for at in (0, -1)))
+            if by_number or None in paired:
+                tell(f"note: frames and masks were paired by their {'numbers' if by_number else 'names'}, "
+                     + _first_and_last(frames, paired))
             return paired
         if best is None or matched > best[0]:
             best = matched, rule
@@ -183,7 +182,11 @@ def _unpaired(frames, masks, rule, sparse):
     lonely = [f"no {other} belongs to {_some(files)}"
               for other, files in (("mask", lonely_frames), ("frame", lonely_masks)) if files]
     if lonely_frames and not lonely_masks and not sparse:
-        remedy += ", or let such frames be seen as neighbours only by --sparse-masks"
+        mask_of_key = dict(zip(mask_keys, masks, strict=True))
+        paired = _first_and_last(frames, [mask_of_key.get(key) for key in frame_keys])
+        if all(frame.page is not None for frame in lonely_frames):      # whose numbers are places in a file alone
+            remedy = "give masks as files whose numbers are those of their pages, from 1"
+        remedy += f", or, if the pairs {paired} are right, let the other frames be neighbours only by --sparse-masks"
     if lonely and not (sparse and not lonely_masks):
         return f"--masks: {counts}; {', '.join(lonely)}; {remedy}"
     twins = {}
@@ -194,6 +197,12 @@ def _unpaired(frames, masks, rule, sparse):
             seen[key] = each
     return (f"--masks: {counts}; {twins['first']} and {twins['second']} have the same numbers; {remedy}, "
             "or the same name")
+
+
+def _first_and_last(frames, masks):
+    """Return in words the first and the last pair of those frames that have a mask."""
+    both = [(frame, mask) for frame, mask in zip(frames, masks, strict=True) if mask]
+    return "from " + " to ".join(f"{both[at][0].name} with {both[at][1].name}" for at in (0, -1))
 
 
 def _some(files):
