@@ -1,19 +1,16 @@
 """What the names of files say: sequences, frame numbers and times, as microscopes and their programs write them."""
 
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_frames import made, touch
+from test_frames import touch
 
-from stemnet_ref.data.frames import Frame, find
-from stemnet_ref.data.names import read, read_by
-from stemnet_ref.data.neighbours import describe_gaps, describe_sequences, gaps, time_indices, window_indices
+from stemnet_ref.data.frames import find
+from stemnet_ref.data.names import read
 from stemnet_ref.data.pairing import pair
-from stemnet_ref.data.selection import Selection
 from stemnet_ref.errors import InputError
 
 HALF_HOUR = 1800 * 10 ** 6
@@ -112,6 +109,20 @@ SCHEMES = {
     "decimal minutes": (labels("{h}.{f}min", h=(0, 1, 2), f=(0, 5)), ["#"]),
     "minutes": (labels("exp_{t}min_{p}", t=(0, 30, 60), p=(1,)), ["exp_#min_1"]),
     "decimals without a unit": (["t0", "t0.5", "t1", "t1.25"], ["t#"]),
+    "treatments and frames": (labels("T{s}_{t:03d}", s=(1, 2), t=range(12)), ["T1_#", "T2_#"]),
+    "crops of frames": (labels("t{t:03d}_{s}", s=(1, 2), t=range(12)), ["t#_1", "t#_2"]),
+    "hours and minutes without a unit": (labels("{h:02d}h{m:02d}", h=range(3), m=(0, 30)), ["#"]),
+    "times of the day": (labels("{clock}-17", clock=CLOCKS), ["#"]),
+    "times of the day, one missing": ([f"{clock}-17" for clock in CLOCKS[:2] + CLOCKS[3:]], ["#"]),
+    "times of the day, with colons": ([f"x_{clock.replace('-', ':')}" for clock in CLOCKS], ["x_#"]),
+    "times of the day, over midnight": (labels("{clock}-17", clock=["23-00", "23-30", "00-00", "00-30"]), ["#"]),
+    "times of the day after another date": (labels("04-03-2017_{clock}-17", clock=CLOCKS), ["04-03-2017_#"]),
+    "positions and times of the day": ([f"pos{p}_{clock}-{17 + 3 * p}" for p in (1, 2) for clock in CLOCKS],
+                                       ["pos1_#", "pos2_#"]),
+    "three counters of two digits": (labels("{a:02d}-{b:02d}-{t:02d}", a=(1, 2), b=(1, 2), t=range(1, 12)),
+                                     [f"0{a}-0{b}-#" for a in (1, 2) for b in (1, 2)]),
+    "decimals without any letter": (labels("x_{h}.{f}", h=(0, 1, 2), f=(0, 5)), ["x_#"]),
+    "sequence, point, frame": (labels("movie{s}.{t:03d}", s=(1, 2), t=range(12)), ["movie1.#", "movie2.#"]),
     "counters behind a point": (["t1.1", "t1.2", "t1.10"], ["t1.#"]),
 }
 
@@ -126,6 +137,8 @@ def test_names_of_microscopes_and_their_programs(scheme):
 
 
 def test_times_are_counted_in_one_unit():
+    assert {name.number for name in read(["2017-03-04_09-00-17.5", "2017-03-04_09-00-17"])} == {
+        63624214817 * 10 ** 6, 63624214817 * 10 ** 6 + 500_000}
     assert [name.number for name in read(["a45min", "a1h", "a1h15min"])] == [1.5 * HALF_HOUR, 2 * HALF_HOUR,
                                                                             2.5 * HALF_HOUR]
     numbers = [name.number for name in read(labels("2017-03-04_{clock}-17", clock=CLOCKS))]
@@ -168,53 +181,6 @@ def test_of_two_numbers_that_vary_the_first_tells_sequences_apart(constant, firs
         (f"run{first}_#_{constant}", number) for first in firsts for number in numbers]
 
 
-# --pattern
-
-def by(pattern, *names, strict=True):
-    return [(name.sequence, name.number) for name in
-            read_by(pattern, [Path("/data") / f"{name}.tif" for name in names], list(names), strict)]
-
-
-@pytest.mark.parametrize(("pattern", "names", "expected"), [
-    ("img_{t}_Phase_000.tif", ["img_7_Phase_000"], [("img_#_Phase_000", 7)]),
-    ("img_{t}_Phase_000", ["img_7_Phase_000"], [("img_#_Phase_000", 7)]),
-    ("s{t}_*", ["s1_02", "s2_02", "s1_03"], [("s#_02", 1), ("s#_02", 2), ("s#_03", 1)]),
-    ("*_{t}", ["a_1_2", "b_2_3"], [("a_1_#", 2), ("b_2_#", 3)]),
-    ("a+(1).[{t}]$", ["a+(1).[12]$"], [("a+(1).[#]$", 12)]),
-    ("{t}*", ["12_3"], [("#_3", 12)]),
-    ("x{t}y", ["x0.5y", "x1y"], [("x#y", 500_000), ("x#y", 1_000_000)]),
-    ("*_{t}", ["a_1h30m", "b_2h"], [("a_#", 3 * HALF_HOUR), ("b_#", 4 * HALF_HOUR)]),
-    ("x_{t}_1", ["x_10-30-00_1", "x_11-00-00_1"], [("x_#_1", 21 * HALF_HOUR), ("x_#_1", 22 * HALF_HOUR)]),
-    ("t{t}/*.tif", ["t1/a", "t2/a", "t2/b"], [("t#/a", 1), ("t#/a", 2), ("t#/b", 2)]),
-])
-def test_a_pattern_says_where_the_frame_number_is(pattern, names, expected):
-    assert by(pattern, *names) == expected
-
-
-@pytest.mark.parametrize(("pattern", "culprit"), [
-    ("img_*.tif", r"--pattern img_\*.tif: must hold \{t\} once"), ("{t}{t}", "must hold {t} once"),
-    ("b{t}", r"2 files of 3 do not match, the first /data/a1.tif; put \*"),
-    ("*{t}x", "3 files of 3 do not match"), ("b{t}.png", "3 files of 3"), ("", "must hold")])
-def test_a_pattern_that_does_not_fit_is_refused(pattern, culprit):
-    with pytest.raises(InputError, match=culprit):
-        by(pattern, "a1", "b1", "a2")
-
-
-def test_a_pattern_is_for_masks_where_all_of_them_match_it(tmp_path):
-    chosen = Selection(pattern="s{t}_*")
-    f = touch(tmp_path / "f", "s1_7.png", "s2_7.png", "s1_8.png", "s2_8.png")
-    m = touch(tmp_path / "m", "s1_7.png", "s2_7.png", "s1_8.png", "s2_8.png")
-    frames = find(f, "", selection=chosen)
-    assert [(frame.sequence, frame.number) for frame in frames] == [("s#_7", 1), ("s#_7", 2), ("s#_8", 1), ("s#_8", 2)]
-    assert [mask.sequence for mask in find(m, "", selection=chosen.of_masks())] == [each.sequence for each in frames]
-    (m / "s2_8.png").rename(m / "m2_8.png")
-    assert {mask.sequence for mask in find(m, "", selection=chosen.of_masks())} == {"s1_#", "m2_#"} | {"s2_#"}
-    with pytest.raises(InputError, match=r"--pattern s\{t\}_\*: 1 file of 4 does not match"):
-        find(m, "", selection=chosen)
-
-
-# Pairing
-
 def test_masks_of_frames_that_are_named_by_times(tmp_path):
     names = labels("{clock}", clock=CLOCKS)
     f = find(touch(tmp_path / "f", *(f"2017-03-04_{name}-17.png" for name in names)), "")
@@ -229,67 +195,3 @@ def test_masks_of_frames_that_are_named_by_times(tmp_path):
     (tmp_path / "f" / f"2017-03-04_{names[2]}-17.png").unlink()
     with pytest.raises(InputError, match="no mask belongs to"):
         pair(find(tmp_path / "f", ""), find(tmp_path / "five", ""))
-
-
-# Order, gaps and what is said of them
-
-def timed(*minutes):
-    return [Frame(Path(f"{m}.png"), None, f"at{m}min", "at#", round(m * 60 * 10 ** 6), (m,), True) for m in minutes]
-
-
-def test_times_that_are_a_little_late_are_neighbours():
-    frames = timed(0, 10.2, 20, 30.1, 40.4, 50)
-    assert time_indices(frames) == [0, 1, 2, 3, 4, 5]
-    np.testing.assert_array_equal(window_indices(frames, 3), [[0, 0, 1], [0, 1, 2], [1, 2, 3], [2, 3, 4], [3, 4, 5],
-                                                              [4, 5, 5]])
-    assert describe_gaps(frames) == []
-
-
-def test_a_missing_time_is_named_by_the_frames_around_it():
-    frames = timed(0, 10, 30, 40, 50)
-    np.testing.assert_array_equal(window_indices(frames, 3)[1], [0, 1, 1])
-    assert describe_gaps(frames) == ["1 frame missing in sequence at#: 1 between at10min and at30min"]
-
-
-@pytest.mark.parametrize("far", [300_000_000, 10 ** 15, 10 ** 29])
-def test_numbers_far_apart_take_no_memory(far):
-    assert gaps(made(1, 2, far)) == [("s", far - 3, f"3 to {far - 1}")]
-    assert gaps(made(1, far)) == []
-    np.testing.assert_array_equal(window_indices(made(1, 2, far), 5)[2], [2, 2, 2, 2, 2])
-
-
-def test_gaps_are_told_as_ranges():
-    assert gaps(made(1, 2, 4, 8, 20, 21, 22)) == [("s", 15, "3, 5, 6, 7, 9 to 19")]
-    assert gaps(made(0, 5, 10, 35, 45, 50)) == [("s", 5, "15 to 30, 40")]
-
-
-@given(st.lists(st.integers(0, 60), min_size=2, max_size=30, unique=True))
-def test_gaps_count_what_is_missing(numbers):
-    numbers = sorted({*numbers, 100, 101, 102} | {*range(200, 230)})            # the step is 1
-    (_, count, _), = gaps(made(*numbers))
-    assert count == numbers[-1] - numbers[0] + 1 - len(numbers)
-
-
-def test_many_frames_with_a_wide_window_are_quick():
-    windows = window_indices(made(*range(10_000)), 99)
-    np.testing.assert_array_equal(windows[5000], range(4951, 5050))
-
-
-def test_sequences_shorter_than_the_window_are_warned_of():
-    lines = []
-    describe_sequences(made(1, 2, 3, 4, 5) + made(1, 2, sequence="z") + made(1, sequence="y"), 5, lines.append)
-    assert len(lines) == 1
-    assert lines[0].startswith("warning: 2 of 3 sequences have fewer frames than the network sees at once, 5: y has 1;")
-    assert "--pattern" in lines[0]
-    assert "--channels 1" in lines[0]
-    describe_sequences(made(1, 2, 3, 4, 5), 5, lines.append)
-    describe_sequences(made(1), 1, lines.append)
-    assert len(lines) == 1
-
-
-def test_numbers_that_rise_together_are_told(tmp_path):
-    lines = []
-    names = [f"img_{at:04d}_2017-03-04_{clock}-17.png" for at, clock in enumerate(CLOCKS)]
-    describe_sequences(find(touch(tmp_path, *names), ""), 5, lines.append)
-    assert len(lines) == 1
-    assert lines[0].startswith("note: sequence img_#_#: the numbers in place of # rise together")

@@ -1,12 +1,13 @@
-r"""Read the sequence and the frame number of files from their names.
+"""Read the sequence and the frame number of files from their names.
 
 Which number in a name counts the frames is decided by what varies among the names that are otherwise alike. A number
 that all of them share, as in ``img_000000007_Phase_000.tif``, belongs to the name of the sequence, which has # in place
 of the frame number: ``img_#_Phase_000``. Where several vary, the last one counts the frames, and the others tell
-sequences apart (``frame2009_1_2.png``), unless the letters beside them say otherwise: ``t`` and ``time`` come before
-all, and channels, positions, slices and the like after what counts time (``xy01t01c1.tif``). The parts of a time
-(`data.times`) count together. Where each file would be a sequence of its own by that, and its numbers rise together
-from file to file (``img_0007_2017-03-04_10-00-17.tif``), they count together too.
+sequences apart (``frame2009_1_2.png``), unless names say otherwise: channels, positions, slices and the like come after
+what ``t`` or ``frame`` stands before (``xy01t01c1.tif``); hours and minutes come before all; and ``t`` before a later
+number that takes no more values. The parts of a time (`data.times`) count together. Where each file would be a
+sequence of its own by that, and its numbers rise together from file to file (``img_0007_2017-03-04_10-00-17.tif``),
+they count together too.
 """
 
 import re
@@ -118,7 +119,7 @@ def natural(text):
 
 def _template(label, row):
     """Return what names that are alike share: the label with marks for its numbers and times."""
-    marks = {"duration": "\0h", "date": "\0d", "moment": "\0m"}
+    marks = {"duration": "\0h", "date": "\0d", "moment": "\0m", "clock": "\0c"}
     return _marked(label, [(field.start, field.end) for field in row], [marks.get(field.kind, "\0") for field in row])
 
 
@@ -138,14 +139,14 @@ def _numbers(column):
 
 
 def _meaning(label, field):
-    """Return what a number counts as far as its name says: time, frame, place, other, or nothing."""
+    """Return what a number counts as far as its name says: duration, time, frame, place, other, or nothing."""
     if field.kind == "duration" and field.count is None:
-        return "time"
+        return "duration"
     before = BEFORE.search(label[:field.start])
     words = [word.lower() for word in before.groups()] if before else []
     meaning = next((MEANING[word] for word in words if word in MEANING), "")
     if field.kind == "decimal":
-        return "time"
+        return "duration"
     if field.kind != "number":
         return meaning if meaning == "time" else "frame"
     return meaning or ("place" if AFTER.match(label, field.end) else "")
@@ -157,10 +158,14 @@ def _frame_columns(columns, meanings):
         return None, ()
     varying = [at for at, column in enumerate(columns) if len(set(column)) > 1] or [*range(len(columns))]
     chosen = varying
-    for winners, losers in ((("time", "frame"), ("place", "other")), (("time", "frame", "", "other"), ("place",))):
+    for winners, losers in ((("duration", "time", "frame"), ("place", "other")), (("", "other"), ("place",))):
         if any(meanings[at] in winners for at in chosen):
             chosen = [at for at in chosen if meanings[at] not in losers]
-    best = max((at for at in chosen if meanings[at] == "time"), default=chosen[-1])
+    best = max((at for at in chosen if meanings[at] == "duration"), default=None)
+    if best is None:
+        best = max((at for at in chosen if meanings[at] == "time"), default=chosen[-1])
+        if len(set(columns[chosen[-1]])) > len(set(columns[best])):             # T1_001.tif, T2_001.tif: treatments
+            best = chosen[-1]
     rows = [*zip(*columns, strict=True)]
     if len(chosen) > 1 and len({(*row[:best], *row[best + 1:]) for row in rows}) == len(rows):
         for at in (best, *reversed(chosen)):

@@ -5,9 +5,10 @@ millionths, so that both are integers.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from fractions import Fraction
+from itertools import pairwise
 
 MILLION = 10 ** 6
 SECONDS = {"day": 86400, "hour": 3600, "minute": 60, "second": 1, "millisecond": Fraction(1, 1000)}
@@ -29,14 +30,21 @@ _AMOUNT = r"[0-9]{1,30}(?:[.,][0-9]{1,30})?"
 _UNITS = {"day": "days?|d", "hour": "hours?|hrs?|h", "minute": "minutes?|mins?|m", "second": "seconds?|secs?|s",
           "millisecond": "msecs?|ms"}
 DURATION = re.compile(r"(?<![0-9])(?<![0-9][.,])(?=[0-9])"
-                      + "".join(rf"(?:(?P<{unit}>{_AMOUNT}) ?(?:{words})(?:[ _-](?=[0-9]))?)?"
+                      + "".join(rf"(?:(?P<{unit}>{_AMOUNT}) ?(?:{words})(?:[ _-](?=[0-9]))?"
+                                + (r"|(?<=h)(?P<minute_>[0-9]{2})" if unit == "minute" else "") + ")?"
                                 for unit, words in _UNITS.items())
-                      + r"(?<![0-9 _-])(?![A-Za-z0-9])", re.IGNORECASE)
+                      + r"(?<![ _-])(?![A-Za-z0-9])", re.IGNORECASE)
 _TWO = r"(?<![0-9])(?<![0-9][.,])[0-9]{1,30}[.,][0-9]{1,30}(?![0-9])(?![.,][0-9])"
 DECIMAL = re.compile(rf"(?:(?<![a-z])t|time)[ _=-]?(?P<decimal>{_TWO})", re.IGNORECASE)
+FRACTION = re.compile(rf"(?P<decimal>{_TWO})")
 AMOUNT = re.compile(r"(?<![0-9])(?P<decimal>[0-9]{1,30}(?:[.,][0-9]{1,30})?)(?![0-9])")
-CLOCK = re.compile(r"(?<![0-9])(?P<hour>[0-9]{2})(?:[-:](?P<minute>[0-9]{2})"
-                   r"|(?P<parts>[-:._])(?P<minute_>[0-9]{2})(?P=parts)(?P<second>[0-9]{2}))(?![0-9])")
+_OF_THE_DAY = r"(?P<hour>[0-9]{2})(?P<parts>[-:._])(?P<minute>[0-9]{2})(?P=parts)(?P<second>[0-9]{2})"
+_COLON = r"(?P<hour_>[0-9]{2}):(?P<minute_>[0-9]{2})"
+_HYPHEN = r"(?P<hour__>[0-9]{2})-(?P<minute__>[0-9]{2})"
+CLOCK = re.compile(rf"(?<![0-9])(?:{_OF_THE_DAY}|{_COLON})(?![0-9])")
+ANY_CLOCK = re.compile(rf"(?<![0-9])(?:{_OF_THE_DAY}|{_COLON}|{_HYPHEN})(?![0-9])")
+DAY = 86400 * MILLION
+ENOUGH = 4              # times with equal steps between them are no chance
 
 
 @dataclass(frozen=True)
@@ -45,7 +53,7 @@ class Field:
 
     start: int
     end: int
-    kind: str               # "number", "decimal", "duration", "date" or "moment"
+    kind: str               # "number"; "duration", "date", "moment", "clock"; "decimal" after a t, else "fraction"
     value: int              # in microseconds, or millionths
     count: int | None = None    # the number itself where it is a whole one
     unit: str = ""          # of time, after it
@@ -73,13 +81,14 @@ def moment(match):
         return None
     if "hour" not in parts and parts.get("between") == "_":         # rather two sequences and a frame
         return None
-    value = passed // timedelta(microseconds=1) + _millionths(f"0.{parts.get('fraction', 0)}")
-    return Field(*match.span(), "moment" if "hour" in parts else "date", value)
+    value = passed // timedelta(microseconds=1) + int(_millionths(f"0.{parts.get('fraction', 0)}"))
+    kind = "clock" if "year" not in parts else "moment" if "hour" in parts else "date"
+    return Field(*match.span(), kind, value)
 
 
 def duration(match):
     """Return the Field of numbers with units of time."""
-    amounts = {unit: text for unit, text in match.groupdict().items() if text}
+    amounts = {unit.rstrip("_"): text for unit, text in match.groupdict().items() if text}
     value = sum(_millionths(text) * SECONDS[unit] for unit, text in amounts.items())
     (unit, text), *more = amounts.items()
     whole = not more and text.isdecimal()
@@ -89,11 +98,13 @@ def duration(match):
 
 def decimal(match):
     """Return the Field of a number with a decimal point or comma."""
-    return Field(*match.span("decimal"), "decimal", int(_millionths(match.group("decimal"))))
+    kind = "fraction" if match.re is FRACTION else "decimal"
+    return Field(*match.span("decimal"), kind, int(_millionths(match.group("decimal"))))
 
 
-COMPOSITE = ((MOMENT, moment), (DURATION, duration), (DATE, moment), (DECIMAL, decimal))       # the surest first
-READINGS = ((MOMENT, moment), (CLOCK, moment), (DURATION, duration), (DATE, moment), (AMOUNT, amount))  # if told where
+COMPOSITE = ((MOMENT, moment), (DURATION, duration), (DATE, moment), (CLOCK, moment), (DECIMAL, decimal),
+             (FRACTION, decimal))                                   # the surest first
+READINGS = ((MOMENT, moment), (ANY_CLOCK, moment), (DURATION, duration), (DATE, moment), (AMOUNT, amount))
 
 
 def _millionths(text):
@@ -120,11 +131,16 @@ def fields(labels):
     for group in groups.values():
         composites = [_composites(label) for label in group]
         common = set.intersection(*map(set, composites))
-        for kind, first, last in sorted(common):
-            column = [each[kind, first, last] for each in composites]
-            if _are_counters(kind, column, [label[field.start:field.end]
-                                            for label, field in zip(group, column, strict=True)]):
-                common.discard((kind, first, last))
+        for key in sorted(common):
+            column = [each[key] for each in composites]
+            rest = [tuple(text for at, text in enumerate(NUMBER.findall(label)) if not key[1] <= at <= key[2])
+                    for label in group]
+            texts = [label[field.start:field.end] for label, field in zip(group, column, strict=True)]
+            values = _times(key[0], [field.value for field in column], texts, rest)
+            if values is None:
+                common.discard(key)
+            for each, value in zip(composites, values or (), strict=False):
+                each[key] = replace(each[key], value=value)
         for label, each in zip(group, composites, strict=True):
             covered = {at for _, first, last in common for at in range(first, last + 1)}
             numbers = [number(match) for at, match in enumerate(NUMBER.finditer(label)) if at not in covered]
@@ -146,9 +162,39 @@ def _composites(label):
     return found
 
 
-def _are_counters(kind, column, texts):
-    """Return whether what looks like times are counters: 20170304_000001 to 000059, t1.9 before t1.10."""
+def _times(kind, values, texts, rest):
+    """Return the values of what looks like times, or None where they are counters.
+
+    Counters are 20170304_000001 to 000059, and t1.9 before t1.10. What has neither a date nor a unit nor a t, as
+    10-00-17 and 0.5, is a time where it rises by regular steps in names whose other numbers, `rest`, are equal.
+    """
     if kind == "moment":
-        seconds = {field.value // MILLION % 86400 for field in column}
-        return len(seconds) > 1 and max(seconds) < 60
-    return kind == "decimal" and len({field.value for field in column}) < len(set(texts))
+        seconds = {value // MILLION % 86400 for value in values}
+        return None if len(seconds) > 1 and max(seconds) < 60 else values
+    if kind in ("decimal", "fraction") and len(set(values)) < len(set(texts)):
+        return None
+    if kind not in ("clock", "fraction"):
+        return values
+    if kind == "clock":
+        values = _over_midnight(values)
+    groups = {}
+    for value, key in zip(values, rest, strict=True):
+        groups.setdefault(key, set()).add(value)
+    steps = [{b - a for a, b in pairwise(sorted(group))} for group in groups.values() if len(group) >= ENOUGH]
+    if not steps or any(len(group) > 1 for group in groups.values() if len(group) < ENOUGH):
+        return None
+    digits = max(len(re.split("[.,]", text)[-1]) for text in texts)
+    least = max(map(min, steps))
+    regular = all(abs(step - (times := round(step / least)) * least) <= least / 10 and times <= 3
+                  for each in steps for step in each)               # up to two in a row may be missing
+    return values if regular and (kind == "clock" or least > MILLION // 10 ** digits) else None
+
+
+def _over_midnight(values):
+    """Return times of the day with a day added to those before the longest pause, where that is not at midnight."""
+    times = sorted(set(values))
+    pauses = {b - a: b for a, b in pairwise(times)}
+    longest = max(pauses, default=0)
+    if longest <= times[0] + DAY - times[-1]:
+        return values
+    return [value + DAY if value < pauses[longest] else value for value in values]

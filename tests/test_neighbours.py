@@ -1,0 +1,74 @@
+"""The order of frames in their sequences, gaps, and what is said of them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_frames import made, touch
+
+from stemnet_ref.data.frames import Frame, find
+from stemnet_ref.data.neighbours import describe_gaps, describe_sequences, gaps, time_indices, window_indices
+
+
+def timed(*minutes):
+    return [Frame(Path(f"{m}.png"), None, f"at{m}min", "at#", round(m * 60 * 10 ** 6), (m,), True) for m in minutes]
+
+
+def test_times_that_are_a_little_late_are_neighbours():
+    frames = timed(0, 10.2, 20, 30.1, 40.4, 50)
+    assert time_indices(frames) == [0, 1, 2, 3, 4, 5]
+    np.testing.assert_array_equal(window_indices(frames, 3), [[0, 0, 1], [0, 1, 2], [1, 2, 3], [2, 3, 4], [3, 4, 5],
+                                                              [4, 5, 5]])
+    assert describe_gaps(frames) == []
+
+
+def test_a_missing_time_is_named_by_the_frames_around_it():
+    frames = timed(0, 10, 30, 40, 50)
+    np.testing.assert_array_equal(window_indices(frames, 3)[1], [0, 1, 1])
+    assert describe_gaps(frames) == ["1 frame missing in sequence at#: 1 between at10min and at30min"]
+
+
+@pytest.mark.parametrize("far", [300_000_000, 10 ** 15, 10 ** 29])
+def test_numbers_far_apart_take_no_memory(far):
+    assert gaps(made(1, 2, far)) == [("s", far - 3, f"3 to {far - 1}")]
+    assert gaps(made(1, far)) == []
+    np.testing.assert_array_equal(window_indices(made(1, 2, far), 5)[2], [2, 2, 2, 2, 2])
+
+
+def test_gaps_are_told_as_ranges():
+    assert gaps(made(1, 2, 4, 8, 20, 21, 22)) == [("s", 15, "3, 5, 6, 7, 9 to 19")]
+    assert gaps(made(0, 5, 10, 35, 45, 50)) == [("s", 5, "15 to 30, 40")]
+
+
+@given(st.lists(st.integers(0, 60), min_size=2, max_size=30, unique=True))
+def test_gaps_count_what_is_missing(numbers):
+    numbers = sorted({*numbers, 100, 101, 102} | {*range(200, 230)})            # the step is 1
+    (_, count, _), = gaps(made(*numbers))
+    assert count == numbers[-1] - numbers[0] + 1 - len(numbers)
+
+
+def test_many_frames_with_a_wide_window_are_quick():
+    windows = window_indices(made(*range(10_000)), 99)
+    np.testing.assert_array_equal(windows[5000], range(4951, 5050))
+
+
+def test_sequences_shorter_than_the_window_are_warned_of():
+    lines = []
+    describe_sequences(made(1, 2, 3, 4, 5) + made(1, 2, sequence="z") + made(1, sequence="y"), 5, lines.append)
+    assert len(lines) == 1
+    assert lines[0].startswith("warning: 2 of 3 sequences have fewer frames than the network sees at once, 5: y has 1;")
+    assert "--pattern" in lines[0]
+    assert "--channels 1" in lines[0]
+    describe_sequences(made(1, 2, 3, 4, 5), 5, lines.append)
+    describe_sequences(made(1), 1, lines.append)
+    assert len(lines) == 1
+
+
+def test_numbers_that_rise_together_are_told(tmp_path):
+    lines = []
+    names = [f"img_{at:04d}_2017-03-04_{9 + at:02d}-00-17.png" for at in range(5)]
+    describe_sequences(find(touch(tmp_path, *names), ""), 5, lines.append)
+    assert len(lines) == 1
+    assert lines[0].startswith("note: sequence img_#_#: the numbers in place of # rise together")

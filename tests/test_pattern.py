@@ -1,0 +1,56 @@
+"""--pattern: where the frame number stands in names."""
+
+from pathlib import Path
+
+import pytest
+from test_frames import touch
+
+from stemnet_ref.data.frames import find
+from stemnet_ref.data.names import read_by
+from stemnet_ref.data.selection import Selection
+from stemnet_ref.errors import InputError
+
+HALF_HOUR = 1800 * 10 ** 6
+
+
+def by(pattern, *names, strict=True):
+    return [(name.sequence, name.number) for name in
+            read_by(pattern, [Path("/data") / f"{name}.tif" for name in names], list(names), strict)]
+
+
+@pytest.mark.parametrize(("pattern", "names", "expected"), [
+    ("img_{t}_Phase_000.tif", ["img_7_Phase_000"], [("img_#_Phase_000", 7)]),
+    ("img_{t}_Phase_000", ["img_7_Phase_000"], [("img_#_Phase_000", 7)]),
+    ("s{t}_*", ["s1_02", "s2_02", "s1_03"], [("s#_02", 1), ("s#_02", 2), ("s#_03", 1)]),
+    ("*_{t}", ["a_1_2", "b_2_3"], [("a_1_#", 2), ("b_2_#", 3)]),
+    ("a+(1).[{t}]$", ["a+(1).[12]$"], [("a+(1).[#]$", 12)]),
+    ("{t}*", ["12_3"], [("#_3", 12)]),
+    ("x{t}y", ["x0.5y", "x1y"], [("x#y", 500_000), ("x#y", 1_000_000)]),
+    ("*_{t}", ["a_1h30m", "b_2h"], [("a_#", 3 * HALF_HOUR), ("b_#", 4 * HALF_HOUR)]),
+    ("x_{t}_1", ["x_10-30-00_1", "x_11-00-00_1"], [("x_#_1", 21 * HALF_HOUR), ("x_#_1", 22 * HALF_HOUR)]),
+    ("t{t}/*.tif", ["t1/a", "t2/a", "t2/b"], [("t#/a", 1), ("t#/a", 2), ("t#/b", 2)]),
+])
+def test_a_pattern_says_where_the_frame_number_is(pattern, names, expected):
+    assert by(pattern, *names) == expected
+
+
+@pytest.mark.parametrize(("pattern", "culprit"), [
+    ("img_*.tif", r"--pattern img_\*.tif: must hold \{t\} once"), ("{t}{t}", "must hold {t} once"),
+    ("b{t}", r"2 files of 3 do not match, the first /data/a1.tif; put \*"),
+    ("*{t}x", "3 files of 3 do not match"), ("b{t}.png", "3 files of 3"), ("", "must hold")])
+def test_a_pattern_that_does_not_fit_is_refused(pattern, culprit):
+    with pytest.raises(InputError, match=culprit):
+        by(pattern, "a1", "b1", "a2")
+
+
+def test_a_pattern_is_for_masks_where_all_of_them_match_it(tmp_path):
+    chosen = Selection(pattern="s{t}_*")
+    f = touch(tmp_path / "f", "s1_7.png", "s2_7.png", "s1_8.png", "s2_8.png")
+    m = touch(tmp_path / "m", "s1_7.png", "s2_7.png", "s1_8.png", "s2_8.png")
+    frames = find(f, "", selection=chosen)
+    assert [(frame.sequence, frame.number) for frame in frames] == [("s#_7", 1), ("s#_7", 2), ("s#_8", 1), ("s#_8", 2)]
+    assert [mask.sequence for mask in find(m, "", selection=chosen.of_masks())] == [each.sequence for each in frames]
+    (m / "s2_8.png").rename(m / "m2_8.png")
+    assert {mask.sequence for mask in find(m, "", selection=chosen.of_masks())} == {"s1_#", "m2_#"} | {"s2_#"}
+    with pytest.raises(InputError, match=r"--pattern s\{t\}_\*: 1 file of 4 does not match"):
+        find(m, "", selection=chosen)
