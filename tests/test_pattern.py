@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from pictures import stack
 from test_frames import touch
 
 from stemnet_ref.data.frames import find
@@ -41,6 +43,13 @@ def test_a_pattern_says_where_the_frame_number_is(pattern, names, expected):
 def test_a_pattern_that_does_not_fit_is_refused(pattern, culprit):
     with pytest.raises(InputError, match=culprit):
         by(pattern, "a1", "b1", "a2")
+
+
+def test_a_pattern_for_stacks_is_refused(tmp_path):
+    stack(tmp_path / "t1.tif", [np.zeros((2, 2), np.uint8)] * 3)
+    with pytest.raises(InputError, match=r"--pattern t\{t\}: is for files of one frame each"):
+        find(tmp_path, "", selection=Selection(pattern="t{t}"))
+    assert len(find(tmp_path, "", selection=Selection(pattern="t{t}").of_masks())) == 3
 
 
 def test_a_pattern_is_for_masks_where_all_of_them_match_it(tmp_path):

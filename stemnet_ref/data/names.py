@@ -85,6 +85,9 @@ def read_by(pattern, paths, labels, strict=True):
     if pattern.count("{t}") != 1:
         raise InputError(f"{option}: must hold {{t}} once, in place of the frame number, as in "
                          '"img_{t}_Phase_000.tif"')
+    if strict and not paths:
+        raise InputError(f"{option}: is for files of one frame each, and here all hold several, which are numbered "
+                         "within their file; leave --pattern out")
     lost = paths
     for reading in READINGS:
         matches = [_match(pattern, path, *reading) for path in paths]
