@@ -10,7 +10,7 @@ from test_frames import touch
 
 from stemnet_ref.data.frames import find
 from stemnet_ref.data.names import read
-from stemnet_ref.data.pairing import pair
+from stemnet_ref.data.pairing import mask_of, pair
 from stemnet_ref.errors import InputError
 
 HALF_HOUR = 1800 * 10 ** 6
@@ -194,4 +194,17 @@ def test_masks_of_frames_that_are_named_by_times(tmp_path):
         pair(f, find(touch(tmp_path / "five", *(f"{at}.png" for at in range(5))), ""))
     (tmp_path / "f" / f"2017-03-04_{names[2]}-17.png").unlink()
     with pytest.raises(InputError, match="no mask belongs to"):
-        pair(find(tmp_path / "f", ""), find(tmp_path / "five", ""))
+        pair(find(tmp_path / "f", ""), find(tmp_path / "five", ""), sparse=True)
+    with pytest.raises(InputError, match="no one of 5 masks"):
+        mask_of(f[0], find(tmp_path / "five", ""))
+    touch(tmp_path / "two", f"2017-03-04_{names[1]}-17.png", f"2017-03-04_{names[2]}-17.png")
+    with pytest.raises(InputError, match="no frame belongs to"):
+        pair(find(tmp_path / "five", ""), find(tmp_path / "two", ""), sparse=True)
+
+
+def test_the_name_of_one_file_is_read_beside_those_of_its_folder(tmp_path):
+    f = touch(tmp_path / "f", *(f"img_{at:09d}_Phase_000.png" for at in range(5)))
+    m = find(touch(tmp_path / "m", *(f"{at}.png" for at in range(5))), "")
+    (frame,) = find(f / "img_000000003_Phase_000.png", "")
+    assert (frame.sequence, frame.number) == ("img_#_Phase_000", 3)
+    assert mask_of(frame, m).path.name == "3.png"

@@ -154,8 +154,17 @@ def _alike(files, lenient, selection):
         else:
             single[file] = label
     if selection.pattern is None:
-        named = read([*single.values()])
+        beside = _labels_beside(*single) if len(single) == len(files) == 1 else []
+        named = read([*single.values(), *beside])[:len(single)]
     else:
         named = read_by(selection.pattern, [*single], [*single.values()], selection.strict)
     yield [Frame(file, None, label, name.sequence, name.number, numbers_in(label), name.timed)
            for (file, label), name in zip(single.items(), named, strict=True)]
+
+
+def _labels_beside(file):
+    """Return the labels of the files in a file's folder, among which alone its name says what counts the frames."""
+    try:
+        return [other.with_suffix("").name for other in file.parent.iterdir() if other.suffix.lower() in SUFFIXES]
+    except OSError:                                     # a folder that may not be listed
+        return []

@@ -136,9 +136,9 @@ def _pairing_rules(frames, masks):
     rules = [(False, lambda frame: (frame.label, frame.page)), (False, _without_shared_words(frames, masks)),
              (True, lambda frame: frame.numbers)]
     if len({frame.sequence for frame in frames}) == len({mask.sequence for mask in masks}) == 1:
-        rules.append((True, lambda frame: frame.number))
-        if frames[0].timed != masks[0].timed and not gaps(frames) + gaps(masks) and all(
-                each[0].timed or each[0].number in (0, 1) for each in (frames, masks)):
+        rules.append((True, lambda frame: (frame.timed, frame.number)))
+        if frames[0].timed != masks[0].timed and len(frames) == len(masks) > 1 and not gaps(frames) + gaps(masks) and (
+                all(each[0].timed or each[0].number in (0, 1) for each in (frames, masks))):
             index_of = {each: index for kind in (frames, masks)
                         for each, index in zip(kind, time_indices(kind), strict=True)}
             rules.append((True, index_of.__getitem__))
