@@ -13,16 +13,19 @@ from pathlib import Path
 
 import numpy as np
 
+from .archives import open_npz
 from .data.scaling import Scaling
 from .device import to_host
-from .errors import InputError, reason
+from .errors import InputError, counted
 from .files import write_atomically
-from .network import StemNet
-from .readers import read_npz
+from .network import StemNet, layer_shapes
+from .settings import LIMITS
 
 FORMAT = "stemnet_ref model 4"
 OLDER = ("stemnet_ref model 2", "stemnet_ref model 3")      # without scaling/image in 2, and without statistics
 PARTS = ("parameters", "statistics")                        # of a network
+MEMBERS = ("parameters/", "statistics/", "optimizer/")
+MOST = {**{name: LIMITS[name][1] for name in ("channels", "levels", "features")}, "classes": 1000, "kernel": 99}
 
 
 @dataclass
@@ -68,27 +71,62 @@ def load(path):
     if path.is_dir():
         found = [path / name for name in ("best.npz", "model.npz") if (path / name).is_file()]
         if not found:
-            raise InputError(f"{path}: no model.npz in this folder; name a folder that run_train.py wrote, or a file")
+            raise InputError(f"{path}: no model.npz in this folder; {runs_inside(path)}"
+                             "name a folder that run_train.py wrote, or a file")
         path = found[0]
     wrong, remedy = ("this is no model of stemnet_ref, or a damaged one",
                      "name a model.npz or best.npz that run_train.py wrote")
-    arrays = read_npz(path, wrong, remedy)
-    try:
-        about = json.loads(str(arrays.pop("about")))
+    with open_npz(path, wrong, remedy) as arrays:
+        about = arrays.about()
         if about["format"] not in (FORMAT, *OLDER):
-            raise InputError(f"{path}: the file says {about['format']!r}, this version reads {FORMAT!r}; "
+            raise InputError(f"{path}: the file says {str(about['format'])[:40]!r}, this version reads {FORMAT!r}; "
                              "use the version that wrote it")
-        network = StemNet(**about["network"])
+        odd = [name for name in arrays if not name.startswith(MEMBERS) and name not in ("about", "scaling/image")]
+        if odd:
+            raise ValueError(f"{min(odd)} is in it, which no model has")
+        network = build(about["network"], lambda name: arrays.header(f"parameters/{name}").shape)
         scaling = _scaling(about, arrays)
-        settings, progress = dict(about["settings"]), about["progress"]
-    except InputError:
-        raise
-    except (ValueError, KeyError, TypeError, AttributeError, MemoryError, OverflowError) as error:
-        raise InputError(f"{path}: {wrong} ({reason(error)}); {remedy}") from None
-    _fill(network, arrays, path)
-    optimizer_state = {name.removeprefix("optimizer/"): array for name, array in arrays.items()
-                       if name.startswith("optimizer/")}
+        settings, progress = dict(about["settings"]), dict(about["progress"])
+        if scaling.image is None and settings.get("scaling") in ("mean-image", "median-image"):
+            raise ValueError("scaling/image is missing")
+        _fill(network, arrays, path)
+        optimizer_state = {name.removeprefix("optimizer/"): arrays[name] for name in arrays
+                           if name.startswith("optimizer/")}
     return Model(network, scaling, settings, progress, optimizer_state)
+
+
+def runs_inside(folder):
+    """Return words that name the runs that lie in a folder's folders, as an experiment's do; "" where none do."""
+    inside = sorted(path.parent for path in Path(folder).glob("*/model.npz"))
+    if not inside:
+        return ""
+    return f"its folders hold {counted(len(inside), 'run')} ({inside[0]}{', ...' if len(inside) > 1 else ''}); "
+
+
+def build(described, shape):
+    """Return the StemNet that a file describes, after a look at whether the file can hold it.
+
+    Parameters
+    ----------
+    described : dict
+        Arguments of StemNet.
+    shape : callable
+        Takes the name of a parameter, and returns the shape of the file's array.
+
+    Raises
+    ------
+    ValueError, KeyError or TypeError
+        If there can be no such network, or an array is missing or has another shape.
+    """
+    for name, most in MOST.items():
+        value = described[name]
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+            raise ValueError(f"{name} is {str(value)[:40]}; it must be from 1 to {most}")
+    for name, needed, _ in layer_shapes(**{name: described[name] for name in MOST}):
+        found = shape(f"{name}.weight")
+        if found != needed:
+            raise ValueError(f"parameter {name}.weight has shape {found}; {needed} is needed")
+    return StemNet(**described)
 
 
 def network_settings(network):
@@ -113,11 +151,13 @@ def _fill(network, arrays, path):
     """Put the file's parameters and statistics into the network."""
     for part in PARTS:
         for name, initial in list(getattr(network, part).items()):
-            array, which = arrays.get(f"{part}/{name}"), f"{part.removesuffix('s')} {name}"
-            if array is None or array.shape != initial.shape or array.dtype != initial.dtype:
-                found = "missing" if array is None else f"{array.dtype} of shape {array.shape}"
+            member, which = f"{part}/{name}", f"{part.removesuffix('s')} {name}"
+            found = arrays.header(member) if member in arrays else None
+            if found is None or found.shape != initial.shape or found.dtype.newbyteorder("=") != initial.dtype:
+                found = "missing" if found is None else f"{found.dtype} of shape {found.shape}"
                 raise InputError(f"{path}: {which} is {found}; {initial.dtype} of shape {initial.shape} is needed; the "
                                  "file is damaged or changed, take another copy")
+            array = arrays[member]
             if not np.isfinite(array).all():
                 raise InputError(f"{path}: {which} holds NaN or infinity; take another copy of the model")
             getattr(network, part)[name] = array

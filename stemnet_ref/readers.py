@@ -1,24 +1,70 @@
-"""Read back what this package, or another implementation, has written: arrays, tables, JSON."""
+"""Read back the tables and the JSON that this package has written."""
 
 import csv
+import io
 import json
-import zipfile
-import zlib
-from pathlib import Path
-
-import numpy as np
+import os
+import stat
 
 from .errors import InputError, reason
 
+MOST = 1 << 26          # bytes of a file
 
-def read_npz(path, wrong, remedy):
-    """Return the arrays of an `.npz` file by name, read without pickle.
+
+def check_regular(path, remedy):
+    """Raise InputError unless there is a file at a path, which a pipe or a device is not: reading could wait for ever.
+
+    `remedy` is what to do then.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; {remedy}") from None
+    except (OSError, ValueError) as error:                      # ValueError: a NUL in the name
+        raise InputError(f"{path}: cannot be opened ({reason(error)}); {remedy}") from None
+    if not stat.S_ISREG(mode):
+        raise InputError(f"{path}: is a {'folder' if stat.S_ISDIR(mode) else 'pipe or a device'}, not a file; {remedy}")
+
+
+def parse_json(text):
+    """Return what a JSON text holds, a dict.
+
+    Raises
+    ------
+    ValueError
+        If it is none; if a name occurs twice, or a number is none, which JSON has not and Python reads.
+    """
+    try:
+        found = json.loads(text, object_pairs_hook=_without_twins, parse_constant=_refuse)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    if not isinstance(found, dict):
+        raise ValueError("it holds no table of names")
+    return found
+
+
+def _without_twins(pairs):
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"{next(name for name in names if names.count(name) > 1)} is in it twice")
+    return found
+
+
+def _refuse(constant):
+    raise ValueError(f"{constant} is no number")
+
+
+def read_json(path, remedy, **types):
+    """Return what a JSON file holds, a dict.
 
     Parameters
     ----------
     path : path
-    wrong, remedy : str
-        What such a file is if it cannot be read, and what to do then.
+    remedy : str
+        What to do if it cannot be read.
+    **types : type or tuple of types
+        By name, what the file must have; other names may be there too.
 
     Raises
     ------
@@ -26,54 +72,51 @@ def read_npz(path, wrong, remedy):
         If it cannot be read.
     """
     try:
-        with open(path, "rb") as file:
-            if not zipfile.is_zipfile(file):                    # np.load would speak of pickles
-                raise ValueError("it is no .npz archive, or cut off")
-            file.seek(0)
-            with np.load(file, allow_pickle=False) as archive:
-                return {name: archive[name] for name in archive.files}
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; {remedy}") from None
-    except PermissionError as error:
-        raise InputError(f"{path}: cannot be opened ({reason(error)}); check its permissions") from None
-    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, MemoryError,
-            OverflowError, zipfile.BadZipFile, zlib.error) as error:        # as the libraries below do
-        raise InputError(f"{path}: {wrong} ({reason(error)}); {remedy}") from None
-
-
-def read_json(path, remedy):
-    """Return what a JSON file holds, a dict.
-
-    Raises
-    ------
-    InputError
-        If it cannot be read, with what to do then.
-    """
-    try:
-        found = json.loads(Path(path).read_text())
-        if not isinstance(found, dict):
-            raise ValueError("it holds no table of names")
+        found = parse_json(_text(path, remedy))
+        for name, wanted in types.items():
+            if not isinstance(found[name], wanted):
+                raise ValueError(f"{name} is {str(found[name])[:40]!r}")
         return found
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, KeyError) as error:
+        if isinstance(error, InputError):
+            raise
         raise InputError(f"{path}: cannot be read ({reason(error)}); {remedy}") from None
 
 
-def read_csv(path, columns):
+def read_csv(path, columns, remedy="restore it, or begin a new run"):
     """Return the rows of a table of numbers that `write_csv` wrote, dicts by column; whole numbers as int.
 
     Raises
     ------
     InputError
-        If the file is missing or is not such a table.
+        If the file is missing, or is not such a table with just these columns.
     """
     try:
-        with open(path, newline="") as file:
-            rows = list(csv.DictReader(file))
-        return [{name: _number(row[name]) for name in columns} for row in rows]
-    except (OSError, KeyError, TypeError, ValueError, AttributeError, csv.Error) as error:
-        raise InputError(f"{path}: cannot be read as a table ({reason(error)}); restore it, or begin a new "
-                         "run") from None
+        text = _text(path, remedy)
+        if not text.endswith("\n"):
+            raise ValueError("its last line is cut off")
+        header, *rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+        if header != list(columns):
+            raise ValueError(f"its columns are {str(','.join(header))[:60]}, not {','.join(columns)[:60]}...")
+        for number, row in enumerate(rows, 2):
+            if len(row) != len(header):
+                raise ValueError(f"line {number} has {len(row)} cells, not {len(header)}")
+        return [{name: _number(cell) for name, cell in zip(header, row, strict=True)} for row in rows]
+    except (OSError, ValueError, csv.Error) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: cannot be read as a table ({reason(error)}); {remedy}") from None
+
+
+def _text(path, remedy):
+    """Return the text of a file, UTF-8, without the mark that some editors begin it with."""
+    check_regular(path, remedy)
+    with open(path, "rb") as file:
+        data = file.read(MOST + 1)
+    if len(data) > MOST:
+        raise ValueError(f"it has more than {MOST >> 20} MB")
+    return data.decode("utf-8-sig")
 
 
 def _number(text):
-    return int(text) if text.isdigit() else float(text)
+    return int(text) if text.isdecimal() else float(text)

@@ -1,12 +1,13 @@
 """Going on with a run from its folder, after checking that all of its state is there."""
 
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 
 from . import checkpoint, metrics, readers
-from .errors import InputError
-from .settings import Settings, option
+from .errors import InputError, reason
+from .settings import Settings, names, option
 
 # What a model says of its data, beside the settings
 SOURCE = ("frames", "masks", "training_frames", "validation_frames", "training_cells", "validation_cells",
@@ -14,6 +15,8 @@ SOURCE = ("frames", "masks", "training_frames", "validation_frames", "training_c
 
 # Settings that earlier versions did not have; their models are of the defaults
 ADDED = "channel_index", "z", "pattern"
+
+UNUSABLE = TypeError, ValueError, KeyError, AttributeError, OverflowError      # as wrong types and values make them
 
 
 def settings_of(out):
@@ -26,17 +29,56 @@ def settings_of(out):
     """
     path = Path(out) / "model.npz"
     if not path.exists():
-        raise InputError(f"--out {out}: no model.npz to resume from; leave out --resume to begin a new run")
+        inside = checkpoint.runs_inside(out)
+        raise InputError(f"--out {out}: no model.npz to resume from; {inside}" + (
+            "name one of them" if inside else "leave out --resume to begin a new run"))
     saved = checkpoint.load(path).settings
     source = {name: saved.pop(name, None) for name in SOURCE}
-    odd = (saved.keys() ^ Settings.__dataclass_fields__.keys()) - {*ADDED}
     try:
-        if odd:
-            raise ValueError(f"{min(odd)} is missing or unknown")
-        return Settings(**saved).checked(()), source["frames"], source["masks"]
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{path}: its settings cannot be used ({error}); "
+        for name in ("frames", "masks"):
+            if not isinstance(source[name], str | None):
+                raise ValueError(f"{name} is {str(source[name])[:40]!r}")
+        return _settings(saved), source["frames"], source["masks"]
+    except UNUSABLE as error:
+        raise InputError(f"{path}: its settings cannot be used ({reason(error)}); "
                          "go on with the version that wrote it") from None
+
+
+def read_config(folder):
+    """Return what the config.json of a run says, after a look at all that is read of it.
+
+    Raises
+    ------
+    InputError
+        If it cannot be used.
+    """
+    path, remedy = Path(folder) / "config.json", "remove this run's folder"
+    config = readers.read_json(path, remedy, frames=str | None, masks=str | None, training_frames=list,
+                               validation_frames=list, dropped_frames=list, steps_per_epoch=int, device=str,
+                               precision=str, version=str)
+    try:
+        return {**config, **_settings({name: config[name] for name in names() if name in config}).as_dict()}
+    except UNUSABLE as error:
+        raise InputError(f"{path}: its settings cannot be used ({reason(error)}); {remedy}") from None
+
+
+def _settings(saved):
+    """Return the Settings that a file has, by name; raise one of UNUSABLE where they are none."""
+    types = {field.name: field.type for field in fields(Settings)}
+    odd = (saved.keys() ^ types.keys()) - {*ADDED}
+    if odd:
+        raise ValueError(f"{min(odd)} is missing or unknown")
+    for name, value in saved.items():
+        if not _is(value, types[name]):
+            raise ValueError(f"{name} is {str(value)[:40]!r}")
+    return Settings(**saved).checked(())
+
+
+def _is(value, wanted):
+    """Return whether a value is of a type or one of several; a whole number is a float too, a bool is no number."""
+    if isinstance(value, bool):
+        return wanted is bool
+    return isinstance(value, wanted) or (isinstance(value, int) and isinstance(0.0, wanted))
 
 
 def resume_run(run):
@@ -64,16 +106,48 @@ def resume_run(run):
         _check_optimizer_state(run.optimizer, model)
         run.optimizer.load_state(model.optimizer_state)
         progress = model.progress
-        run.epoch, run.position, run.step = (int(progress[name]) for name in ("epoch", "position", "step"))
+        run.epoch, run.position, run.step = (_count(progress, name) for name in ("epoch", "position", "step"))
         run.sums = {name: progress["sums"][name] for name in run.sums}
         run.best_f1, run.best_val_loss = float(progress["best_f1"]), float(progress["best_val_loss"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: the state of its run is damaged ({error}); restore the file, or begin a new "
+        if not np.isfinite([*run.sums.values(), run.best_f1, run.best_val_loss]).all():
+            raise ValueError("its numbers are not finite")
+        if run.step < run.position or (run.step - run.position) % max(run.epoch, 1):    # epochs are equally long
+            raise ValueError(f"step {run.step} is not that of epoch {run.epoch}, batch {run.position}")
+    except UNUSABLE as error:
+        raise InputError(f"{path}: the state of its run is damaged ({reason(error)}); restore the file, or begin a new "
                          "run") from None
     run.network, run.scaling = model.network, model.scaling
-    if run.epoch:       # a row written after model.npz is of an epoch that is done again
-        rows = readers.read_csv(run.out / "metrics.csv", metrics.COLUMNS)
-        run.rows = [row for row in rows if row["epoch"] <= run.epoch]
+    run.rows = read_rows(run.out, run.epoch)
+
+
+def read_rows(out, epochs):
+    """Return the rows of the metrics.csv of a run that has done some epochs.
+
+    Raises
+    ------
+    InputError
+        If it has not a row for each of them, in their order, or one that is no row.
+    """
+    if not epochs:
+        return []
+    path, remedy = Path(out) / "metrics.csv", "restore it, or begin a new run"
+    rows = readers.read_csv(path, metrics.COLUMNS, remedy)
+    found = [row["epoch"] for row in rows]
+    if found != list(range(1, len(rows) + 1)) or len(rows) < epochs:
+        there = ", ".join(map(str, found[:20])) + (", ..." if len(found) > 20 else "") if found else "none"
+        raise InputError(f"{path}: has epochs {there}; epochs 1 to {epochs} are needed, each once; {remedy}")
+    for row in rows:
+        odd = [name for name, value in row.items() if not np.isfinite(value) and name != "roc_auc"]
+        if odd:
+            raise InputError(f"{path}: {odd[0]} of epoch {row['epoch']} is {row[odd[0]]}; {remedy}")
+    return rows[:epochs]        # a row written after model.npz is of an epoch that is done again
+
+
+def _count(progress, name):
+    value = progress[name]
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 1 << 62:
+        raise ValueError(f"{name} is {str(value)[:40]!r}")
+    return value
 
 
 def _check_data(run, model):

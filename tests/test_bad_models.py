@@ -11,7 +11,7 @@ from refusals import check, contents, script
 
 import run_predict
 import run_train
-from stemnet_ref import checkpoint, readers
+from stemnet_ref import archives, checkpoint
 
 
 def damage(kind, trained, tmp_path):
@@ -101,6 +101,6 @@ def test_an_unreadable_model_is_named(trained, pair, tmp_path, capsys, monkeypat
     def refuse(path, *arguments):                   # root may read everything, so that a mode of 0 would not do
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
-    monkeypatch.setattr(readers, "open", refuse, raising=False)
+    monkeypatch.setattr(archives, "open", refuse, raising=False)
     check(capsys, script(run_predict.main, trained / "best.npz", pair[0], "--out", tmp_path / "out"),
           "best.npz: cannot be opened (Permission denied)")

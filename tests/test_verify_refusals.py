@@ -36,10 +36,10 @@ def test_files_that_are_none(files, tmp_path, capsys):
     capsys.readouterr()
     (tmp_path / "empty.npz").write_bytes(b"")
     (tmp_path / "cut.npz").write_bytes(files[0].read_bytes()[:1000])
-    np.savez(tmp_path / "pickled.npz", x=np.array([{}], object))
+    np.savez(tmp_path / "pickled.npz", about=np.array([{}], object))
     np.savez(tmp_path / "old.npz", about=np.array(json.dumps({"format": "stemnet_ref golden 0"})))
     for name, words in (("empty.npz", "cut off"), ("cut.npz", "cut off"), ("none.npz", "no such file"),
-                        ("pickled.npz", "allow_pickle"), ("old.npz", "golden 0"), ("theirs.npz", "no golden file")):
+                        ("pickled.npz", "about is"), ("old.npz", "golden 0"), ("theirs.npz", "no golden file")):
         assert run("compare", tmp_path / name, files[1]) == 2
         text = capsys.readouterr().err
         assert words in text, text

@@ -5,8 +5,9 @@ import pytest
 from verifying import run
 
 from stemnet_ref import StemNet, checkpoint
+from stemnet_ref.archives import open_arrays
 from stemnet_ref.data.scaling import Scaling
-from stemnet_ref.verify import onnx_export, weights
+from stemnet_ref.verify import onnx_export
 
 
 @pytest.mark.parametrize("layout", ["NHWC", "NCHW"])
@@ -14,7 +15,8 @@ from stemnet_ref.verify import onnx_export, weights
 def test_there_and_back(ending, layout, trained, tmp_path):
     file, back = tmp_path / f"weights{ending}", tmp_path / "back.npz"
     assert run("weights", trained, "--to", file, "--layout", layout) == 0
-    shape = weights.read_arrays(file)["down0.conv.weight"].shape
+    with open_arrays(file) as arrays:
+        shape = arrays["down0.conv.weight"].shape
     assert shape[:2] == ((5, 5) if layout == "NHWC" else shape[:2])
     assert shape[2:] == ((5, 5) if layout == "NCHW" else shape[2:])
     assert run("weights", file, "--like", trained, "--to", back) == 0
@@ -23,9 +25,9 @@ def test_there_and_back(ending, layout, trained, tmp_path):
         np.testing.assert_array_equal(again.network.parameters[name], array)
     assert (again.scaling.mean, again.scaling.std) == (model.scaling.mean, model.scaling.std)
     assert run("weights", file, "--to", tmp_path / "plain.npz") == 0
-    plain = weights.read_arrays(tmp_path / "plain.npz")
-    for name, array in model.network.parameters.items():
-        np.testing.assert_array_equal(plain[name], array)
+    with open_arrays(tmp_path / "plain.npz") as plain:
+        for name, array in model.network.parameters.items():
+            np.testing.assert_array_equal(plain[name], array)
 
 
 def test_same_bytes_every_time(trained, tmp_path):
@@ -147,7 +149,8 @@ def test_a_golden_file_and_odd_arrays(trained, tmp_path, capsys):
     assert run("export", "--model", trained, "--size", "16", "--steps", "1", "--out", tmp_path / "golden.npz") == 0
     assert run("weights", tmp_path / "golden.npz", "--to", tmp_path / "w.npz") == 0
     good = dict(checkpoint.load(trained).network.parameters)
-    np.testing.assert_array_equal(weights.read_arrays(tmp_path / "w.npz")["output.bias"], good["output.bias"])
+    with open_arrays(tmp_path / "w.npz") as arrays:
+        np.testing.assert_array_equal(arrays["output.bias"], good["output.bias"])
     for odd in (np.array(["a", "b"]), np.ones(2, complex), np.array(1.0)):
         np.savez(tmp_path / "odd.npz", **{**good, "output.bias": odd})
         capsys.readouterr()

@@ -11,7 +11,7 @@ from .. import cli, files, metrics, readers, report
 from ..data.training import TrainingData, pairs_of
 from ..errors import InputError, listed
 from ..options import add_settings
-from ..resume import settings_of
+from ..resume import read_config, settings_of
 from ..settings import names, option
 from ..train import Diverged, Run
 from . import page, table
@@ -89,7 +89,7 @@ def main(argv=None):
                 tqdm.write(f"stopped, and saved; go on with: {command}")
                 return 130
             results[variant.title][seed] = rows
-            configs.setdefault(variant.title, readers.read_json(folder / "config.json", "remove this run's folder"))
+            configs.setdefault(variant.title, read_config(folder))
             if trained and number % len(variants) == 0:
                 write()
                 trained = False
@@ -151,11 +151,11 @@ def train(settings, folder, given, stop, verbose):
     run = Run(settings, given.get("frames"), given.get("masks"), folder, (folder / "model.npz").exists(),
               given.get("device", "auto"), given.get("precision", "fp32"), show)
     if (folder / DIVERGED).exists():
-        before = readers.read_json(folder / "config.json", "remove this run's folder")
+        before = read_config(folder)
         if any(before.get(name) != run.data.source[name] for name in DIGESTS):
             raise InputError(f"--frames, --masks: not those of the run in {folder}; choose another --out")
-        found = readers.read_json(folder / DIVERGED, "remove it, to try the run again")
-        tqdm.write(f"  had diverged: {found.get('error')}")
+        found = readers.read_json(folder / DIVERGED, "remove it, to try the run again", error=str)
+        tqdm.write(f"  had diverged: {found['error']}")
         return None, False
     left = run.epoch < settings.epochs
     if left:
@@ -186,7 +186,7 @@ def _check_out(out, title):
         if (out / name).exists():
             raise InputError(f"--out {out}: holds a run of run_train.py; choose another folder")
     if (out / EXPERIMENT).exists():
-        there = readers.read_json(out / EXPERIMENT, "choose another --out").get("experiment")
+        there = readers.read_json(out / EXPERIMENT, "choose another --out", experiment=str)["experiment"]
         if there != title:
             raise InputError(f"--out {out}: holds another experiment ({there}); choose another folder")
     else:
@@ -200,7 +200,7 @@ def _check_same(settings, folder):
     if (folder / "model.npz").exists():
         there = settings_of(folder)[0].as_dict()
     elif (folder / DIVERGED).exists():
-        there = readers.read_json(folder / "config.json", "remove this run's folder")
+        there = read_config(folder)
     else:
         return
     for name, value in settings.as_dict().items():

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import __version__
+from ..archives import open_npz
+from ..checkpoint import build
 from ..errors import InputError
 from ..files import write_atomically
 from ..layers import dropout
 from ..layers.weighted_cross_entropy import check_labels
 from ..network import StemNet, layer_shapes
-from ..readers import read_npz
 from ..settings import CHOICES, Settings
 from .rounding import SINGLE, Way
 from .trace import Trace, keys
@@ -152,31 +153,25 @@ def read(path):
     InputError
         If it is no golden file, or of another version.
     """
-    arrays = read_npz(path, "no golden file, or a damaged one",
-                      "write one by python -m stemnet_ref.verify export --out FILE")
-    try:
-        about = json.loads(str(arrays.pop("about")))
+    with open_npz(path, "no golden file, or a damaged one", "write one by python -m stemnet_ref.verify export --out "
+                                                            "FILE") as arrays:
+        about = arrays.about()
         if about["format"] != FORMAT:
-            raise InputError(f"{path}: the file says {about['format']!r}, this version reads {FORMAT!r}; "
+            raise InputError(f"{path}: the file says {str(about['format'])[:40]!r}, this version reads {FORMAT!r}; "
                              "export it anew")
         if about["layout"] not in LAYOUTS:
-            raise ValueError(f"layout {about['layout']!r}")
-        made = Golden(about, {key: from_layout(key, array, about["layout"]) for key, array in arrays.items()})
+            raise ValueError(f"layout {str(about['layout'])[:40]!r}")
+        made = Golden(about, {key: from_layout(key, arrays[key], about["layout"]) for key in arrays if key != "about"})
         _check(made)
         return made
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path}: no golden file, or a damaged one ({error}); write one by python -m "
-                         "stemnet_ref.verify export --out FILE") from None
 
 
 def _check(golden):
     """Raise ValueError unless all is there that tensors are computed from."""
-    network, training, x = StemNet(**golden.network), golden.training, golden.input
-    missing = {"channels", "levels", "features", "classes", "kernel", "logits"} - golden.network.keys()
-    if missing:                                             # StemNet has defaults for them
-        raise ValueError(f"network has no {min(missing)}")
+    if not isinstance(golden.network["logits"], str):       # StemNet has a default
+        raise ValueError("logits is no word")
+    network = build(golden.network, lambda name: golden.parameters[name].shape)
+    training, x = golden.training, golden.input
     Settings.from_options({name: training[name] for name in ("keep_prob", "learning_rate", "decay_rate", "momentum")})
     for name, known in (("optimizer", CHOICES["optimizer"]), ("momentum_form", CHOICES["momentum_form"]),
                         ("adam_form", CHOICES["adam_form"]), ("class_weight_form", CHOICES["class_weight_form"])):
@@ -185,8 +180,10 @@ def _check(golden):
     for name in ("beta1", "beta2", "epsilon", "weight_decay"):
         float(training[name])
     for count in (golden.steps, training["steps_per_epoch"]):
-        if not isinstance(count, int) or count < 1:
-            raise ValueError(f"steps {count!r}")
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise ValueError(f"steps {str(count)[:40]!r}")
+    if golden.steps > len(golden.arrays):
+        raise ValueError(f"steps {str(golden.steps)[:40]}, and only {len(golden.arrays)} arrays")
     if x.ndim != 4 or x.shape[3] != network.channels or x.shape[1] % network.multiple or x.shape[2] % network.multiple:
         raise ValueError(f"input has shape {x.shape}")
     wanted = {"labels": x.shape[:3], "class_weights": (network.classes,)}
@@ -198,6 +195,9 @@ def _check(golden):
         if golden.arrays[key].shape != shape:
             raise ValueError(f"{key} has shape {golden.arrays[key].shape}; it must have {shape}")
     check_labels("labels", golden.labels, network.classes)
+    for key in keys(golden):
+        if golden.arrays[key].dtype.kind not in "fiu":
+            raise ValueError(f"{key} is {golden.arrays[key].dtype}")
 
 
 def to_layout(key, array, layout):

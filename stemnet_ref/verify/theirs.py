@@ -1,14 +1,11 @@
 """Tensors of another implementation, from a file or from a framework, brought into the reference's layouts."""
 
 import difflib
-import json
-from pathlib import Path
 
 import numpy as np
 
+from ..archives import open_arrays
 from ..errors import InputError, counted
-from ..extras import library
-from ..readers import read_npz
 from .golden import LAYOUTS, from_layout, is_filter
 from .trace import keys
 
@@ -33,37 +30,23 @@ def read(path, golden, layout=None, tell=print):
     InputError
         If the file cannot be read, or an array has another shape than the reference's.
     """
-    arrays = read_arrays(path)
-    about = arrays.pop("about", None)
-    if layout is None and about is not None:
-        try:
-            layout = json.loads(str(about)).get("layout")
-        except (ValueError, AttributeError):
-            raise InputError(f'{path}: about is no JSON text; leave it out, or write {{"layout": "NCHW"}}') from None
-        if layout not in (None, *LAYOUTS):
-            raise InputError(f"{path}: about says layout {layout!r}; it must be {' or '.join(LAYOUTS)}")
-    return select(arrays, golden, layout, path, tell)
-
-
-def read_arrays(path):
-    """Return the arrays of an `.npz` or `.safetensors` file by name."""
-    if Path(path).suffix == ".safetensors":
-        safetensors = library("safetensors.numpy", "safetensors", path)
-        try:
-            return safetensors.load_file(path)
-        except FileNotFoundError:
-            raise InputError(f"{path}: no such file") from None
-        except Exception as error:                          # the library has no common class of its own
-            raise InputError(f"{path}: cannot be read as safetensors ({error}); write float32 or float64 tensors by "
-                             "safetensors.numpy.save_file") from None
-    return read_npz(path, "no file of arrays, or a damaged one", "write one by numpy.savez(FILE, **arrays)")
+    with open_arrays(path) as arrays:
+        if layout is None and "about" in arrays:
+            try:
+                layout = arrays.about().get("layout")
+            except (ValueError, AttributeError):
+                raise InputError(f'{path}: about is no JSON text; leave it out, or write {{"layout": "NCHW"}}'
+                                 ) from None
+            if layout not in (None, *LAYOUTS):
+                raise InputError(f"{path}: about says layout {str(layout)[:40]!r}; it must be {' or '.join(LAYOUTS)}")
+        return select(arrays, golden, layout, path, tell)
 
 
 def select(arrays, golden, layout=None, path="theirs", tell=print):
     """Return the arrays that are tensors of the golden file, in the reference's layouts; arguments as for `read`."""
     known = shapes(golden)
     strange = [key for key in arrays if key not in known and key not in NOT_COMPARED and "/mask/" not in key]
-    given = {key: np.asarray(array) for key, array in arrays.items() if key in known}
+    given = {key: np.asarray(arrays[key]) for key in arrays if key in known}
     if not given:
         raise InputError(f"{path}: holds no array under a name of the golden file (the first is "
                          f"{next(iter(arrays), 'none')!r}); names are such as 1/forward/logits, see docs/golden.md")

@@ -5,12 +5,11 @@ from pathlib import Path
 import numpy as np
 
 from .. import __version__, checkpoint
-from ..errors import InputError, counted
+from ..archives import open_arrays
+from ..errors import InputError, counted, reason
 from ..extras import library
 from ..files import write_atomically
-from ..network import StemNet
-from .golden import to_layout
-from .theirs import read_arrays
+from .golden import from_layout, to_layout
 
 PREFIX = "0/parameter/"         # a golden file's names of the same arrays
 
@@ -54,47 +53,54 @@ def load(source, like=None):
         If an array is missing or has another shape than the network's.
     """
     source = Path(source)
-    arrays = {} if source.is_dir() else read_arrays(source)
-    if source.is_dir() or (like is None and "stemnet_ref model" in str(arrays.get("about"))):
+    if source.is_dir():
         return checkpoint.load(source)
-    arrays = {name.removeprefix(PREFIX): array for name, array in arrays.items()}
-    if like is None:
-        network = network_of(arrays, source)
-        model = checkpoint.Model(network, None, None, {}, {})
-    else:
-        model = checkpoint.load(like)
-        model.optimizer_state = {}
-    fill(model.network, arrays, source)
+    with open_arrays(source) as arrays:
+        if like is None and "about" in arrays and "stemnet_ref model" in str(arrays["about"]):
+            return checkpoint.load(source)
+        names = {name.removeprefix(PREFIX): name for name in arrays}
+        if like is None:
+            model = checkpoint.Model(network_of(names, arrays, source), None, None, {}, {})
+        else:
+            model = checkpoint.load(like)
+            model.optimizer_state = {}
+        fill(model.network, names, arrays, source)
     return model
 
 
-def network_of(arrays, path):
-    """Return a StemNet of the shape that a file's arrays have."""
+def network_of(names, arrays, path):
+    """Return a StemNet of the shape that a file's arrays have; `names` are the arrays' names by the parameters'."""
     try:
-        first, last = arrays["down0.conv.weight"], arrays["output.weight"]
-        levels = sum(name.startswith("down") and name.endswith("weight") for name in arrays)
+        first, last = arrays[names["down0.conv.weight"]], arrays[names["output.weight"]]
+        levels = sum(name.startswith("down") and name.endswith("weight") for name in names)
         swapped = first.shape[0] != first.shape[1] or (first.shape[2] == first.shape[3] != first.shape[0])
         kernel, channels, features = (first.shape[2], first.shape[1], first.shape[0]) if swapped else \
             (first.shape[0], first.shape[2], first.shape[3])
-        return StemNet(channels, levels, features, last.size // features, kernel,
-                       normalisation="batch" if "down0.conv.scale" in arrays else "none")
+
+        def shape(name):
+            return from_layout(PREFIX, arrays[names[name]], "NCHW" if swapped else "NHWC").shape
+
+        described = {"channels": channels, "levels": levels, "features": features,
+                     "classes": last.size // max(features, 1), "kernel": kernel,
+                     "normalisation": "batch" if "down0.conv.scale" in names else "none"}
+        return checkpoint.build(described, shape)
     except (KeyError, ValueError, IndexError) as error:
-        raise InputError(f"{path}: no weights of a StemNet ({error}); names are such as down0.conv.weight and "
+        raise InputError(f"{path}: no weights of a StemNet ({reason(error)}); names are such as down0.conv.weight and "
                          "up0.deconv.bias") from None
 
 
-def fill(network, arrays, path):
-    """Put arrays, in either layout, into a network's parameters and statistics."""
+def fill(network, names, arrays, path):
+    """Put arrays, in either layout, into a network's parameters and statistics; `names` as for `network_of`."""
     for name, parameter in [*network.parameters.items(), *network.statistics.items()]:
-        array = arrays.get(name)
-        if array is None:
-            raise InputError(f"{path}: {name} is missing; the arrays there are {', '.join(list(arrays)[:4])}, ...")
+        if name not in names:
+            raise InputError(f"{path}: {name} is missing; the arrays there are {', '.join(list(names)[:4])}, ...")
+        found = array = arrays[names[name]]
         if array.dtype.kind != "f":
             raise InputError(f"{path}: {name} is {array.dtype}; convert it to float32")
         if array.shape != parameter.shape and array.ndim == 4:
             array = array.transpose(2, 3, 1, 0)
         if array.shape != parameter.shape:
-            raise InputError(f"{path}: {name} has shape {arrays[name].shape}; {parameter.shape} is needed"
+            raise InputError(f"{path}: {name} has shape {found.shape}; {parameter.shape} is needed"
                              + (f", or {to_layout(PREFIX, parameter, 'NCHW').shape}" if parameter.ndim == 4 else ""))
         if not np.isfinite(array).all():
             raise InputError(f"{path}: {name} holds NaN or infinity")
