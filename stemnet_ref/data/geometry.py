@@ -1,14 +1,15 @@
 """Cropping or padding to one size, centred (thesis sections 6.3 and 6.4), and the way back."""
 
-import json
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from ..errors import InputError, reason
+from ..readers import read_json
 
 RECORD = "preprocess.json"          # of what `data.preprocess` did
+MOST_PIXELS = 1 << 30               # of a frame
 
 
 class Geometry(NamedTuple):
@@ -58,13 +59,22 @@ def read_record(frames):
     """
     folder = Path(frames)
     path = (folder if folder.is_dir() else folder.parent).absolute().parent / RECORD
-    try:
-        record = json.loads(path.read_text())
-        for name in record["frames"]:
-            geometry_of(record, name)
-    except FileNotFoundError:
+    if not path.exists():
         raise InputError(f"--restore: {path} is missing, so that the original sizes are not known; give the frames "
-                         "that stemnet_ref.data.preprocess wrote, or leave --restore out") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: cannot be read ({reason(error)}); preprocess the frames again") from None
+                         "that stemnet_ref.data.preprocess wrote, or leave --restore out")
+    remedy = "preprocess the frames again"
+    record = read_json(path, remedy, frames=dict, sequences=dict)
+    for name in record["frames"]:
+        try:
+            geometry = geometry_of(record, name)
+            if not all(_is_size(size) for size in geometry):
+                raise ValueError(f"its sizes are {str(geometry.original)[:40]} and {str(geometry.size)[:40]}")
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{path}: {name} cannot be used ({reason(error)}); {remedy}") from None
     return record
+
+
+def _is_size(size):
+    """Return whether these are a height and a width in pixels, of a frame that memory holds."""
+    return (len(size) == 2 and all(isinstance(side, int) and side > 0 for side in size)
+            and size[0] * size[1] <= MOST_PIXELS)

@@ -24,6 +24,7 @@ from .. import __version__, cli, files
 from ..errors import InputError, counted
 from ..layers._threads import count
 from ..options import add_selection
+from ..readers import read_json
 from . import challenge
 from .batches import read_ahead
 from .frames import find
@@ -238,7 +239,7 @@ def _check_out(out, inputs, settings):
         raise InputError(f"OUT {out}: frames or masks are in it; choose another folder")
     begun = False                                           # by the same call, which did not end
     with suppress(OSError, ValueError, KeyError, TypeError):
-        record = json.loads((out / RECORD).read_text())
+        record = read_json(out / RECORD, "")
         begun = record["complete"] is False and record["settings"] == json.loads(json.dumps(settings))
     for folder in folders:
         if not begun and folder.is_dir() and any(folder.iterdir()):
