@@ -1,5 +1,8 @@
 """Segment frames with a trained model: python run_predict.py --help"""
 
+if __name__ == "__main__":
+    from stemnet_ref import start  # noqa: F401 - before NumPy is imported
+
 import sys
 
 from tqdm import tqdm
@@ -36,25 +39,25 @@ def options():
 def main(argv=None):
     """Segment; return the exit status."""
     given = options().parse_args(argv)
-    device = choose(given.device, given.precision, tqdm.write)
+    device = choose(given.device, given.precision, cli.tell)
     model = checkpoint.load(given.model)
     model.network.to(device)
     out = files.new_folder("predictions") if given.out is None else given.out
     frames, masks = given.frames, given.masks
     if frames is None:
-        tqdm.write(f"segmenting the sample's second field of view, on which run_train.py validates: {SOURCE}")
+        cli.tell(f"segmenting the sample's second field of view, on which run_train.py validates: {SOURCE}")
         frames, masks = FRAMES / "*field2*", MASKS / "*field2*" if masks is None else masks
-    summary = predict.run(model, frames, out, masks, given.tile, show=tqdm.write,
+    summary = predict.run(model, frames, out, masks, given.tile, show=cli.tell,
                           progress=lambda items: tqdm(items, unit="frame", disable=None), results=given.results,
                           restore=given.restore, sparse=given.sparse_masks,
                           selection=Selection.of(vars(given)))
     if summary:
         shown = ("accuracy", "precision", "recall", "f1", "f1_pooled")
-        print("  ".join(f"{name} {summary[name]:.3f}" for name in shown))
+        cli.tell("  ".join(f"{name} {summary[name]:.3f}" for name in shown))
     what = "masks, heat maps, overlays and edges" if given.results == "pictures" else "numbered cells"
-    print(f"done on the {device.name if device else 'cpu'}: {what} in {out}")
+    cli.tell(f"done on the {device.name if device else 'cpu'}: {what} in {out}")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(cli.run("run_predict.py", main, sys.argv[1:]))
+    sys.exit(cli.run("run_predict.py", main, sys.argv[1:], "use a smaller --tile"))

@@ -1,5 +1,8 @@
 """Train StemNet on a time-lapse: python run_train.py --help"""
 
+if __name__ == "__main__":
+    from stemnet_ref import start  # noqa: F401 - before NumPy is imported
+
 import argparse
 import glob
 import os
@@ -52,9 +55,9 @@ def main(argv=None):
     if with_summaries:
         summaries.check(summaries.OPTION if "summaries" in given else f"{out / 'summaries'}")
     if frames is None:
-        tqdm.write(f"training on the sample: 15 {SOURCE} (your own: --frames PATH --masks PATH)")
+        cli.tell(f"training on the sample: 15 {SOURCE} (your own: --frames PATH --masks PATH)")
     run = Run(settings, frames, masks, out, resume=resume, device=given.get("device", "auto"),
-              precision=given.get("precision", "fp32"), show=tqdm.write)
+              precision=given.get("precision", "fp32"), show=cli.tell)
 
     def tell(run):
         report.refresh(run)
@@ -63,12 +66,12 @@ def main(argv=None):
 
     if run.epoch >= settings.epochs:
         tell(run)
-        print(f"the run in {out} has {run.epoch} epochs already; ask for more with --epochs")
+        cli.tell(f"the run in {out} has {run.epoch} epochs already; ask for more with --epochs")
         return 0
     steps = run.steps_per_epoch
-    tqdm.write(f"network{settings.channels} on the {run.device_name}, {steps} steps an epoch, "
+    cli.tell(f"network{settings.channels} on the {run.device_name}, {steps} steps an epoch, "
                f"{'going on in' if resume else 'writing to'} {out}")
-    tqdm.write("".join(name.rjust(width) for name, width, _ in TABLE))
+    cli.tell("".join(name.rjust(width) for name, width, _ in TABLE))
     run.data.describe_pastes()
     run.prepare()
     if with_summaries:
@@ -85,15 +88,15 @@ def main(argv=None):
             bar.update(done)
 
         def after_epoch(run):
-            tqdm.write("".join(f"{run.rows[-1][name]:{width}{form}}" for name, width, form in TABLE))
+            cli.tell("".join(f"{run.rows[-1][name]:{width}{form}}" for name, width, form in TABLE))
             tell(run)
 
         complete = run.train(stop, progress, after_epoch)
     if not complete:
-        print(f"stopped in epoch {run.epoch + 1}, and saved; go on with: {again}")
+        cli.tell(f"stopped in epoch {run.epoch + 1}, and saved; go on with: {again}")
         return 130
-    print(f"done: best pooled F1 {run.best_f1:.3f}; model, metrics.csv, figures and report.html in {out}")
-    print(f"next: {shlex.join(['python', str(script.with_name('run_predict.py')), str(out)])}"
+    cli.tell(f"done: best pooled F1 {run.best_f1:.3f}; model, metrics.csv, figures and report.html in {out}")
+    cli.tell(f"next: {shlex.join(['python', str(script.with_name('run_predict.py')), str(out)])}"
           + ("" if frames is None else " YOUR_FRAMES --out DIR"))
     return 0
 
@@ -131,4 +134,4 @@ def resolve(given):
 
 
 if __name__ == "__main__":
-    sys.exit(cli.run("run_train.py", main, sys.argv[1:]))
+    sys.exit(cli.run("run_train.py", main, sys.argv[1:], "use a smaller --crop or --batch-size", keep_going=True))

@@ -17,16 +17,22 @@ Reading order, bottom up:
 `python -m stemnet_ref.explain` shows one step of training in numbers.
 """
 
-from . import layers, optimizers
+import sys
+from importlib import import_module
+
+if sys.argv[:1] == ["-m"]:              # a program of this package begins: python -m stemnet_ref...
+    from . import start  # noqa: F401
 
 __version__ = "0.1.0"
 __all__ = ["StemNet", "__version__", "layers", "optimizers"]
 
 
 def __getattr__(name):
-    """Import the network when it is asked for, so that `python -m stemnet_ref.network` runs it once."""
+    """Import a part when it is asked for, after `start`; and `python -m stemnet_ref.network` runs the network once."""
     if name == "StemNet":
         from .network import StemNet
 
         return StemNet
+    if name in ("layers", "optimizers"):
+        return import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,12 +3,15 @@
 import io
 import math
 import os
+import struct
 import warnings
 import zipfile
 import zlib
 from collections.abc import Mapping
 from contextlib import contextmanager
+from lzma import LZMAError
 from pathlib import Path
+from tokenize import TokenError
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +26,8 @@ UNPACKED = 1 << 26, 20              # bytes that arrays may take, and how many t
 NUMBERS = "biufc"                   # kinds of dtype
 KNOWN = "BOOL", "U8", "I8", "U16", "I16", "U32", "I32", "U64", "I64", "F16", "F32", "F64"   # of safetensors, to NumPy
 DAMAGES = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, MemoryError,
-           OverflowError, SyntaxError, zipfile.BadZipFile, zlib.error)      # as NumPy, zipfile and zlib raise them
+           IndexError, OverflowError, SyntaxError, TokenError, struct.error, zipfile.BadZipFile, zlib.error,
+           LZMAError)                       # as NumPy, zipfile and the libraries below them raise
 
 
 class Header(NamedTuple):

@@ -5,9 +5,16 @@ import difflib
 import os
 import signal
 import sys
+import threading
 import warnings
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 
 from .errors import InputError, reason
+from .terminal import Output, OutputLost, one_line, tell
+
+__all__ = ["Parser", "StopRequest", "run", "tell"]
+
+INTERRUPTED, PIPE_CLOSED = 130, 141     # as a shell has it of SIGINT and SIGPIPE
 
 
 class Parser(argparse.ArgumentParser):
@@ -15,7 +22,17 @@ class Parser(argparse.ArgumentParser):
 
     def parse_args(self, args=None, namespace=None):
         """Return the options given; report one that is unknown together with the known one most like it."""
+        args = sys.argv[1:] if args is None else list(args)
+        for text in args:
+            if text.startswith("--") and text.endswith("=--"):      # argparse of some Python versions drops the --
+                self.error(f"{text}: -- is no value; a file of this name is ./--")
         given, unknown = self.parse_known_args(args, namespace)
+        unknown = [text for text in unknown if text != "--"]        # the end of the options
+        for name, value in vars(given).items():
+            if value == "":
+                option = "--" + name.replace("_", "-")
+                as_option = any(text.partition("=")[0] == option for text in args)
+                self.error(f"{option if as_option else name.upper()}: the value is empty; give one, or leave it out")
         if unknown:
             name = unknown[0].partition("=")[0]
             like = difflib.get_close_matches(name, self._option_string_actions, n=1) if name.strip("-") else []
@@ -30,32 +47,81 @@ class Parser(argparse.ArgumentParser):
     def error(self, message):
         self.exit(2, f"{self.prog}: error: {message}; see {self.prog} --help\n")
 
+    def exit(self, status=0, message=None):
+        super().exit(status, message and one_line(message.rstrip("\n")) + "\n")
 
-def run(prog, main, argv, for_memory="use a smaller --crop or --batch-size to train, a smaller --tile to predict"):
-    """Run main(argv) and return its exit status: 2 and one line for a user's mistake, 130 when interrupted.
 
-    `for_memory` is the remedy where memory runs out.
+def run(prog, main, argv, for_memory="use smaller files, or a machine with more of it", keep_going=False):
+    """Run main(argv) and return its exit status; docs/exit-status.md lists them.
+
+    Parameters
+    ----------
+    prog : str
+        Name of the program, for its lines.
+    main : callable
+        Takes the arguments, returns the exit status.
+    argv : list of str
+    for_memory : str
+        The remedy where memory runs out.
+    keep_going : bool
+        Whether the program goes on when nobody reads its output any more.
     """
     warnings.filterwarnings("ignore", module="PIL")         # of damaged files; the error says what matters
+    output = Output(sys.stdout, escape=True, raises=not keep_going)
+    with (_interruptible(), redirect_stdout(output),
+          redirect_stderr(Output(sys.stderr, escape=False, raises=False))):
+        try:
+            status = _run(prog, main, argv, for_memory)
+            output.flush()
+        except OutputLost:
+            status = PIPE_CLOSED
+        if output.error and not isinstance(output.error, BrokenPipeError):
+            status = _fail(prog, f"standard output: cannot be written ({reason(output.error)}); free space, or send it "
+                                 "elsewhere")
+        return status
+
+
+def _run(prog, main, argv, for_memory):
     try:
         return main(argv)
+    except SystemExit as end:                               # of argparse
+        return end.code or 0
     except InputError as error:
-        print(f"{prog}: error: {error}", file=sys.stderr)
-        return 2
+        return _fail(prog, error)
     except OSError as error:
-        print(f"{prog}: error: {error.filename or 'input or output'}: {reason(error)}; "
-              "check the name and the permissions", file=sys.stderr)
-        return 2
+        return _fail(prog, f"{error.filename or 'input or output'}: {reason(error)}; "
+                           "check the name and the permissions")
     except MemoryError as error:
-        print(f"{prog}: error: out of memory ({error}); {for_memory}", file=sys.stderr)
-        return 2
+        return _fail(prog, f"out of memory ({error}); {for_memory}")
     except KeyboardInterrupt:
         print(f"{prog}: interrupted", file=sys.stderr)
-        return 130
+        return INTERRUPTED
+
+
+def _fail(prog, text):
+    print(one_line(f"{prog}: error: {text}"), file=sys.stderr)
+    return 2
+
+
+@contextmanager
+def _interruptible():
+    """Let Ctrl-C raise KeyboardInterrupt within the body, where `start` has it end the program."""
+    before = signal.getsignal(signal.SIGINT)
+    ours = threading.current_thread() is threading.main_thread() and before not in (signal.SIG_IGN, None)
+    if ours:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        if ours:
+            signal.signal(signal.SIGINT, before)
 
 
 class StopRequest:
-    """Turns the first Ctrl-C, or SIGTERM, into a request to stop after this step; the second one stops at once."""
+    """Turns the first Ctrl-C, SIGTERM or SIGHUP into a request to stop after this step; the second stops at once.
+
+    What is ignored stays so, as SIGHUP under nohup. A terminal that closes may say so more than once: never at once.
+    """
 
     def __init__(self, message):
         self.message = message
@@ -63,8 +129,9 @@ class StopRequest:
         self._before = {}
 
     def __enter__(self):
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._request)
+        for number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+            if number not in self._before and signal.getsignal(number) != signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._request)
         return self
 
     def __exit__(self, *exception):
@@ -75,7 +142,8 @@ class StopRequest:
         return self.requested
 
     def _request(self, number, frame):
-        if self.requested:
+        if self.requested and number in (signal.SIGINT, signal.SIGTERM):
             raise KeyboardInterrupt
         self.requested = True
-        os.write(2, f"\n{self.message}\n".encode())         # print is not safe within a signal handler
+        with suppress(OSError):                             # the terminal may be gone
+            os.write(2, f"\n{self.message}\n".encode())     # print is not safe within a signal handler

@@ -1,9 +1,12 @@
 """The network's table of layers: python -m stemnet_ref.network --help"""
 
 import math
+import sys
 
 from . import cli
 from .network import PRESETS, layer_shapes
+
+PROG = "python -m stemnet_ref.network"
 
 
 def layer_table(shapes, height, width):
@@ -29,8 +32,8 @@ def training_gflop(rows):
 
 
 def main(argv=None):
-    """Print the table of layers."""
-    parser = cli.Parser(prog="python -m stemnet_ref.network", description="Print StemNet's table of layers.")
+    """Print the table of layers; return the exit status."""
+    parser = cli.Parser(prog=PROG, description="Print StemNet's table of layers.")
     add = parser.add_argument
     add("--preset", choices=PRESETS, default="thesis", help="thesis: 6 levels; listing: 7 (%(default)s)")
     add("--channels", type=int, default=1, metavar="N", help="frames in the input, odd (%(default)s)")
@@ -54,3 +57,9 @@ def main(argv=None):
         print(f"{name:<14}{' x '.join(map(str, shape)):<20}{parameters:>12,}{gflop:>10.3f}")
     print(f"{'forward':<34}{sum(row[2] for row in rows):>12,}{sum(row[3] for row in rows):>10.3f}")
     print(f"{'training step':<46}{training_gflop(rows):>10.3f}")
+    return 0
+
+
+def program():
+    """Run as a program."""
+    sys.exit(cli.run(PROG, main, sys.argv[1:]))

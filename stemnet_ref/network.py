@@ -299,6 +299,6 @@ def layer_shapes(channels, levels=6, features=16, classes=2, kernel=5):
 
 
 if __name__ == "__main__":
-    from .layer_table import main
+    from . import layer_table
 
-    main()
+    layer_table.program()

@@ -111,7 +111,7 @@ def test_colours_in_the_last_frame_are_seen_before_the_first_is_written(tmp_path
     (["--chanels", "5"], ["--chanels: no such option, did you mean --channels?"]),
     (["5"], ["5: belongs to no option; see"]),
     (["--", "--epochs", "1"], ["--: no such option; see"]),
-    (["--frames", "", "--masks", ""], ["--frames: the path is empty"]),
+    (["--frames", "", "--masks", ""], ["--frames: the value is empty"]),
     (["--frames", "x" * 300, "--masks", "y"], ["xxx", "File name too long"]),
     (["--out", "x" * 300], ["xxx", "File name too long"]),
     (["--resume", "--out", "x" * 300], ["xxx", "File name too long"]),
@@ -242,7 +242,7 @@ def test_out_of_memory_is_one_line(tmp_path, pair, trained, capsys, monkeypatch)
         return np.empty(1 << 50)
 
     monkeypatch.setattr("stemnet_ref.predict.cell_probability", too_much)
-    check(capsys, script(run_predict.main, trained, pair[0], "--out", tmp_path / "out"), "out of memory", "--tile")
+    check(capsys, script(run_predict.main, trained, pair[0], "--out", tmp_path / "out"), "out of memory", "use ")
 
 
 def test_scripts_end_with_status_2_as_processes(tmp_path):

@@ -176,7 +176,7 @@ def test_resume_goes_on_with_moved_data_and_refuses_other_data(tmp_path, movie, 
     for folder in (here[1], here[3]):
         (folder / "t_13.png").write_bytes((folder / "t_12.png").read_bytes())
     refused("not the frames that the run in", *here)
-    refused("the path is empty", "--frames", "", "--masks", "")
+    refused("the value is empty", "--frames", "", "--masks", "")
     for folder in (here[1], here[3]):
         (folder / "t_13.png").unlink()
     assert train_main("--resume", "--out", out, "--epochs", "2", *here) == 0

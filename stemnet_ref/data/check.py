@@ -145,15 +145,15 @@ def main(argv=None):
     settings = Settings.from_options({name: given[name] for name in chosen})
     out = Path(given["out"])
     _check_out(out)
-    pairs = find_pairs(given["frames"], given["masks"], print, settings.sparse_masks, names=("FRAMES", "MASKS"),
+    pairs = find_pairs(given["frames"], given["masks"], cli.tell, settings.sparse_masks, names=("FRAMES", "MASKS"),
                        selection=settings.selection)
     inputs = {each.path.resolve().parent for each in (*pairs[0], *pairs[1]) if each and each.page is None}
     if out.absolute().parent.resolve() in inputs:
         raise InputError(f"--out {out}: the sheet would lie among the frames or masks; choose another folder")
-    dataset = Dataset(*pairs, settings.channels)
-    parts = report(dataset, settings)
+    dataset = Dataset(*pairs, settings.channels, tell=cli.tell)
+    parts = report(dataset, settings, cli.tell)
     draw_sheet(dataset, parts, out, title=SHEET)
-    print(f"done: look at {out}")
+    cli.tell(f"done: look at {out}")
     return 0
 
 

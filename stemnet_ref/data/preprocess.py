@@ -293,12 +293,12 @@ def main(argv=None):
 
     written = Preprocess(given.raw, given.masks, given.out, parsed_size(given.size), given.background == "median",
                          given.bits, given.scale, int(given.memory * 1e6), given.sparse_masks,
-                         Selection.of(vars(given)), tqdm.write, bar).run()
+                         Selection.of(vars(given)), cli.tell, bar).run()
     if not written:
         raise InputError(f"RAW {given.raw}: no frame could be read; the lines above name them")
-    print(f"done: {counted(written, 'frame')} in {Path(given.out) / 'frames'}")
+    cli.tell(f"done: {counted(written, 'frame')} in {Path(given.out) / 'frames'}")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(cli.run("preprocess", main, sys.argv[1:]))
+    sys.exit(cli.run("preprocess", main, sys.argv[1:], "use a smaller --memory"))

@@ -69,7 +69,7 @@ def main(argv=None):
     files.make_folder(out)
     others = {path.parent for path in out.glob("*/config.json")} - {folder for _, _, folder in runs}
     if others:
-        tqdm.write(f"note: {len(others)} more runs lie in {out}, and are left out of this table: "
+        cli.tell(f"note: {len(others)} more runs lie in {out}, and are left out of this table: "
                    f"{listed(sorted(path.name for path in others))}")
     files.write_json(out / EXPERIMENT, {"experiment": title})
     command = shlex.join(["python", "-m", "stemnet_ref.experiments", *map(str, argv)])
@@ -80,13 +80,13 @@ def main(argv=None):
 
     with cli.StopRequest("stopping after this step or validation; Ctrl-C again stops without saving") as stop:
         for number, (variant, seed, folder) in enumerate(runs, 1):
-            tqdm.write(f"{number} of {len(runs)}: {variant.title}, seed {seed}")
+            cli.tell(f"{number} of {len(runs)}: {variant.title}, seed {seed}")
             rows, new = train(variant.seeded(seed), folder, given, stop, verbose=number == 1)
             trained = trained or new
             if stop():
                 if trained and any(results.values()):
                     write()
-                tqdm.write(f"stopped, and saved; go on with: {command}")
+                cli.tell(f"stopped, and saved; go on with: {command}")
                 return 130
             results[variant.title][seed] = rows
             configs.setdefault(variant.title, read_config(folder))
@@ -95,7 +95,7 @@ def main(argv=None):
                 trained = False
     write()
     print(table.markdown(table.lines(results, configs)), end="")
-    print(f"done: table3.csv, table3.md, figures and report.html in {out}")
+    cli.tell(f"done: table3.csv, table3.md, figures and report.html in {out}")
     return 0
 
 
@@ -146,7 +146,7 @@ def train(settings, folder, given, stop, verbose):
     """
     def show(text):
         if verbose or text.startswith("warning"):
-            tqdm.write(f"  {text}")
+            cli.tell(f"  {text}")
 
     run = Run(settings, given.get("frames"), given.get("masks"), folder, (folder / "model.npz").exists(),
               given.get("device", "auto"), given.get("precision", "fp32"), show)
@@ -155,7 +155,7 @@ def train(settings, folder, given, stop, verbose):
         if any(before.get(name) != run.data.source[name] for name in DIGESTS):
             raise InputError(f"--frames, --masks: not those of the run in {folder}; choose another --out")
         found = readers.read_json(folder / DIVERGED, "remove it, to try the run again", error=str)
-        tqdm.write(f"  had diverged: {found['error']}")
+        cli.tell(f"  had diverged: {found['error']}")
         return None, False
     left = run.epoch < settings.epochs
     if left:
@@ -167,14 +167,14 @@ def train(settings, folder, given, stop, verbose):
                                                                bar.update(done)), report.refresh)
             except Diverged as error:
                 files.write_json(folder / DIVERGED, {"error": str(error)})
-                tqdm.write(f"  {error}")
+                cli.tell(f"  {error}")
                 return None, True
         if not complete:
             return None, True
     elif not report.is_fresh(folder):
         report.refresh(run)
     row = metrics.best(run.rows)
-    tqdm.write(f"  {'' if left else 'had been done: '}pooled F1 {row['f1_pooled']:.3f} in epoch {row['epoch']} of "
+    cli.tell(f"  {'' if left else 'had been done: '}pooled F1 {row['f1_pooled']:.3f} in epoch {row['epoch']} of "
                f"{len(run.rows)}, {sum(each['seconds'] for each in run.rows):.0f} s")
     return run.rows, left
 
@@ -223,4 +223,4 @@ def _check_data(variants, given):
 
 
 if __name__ == "__main__":
-    sys.exit(cli.run(PROG, main, sys.argv[1:]))
+    sys.exit(cli.run(PROG, main, sys.argv[1:], "use a smaller --crop or --batch-size", keep_going=True))

@@ -43,7 +43,7 @@ def main(argv=None):
     make_folder(out.parent)
     write_page(out, TITLE,
                page.parts(Step(given.size, given.levels, given.features, given.seed)))
-    print(f"{out}: open it in a browser")
+    cli.tell(f"{out}: open it in a browser")
     return 0
 
 

@@ -155,7 +155,7 @@ def make_golden(given):
                 raise InputError(f"--{name}: the model has its own; leave it out")
         model = checkpoint.load(given["model"])
         check_size(given["size"], model.network.levels)
-        return from_model(model, *sample(given), *counts, changes=chosen)
+        return from_model(model, *sample(given), *counts, tell=cli.tell, changes=chosen)
     for name in ("frames", "masks"):
         if name in given:
             raise InputError(f"--{name}: has no effect without --model; give it too, or leave --{name} out")
@@ -191,15 +191,15 @@ def run_export(given):
     """Write a golden file."""
     made = make_golden(given)
     golden.write(made, given["out"], given["layout"])
-    print(f"{given['out']}: {counted(len(made.arrays), 'array')}, {os.path.getsize(given['out']) / 1e6:.0f} MB, "
-          f"{counted(made.steps, 'step')}; names and layouts are in docs/golden.md")
+    cli.tell(f"{given['out']}: {counted(len(made.arrays), 'array')}, {os.path.getsize(given['out']) / 1e6:.0f} MB, "
+             f"{counted(made.steps, 'step')}; names and layouts are in docs/golden.md")
     return 0
 
 
 def run_compare(given):
     """Compare two files."""
     reference = golden.read(given["golden"])
-    tensors = theirs.read(given["theirs"], reference, given["layout"])
+    tensors = theirs.read(given["theirs"], reference, given["layout"], cli.tell)
     return show(compare(reference, tensors), given["all"])
 
 
@@ -207,8 +207,8 @@ def run_against(given):
     """Compare a framework's network."""
     framework = against.load(given["framework"])
     reference = make_golden(given)
-    print(f"{against.describe(given['framework'])}, {reference.input.dtype}, Network{reference.network['channels']}, "
-          f"{' x '.join(map(str, reference.input.shape[1:3]))} pixels")
+    cli.tell(f"{against.describe(given['framework'])}, {reference.input.dtype}, "
+             f"Network{reference.network['channels']}, {' x '.join(map(str, reference.input.shape[1:3]))} pixels")
     arrays = against.arrays(framework.train(reference))
     if "save" in given:
         against.save(arrays, given["framework"], given["save"])
@@ -229,7 +229,7 @@ def run_layer(given):
                       np.float64 if given["float64"] else np.float32, given["seed"])
     except ValueError as error:
         raise InputError(str(error)) from None
-    print(f"{against.describe(given['against'])}, {', '.join(f'{k} {v.shape}' for k, v in inputs.items())}")
+    cli.tell(f"{against.describe(given['against'])}, {', '.join(f'{k} {v.shape}' for k, v in inputs.items())}")
     outputs = against.arrays(module.run(given["layer"], inputs, chosen))
     return show(compare_layer(given["layer"], inputs, outputs, chosen), False)
 

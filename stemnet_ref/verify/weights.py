@@ -9,6 +9,7 @@ from ..archives import open_arrays
 from ..errors import InputError, counted, reason
 from ..extras import library
 from ..files import write_atomically
+from ..terminal import tell
 from .golden import from_layout, to_layout
 
 PREFIX = "0/parameter/"         # a golden file's names of the same arrays
@@ -28,12 +29,12 @@ def run(given):
         if model.settings is None:
             raise InputError(f"{given['source']}: a file of weights says nothing of the network; name a model, or make "
                              "one of it by --like MODEL --to model.npz")
-        export(model, target)
+        export(model, target, tell)
     elif target.suffix in (".npz", ".safetensors"):
         save({**model.network.parameters, **model.network.statistics}, target, given["layout"])
     else:
         raise InputError(f"--to {target}: must end in .npz, .safetensors or .onnx")
-    print(f"{target}: {counted(len(model.network.parameters), 'array')} written")
+    tell(f"{target}: {counted(len(model.network.parameters), 'array')} written")
     return 0
 
 

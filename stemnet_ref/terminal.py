@@ -1,0 +1,80 @@
+"""Lines to the terminal: one stays one whatever is in a name, and a terminal that goes away is no fault."""
+
+import os
+from contextlib import suppress
+
+from tqdm import tqdm
+
+
+class OutputLost(Exception):
+    """Standard output cannot be written any more."""
+
+
+def one_line(text):
+    """Return a text with line breaks, control characters and bytes that are no UTF-8 written as \\n, \\x1b, \\xff.
+
+    A name could else break a line in two, colour or overwrite what stands there, or turn the direction of reading.
+    """
+    return "".join(sign if sign.isprintable() else _escaped(sign) for sign in str(text))
+
+
+def tell(text):
+    """Write a line to standard output, above the progress bars if there are any."""
+    tqdm.write(one_line(text))
+
+
+def _escaped(sign):
+    if "\udc80" <= sign <= "\udcff":                # a byte of a name that is not UTF-8, as Python keeps it
+        return f"\\x{ord(sign) - 0xdc00:02x}"
+    return sign.encode("unicode_escape").decode()
+
+
+class Output:
+    """A stream that remembers the error by which it was lost, and is silent from then on.
+
+    Parameters
+    ----------
+    stream : text stream
+    escape : bool
+        Whether control characters but line breaks are shown instead of sent; progress bars need them.
+    raises : bool
+        Whether the loss raises OutputLost.
+
+    Attributes
+    ----------
+    error : OSError or None
+        By which the stream was lost.
+    """
+
+    def __init__(self, stream, escape, raises):
+        self._stream, self._escape, self._raises = stream, escape, raises
+        self.error = None
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+    def write(self, text):
+        """Write a text; complete lines are on their way when this returns."""
+        shown = "\n".join(map(one_line, text.split("\n"))) if self._escape else text
+        self._try(lambda: (self._stream.write(shown), self._stream.flush() if "\n" in shown else None))
+        return len(text)
+
+    def flush(self):
+        """Send what has been written."""
+        self._try(self._stream.flush)
+
+    def _try(self, work):
+        if self.error:
+            return
+        try:
+            work()
+        except OSError as error:
+            self.error = error
+            with suppress(OSError, ValueError):                 # what waits in the buffer would fail again at the end
+                nothing = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nothing, self._stream.fileno())
+                os.close(nothing)
+            if self._raises:
+                raise OutputLost from None
+
+    def __getattr__(self, name):
+        return getattr(self._stream, name)
