@@ -59,7 +59,8 @@ def test_silver_truth_stands_in_for_partial_gold_truth(gold_set):
     assert [mask.name for mask in masks if mask][:2] == ["01_ST_SEG_man_seg004", "01_GT_SEG_man_seg005"]
     first, markers = gold_set / "01_GT/SEG/man_seg002.tif", gold_set / "01_GT/TRA/man_track002.tif"
     assert lines == [f"note: 2 of 3 gold masks hold only some of the frame's cells (the first, {first}: 1 of 10, by "
-                     f"{markers}); silver truth is taken in place of 1, 1 frame without it is a neighbour only"]
+                     f"{markers}); silver truth is taken in place of 1, 1 without silver truth left out, the frames "
+                     "seen as neighbours only"]
 
 
 def test_silver_truth_tells_where_there_are_no_markers(gold_set):

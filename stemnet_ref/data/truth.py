@@ -59,9 +59,9 @@ def complete(masks, tell=lambda line: None, lenient=False):
         if not any(whole):
             raise InputError(f"{line}, and there is no silver truth; take a set with silver truth (01_ST), or name "
                              "masks of all cells by --masks")
-        rest = f"{counted(without, 'frame')} without it {'is a neighbour' if without == 1 else 'are neighbours'} only"
-        tell(f"note: {line}; silver truth is taken in place of {len(partial) - without}"
-             + f", {rest}" * (without > 0))
+        instead = [f"silver truth is taken in place of {len(partial) - without}"] * (len(partial) > without)
+        instead += [f"{without} without silver truth left out, the frames seen as neighbours only"] * (without > 0)
+        tell(f"note: {line}; {', '.join(instead)}")
     if unknown:
         tell(f"note: nothing tells whether {counted(len(unknown), 'gold mask')} (the first, {unknown[0]}) hold all "
              "cells of the frame, neither markers (01_GT/TRA) nor silver truth (01_ST); a cell that is left out would "
