@@ -109,6 +109,7 @@ def test_classes_are_told_from_numbers():
         low, high = np.unique(mask)[1:]
         assert f"value {low} has " in words
         assert f"{high} " in words
+        assert check_values(mask + np.uint8(1) if high < 255 else np.maximum(mask, 1), "m.png")[0] == "full"
     two = np.zeros((64, 64), np.uint8)
     two[4:20, 4:20], two[30:50, 30:50] = 1, 2
     assert check_values(two, "m.png")[0] == "numbers"

@@ -54,6 +54,8 @@ def check_values(pixels, frame):
                          "every value above 0 would count as cell; resize masks by nearest neighbour, save them as "
                          "PNG, or set what is above a threshold to 255 and the rest to 0 (or are --frames and --masks "
                          "swapped?)")
+    if values[0] > 0:
+        return "full", "holds no 0, so all of it counts as cell; background must be 0"
     if len(above) <= FEW:
         counts = [int(regions(pixels == value).max()) for value in above]
         if sum(counts) >= SEPARATE * len(above):
@@ -61,8 +63,6 @@ def check_values(pixels, frame):
                               for index, (value, count) in enumerate(zip(above, counts, strict=True)))
             return "classes", (f"looks as if its values were classes rather than numbers of cells ({words}); every "
                                "value above 0 counts as cell; set the values of other classes to 0 if they are none")
-    if values[0] > 0:
-        return "full", "holds no 0, so all of it counts as cell; background must be 0"
     return "numbers", "holds more than two values; every value above 0 counts as cell"
 
 
