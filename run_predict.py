@@ -10,6 +10,7 @@ from tqdm import tqdm
 from stemnet_ref import checkpoint, cli, files, predict
 from stemnet_ref.data.selection import Selection
 from stemnet_ref.device import choose
+from stemnet_ref.errors import others_done
 from stemnet_ref.options import add_selection
 from stemnet_ref.sample import FRAMES, MASKS, SOURCE
 
@@ -47,15 +48,18 @@ def main(argv=None):
     if frames is None:
         cli.tell(f"segmenting the sample's second field of view, on which run_train.py validates: {SOURCE}")
         frames, masks = FRAMES / "*field2*", MASKS / "*field2*" if masks is None else masks
+    left_out = []
     summary = predict.run(model, frames, out, masks, given.tile, show=cli.tell,
                           progress=lambda items: tqdm(items, unit="frame", disable=None), results=given.results,
                           restore=given.restore, sparse=given.sparse_masks,
-                          selection=Selection.of(vars(given)))
+                          selection=Selection.of(vars(given)), left_out=left_out)
     if summary:
         shown = ("accuracy", "precision", "recall", "f1", "f1_pooled")
         cli.tell("  ".join(f"{name} {summary[name]:.3f}" for name in shown))
     what = "masks, heat maps, overlays and edges" if given.results == "pictures" else "numbered cells"
     cli.tell(f"done on the {device.name if device else 'cpu'}: {what} in {out}")
+    if left_out:
+        raise others_done(left_out)
     return 0
 
 

@@ -34,3 +34,15 @@ def listed(items, most=5):
     """Return items in words, at most so many of them."""
     more = [f"{len(items) - most} more"] if len(items) > most else []
     return ", ".join([*map(str, items[:most]), *more])
+
+
+def others_done(left_out):
+    """Return the error to end with where files were left out, each told of before, and all others done.
+
+    Parameters
+    ----------
+    left_out : list of InputError
+        One of each file.
+    """
+    named = ", named above, the first" if len(left_out) > 1 else ""
+    return InputError(f"all is done but {counted(len(left_out), 'file')}{named}: {left_out[0]}")

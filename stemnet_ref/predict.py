@@ -73,7 +73,7 @@ def cell_probability(z):
 
 
 def run(model, frames, out, masks=None, tile=TILE, show=print, progress=iter, results="pictures", restore=False,
-        sparse=False, selection=UNCHOSEN):
+        sparse=False, selection=UNCHOSEN, left_out=None):
     """Segment frames and write the results into a folder.
 
     Writes NAME_mask.png (0 and 255), NAME_probability.png (heat map; the palette index is 255 times the probability),
@@ -99,6 +99,8 @@ def run(model, frames, out, masks=None, tile=TILE, show=print, progress=iter, re
     sparse : bool
         Whether frames may be without a mask, where masks are given.
     selection : data.selection.Selection
+    left_out : list, optional
+        As for `data.decoded.Decoded`: to be filled, and the others done; else the first such frame or mask is raised.
 
     Returns
     -------
@@ -108,7 +110,7 @@ def run(model, frames, out, masks=None, tile=TILE, show=print, progress=iter, re
     Raises
     ------
     InputError
-        If a file cannot be read or written.
+        If a file cannot be read or written, or no frame, or no mask of those given, can be used.
     """
     network = model.network
     if tile < 1:
@@ -117,15 +119,21 @@ def run(model, frames, out, masks=None, tile=TILE, show=print, progress=iter, re
         raise InputError(f"--results {results}: must be {' or '.join(RESULTS)}")
     check_folder(out)
     record = read_record(frames) if restore else None
-    chosen, around = find_neighbours(frames, "FRAMES", network.channels, selection)
-    truth_of = {} if masks is None else masks_of(chosen, masks, show, sparse, selection)
+    lenient = left_out is not None
+    chosen, around = find_neighbours(frames, "FRAMES", network.channels, selection, lenient)
+    truth_of = {} if masks is None else masks_of(chosen, masks, show, sparse, selection, lenient)
+    place = {frame: index for index, frame in enumerate(around)}
+    indices = [place[frame] for frame in chosen]
     data = Dataset(around, [truth_of.get(frame) for frame in around], network.channels, tell=show,
                    device=device_of(*network.parameters.values()),
-                   neighbours=model.settings.get("neighbours", "frames"))
+                   neighbours=model.settings.get("neighbours", "frames"), targets=indices, left_out=left_out)
+    _check_scaled(model.scaling, data, indices)
+    if truth_of and not any(data.masks[index] for index in indices):
+        raise left_out[-1]
     _check_names(chosen, truth_of.values(), out)
     check_no_pictures(out, results == "pictures")
-    paths = challenge.result_paths(out, chosen) if results == "challenge" else []
-    folders = {path.parent.name: frame.sequence for path, frame in zip(paths, chosen, strict=False)}
+    paths = dict(zip(chosen, challenge.result_paths(out, chosen), strict=True)) if results == "challenge" else {}
+    folders = {path.parent.name: frame.sequence for frame, path in paths.items()}
     if len(folders) > 1:
         show(", ".join(f"{folder}: {sequence}" for folder, sequence in sorted(folders.items())))
     make_folder(out)
@@ -134,20 +142,24 @@ def run(model, frames, out, masks=None, tile=TILE, show=print, progress=iter, re
     table = Path(out) / "metrics.csv"
     if masks is None and table.exists():
         show(f"note: {table} is of an earlier call; measures are written only with --masks")
-    place = {frame: index for index, frame in enumerate(around)}
     if restore:
-        _check_restorable({frame: data.sizes[place[frame]] for frame in chosen}, record)
-    for frame in chosen:
-        model.scaling.check(frame, data.sizes[place[frame]])
+        _check_restorable({around[index]: data.sizes[index] for index in indices if index not in data.bad}, record)
     if restore:
         _describe_crop(chosen, record, show)
     measured, scores, cells = [], metrics.Scores(), []
-    for frame, (window, truth, _) in zip(progress(chosen), data.whole([place[frame] for frame in chosen]),
-                                         strict=True):
+    for frame, whole in zip(progress(chosen), data.whole(indices), strict=True):
+        if whole is None:
+            continue
+        window, truth, _ = whole
         pixels = to_host(window[network.channels // 2])
         if not cells:
             _compare_scale(frame, pixels, model.scaling, show)
-        z = logits(network, model.scaling, window, tile)
+        with np.errstate(over="ignore", invalid="ignore"):
+            z = logits(network, model.scaling, window, tile)
+        if not np.isfinite(z).all():
+            data.refuse(InputError(f"{frame}: what the network makes of it is not finite; its pixels are on another "
+                                   "scale than the model's training frames, or the model is damaged: take another one"))
+            continue
         cell = cell_probability(z)
         cells.append(float(np.mean(cell > 0.5)))
         if truth is not None:
@@ -158,11 +170,12 @@ def run(model, frames, out, masks=None, tile=TILE, show=print, progress=iter, re
             cell, pixels = geometry.undo(cell), geometry.undo(pixels, np.median(pixels))
             truth = None if truth is None else geometry.undo(truth)
         if results == "challenge":
-            path = paths.pop(0)
-            make_folder(path.parent)
-            write_tiff(path, numbered(cell > 0.5, frame))
+            make_folder(paths[frame].parent)
+            write_tiff(paths[frame], numbered(cell > 0.5, frame))
         else:
             write_pictures(Path(out) / frame.name, cell, pixels, truth)
+    if not cells:
+        raise left_out[0]
     if len(cells) > 1 and (min(cells) == 1 or max(cells) == 0):
         show(f"warning: every pixel of every frame is predicted as {'cell' if min(cells) else 'background'}; is the "
              "model trained, and for such frames?")
@@ -174,6 +187,18 @@ def run(model, frames, out, masks=None, tile=TILE, show=print, progress=iter, re
     write_csv(table, *scores.table(measured))
     write_csv(Path(out) / "roc.csv", metrics.ROC_COLUMNS, scores.roc.points())
     return scores.summary()
+
+
+def _check_scaled(scaling, data, indices):
+    """Leave frames out that cannot be scaled; raises InputError where none is left."""
+    for index in indices:
+        if index not in data.bad:
+            try:
+                scaling.check(data.frames[index], data.sizes[index])
+            except InputError as error:
+                data.leave_out(index, error)
+    if all(index in data.bad for index in indices):
+        raise data.bad[indices[0]]
 
 
 def _compare_scale(frame, pixels, scaling, show):

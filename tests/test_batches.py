@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pictures import sequence
 from PIL import Image
 
-from stemnet_ref.data import batches
+from stemnet_ref.data import decoded
 from stemnet_ref.data.batches import Dataset, read_ahead
 from stemnet_ref.data.frames import find
 from stemnet_ref.data.median import background, subtract_background
@@ -22,7 +22,7 @@ from stemnet_ref.errors import InputError
 PLAIN = Scaling(0.0, 1.0)
 
 
-def dataset(folder, channels=5, count=10, memory=batches.MEMORY, **size):
+def dataset(folder, channels=5, count=10, memory=decoded.MEMORY, **size):
     frames, masks = sequence(folder, count, **size)
     found = find(frames, "--frames")
     return Dataset(found, pair(found, find(masks, "--masks")), channels, memory)
@@ -95,13 +95,13 @@ def test_a_batch_holds_windows_of_real_neighbours_and_the_middle_frames_mask(tmp
 
 
 def test_batches_are_decoded_in_the_background(tmp_path, monkeypatch):
-    threads, read = set(), batches.read_frame
+    threads, read = set(), decoded.read_frame
 
     def watched(frame):
         threads.add(threading.get_ident())
         return read(frame)
 
-    monkeypatch.setattr(batches, "read_frame", watched)
+    monkeypatch.setattr(decoded, "read_frame", watched)
     data = dataset(tmp_path)
     list(data.batches(plan(data), 1, PLAIN))
     list(data.whole(range(10)))
@@ -211,7 +211,7 @@ def test_reading_stops_with_its_consumer():
 @pytest.mark.parametrize(("change", "culprit"), [
     (lambda f, m: Image.new("L", (10, 10)).save(m / "t_03.png"), r"t_03\.png: 10 x 10 pixels, but its frame"),
     (lambda f, m: [Image.new("L", (9, 9)).save(part / "t_04.png") for part in (f, m)],
-     r"t_04\.png: 9 x 9 pixels, but .*t_01\.png of the same sequence has 40 x 48"),
+     r"t_02\.png: 40 x 48 pixels, but .*t_04\.png beside it in a window has 9 x 9; .*--size, or take --channels 1"),
 ])
 def test_sizes_that_differ_are_named(tmp_path, change, culprit):
     frames, masks = sequence(tmp_path, 5)

@@ -78,15 +78,15 @@ def in_order(files, option, lenient=False, selection=UNCHOSEN):
     return frames
 
 
-def find_neighbours(where, option, channels, selection=UNCHOSEN):
+def find_neighbours(where, option, channels, selection=UNCHOSEN, lenient=False):
     """Return the frames to process, and all frames among which their neighbours in time are found.
 
     They differ where `where` is one file of one page: its neighbours are those of its sequence, in its folder.
     """
-    frames = find(where, option, selection=selection)
+    frames = find(where, option, lenient, selection)
     if channels == 1 or len(frames) > 1 or frames[0].page is not None or not Path(where).is_file():
         return frames, frames
-    around = in_order(_files(frames[0].path.parent, option), option, selection=selection)
+    around = in_order(_files(frames[0].path.parent, option), option, lenient, selection)
     chosen = next((frame for frame in around if frame.path.name == frames[0].path.name), None)
     if chosen is None:                                  # a hidden file
         return frames, frames

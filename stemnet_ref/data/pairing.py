@@ -48,14 +48,14 @@ def find_pairs(frames, masks, tell=lambda line: None, sparse=False, names=("--fr
     return found, complete(_truth(found, folders, names[1], lenient, selection), tell, lenient)
 
 
-def masks_of(frames, masks, tell=lambda line: None, sparse=False, selection=UNCHOSEN):
+def masks_of(frames, masks, tell=lambda line: None, sparse=False, selection=UNCHOSEN, lenient=False):
     """Return the masks to measure predictions by: a dict from those of the frames that have one.
 
     Parameters
     ----------
     frames : list of Frame
         A single one may come with the masks of its whole folder.
-    masks, tell, sparse, selection
+    masks, tell, sparse, selection, lenient
         As for `find_pairs`; in a set of the Cell Tracking Challenge frames may be without.
 
     Raises
@@ -65,15 +65,15 @@ def masks_of(frames, masks, tell=lambda line: None, sparse=False, selection=UNCH
     """
     folders = challenge.sequences(masks)
     if folders:
-        paired = _truth(frames, folders, "--masks", False, selection)
+        paired = _truth(frames, folders, "--masks", lenient, selection)
         if not any(paired):
             raise InputError(f"--masks {masks}: has no truth of {spans(frames)}; name the set that they are of, or a "
                              "folder of masks")
     else:
-        found = find(masks, "--masks", selection=selection.of_masks())
+        found = find(masks, "--masks", lenient, selection.of_masks())
         single = len(frames) == 1 < len(found)
         paired = [mask_of(frames[0], found)] if single else pair(frames, found, tell, sparse)
-    return {frame: mask for frame, mask in zip(frames, complete(paired, tell), strict=True) if mask}
+    return {frame: mask for frame, mask in zip(frames, complete(paired, tell, lenient), strict=True) if mask}
 
 
 def _truth(frames, folders, option, lenient, selection):

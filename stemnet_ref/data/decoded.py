@@ -1,0 +1,241 @@
+"""Frames and masks as they are read: decoded when asked for, kept while memory lasts, or left out."""
+
+from collections import Counter
+
+import numpy as np
+
+from ..errors import InputError
+from .augment import boxes
+from .borders import border_weights
+from .images import read_bytes, read_frame, read_size
+from .masks import read_instances, read_mask
+from .neighbours import window_indices
+
+MEMORY = 2 << 30        # bytes of decoded frames to keep
+
+
+class Decoded:
+    """Frames with their masks, decoded when asked for and kept while memory lasts.
+
+    Parameters
+    ----------
+    frames : list of Frame
+    masks : list of Frame or None
+        The mask of each frame; None for a frame without.
+    channels : int
+        Frames in a window, odd.
+    memory : int
+        Bytes of decoded pixels to keep. Where all frames fit, each is decoded once; else once an epoch.
+    tell : callable
+        Takes a line of text for the user.
+    device : optional
+        Of `device.choose`: batches and windows are on it. Every frame goes there as it was read, once, or once an epoch
+        where not all fit into memory.
+    border : tuple of float, optional
+        Weight and sigma of `border_weights`, where pixels have weights of their own.
+    paste : bool
+        Whether cells will be pasted.
+    neighbours : {"frames", "copies"}
+        As for `frames.window_indices`.
+    targets : list of int, optional
+        The frames to segment, if not all or those with masks; no others than they and their neighbours are looked at.
+    left_out : list, optional
+        Gets an InputError for each frame and mask that cannot be read, and the others are done: the nearest frame
+        stands in for a neighbour, and a frame is without its mask. Without a list the first one is raised.
+
+    Attributes
+    ----------
+    sizes : list of (int, int) or None
+        Height and width of each frame, in pixels; None of a frame that is left out or not looked at.
+    bad : dict of int to InputError
+        The frames that are left out, by index.
+
+    Raises
+    ------
+    InputError
+        If a frame and its mask, or the frames of a window, differ in size, or none can be used.
+    """
+
+    def __init__(self, frames, masks, channels, memory=MEMORY, tell=print, device=None, border=None, paste=False,
+                 neighbours="frames", targets=None, left_out=None):
+        self.frames, self.masks, self.tell, self.device, self.border = frames, list(masks), tell, device, border
+        self.windows = window_indices(frames, channels, neighbours)
+        self.left_out, self.bad = left_out, {}
+        seen = range(len(frames)) if targets is None else np.unique(self.windows[targets]).tolist()
+        self.sizes = [None] * len(frames)
+        for index in seen:
+            try:
+                self.sizes[index] = read_size(frames[index])
+            except InputError as error:
+                self.leave_out(index, error)
+        if targets is None:
+            targets = [index for index, mask in enumerate(masks) if mask] or seen
+        self._check_sizes(targets)
+        good = [index for index in seen if index not in self.bad]
+        if not set(good) & set(targets):
+            raise self.bad[targets[0]]
+        # pixels of as much as 32 bits, classes, weights, numbers of cells
+        bytes_a_pixel = read_bytes(frames[good[0]]) + 1 + 4 * bool(border) + 4 * paste
+        bytes_a_frame = max(h * w for h, w in (self.sizes[index] for index in good)) * bytes_a_pixel
+        self.capacity = max(memory // bytes_a_frame, 8 * channels)      # in frames
+        self.fits = len(good) <= self.capacity
+        self.decoded = 0                    # frames, since the beginning
+        self._kept = {}                     # (kind, index) -> array, here
+        self._there = {}                    # the same on the device
+        self._boxes = {}                    # index -> `boxes` of its cells
+        self._uses = Counter()              # pieces of the plan that still need a frame, where not all fit
+        self._told = set()                  # kinds of remarks on masks
+
+    def pixels(self, index):
+        """Return the decoded frame, as stored."""
+        if index in self.bad:
+            raise self.bad[index]
+        return self._keep("pixels", index, self._read_pixels)
+
+    def classes(self, index):
+        """Return the classes of the frame's mask, uint8 of shape (H, W), or None for a frame without a mask."""
+        return None if self.masks[index] is None else self._keep("classes", index, self._read_classes)
+
+    def instances(self, index):
+        """Return the numbered cells of the frame's mask, int32 of shape (H, W)."""
+        return self._keep("instances", index, self._read_instances)
+
+    def weights(self, index):
+        """Return the weights that the frame's pixels have of their own, float32 of shape (H, W), or None."""
+        if self.border is None or self.masks[index] is None:
+            return None
+        return self._keep("weights", index,
+                          lambda index: border_weights(self._read_instances(index), *self.border))
+
+    def boxes(self, index):
+        """Return the `augment.boxes` of the frame's cells."""
+        if index not in self._boxes:
+            self._boxes[index] = boxes(self.instances(index))
+        return self._boxes[index]
+
+    def window(self, index):
+        """Return the decoded frames of a window, a list of arrays (H, W), on the device if there is one."""
+        while True:
+            try:
+                return [self._moved("pixels", frame) for frame in self.windows[index].tolist()]
+            except InputError:
+                if self.left_out is None or index in self.bad:
+                    raise                                           # else a neighbour, for which another stands in now
+
+    def leave_out(self, index, error):
+        """Do without a frame, as if it were missing; raises the error where no frame may be left out."""
+        if self.left_out is None:
+            raise error
+        self.bad[index], self.sizes[index] = error, None
+        middle = self.windows.shape[1] // 2
+        for direction in (-1, 1):
+            for distance in range(1, middle + 1):
+                column = self.windows[:, middle + direction * distance]
+                column[column == index] = self.windows[column == index, middle + direction * (distance - 1)]
+        self.refuse(error, "; the nearest frame stands in for it as a neighbour" if middle else "")
+
+    def leave_mask_out(self, index, error):
+        """Do without a mask, as if it were missing; raises the error where no mask may be left out."""
+        if self.left_out is None:
+            raise error
+        self.masks[index] = None
+        self.refuse(error)
+
+    def refuse(self, error, consequence=""):
+        """Tell of a frame or a mask that is left out, and keep its error; raises it where none may be left out."""
+        if self.left_out is None:
+            raise error
+        self.left_out.append(error)
+        self.tell(f"warning: left out: {error}{consequence}")
+
+    def _or_left_out(self, index, read, *arguments):
+        """Return what a function reads of a frame; leave the frame out, and raise the error, where it cannot.
+
+        At first, in the headers, the error is not raised if others may be used.
+        """
+        try:
+            return read(*arguments)
+        except InputError as error:
+            self.leave_out(index, error)
+            raise
+
+    def _keep(self, kind, index, read):
+        if (kind, index) in self._kept:
+            return self._kept[kind, index]
+        array = read(index)
+        if self._needed(index):
+            self._kept[kind, index] = array
+        return array
+
+    def _needed(self, index):
+        return self.fits or self._uses[index] > 0
+
+    def _read_pixels(self, index):
+        try:
+            pixels = self._unchanged(read_frame(self.frames[index]), index, self.frames[index])
+        except InputError as error:
+            self.leave_out(index, error)
+            raise
+        self.decoded += 1
+        return pixels
+
+    def _read_classes(self, index):
+        try:
+            classes, remark = read_mask(self.masks[index])
+            self._unchanged(classes, index, self.masks[index])
+        except InputError as error:
+            self.leave_mask_out(index, error)
+            return None
+        if remark and remark[0] not in self._told:
+            self._told.add(remark[0])
+            self.tell(f"note: {self.masks[index]} {remark[1]}")
+        return classes
+
+    def _read_instances(self, index):
+        return self._unchanged(read_instances(self.masks[index]), index, self.masks[index])
+
+    def _unchanged(self, array, index, file):
+        """Return what was read of a frame or a mask, if it still has the size that its header had."""
+        if array.shape != self.sizes[index]:
+            (h, w), (was_h, was_w) = array.shape, self.sizes[index]
+            raise InputError(f"{file}: has {h} x {w} pixels, and had {was_h} x {was_w} when this began; it was changed "
+                             "since then, so begin again when all files are as they should be")
+        return array
+
+    def _moved(self, kind, index):
+        """Return `pixels`, `classes` or `weights` of a frame where they are computed with."""
+        if self.device is None:
+            return getattr(self, kind)(index)
+        if (kind, index) in self._there:
+            return self._there[kind, index]
+        array = getattr(self, kind)(index)
+        if array is None:
+            return None
+        array = self.device.to_device(array)
+        if self._needed(index):
+            self._there[kind, index] = array
+        if kind != "classes":
+            self._kept.pop((kind, index), None)                     # nobody asks for them here any more
+        return array
+
+    def _check_sizes(self, targets):
+        """Raise InputError, or leave masks out, where the frames of a window or a frame and its mask differ in size."""
+        for index in targets:
+            if index in self.bad:
+                continue
+            frame, mask, size = self.frames[index], self.masks[index], self.sizes[index]
+            other = next((other for other in self.windows[index].tolist() if self.sizes[other] != size), index)
+            if other != index:
+                (h, w), (other_h, other_w) = size, self.sizes[other]
+                raise InputError(f"{frame}: {h} x {w} pixels, but {self.frames[other]} beside it in a window has "
+                                 f"{other_h} x {other_w}; crop or pad them to one size by python -m "
+                                 "stemnet_ref.data.preprocess --size, or take --channels 1, which sees no neighbours")
+            if mask and mask.page == frame.page and mask.path.resolve() == frame.path.resolve():
+                raise InputError(f"--masks: {frame} is a frame too; name the folder of the masks")
+            try:
+                mh, mw = read_size(mask, mask=True) if mask else size
+                if (mh, mw) != size:
+                    raise InputError(f"{mask}: {mh} x {mw} pixels, but its frame {frame} has {size[0]} x {size[1]}; "
+                                     "a mask must have the size of its frame")
+            except InputError as error:
+                self.leave_mask_out(index, error)
