@@ -111,9 +111,12 @@ def test_large_and_negative_whole_numbers(tmp_path):
 def test_palette_and_one_bit_masks(tmp_path):
     index = np.random.default_rng(0).integers(0, 3, (4, 4)).astype(np.uint8)
     image = Image.fromarray(index)
-    image.putpalette([255, 255, 255, 0, 0, 0, 9, 9, 9])         # the index counts, not the colour
-    image.save(tmp_path / "m.png")
-    np.testing.assert_array_equal(read_mask(only(tmp_path / "m.png"))[0], index > 0)
+    for colours, cell in (([0, 0, 0, 255, 255, 255, 9, 9, 9], index != 0),      # the index counts, not the colour
+                          ([255, 255, 255, 9, 9, 9], index != 0),               # also on a ground that is not black
+                          ([255, 255, 255, 0, 0, 0, 9, 9, 9], index != 1)):     # but black is background, where it is
+        image.putpalette(colours)
+        image.save(tmp_path / "m.png")
+        np.testing.assert_array_equal(read_mask(only(tmp_path / "m.png"))[0], cell)
     Image.fromarray(index > 0).save(tmp_path / "n.png")
     classes, numbered = read_mask(only(tmp_path / "n.png"))
     np.testing.assert_array_equal(classes, index > 0)

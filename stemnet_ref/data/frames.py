@@ -1,7 +1,7 @@
 """Find the frames of time-lapses on disk, and read their sequence and number from their names.
 
-Names are read by `data.names`. The pages of a multi-page TIFF are the frames 1, 2, ... of a sequence named after the
-file.
+Names are read by `data.names`. The time points of a TIFF stack are the frames 1, 2, ... of a sequence named after the
+file, and after the position where it holds several.
 """
 
 import glob
@@ -12,10 +12,10 @@ from pathlib import Path
 
 from ..errors import InputError, counted
 from . import challenge
-from .images import count_pages
+from .images import time_lapses
 from .mixed import check_apart
 from .names import natural, numbers_in, read, read_by
-from .selection import UNCHOSEN
+from .selection import UNCHOSEN, ChoiceNeeded
 
 SUFFIXES = (".png", ".tif", ".tiff")
 OTHER_PICTURES = (".jpg", ".jpeg", ".bmp", ".gif", ".jp2", ".webp", ".avi", ".mp4", ".nd2", ".czi", ".lif")
@@ -23,19 +23,20 @@ OTHER_PICTURES = (".jpg", ".jpeg", ".bmp", ".gif", ".jp2", ".webp", ".avi", ".mp
 
 @dataclass(frozen=True)
 class Frame:
-    """Where one picture is: a file, or a page of a stack, and its place in a time-lapse."""
+    """Where one picture is: a file, or a time point of a stack, and its place in a time-lapse."""
 
     path: Path
-    page: int | None        # from 0; None in a file of one page
-    label: str              # its name without suffix, after those folders that not all files share
+    page: int | None        # time point, from 0; None in a file of one
+    label: str              # its name without suffix, after those folders that not all files share, and the position
     sequence: str
     number: int
-    numbers: tuple          # all numbers of the label, and of the page
+    numbers: tuple          # all numbers of the label, and of the time point
     timed: bool = False     # whether `number` is a time, in microseconds, or a decimal, in millionths
+    planes: tuple = ()      # of the file, as data.tiff names them: several are projected; empty where there is only one
 
     @property
     def name(self):
-        """Stem for output files: the label, and the page from 1 in a stack."""
+        """Stem for output files: the label, and the time point from 1 in a stack."""
         stem = self.label.replace("/", "_")
         return stem if self.page is None else f"{stem}_{self.page + 1:04d}"
 
@@ -69,7 +70,10 @@ def find(where, option, lenient=False, selection=UNCHOSEN):
 
 def in_order(files, option, lenient=False, selection=UNCHOSEN):
     """Return the frames of files, as `find` does."""
-    frames = [frame for group in _alike(files, lenient, selection) for frame in group]
+    frames = [frame for group in _alike(files, option, lenient, selection) for frame in group]
+    if not frames:
+        raise InputError(f"{option}: no plane of the chosen channel and slice is in {files[0]}, nor in any other file; "
+                         "name the files that hold some")
     frames.sort(key=lambda frame: (natural(frame.sequence), frame.number))
     for a, b in pairwise(frames):
         if (a.sequence, a.number) == (b.sequence, b.number):
@@ -136,30 +140,40 @@ def _remedy(folder):
     return "name the folder that holds them"
 
 
-def _alike(files, lenient, selection):
-    """Yield the frames of every stack, and of all files of one page."""
+def _alike(files, option, lenient, selection):
+    """Yield the frames of every stack, and of all files of one time point."""
     root = os.path.commonpath([file.parent for file in files])
-    single = {}
+    single, several = {}, ""
     for file in sorted(files):
-        label = file.relative_to(root).with_suffix("").as_posix()
-        numbers = numbers_in(label)
         try:
-            pages = count_pages(file)
+            lapses, axes = time_lapses(file, selection)
+        except ChoiceNeeded:
+            raise
         except InputError:
             if not lenient or len(files) == 1:
                 raise
-            pages = 1
-        if pages > 1:
-            yield [Frame(file, page, label, label, page + 1, (*numbers, page + 1)) for page in range(pages)]
-        else:
-            single[file] = label
+            lapses, axes = [("", None)], "CZ"
+        several += axes
+        label = file.relative_to(root).with_suffix("").as_posix()
+        for position, points in lapses:
+            whole = f"{label}_{position}" if position else label
+            if points is not None and len(points) > 1:
+                yield [Frame(file, time, whole, whole, time + 1, (*numbers_in(whole), time + 1), planes=planes)
+                       for time, planes in points]
+            elif points != []:
+                single.setdefault(file, (label, []))[1].append((position, points[0][1] if points else ()))
+    selection.check_effect(several, option, files[0])
+    labels = [label for label, _ in single.values()]
     if selection.pattern is None:
         beside = _labels_beside(*single) if len(single) == len(files) == 1 else []
-        named = read([*single.values(), *beside])[:len(single)]
+        named = read([*labels, *beside])[:len(labels)]
     else:
-        named = read_by(selection.pattern, [*single], [*single.values()], selection.strict)
-    yield [Frame(file, None, label, name.sequence, name.number, numbers_in(label), name.timed)
-           for (file, label), name in zip(single.items(), named, strict=True)]
+        named = read_by(selection.pattern, [*single], labels, selection.strict)
+    for (file, (label, positions)), name in zip(single.items(), named, strict=True):
+        for position, planes in positions:
+            end = f"_{position}" if position else ""
+            yield [Frame(file, None, label + end, name.sequence + end, name.number, numbers_in(label + end), name.timed,
+                         planes)]
 
 
 def _labels_beside(file):

@@ -1,8 +1,9 @@
-"""Read the pixels of frames and masks.
+"""Read the pixels of frames and masks, and find out which time points a file holds.
 
-A frame is a grey PNG or TIFF of 8, 16 or 32 bits, or of floats. Values are handled in 8-bit units: whole numbers of 16
-and 32 bits are divided by 257, so that 65535 is 255 and a model does not depend on the bit depth of its frames; floats
-are taken as they are.
+A frame is a grey PNG or TIFF of any number of bits, or of floats. The stored values count, whatever a file says of its
+polarity (MinIsWhite). Values are handled in 8-bit units: whole numbers of 16 and more bits are divided by 257, so that
+65535 is 255 and a model does not depend on the bit depth of its frames; floats and whole numbers of 8 bits or less are
+taken as they are, but those of one bit, which are 0 and 255.
 """
 
 from contextlib import contextmanager
@@ -11,65 +12,47 @@ from pathlib import Path
 from threading import get_ident
 
 import numpy as np
-from PIL import Image
 
 from ..errors import InputError, reason
+from . import axes, png
+from .header import frame_values, mask_values
+from .tiff import Tiff
 
-SAMPLE_FORMAT = 339         # the TIFF tag that says whether whole numbers have a sign
-MAGIC = b"\x89PNG", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"
+PNG, TIFF = png.SIGNATURE[:4], (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 REPLACE = "replace or remove this file"
-Image.MAX_IMAGE_PIXELS = None       # mosaics of a microscope are larger than what Pillow takes for an attack
+ONE_PLANE = (0, 0),
 
 
-@contextmanager
-def _opened(path, page=None):
-    """Open a picture; every way in which that fails becomes an InputError that names the file."""
-    try:
-        status = Path(path).stat()
-        if status.st_size == 0:
-            raise InputError(f"{path}: the file is empty (0 bytes); {REPLACE}")
-        if page is None:
-            with Image.open(path, formats=("PNG", "TIFF")) as image:
-                yield image
-        else:
-            stack = _stack(str(path), status.st_mtime_ns, status.st_size, get_ident())
-            stack.image.seek(page)
-            yield stack.image
-    except InputError:
-        raise
-    except Image.UnidentifiedImageError:
-        with open(path, "rb") as file:
-            begins_so = file.read(4) in MAGIC
-        what = "the picture is damaged, cut off, or not of 8, 16 or 32 bits" if begins_so else \
-            "this is no PNG or TIFF picture, whatever its name"
-        raise InputError(f"{path}: {what}; convert it, or {REPLACE}") from None
-    except (OSError, EOFError, SyntaxError, ValueError, TypeError, KeyError, IndexError) as error:     # as Pillow does
-        raise InputError(f"{path}: the picture cannot be read ({reason(error)}); {REPLACE}") from None
+def time_lapses(path, selection):
+    """Return the time points that a file holds, one time-lapse for each position of the microscope.
 
+    Returns
+    -------
+    lapses : list of (str, list)
+        Name of the position, empty where there is one; and its time points as `Selection.take` returns them. They are
+        None in a file of one plane.
+    several : str
+        Those of "C", channels, and "Z", slices, of which the file has more than one.
 
-class _Stack:
-    """A stack that is kept open: where its pages are is looked up only once, page by page from the first."""
-
-    def __init__(self, path):
-        self.image = Image.open(path, formats=("PNG", "TIFF"))
-
-    def __del__(self):
-        if hasattr(self, "image"):
-            self.image.close()
-
-
-@lru_cache(maxsize=8)
-def _stack(path, modified, size, thread):
-    """Return the _Stack of a file, for each thread its own, and anew after the file has changed."""
-    return _Stack(path)
-
-
-def count_pages(path):
-    """Return the number of pages of a TIFF; 1 for a PNG."""
+    Raises
+    ------
+    data.selection.ChoiceNeeded
+        If the file holds several channels or slices, and the selection chooses none.
+    InputError
+        If the file cannot be read, or has no such channel or slice.
+    """
     if Path(path).suffix.lower() == ".png":
-        return 1
-    with _opened(path) as image:
-        return getattr(image, "n_frames", 1)
+        return [("", None)], ""
+    with _errors(path):
+        if _magic(path) == PNG:
+            return [("", None)], ""
+        with Tiff(path) as tiff:
+            found = axes.positions(tiff)
+    taken = [(each.name, *selection.take(each.planes, each.channels, path)) for each in found]
+    several = "".join(sorted({axis for _, _, axes_ in taken for axis in axes_}))
+    if len(found) == 1 and found[0].planes.size == 2:
+        return [("", None)], several
+    return [(name, points) for name, points, _ in taken], several
 
 
 def read_size(frame, mask=False):
@@ -80,44 +63,47 @@ def read_size(frame, mask=False):
     InputError
         If the header cannot be read, or has colours.
     """
-    with _opened(frame.path, frame.page) as image:
-        if mask:
-            _check_one_value(image, frame)
-        else:
-            _check_grey(image, frame)
-        return image.height, image.width
+    with _plane(frame) as (header, _):
+        _check_header(header, frame, mask)
+        return header.height, header.width
 
 
 def read_bytes(frame):
-    """Return the bytes of a frame's pixel, decoded: 1, 2 or, at most, 4."""
-    with _opened(frame.path, frame.page) as image:
-        return {"1": 1, "L": 1, "I": 4, "F": 4}.get(image.mode, 2)
+    """Return the bytes of a frame's pixel, as `read_frame` returns it: 1, 2 or, at most, 4."""
+    with _plane(frame) as (header, _):
+        dtype = header.dtype
+        if header.palette is not None:
+            grey = frame_values(None, header.palette)
+            dtype = dtype if grey is None else np.promote_types(dtype, grey.dtype)
+        return dtype.itemsize if dtype.kind in "ub" and dtype.itemsize < 4 else 4 if dtype.itemsize != 2 else 2
 
 
 def read_frame(frame):
     """Return the pixels of a frame, uint8, uint16 or float32 of shape (H, W), as stored.
 
-    Whole numbers of 32 bits become uint16 where they fit, else float32 in 8-bit units.
+    Whole numbers become uint8 or uint16 where they fit, else float32 in 8-bit units: those below 0, and above 65535. Of
+    several slices the maximum is taken. A palette of grey gives its grey.
 
     Raises
     ------
     InputError
         If the file cannot be read, has colours, or holds NaN or infinity.
     """
-    with _opened(frame.path, frame.page) as image:
-        _check_grey(image, frame)
-        pixels = _values(image)
+    pixels = _projected(frame, False)
     if pixels.dtype == bool:
         return pixels.astype(np.uint8) * np.uint8(255)
-    if np.issubdtype(pixels.dtype, np.floating):
+    if pixels.dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            pixels = pixels.astype(np.float32)
         if not np.isfinite(pixels).all():
             raise InputError(f"{frame}: {np.sum(~np.isfinite(pixels))} pixels are NaN or infinite; {REPLACE}")
-        return pixels.astype(np.float32)
-    if pixels.dtype.itemsize > 2:
-        if pixels.min() < 0 or pixels.max() > 65535:
-            return (pixels / 257).astype(np.float32)
-        return pixels.astype(np.uint16)
-    return pixels.astype(pixels.dtype.newbyteorder("="), copy=True)
+        return pixels
+    if pixels.dtype.kind == "u" and pixels.dtype.itemsize <= 2:
+        return pixels
+    small = pixels.dtype.itemsize == 1
+    if pixels.min() < 0 or pixels.max() > 65535:
+        return pixels.astype(np.float32) if small else (pixels / 257).astype(np.float32)
+    return pixels.astype(np.uint8 if small else np.uint16)
 
 
 def eight_bit_units(pixels, dtype=None):
@@ -131,32 +117,109 @@ def eight_bit_units(pixels, dtype=None):
 
 
 def read_values(mask):
-    """Return the stored values of a mask, (H, W).
+    """Return the stored values of a mask, (H, W); with a palette its indices, or where that begins with another than
+    black, numbers of which black is 0.
 
     Raises
     ------
     InputError
         If the file cannot be read, or has colours.
     """
-    with _opened(mask.path, mask.page) as image:
-        _check_one_value(image, mask)
-        return _values(image)
+    return _projected(mask, True)
 
 
-def _values(image):
-    """Return a picture's values; Pillow takes unsigned ones of 32 bits for signed."""
-    pixels = np.asarray(image)
-    unsigned = image.mode == "I" and image.format == "TIFF" and image.tag_v2.get(SAMPLE_FORMAT, 1) in (1, (1,))
-    return pixels.view(np.uint32) if unsigned else pixels
+def _projected(frame, mask):
+    """Return the values of a frame or a mask, of several slices the maximum."""
+    found = None
+    for plane in frame.planes or ONE_PLANE:
+        with _plane(frame, plane) as (header, read):
+            _check_header(header, frame, mask)
+            pixels = read()
+            if header.palette is not None:
+                pixels = (mask_values if mask else frame_values)(pixels, header.palette)
+                if pixels is None:
+                    raise InputError(_coloured(frame, "a palette of colours"))
+            if found is not None and (found.shape, found.dtype) != (pixels.shape, pixels.dtype):
+                raise InputError(f"{frame}: its slices have several sizes; save them anew, or {REPLACE}")
+            found = pixels if found is None else np.maximum(found, pixels, out=found)
+    return found
 
 
-def _check_grey(image, frame):
-    if len(image.getbands()) > 1 or image.mode == "P":
-        raise InputError(f"{frame}: the frame has colours (mode {image.mode}), a grey one is needed; "
-                         "convert it to 8- or 16-bit grey")
+@contextmanager
+def _plane(frame, plane=None):
+    """Yield the header of a plane, and a function that reads its stored values."""
+    number, part = plane or (frame.planes or ONE_PLANE)[0]
+    with _errors(frame):
+        if _magic(frame.path) == PNG:
+            yield png.read_header(frame.path), lambda: png.read_pixels(frame.path)
+        elif frame.planes:
+            status = Path(frame.path).stat()
+            tiff = _stack(str(frame.path), status.st_mtime_ns, status.st_size, get_ident()).tiff
+            yield tiff.header(number), lambda: tiff.pixels(number, part)
+        else:
+            with Tiff(frame.path) as tiff:
+                yield tiff.header(number), lambda: tiff.pixels(number, part)
 
 
-def _check_one_value(image, mask):
-    if len(image.getbands()) > 1:
-        raise InputError(f"{mask}: the mask has colours (mode {image.mode}); a mask has one value a pixel: "
-                         "0 background, above 0 cell")
+@contextmanager
+def _errors(name):
+    """Turn every way in which a picture cannot be read into an InputError with the file's name.
+
+    The libraries raise errors of many kinds for damaged files.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except MemoryError:
+        raise InputError(f"{name}: the picture does not fit into the memory; cut it into smaller ones") from None
+    except Exception as error:
+        why = reason(error) or type(error).__name__
+        raise InputError(f"{name}: the picture cannot be read ({why[:300]}); {REPLACE}") from None
+
+
+def _magic(path):
+    """Return the first bytes of a file.
+
+    Raises
+    ------
+    InputError
+        If it is neither PNG nor TIFF.
+    """
+    with open(path, "rb") as file:
+        magic = file.read(4)
+    if not magic:
+        raise InputError(f"{path}: the file is empty (0 bytes); {REPLACE}")
+    if magic != PNG and magic not in TIFF:
+        raise InputError(f"{path}: this is no PNG or TIFF picture, whatever its name; convert it, or {REPLACE}")
+    return magic
+
+
+class _Stack:
+    """A stack that is kept open: where its pages are is looked up only once."""
+
+    def __init__(self, path):
+        self.tiff = Tiff(path)
+
+    def __del__(self):
+        if hasattr(self, "tiff"):
+            self.tiff.file.close()
+
+
+@lru_cache(maxsize=8)
+def _stack(path, modified, size, thread):
+    """Return the _Stack of a file, for each thread its own, and anew after the file has changed."""
+    return _Stack(path)
+
+
+def _check_header(header, frame, mask):
+    if header.colours and mask:
+        raise InputError(f"{frame}: the mask has colours ({header.colours}); a mask has one value a pixel: 0 "
+                         "background, above 0 cell")
+    if header.colours:
+        raise InputError(_coloured(frame, header.colours))
+
+
+def _coloured(frame, colours):
+    return (f"{frame}: the frame has colours ({colours}), a grey one is needed; convert it to 8- or 16-bit grey "
+            "(ImageJ: Image > Lookup Tables > Grays, or Image > Type > 8-bit)")

@@ -2,6 +2,16 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
+from ..errors import InputError, counted
+
+WORDS = {"T": "time point", "C": "channel", "Z": "slice"}
+
+
+class ChoiceNeeded(InputError):
+    """A file holds several channels or slices, and none is chosen."""
+
 
 @dataclass(frozen=True)
 class Selection:
@@ -12,6 +22,8 @@ class Selection:
     pattern: str | None = None          # of file names, with {t} in place of the frame number
 
     strict = True                       # whether all names must match the pattern; no field
+    must_apply = True                   # whether a choice that no file needs is an error
+    of_masks_alone = False
 
     @classmethod
     def of(cls, options):
@@ -22,11 +34,102 @@ class Selection:
         """Return what holds for the masks of such frames: they have one channel, and may be named otherwise."""
         return SelectionOfMasks(None, self.z, self.pattern)
 
+    def completed(self, options):
+        """Return this selection with the channel and the slice of other options where it has none."""
+        channel = options.get("channel_index") if self.channel_index is None else self.channel_index
+        z = options.get("z") if self.z is None else self.z
+        return Suggestion(channel, z, self.pattern)
 
-class SelectionOfMasks(Selection):
-    """The choice for masks: their names are read by the pattern only where all of them match it."""
+    def take(self, planes, channels, path):
+        """Return the planes of every time point of a position, and the axes along which there was a choice.
 
+        Parameters
+        ----------
+        planes : int ndarray of shape (T, C, Z, 2)
+            As `data.axes.Position` has them.
+        channels : sequence of str
+            Names of the channels; empty where they are not known.
+        path : path
+            Of the file, for messages.
+
+        Returns
+        -------
+        taken : list of (int, tuple)
+            Time point from 0, and its planes, pairs of int; of several the maximum is meant. Time points that the file
+            does not have are left out.
+        several : str
+            Those of "C" and "Z" of which the file has more than one.
+
+        Raises
+        ------
+        ChoiceNeeded
+            If there are several channels or slices and none is chosen.
+        InputError
+            If there is no such channel or slice.
+        """
+        sizes = dict(zip("TCZ", planes.shape, strict=False))
+        several = "".join(axis for axis in "CZ" if sizes[axis] > 1)
+        if self.of_masks_alone and sizes["C"] > 1:
+            raise ChoiceNeeded(f"{path}: the mask holds {_described(sizes)}; a mask has one: save the one that says "
+                               "which pixels are cell alone (ImageJ: Image > Color > Split Channels)")
+        needed = [words for axis, chosen, words in (("C", self.channel_index, _choose_channel),
+                                                    ("Z", self.z, _choose_slice)) if axis in several and chosen is None]
+        if needed:
+            raise ChoiceNeeded(f"{path}: holds {_described(sizes)}; "
+                               + "; ".join(words(sizes, channels) for words in needed))
+        channel = self._index(self.channel_index, sizes["C"], "--channel-index", "C", path)
+        z = slice(None) if self.z == "max" else [self._index(self.z, sizes["Z"], "--z", "Z", path)]
+        chosen = planes[:, channel, z]
+        here = [time for time, each in enumerate(chosen) if np.all(each >= 0)]
+        return [(time, tuple(map(tuple, chosen[time].tolist()))) for time in here], several
+
+    def _index(self, index, size, option, axis, path):
+        if index is None or (size == 1 and not self.must_apply):
+            return 0
+        if not 0 <= index < size:
+            one = f"0 to {size - 1}" if size > 1 else "0"
+            raise InputError(f"{option} {index}: {path} holds {counted(size, WORDS[axis])}; it must be {one}")
+        return index
+
+    def check_effect(self, several, option, first):
+        """Raise InputError where a choice was made that no file of an option needs.
+
+        `several` holds the axes along which any file had several; `first` is the first file.
+        """
+        for name, chosen, axis in (("--channel-index", self.channel_index, "C"), ("--z", self.z, "Z")):
+            if self.must_apply and chosen is not None and axis not in several:
+                raise InputError(f"{name} {chosen}: no file of {option} holds several {WORDS[axis]}s ({first}); "
+                                 "leave it out")
+
+
+class Suggestion(Selection):
+    """A choice for those files that need one."""
+
+    must_apply = False
+
+
+class SelectionOfMasks(Suggestion):
+    """The choice for masks: a slice, but no channel; names are read by the pattern only where all of them match it."""
+
+    of_masks_alone = True
     strict = False
 
 
 UNCHOSEN = Selection()
+
+
+def _described(sizes):
+    return " x ".join(counted(sizes[axis], WORDS[axis]) for axis in "CZT" if sizes[axis] > 1 or axis == "T")
+
+
+def _choose_channel(sizes, names):
+    known = f" ({', '.join(names)})" if len(names) == sizes["C"] and any(names) else ""
+    some = " or ".join(map(str, range(sizes["C"]))) if sizes["C"] < 4 else f"0 to {sizes['C'] - 1}"
+    return (f"choose a channel by --channel-index {some}{known}, or save one channel as a stack (ImageJ: Image > Color "
+            "> Split Channels)")
+
+
+def _choose_slice(sizes, names):
+    time = "; if the slices are time points, say so in the file (ImageJ: Image > Properties)" if sizes["T"] == 1 else ""
+    return (f"choose a slice by --z 0 to {sizes['Z'] - 1}, or the maximum over all by --z max, or save one as a stack "
+            f"(ImageJ: Image > Stacks > Z Project){time}")

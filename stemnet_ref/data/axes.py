@@ -1,0 +1,142 @@
+"""Find out which planes of a TIFF are time points, channels, slices and positions.
+
+It is said by OME's description, or by ImageJ's, tifffile's and those of some microscopes, which tifffile understands.
+The pages of a file without any are time points.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import ome
+from .tiff import has_alpha, parts
+
+DESCRIBED = ("shaped", "imagej", "lsm", "fluoview", "stk", "sis", "scanimage")     # as tifffile names them
+
+
+@dataclass
+class Position:
+    """The planes of one place that the microscope looked at."""
+
+    name: str               # empty where the file has only one
+    planes: np.ndarray      # int64 of shape (T, C, Z, 2): page and part of it; -1 where this file does not have it
+    channels: tuple = ()    # names, where they are known
+
+
+def positions(tiff):
+    """Return every Position of a file.
+
+    Parameters
+    ----------
+    tiff : data.tiff.Tiff
+
+    Raises
+    ------
+    ValueError
+        If its description is damaged, or does not fit its pages, or has axes that cannot be told apart; the message is
+        the reason alone.
+    """
+    first = tiff.page(0)
+    if ome.is_described(first):
+        found = [Position(name, planes, channels) for name, planes, channels in ome.read(first.description,
+                                                                                      tiff.path, tiff.directories)]
+    else:
+        found = _series(tiff)
+    return found if len(found) > 1 else [Position("", found[0].planes, found[0].channels)]
+
+
+def _series(tiff):
+    """Return the positions of a file that tifffile understands, or whose pages have no description."""
+    if any(getattr(tiff.file, f"is_{kind}") for kind in DESCRIBED):
+        _check_imagej(tiff)
+        series = [each for each in tiff.file.series if not each.keyframe.is_reduced]
+        if series and all(each.kind in DESCRIBED for each in series):
+            if len({each.shape for each in series}) > 1:
+                raise ValueError(_several_sizes([each.shape for each in series]))
+            pages = [page.index for each in series for page in each.pages]
+            if all(parts(each.keyframe) == math.prod(each.shape[:-2]) for each in series) and len(series) > 1:
+                return [_position(tiff, "I" + series[0].axes, (len(series), *series[0].shape), pages)]
+            return [_position(tiff, each.axes, each.shape, [page.index for page in each.pages], f"p{number + 1:04d}")
+                    for number, each in enumerate(series)]
+    pages = [number for number, each in enumerate(tiff.directories) if each.is_page]
+    pages = pages or list(range(len(tiff.directories)))
+    layouts = list(dict.fromkeys(tiff.directories[number].layout for number in pages))
+    if len(layouts) > 1:
+        raise ValueError(_several_sizes([(each[1], each[0]) for each in layouts]))
+    page = tiff.page(pages[0])
+    return [_position(tiff, "I" + page.axes, (len(pages), *page.shape), pages)]
+
+
+def _position(tiff, axes, shape, pages, name=""):
+    """Return the Position whose planes lie, in the order of the axes, in these pages, or behind a single one."""
+    page = tiff.page(pages[0])
+    if "Y" not in axes or "X" not in axes:
+        raise ValueError(f"its axes are {axes}: it holds no planes")
+    plane = [axes.rindex("Y"), axes.rindex("X")]
+    letters = [axis for at, axis in enumerate(axes) if at not in plane]
+    lengths = [length for at, length in enumerate(shape) if at not in plane]
+    total, inner = math.prod(lengths), parts(page)
+    flat = np.arange(total)
+    if len(pages) == total // inner and total % inner == 0:
+        planes = np.stack([np.array(pages)[flat // inner], flat % inner], axis=-1)
+    elif len(pages) == 1 and tiff.holds(pages[0], total - 1):
+        planes = np.stack([np.full(total, pages[0]), flat], axis=-1)
+    else:
+        raise ValueError(_too_few("description", total, len(pages) * inner))
+    return Position(name, _by_axis(planes.reshape(*lengths, 2), letters, _is_one_value(tiff, page)))
+
+
+def _is_one_value(tiff, page):
+    """Return whether a page's samples are no channels: colours, or grey and alpha."""
+    return bool(tiff.header(page.index).colours) or has_alpha(page)
+
+
+def _by_axis(planes, letters, one_value):
+    """Return planes of shape (..., 2) as (T, C, Z, 2)."""
+    if "S" in letters and one_value:
+        planes = planes.take(0, axis=letters.index("S"))
+        letters = [axis for axis in letters if axis != "S"]
+    kinds = ["C" if axis == "S" and not _length(planes, letters, "C") > 1 else axis for axis in letters]
+    unknown = [axis for at, axis in enumerate(kinds) if axis not in "TCZ" and planes.shape[at] > 1]
+    if len(unknown) == 1 and not _length(planes, kinds, "T") > 1:
+        kinds = ["T" if axis == unknown[0] else axis if axis != "T" else "?" for axis in kinds]
+        unknown = []
+    if unknown or any(kinds.count(axis) > 1 and axis in "TCZ" for axis in kinds):
+        lengths = " x ".join(f"{length} ({axis})" for axis, length in zip(letters, planes.shape, strict=False))
+        raise ValueError(f"its axes {lengths} are not time, channels and slices alone; save one series of time points "
+                         "as a stack, or name the axes (ImageJ: Image > Hyperstacks > Stack to Hyperstack)")
+    for axis in "TCZ":
+        if axis not in kinds:
+            kinds.append(axis)
+            planes = planes[..., None, :]
+    order = [kinds.index(axis) for axis in "TCZ"]
+    rest = [at for at in range(len(kinds)) if at not in order]
+    planes = planes.transpose(*order, *rest, planes.ndim - 1)
+    return planes.reshape(*planes.shape[:3], 2)
+
+
+def _length(planes, letters, axis):
+    return planes.shape[letters.index(axis)] if axis in letters else 1
+
+
+def _check_imagej(tiff):
+    """Raise ValueError where ImageJ's description speaks of planes that the file cannot hold."""
+    meta = tiff.file.imagej_metadata or {}
+    try:
+        said = math.prod(int(meta.get(name, 1)) for name in ("channels", "slices", "frames"))
+    except (TypeError, ValueError):
+        raise ValueError("its ImageJ description is damaged") from None
+    pages = len(tiff.directories)
+    if said > max(pages, parts(tiff.page(0))) and not (pages == 1 and tiff.holds(0, said - 1)):
+        raise ValueError(_too_few("ImageJ description", said, pages))
+
+
+def _too_few(what, said, found):
+    return (f"its {what} speaks of {said} planes, but {found} are there; it is cut off, or was changed by a program "
+            "that kept the old description")
+
+
+def _several_sizes(shapes):
+    words = ", ".join(" x ".join(map(str, shape)) for shape in list(dict.fromkeys(shapes))[:4])
+    return f"its pages have several sizes ({words}); save the wanted ones as a file of their own"

@@ -1,0 +1,84 @@
+"""What a picture file says of one plane before its pixels are read, and what a palette means.
+
+The stored values count, as for tifffile, scikit-image and ImageJ: no polarity (MinIsWhite, ImageJ's inverting lookup
+tables) turns them round. A palette is looked at, since its order is the writer's whim.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+WHITE = 65535
+
+
+@dataclass(frozen=True)
+class Header:
+    """The header of one plane."""
+
+    height: int             # pixels
+    width: int
+    dtype: np.dtype         # of the stored values
+    colours: str = ""       # what makes it a colour picture, in words; empty where a pixel has one value
+    palette: np.ndarray | None = None       # uint16 of shape (n, 3): red, green and blue of each index
+
+
+def frame_values(index, palette):
+    """Return the grey values of a frame with a palette, or None if it is one of colours.
+
+    A grey palette gives its grey: uint8, or uint16 where it needs more bits. Tints of one hue from dark to bright, as
+    ImageJ shows a channel in green, leave the index.
+
+    Parameters
+    ----------
+    index : uint8 or uint16 ndarray of shape (H, W), or None
+        The stored values; without them None is returned where it depends on which are used.
+    palette : uint16 ndarray of shape (n, 3)
+    """
+    if _is_ramp(palette):
+        return index if index is not None else np.zeros((1, 1), np.uint8)
+    used = np.arange(len(palette)) if index is None else np.unique(index)
+    _check_index(used, palette)
+    entries = palette[used]
+    if np.any(entries != entries[:, :1]):
+        return None
+    grey = palette[:, 0]
+    for unit in (257, 256):             # of the writers that spread 8 bits to 16
+        if not np.any(entries % unit) and entries.max(initial=0) // unit < 256:
+            grey = (grey // unit).astype(np.uint8)
+            break
+    return grey[index] if index is not None else grey[:1].reshape(1, 1)
+
+
+def mask_values(index, palette):
+    """Return the numbers of a mask with a palette: its indices; but black is 0 where the palette begins with another.
+
+    Parameters and shapes are those of `frame_values`. The index 0 then takes the place of the index that is black.
+    """
+    used = np.unique(index)
+    _check_index(used, palette)
+    black = ~palette.any(axis=1)
+    if black[0]:
+        return index
+    last = np.flatnonzero(~black)[-1]               # what follows may be filling
+    entries = np.flatnonzero(black)
+    entries = entries if last == 0 else entries[(entries < last) | np.isin(entries, used)]
+    if not len(entries):
+        return index
+    numbers = np.arange(len(palette), dtype=index.dtype)
+    numbers[0] = entries[0]
+    numbers[entries] = 0
+    return numbers[index]
+
+
+def _is_ramp(palette):
+    """Return whether the entries, in their order, are tints of one hue from dark to bright; grey is none."""
+    colour = palette.astype(float)
+    strength = colour.max(axis=1)
+    hue = colour[strength.argmax()] / max(strength.max(), 1)
+    return bool(np.all(np.diff(strength) >= 0) and strength[-1] > strength[0] and np.ptp(hue) > 0
+                and np.all(abs(colour - strength[:, None] * hue) <= WHITE / 64))
+
+
+def _check_index(used, palette):
+    if len(used) and used[-1] >= len(palette):
+        raise ValueError(f"a pixel has the index {used[-1]} of a palette of {len(palette)} colours")

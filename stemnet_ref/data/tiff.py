@@ -1,0 +1,178 @@
+"""Read the planes of TIFF files by tifffile, which gives the stored values, and imagecodecs, which decompresses them.
+
+What a file declares is compared with what it holds before memory is taken: missing rows are an error, never zeros.
+"""
+
+import logging
+import math
+
+import numpy as np
+import tifffile
+
+from ..errors import InputError
+from . import lzw
+from .directories import read_directories
+from .header import Header
+
+logging.getLogger("tifffile").addHandler(logging.NullHandler())     # errors are raised here, once, with the file's name
+
+LZW, JPEG, END_OF_JPEG = 5, 7, b"\xff\xd9"
+GREY, PALETTE, MASK = (0, 1, 32844), 3, 4
+COLOURS = {2: "RGB", 5: "CMYK", 6: "YCbCr", 8: "CIELab", 9: "CIELab", 10: "CIELab", 32803: "a colour filter's mosaic"}
+ALPHA = 1, 2
+BIG = 40000                             # bytes that one compressed byte can stand for, at most, in any compression
+OTHERS = 7, 33003, 33005, 34712, 34887, 34925, 50000          # JPEG, JPEG 2000, LERC, LZMA, Zstandard
+RATIOS = {1: 1, 5: 2800, 8: 1032, 32773: 64, 32946: 1032, **dict.fromkeys(OTHERS, BIG)}
+OTHER_FORMATS = dict.fromkeys(("is_ome", "is_mmstack", "is_ndtiff"), False)      # they span files, or are read in axes
+UPRIGHT = {2: np.fliplr, 3: lambda a: a[::-1, ::-1], 4: np.flipud, 5: np.transpose, 6: lambda a: np.rot90(a, -1),
+           7: lambda a: a[::-1, ::-1].T, 8: np.rot90}               # by the tag Orientation
+
+
+class Tiff:
+    """An open TIFF file. Planes are named by their page and their part of it, both from 0.
+
+    A page has several parts where it is a volume or has several samples; beyond them lie planes that follow the page's
+    data without a page of their own, as in ImageJ's stacks of more than 4 GB.
+
+    Raises
+    ------
+    ValueError, OSError
+        If it is damaged; the message is the reason alone.
+    """
+
+    def __init__(self, path):
+        self.path = path
+        self.directories = read_directories(path)
+        self.file = tifffile.TiffFile(path, **OTHER_FORMATS)
+        self.size = self.file.filehandle.size
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.file.close()
+
+    def page(self, number):
+        """Return a tifffile.TiffPage."""
+        return self.file.pages.get(number)
+
+    def header(self, number):
+        """Return the Header of the planes of a page, the right way up.
+
+        Raises
+        ------
+        InputError
+            If such pixels cannot be read.
+        """
+        page = self.page(number)
+        if page.dtype is None:
+            bits, kind = page.bitspersample, page.sampleformat
+            kind = {3: "of floats ", 5: "of complex whole numbers ", 6: "of complex numbers "}.get(int(kind), "")
+            self._refuse(f"{bits} bits a sample {kind}are not supported", "save it with 8, 16 or 32 bits")
+        if page.dtype.kind == "c":
+            self._refuse("its pixels are complex numbers", "save their magnitude")
+        height, width = page.imagelength, page.imagewidth
+        if page.tags.valueof(274, 1) in (5, 6, 7, 8):
+            height, width = width, height
+        return Header(height, width, page.dtype, self._colours(page), self._palette(page))
+
+    def pixels(self, number, part):
+        """Return the stored values of a plane, (H, W), native byte order, the right way up.
+
+        Raises
+        ------
+        InputError
+            If their compression is not supported.
+        ValueError
+            If it is damaged; the message is the reason alone.
+        """
+        page = self.page(number)
+        count = parts(page)
+        if page.compression not in RATIOS or (page.compression == LZW and page.fillorder != 1):
+            name = getattr(page.compression, "name", page.compression)
+            self._refuse(f"compression {name} is not supported", "save it without compression, or with LZW")
+        self._check_data(page)
+        if part < count:
+            data = page.asarray(squeeze=False, maxworkers=1).transpose(0, 1, 4, 2, 3)
+            data = data.reshape(count, page.imagelength, page.imagewidth)
+            if has_alpha(page):
+                self._check_opaque(data)
+            pixels = data[part]
+        else:
+            pixels = self._following(page, part)
+        pixels = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
+        return UPRIGHT.get(page.tags.valueof(274, 1), np.asarray)(pixels)
+
+    def holds(self, number, last):
+        """Return whether the file is long enough for the plane `last` of those that lie behind a page's offset."""
+        page = self.page(number)
+        return (page.is_contiguous and page.dtype is not None and page.predictor == 1 and page.fillorder == 1
+                and page.dataoffsets[0] + (last + 1) * self._plane_bytes(page) <= self.size)
+
+    def _following(self, page, part):
+        """Return a plane without a page of its own."""
+        if not self.holds(page.index, part):
+            raise ValueError(f"plane {part + 1} is missing: it is cut off")
+        handle, area = self.file.filehandle, page.imagelength * page.imagewidth
+        pixels = handle.read_array(self.file.byteorder + page.dtype.char, area,
+                                   page.dataoffsets[0] + part * self._plane_bytes(page))
+        return pixels.reshape(page.imagelength, page.imagewidth)
+
+    def _plane_bytes(self, page):
+        return page.imagelength * page.imagewidth * page.dtype.itemsize
+
+    def _check_data(self, page):
+        """Raise ValueError unless all strips or tiles are in the file and can hold as many pixels as are declared."""
+        offsets, counts = page.dataoffsets, page.databytecounts
+        kind, number = ("tile" if page.is_tiled else "strip"), math.prod(page.chunked)
+        if min(len(offsets), len(counts)) < number:
+            raise ValueError(f"it has {min(len(offsets), len(counts))} of {number} {kind}s of data: rows are missing")
+        for index in range(number):
+            if not counts[index] or not 8 <= offsets[index] <= self.size - counts[index]:
+                raise ValueError(f"the data of {kind} {index + 1} of {number} are missing: it is cut off, or damaged")
+        bits = math.prod(page.chunks) * number * page.bitspersample if page.is_tiled else \
+            math.prod(page.shaped) * page.bitspersample
+        held = sum(counts[:number])
+        if bits // 8 > held * RATIOS.get(int(page.compression), BIG):
+            raise ValueError(f"its {held} bytes of data cannot hold {page.imagelength} x {page.imagewidth} pixels")
+        for index in range(number if page.compression in (LZW, JPEG) else 0):
+            self.file.filehandle.seek(offsets[index])
+            data = self.file.filehandle.read(counts[index])
+            if page.compression == LZW:
+                lzw.check(data)
+            elif data.rstrip(b"\0")[-2:] != END_OF_JPEG:
+                raise ValueError(f"{kind} {index + 1} of {number} is cut off")          # the library would fill it up
+
+    def _check_opaque(self, data):
+        most = 1 if data.dtype.kind == "f" else np.iinfo(data.dtype).max
+        if np.any(data[-1] != most):
+            raise ValueError("its pixels have two values, grey and alpha; save it as grey without alpha")
+
+    def _colours(self, page):
+        photometric = int(page.photometric)
+        if photometric in (*GREY, MASK):
+            return ""
+        if photometric == PALETTE and page.colormap is not None:
+            return "" if parts(page) == page.imagedepth else "several palettes"
+        return COLOURS.get(photometric, f"photometric {getattr(page.photometric, 'name', photometric)}")
+
+    def _palette(self, page):
+        if int(page.photometric) != PALETTE or page.colormap is None:
+            return None
+        palette = np.asarray(page.colormap).T.astype(np.uint16)
+        return palette * np.uint16(257) if palette.max(initial=0) < 256 else palette
+
+    def _refuse(self, what, remedy):
+        raise InputError(f"{self.path}: {what}; {remedy}")
+
+
+def parts(page):
+    """Return how many planes a page has."""
+    samples, depth, _, _, contiguous_samples = page.shaped
+    return samples * depth * contiguous_samples
+
+
+def has_alpha(page):
+    """Return whether a page has grey and alpha."""
+    return (int(page.photometric) in GREY and page.samplesperpixel == 2 and len(page.extrasamples or ()) == 1
+            and int(page.extrasamples[0]) in ALPHA)
