@@ -18,7 +18,7 @@ from .data.geometry import geometry_of, read_record
 from .data.neighbours import describe_sequences
 from .data.pairing import masks_of
 from .data.plan import Piece
-from .data.selection import UNCHOSEN
+from .data.selection import UNCHOSEN, ChoiceNeeded
 from .device import device_of, to_host
 from .errors import InputError, counted
 from .files import check_folder, check_names, check_no_pictures, make_folder, write_csv, write_tiff
@@ -120,7 +120,7 @@ def run(model, frames, out, masks=None, tile=TILE, show=print, progress=iter, re
     check_folder(out)
     record = read_record(frames) if restore else None
     lenient = left_out is not None
-    chosen, around = find_neighbours(frames, "FRAMES", network.channels, selection, lenient)
+    chosen, around, selection = _chosen(model, frames, selection, show, lenient)
     truth_of = {} if masks is None else masks_of(chosen, masks, show, sparse, selection, lenient)
     place = {frame: index for index, frame in enumerate(around)}
     indices = [place[frame] for frame in chosen]
@@ -199,6 +199,22 @@ def _check_scaled(scaling, data, indices):
                 data.leave_out(index, error)
     if all(index in data.bad for index in indices):
         raise data.bad[indices[0]]
+
+
+def _chosen(model, frames, selection, show, lenient):
+    """Return the frames to segment, those with their neighbours, and the selection: the model's where one is needed."""
+    try:
+        return *find_neighbours(frames, "FRAMES", model.network.channels, selection, lenient), selection
+    except ChoiceNeeded:
+        completed = selection.completed(model.settings)
+        if (completed.channel_index, completed.z) == (selection.channel_index, selection.z):
+            raise
+        found = find_neighbours(frames, "FRAMES", model.network.channels, completed, lenient)
+        words = [f"{name} {value}" for name, value, given in (
+            ("--channel-index", completed.channel_index, selection.channel_index), ("--z", completed.z, selection.z))
+            if value is not None and given is None]
+        show(f"note: {' and '.join(words)}, as the model was trained")
+        return *found, completed
 
 
 def _compare_scale(frame, pixels, scaling, show):

@@ -4,6 +4,7 @@
 import numpy as np
 import pytest
 import refusals
+import tifffile
 from pictures import sequence
 from PIL import Image
 
@@ -70,3 +71,22 @@ def test_a_prediction_of_one_class_is_warned_of(tmp_path, pair, trained, capsys,
     checkpoint.save(tmp_path / "model.npz", model, "0")
     assert refusals.script(run_predict.main, tmp_path / "model.npz", pair[0], "--out", tmp_path / "p") == 0
     assert f"every pixel of every frame is predicted as {word}" in capsys.readouterr().out
+
+
+def test_the_channel_of_training_is_taken_where_one_is_needed(tmp_path, pair, trained, capsys):
+    path = tmp_path / "f.tif"
+    frames = np.stack([np.asarray(Image.open(each)) for each in sorted(pair[0].iterdir())])
+    tifffile.imwrite(path, np.stack([frames // 2, frames], axis=1), imagej=True, metadata={"axes": "TCYX"})
+    status = refusals.script(run_predict.main, trained, path, "--out", tmp_path / "p")
+    refusals.check(capsys, status, "f.tif: holds 2 channels x 6 time points; choose a channel by --channel-index 0 or")
+    run = tmp_path / "channel"
+    assert refusals.script(run_train.main, "--frames", path, "--masks", pair[1], *refusals.SMALL, "--out", run,
+                           "--channel-index", "1") == 0
+    capsys.readouterr()
+    for out, given in (("as_trained", []), ("named", ["--channel-index", "1"]), ("other", ["--channel-index", "0"])):
+        assert refusals.script(run_predict.main, run, path, "--out", tmp_path / out, *given) == 0
+        said = capsys.readouterr().out
+        assert ("note: --channel-index 1, as the model was trained" in said) == (not given)
+    files = [refusals.contents(tmp_path / out) for out in ("as_trained", "named", "other")]
+    assert files[0] == files[1] != files[2]
+    assert refusals.script(run_predict.main, run, pair[0], "--out", tmp_path / "plain") == 0     # needs no channel
