@@ -1,5 +1,6 @@
 """What the names of files say: sequences, frame numbers and times, as microscopes and their programs write them."""
 
+import re
 from itertools import product
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from test_frames import touch
 
 from stemnet_ref.data.frames import find
-from stemnet_ref.data.names import read
+from stemnet_ref.data.names import numbers_in, read
 from stemnet_ref.data.pairing import mask_of, pair
 from stemnet_ref.errors import InputError
 
@@ -123,6 +124,11 @@ SCHEMES = {
                                      [f"0{a}-0{b}-#" for a in (1, 2) for b in (1, 2)]),
     "decimals without any letter": (labels("x_{h}.{f}", h=(0, 1, 2), f=(0, 5)), ["x_#"]),
     "sequence, point, frame": (labels("movie{s}.{t:03d}", s=(1, 2), t=range(12)), ["movie1.#", "movie2.#"]),
+    "times of the day, irregular": (["10-00-17", "10-10-19", "10-20-14", "11-00-33"], ["#"]),
+    "times of the day, digits only": ([f"exp_{clock.replace('-', '')}" for clock in CLOCKS], ["exp_#"]),
+    "rows and columns of wells": (labels("{r:02d}-{c:02d}-01", r=(1, 2), c=range(1, 13)), ["01-#-01", "02-#-01"]),
+    "short date and time": ([f"17030{4 + at}_{clock}0017" for at in (0, 1) for clock in ("09", "21")], ["#"]),
+    "seconds since 1970": (["1488621617.123", "1488621627.5", "1488621637.125", "1488621648.01"], ["#"]),
     "counters behind a point": (["t1.1", "t1.2", "t1.10"], ["t1.#"]),
 }
 
@@ -144,6 +150,12 @@ def test_times_are_counted_in_one_unit():
     numbers = [name.number for name in read(labels("2017-03-04_{clock}-17", clock=CLOCKS))]
     assert np.diff(numbers).tolist() == [HALF_HOUR] * 5
     assert [(name.number, name.timed) for name in read(["t5min", "t10min"])] == [(5, False), (10, False)]
+
+
+def test_digits_that_count_regularly_are_no_times_of_the_day():
+    assert [name.number for name in read(["1000", "1010", "1020", "1030"])] == [1000, 1010, 1020, 1030]
+    numbers = [name.number for name in read(["1030", "1040", "1050", "1100", "1110"])]
+    assert np.diff(numbers).tolist() == [HALF_HOUR / 3] * 4
 
 
 @pytest.mark.parametrize("names", [["x²_1", "x²_2"], ["٣_1", "٣_2"], ["²", "³"], ["9" * 5000 + "_1", "9" * 5000 + "_2"],
@@ -208,3 +220,17 @@ def test_the_name_of_one_file_is_read_beside_those_of_its_folder(tmp_path):
     (frame,) = find(f / "img_000000003_Phase_000.png", "")
     assert (frame.sequence, frame.number) == ("img_#_Phase_000", 3)
     assert mask_of(frame, m).path.name == "3.png"
+
+
+PIECES = st.sampled_from(["0", "00", "1", "17", "59", "60", "2017", "20170304", "100017", "t", "h", "m", "s", "d",
+                          "min", "_", "-", ".", ",", ":", " ", "T", "Z", "y", "ch", "/", "²", "٣", "\n", "#"])
+
+
+@given(st.lists(st.lists(PIECES, max_size=12).map("".join), max_size=8))
+def test_whatever_the_names_each_has_a_sequence_and_a_number(names):
+    for label, name in zip(names, read(names), strict=True):
+        assert isinstance(name.number, int)
+        if numbers_in(label):
+            assert re.sub("[^0-9]", "", name.sequence) != re.sub("[^0-9]", "", label)
+        else:
+            assert (name.sequence, name.number) == (label, 0)

@@ -122,7 +122,8 @@ def natural(text):
 
 def _template(label, row):
     """Return what names that are alike share: the label with marks for its numbers and times."""
-    marks = {"duration": "\0h", "date": "\0d", "moment": "\0m", "clock": "\0c"}
+    marks = {"duration": "\0h", "date": "\0d", "moment": "\0m", "clock": "\0c",
+             "compact": "\0k"}
     return _marked(label, [(field.start, field.end) for field in row], [marks.get(field.kind, "\0") for field in row])
 
 

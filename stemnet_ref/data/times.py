@@ -23,7 +23,9 @@ _CLOCK = (r"(?:[T_. -]{0,3}(?P<hour>[0-9]{2})"
           r"(?:(?P<parts>[-:._ ]?)(?P<minute>[0-9]{2})(?P=parts)|h(?P<minute_>[0-9]{2})m)"
           r"(?P<second>[0-9]{2})(?:[.,](?P<fraction>[0-9]{1,9}))?s?"
           r"|(?:[T_. -]{1,3}(?P<hour_>[0-9]{2})[-:.h]|T(?P<hour__>[0-9]{2}))(?P<minute__>[0-9]{2})m?)Z?")
-MOMENT = re.compile(rf"(?<![0-9]){_DATE}{_CLOCK}(?![0-9])")
+_SHORT = (r"(?P<year_>[0-9]{2})(?P<month__>[0-9]{2})(?P<day__>[0-9]{2})[T_-]"
+          r"(?P<hour___>[0-9]{2})(?P<minute___>[0-9]{2})(?P<second_>[0-9]{2})")         # 170304_100017
+MOMENT = re.compile(rf"(?<![0-9])(?:{_DATE}{_CLOCK}|{_SHORT})(?![0-9])")
 DATE = re.compile(rf"(?<![A-Za-z0-9]){_DATE}(?![0-9])")
 
 _AMOUNT = r"[0-9]{1,30}(?:[.,][0-9]{1,30})?"
@@ -43,6 +45,7 @@ _COLON = r"(?P<hour_>[0-9]{2}):(?P<minute_>[0-9]{2})"
 _HYPHEN = r"(?P<hour__>[0-9]{2})-(?P<minute__>[0-9]{2})"
 CLOCK = re.compile(rf"(?<![0-9])(?:{_OF_THE_DAY}|{_COLON})(?![0-9])")
 ANY_CLOCK = re.compile(rf"(?<![0-9])(?:{_OF_THE_DAY}|{_COLON}|{_HYPHEN})(?![0-9])")
+COMPACT = re.compile(r"(?<![0-9])(?P<hour>[0-9]{2})(?P<minute>[0-9]{2})(?P<second>[0-9]{2})?(?![0-9])")
 DAY = 86400 * MILLION
 ENOUGH = 4              # times with equal steps between them are no chance
 
@@ -53,7 +56,7 @@ class Field:
 
     start: int
     end: int
-    kind: str               # "number"; "duration", "date", "moment", "clock"; "decimal" after a t, else "fraction"
+    kind: str       # number; duration, date, moment, clock (10-00-17), compact (1000); decimal after a t, else fraction
     value: int              # in microseconds, or millionths
     count: int | None = None    # the number itself where it is a whole one
     unit: str = ""          # of time, after it
@@ -82,7 +85,8 @@ def moment(match):
     if "hour" not in parts and parts.get("between") == "_":         # rather two sequences and a frame
         return None
     value = passed // timedelta(microseconds=1) + int(_millionths(f"0.{parts.get('fraction', 0)}"))
-    kind = "clock" if "year" not in parts else "moment" if "hour" in parts else "date"
+    of_the_day = "compact" if match.re is COMPACT else "clock"
+    kind = of_the_day if "year" not in parts else "moment" if "hour" in parts else "date"
     return Field(*match.span(), kind, value)
 
 
@@ -103,7 +107,7 @@ def decimal(match):
 
 
 COMPOSITE = ((MOMENT, moment), (DURATION, duration), (DATE, moment), (CLOCK, moment), (DECIMAL, decimal),
-             (FRACTION, decimal))                                   # the surest first
+             (FRACTION, decimal), (COMPACT, moment))                # the surest first
 READINGS = ((MOMENT, moment), (ANY_CLOCK, moment), (DURATION, duration), (DATE, moment), (AMOUNT, amount))
 
 
@@ -166,28 +170,49 @@ def _times(kind, values, texts, rest):
     """Return the values of what looks like times, or None where they are counters.
 
     Counters are 20170304_000001 to 000059, and t1.9 before t1.10. What has neither a date nor a unit nor a t, as
-    10-00-17 and 0.5, is a time where it rises by regular steps in names whose other numbers, `rest`, are equal.
+    10-00-17, 1000 and 0.5, is a time where it rises by regular steps in names whose other numbers, `rest`, are equal;
+    and where counters would leave each file alone, as the seconds of 10-00-17, 10-10-19, 10-20-14 would.
     """
     if kind == "moment":
         seconds = {value // MILLION % 86400 for value in values}
         return None if len(seconds) > 1 and max(seconds) < 60 else values
     if kind in ("decimal", "fraction") and len(set(values)) < len(set(texts)):
         return None
-    if kind not in ("clock", "fraction"):
+    if kind in ("duration", "date", "decimal"):
         return values
-    if kind == "clock":
+    if kind != "fraction":
         values = _over_midnight(values)
     groups = {}
-    for value, key in zip(values, rest, strict=True):
-        groups.setdefault(key, set()).add(value)
-    steps = [{b - a for a, b in pairwise(sorted(group))} for group in groups.values() if len(group) >= ENOUGH]
-    if not steps or any(len(group) > 1 for group in groups.values() if len(group) < ENOUGH):
+    for value, text, key in zip(values, texts, rest, strict=True):
+        groups.setdefault(key, {})[value] = text
+    several = [group for group in groups.values() if len(group) > 1]
+    if not several or min(map(len, several)) < ENOUGH:
         return None
-    digits = max(len(re.split("[.,]", text)[-1]) for text in texts)
-    least = max(map(min, steps))
-    regular = all(abs(step - (times := round(step / least)) * least) <= least / 10 and times <= 3
-                  for each in steps for step in each)               # up to two in a row may be missing
-    return values if regular and (kind == "clock" or least > MILLION // 10 ** digits) else None
+    parts = [[re.split("[^0-9]", text) for text in group.values()] for group in several]
+    if not all(map(_regular, several)):
+        told = kind != "compact" and all(
+            len({*map(tuple, (each[:-1] for each in group))}) == len(group) <= 2 * len({each[-1] for each in group})
+            for group in parts)
+    elif kind == "fraction":                            # 0.5, 1.0, 1.5, but not 1.1, 1.2, 1.3
+        told = _step(several[0]) > MILLION // 10 ** max(len(each[-1]) for group in parts for each in group)
+    elif kind == "compact":                             # 1050, 1100, 1110, but not 1030, 1040, 1050
+        told = len(set(map(len, texts))) == 1 and not all(_regular(map(int, group.values())) for group in several)
+    else:
+        told = True
+    return values if told else None
+
+
+def _step(numbers):
+    numbers = sorted(numbers)
+    return min(b - a for a, b in pairwise(numbers))
+
+
+def _regular(numbers):
+    """Return whether numbers rise by nearly equal steps; up to two in a row may be missing."""
+    numbers = sorted(numbers)
+    step = _step(numbers)
+    times = [((b - a) / step, round((b - a) / step)) for a, b in pairwise(numbers)]
+    return all(abs(exact - whole) <= 0.1 and whole <= 3 for exact, whole in times)
 
 
 def _over_midnight(values):
