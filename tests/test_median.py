@@ -37,6 +37,18 @@ def test_the_median_is_numpys_whatever_the_memory(seed, count, height, width, dt
     assert sum(rows) == height
 
 
+@pytest.mark.parametrize("memory", [1, 10 ** 6])
+def test_frames_of_several_sizes_are_kept_but_have_no_median(memory):
+    frames = [np.arange(h * w, dtype=np.uint16).reshape(h, w) for h, w in ((3, 4), (5, 2), (1, 7))]
+    with filled(frames, memory=memory) as stack:
+        for number in (2, 0, 1):
+            np.testing.assert_array_equal(stack.frame(number), frames[number])
+        with pytest.raises(ValueError, match="3 frames of 3 sizes"):
+            stack.median()
+        with pytest.raises(ValueError, match="are float32; the first were uint16"):
+            stack.append(np.zeros((3, 4), np.float32))
+
+
 def test_memory_is_bounded(tmp_path):
     frames = np.random.default_rng(0).integers(0, 60000, (80, 100, 200)).astype(np.uint16)        # 3.2 MB
     expected, peak = np.median(frames, axis=0), {}

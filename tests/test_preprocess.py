@@ -22,7 +22,7 @@ import run_train
 from stemnet_ref import checkpoint, sample
 from stemnet_ref.checkpoint import Model
 from stemnet_ref.data import preprocess
-from stemnet_ref.data.geometry import Geometry
+from stemnet_ref.data.geometry import Geometry, geometry_of
 from stemnet_ref.data.scaling import Scaling
 from stemnet_ref.network import StemNet
 
@@ -79,7 +79,8 @@ def test_what_stands_still_becomes_127_and_what_moves_stays(tmp_path):
         np.testing.assert_array_equal(written, expected[t])
     record = json.loads((tmp_path / "out" / "preprocess.json").read_text())
     assert record["complete"] is True
-    assert record["sequences"]["t_#"] == {"bits": 8, "centre": 127, "scale": 1.0, "written_size": [20, 24]}
+    assert record["sequences"]["t_#"] == {"bits": 8, "centre": 127, "scale": 1.0}
+    assert record["frames"]["t_4"]["written_size"] == [20, 24]
     assert not (tmp_path / "out" / "masks").exists()
 
 
@@ -134,8 +135,10 @@ def test_frames_that_cannot_be_used_are_named_and_the_others_done(tmp_path, caps
     (folder / "t_3.tif").write_bytes(b"")
     (folder / "t_4.tif").unlink()
     Image.new("L", (9, 9)).save(folder / "t_6.tif")
-    assert run(folder, tmp_path / "out", "--size", "0") == 0
-    said = capsys.readouterr().out
+    assert run(folder, tmp_path / "out", "--size", "0") == 2
+    said, error = capsys.readouterr()
+    assert f"all is done but 3 files, named above, the first: {folder / 't_3.tif'}: " in error
+    assert error.count("\n") == 1
     for name in ("t_2.tif", "t_3.tif", "t_6.tif"):
         assert f"left out: {folder / name}" in said
     assert "1 frame number missing in sequence t_#, # being the number: 4" in said
@@ -180,8 +183,8 @@ def test_the_size_and_the_bits_of_most_frames_count(tmp_path, capsys):
     folder, frames = moving(tmp_path / "raw", count=6, dtype=np.uint16, scale=100, name="t_{}.tif")
     Image.new("I;16", (9, 9)).save(folder / "t_0.tif")
     Image.fromarray((frames[2] // 100).astype(np.uint8)).save(folder / "t_3.tif")          # 8 bits among 16
-    assert run(folder, tmp_path / "out", "--size", "0") == 0
-    assert "t_0.tif: 9 x 9 pixels, but most of its sequence has 20 x 24" in capsys.readouterr().out
+    check(capsys, run(folder, tmp_path / "out", "--size", "0"), "all is done but 1 file", "--background none",
+          "t_0.tif: 9 x 9 pixels, but most of its sequence has 20 x 24")
     record = json.loads((tmp_path / "out" / "preprocess.json").read_text())["sequences"]["t_#"]
     units = frames / 257
     units[2] = frames[2] // 100
@@ -196,7 +199,7 @@ def test_masks_that_cannot_be_used_are_named_and_the_others_done(tmp_path, capsy
     (masks / "t_02.png").write_bytes((masks / "t_02.png").read_bytes()[:60])
     Image.new("L", (9, 9)).save(masks / "t_03.png")
     (frames / "t_04.png").write_bytes(b"")
-    assert run(frames, tmp_path / "out", "--masks", masks, "--size", "0") == 0
+    assert run(frames, tmp_path / "out", "--masks", masks, "--size", "0") == 2
     said = capsys.readouterr().out
     for path in (masks / "t_02.png", masks / "t_03.png", frames / "t_04.png"):
         assert f"left out: {path}" in said
@@ -281,6 +284,40 @@ def test_predictions_return_to_the_original_size(tmp_path, capsys):
     (out / "preprocess.json").write_text("{")
     check(capsys, script(run_predict.main, model, out / "frames", "--restore", "--out", tmp_path / "x"),
             "cannot be read")
+
+
+@pytest.mark.parametrize("memory", ["500", "0.001"])
+def test_frames_of_any_size_are_made_one_size_and_come_back(tmp_path, capsys, memory):
+    """Without a median every frame has its own geometry, and all have one scale."""
+    sizes, rng = [(40, 48), (30, 60), (20, 20), (52, 31)], np.random.default_rng(0)
+    for part in ("frames", "masks"):
+        (tmp_path / part).mkdir()
+    for number, size in enumerate(sizes):
+        pixels = rng.integers(0, 1000 * (number + 1), size).astype(np.uint16)
+        Image.fromarray(pixels).save(tmp_path / "frames" / f"t_{number}.png")
+        Image.fromarray((pixels > 500).astype(np.uint8)).save(tmp_path / "masks" / f"t_{number}.png")
+    out = tmp_path / "out"
+    options = "--masks", tmp_path / "masks", "--size", "32", "--background", "none", "--bits", "8", "--memory", memory
+    assert run(tmp_path / "frames", out, *options) == 0
+    assert "frames of 4 sizes made 32 x 32" in capsys.readouterr().out
+    scale = json.loads((out / "preprocess.json").read_text())["sequences"]["t_#"]["scale"]
+    for number, size in enumerate(sizes):
+        geometry = Geometry(size, (32, 32))
+        raw, mask = (read(tmp_path / part / f"t_{number}.png") for part in ("frames", "masks"))
+        pixels = np.rint(np.clip(raw * np.float32(scale), 0, 255)).astype(np.uint8)
+        np.testing.assert_array_equal(read(out / "frames" / f"t_{number}.png"),
+                                      geometry.apply(pixels, int(np.median(pixels))))
+        np.testing.assert_array_equal(read(out / "masks" / f"t_{number}.png") > 0, geometry.apply(mask) > 0)
+    model = tmp_path / "model.npz"
+    checkpoint.save(model, Model(StemNet(1, 3, 4), Scaling(127.0, 20.0), {}, {}, {}), "0")
+    assert script(run_predict.main, model, out / "frames", "--restore", "--out", tmp_path / "p") == 0
+    for number, size in enumerate(sizes):
+        assert read(tmp_path / "p" / f"t_{number}_mask.png").shape == size
+
+
+def test_a_record_of_an_earlier_version_is_read():
+    record = {"sequences": {"s": {"written_size": [3, 4]}}, "frames": {"a": {"size": [5, 6], "sequence": "s"}}}
+    assert geometry_of(record, "a") == Geometry((5, 6), (3, 4))
 
 
 def test_the_sample_is_preprocessed_and_trained_on(tmp_path, no_figures):

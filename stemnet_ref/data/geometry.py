@@ -46,7 +46,8 @@ def _moved(pixels, old, new, sides, fill):
 def geometry_of(record, name):
     """Return the Geometry of a written frame from the record."""
     frame = record["frames"][name]
-    return Geometry(tuple(frame["size"]), tuple(record["sequences"][frame["sequence"]]["written_size"]))
+    written = frame.get("written_size") or record["sequences"][frame["sequence"]]["written_size"]       # as it was once
+    return Geometry(tuple(frame["size"]), tuple(written))
 
 
 def read_record(frames):

@@ -9,7 +9,7 @@ from threading import Lock
 
 import numpy as np
 
-from ..errors import InputError, reason
+from ..errors import InputError, counted, reason
 from ..layers._threads import share
 
 MEMORY = 500_000_000        # bytes
@@ -45,7 +45,7 @@ def subtract_background(frames):
 
 
 class Stack:
-    """Frames of one size, kept in memory or, where they do not fit, in a scratch file, and read by rows.
+    """Frames kept in memory or, where they do not fit, in a scratch file; of one size where they are read by rows.
 
     Parameters
     ----------
@@ -58,12 +58,14 @@ class Stack:
     ----------
     dtype : numpy dtype
         Of the frames: uint8, uint16 or float32; the first one's.
+    shapes : list of (int, int)
+        Height and width of each frame, in pixels.
     """
 
     def __init__(self, memory=MEMORY, folder=None):
         self.memory, self.folder = memory, folder
-        self.dtype = self.shape = None
-        self._frames, self._file, self._lock, self.count = [], None, Lock(), 0
+        self.dtype, self.shapes = None, []
+        self._frames, self._file, self._lock, self._starts = [], None, Lock(), [0]
 
     def __enter__(self):
         return self
@@ -80,16 +82,16 @@ class Stack:
         InputError
             If there is no room for it on the disk.
         ValueError
-            If its shape or dtype is another than that of the first.
+            If its dtype is another than that of the first.
         """
-        if self.shape is None:
-            self.dtype, self.shape = pixels.dtype, pixels.shape
-        if (pixels.dtype, pixels.shape) != (self.dtype, self.shape):
-            raise ValueError(f"Stack.append: pixels are {pixels.dtype} of shape {pixels.shape}; the first were "
-                             f"{self.dtype} of shape {self.shape}")
+        if self.dtype is None:
+            self.dtype = pixels.dtype
+        if pixels.dtype != self.dtype:
+            raise ValueError(f"Stack.append: pixels are {pixels.dtype}; the first were {self.dtype}")
         pixels = np.ascontiguousarray(pixels)
-        self.count += 1
-        if self._file is None and self.count * pixels.nbytes <= self.memory // 2:      # half is for the sorted copy
+        self.shapes.append(pixels.shape)
+        self._starts.append(self._starts[-1] + pixels.nbytes)
+        if self._file is None and self._starts[-1] <= self.memory // 2:                # half is for the sorted copy
             self._frames.append(pixels)
             return
         try:
@@ -108,27 +110,43 @@ class Stack:
         """Take all frames off."""
         if self._file:
             self._file.close()
-        self.dtype = self.shape = None
-        self._frames, self._file, self.count = [], None, 0
+        self.dtype, self.shapes = None, []
+        self._frames, self._file, self._starts = [], None, [0]
+
+    @property
+    def count(self):
+        """Number of frames."""
+        return len(self.shapes)
+
+    @property
+    def shape(self):
+        """Height and width of all frames, in pixels; raises ValueError where they differ."""
+        if len(set(self.shapes)) != 1:
+            raise ValueError(f"Stack.shape: {counted(self.count, 'frame')} of {len(set(self.shapes))} sizes; one is "
+                             "needed for their median")
+        return self.shapes[0]
 
     def frame(self, number):
         """Return a frame, in the order in which they came."""
-        if self._file is None:
-            return self._frames[number]
-        return self.rows(0, self.shape[0], [number])[0]
+        return self._part(number, 0, self.shapes[number][0])
 
-    def rows(self, start, stop, numbers=None):
-        """Return rows of the frames, all or those of some numbers: (frames, stop - start, W)."""
-        numbers = range(self.count) if numbers is None else numbers
-        if self._file is None:
-            return np.stack([self._frames[number][start:stop] for number in numbers])
-        height, width = self.shape
-        out = np.empty((len(numbers), stop - start, width), self.dtype)
-        for number, part in zip(numbers, out, strict=True):
-            with self._lock:                                # the file has one place, whoever reads
-                self._file.seek((number * height + start) * width * self.dtype.itemsize)
-                self._file.readinto(part)
+    def rows(self, start, stop):
+        """Return rows of all frames, which are of one shape: (frames, stop - start, W)."""
+        out = np.empty((self.count, stop - start, self.shape[1]), self.dtype)
+        for number, part in enumerate(out):
+            part[:] = self._part(number, start, stop)
         return out
+
+    def _part(self, number, start, stop):
+        """Return rows of one frame."""
+        if self._file is None:
+            return self._frames[number][start:stop]
+        width = self.shapes[number][1]
+        part = np.empty((stop - start, width), self.dtype)
+        with self._lock:                                    # the file has one place, whoever reads
+            self._file.seek(self._starts[number] + start * width * self.dtype.itemsize)
+            self._file.readinto(part)
+        return part
 
     def median(self, progress=lambda rows: None):
         """Return the median of every pixel over the frames, float64 (H, W); float32 for float32 frames.

@@ -21,7 +21,7 @@ import numpy as np
 from tqdm import tqdm
 
 from .. import __version__, cli, files
-from ..errors import InputError, counted
+from ..errors import InputError, counted, others_done
 from ..layers._threads import count
 from ..options import add_selection
 from ..readers import read_json
@@ -119,17 +119,18 @@ class Preprocess:
         usual = max(known, key=known.get, default=None)
         usable = []
         for pair, size in zip(pairs, sizes, strict=True):
-            if size == usual:
-                usable.append(pair)
-            elif isinstance(size, tuple):
-                self.left_out.append(InputError(f"{pair[0]}: {size[0]} x {size[1]} pixels, but most of its sequence "
-                                                f"has {usual[0]} x {usual[1]}"))
-            else:
+            if isinstance(size, InputError):
                 self.left_out.append(size)
+            elif self.subtract and size != usual:
+                self.left_out.append(InputError(f"{pair[0]}: {size[0]} x {size[1]} pixels, but most of its sequence "
+                                                f"has {usual[0]} x {usual[1]}, and a median over time needs one size; "
+                                                "--background none takes frames of any size"))
+            else:
+                usable.append(pair)
         good, dtypes = self._fill(stack, sequence, usable, read_frame)
         if len(dtypes) > 1:                 # 8 bits beside 16, or 32 of which some fit into 16: all in 8-bit units then
             stack.clear()
-            self._fill(stack, sequence, good, lambda frame: eight_bit_units(read_frame(frame)))
+            good, _ = self._fill(stack, sequence, good, lambda frame: eight_bit_units(read_frame(frame)))
         return good
 
     def _fill(self, stack, sequence, pairs, read):
@@ -140,6 +141,10 @@ class Preprocess:
                 bar.update()
                 if isinstance(pixels, InputError):
                     self.left_out.append(pixels)
+                    continue
+                if self.subtract and stack.shapes and pixels.shape != stack.shapes[0]:
+                    self.left_out.append(InputError(f"{pair[0]}: its size was changed while it was read; preprocess "
+                                                    "all frames again when they are as they should be"))
                     continue
                 good.append(pair)
                 dtypes.add(pixels.dtype)
@@ -156,10 +161,10 @@ class Preprocess:
                 still = stack.median(bar.update).astype(np.float32)
         scale = self._scale(stack, still, bits)
         centre = CENTRES[bits] if self.subtract else 0
-        geometry = Geometry(stack.shape, self.size or stack.shape)
+        geometries = [Geometry(shape, self.size or shape) for shape in stack.shapes]
 
         def work(number):
-            frame, mask = pairs[number]
+            (frame, mask), geometry = pairs[number], geometries[number]
             values = (stack.frame(number) - still) * np.float32(scale) + np.float32(centre)
             pixels = np.rint(np.clip(values, 0, 2 ** bits - 1)).astype(f"u{bits // 8}")
             fill = centre if self.subtract else int(np.median(pixels))
@@ -168,20 +173,23 @@ class Preprocess:
             return np.array([np.sum((values < 0) | (values > 2 ** bits - 1)), *lost])
 
         clipped, cell, lost = self._all(work, len(pairs), f"writing {sequence}")
-        for frame, _ in pairs:
-            frames[frame.name] = {"source": str(frame), "size": list(stack.shape), "sequence": sequence}
+        for (frame, _), geometry in zip(pairs, geometries, strict=True):
+            frames[frame.name] = {"source": str(frame), "size": list(geometry.original),
+                                  "written_size": list(geometry.size), "sequence": sequence}
         if clipped:
-            part = clipped / stack.count / (stack.shape[0] * stack.shape[1])
+            part = clipped / sum(h * w for h, w in stack.shapes)
             self.show(f"note: {part:.2%} of the pixels of {sequence} are beyond {bits} bits and were clipped; a "
                       f"smaller --scale (now {scale:g}) keeps them")
-        if geometry.size != stack.shape:
-            (h, w), (new_h, new_w) = stack.shape, geometry.size
-            self.show(f"{'warning: ' if lost else ''}{sequence}: {h} x {w} pixels made {new_h} x {new_w}"
+        changed = sorted({geometry.original for geometry in geometries if geometry.original != geometry.size})
+        if changed:
+            (h, w), *others = changed
+            what = f"frames of {len(changed)} sizes" if others else f"{h} x {w} pixels"
+            self.show(f"{'warning: ' if lost else ''}{sequence}: {what} made {self.size[0]} x {self.size[1]}"
                       + (f"; {lost / cell:.1%} of the cell pixels were cut off" if lost else ""))
         if self.subtract and len(pairs) < FEW:
             self.show(f"warning: {sequence} has {counted(len(pairs), 'frame')}, whose median is nearly the frames "
                       "themselves: hardly anything is left of them; use --background none")
-        return {"bits": bits, "centre": centre, "scale": scale, "written_size": list(geometry.size)}
+        return {"bits": bits, "centre": centre, "scale": scale}
 
     def _write_mask(self, frame, mask, geometry):
         """Write the mask of a frame; return its cell pixels, and how many of them are cut off."""
@@ -291,12 +299,15 @@ def main(argv=None):
     def bar(**options):
         return tqdm(disable=None, leave=False, **options)
 
-    written = Preprocess(given.raw, given.masks, given.out, parsed_size(given.size), given.background == "median",
-                         given.bits, given.scale, int(given.memory * 1e6), given.sparse_masks,
-                         Selection.of(vars(given)), cli.tell, bar).run()
+    work = Preprocess(given.raw, given.masks, given.out, parsed_size(given.size), given.background == "median",
+                      given.bits, given.scale, int(given.memory * 1e6), given.sparse_masks, Selection.of(vars(given)),
+                      cli.tell, bar)
+    written = work.run()
     if not written:
         raise InputError(f"RAW {given.raw}: no frame could be read; the lines above name them")
     cli.tell(f"done: {counted(written, 'frame')} in {Path(given.out) / 'frames'}")
+    if work.left_out:
+        raise others_done(work.left_out)
     return 0
 
 
