@@ -178,10 +178,6 @@ def test_frames_of_other_layouts_have_results_too(tmp_path, trained, frames, exp
 def test_sets_that_cannot_be_used_are_named(tmp_path, challenge_set, trained, capsys):
     check(capsys, script(run_predict.main, trained, challenge_set, "--results", "ctc", "--out", tmp_path / "x"),
             "--results ctc: must be pictures or challenge")
-    volume = challenge_set / "01_GT" / "SEG" / "man_seg_004_012.tif"
-    Image.new("I;16", (96, 96)).save(volume)
-    status = script(run_train.main, "--frames", challenge_set, "--out", tmp_path / "x")
-    check(capsys, status, volume, "two dimensions")
     for kind in ("GT", "ST"):
         for name in ("01", "02"):
             for path in (challenge_set / f"{name}_{kind}" / "SEG").iterdir():

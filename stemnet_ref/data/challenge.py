@@ -6,6 +6,7 @@
     01_ST/SEG/man_seg000.tif        silver truth: computed, of most or all frames
     01_RES/mask000.tif              results: 16 bits, 0 background, cells numbered
 
+In a set of three dimensions the pages of a file are slices, and ``man_seg_000_005.tif`` is truth of frame 0, slice 5.
 Where a frame has both, gold truth is taken, if it holds all cells (`data.truth`). The masks number their cells.
 """
 
@@ -19,7 +20,8 @@ SEQUENCE = re.compile(r"\d\d")
 FRAME = re.compile(r"t(\d{3,4})\.tiff?", re.IGNORECASE)
 NAMED = re.compile(r"(?:(?:.*/)?(\d\d)[_/])?t(\d{3,4})")     # of frames, without suffix
 MASK = re.compile(r"man_seg_?(\d{3,4})\.tiff?", re.IGNORECASE)
-GOLD = re.compile(r"\d\d_GT")
+MASK_OF_SLICE = re.compile(r"man_seg_(\d{3,4})_(\d{3,4})\.tiff?", re.IGNORECASE)
+TRUTH = re.compile(r"\d\d_(GT|ST)")
 TRUTHS = ("GT", "ST")               # the better one first
 
 
@@ -43,55 +45,86 @@ def has_truth(folders):
     return any((_truth(folder, kind) / "SEG").is_dir() for folder in folders for kind in TRUTHS)
 
 
-def truth_files(folders):
+def truth_files(folders, z=None):
     """Return the truth that is known: a dict from the file of a frame to that of its mask.
+
+    Parameters
+    ----------
+    folders : list of Path
+        As `sequences` returns them.
+    z : int or "max", optional
+        The slice that is taken of frames.
 
     Raises
     ------
     InputError
-        If there is none, or the set has three dimensions.
+        If there is none.
     """
-    found = {}
+    found, other_slices = {}, set()
     for folder in folders:
         masks = {}
         for kind in reversed(TRUTHS):
             segmented = _truth(folder, kind) / "SEG"
             for file in sorted(segmented.iterdir()) if segmented.is_dir() else ():
-                if re.fullmatch(r"man_seg_\d+_\d+\.tiff?", file.name):
-                    raise InputError(f"{file}: truth of a slice of a volume; only sets of two dimensions can be used")
-                match = MASK.fullmatch(file.name)
-                if match:
-                    masks[int(match.group(1))] = file
+                time, part = _time_and_slice(file) or (None, None)
+                if time and part in (None, z):
+                    masks[int(time)] = file
+                elif time:
+                    other_slices.add(part)
         found.update({file: masks[number] for file in files([folder])
                       if (number := int(FRAME.fullmatch(file.name).group(1))) in masks})
+    first = folders[0]
+    if not found and other_slices:
+        known = ", ".join(map(str, sorted(other_slices)[:5])) + ", ..." * (len(other_slices) > 5)
+        raise InputError(f"--frames {first.parent}: a set of the Cell Tracking Challenge with truth of the slices "
+                         f"{known} alone; choose one of them by --z" + f", not {z}" * (z is not None))
     if not found:
-        first = folders[0]
         raise InputError(f"--frames {first.parent}: a set of the Cell Tracking Challenge without truth, no "
                          f"{first.name}_GT/SEG/man_seg*.tif or {first.name}_ST/SEG/man_seg*.tif fits its frames; take "
                          "a training set, or name masks by --masks")
     return found
 
 
+def holds_slices(path):
+    """Return whether the pages of a file are slices of one time point: in frames and truth of the challenge."""
+    if path.parent.name in ("SEG", "TRA"):
+        return TRUTH.fullmatch(path.parent.parent.name) is not None
+    return FRAME.fullmatch(path.name) is not None and SEQUENCE.fullmatch(path.parent.name) is not None
+
+
 def is_gold(path):
     """Return whether a file is a mask of gold truth."""
-    path = Path(path)
-    return (MASK.fullmatch(path.name) is not None and path.parent.name == "SEG"
-            and GOLD.fullmatch(path.parent.parent.name) is not None)
+    return (path.parent.name == "SEG" and path.parent.parent.name.endswith("_GT") and holds_slices(path)
+            and _time_and_slice(path) is not None)
+
+
+def slice_of(mask):
+    """Return the slice that a file of truth is of, from 0; None for the truth of a frame, or of all its slices."""
+    return _time_and_slice(mask)[1]
 
 
 def silver_of(gold):
     """Return the file of silver truth of the same frame as a gold mask, or None."""
     sequence = gold.parent.parent
-    return _present(sequence.with_name(sequence.name.replace("_GT", "_ST")) / "SEG" / gold.name)
+    folder = sequence.with_name(sequence.name.replace("_GT", "_ST")) / "SEG"
+    return _present(folder / gold.name) or _present(folder / f"man_seg{_time_and_slice(gold)[0]}{gold.suffix}")
 
 
 def markers_of(gold):
     """Return the file of the cells' markers of the same frame as a gold mask, or None."""
-    return _present(gold.parent.parent / "TRA" / f"man_track{MASK.fullmatch(gold.name).group(1)}{gold.suffix}")
+    return _present(gold.parent.parent / "TRA" / f"man_track{_time_and_slice(gold)[0]}{gold.suffix}")
 
 
 def _present(file):
     return file if file.is_file() else None
+
+
+def _time_and_slice(mask):
+    """Return the digits of a mask's time and the number of its slice, None in a mask of all; None for other files."""
+    if match := MASK.fullmatch(mask.name):
+        return match.group(1), None
+    match = MASK_OF_SLICE.fullmatch(mask.name)
+    return match and (match.group(1), int(match.group(2)))
 
 
 def result_paths(out, frames):

@@ -14,7 +14,7 @@ from threading import get_ident
 import numpy as np
 
 from ..errors import InputError, reason
-from . import axes, png
+from . import axes, challenge, png
 from .header import frame_values, mask_values
 from .tiff import Tiff
 
@@ -48,6 +48,9 @@ def time_lapses(path, selection):
             return [("", None)], ""
         with Tiff(path) as tiff:
             found = axes.positions(tiff)
+    if challenge.holds_slices(Path(path)):
+        for each in found:
+            each.planes = each.planes if each.planes.shape[2] > 1 else each.planes.swapaxes(0, 2)
     taken = [(each.name, *selection.take(each.planes, each.channels, path)) for each in found]
     several = "".join(sorted({axis for _, _, axes_ in taken for axis in axes_}))
     if len(found) == 1 and found[0].planes.size == 2:

@@ -78,7 +78,7 @@ def masks_of(frames, masks, tell=lambda line: None, sparse=False, selection=UNCH
 
 def _truth(frames, folders, option, lenient, selection):
     """Return the mask that sequences of the Cell Tracking Challenge have for each frame, None where there is none."""
-    truth = {file.resolve(): mask for file, mask in challenge.truth_files(folders).items()}
+    truth = {file.resolve(): mask for file, mask in challenge.truth_files(folders, selection.z).items()}
     masks = {mask.path: mask for mask in in_order(list(truth.values()), option, lenient, selection.of_masks())}
     return [masks[truth[path]] if (path := frame.path.resolve()) in truth else None for frame in frames]
 

@@ -44,14 +44,14 @@ def complete(masks, tell=lambda line: None, lenient=False):
             unknown.append(mask)
             continue
         try:
-            held, marked = _count(mask, replace(mask, path=reference))
+            held, marked = _count(mask, _beside(mask, reference))
         except InputError:
             if not lenient:
                 raise
             continue
         if held < COMPLETE * marked:
             partial.append(f"{mask}: {held} of {marked}, by {reference}")
-            whole[at] = silver and replace(mask, path=silver, label=mask.label.replace("_GT", "_ST"))
+            whole[at] = silver and _beside(mask, silver)
     without = sum(whole[at] is None for at, _ in gold)
     if partial:
         line = (f"{len(partial)} of {counted(len(gold), 'gold mask')} hold only some of the frame's cells (the first, "
@@ -67,6 +67,13 @@ def complete(masks, tell=lambda line: None, lenient=False):
              "cells of the frame, neither markers (01_GT/TRA) nor silver truth (01_ST); a cell that is left out would "
              "count as background")
     return whole
+
+
+def _beside(mask, file):
+    """Return the same frame and slice of another file as a mask's."""
+    part = challenge.slice_of(mask.path)
+    planes = mask.planes if part is None or file.name == mask.path.name else ((part, 0),)
+    return replace(mask, path=file, label=mask.label.replace("_GT", "_ST"), planes=planes)
 
 
 def _count(mask, reference):

@@ -1,0 +1,90 @@
+"""Sets of the Cell Tracking Challenge in three dimensions: a slice of frames and truth, or the maximum, is taken."""
+
+import numpy as np
+import pytest
+import tifffile
+from refusals import SMALL, check, script
+
+import run_predict
+import run_train
+from stemnet_ref import checkpoint
+from stemnet_ref.data.images import read_frame, read_values
+from stemnet_ref.data.pairing import find_pairs
+from stemnet_ref.data.selection import Selection
+
+SLICES = 5
+
+
+def mask(part, cells=3):
+    """Return a mask of a slice, with cells that are one pixel wider in each slice; none in the first."""
+    pixels = np.zeros((40, 48), np.uint16)
+    for number in range(cells if part else 0):
+        pixels[6:14 + part, 4 + 15 * number:10 + 15 * number + part] = number + 1
+    return pixels
+
+
+def write(path, *slices):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tifffile.imwrite(path, np.stack(slices) if len(slices) > 1 else slices[0], photometric="minisblack")
+
+
+@pytest.fixture
+def volumes(tmp_path):
+    """A sequence of six volumes; gold truth of slice 2 of one frame, partial of another; silver volumes of most."""
+    root = tmp_path / "Fluo-N3DH-Sample"
+    for t in range(6):
+        parts = [mask(part) for part in range(SLICES)]
+        write(root / "01" / f"t{t:03d}.tif", *[(50 * (each > 0) + 10 * part + t).astype(np.uint8)
+                                               for part, each in enumerate(parts)])
+        write(root / "01_GT" / "TRA" / f"man_track{t:03d}.tif", *parts)
+        if t != 3:
+            write(root / "01_ST" / "SEG" / f"man_seg{t:03d}.tif", *parts)
+    write(root / "01_GT" / "SEG" / "man_seg_001_002.tif", mask(2))
+    write(root / "01_GT" / "SEG" / "man_seg_004_002.tif", mask(2, cells=1))
+    return root
+
+
+def test_a_slice_is_chosen_in_words_that_say_what_the_set_holds(tmp_path, volumes, trained, capsys):
+    for main, given in ((run_train.main, ("--frames", volumes)), (run_predict.main, (trained, volumes))):
+        check(capsys, script(main, *given, "--out", tmp_path / "x"), "t000.tif: holds 5 slices", "--z 0 to 4",
+              "--z max")
+    check(capsys, script(run_train.main, "--frames", volumes, "--z", "5", "--out", tmp_path / "x"), "--z 5")
+
+
+@pytest.mark.parametrize("z", [0, 2, 4, "max"])
+def test_frames_and_truth_are_of_one_slice(volumes, z):
+    lines = []
+    frames, masks = find_pairs(volumes, None, lines.append, selection=Selection(z=z))
+    assert [(frame.sequence, frame.number) for frame in frames] == [("t#", t) for t in range(6)]
+    of_gold = [each and each.path.parent.parent.name == "01_GT" for each in masks]
+    assert of_gold == [False, z == 2, False, None, False, False]
+    part = SLICES - 1 if z == "max" else z              # the widest is the last
+    for t, (frame, each) in enumerate(zip(frames, masks, strict=True)):
+        assert read_frame(frame).min() == 10 * part + t
+        if each:
+            np.testing.assert_array_equal(read_values(each), mask(part))
+    assert any("1 of 2 gold masks hold only some" in line and "man_seg_004_002.tif: 1 of 3" in line
+               for line in lines) == (z == 2)
+
+
+def test_truth_of_other_slices_alone_is_named(tmp_path, volumes, capsys):
+    for path in (volumes / "01_ST" / "SEG").iterdir():
+        path.unlink()
+    for z in ("3", "max"):
+        check(capsys, script(run_train.main, "--frames", volumes, "--z", z, "--out", tmp_path / "x"),
+              f"truth of the slices 2 alone; choose one of them by --z, not {z}")
+    (volumes / "01_GT" / "TRA" / "man_track004.tif").unlink()
+    lines = []
+    _, masks = find_pairs(volumes, None, lines.append, selection=Selection(z=2))
+    assert [bool(each) for each in masks] == [False, True, False, False, True, False]
+    assert "nothing tells whether 1 gold mask (the first, " in lines[-1]
+
+
+def test_a_slice_is_trained_on_and_segmented(tmp_path, volumes, no_figures, capsys):
+    out, results = tmp_path / "out", tmp_path / "results"
+    assert script(run_train.main, "--frames", volumes, "--z", "2", *SMALL, "--gap", "1", "--out", out) == 0
+    assert checkpoint.load(out).settings["z"] == 2
+    assert script(run_predict.main, out, volumes, "--masks", volumes, "--z", "2", "--results", "challenge",
+                  "--out", results) == 0
+    written = sorted(path.name for path in (results / "01_RES").iterdir())
+    assert written == [f"mask{t:03d}.tif" for t in range(6)]
