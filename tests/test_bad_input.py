@@ -35,7 +35,7 @@ FILES = {
     "RGB": (lambda f, m: Image.new("RGB", (48, 40)).save(f / "t_03.png"), "t_03.png: the frame has colours (RGB)"),
     "palette": (lambda f, m: Image.new("RGB", (48, 40), (9, 8, 7)).quantize().save(f / "t_03.png"),
                 "t_03.png: the frame has colours (a palette of colours)"),
-    "RGB mask": (lambda f, m: Image.new("RGB", (48, 40)).save(m / "t_03.png"), "t_03.png: the mask has colours"),
+    "RGB mask": (lambda f, m: Image.new("RGB", (48, 40)).save(m / "t_03.png"), "number the colours"),
     "size": (lambda f, m: Image.new("L", (48, 39)).save(m / "t_03.png"), "t_03.png: 39 x 48 pixels, but its frame"),
     "frame size": (lambda f, m: [Image.new("L", (12, 40)).save(d / "t_03.png") for d in (f, m)],
                    "t_03.png: 40 x 12 pixels are less than the 16 x 16"),

@@ -80,6 +80,17 @@ def test_truth_of_other_slices_alone_is_named(tmp_path, volumes, capsys):
     assert "nothing tells whether 1 gold mask (the first, " in lines[-1]
 
 
+def test_slices_are_not_taken_for_times(tmp_path, volumes, trained, capsys):
+    write(volumes / "01_GT" / "SEG" / "man_seg_001_003.tif", mask(3))
+    given = volumes / "01", "--masks", volumes / "01_GT" / "SEG", "--z", "2"
+    for main, first in ((run_train.main, ("--frames",)), (run_predict.main, (trained,))):
+        check(capsys, script(main, *first, *given, "--sparse-masks", "--out", tmp_path / "x"),
+              "holds truth of single slices, such as man_seg_001_002.tif", "--z 2")
+    _, masks = find_pairs(volumes / "01", volumes / "01_ST" / "SEG", sparse=True, selection=Selection(z=2))
+    assert [bool(each) for each in masks] == [t != 3 for t in range(6)]
+    np.testing.assert_array_equal(read_values(masks[0]), mask(2))
+
+
 def test_a_slice_is_trained_on_and_segmented(tmp_path, volumes, no_figures, capsys):
     out, results = tmp_path / "out", tmp_path / "results"
     assert script(run_train.main, "--frames", volumes, "--z", "2", *SMALL, "--gap", "1", "--out", out) == 0

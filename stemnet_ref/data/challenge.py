@@ -100,7 +100,7 @@ def is_gold(path):
 
 def slice_of(mask):
     """Return the slice that a file of truth is of, from 0; None for the truth of a frame, or of all its slices."""
-    return _time_and_slice(mask)[1]
+    return (_time_and_slice(mask) or (None, None))[1]
 
 
 def silver_of(gold):

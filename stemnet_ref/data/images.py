@@ -218,7 +218,8 @@ def _stack(path, modified, size, thread):
 def _check_header(header, frame, mask):
     if header.colours and mask:
         raise InputError(f"{frame}: the mask has colours ({header.colours}); a mask has one value a pixel: 0 "
-                         "background, above 0 cell")
+                         "background, above 0 cell; convert it to 8-bit grey, black being background, or, if each "
+                         "colour is a cell, number the colours, since two of them may have one grey")
     if header.colours:
         raise InputError(_coloured(frame, header.colours))
 

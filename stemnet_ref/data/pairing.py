@@ -40,7 +40,7 @@ def find_pairs(frames, masks, tell=lambda line: None, sparse=False, names=("--fr
     found = find(frames, names[0], lenient, selection)
     of_masks = challenge.sequences(masks) if masks is not None else folders
     if not (folders and of_masks):
-        paired = pair(found, find(masks, names[1], lenient, selection.of_masks()), tell, sparse)
+        paired = pair(found, _find_masks(masks, names[1], lenient, selection), tell, sparse)
         return found, complete(paired, tell, lenient)
     if not {folder.resolve() for folder in folders} <= {folder.resolve() for folder in of_masks}:
         raise InputError(f"{names[1]} {masks}: another set of the Cell Tracking Challenge than {frames}; leave "
@@ -70,10 +70,21 @@ def masks_of(frames, masks, tell=lambda line: None, sparse=False, selection=UNCH
             raise InputError(f"--masks {masks}: has no truth of {spans(frames)}; name the set that they are of, or a "
                              "folder of masks")
     else:
-        found = find(masks, "--masks", lenient, selection.of_masks())
+        found = _find_masks(masks, "--masks", lenient, selection)
         single = len(frames) == 1 < len(found)
         paired = [mask_of(frames[0], found)] if single else pair(frames, found, tell, sparse)
     return {frame: mask for frame, mask in zip(frames, complete(paired, tell, lenient), strict=True) if mask}
+
+
+def _find_masks(where, option, lenient, selection):
+    """Return the masks at a path; raises InputError where slices' numbers could be taken for those of times."""
+    masks = find(where, option, lenient, selection.of_masks())
+    for mask in masks:
+        part = challenge.slice_of(mask.path)
+        if part is not None and challenge.holds_slices(mask.path):
+            raise InputError(f"{option} {where}: holds truth of single slices, such as {mask.path.name}; name the "
+                             f"whole set, and choose a slice by --z {part}")
+    return masks
 
 
 def _truth(frames, folders, option, lenient, selection):
