@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from stemnet_ref import cli, figures, files, report, summaries
+from stemnet_ref import cli, figures, files, locks, outputs, report, summaries
 from stemnet_ref.errors import InputError
 from stemnet_ref.options import add_settings
 from stemnet_ref.resume import settings_of
@@ -50,7 +50,14 @@ def main(argv=None):
     """Train; return the exit status."""
     given = vars(options().parse_args(argv))
     settings, frames, masks, out = resolve(given)
-    resume = given.get("resume", False)
+    with locks.Claim(out, check=lambda: outputs.check_run(out, given.get("resume", False)),
+                     show=tqdm.write) as claim:
+        return train(given, settings, frames, masks, claim)
+
+
+def train(given, settings, frames, masks, claim):
+    """Train in a folder that is claimed; return the exit status."""
+    out, resume = claim.folder, given.get("resume", False)
     with_summaries = given.get("summaries", False) or (out / "summaries").is_dir()      # they go on when resumed
     if with_summaries:
         summaries.check(summaries.OPTION if "summaries" in given else f"{out / 'summaries'}")
@@ -73,6 +80,7 @@ def main(argv=None):
                f"{'going on in' if resume else 'writing to'} {out}")
     cli.tell("".join(name.rjust(width) for name, width, _ in TABLE))
     run.data.describe_pastes()
+    claim.take()
     run.prepare()
     if with_summaries:
         files.make_folder(run.out / "summaries")
@@ -123,14 +131,7 @@ def resolve(given):
     settings = Settings.from_options(chosen)
     if "out" not in given:
         return settings, frames, masks, files.new_folder(Path("runs") / f"network{settings.channels}")
-    out = Path(given["out"])
-    if (out / "model.npz").exists():
-        raise InputError(f"--out {out}: holds a run already; go on with it by --resume, or choose another folder")
-    written = "best.npz", "metrics.csv", "validation.csv", "roc.csv", "report.html", "figures", "summaries"
-    taken = [name for name in written if (out / name).exists()]
-    if taken and not (out / "config.json").exists():            # else a run that was killed before its first model
-        raise InputError(f"--out {out}: {taken[0]} there would be overwritten; choose another folder")
-    return settings, frames, masks, out
+    return settings, frames, masks, Path(given["out"])
 
 
 if __name__ == "__main__":

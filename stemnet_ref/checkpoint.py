@@ -19,6 +19,7 @@ from .device import to_host
 from .errors import InputError, counted
 from .files import write_atomically
 from .network import StemNet, layer_shapes
+from .outputs import CONVERTED, MODEL
 from .settings import LIMITS
 
 FORMAT = "stemnet_ref model 4"
@@ -39,8 +40,10 @@ class Model:
     optimizer_state: dict   # arrays by name
 
 
-def save(path, model, version):
+def save(path, model, version, kind=MODEL, option="--out"):
     """Write a model; the file is the same, byte for byte, for the same model.
+
+    `kind` is MODEL, or CONVERTED of a model that is of no run.
 
     Raises
     ------
@@ -50,13 +53,15 @@ def save(path, model, version):
     about = {"format": FORMAT, "version": version, "settings": model.settings, "progress": model.progress,
              "scaling": {"mean": model.scaling.mean, "std": model.scaling.std},
              "network": network_settings(model.network)}
+    if kind is CONVERTED:
+        about["made_by"] = kind.mark
     arrays = {"about": np.array(json.dumps(about, sort_keys=True))}
     if model.scaling.image is not None:
         arrays["scaling/image"] = model.scaling.image
     for part in PARTS:
         arrays.update({f"{part}/{name}": to_host(array) for name, array in getattr(model.network, part).items()})
     arrays.update({f"optimizer/{name}": to_host(array) for name, array in model.optimizer_state.items()})
-    write_atomically(path, lambda file: np.savez(file, **arrays))
+    write_atomically(path, lambda file: np.savez(file, **arrays), kind, option)
 
 
 def load(path):

@@ -1,5 +1,6 @@
 """The thesis's curves (Fig. 15-21), feature maps (Fig. 22), prediction beside truth (Fig. 23) and more, as PNG."""
 
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from .files import make_folder, write_atomically
 from .maps import liveliest
+from .outputs import FIGURE
 from .pictures import overlay, stretched
 
 BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#777777"        # told apart by the colour-blind too
@@ -186,7 +188,7 @@ def draw_pieces(pieces, path):
 PART_COLOURS = {"training": "#0072b2", "validation": "#d55e00", "gap": "#999999", "no mask": "#999999"}
 
 
-def draw_sheet(dataset, parts, path, most=20, title=None):
+def draw_sheet(dataset, parts, path, most=20, kind=FIGURE):
     """Draw some frames with the borders of their masks, evenly spread over all.
 
     Parameters
@@ -197,8 +199,8 @@ def draw_sheet(dataset, parts, path, most=20, title=None):
     path : path
     most : int
         Frames to draw.
-    title : str, optional
-        To keep in the file.
+    kind : outputs.Kind
+        What the file says that it is.
     """
     count = len(dataset.frames)
     some = sorted({round(at) for at in np.linspace(0, count - 1, min(most, count))})
@@ -216,10 +218,12 @@ def draw_sheet(dataset, parts, path, most=20, title=None):
         axes.set_title(f"{dataset.frames[index].name}\n{part}{cells}", fontsize=8, color=PART_COLOURS[part])
     for axes in grid.flat:
         axes.set_axis_off()
-    save(figure, path, {"Title": title} if title else None)
+    save(figure, path, kind)
 
 
-def save(figure, path, metadata=None):
-    """Write a figure as PNG, in one move."""
+def save(figure, path, kind=FIGURE):
+    """Write a figure as PNG, in one move; `kind` is the outputs.Kind of picture."""
     FigureCanvasAgg(figure)
-    write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=110, metadata=metadata))
+    data = BytesIO()
+    figure.savefig(data, format="png", dpi=110, metadata={"Software": kind.mark})
+    write_atomically(path, data.getvalue(), kind)

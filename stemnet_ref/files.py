@@ -4,73 +4,156 @@ import csv
 import io
 import json
 import os
+import secrets
+import stat
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
+from . import outputs
 from .errors import InputError, reason
 
+try:
+    import fcntl
+except ImportError:                 # Windows, which does not remove or replace a file that is open
+    fcntl = None
 
-def write_atomically(path, write, option="--out", temporary=None):
-    """Call `write` with a binary file that becomes `path` when all of it is on disk.
+TEMPORARY = ".stemnet_ref.{}.tmp"   # names of files that are not whole yet
+_swept = set()                      # folders from which this process has removed what killed ones left
 
-    A reader, also after a crash, finds the old file or the new one, never half of one. `option` is what the user names
-    the place by; `temporary` a place in the same file system, for what must not lie beside it before it is whole.
+
+def write_atomically(path, content, kind=None, option="--out"):
+    """Write a file that is at `path` as soon as all of it is on disk.
+
+    A reader, also after a crash, finds the old file or the new one, never half of one. A symbolic link is followed.
+
+    Parameters
+    ----------
+    path : path
+    content : bytes, or callable
+        A callable writes into the binary file that it is given. Pictures come as bytes, because codecs that write into
+        a file call a full disk something else.
+    kind : outputs.Kind, optional
+        Of the file; one of another kind is not replaced.
+    option : str
+        What the user names the place by.
 
     Raises
     ------
     InputError
         If it cannot be written; what was there before is unharmed.
     """
-    path = Path(path)
-    if path.is_dir():
-        raise InputError(f"{option} {path}: is a folder; name a file")
-    temporary = temporary or path.with_name(f".{path.name}.tmp")
+    place = outputs.check_replaceable(path, kind, option)
     try:
-        with open(temporary, "wb") as file:
-            write(file)
+        _sweep(place.parent)
+        with _temporary(place.parent) as file:
+            with suppress(OSError):                             # what is replaced keeps its permissions
+                os.chmod(file.name, stat.S_IMODE(place.stat().st_mode))
+            if callable(content):
+                content(file)
+            else:
+                file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+            if fcntl is None:
+                file.close()
+            os.replace(file.name, place)
+        _sync(place.parent)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise InputError(f"{path}: cannot be written ({reason(error)}); free space or choose another "
                          f"{option}") from None
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
-def write_png(path, pixels, palette=None, fast=False):
+@contextmanager
+def _temporary(folder):
+    """Open a new file under a name of its own; remove it where what is done with it fails.
+
+    It is locked while it is open, by which other processes tell it from what a killed one left.
+    """
+    gone = True
+    while gone:
+        path = os.path.join(folder, TEMPORARY.format(secrets.token_hex(8)))
+        new = open(path, "x+b")                                 # noqa: SIM115  x: neither a link nor what is there
+        try:
+            with new as file:
+                if fcntl:
+                    with suppress(OSError):                     # not every file system has locks
+                        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                gone = os.fstat(file.fileno()).st_nlink == 0    # swept in the moment before it was locked
+                if not gone:
+                    yield file
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(path)
+            raise
+
+
+def _sweep(folder):
+    """Remove what killed processes left in a folder: files under our temporary names that no process has locked."""
+    if fcntl is None or folder in _swept:
+        return
+    _swept.add(folder)
+    for path in folder.glob(TEMPORARY.format("[0-9a-f]" * 16)):
+        with suppress(OSError), open(path, "r+b", opener=_without_links) as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                os.unlink(path)
+
+
+def is_temporary(path):
+    """Return whether a file is one that was being written, by its name."""
+    return path.match(TEMPORARY.format("[0-9a-f]" * 16))
+
+
+def _without_links(path, flags):
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
+
+
+def _sync(folder):
+    """Have a folder's names on disk."""
+    with suppress(OSError):                                     # not every system can
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def write_png(path, pixels, kind, palette=None, fast=False):
     """Write pixels as PNG: uint8 of shape (H, W) or (H, W, 3), with a palette (256, 3) as indices into it, or uint16.
 
-    `fast` takes a little more space and much less time.
+    `kind` is the outputs.Kind of picture. `fast` takes a little more space and much less time.
     """
-    image = Image.fromarray(pixels)
+    image, said, data = Image.fromarray(pixels), PngInfo(), io.BytesIO()
+    said.add_text("Software", kind.mark)
     if palette is not None:
         image.putpalette(palette.astype(np.uint8).tobytes())
-    write_atomically(path, lambda file: image.save(file, "PNG", **({"compress_level": 1} if fast else {})))
+    image.save(data, "PNG", pnginfo=said, **({"compress_level": 1} if fast else {}))
+    write_atomically(path, data.getvalue(), kind)
 
 
-def write_tiff(path, pixels):
-    """Write uint16 pixels (H, W) as TIFF."""
-    image = Image.fromarray(pixels)
-    write_atomically(path, lambda file: image.save(file, "TIFF", compression="tiff_lzw"))
+def write_tiff(path, pixels, kind):
+    """Write uint16 pixels (H, W) as TIFF; `kind` is the outputs.Kind of picture."""
+    data = io.BytesIO()
+    Image.fromarray(pixels).save(data, "TIFF", compression="tiff_lzw", tiffinfo={outputs.SOFTWARE: kind.mark})
+    write_atomically(path, data.getvalue(), kind)
 
 
 def write_csv(path, header, rows):
-    """Write a table as CSV, in one move."""
+    """Write a table as CSV, in one move; what it replaces has the same header."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
     writer.writerows(rows)
-    write_atomically(path, lambda file: file.write(text.getvalue().encode()))
+    write_atomically(path, text.getvalue().encode(), outputs.table(header))
 
 
-def write_json(path, value, option="--out"):
-    """Write a value as indented JSON, in one move."""
-    write_atomically(path, lambda file: file.write((json.dumps(value, indent=2) + "\n").encode()), option)
+def write_json(path, value, kind, option="--out"):
+    """Write a value as indented JSON, in one move; `kind` is the outputs.Kind of file."""
+    write_atomically(path, (json.dumps(value, indent=2) + "\n").encode(), kind, option)
 
 
 def check_folder(out, option="--out"):
@@ -83,22 +166,6 @@ def check_folder(out, option="--out"):
         raise InputError(f"{option} {out}: cannot write in {existing}; choose another folder")
 
 
-def check_no_pictures(out, predictions=False):
-    """Raise InputError where a folder holds pictures that this package has not written: it would be spoiled as input.
-
-    `predictions` may be there if so is said.
-    """
-    def ours(path):
-        name, _, _ = path.name.rpartition("_")
-        return predictions and path.with_name(f"{name}_edges.csv").exists()
-
-    foreign = [path for path in sorted(Path(out).glob("*")) if path.suffix.lower() in (".png", ".tif", ".tiff")
-               and not ours(path)]
-    if foreign:
-        raise InputError(f"--out {out}: holds pictures already ({foreign[0].name}), which results would be mixed with; "
-                         "choose another folder")
-
-
 def check_names(frames, option, ending):
     """Raise InputError where two frames would be written under one name; `option` is what the user named them by."""
     written = {}
@@ -109,7 +176,7 @@ def check_names(frames, option, ending):
         written[frame.name] = frame
 
 
-def make_folder(out):
+def make_folder(out, option="--out"):
     """Make the output folder.
 
     Raises
@@ -117,15 +184,14 @@ def make_folder(out):
     InputError
         If it is a file, or cannot be made or written to.
     """
-    check_folder(out)
+    check_folder(out, option)
     out = Path(out)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        probe = out / ".writable"
-        probe.touch()
-        probe.unlink()
+        with _temporary(out) as probe:
+            os.unlink(probe.name)
     except OSError as error:
-        raise InputError(f"--out {out}: cannot write there ({reason(error)}); choose another folder") from None
+        raise InputError(f"{option} {out}: cannot write there ({reason(error)}); choose another folder") from None
 
 
 def new_folder(wanted):

@@ -207,8 +207,8 @@ class Scores:
         defined = [area for area in self.areas if not math.isnan(area)]
         mean["roc_auc"] = float(np.mean(defined)) if defined else math.nan
         rows += [mean, self._row(self.total, self.roc.area())]
-        return ["frame", *mean], [[name, *row.values()]
-                                  for name, row in zip([*names, "mean", "pooled"], rows, strict=True)]
+        return list(IMAGE_COLUMNS), [[name, *row.values()]
+                                     for name, row in zip([*names, "mean", "pooled"], rows, strict=True)]
 
     @staticmethod
     def _row(counts, area):
@@ -244,3 +244,6 @@ def summarise(images):
 
 def _ratio(part, whole, undefined=0.0):
     return part / whole if whole else undefined
+
+
+IMAGE_COLUMNS = ("frame", *Scores._row(Counts(0, 0, 0, 0), math.nan))       # of `Scores.table`

@@ -6,6 +6,7 @@ from .data.images import eight_bit_units
 from .data.regions import regions
 from .errors import InputError
 from .files import write_csv, write_png
+from .outputs import PREDICTION
 
 BLUE, ORANGE, YELLOW = (86, 180, 233), (213, 94, 0), (240, 228, 66)     # told apart by the colour-blind too
 
@@ -81,10 +82,10 @@ def write_pictures(stem, cell, pixels, truth=None):
     truth : int ndarray of shape (H, W), optional
     """
     mask = cell > 0.5
-    write_csv(f"{stem}_edges.csv", ["row", "column"], edges(mask).tolist())     # first: it says whose the others are
-    write_png(f"{stem}_mask.png", mask.astype(np.uint8) * np.uint8(255))
-    write_png(f"{stem}_probability.png", np.round(255 * cell).astype(np.uint8), heat_palette())
-    write_png(f"{stem}_overlay.png", overlay(pixels, mask, truth))
+    write_csv(f"{stem}_edges.csv", ["row", "column"], edges(mask).tolist())
+    write_png(f"{stem}_mask.png", mask.astype(np.uint8) * np.uint8(255), PREDICTION)
+    write_png(f"{stem}_probability.png", np.round(255 * cell).astype(np.uint8), PREDICTION, heat_palette())
+    write_png(f"{stem}_overlay.png", overlay(pixels, mask, truth), PREDICTION)
 
 
 def numbered(mask, frame):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import metrics
+from . import locks, metrics, outputs
 from .data import challenge
 from .data.assemble import Part, assemble
 from .data.batches import Dataset
@@ -21,7 +21,7 @@ from .data.plan import Piece
 from .data.selection import UNCHOSEN, ChoiceNeeded
 from .device import device_of, to_host
 from .errors import InputError, counted
-from .files import check_folder, check_names, check_no_pictures, make_folder, write_csv, write_tiff
+from .files import check_names, make_folder, write_csv, write_tiff
 from .layers import softmax
 from .pictures import numbered, write_pictures
 
@@ -112,12 +112,18 @@ def run(model, frames, out, masks=None, tile=TILE, show=print, progress=iter, re
     InputError
         If a file cannot be read or written, or no frame, or no mask of those given, can be used.
     """
+    with locks.Claim(out, show=show) as claim:
+        return _run(model, frames, out, masks, tile, show, progress, results, restore, sparse, selection, left_out,
+                    claim)
+
+
+def _run(model, frames, out, masks, tile, show, progress, results, restore, sparse, selection, left_out, claim):
+    """Segment frames, as `run` does, into a folder that is claimed."""
     network = model.network
     if tile < 1:
         raise InputError(f"--tile {tile}: must be at least 1 pixel")
     if results not in RESULTS:
         raise InputError(f"--results {results}: must be {' or '.join(RESULTS)}")
-    check_folder(out)
     record = read_record(frames) if restore else None
     lenient = left_out is not None
     chosen, around, selection = _chosen(model, frames, selection, show, lenient)
@@ -130,13 +136,13 @@ def run(model, frames, out, masks=None, tile=TILE, show=print, progress=iter, re
     _check_scaled(model.scaling, data, indices)
     if truth_of and not any(data.masks[index] for index in indices):
         raise left_out[-1]
-    _check_names(chosen, truth_of.values(), out)
-    check_no_pictures(out, results == "pictures")
+    claim.check = lambda: _check_out(out, chosen, truth_of.values(), results)
+    claim.check()
     paths = dict(zip(chosen, challenge.result_paths(out, chosen), strict=True)) if results == "challenge" else {}
     folders = {path.parent.name: frame.sequence for frame, path in paths.items()}
     if len(folders) > 1:
         show(", ".join(f"{folder}: {sequence}" for folder, sequence in sorted(folders.items())))
-    make_folder(out)
+    claim.take()
     show(f"{counted(len(chosen), 'frame')}: {spans(chosen)}")
     describe_sequences(around, network.channels, show)
     table = Path(out) / "metrics.csv"
@@ -171,7 +177,7 @@ def run(model, frames, out, masks=None, tile=TILE, show=print, progress=iter, re
             truth = None if truth is None else geometry.undo(truth)
         if results == "challenge":
             make_folder(paths[frame].parent)
-            write_tiff(paths[frame], numbered(cell > 0.5, frame))
+            write_tiff(paths[frame], numbered(cell > 0.5, frame), outputs.NUMBERED)
         else:
             write_pictures(Path(out) / frame.name, cell, pixels, truth)
     if not cells:
@@ -248,14 +254,20 @@ def _check_restorable(sizes, record):
                              "were written; preprocess the frames again")
 
 
-def _check_names(frames, masks, out):
-    """Raise InputError where writing the results would overwrite an input, a run, or one another."""
-    if (Path(out) / "model.npz").exists():
+def _check_out(out, frames, masks, results):
+    """Raise InputError where writing the results would overwrite an input, a run, one another, or anybody's file."""
+    if outputs.is_run(out):
         raise InputError(f"--out {out}: holds a run of run_train.py; choose another folder for predictions")
     if Path(out).resolve() in {each.path.resolve().parent for each in (*frames, *masks)}:
         raise InputError(f"--out {out}: the frames or masks are in it, and pictures written there would be taken for "
                          "frames the next time; choose another folder")
     check_names(frames, "FRAMES", "_mask.png")
+    outputs.check_no_pictures(out, results == "pictures")
+    tables = {"metrics.csv": outputs.MEASURES, "roc.csv": outputs.ROC}
+    if results == "pictures":
+        tables.update({f"{frame.name}_edges.csv": outputs.EDGES for frame in frames})
+    for name, kind in tables.items():
+        outputs.check_replaceable(Path(out) / name, kind, remedy="choose another folder")
 
 
 def _tiles(length, tile, halo):

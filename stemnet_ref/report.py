@@ -9,6 +9,7 @@ from . import figures, metrics
 from .errors import InputError
 from .files import write_atomically
 from .metrics import ROC_COLUMNS
+from .outputs import REPORT
 from .readers import read_csv
 from .settings import Settings, option
 
@@ -127,8 +128,8 @@ def is_fresh(out):
     return page.exists() and page.stat().st_mtime_ns >= rows.stat().st_mtime_ns
 
 
-def write_page(path, title, parts):
-    """Write a page of HTML, in one move.
+def write_page(path, title, parts, kind=REPORT):
+    """Write a page of HTML, in one move; `kind` is the outputs.Kind of page.
 
     Raises
     ------
@@ -137,9 +138,9 @@ def write_page(path, title, parts):
     """
     text = "\n".join(["<!doctype html>", '<html lang="en">', "<head>", '<meta charset="utf-8">',
                       '<meta name="viewport" content="width=device-width, initial-scale=1">',
-                      f"<title>{escape(title)}</title>", f"<style>{STYLE}</style>", "</head>", "<body>", *parts,
-                      "</body>", "</html>", ""])
-    write_atomically(path, lambda file: file.write(text.encode(errors="replace")))     # names need not be Unicode
+                      f'<meta name="generator" content="{kind.mark}">', f"<title>{escape(title)}</title>",
+                      f"<style>{STYLE}</style>", "</head>", "<body>", *parts, "</body>", "</html>", ""])
+    write_atomically(path, text.encode(errors="replace"), kind)     # names need not be Unicode
 
 
 def data(config):

@@ -5,6 +5,7 @@ before. Every epoch is a file of its own in summaries/training and summaries/val
 killed or resumed has each epoch once. tensorboardX writes them: pip install "stemnet_ref[tensorboard]".
 """
 
+import struct
 import time
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from .extras import library
 from .files import make_folder, write_atomically
 from .maps import liveliest
+from .outputs import EVENTS
 
 OPTION = "--summaries"
 # Column of metrics.csv by the name that training and validation share, so that TensorBoard draws them together
@@ -53,7 +55,7 @@ def write(run):
             found = [make.scalar(f"measures/{name}", row[column]) for name, column in columns.items()]
             if last and part == "validation":
                 found += of_maps(make, run.maps(run.network))
-            _write_events(path, row["epoch"], found, run.out / "summaries" / f".{part}.tmp")
+            _write_events(path, row["epoch"], found)
 
 
 def of_maps(make, maps):
@@ -77,17 +79,15 @@ def of_maps(make, maps):
     return found
 
 
-def _write_events(path, step, summaries, temporary):
-    """Write summaries as one event file, in one move; TensorBoard reads whatever has "tfevents" in its name."""
-    writer = library("tensorboardX.record_writer", "tensorboardX", OPTION)
+def _write_events(path, step, summaries):
+    """Write summaries as one event file, in one move."""
+    crc = library("tensorboardX.record_writer", "tensorboardX", OPTION).masked_crc32c
     event = library("tensorboardX.proto.event_pb2", "tensorboardX", OPTION).Event
-
-    def write_records(file):
-        records = writer.RecordWriter(file.name)                # opens by name what is open already
-        now = time.time()
-        records.write(event(wall_time=now, file_version="brain.Event:2").SerializeToString())
-        for summary in summaries:
-            records.write(event(wall_time=now, step=step, summary=summary).SerializeToString())
-        records.close()
-
-    write_atomically(path, write_records, temporary=temporary)
+    now = time.time()
+    events = [event(wall_time=now, file_version="brain.Event:2"),
+              *(event(wall_time=now, step=step, summary=summary) for summary in summaries)]
+    records = []
+    for data in (each.SerializeToString() for each in events):  # as TFRecord frames them
+        length = struct.pack("<Q", len(data))
+        records += length, struct.pack("<I", crc(length)), data, struct.pack("<I", crc(data))
+    write_atomically(path, b"".join(records), EVENTS)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import __version__, checkpoint, files, metrics, optimizers
+from . import __version__, checkpoint, files, metrics, optimizers, outputs
 from .checkpoint import Model
 from .data.assemble import Part, assemble
 from .data.plan import Piece
@@ -58,7 +58,7 @@ class Run:
         self.settings, self.out, self.show = settings, Path(out), show
         self.device, self.precision = choose(device, precision, show), precision
         files.check_folder(self.out)
-        files.check_no_pictures(self.out)
+        outputs.check_no_pictures(self.out)
         self.data = TrainingData(settings, frames, masks, self.device, show)
         self.epoch, self.position, self.step = 0, 0, 0          # epochs done, batches done of the next, steps in all
         self.sums = dict(NOTHING)                               # of the epoch in progress
@@ -141,8 +141,8 @@ class Run:
             If they cannot be written.
         """
         files.make_folder(self.out)
+        files.write_json(self.out / "config.json", self.config(), outputs.CONFIG)       # first: it says whose it is
         files.make_folder(self.out / "figures")
-        files.write_json(self.out / "config.json", self.config())
 
     def config(self):
         """Return all that config.json holds."""

@@ -192,7 +192,7 @@ def test_a_full_disk_keeps_the_old_model(tmp_path, pair, trained):
 def test_a_frames_folder_in_place_of_figures(tmp_path, pair, trained, capsys):
     out = tmp_path / "out"
     out.mkdir()
-    (out / "config.json").write_text("{}")
+    (out / "config.json").write_bytes((trained / "config.json").read_bytes())
     (out / "figures").write_text("mine")
     check(capsys, script(run_train.main, "--frames", pair[0], "--masks", pair[1], *SMALL, "--out", out), "figures")
     assert (out / "figures").read_text() == "mine"

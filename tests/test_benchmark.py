@@ -75,7 +75,7 @@ def test_the_table_beside_textbooks(tmp_path, capsys, monkeypatch):
     (["--size", "100"], "--size 100: must be a multiple of 32"), (["--channels", "2"], "--channels 2: must be odd"),
     (["--rounds", "0"], "--rounds 0"), (["--device", "cuda"], "--device cuda: CuPy is not installed"),
     (["--size", "99999999968"], "up to 8192"), (["--json", "nowhere/b.json"], "--json nowhere/b.json: must be"),
-    (["--json", "."], "--json .: must be"),
+    (["--json", "."], "--json .: is a folder; name a file"),
 ])
 def test_impossible_options(monkeypatch, options, culprit):
     monkeypatch.setitem(__import__("sys").modules, "cupy", None)            # as where it is not installed

@@ -14,6 +14,7 @@ from ..files import write_json
 from ..layer_table import layer_table, training_gflop
 from ..layers._threads import count
 from ..network import layer_shapes
+from ..outputs import BENCHMARK, check_output
 from .engines import CEILING, serve
 
 SIZES = (128, 256, 512, 1024)
@@ -83,8 +84,8 @@ def main(argv=None):
         raise InputError(f"--rounds {arguments.rounds}: must be at least 1")
     if arguments.against and importlib.util.find_spec("torch") is None:
         raise InputError("--against torch: PyTorch is not installed; pip install torch==2.13.0, or leave it out")
-    if arguments.json and (os.path.isdir(arguments.json) or not os.path.isdir(os.path.dirname(arguments.json) or ".")):
-        raise InputError(f"--json {arguments.json}: must be the name of a file in a folder that exists")
+    if arguments.json:
+        check_output(arguments.json, BENCHMARK, "--json")
     if arguments.teaching or arguments.reader:
         return measure_apart(arguments)
     names = ["ours"]
@@ -115,7 +116,7 @@ def main(argv=None):
     if arguments.growth:
         report["growth"] = growth(names, arguments)
     if arguments.json:
-        write_json(arguments.json, report, "--json")
+        write_json(arguments.json, report, BENCHMARK, "--json")
     return 0
 
 
@@ -138,7 +139,8 @@ def measure_apart(arguments):
         chosen = device.choose(arguments.device)
         seconds = reader.measure(arguments.channels, arguments.rounds, chosen)
     if arguments.json:
-        write_json(arguments.json, {"machine": machine, "rounds": arguments.rounds, "seconds": seconds}, "--json")
+        write_json(arguments.json, {"machine": machine, "rounds": arguments.rounds, "seconds": seconds}, BENCHMARK,
+                   "--json")
     return 0
 
 

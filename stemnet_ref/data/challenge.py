@@ -14,6 +14,8 @@ import re
 from pathlib import Path
 
 from ..errors import InputError
+from ..files import is_temporary
+from ..outputs import NUMBERED
 from .neighbours import time_indices
 
 SEQUENCE = re.compile(r"\d\d")
@@ -142,7 +144,7 @@ def result_paths(out, frames):
     Raises
     ------
     InputError
-        If two results would have one name, or there are results already.
+        If two results would have one name, or there are results of others, or of other frames, already.
     """
     sequences = list(dict.fromkeys(frame.sequence for frame in frames))
     numbers = [index if frame.timed else frame.number if frame.page is None else frame.page
@@ -160,8 +162,10 @@ def result_paths(out, frames):
                              "them apart")
         taken[path] = frame
     for folder in {path.parent for path in taken}:
-        if folder.is_dir() and any(folder.iterdir()):
-            raise InputError(f"--out {out}: {folder} holds results already; choose another folder")
+        for path in folder.iterdir() if folder.is_dir() else ():
+            if not (path in taken and NUMBERED.made(path)) and not is_temporary(path):
+                raise InputError(f"--out {out}: {folder} holds results already, {path.name} is not of these frames and "
+                                 "this program; choose another folder")
     return list(taken)
 
 

@@ -4,15 +4,14 @@ run_train.py tells the cheap part of it, `data.survey`, before its first step.
 """
 
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from .. import cli
 from ..errors import InputError, counted
 from ..options import add_selection
+from ..outputs import SHEET, check_output
 from ..settings import Settings
 from .alignment import fit
 from .balance import WORDS, class_weights
@@ -23,7 +22,6 @@ from .pairing import find_pairs
 from .split import divide
 from .survey import OddFrames, check_classes, describe_split, read_all
 
-SHEET = "stemnet_ref.data.check"        # title of the sheet, within the PNG
 INVERTED = -0.1         # correlation of masks with what differs from the background, below which they are told
 
 
@@ -123,17 +121,11 @@ def options():
     return parser
 
 
-def _check_out(out):
+def _check_out(out, inputs):
     """Raise InputError unless the sheet can be written there, over nothing but an earlier sheet."""
     if out.suffix.lower() != ".png":
         raise InputError(f"--out {out}: the sheet is a PNG; give a name that ends in .png")
-    if not out.absolute().parent.is_dir():
-        raise InputError(f"--out {out}: its folder does not exist; name another one")
-    if out.exists():
-        with suppress(OSError), Image.open(out) as sheet:
-            if sheet.info.get("Title") == SHEET:
-                return
-        raise InputError(f"--out {out}: exists, and is no sheet of an earlier check; choose another name")
+    check_output(out, SHEET, inputs=inputs)
 
 
 def main(argv=None):
@@ -144,7 +136,7 @@ def main(argv=None):
     chosen = "channels", "validation", "gap", "sparse_masks", "channel_index", "z", "pattern"
     settings = Settings.from_options({name: given[name] for name in chosen})
     out = Path(given["out"])
-    _check_out(out)
+    _check_out(out, (given["frames"], given["masks"]))
     pairs = find_pairs(given["frames"], given["masks"], cli.tell, settings.sparse_masks, names=("FRAMES", "MASKS"),
                        selection=settings.selection)
     inputs = {each.path.resolve().parent for each in (*pairs[0], *pairs[1]) if each and each.page is None}
@@ -152,7 +144,7 @@ def main(argv=None):
         raise InputError(f"--out {out}: the sheet would lie among the frames or masks; choose another folder")
     dataset = Dataset(*pairs, settings.channels, tell=cli.tell)
     parts = report(dataset, settings, cli.tell)
-    draw_sheet(dataset, parts, out, title=SHEET)
+    draw_sheet(dataset, parts, out, kind=SHEET)
     cli.tell(f"done: look at {out}")
     return 0
 

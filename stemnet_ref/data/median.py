@@ -5,6 +5,7 @@
 """
 
 import tempfile
+from contextlib import suppress
 from threading import Lock
 
 import numpy as np
@@ -72,7 +73,8 @@ class Stack:
 
     def __exit__(self, *exception):
         if self._file:
-            self._file.close()
+            with suppress(OSError):                         # what did not fit is written once more
+                self._file.close()
 
     def append(self, pixels):
         """Add a frame (H, W).
@@ -101,6 +103,7 @@ class Stack:
                     self._file.write(frame)
                 self._frames = []
             self._file.write(pixels)
+            self._file.flush()                              # a full disk shows here, not where it is read or closed
         except OSError as error:
             raise InputError(f"{self.folder or tempfile.gettempdir()}: no scratch file for {self.count} frames can be "
                              f"written ({reason(error)}); free space, choose another folder, or allow more memory"

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from .. import __version__, cli, files
+from .. import __version__, cli, files, locks, outputs
 from ..errors import InputError, counted, others_done
 from ..layers._threads import count
 from ..options import add_selection
@@ -87,27 +87,34 @@ class Preprocess:
                          "size": size, "background": "median" if subtract else "none", "bits": bits, "scale": scale,
                          **asdict(selection)}
         files.check_names(found, "RAW", ".png")
-        _check_out(self.out, [each for each in (*found, *paired) if each], self.settings)
+        self._claim = locks.Claim(self.out, "OUT", lambda: _check_out(
+            self.out, [each for each in (*found, *paired) if each], self.settings), show)
+        self._claim.check()
         self.left_out = []                                  # an InputError for each frame or mask
         for line in describe_gaps(found):
             show(f"warning: {line}")
 
     def run(self):
         """Preprocess all frames; return how many were written."""
+        with self._claim:
+            self._claim.take()
+            return self._run()
+
+    def _run(self):
         sequences = {}
         for frame, mask in self.pairs:
             sequences.setdefault(frame.sequence, []).append((frame, mask))
-        for name in ("frames", *(["masks"] if any(mask for _, mask in self.pairs) else [])):
-            files.make_folder(self.out / name)
         record = {"complete": False, "settings": self.settings, "sequences": {}, "frames": {}}
-        files.write_json(self.out / RECORD, record, "OUT")
+        files.write_json(self.out / RECORD, record, outputs.RECORD, "OUT")          # first: it says whose the rest is
+        for name in ("frames", *(["masks"] if any(mask for _, mask in self.pairs) else [])):
+            files.make_folder(self.out / name, "OUT")
         for sequence, pairs in sequences.items():
             with Stack(self.memory, self.out) as stack:
                 pairs = self._read(sequence, pairs, stack)
                 if pairs:
                     record["sequences"][sequence] = self._write(sequence, pairs, stack, record["frames"])
         record["complete"] = True
-        files.write_json(self.out / RECORD, record, "OUT")
+        files.write_json(self.out / RECORD, record, outputs.RECORD, "OUT")
         for error in self.left_out:
             self.show(f"warning: left out: {error}")
         return len(record["frames"])
@@ -168,7 +175,8 @@ class Preprocess:
             values = (stack.frame(number) - still) * np.float32(scale) + np.float32(centre)
             pixels = np.rint(np.clip(values, 0, 2 ** bits - 1)).astype(f"u{bits // 8}")
             fill = centre if self.subtract else int(np.median(pixels))
-            files.write_png(self.out / "frames" / f"{frame.name}.png", geometry.apply(pixels, fill), fast=True)
+            files.write_png(self.out / "frames" / f"{frame.name}.png", geometry.apply(pixels, fill),
+                            outputs.PREPROCESSED, fast=True)
             lost = self._write_mask(frame, mask, geometry) if mask else (0, 0)
             return np.array([np.sum((values < 0) | (values > 2 ** bits - 1)), *lost])
 
@@ -202,7 +210,7 @@ class Preprocess:
             self.left_out.append(error)
             return 0, 0
         kept = geometry.apply(numbers)
-        files.write_png(self.out / "masks" / f"{frame.name}.png", kept, fast=True)
+        files.write_png(self.out / "masks" / f"{frame.name}.png", kept, outputs.PREPROCESSED, fast=True)
         return np.sum(numbers > 0), np.sum(numbers > 0) - np.sum(kept > 0)
 
     def _all(self, work, number, what):
@@ -245,12 +253,14 @@ def _check_out(out, inputs, settings):
     folders = out / "frames", out / "masks"
     if {folder.resolve() for folder in (out, *folders)} & {each.path.resolve().parent for each in inputs}:
         raise InputError(f"OUT {out}: frames or masks are in it; choose another folder")
+    outputs.check_replaceable(out / RECORD, outputs.RECORD, "OUT", "choose another folder")
     begun = False                                           # by the same call, which did not end
     with suppress(OSError, ValueError, KeyError, TypeError):
         record = read_json(out / RECORD, "")
         begun = record["complete"] is False and record["settings"] == json.loads(json.dumps(settings))
     for folder in folders:
-        if not begun and folder.is_dir() and any(folder.iterdir()):
+        there = [path for path in folder.iterdir() if not files.is_temporary(path)] if folder.is_dir() else ()
+        if there and not (begun and all(map(outputs.PREPROCESSED.made, there))):
             raise InputError(f"OUT {out}: {folder} holds files already; choose another folder, or remove it")
 
 

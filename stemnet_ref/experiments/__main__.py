@@ -1,13 +1,14 @@
 """Repeat the thesis's Table 3 on frames of one's own: python -m stemnet_ref.experiments table3 --help"""
 
 import argparse
+import os
 import shlex
 import sys
 from pathlib import Path
 
 from tqdm import tqdm
 
-from .. import cli, files, metrics, readers, report
+from .. import cli, files, locks, metrics, outputs, readers, report
 from ..data.training import TrainingData, pairs_of
 from ..errors import InputError, listed
 from ..options import add_settings
@@ -20,6 +21,7 @@ from .variants import of_sweep, of_table_3, parsed, with_one_gap
 PROG = "python -m stemnet_ref.experiments"
 DIVERGED = "diverged.json"
 EXPERIMENT = "experiment.json"
+WRITTEN = {"table3.csv": outputs.table(table.flat({})[0]), "table3.md": page.MARKDOWN, "report.html": outputs.REPORT}
 DIGESTS = ("training_frames", "validation_frames", "frames_sha256", "masks_sha256")
 
 
@@ -59,19 +61,25 @@ def main(argv=None):
     given = vars(options().parse_args(argv))
     variants, title, seeds = resolve(given)
     out = Path(given["out"])
-    _check_out(out, title)
+    with locks.Claim(out, check=lambda: _check_out(out, title), show=tqdm.write) as claim:
+        return run(argv, given, variants, title, seeds, claim)
+
+
+def run(argv, given, variants, title, seeds, claim):
+    """Run the experiment in a folder that is claimed; return the exit status."""
+    out = claim.folder
     variants = with_one_gap(variants, *pairs_of(variants[0].settings, given.get("frames"), given.get("masks")),
                             tqdm.write)
     runs = [(variant, seed, out / f"{variant.name}-seed{seed}") for seed in seeds for variant in variants]
     for variant, seed, folder in runs:
         _check_same(variant.seeded(seed), folder)
     _check_data(variants, given)
-    files.make_folder(out)
+    claim.take()
     others = {path.parent for path in out.glob("*/config.json")} - {folder for _, _, folder in runs}
     if others:
         cli.tell(f"note: {len(others)} more runs lie in {out}, and are left out of this table: "
                    f"{listed(sorted(path.name for path in others))}")
-    files.write_json(out / EXPERIMENT, {"experiment": title})
+    files.write_json(out / EXPERIMENT, {"experiment": title}, outputs.EXPERIMENT)
     command = shlex.join(["python", "-m", "stemnet_ref.experiments", *map(str, argv)])
     results, configs, trained = {variant.title: {} for variant in variants}, {}, False
 
@@ -81,7 +89,9 @@ def main(argv=None):
     with cli.StopRequest("stopping after this step or validation; Ctrl-C again stops without saving") as stop:
         for number, (variant, seed, folder) in enumerate(runs, 1):
             cli.tell(f"{number} of {len(runs)}: {variant.title}, seed {seed}")
-            rows, new = train(variant.seeded(seed), folder, given, stop, verbose=number == 1)
+            with locks.Claim(folder, check=lambda folder=folder: _check_run(folder), show=cli.tell) as of_run:
+                of_run.take()
+                rows, new = train(variant.seeded(seed), folder, given, stop, verbose=number == 1)
             trained = trained or new
             if stop():
                 if trained and any(results.values()):
@@ -166,7 +176,7 @@ def train(settings, folder, given, stop, verbose):
                 complete = run.train(stop, lambda text, done: (bar.set_description(text, refresh=done == 0),
                                                                bar.update(done)), report.refresh)
             except Diverged as error:
-                files.write_json(folder / DIVERGED, {"error": str(error)})
+                files.write_json(folder / DIVERGED, {"error": str(error)}, outputs.DIVERGED)
                 cli.tell(f"  {error}")
                 return None, True
         if not complete:
@@ -181,18 +191,22 @@ def train(settings, folder, given, stop, verbose):
 
 def _check_out(out, title):
     """Raise InputError where a folder holds something else than this experiment."""
-    files.check_folder(out)
-    for name in ("model.npz", "config.json"):
-        if (out / name).exists():
-            raise InputError(f"--out {out}: holds a run of run_train.py; choose another folder")
-    if (out / EXPERIMENT).exists():
+    if outputs.is_run(out):
+        raise InputError(f"--out {out}: holds a run of run_train.py; choose another folder")
+    if outputs.EXPERIMENT.made(out / EXPERIMENT):
         there = readers.read_json(out / EXPERIMENT, "choose another --out", experiment=str)["experiment"]
         if there != title:
             raise InputError(f"--out {out}: holds another experiment ({there}); choose another folder")
     else:
-        taken = [name for name in ("table3.csv", "table3.md", "report.html", "figures") if (out / name).exists()]
+        taken = [name for name in (EXPERIMENT, *WRITTEN, "figures") if os.path.lexists(out / name)]
         if taken:
             raise InputError(f"--out {out}: {taken[0]} there would be overwritten; choose another folder")
+    for name, kind in WRITTEN.items():
+        outputs.check_replaceable(out / name, kind, remedy="choose another folder")
+
+
+def _check_run(folder):
+    outputs.check_run(folder, resume=(folder / "model.npz").exists())
 
 
 def _check_same(settings, folder):

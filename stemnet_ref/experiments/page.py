@@ -9,12 +9,14 @@ from matplotlib.ticker import MaxNLocator
 from .. import report
 from ..figures import BLUE, CURVES, GREY, ORANGE, prepare, save
 from ..files import make_folder, write_atomically, write_csv
+from ..outputs import Kind
 from ..settings import Settings, names
 from . import table
 
 COLOURS = (BLUE, ORANGE, "#009e73", "#cc79a7", "#e69f00", "#56b4e9", GREY)
 STYLES = ("-", "--", ":")
 PER_ROW = 4             # panels
+MARKDOWN = Kind("table of an experiment", table.NOTES[-1], lambda path: path.read_text().splitlines()[-1])
 
 
 def write(out, results, configs, title, command):
@@ -32,7 +34,7 @@ def write(out, results, configs, title, command):
     out = Path(out)
     lines = table.lines(results, configs)
     write_csv(out / "table3.csv", *table.flat(results))
-    write_atomically(out / "table3.md", lambda file: file.write(table.markdown(lines).encode()))
+    write_atomically(out / "table3.md", table.markdown(lines).encode(), MARKDOWN)
     make_folder(out / "figures")
     draw_compared(results, out / "figures" / "compared.png")
     pictures = [report.picture(out / "figures" / "compared.png", "Pooled F1 of all",

@@ -6,6 +6,7 @@ from pathlib import Path
 from .. import cli
 from ..errors import InputError
 from ..files import make_folder
+from ..outputs import EXPLANATION, check_output
 from ..report import write_page
 from . import page
 from .numbers import Step
@@ -38,11 +39,9 @@ def main(argv=None):
     if given.size % multiple:
         raise InputError(f"--size {given.size}: with {given.levels} levels it must be a multiple of {multiple}")
     out = Path(given.out)
-    if out.is_file() and TITLE not in out.read_bytes()[:4000].decode(errors="replace"):
-        raise InputError(f"--out {out}: there is another file, which would be lost; choose another name")
     make_folder(out.parent)
-    write_page(out, TITLE,
-               page.parts(Step(given.size, given.levels, given.features, given.seed)))
+    check_output(out, EXPLANATION)
+    write_page(out, TITLE, page.parts(Step(given.size, given.levels, given.features, given.seed)), EXPLANATION)
     cli.tell(f"{out}: open it in a browser")
     return 0
 

@@ -9,6 +9,7 @@ import numpy as np
 from .. import checkpoint, cli
 from ..errors import InputError, counted
 from ..network import PRESETS
+from ..outputs import GOLDEN, TENSORS, check_output
 from ..settings import CHOICES, Settings, names
 from . import against, golden, report, theirs, weights
 from .capture import from_model
@@ -164,6 +165,11 @@ def make_golden(given):
     return golden.from_seed(settings, *counts)
 
 
+def read_by(given):
+    """Return the files that `make_golden` reads."""
+    return [given.get(name) for name in ("model", "frames", "masks")]
+
+
 def sample(given):
     """Return the paths of frames and masks: those given, or the package's sample."""
     from ..sample import FRAMES, MASKS
@@ -189,6 +195,7 @@ def main(argv=None):
 
 def run_export(given):
     """Write a golden file."""
+    check_output(given["out"], GOLDEN, inputs=read_by(given))
     made = make_golden(given)
     golden.write(made, given["out"], given["layout"])
     cli.tell(f"{given['out']}: {counted(len(made.arrays), 'array')}, {os.path.getsize(given['out']) / 1e6:.0f} MB, "
@@ -205,6 +212,8 @@ def run_compare(given):
 
 def run_against(given):
     """Compare a framework's network."""
+    if "save" in given:
+        check_output(given["save"], TENSORS, "--save", read_by(given))
     framework = against.load(given["framework"])
     reference = make_golden(given)
     cli.tell(f"{against.describe(given['framework'])}, {reference.input.dtype}, "

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..extras import library
 from ..files import write_atomically
+from ..outputs import TENSORS
 from .arrays import as_array
 
 FRAMEWORKS = {"torch": "PyTorch", "tensorflow": "TensorFlow", "jax": "JAX"}
@@ -43,5 +44,6 @@ def arrays(tensors):
 
 def save(arrays, framework, path):
     """Write a framework's tensors as a file for `verify compare`."""
-    about = np.array(json.dumps({"layout": LAYOUTS[framework], "made_by": describe(framework)}))
-    write_atomically(path, lambda file: np.savez(file, about=about, **arrays), "--save")
+    about = np.array(json.dumps({"format": f"{TENSORS.mark} 1", "layout": LAYOUTS[framework],
+                                 "made_by": describe(framework)}))
+    write_atomically(path, lambda file: np.savez(file, about=about, **arrays), TENSORS, "--save")

@@ -17,11 +17,12 @@ from ..files import write_atomically
 from ..layers import dropout
 from ..layers.weighted_cross_entropy import check_labels
 from ..network import StemNet, layer_shapes
+from ..outputs import GOLDEN
 from ..settings import CHOICES, Settings
 from .rounding import SINGLE, Way
 from .trace import Trace, keys
 
-FORMAT = "stemnet_ref golden 1"
+FORMAT = f"{GOLDEN.mark} 1"
 LAYOUTS = ("NHWC", "NCHW")
 SPREAD = 8.0            # standard deviation of the logits' difference, so that some probabilities are below 1e-10
 WRONG = 1 / 16          # of the labels differ from the likelier class: more would make training diverge
@@ -142,7 +143,8 @@ def write(golden, path, layout="NHWC"):
     """Write a golden file, the same byte for byte for the same numbers."""
     about = {**golden.about, "layout": layout}
     arrays = {key: to_layout(key, array, layout) for key, array in golden.arrays.items()}
-    write_atomically(path, lambda file: np.savez(file, about=np.array(json.dumps(about, sort_keys=True)), **arrays))
+    write_atomically(path, lambda file: np.savez(file, about=np.array(json.dumps(about, sort_keys=True)), **arrays),
+                     GOLDEN)
 
 
 def read(path):

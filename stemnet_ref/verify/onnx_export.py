@@ -12,6 +12,7 @@ from ..extras import library
 from ..files import write_atomically
 from ..layers import varied_block
 from ..network import StemNet
+from ..outputs import WEIGHTS
 from .golden import prediction, to_layout
 from .trace import wiring
 
@@ -71,8 +72,8 @@ def build(model):
         [helper.make_tensor_value_info(name, float32, ["N", network.classes, "H", "W"])
          for name in ("logits", "probabilities")],
         [onnx.numpy_helper.from_array(array, name) for name, array in constants.items()])
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="stemnet_ref",
-                             ir_version=8)
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8,
+                             producer_name=WEIGHTS[".onnx"].mark)
     onnx.checker.check_model(made, full_check=True)
     return made
 
@@ -108,7 +109,7 @@ def export(model, path, tell=print):
         raise InputError(f"--to {path}: the model was trained with --activation {model.network.activation}; ONNX "
                          "files are of networks with ReLU; give --to weights.npz or weights.safetensors")
     made = build(model).SerializeToString(deterministic=True)
-    write_atomically(path, lambda file: file.write(made), "--to")
+    write_atomically(path, made, WEIGHTS[".onnx"], "--to")
     try:
         runtime = library("onnxruntime", "onnxruntime", "the check")
     except InputError as error:

@@ -1,5 +1,6 @@
 """Weights to and from other implementations: `.npz`, `.safetensors`, and ONNX of a trained network."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from ..archives import open_arrays
 from ..errors import InputError, counted, reason
 from ..extras import library
 from ..files import write_atomically
+from ..outputs import CONVERTED, WEIGHTS, check_output
 from ..terminal import tell
 from .golden import from_layout, to_layout
 
@@ -18,11 +20,14 @@ PREFIX = "0/parameter/"         # a golden file's names of the same arrays
 def run(given):
     """Convert weights as the options of `verify weights` ask for; return the exit status."""
     target = Path(given["to"])
+    kind = CONVERTED if given["like"] is not None else WEIGHTS.get(target.suffix)
+    if kind:
+        check_output(target, kind, "--to", (given["source"], given["like"]))
     model = load(given["source"], given["like"])
     if given["like"] is not None:
         if target.suffix != ".npz":
             raise InputError(f"--to {target}: with --like a model is written; give a name that ends in .npz")
-        checkpoint.save(target, model, __version__)
+        checkpoint.save(target, model, __version__, CONVERTED, "--to")
     elif target.suffix == ".onnx":
         from .onnx_export import export
 
@@ -33,7 +38,7 @@ def run(given):
     elif target.suffix in (".npz", ".safetensors"):
         save({**model.network.parameters, **model.network.statistics}, target, given["layout"])
     else:
-        raise InputError(f"--to {target}: must end in .npz, .safetensors or .onnx")
+        raise InputError(f"--to {target}: must end in .npz, .safetensors or .onnx; choose another name")
     tell(f"{target}: {counted(len(model.network.parameters), 'array')} written")
     return 0
 
@@ -111,8 +116,10 @@ def fill(network, names, arrays, path):
 def save(parameters, path, layout="NHWC"):
     """Write parameters as `.npz` or `.safetensors`, in a layout of `golden.LAYOUTS`."""
     arrays = {name: np.ascontiguousarray(to_layout(PREFIX, array, layout)) for name, array in parameters.items()}
+    kind = WEIGHTS[path.suffix]
     if path.suffix == ".npz":
-        write_atomically(path, lambda file: np.savez(file, **arrays), "--to")
+        about = np.array(json.dumps({"format": f"{kind.mark} 1", "layout": layout}))
+        write_atomically(path, lambda file: np.savez(file, **arrays, about=about), kind, "--to")
         return
     safetensors = library("safetensors.numpy", "safetensors", f"--to {path}")
-    write_atomically(path, lambda file: file.write(safetensors.save(arrays, {"layout": layout})), "--to")
+    write_atomically(path, safetensors.save(arrays, {f"{kind.mark}, layout": layout}), kind, "--to")
