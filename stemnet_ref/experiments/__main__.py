@@ -61,7 +61,7 @@ def main(argv=None):
     given = vars(options().parse_args(argv))
     variants, title, seeds = resolve(given)
     out = Path(given["out"])
-    with locks.Claim(out, check=lambda: _check_out(out, title), show=tqdm.write) as claim:
+    with locks.Claim(out, check=lambda: _check_out(out, title), show=cli.tell) as claim:
         return run(argv, given, variants, title, seeds, claim)
 
 
@@ -69,7 +69,7 @@ def run(argv, given, variants, title, seeds, claim):
     """Run the experiment in a folder that is claimed; return the exit status."""
     out = claim.folder
     variants = with_one_gap(variants, *pairs_of(variants[0].settings, given.get("frames"), given.get("masks")),
-                            tqdm.write)
+                            cli.tell)
     runs = [(variant, seed, out / f"{variant.name}-seed{seed}") for seed in seeds for variant in variants]
     for variant, seed, folder in runs:
         _check_same(variant.seeded(seed), folder)
