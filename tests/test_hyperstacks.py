@@ -117,6 +117,19 @@ def test_positions_are_sequences_of_their_own(tmp_path):
         ("p.ome_A1", 1, "p.ome_A1_0001"), ("p.ome_B_2", 1, "p.ome_B_2_0001")]
 
 
+def test_a_tiff_by_the_name_of_a_png(tmp_path):
+    tifffile.imwrite(tmp_path / "f.tif", planes(3, 2), imagej=True, metadata={"axes": "TCYX"})
+    (tmp_path / "f.tif").rename(tmp_path / "f.png")
+    assert "holds 2 channels x 3 time points" in refusal(tmp_path / "f.png")
+
+
+def test_tifffiles_axis_of_positions(tmp_path):
+    data = planes(2, 3)
+    tifffile.imwrite(tmp_path / "p.tif", data, photometric="minisblack", metadata={"axes": "PTYX"})
+    assert_read(tmp_path / "p.tif", [*data[0], *data[1]])
+    assert [each.name for each in frames_of(tmp_path / "p.tif")[::3]] == ["p_p0001_0001", "p_p0002_0001"]
+
+
 def test_ome_names_channels_and_keeps_any_order(tmp_path):
     data = planes(2, 3)
     tifffile.imwrite(tmp_path / "c.ome.tif", data, photometric="minisblack",

@@ -116,6 +116,14 @@ def test_black_is_the_background_of_masks(tmp_path, suffix, colours, index, cell
     np.testing.assert_array_equal(read_values(only(tmp_path / f"p{suffix}")) > 0, [cell])
 
 
+def test_a_palette_of_two(tmp_path):
+    white_and_black = struct.pack("<6H", 65535, 0, 65535, 0, 65535, 0)
+    write(tmp_path / "t.tif", bytes([0b01000000]), {256: 3, 257: 1, 258: 1, 262: 3}, white_and_black)
+    frame, mask = stored(tmp_path / "t.tif")
+    np.testing.assert_array_equal(frame, [[255, 0, 255]])
+    np.testing.assert_array_equal(mask > 0, [[True, False, True]])
+
+
 @pytest.mark.parametrize("dtype", ["int8", "int16", "int32", "int64", "uint32", "uint64", "float16", "float32",
                                    "float64"])
 @pytest.mark.parametrize("byteorder", "<>")
@@ -162,12 +170,15 @@ def write_png(path, header, raw):
         for name, data in chunks))
 
 
-def write(path, data, tags):
+def write(path, data, tags, palette=b""):
     """Write a TIFF by hand: its data, and tags over those of 8-bit grey without compression."""
     tags = {256: 1, 257: 1, 258: 8, 259: 1, 262: 1, 273: 8, 277: 1, 278: tags.get(257, 1), 279: len(data), **tags}
     entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in sorted(tags.items()))
-    path.write_bytes(b"II*\0" + struct.pack("<I", 8 + len(data)) + data + struct.pack("<H", len(tags)) + entries
-                     + struct.pack("<I", 0))
+    if palette:
+        entries += struct.pack("<HHII", 320, 3, len(palette) // 2, 8 + len(data))
+        data += palette
+    path.write_bytes(b"II*\0" + struct.pack("<I", 8 + len(data)) + data + struct.pack("<H", len(entries) // 12)
+                     + entries + struct.pack("<I", 0))
 
 
 @pytest.mark.parametrize(("orientation", "upright"), [

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import ome
+from .ome import MAX_PLANES
 from .tiff import has_alpha, parts
 
+POSITIONS = "PR"            # tifffile's axes of positions and regions
 DESCRIBED = ("shaped", "imagej", "lsm", "fluoview", "stk", "sis", "scanimage")     # as tifffile names them
 
 
@@ -56,20 +58,21 @@ def _series(tiff):
                 raise ValueError(_several_sizes([each.shape for each in series]))
             pages = [page.index for each in series for page in each.pages]
             if all(parts(each.keyframe) == math.prod(each.shape[:-2]) for each in series) and len(series) > 1:
-                return [_position(tiff, "I" + series[0].axes, (len(series), *series[0].shape), pages)]
-            return [_position(tiff, each.axes, each.shape, [page.index for page in each.pages], f"p{number + 1:04d}")
-                    for number, each in enumerate(series)]
+                return _split(tiff, "I" + series[0].axes, (len(series), *series[0].shape), pages)
+            found = [position for each in series
+                     for position in _split(tiff, each.axes, each.shape, [page.index for page in each.pages])]
+            return [Position(f"p{number + 1:04d}", each.planes) for number, each in enumerate(found)]
     pages = [number for number, each in enumerate(tiff.directories) if each.is_page]
     pages = pages or list(range(len(tiff.directories)))
     layouts = list(dict.fromkeys(tiff.directories[number].layout for number in pages))
     if len(layouts) > 1:
         raise ValueError(_several_sizes([(each[1], each[0]) for each in layouts]))
     page = tiff.page(pages[0])
-    return [_position(tiff, "I" + page.axes, (len(pages), *page.shape), pages)]
+    return _split(tiff, "I" + page.axes, (len(pages), *page.shape), pages)
 
 
-def _position(tiff, axes, shape, pages, name=""):
-    """Return the Position whose planes lie, in the order of the axes, in these pages, or behind a single one."""
+def _split(tiff, axes, shape, pages):
+    """Return the positions whose planes lie, in the order of the axes, in these pages, or behind a single one."""
     page = tiff.page(pages[0])
     if "Y" not in axes or "X" not in axes:
         raise ValueError(f"its axes are {axes}: it holds no planes")
@@ -77,14 +80,20 @@ def _position(tiff, axes, shape, pages, name=""):
     letters = [axis for at, axis in enumerate(axes) if at not in plane]
     lengths = [length for at, length in enumerate(shape) if at not in plane]
     total, inner = math.prod(lengths), parts(page)
-    flat = np.arange(total)
-    if len(pages) == total // inner and total % inner == 0:
-        planes = np.stack([np.array(pages)[flat // inner], flat % inner], axis=-1)
-    elif len(pages) == 1 and tiff.holds(pages[0], total - 1):
-        planes = np.stack([np.full(total, pages[0]), flat], axis=-1)
-    else:
+    alone = len(pages) == 1 and total <= MAX_PLANES and tiff.holds(pages[0], total - 1)
+    if not alone and len(pages) * inner != total:
         raise ValueError(_too_few("description", total, len(pages) * inner))
-    return Position(name, _by_axis(planes.reshape(*lengths, 2), letters, _is_one_value(tiff, page)))
+    flat = np.arange(total)
+    planes = [np.full(total, pages[0]), flat] if alone else [np.array(pages)[flat // inner], flat % inner]
+    planes = np.stack(planes, axis=-1).reshape(*lengths, 2)
+    for axis in POSITIONS:
+        if _length(planes, letters, axis) > 1:
+            places = np.moveaxis(planes, letters.index(axis), 0)
+            letters.remove(axis)
+            break
+    else:
+        places = [planes]
+    return [Position("", _by_axis(each, letters, _is_one_value(tiff, page))) for each in places]
 
 
 def _is_one_value(tiff, page):

@@ -41,11 +41,9 @@ def time_lapses(path, selection):
     InputError
         If the file cannot be read, or has no such channel or slice.
     """
-    if Path(path).suffix.lower() == ".png":
-        return [("", None)], ""
     with _errors(path):
-        if _magic(path) == PNG:
-            return [("", None)], ""
+        if (_starts(path) not in TIFF and Path(path).suffix.lower() == ".png") or _magic(path) == PNG:
+            return [("", None)], ""             # what is wrong with a PNG is said when it is read
         with Tiff(path) as tiff:
             found = axes.positions(tiff)
     if challenge.holds_slices(Path(path)):
@@ -78,7 +76,7 @@ def read_bytes(frame):
         if header.palette is not None:
             grey = frame_values(None, header.palette)
             dtype = dtype if grey is None else np.promote_types(dtype, grey.dtype)
-        return dtype.itemsize if dtype.kind in "ub" and dtype.itemsize < 4 else 4 if dtype.itemsize != 2 else 2
+        return dtype.itemsize if dtype.kind in "ub" and dtype.itemsize <= 2 else 4
 
 
 def read_frame(frame):
@@ -139,6 +137,7 @@ def _projected(frame, mask):
             _check_header(header, frame, mask)
             pixels = read()
             if header.palette is not None:
+                pixels = pixels.astype(np.uint8) if pixels.dtype == bool else pixels
                 pixels = (mask_values if mask else frame_values)(pixels, header.palette)
                 if pixels is None:
                     raise InputError(_coloured(frame, "a palette of colours"))
@@ -189,13 +188,17 @@ def _magic(path):
     InputError
         If it is neither PNG nor TIFF.
     """
-    with open(path, "rb") as file:
-        magic = file.read(4)
+    magic = _starts(path)
     if not magic:
         raise InputError(f"{path}: the file is empty (0 bytes); {REPLACE}")
     if magic != PNG and magic not in TIFF:
         raise InputError(f"{path}: this is no PNG or TIFF picture, whatever its name; convert it, or {REPLACE}")
     return magic
+
+
+def _starts(path):
+    with open(path, "rb") as file:
+        return file.read(4)
 
 
 class _Stack:

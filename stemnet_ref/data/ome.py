@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-MAX_PLANES = 10 ** 7
+MAX_PLANES = 10 ** 6
 
 
 def is_described(page):
