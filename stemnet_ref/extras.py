@@ -18,8 +18,3 @@ def library(module, package, option):
     except ImportError as error:
         why = "is not installed" if module.startswith(error.name or "?") else f"cannot be imported ({error})"
         raise InputError(f"{option}: needs {package}, which {why}; python -m pip install {package.lower()}") from None
-
-
-def scipy_ndimage(option):
-    """Return scipy.ndimage; raises as `library`."""
-    return library("scipy.ndimage", "SciPy", option)

@@ -18,7 +18,7 @@ CHANGES = {"os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.link", "os.syml
 MAINS = {"run_train.py": "run_train", "run_predict.py": "run_predict", "preprocess": "stemnet_ref.data.preprocess",
          "check": "stemnet_ref.data.check", "explain": "stemnet_ref.explain.__main__",
          "verify": "stemnet_ref.verify.__main__", "experiments": "stemnet_ref.experiments.__main__"}
-LIBRARIES = ("filelock", "scipy.ndimage", "safetensors.numpy", "onnx", "tensorboardX.summary",
+LIBRARIES = ("filelock", "safetensors.numpy", "onnx", "tensorboardX.summary",
              "tensorboardX.record_writer", "tensorboardX.proto.event_pb2")
 
 

@@ -34,7 +34,7 @@ JOBS = {
     "safetensors": ["verify", "weights", "run", "--to", "weights.safetensors"],
     "onnx": ["verify", "weights", "run", "--to", "weights.onnx"],
 }
-NEEDS = {"train with summaries": "tensorboardX", "predict, as the challenge has it": "scipy", "onnx": "onnx",
+NEEDS = {"train with summaries": "tensorboardX", "onnx": "onnx",
          "safetensors": "safetensors"}
 SOME = 6            # kill points of each command, beside the last
 

@@ -4,14 +4,12 @@ Each is a pair of functions of one image, x (H, W, C), weight (k, k, C, O) and d
 that return y, and dx and dweight.
 """
 
-import importlib.util
 import time
 from statistics import median
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from ..errors import InputError
 from ..layers import conv2d
 
 SHAPE = 64, 16, 16, 5           # side, channels in and out, kernel's side
@@ -103,15 +101,7 @@ FORMS = {"six loops": (loops_forward, loops_backward), "scipy.signal": (scipy_fo
 
 
 def measure(rounds, shape=SHAPE):
-    """Print a table of all forms; return {form: {"forward": seconds, "backward": seconds}}, medians.
-
-    Raises
-    ------
-    InputError
-        If SciPy is not installed.
-    """
-    if importlib.util.find_spec("scipy") is None:
-        raise InputError("--teaching: SciPy is not installed; pip install scipy, or leave it out")
+    """Print a table of all forms; return {form: {"forward": seconds, "backward": seconds}}, medians."""
     side, c, o, k = shape
     rng = np.random.default_rng(0)
     x, weight, dy = (rng.standard_normal(size, np.float32) for size in ((side, side, c), (k, k, c, o), (side, side, o)))

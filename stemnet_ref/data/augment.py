@@ -17,8 +17,8 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
+from scipy import ndimage
 
-from ..extras import scipy_ndimage
 from .plan import Piece
 
 KNOTS = 128         # pixels between the points of the grid
@@ -96,7 +96,7 @@ def cut(pixels, piece, where, nearest=False):
     """
     if where is None:
         return piece.cut(pixels)
-    return scipy_ndimage("--rotation and --elastic").map_coordinates(
+    return ndimage.map_coordinates(
         pixels, where, order=0 if nearest else 1, mode="mirror", prefilter=False,
         output=pixels.dtype if nearest else np.float32)
 
@@ -120,7 +120,7 @@ def moved_onto_cell(piece, classes):
 def boxes(instances):
     """Return (number, top, left, height, width) of the cells with MARGIN pixels around, if those are in the frame."""
     found = []
-    for number, box in enumerate(scipy_ndimage("--paste").find_objects(instances), 1):
+    for number, box in enumerate(ndimage.find_objects(instances), 1):
         if box is None:
             continue
         (top, bottom), (left, right) = ((side.start - MARGIN, side.stop + MARGIN) for side in box)
@@ -170,7 +170,7 @@ def choose_pastes(piece, labels, instances_of, boxes_of):
 
 def _blending(instances, number):
     """Return float32 weights: 1 in the cell, falling smoothly to 0 over MARGIN pixels, and over EDGE to other cells."""
-    distance, others = scipy_ndimage("--paste").distance_transform_edt, (instances > 0) & (instances != number)
+    distance, others = ndimage.distance_transform_edt, (instances > 0) & (instances != number)
     near = np.clip(1 - distance(instances != number) / MARGIN, 0, 1)
     if others.any():
         near = np.where(instances == number, 1, np.minimum(near, np.clip(distance(~others) / EDGE - 0.5, 0, 1)))

@@ -7,8 +7,7 @@ v is 0.
 """
 
 import numpy as np
-
-from ..extras import scipy_ndimage
+from scipy import ndimage
 
 REACH = 6           # in sigma: beyond a distance d2 of so many, v is less than w0 * 2e-8, and taken as 0
 
@@ -29,7 +28,6 @@ def border_weights(instances, w0=10.0, sigma=5.0):
     -------
     float32 ndarray of shape (H, W)
     """
-    ndimage = scipy_ndimage("--border-weight")
     reach = int(np.ceil(REACH * sigma))
     nearest = np.full((2, *instances.shape), np.inf, np.float32)
     for number, box in enumerate(ndimage.find_objects(instances), 1):

@@ -7,16 +7,12 @@ import numpy as np
 from .. import sample
 from ..device import to_host
 from ..errors import InputError, counted
-from ..extras import scipy_ndimage
-from ..settings import option
 from . import balance
 from .batches import Dataset
 from .pairing import find_pairs
 from .plan import Variety, plan_epoch
 from .split import divide
 from .survey import check_classes, describe_split, read_all
-
-NEED_SCIPY = ("rotation", "elastic", "paste", "border_weight")
 
 
 def pairs_of(settings, frames, masks, show=lambda line: None):
@@ -53,9 +49,6 @@ class TrainingData:
     """
 
     def __init__(self, settings, frames, masks, device, show):
-        for name in NEED_SCIPY:
-            if getattr(settings, name):
-                scipy_ndimage(option(name))
         self.settings, self.show = settings, show
         found, paired = pairs_of(settings, frames, masks, show)
         border = (settings.border_weight, settings.border_sigma) if settings.border_weight else None
