@@ -170,6 +170,13 @@ def test_gaps_steps_bits_and_frames_without_masks_are_told(tmp_path, field, caps
     assert "1 without a mask" in text
 
 
+def test_sequences_shorter_than_the_window_are_told(tmp_path, field, capsys):
+    argv = *field, "--out", tmp_path / "s.png", "--channels"
+    assert "warning" not in said(capsys, *argv, "5")
+    text = said(capsys, *argv, "11", "--gap", "1")
+    assert "warning: 1 of 1 sequence has fewer frames than the network sees at once, 11: t98g_field1_# has 10; " in text
+
+
 def test_the_sheet_replaces_nothing_but_a_sheet(tmp_path, field, capsys):
     frames, masks = field
     before = contents(tmp_path)

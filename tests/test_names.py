@@ -129,6 +129,12 @@ SCHEMES = {
     "rows and columns of wells": (labels("{r:02d}-{c:02d}-01", r=(1, 2), c=range(1, 13)), ["01-#-01", "02-#-01"]),
     "short date and time": ([f"17030{4 + at}_{clock}0017" for at in (0, 1) for clock in ("09", "21")], ["#"]),
     "seconds since 1970": (["1488621617.123", "1488621627.5", "1488621637.125", "1488621648.01"], ["#"]),
+    "few files whose numbers rise by chance": (["exp1_5", "exp2_7", "exp3_9", "exp4_11"],
+                                               ["exp1_#", "exp2_#", "exp3_#", "exp4_#"]),
+    "a year, a sequence and a frame": (labels("2009_{s:02d}_{t:02d}", s=(1, 2), t=range(1, 12)),
+                                       ["2009_01_#", "2009_02_#"]),
+    "three counters, irregular": (["10-01-17", "10-11-17", "10-24-17", "10-33-17"], ["10-#-17"]),
+    "ten frames behind a point": (labels("x_{s}.{t}", s=(1, 2), t=range(10)), ["x_1.#", "x_2.#"]),
     "counters behind a point": (["t1.1", "t1.2", "t1.10"], ["t1.#"]),
 }
 
@@ -209,6 +215,10 @@ def test_masks_of_frames_that_are_named_by_times(tmp_path):
         pair(find(tmp_path / "f", ""), find(tmp_path / "five", ""), sparse=True)
     with pytest.raises(InputError, match="no one of 5 masks"):
         mask_of(f[0], find(tmp_path / "five", ""))
+    for start, word in ((3, "no mask"), (2, "no mask")):
+        masks = touch(tmp_path / f"from{start}", *(f"{at}.png" for at in range(start, start + 5)))
+        with pytest.raises(InputError, match=f"{word} belongs to"):
+            pair(find(tmp_path / "f", ""), find(masks, ""))
     touch(tmp_path / "two", f"2017-03-04_{names[1]}-17.png", f"2017-03-04_{names[2]}-17.png")
     with pytest.raises(InputError, match="no frame belongs to"):
         pair(find(tmp_path / "five", ""), find(tmp_path / "two", ""), sparse=True)

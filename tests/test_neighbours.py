@@ -24,6 +24,10 @@ def test_times_that_are_a_little_late_are_neighbours():
     assert describe_gaps(frames) == []
 
 
+def test_two_pictures_of_nearly_one_time_are_no_step():
+    assert time_indices(timed(0, 10, 20.2, 20.4, 30.3, 40, 40.2)) == [0, 1, 2, 3, 4, 5, 6]
+
+
 def test_a_missing_time_is_named_by_the_frames_around_it():
     frames = timed(0, 10, 30, 40, 50)
     np.testing.assert_array_equal(window_indices(frames, 3)[1], [0, 1, 1])

@@ -32,6 +32,17 @@ def test_the_image_that_training_subtracted_is_subtracted_again(tmp_path, pair, 
     refusals.check(capsys, status, "x_1.png: 30 x 30 pixels, but the image that is subtracted has 40 x 48")
 
 
+def test_sequences_shorter_than_the_window_are_warned_of(tmp_path, pair, no_figures, capsys):
+    argv = "--frames", pair[0], "--masks", pair[1], *refusals.SMALL, "--channels", "5", "--out", tmp_path / "run"
+    assert refusals.script(run_train.main, *argv) == 0
+    assert "fewer frames than" not in capsys.readouterr().out
+    (pair[0] / "t_01.png").unlink()
+    (pair[0] / "t_02.png").unlink()
+    assert refusals.script(run_predict.main, tmp_path / "run", pair[0], "--out", tmp_path / "p") == 0
+    assert "warning: 1 of 1 sequence has fewer frames than the network sees at once, 5: t_# has 4; " in (
+        capsys.readouterr().out)
+
+
 def test_a_mean_image_needs_frames_of_one_size(tmp_path, no_figures, capsys):
     for name, side in (("a", 32), ("b", 48)):
         sequence(tmp_path, 3, name=f"{name}_{{}}.png", height=side, width=side)

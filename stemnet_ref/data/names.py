@@ -50,7 +50,9 @@ def read(labels):
         rows = [found[label] for label in group]
         columns = [_numbers(column) for column in zip(*rows, strict=True)]
         at, others = _frame_columns([numbers for numbers, _ in columns],
-                                    [_meaning(group[0], field) for field in rows[0]])
+                                    [_meaning(group[0][after:field.start], field, group[0][field.end:])
+                                     for after, field in zip((0, *(each.end for each in rows[0])), rows[0],
+                                                             strict=False)])
         for index, (label, row) in enumerate(zip(group, rows, strict=True)):
             if at is None:
                 named[label] = Name(label, 0)
@@ -142,18 +144,21 @@ def _numbers(column):
     return [field.value for field in column], True
 
 
-def _meaning(label, field):
-    """Return what a number counts as far as its name says: duration, time, frame, place, other, or nothing."""
+def _meaning(before, field, after):
+    """Return what a number counts as far as the text before and after it says.
+
+    That is duration, time, frame, place, other, or nothing.
+    """
     if field.kind == "duration" and field.count is None:
         return "duration"
-    before = BEFORE.search(label[:field.start])
-    words = [word.lower() for word in before.groups()] if before else []
-    meaning = next((MEANING[word] for word in words if word in MEANING), "")
+    word = BEFORE.search(before)
+    words = [each.lower() for each in word.groups()] if word else []
+    meaning = next((MEANING[each] for each in words if each in MEANING), "")
     if field.kind == "decimal":
         return "duration"
     if field.kind != "number":
         return meaning if meaning == "time" else "frame"
-    return meaning or ("place" if AFTER.match(label, field.end) else "")
+    return meaning or ("place" if AFTER.match(after) else "")
 
 
 def _frame_columns(columns, meanings):
