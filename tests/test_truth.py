@@ -94,6 +94,20 @@ def test_cells_are_counted_where_they_are_not_numbered(tmp_path):
     assert "6 of 10" in lines[0]
 
 
+def test_a_neighbour_that_only_reaches_into_a_marker_is_no_cell_of_its_own(tmp_path):
+    gold = tmp_path / "01_GT" / "SEG" / "man_seg000.tif"
+    drawn = cells(9)
+    drawn[8:16, 60:77] = 4                          # the fourth cell, drawn 3 pixels wide into the marker of the fifth
+    drawn[drawn == 5] = 0
+    drawn[8:16, 76:79] = 4
+    save(drawn, gold)
+    save(cells(), tmp_path / "01_GT" / "TRA" / "man_track000.tif")
+    save(cells(), tmp_path / "01_ST" / "SEG" / "man_seg000.tif")
+    lines = []
+    complete([Frame(gold, None, "man_seg000", "man_seg#", 0, (0,))], lines.append)
+    assert "8 of 10" in lines[0]
+
+
 def test_partial_truth_is_neither_trained_on_nor_measured_by(tmp_path, gold_set, trained, no_figures, capsys):
     out = tmp_path / "out"
     assert script(run_train.main, "--frames", gold_set, *SMALL, "--gap", "1", "--out", out) == 0

@@ -49,11 +49,10 @@ def check_values(pixels, frame):
         raise InputError(f"{frame}: holds {words} and {IGNORE}, which often means 'ignore'; every value above 0 would "
                          f"count as cell; write 0 or the number of a cell in place of {IGNORE}")
     if _near_ends(above) or ((len(above) > FEW or (len(above) > 3 and not consecutive)) and _smooth(pixels)):
-        raise InputError(f"{frame}: holds {len(values)} grey values that pass smoothly into one another, as in a mask "
-                         "that was resized with interpolation or saved as JPEG, a map of probabilities, or a picture; "
-                         "every value above 0 would count as cell; resize masks by nearest neighbour, save them as "
-                         "PNG, or set what is above a threshold to 255 and the rest to 0 (or are --frames and --masks "
-                         "swapped?)")
+        raise InputError(f"{frame}: holds {len(values)} grey values that pass smoothly into one another, as after a "
+                         "resizing with interpolation, in a JPEG, a map of probabilities, or a picture, and every one "
+                         "above 0 would count as cell; save masks as PNG, resize them by nearest neighbour, or "
+                         "threshold these (ImageJ: Image > Adjust > Threshold); or are --frames and --masks swapped?")
     if values[0] > 0:
         return "full", "holds no 0, so all of it counts as cell; background must be 0"
     if len(above) <= FEW:
