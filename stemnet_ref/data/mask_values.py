@@ -61,7 +61,7 @@ def check_values(pixels, frame):
             words = ", ".join(f"value {value:g} has {count} regions" if not index else f"{value:g} {count}"
                               for index, (value, count) in enumerate(zip(above, counts, strict=True)))
             return "classes", (f"looks as if its values were classes rather than numbers of cells ({words}); every "
-                               "value above 0 counts as cell; set the values of other classes to 0 if they are none")
+                               "value above 0 counts as cell; set to 0 those that are no cell")
     return "numbers", "holds more than two values; every value above 0 counts as cell"
 
 
