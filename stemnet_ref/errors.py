@@ -1,5 +1,7 @@
 """The error of a user's input, as opposed to a fault of the program, and the words of messages."""
 
+LONGEST = 300           # characters of a reason, which may quote what a damaged file holds
+
 
 class InputError(ValueError):
     """A file or an option that cannot be used; the message names it, says what is wrong, and the remedy.
@@ -22,7 +24,8 @@ def reason(error):
         return f"{error.args[0]} is missing"
     if isinstance(error, MemoryError) and not str(error):
         return "out of memory"
-    return " ".join(str(getattr(error, "strerror", None) or error).split())
+    text = " ".join(str(getattr(error, "strerror", None) or error).split())
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
 def counted(number, noun):

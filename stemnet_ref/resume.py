@@ -102,6 +102,19 @@ def resume_run(run):
             raise InputError(f"{option(name)} {value}: the run in {run.out} has {had}; "
                              "--resume goes on with what it began with, leave the option out")
     _check_data(run, model)
+    read_progress(run, model)
+    run.network, run.scaling = model.network, model.scaling
+    run.rows = read_rows(run.out, run.epoch)
+
+
+def read_progress(run, model):
+    """Put a run where its model says that it stands: epoch, step, sums, and the optimizer's state.
+
+    Raises
+    ------
+    InputError
+        If a part of it is missing, or there can be no such state.
+    """
     try:
         _check_optimizer_state(run.optimizer, model)
         run.optimizer.load_state(model.optimizer_state)
@@ -114,10 +127,8 @@ def resume_run(run):
         if run.step < run.position or (run.step - run.position) % max(run.epoch, 1):    # epochs are equally long
             raise ValueError(f"step {run.step} is not that of epoch {run.epoch}, batch {run.position}")
     except UNUSABLE as error:
-        raise InputError(f"{path}: the state of its run is damaged ({reason(error)}); restore the file, or begin a new "
-                         "run") from None
-    run.network, run.scaling = model.network, model.scaling
-    run.rows = read_rows(run.out, run.epoch)
+        raise InputError(f"{run.out / 'model.npz'}: the state of its run is damaged ({reason(error)}); restore the "
+                         "file, or begin a new run") from None
 
 
 def read_rows(out, epochs):

@@ -77,5 +77,5 @@ def read_record(frames):
 
 def _is_size(size):
     """Return whether these are a height and a width in pixels, of a frame that memory holds."""
-    return (len(size) == 2 and all(isinstance(side, int) and side > 0 for side in size)
+    return (len(size) == 2 and all(type(side) is int and side > 0 for side in size)
             and size[0] * size[1] <= MOST_PIXELS)

@@ -174,7 +174,11 @@ def _check(golden):
         raise ValueError("logits is no word")
     network = build(golden.network, lambda name: golden.parameters[name].shape)
     training, x = golden.training, golden.input
-    Settings.from_options({name: training[name] for name in ("keep_prob", "learning_rate", "decay_rate", "momentum")})
+    try:
+        Settings.from_options({name: training[name]
+                               for name in ("keep_prob", "learning_rate", "decay_rate", "momentum")})
+    except InputError as error:                             # speaks of options
+        raise ValueError(str(error)) from None
     for name, known in (("optimizer", CHOICES["optimizer"]), ("momentum_form", CHOICES["momentum_form"]),
                         ("adam_form", CHOICES["adam_form"]), ("class_weight_form", CHOICES["class_weight_form"])):
         if training[name] not in known:
