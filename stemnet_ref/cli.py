@@ -67,6 +67,7 @@ def run(prog, main, argv, for_memory="use smaller files, or a machine with more 
         Whether the program goes on when nobody reads its output any more.
     """
     warnings.filterwarnings("ignore", module="PIL")         # of damaged files; the error says what matters
+    warnings.filterwarnings("ignore", message="Glyph .* missing from")      # of names in figures; a box is drawn
     output = Output(sys.stdout, escape=True, raises=not keep_going)
     with (_interruptible(), redirect_stdout(output),
           redirect_stderr(Output(sys.stderr, escape=False, raises=False))):

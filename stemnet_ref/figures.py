@@ -12,6 +12,7 @@ from .files import make_folder, write_atomically
 from .maps import liveliest
 from .outputs import FIGURE
 from .pictures import overlay, stretched
+from .terminal import one_line
 
 BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#777777"        # told apart by the colour-blind too
 VALIDATION = {"marker": "o", "markersize": 4}
@@ -38,6 +39,11 @@ CURVES = {
         "train_white_pixel_accuracy": ("training", BLUE, TRAINING),
         "white_pixel_accuracy": ("validation", ORANGE, VALIDATION)}),
 }
+
+
+def literal(name):
+    """Return a name as a figure shows it as it is: Matplotlib reads what stands between two $ as a formula."""
+    return one_line(name).replace("$", r"\$")
 
 
 def prepare(axes, title, x, y):
@@ -146,7 +152,7 @@ def draw_predictions(examples, path):
         axes[1].imshow(truth, cmap="gray", vmin=0, vmax=1)
         heat = axes[2].imshow(cell, cmap="viridis", vmin=0, vmax=1)
         axes[3].imshow(overlay(pixels, cell > 0.5, truth, border=min(-(-max(truth.shape) // 400), 3)))
-        axes[0].set_ylabel(name)
+        axes[0].set_ylabel(literal(name))
         figure.colorbar(heat, ax=axes[2], fraction=0.046 * min(max(truth.shape[0] / truth.shape[1], 0.5), 3), pad=0.02)
     for axes, title in zip(grid[0], ("frame", "truth", "probability of cell",
                                      "blue: predicted border\norange: false, yellow: missed"), strict=True):
@@ -215,7 +221,7 @@ def draw_sheet(dataset, parts, path, most=20, kind=FIGURE):
         axes.imshow(overlay(pixels, mask, border=max(1, -(-max(mask.shape) // 300))))
         part = parts[index]
         cells = "" if classes is None else f", {classes.mean():.1%} cell"
-        axes.set_title(f"{dataset.frames[index].name}\n{part}{cells}", fontsize=8, color=PART_COLOURS[part])
+        axes.set_title(f"{literal(dataset.frames[index].name)}\n{part}{cells}", fontsize=8, color=PART_COLOURS[part])
     for axes in grid.flat:
         axes.set_axis_off()
     save(figure, path, kind)

@@ -15,6 +15,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from . import outputs
 from .errors import InputError, reason
+from .terminal import one_line
 
 try:
     import fcntl
@@ -143,12 +144,23 @@ def write_tiff(path, pixels, kind):
 
 
 def write_csv(path, header, rows):
-    """Write a table as CSV, in one move; what it replaces has the same header."""
+    """Write a table as CSV, in one move; what it replaces has the same header.
+
+    Spreadsheets take a cell that begins with =, +, - or @ for a formula, and what follows could name a program: text,
+    as names of files are, gets a ' before it then, and control characters are written as \\n and so on.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
-    writer.writerows(rows)
+    writer.writerows([_cell(value) for value in row] for row in rows)
     write_atomically(path, text.getvalue().encode(), outputs.table(header))
+
+
+def _cell(value):
+    if not isinstance(value, str):
+        return value
+    shown = one_line(value)
+    return f"'{shown}" if shown.startswith(("=", "+", "-", "@")) else shown
 
 
 def write_json(path, value, kind, option="--out"):

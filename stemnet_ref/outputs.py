@@ -9,15 +9,14 @@ import os
 import re
 import stat
 import warnings
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
 from . import metrics
+from .archives import open_npz
 from .errors import InputError, reason
 
 SOFTWARE = 305                      # tag of TIFF
@@ -71,8 +70,8 @@ def _figure(path):
 
 def _about(key):
     def read(path):
-        with zipfile.ZipFile(path) as archive, archive.open("about.npy") as member:
-            return json.loads(str(np.lib.format.read_array(member, allow_pickle=False)))[key]
+        with open_npz(path, "no file of arrays", "choose another name") as arrays:
+            return arrays.about()[key]
     return read
 
 

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from .. import report
-from ..figures import BLUE, CURVES, GREY, ORANGE, prepare, save
+from ..figures import BLUE, CURVES, GREY, ORANGE, literal, prepare, save
 from ..files import make_folder, write_atomically, write_csv
 from ..outputs import Kind
 from ..settings import Settings, names
@@ -34,7 +34,7 @@ def write(out, results, configs, title, command):
     out = Path(out)
     lines = table.lines(results, configs)
     write_csv(out / "table3.csv", *table.flat(results))
-    write_atomically(out / "table3.md", table.markdown(lines).encode(), MARKDOWN)
+    write_atomically(out / "table3.md", table.markdown(lines).encode(errors="replace"), MARKDOWN)
     make_folder(out / "figures")
     draw_compared(results, out / "figures" / "compared.png")
     pictures = [report.picture(out / "figures" / "compared.png", "Pooled F1 of all",
@@ -81,7 +81,7 @@ def draw(name, results, path):
     grid = figure.subplots(high, wide, sharey=True, squeeze=False)
     handles = {}
     for axes, (variant, runs) in zip(grid.flat, results.items(), strict=False):
-        prepare(axes, variant, "epoch", label if axes in grid[:, 0] else "")
+        prepare(axes, literal(variant), "epoch", label if axes in grid[:, 0] else "")
         for rows in filter(None, runs.values()):
             for column, (legend, colour, style) in columns.items():
                 alone = {"marker": "."} if len(rows) == 1 else {}
@@ -110,7 +110,7 @@ def draw_compared(results, path):
         epochs = range(1, min(map(len, good)) + 1)
         by_epoch = [[each[epoch - 1] for each in good] for epoch in epochs]
         axes.plot(epochs, [sum(each) / len(each) for each in by_epoch], style, color=colour, marker=marker,
-                  markersize=5, label=variant)
+                  markersize=5, label=literal(variant))
         axes.fill_between(epochs, [min(each) for each in by_epoch], [max(each) for each in by_epoch], color=colour,
                           alpha=0.12, linewidth=0)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
