@@ -70,7 +70,7 @@ def read_record(frames):
             geometry = geometry_of(record, name)
             if not all(_is_size(size) for size in geometry):
                 raise ValueError(f"its sizes are {str(geometry.original)[:40]} and {str(geometry.size)[:40]}")
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(f"{path}: {name} cannot be used ({reason(error)}); {remedy}") from None
     return record
 
