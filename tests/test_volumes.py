@@ -8,6 +8,7 @@ from refusals import SMALL, check, script
 import run_predict
 import run_train
 from stemnet_ref import checkpoint
+from stemnet_ref.data.frames import find
 from stemnet_ref.data.images import read_frame, read_values
 from stemnet_ref.data.pairing import find_pairs
 from stemnet_ref.data.selection import Selection
@@ -78,6 +79,14 @@ def test_truth_of_other_slices_alone_is_named(tmp_path, volumes, capsys):
     _, masks = find_pairs(volumes, None, lines.append, selection=Selection(z=2))
     assert [bool(each) for each in masks] == [False, True, False, False, True, False]
     assert "nothing tells whether 1 gold mask (the first, " in lines[-1]
+
+
+def test_pages_that_the_file_calls_time_points_are_none_of_slices(tmp_path):
+    (tmp_path / "01").mkdir()
+    for name, axes in (("t000.tif", "TYX"), ("t001.tif", "ZYX")):
+        tifffile.imwrite(tmp_path / "01" / name, np.zeros((3, 8, 8), np.uint8), imagej=True, metadata={"axes": axes})
+    assert len(find(tmp_path / "01" / "t000.tif", "--frames")) == 3
+    assert len(find(tmp_path / "01" / "t001.tif", "--frames", selection=Selection(z=1))) == 1
 
 
 def test_slices_are_not_taken_for_times(tmp_path, volumes, trained, capsys):

@@ -5,7 +5,7 @@ The pages of a file without any are time points.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,6 +24,7 @@ class Position:
     name: str               # empty where the file has only one
     planes: np.ndarray      # int64 of shape (T, C, Z, 2): page and part of it; -1 where this file does not have it
     channels: tuple = ()    # names, where they are known
+    timed: bool = True      # whether the file itself says that T is time
 
 
 def positions(tiff):
@@ -45,7 +46,7 @@ def positions(tiff):
                                                                                       tiff.path, tiff.directories)]
     else:
         found = _series(tiff)
-    return found if len(found) > 1 else [Position("", found[0].planes, found[0].channels)]
+    return found if len(found) > 1 else [replace(found[0], name="")]
 
 
 def _series(tiff):
@@ -61,7 +62,7 @@ def _series(tiff):
                 return _split(tiff, "I" + series[0].axes, (len(series), *series[0].shape), pages)
             found = [position for each in series
                      for position in _split(tiff, each.axes, each.shape, [page.index for page in each.pages])]
-            return [Position(f"p{number + 1:04d}", each.planes) for number, each in enumerate(found)]
+            return [replace(each, name=f"p{number + 1:04d}") for number, each in enumerate(found)]
     pages = [number for number, each in enumerate(tiff.directories) if each.is_page]
     pages = pages or list(range(len(tiff.directories)))
     layouts = list(dict.fromkeys(tiff.directories[number].layout for number in pages))
@@ -93,7 +94,7 @@ def _split(tiff, axes, shape, pages):
             break
     else:
         places = [planes]
-    return [Position("", _by_axis(each, letters, _is_one_value(tiff, page))) for each in places]
+    return [Position("", _by_axis(each, letters, _is_one_value(tiff, page)), timed="T" in letters) for each in places]
 
 
 def _is_one_value(tiff, page):

@@ -48,7 +48,8 @@ def time_lapses(path, selection):
             found = axes.positions(tiff)
     if challenge.holds_slices(Path(path)):
         for each in found:
-            each.planes = each.planes if each.planes.shape[2] > 1 else each.planes.swapaxes(0, 2)
+            if not each.timed and each.planes.shape[2] == 1:
+                each.planes = each.planes.swapaxes(0, 2)
     taken = [(each.name, *selection.take(each.planes, each.channels, path)) for each in found]
     several = "".join(sorted({axis for _, _, axes_ in taken for axis in axes_}))
     if len(found) == 1 and found[0].planes.size == 2:
