@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from . import locks, metrics, outputs
-from .data import challenge
+from .data import alignment, challenge
 from .data.assemble import Part, assemble
 from .data.batches import Dataset
 from .data.frames import find_neighbours, spans
@@ -152,6 +152,8 @@ def _run(model, frames, out, masks, tile, show, progress, results, restore, spar
         _check_restorable({around[index]: data.sizes[index] for index in indices if index not in data.bad}, record)
     if restore:
         _describe_crop(chosen, record, show)
+    if truth_of:
+        alignment.describe(data, show, quick=True)
     measured, scores, cells = [], metrics.Scores(), []
     for frame, whole in zip(progress(chosen), data.whole(indices), strict=True):
         if whole is None:

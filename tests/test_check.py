@@ -2,14 +2,16 @@
 
 import numpy as np
 import pytest
+import scipy.ndimage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from refusals import contents, script
 
+import run_predict
 import run_train
-from stemnet_ref import sample
-from stemnet_ref.data import alignment, check
+from stemnet_ref import figures, sample
+from stemnet_ref.data import alignment, check, outlines
 from stemnet_ref.data.batches import Dataset
 from stemnet_ref.data.pairing import find_pairs
 
@@ -141,6 +143,66 @@ def test_inverted_masks_are_told(tmp_path, field, capsys):
     text = said(capsys, frames, masks, "--gap", "1", "--out", tmp_path / "s.png")
     assert "warning: masks look inverted" in text
     assert "fit better" not in text
+
+
+def outlines_of(mask, width):
+    """Return the borders of a mask's cells, so many pixels wide."""
+    cell = np.pad(mask > 0, width)
+    inner = cell
+    for _ in range(width):
+        inner = (inner & np.roll(inner, 1, 0) & np.roll(inner, -1, 0) & np.roll(inner, 1, 1) & np.roll(inner, -1, 1))
+    return (cell & ~inner)[width:-width, width:-width]
+
+
+FAULTS = {
+    "none": (lambda masks: masks, None),
+    "inverted": (lambda masks: [mask == 0 for mask in masks], "warning: masks look inverted"),
+    "moved": (lambda masks: [np.roll(mask, (-9, 14), (0, 1)) for mask in masks], "warning: masks fit better when"),
+    "later": (lambda masks: [*masks[1:], masks[-1]], "warning: the masks of 1 frame earlier fit better"),
+    "outlines": (lambda masks: [outlines_of(mask, 2) for mask in masks], "warning: masks look like outlines"),
+    "thick outlines": (lambda masks: [outlines_of(mask, 4) for mask in masks], "warning: masks look like outlines"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_masks_that_do_not_fit_are_told_of_before_training_and_measuring(tmp_path, field, no_figures, monkeypatch,
+                                                                          capsys, fault):
+    monkeypatch.setattr(figures, "draw_sheet", lambda *arguments, **keywords: None)
+    frames, masks = field
+    change, warning = FAULTS[fault]
+    paths = sorted(masks.iterdir())
+    for path, mask in zip(paths, change([np.asarray(Image.open(path)) for path in paths]), strict=True):
+        Image.fromarray(255 * (mask > 0).astype(np.uint8)).save(path)
+    out, said_by = tmp_path / "run", []
+    for main, argv in ((run_train.main, ("--frames", frames, "--masks", masks, "--levels", "2", "--features", "2",
+                                         "--epochs", "1", "--crops-per-frame", "1", "--out", out)),
+                       (run_predict.main, (out, frames, "--masks", masks, "--out", tmp_path / "p"))):
+        assert script(main, *argv) == 0
+        said_by.append(capsys.readouterr().out)
+    said_by.append(said(capsys, frames, masks, "--out", tmp_path / "s.png"))
+    for text in said_by:
+        assert [line for line in text.splitlines() if "masks look" in line or "fit better" in line] == [
+            line for line in text.splitlines() if warning and line.startswith(warning)]
+        assert warning is None or text.count(warning) == 1
+
+
+def test_the_glance_at_a_few_frames_makes_large_ones_smaller():
+    for side in (448, 200, 50):
+        data = Dataset(*find_pairs(str(sample.FRAMES / "*field2*"), str(sample.MASKS / "*field2*")), 1)
+        for index in range(len(data.frames)):
+            data._kept["classes", index] = np.roll(data.classes(index), (16, -24), (0, 1))
+        down, right = alignment.fit(data, 10, side).pixels
+        assert abs(down - 16) <= max(3, 448 / side)
+        assert abs(right + 24) <= max(3, 448 / side)
+
+
+@given(st.integers(0, 2 ** 32 - 1), st.integers(1, 12), st.integers(1, 12), st.floats(0.2, 0.8))
+def test_what_a_mask_encloses_is_what_scipy_fills(seed, height, width, share):
+    mask = np.random.default_rng(seed).random((height, width)) < share
+    expected = scipy.ndimage.binary_fill_holes(mask) & ~mask
+    np.testing.assert_array_equal(outlines.enclosed(mask), expected)
+    cross = scipy.ndimage.generate_binary_structure(2, 1)
+    np.testing.assert_array_equal(outlines.eroded(mask), scipy.ndimage.binary_erosion(mask, cross, 3))
 
 
 def test_sequences_of_another_brightness_and_large_parts_are_told(tmp_path, field, capsys):

@@ -9,11 +9,15 @@ Sequences of less than LEAST frames are left out: what stands still there, such 
 cell.
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
+from ..errors import InputError, counted
+from .images import eight_bit_units
 from .neighbours import time_indices
+from .outlines import are_outlines
 
 REACH = 3               # frames in time, either way
 NEAR = 64               # pixels in space, either way
@@ -22,6 +26,9 @@ FRAMES = 40             # looked at, at most
 IN_TIME = 2.5           # standard errors by which another mask must fit better to be told, and
 BETTER_IN_TIME = 1.02   # how many times as well
 BETTER_IN_SPACE = 1.2   # how many times as well masks must fit in another place
+INVERTED = -0.1         # correlation below which masks are where the frames show nothing
+SMALLEST = 8            # pixels: a side of frames in which edges can be seen
+QUICK = 10, 512         # frames looked at, and pixels that their longer side is made smaller to, in a hurry
 
 
 class Fit(NamedTuple):
@@ -38,44 +45,121 @@ def signs_of_cells(pixels):
     return sum(_normalised(np.minimum(each, np.percentile(each, 99))) for each in features)
 
 
-def fit(dataset):
+def describe(dataset, show, quick=False):
+    """Show whether masks fit their frames; only warnings, from a glance at a few frames, where it must be quick.
+
+    Parameters
+    ----------
+    dataset : batches.Dataset
+    show : callable
+        Takes lines of text for the user.
+    quick : bool
+    """
+    found = fit(dataset, *QUICK) if quick else fit(dataset)
+    given = found.correlation[0] if found else 0.0
+    some = [index for index, mask in enumerate(dataset.masks) if mask]
+    some = [some[round(at)] for at in np.linspace(0, len(some) - 1, min(LEAST, len(some)))]
+    masks = [classes for index in some if (classes := dataset.classes(index)) is not None]
+    if masks and are_outlines(masks, given < INVERTED):
+        show("warning: masks look like outlines or membranes: thin lines, with background on both sides; a mask must "
+             "be above 0 all over its cells, so fill the outlines, or take the areas between membranes for the cells")
+    elif given < INVERTED:
+        show(f"warning: masks look inverted: they are cell where frames show none (correlation {given:.3f}); in a "
+             "mask 0 is background")
+    elif found:
+        _describe_offset(found, show, quick)
+    elif not quick:
+        show("whether masks fit their frames cannot be told: it takes sequences of 5 frames or more that change")
+
+
+def _describe_offset(found, show, quick):
+    given, in_time, in_space = found.correlation
+    moved = found.pixels != (0, 0)
+    if found.frames and not (moved and in_space > in_time):
+        when = f"{counted(abs(found.frames), 'frame')} {'later' if found.frames > 0 else 'earlier'}"
+        show(f"warning: the masks of {when} fit better (correlation with the picture {in_time:.3f}, as paired "
+             f"{given:.3f}); are frames and masks counted from different numbers?")
+    if moved and not (found.frames and in_time > in_space):
+        down, right = found.pixels
+        move = f"{abs(down)} pixels {'up' if down > 0 else 'down'} and {abs(right)} {'left' if right > 0 else 'right'}"
+        show(f"warning: masks fit better when moved {move} (correlation {in_space:.3f}, as given {given:.3f}); were "
+             "they cropped or drawn otherwise than the frames?")
+    if not found.frames and not moved and not quick:
+        show(f"masks fit their frames best as they are paired and placed (correlation {given:.3f})")
+
+
+def fit(dataset, most=FRAMES, side=None):
     """Return the Fit of a dataset's masks, or None where there are too few frames to tell.
 
     Parameters
     ----------
     dataset : batches.Dataset
+    most : int
+        Frames to look at.
+    side : int, optional
+        Pixels that the longer side of larger frames is made smaller to, by means; offsets are then so much coarser.
     """
-    sequences = {}
+    sequences, index_of = {}, time_indices(dataset.frames)
     for index, frame in enumerate(dataset.frames):
-        if dataset.masks[index]:
-            sequences.setdefault(frame.sequence, []).append(index)
-    index_of, around, gains = time_indices(dataset.frames), {}, {offset: [] for offset in range(-REACH, REACH + 1)}
-    share = max(LEAST, FRAMES // max(len(sequences), 1))
-    for indices in list(sequences.values())[:FRAMES // LEAST]:
+        if dataset.masks[index] and dataset.sizes[index] and min(dataset.sizes[index]) >= SMALLEST:
+            sequences.setdefault((frame.sequence, dataset.sizes[index]), []).append(index)
+    around, gains = {}, {offset: [] for offset in range(-REACH, REACH + 1)}
+    share = max(LEAST, most // max(len(sequences), 1))
+    for (_, size), indices in list(sequences.items())[:max(most // LEAST, 1)]:
         if len(indices) < LEAST:
             continue
+        factor = -(-max(size) // side) if side else 1
+
+        @lru_cache(2 * REACH + 2)
+        def mask_of(index, factor=factor):
+            classes = dataset.classes(index)
+            return None if classes is None else _normalised(_smaller(classes, factor))
+
         by_time = {index_of[index]: index for index in indices}
         some = [indices[round(at)] for at in np.linspace(0, len(indices) - 1, min(share, len(indices)))]
-        still = np.median([dataset.pixels(index).astype(np.float32) for index in some], axis=0)
-        for index in some:
-            signs = signs_of_cells(dataset.pixels(index) - still)
-            if not signs.any():
+        pictures = {index: _smaller(pixels, factor) for index in some
+                    if (pixels := _pixels(dataset, index)) is not None}
+        if len(pictures) < LEAST:
+            continue
+        still = np.median(list(pictures.values()), axis=0)
+        for index, pixels in pictures.items():
+            signs = signs_of_cells(pixels - still)
+            if not signs.any() or mask_of(index) is None:
                 continue
-            around.setdefault(signs.shape, []).append(_around(signs, dataset.classes(index)))
-            given = around[signs.shape][-1][NEAR, NEAR]
+            near = NEAR // factor
+            fits = _around(signs, mask_of(index), near)
+            around.setdefault((signs.shape, factor), []).append(fits)
             for offset, found in gains.items():
                 other = by_time.get(index_of[index] + offset)
-                if other is not None:
-                    found.append((_correlation(signs, dataset.classes(other)), given))
+                if other is not None and mask_of(other) is not None:
+                    found.append((_correlation(signs, mask_of(other)), fits[near, near]))
     if not around:
         return None
-    across = np.mean(max(around.values(), key=len), axis=0)
-    given, in_time, in_space = float(across[NEAR, NEAR]), _best_in_time(gains), across.max()
+    (_, factor), fits = max(around.items(), key=lambda item: len(item[1]))
+    across, near = np.mean(fits, axis=0), NEAR // factor
+    given, in_time, in_space = float(across[near, near]), _best_in_time(gains), across.max()
     place = (0, 0)
     if in_space > BETTER_IN_SPACE * max(given, 1e-6):
-        place = tuple(NEAR - int(at) for at in np.unravel_index(across.argmax(), across.shape))
+        place = tuple(factor * (near - int(at)) for at in np.unravel_index(across.argmax(), across.shape))
     correlation = given, float(np.mean([other for other, _ in gains[in_time]])), float(in_space)
     return Fit(in_time, place, correlation)
+
+
+def _pixels(dataset, index):
+    """Return the pixels of a frame on the scale of 8 bits, or None where it is left out."""
+    try:
+        return eight_bit_units(dataset.pixels(index))
+    except InputError:
+        if dataset.left_out is None:
+            raise
+        return None
+
+
+def _smaller(array, factor):
+    """Return the means of squares of pixels, float32; what is left over below and at the right is left out."""
+    height, width = (side // factor for side in array.shape)
+    squares = array[:height * factor, :width * factor].reshape(height, factor, width, factor)
+    return squares.mean(axis=(1, 3), dtype=np.float32)
 
 
 def _best_in_time(gains):
@@ -92,16 +176,16 @@ def _best_in_time(gains):
     return best
 
 
-def _around(signs, classes):
-    """Return the correlation at shifts of the mask by -NEAR to NEAR pixels: (2 NEAR + 1, 2 NEAR + 1)."""
-    shape = [side + NEAR for side in signs.shape]                       # so that nothing comes round the other side
-    product = np.fft.rfft2(signs, shape) * np.conj(np.fft.rfft2(_normalised(classes), shape))
-    shifts = np.arange(-NEAR, NEAR + 1)
+def _around(signs, mask, near):
+    """Return the correlation at shifts of the mask by -near to near pixels: (2 near + 1, 2 near + 1)."""
+    shape = [side + near for side in signs.shape]                       # so that nothing comes round the other side
+    product = np.fft.rfft2(signs, shape) * np.conj(np.fft.rfft2(mask, shape))
+    shifts = np.arange(-near, near + 1)
     return np.fft.irfft2(product, shape)[np.ix_(shifts, shifts)] / _length(signs)
 
 
-def _correlation(signs, classes):
-    return float(np.vdot(signs, _normalised(classes)) / _length(signs))
+def _correlation(signs, mask):
+    return float(np.vdot(signs, mask) / _length(signs))
 
 
 def _length(array):

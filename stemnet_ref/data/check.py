@@ -13,7 +13,7 @@ from ..errors import InputError, counted
 from ..options import add_selection
 from ..outputs import SHEET, check_output
 from ..settings import Settings
-from .alignment import fit
+from . import alignment
 from .balance import WORDS, class_weights
 from .batches import Dataset
 from .frames import spans
@@ -21,8 +21,6 @@ from .neighbours import steps
 from .pairing import find_pairs
 from .split import divide
 from .survey import OddFrames, check_classes, describe_split, read_all
-
-INVERTED = -0.1         # correlation of masks with what differs from the background, below which they are told
 
 
 def report(dataset, settings, show=print):
@@ -61,7 +59,7 @@ def report(dataset, settings, show=print):
     show(f"a training mask is cell in {min(shares):.2%} to {max(shares):.2%} of its pixels; "
          + "; ".join("--class-weight {}: {:.3g} and {:.3g}".format(word, *class_weights(word, cells))
                      for word in WORDS))
-    _describe_fit(fit(dataset), show)
+    alignment.describe(dataset, show)
     return parts.tolist()
 
 
@@ -80,29 +78,6 @@ def _describe_frames(dataset, kinds, show):
     pairs = [(frame, mask) for frame, mask in zip(dataset.frames, dataset.masks, strict=True) if mask]
     show(f"{counted(len(pairs), 'pair')}, from "
          + " to ".join(f"{pairs[at][0].name} with {pairs[at][1].name}" for at in (0, -1)))
-
-
-def _describe_fit(found, show):
-    if found is None:
-        show("whether masks fit their frames cannot be told: it takes sequences of 5 frames or more that change")
-        return
-    given, in_time, in_space = found.correlation
-    if given < INVERTED:
-        show(f"warning: masks look inverted: they are cell where frames show none (correlation {given:.3f}); in a "
-             "mask 0 is background")
-        return
-    moved = found.pixels != (0, 0)
-    if found.frames and not (moved and in_space > in_time):
-        when = f"{counted(abs(found.frames), 'frame')} {'later' if found.frames > 0 else 'earlier'}"
-        show(f"warning: the masks of {when} fit better (correlation with the picture {in_time:.3f}, as paired "
-             f"{given:.3f}); are frames and masks counted from different numbers?")
-    if moved and not (found.frames and in_time > in_space):
-        down, right = found.pixels
-        move = f"{abs(down)} pixels {'up' if down > 0 else 'down'} and {abs(right)} {'left' if right > 0 else 'right'}"
-        show(f"warning: masks fit better when moved {move} (correlation {in_space:.3f}, as given {given:.3f}); were "
-             "they cropped or drawn otherwise than the frames?")
-    if not found.frames and not moved:
-        show(f"masks fit their frames best as they are paired and placed (correlation {given:.3f})")
 
 
 def options():

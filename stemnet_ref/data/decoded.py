@@ -126,7 +126,7 @@ class Decoded:
         """Do without a frame, as if it were missing; raises the error where no frame may be left out."""
         if self.left_out is None:
             raise error
-        self.bad[index], self.sizes[index] = error, None
+        self.bad[index], self.sizes[index], self.masks[index] = error, None, None
         middle = self.windows.shape[1] // 2
         for direction in (-1, 1):
             for distance in range(1, middle + 1):

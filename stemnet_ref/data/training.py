@@ -7,7 +7,7 @@ import numpy as np
 from .. import sample
 from ..device import to_host
 from ..errors import InputError, counted
-from . import balance
+from . import alignment, balance
 from .batches import Dataset
 from .pairing import find_pairs
 from .plan import Variety, plan_epoch
@@ -71,8 +71,15 @@ class TrainingData:
         return scaling
 
     def check_classes(self):
-        """Tell which part of the masks is cell; raises InputError where there is nothing to tell apart."""
+        """Tell which part of the masks is cell, and where they seem not to fit their frames.
+
+        Raises
+        ------
+        InputError
+            If there is nothing to tell apart.
+        """
         check_classes(self.source["training_cells"], self.source["validation_cells"], self.show)
+        alignment.describe(self.dataset, self.show, quick=True)
 
     def balance(self):
         """Choose training frames by their share of cells; return the settings with class weights in numbers."""
