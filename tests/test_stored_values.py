@@ -14,6 +14,7 @@ from PIL import Image
 from stemnet_ref.data import lzw
 from stemnet_ref.data.frames import find
 from stemnet_ref.data.images import read_bytes, read_frame, read_size, read_values
+from stemnet_ref.data.masks import read_mask
 from stemnet_ref.errors import InputError
 
 RAMP = np.arange(256)
@@ -53,6 +54,8 @@ def test_polarity_turns_nothing_round(tmp_path, dtype, photometric, compression)
     frame, mask = stored(tmp_path / "t.tif")
     np.testing.assert_array_equal(mask, values)
     np.testing.assert_array_equal(frame, values * np.uint8(255) if dtype is bool else values)
+    _, remark = read_mask(only(tmp_path / "t.tif"))
+    assert ("polarity" in (remark or ())) == (photometric == "miniswhite")
 
 
 def paletted(path, index, red, green, blue):
@@ -114,6 +117,8 @@ def test_black_is_the_background_of_masks(tmp_path, suffix, colours, index, cell
     grey = np.r_[colours, np.zeros(256 - len(colours), int)]
     paletted(tmp_path / f"p{suffix}", np.array([index], np.uint8), grey, grey, grey)
     np.testing.assert_array_equal(read_values(only(tmp_path / f"p{suffix}")) > 0, [cell])
+    _, remark = read_mask(only(tmp_path / f"p{suffix}"))
+    assert ("palette" in (remark or ())) == (colours[0] != 0)
 
 
 def test_a_palette_of_two(tmp_path):

@@ -20,6 +20,16 @@ class Header:
     dtype: np.dtype         # of the stored values
     colours: str = ""       # what makes it a colour picture, in words; empty where a pixel has one value
     palette: np.ndarray | None = None       # uint16 of shape (n, 3): red, green and blue of each index
+    white_is_zero: bool = False             # what the file says of its polarity; the stored values count
+
+    @property
+    def remark(self):
+        """What is to be said of such a mask, as `mask_values.check_values` has it: (kind, words) or None."""
+        if self.white_is_zero:
+            return "polarity", "says that 0 is white (MinIsWhite); the stored values count, 0 is background"
+        if self.palette is not None and self.palette[0].any():
+            return "palette", "has a palette that does not begin with black; its black is background, or without any, 0"
+        return None
 
 
 def frame_values(index, palette):

@@ -130,6 +130,12 @@ def read_values(mask):
     return _projected(mask, True)
 
 
+def read_remark(mask):
+    """Return what is to be said of a mask's polarity or palette, (kind, words), or None."""
+    with _plane(mask) as (header, _):
+        return header.remark
+
+
 def _projected(frame, mask):
     """Return the values of a frame or a mask, of several slices the maximum."""
     found = None

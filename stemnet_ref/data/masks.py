@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .images import read_values
+from .images import read_remark, read_values
 from .mask_values import check_values
 from .regions import regions
 
@@ -55,7 +55,10 @@ def read_mask(frame):
 def _read_mask(frame):
     """Return a mask's pixels, and what is to be said of them."""
     pixels = read_values(frame)
-    return pixels, None if pixels.dtype == bool else check_values(pixels, frame)
+    remark = None if pixels.dtype == bool else check_values(pixels, frame)
+    if remark is None or remark[0] == "numbers":
+        remark = read_remark(frame) or remark
+    return pixels, remark
 
 
 def _numbered(pixels):

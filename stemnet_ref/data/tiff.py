@@ -74,7 +74,7 @@ class Tiff:
         height, width = page.imagelength, page.imagewidth
         if page.tags.valueof(274, 1) in (5, 6, 7, 8):
             height, width = width, height
-        return Header(height, width, page.dtype, self._colours(page), self._palette(page))
+        return Header(height, width, page.dtype, self._colours(page), self._palette(page), page.photometric == 0)
 
     def pixels(self, number, part):
         """Return the stored values of a plane, (H, W), native byte order, the right way up.
