@@ -231,6 +231,10 @@ def test_previews_and_levels_of_pyramids_are_passed_over(tmp_path):
             writer.write(each, metadata=None, contiguous=False)
             writer.write(each[::2, ::2], subfiletype=1, metadata=None, contiguous=False)
     assert_read(tmp_path / "p.tif", data)
+    with tifffile.TiffWriter(tmp_path / "s.tif") as writer:
+        writer.write(planes(5))
+        writer.write(planes()[:3, :2], subfiletype=1)           # a preview of another shape
+    assert_read(tmp_path / "s.tif", planes(5))
     with tifffile.TiffWriter(tmp_path / "q.ome.tif", ome=True) as writer:
         writer.write(data, subifds=1, photometric="minisblack", metadata={"axes": "TYX"})
         writer.write(data[:, ::2, ::2], subfiletype=1, photometric="minisblack")

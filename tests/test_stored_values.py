@@ -15,6 +15,7 @@ from stemnet_ref.data import lzw
 from stemnet_ref.data.frames import find
 from stemnet_ref.data.images import read_bytes, read_frame, read_size, read_values
 from stemnet_ref.data.masks import read_mask
+from stemnet_ref.data.tiff import Tiff
 from stemnet_ref.errors import InputError
 
 RAMP = np.arange(256)
@@ -88,6 +89,12 @@ def test_palettes(tmp_path, suffix, colours, frame, mask):
     np.testing.assert_array_equal(got_frame, frame[INDEX])
     np.testing.assert_array_equal(got_mask, mask[INDEX])
     assert read_bytes(only(path)) == 1
+
+
+def test_palettes_that_spread_8_bits_to_16_by_shifting(tmp_path):
+    colours = np.stack([RAMP << 8] * 3).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "p.tif", INDEX, photometric="palette", colormap=colours)
+    np.testing.assert_array_equal(read_frame(only(tmp_path / "p.tif")), INDEX)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
@@ -296,6 +303,25 @@ def test_directories_in_a_circle_and_beyond_the_end(tmp_path):
     for following, words in ((20, "page 2 is an earlier one again"), (2 ** 31, "page 2 would be beyond the end")):
         (tmp_path / "t.tif").write_bytes(data[:-4] + struct.pack("<I", following))
         assert words in refusal(tmp_path / "t.tif")
+
+
+def test_a_tag_beyond_the_end(tmp_path):
+    write(tmp_path / "t.tif", bytes(12), {256: 3, 257: 4}, bytes(6))
+    data = (tmp_path / "t.tif").read_bytes()
+    at = data.index(struct.pack("<HHI", 320, 3, 3))
+    for count, place in ((3, len(data)), (2 ** 31, 8)):
+        (tmp_path / "t.tif").write_bytes(data[:at + 4] + struct.pack("<II", count, place) + data[at + 12:])
+        assert "tag 320 of page 1 is larger than the file" in refusal(tmp_path / "t.tif")
+
+
+def test_memory_that_runs_out_is_the_files_fault(tmp_path, monkeypatch):
+    write(tmp_path / "t.tif", bytes(12), {256: 3, 257: 4})
+
+    def pixels(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(Tiff, "pixels", pixels)
+    assert "does not fit into the memory; cut it" in refusal(tmp_path / "t.tif")
 
 
 def test_png_of_more_pixels_than_its_data_can_hold(tmp_path):
