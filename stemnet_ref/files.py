@@ -123,7 +123,7 @@ def _sync(folder):
             os.close(descriptor)
 
 
-def write_png(path, pixels, kind, palette=None, fast=False):
+def write_png(path, pixels, kind, palette=None, fast=False, option="--out"):
     """Write pixels as PNG: uint8 of shape (H, W) or (H, W, 3), with a palette (256, 3) as indices into it, or uint16.
 
     `kind` is the outputs.Kind of picture. `fast` takes a little more space and much less time.
@@ -133,7 +133,7 @@ def write_png(path, pixels, kind, palette=None, fast=False):
     if palette is not None:
         image.putpalette(palette.astype(np.uint8).tobytes())
     image.save(data, "PNG", pnginfo=said, **({"compress_level": 1} if fast else {}))
-    write_atomically(path, data.getvalue(), kind)
+    write_atomically(path, data.getvalue(), kind, option)
 
 
 def write_tiff(path, pixels, kind):

@@ -65,6 +65,12 @@ def before(killing, tmp_path_factory):
     return folder
 
 
+def needed(name):
+    """Skip the test where the library is missing that a job needs."""
+    if name in NEEDS and find_spec(NEEDS[name]) is None:
+        pytest.skip(f"{NEEDS[name]} is not installed")
+
+
 def again(folder, words):
     """Return the command that goes on: the same, but for a run that has a model."""
     if words[0] == "run_train.py" and (folder / words[words.index("--out") + 1] / "model.npz").exists():
@@ -80,8 +86,7 @@ def written(folder):
 def killed_and_repeated(killing, before, folder, name, points):
     """Kill a command at some points, given their number; let it go on, and compare with one that was left alone."""
     words = JOBS[name]
-    if name in NEEDS and find_spec(NEEDS[name]) is None:
-        pytest.skip(f"{NEEDS[name]} is not installed")
+    needed(name)
     folder = folder / "work"                                    # one place for all, because files tell where they were
 
     def start():

@@ -176,7 +176,7 @@ class Preprocess:
             pixels = np.rint(np.clip(values, 0, 2 ** bits - 1)).astype(f"u{bits // 8}")
             fill = centre if self.subtract else int(np.median(pixels))
             files.write_png(self.out / "frames" / f"{frame.name}.png", geometry.apply(pixels, fill),
-                            outputs.PREPROCESSED, fast=True)
+                            outputs.PREPROCESSED, fast=True, option="OUT")
             lost = self._write_mask(frame, mask, geometry) if mask else (0, 0)
             return np.array([np.sum((values < 0) | (values > 2 ** bits - 1)), *lost])
 
@@ -210,7 +210,7 @@ class Preprocess:
             self.left_out.append(error)
             return 0, 0
         kept = geometry.apply(numbers)
-        files.write_png(self.out / "masks" / f"{frame.name}.png", kept, outputs.PREPROCESSED, fast=True)
+        files.write_png(self.out / "masks" / f"{frame.name}.png", kept, outputs.PREPROCESSED, fast=True, option="OUT")
         return np.sum(numbers > 0), np.sum(numbers > 0) - np.sum(kept > 0)
 
     def _all(self, work, number, what):
