@@ -189,7 +189,7 @@ def check_names(frames, option, ending):
 
 
 def make_folder(out, option="--out"):
-    """Make the output folder.
+    """Make the output folder, or see that it can be written into.
 
     Raises
     ------
@@ -200,6 +200,7 @@ def make_folder(out, option="--out"):
     out = Path(out)
     try:
         out.mkdir(parents=True, exist_ok=True)
+        _sweep(Path(os.path.realpath(out)))
         with _temporary(out) as probe:
             os.unlink(probe.name)
     except OSError as error:

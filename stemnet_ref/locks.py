@@ -59,8 +59,7 @@ class Claim:
         """
         if self._lock:
             return
-        if not self.folder.is_dir():
-            make_folder(self.folder, self.option)
+        make_folder(self.folder, self.option)
         holder = self._holder()
         self._lock = FileLock(self.folder / NAME)
         try:
