@@ -199,7 +199,7 @@ class Decoded:
         if array.shape != self.sizes[index]:
             (h, w), (was_h, was_w) = array.shape, self.sizes[index]
             raise InputError(f"{file}: has {h} x {w} pixels, and had {was_h} x {was_w} when this began; it was changed "
-                             "since then, so begin again when all files are as they should be")
+                             "since then; put it back, and give the command again")
         return array
 
     def _moved(self, kind, index):
@@ -229,7 +229,8 @@ class Decoded:
                 (h, w), (other_h, other_w) = size, self.sizes[other]
                 raise InputError(f"{frame}: {h} x {w} pixels, but {self.frames[other]} beside it in a window has "
                                  f"{other_h} x {other_w}; crop or pad them to one size by python -m "
-                                 "stemnet_ref.data.preprocess --size, or take --channels 1, which sees no neighbours")
+                                 "stemnet_ref.data.preprocess --size PIXELS --background none, or take a network of "
+                                 "--channels 1, which sees no neighbours")
             if mask and mask.page == frame.page and mask.path.resolve() == frame.path.resolve():
                 raise InputError(f"--masks: {frame} is a frame too; name the folder of the masks")
             try:
