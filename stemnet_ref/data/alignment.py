@@ -69,7 +69,8 @@ def describe(dataset, show, quick=False):
     elif found:
         _describe_offset(found, show, quick)
     elif not quick:
-        show("whether masks fit their frames cannot be told: it takes sequences of 5 frames or more, of one size, that change")
+        show("whether masks fit their frames cannot be told: it takes sequences of 5 frames or more, of one size, that "
+             "change")
 
 
 def _describe_offset(found, show, quick):
