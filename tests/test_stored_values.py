@@ -246,13 +246,20 @@ def test_compressions_and_layouts(tmp_path, options, byteorder):
 
 
 def test_jpeg_of_grey_is_read(tmp_path):
+    tiled = np.add.outer(np.arange(50), np.arange(70)).astype(np.uint8)
+    for options in ({"tile": (16, 32)}, {"rowsperstrip": 16}):
+        tifffile.imwrite(tmp_path / "t.tif", tiled, compression="jpeg", compressionargs={"level": 95}, **options)
+        assert abs(stored(tmp_path / "t.tif")[0].astype(int) - tiled).max() < 8
     values = np.add.outer(np.arange(24), np.arange(40)).astype(np.uint8)
     tifffile.imwrite(tmp_path / "t.tif", values, compression="jpeg", compressionargs={"level": 95})
     assert abs(stored(tmp_path / "t.tif")[0].astype(int) - values).max() < 8
     data = (tmp_path / "t.tif").read_bytes()
     end = data.index(b"\xff\xd9")
     (tmp_path / "t.tif").write_bytes(data[:end - 40] + bytes(42) + data[end + 2:])
-    assert "strip 1 of 1 is cut off" in refusal(tmp_path / "t.tif")
+    assert "JPEG data are cut off" in refusal(tmp_path / "t.tif")
+    size = data.index(b"\xff\xc0") + 5
+    (tmp_path / "t.tif").write_bytes(data[:size] + b"\xfd\xe8\xfd\xe8" + data[size + 4:])
+    assert "JPEG data are of 65000 x 65000 pixels" in refusal(tmp_path / "t.tif")         # 4 GB
 
 
 LZW = bytes.fromhex("807f00000024160d07844102109864360a11874461212894560a138b466020")

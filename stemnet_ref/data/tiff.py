@@ -10,18 +10,18 @@ import numpy as np
 import tifffile
 
 from ..errors import InputError
-from . import lzw
+from . import jpeg, lzw
 from .directories import read_directories
 from .header import Header
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())     # errors are raised here, once, with the file's name
 
-LZW, JPEG, END_OF_JPEG = 5, 7, b"\xff\xd9"
+LZW, JPEG = 5, 7
 GREY, PALETTE, MASK = (0, 1, 32844), 3, 4
 COLOURS = {2: "RGB", 5: "CMYK", 6: "YCbCr", 8: "CIELab", 9: "CIELab", 10: "CIELab", 32803: "a colour filter's mosaic"}
 ALPHA = 1, 2
 BIG = 40000                             # bytes that one compressed byte can stand for, at most, in any compression
-OTHERS = 7, 33003, 33005, 34712, 34887, 34925, 50000          # JPEG, JPEG 2000, LERC, LZMA, Zstandard
+OTHERS = JPEG, 34925, 50000             # LZMA, Zstandard; decoders of other kinds crash, or make up missing rows
 RATIOS = {1: 1, 5: 2800, 8: 1032, 32773: 64, 32946: 1032, **dict.fromkeys(OTHERS, BIG)}
 OTHER_FORMATS = dict.fromkeys(("is_ome", "is_mmstack", "is_ndtiff"), False)      # they span files, or are read in axes
 UPRIGHT = {2: np.fliplr, 3: lambda a: a[::-1, ::-1], 4: np.flipud, 5: np.transpose, 6: lambda a: np.rot90(a, -1),
@@ -135,13 +135,14 @@ class Tiff:
         held = sum(counts[:number])
         if bits // 8 > held * RATIOS.get(int(page.compression), BIG):
             raise ValueError(f"its {held} bytes of data cannot hold {page.imagelength} x {page.imagewidth} pixels")
+        size = (page.tilelength, page.tilewidth) if page.is_tiled else (page.rowsperstrip, page.imagewidth)
         for index in range(number if page.compression in (LZW, JPEG) else 0):
             self.file.filehandle.seek(offsets[index])
             data = self.file.filehandle.read(counts[index])
             if page.compression == LZW:
                 lzw.check(data)
-            elif data.rstrip(b"\0")[-2:] != END_OF_JPEG:
-                raise ValueError(f"{kind} {index + 1} of {number} is cut off")          # the library would fill it up
+            else:
+                jpeg.check(data, *size)
 
     def _check_opaque(self, data):
         most = 1 if data.dtype.kind == "f" else np.iinfo(data.dtype).max
