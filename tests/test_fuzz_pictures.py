@@ -19,7 +19,7 @@ from stemnet_ref.errors import InputError
 MEGABYTE = 2 ** 20
 SECONDS, MEGABYTES = 2, 200             # for one file
 COUNT = 500                             # of damaged copies of each file, where time is short
-LONG = 30000
+LONG = 10000
 
 
 def png(pixels, **options):
