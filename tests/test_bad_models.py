@@ -104,3 +104,13 @@ def test_an_unreadable_model_is_named(trained, pair, tmp_path, capsys, monkeypat
     monkeypatch.setattr(archives, "open", refuse, raising=False)
     check(capsys, script(run_predict.main, trained / "best.npz", pair[0], "--out", tmp_path / "out"),
           "best.npz: cannot be opened (Permission denied)")
+
+
+def test_the_folder_of_an_experiment_names_its_runs(trained, pair, tmp_path, capsys):
+    folder = tmp_path / "table3"
+    for name in ("network1-seed0", "network5-seed0"):
+        shutil.copytree(trained, folder / name)
+    check(capsys, script(run_train.main, "--resume", "--out", folder), "--out", "its folders hold 2 runs",
+          folder / "network1-seed0")
+    check(capsys, script(run_predict.main, folder, pair[0], "--out", tmp_path / "out"), folder,
+          "its folders hold 2 runs", folder / "network1-seed0")

@@ -117,6 +117,8 @@ def test_row(status, what, command, prepared, tmp_path, monkeypatch, no_figures,
         assert cli.run("script", main, argv) == int(status)
         error = capfd.readouterr().err
         assert error.count("\n") == (status == "2"), error
+    if "the others are" in what:
+        assert any((tmp_path / "new").rglob("t_01*.png"))
     if "trained all the same" in what or "is saved" in what:
         assert (tmp_path / "new" / "model.npz").exists()
     assert {path: path.read_bytes() for path in prepared.rglob("*") if path.is_file()} == before
