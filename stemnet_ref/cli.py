@@ -27,7 +27,6 @@ class Parser(argparse.ArgumentParser):
             if text.startswith("--") and text.endswith("=--"):      # argparse of some Python versions drops the --
                 self.error(f"{text}: -- is no value; a file of this name is ./--")
         given, unknown = self.parse_known_args(args, namespace)
-        unknown = [text for text in unknown if text != "--"]        # the end of the options
         for name, value in vars(given).items():
             if value == "":
                 option = "--" + name.replace("_", "-")
