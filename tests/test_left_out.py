@@ -116,6 +116,21 @@ def test_a_frame_that_is_left_out_is_replaced_as_a_missing_one(numbers, data):
             np.testing.assert_array_equal(some.windows[kept], expected)
 
 
+def test_an_error_that_is_no_frames_is_raised(tmp_path):
+    """Such as that of a device without memory; it must not be tried for ever."""
+    frames, _ = sequence(tmp_path, 3)
+    data = Dataset(find(frames, ""), [None] * 3, 3, left_out=[])
+
+    class Full:
+        def to_device(self, array):
+            raise InputError("out of memory")
+
+    data.device = Full()
+    with pytest.raises(InputError, match="out of memory"):
+        data.window(1)
+    assert not data.left_out
+
+
 def test_only_the_neighbours_of_a_single_frame_are_looked_at(tmp_path, capsys):
     frames, _ = sequence(tmp_path / "movie", 9)
     model = save_model(tmp_path / "model.npz", 5)

@@ -91,7 +91,7 @@ sys.exit(cli.run("run_train.py", run_train.main, sys.argv[1:]))
 
 
 def test_killed_at_any_moment_and_resumed_equals_uninterrupted(tmp_path, movie):
-    start = [*movie, *SMALL, "--epochs", "3", "--crops-per-frame", "1", "--out"]        # 9 steps, 11 files an epoch
+    start = [*movie, *SMALL, "--epochs", "3", "--crops-per-frame", "1", "--out"]        # 9 steps, 11 files a best epoch
     assert train_main(*start, tmp_path / "whole") == 0
     out, kills, random = tmp_path / "killed", 0, np.random.default_rng(0)
     for _ in range(60):
