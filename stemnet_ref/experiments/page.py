@@ -16,7 +16,7 @@ from . import table
 COLOURS = (BLUE, ORANGE, "#009e73", "#cc79a7", "#e69f00", "#56b4e9", GREY)
 STYLES = ("-", "--", ":")
 PER_ROW = 4             # panels
-MARKDOWN = Kind("table of an experiment", table.NOTES[-1], lambda path: path.read_text().splitlines()[-1])
+MARKDOWN = Kind("table of an experiment", table.NOTES[-1], lambda path: path.read_bytes().decode().splitlines()[-1])
 
 
 def write(out, results, configs, title, command):
