@@ -97,8 +97,8 @@ def test_a_bad_frame_is_named_and_the_others_are_segmented(tmp_path, capsys, cha
         network = checkpoint.load(model).network
         for number, window in ((1, (1, 1, 1, 2, 2)), (2, (1, 1, 2, 2, 4)), (4, (2, 4, 4, 5, 6)), (5, (4, 4, 5, 6, 6))):
             z = predict.logits(network, Scaling(110.0, 25.0), [pixels[each - 1] for each in window])
-            mask = pixels_of(out / f"t_{number:02d}_mask.png")
-            np.testing.assert_array_equal(mask > 0, predict.cell_probability(z) > 0.5)
+            heat = pixels_of(out / f"t_{number:02d}_probability.png")
+            np.testing.assert_array_equal(heat, np.round(255 * predict.cell_probability(z)))
 
 
 @given(st.sets(st.integers(1, 12), min_size=1), st.data())
