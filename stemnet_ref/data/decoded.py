@@ -7,8 +7,7 @@ import numpy as np
 from ..errors import InputError
 from .augment import boxes
 from .borders import border_weights
-from .images import read_bytes, read_frame, read_size
-from .masks import read_instances, read_mask
+from .images import read_bytes, read_frame, read_instances, read_mask, read_size
 from .neighbours import window_indices
 
 MEMORY = 2 << 30        # bytes of decoded frames to keep

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from ..errors import InputError, counted
 from . import challenge
-from .images import time_lapses
 from .mixed import check_apart
 from .names import natural, numbers_in, read, read_by
+from .pixels import time_lapses
 from .selection import UNCHOSEN, ChoiceNeeded
 
 SUFFIXES = (".png", ".tif", ".tiff")
