@@ -9,8 +9,9 @@ def add_selection(parser):
     """Add the options that say what of the files is taken for frames."""
     add = parser.add_argument
     add("--channel-index", type=int, metavar="N", help="channel to take from files that hold several, from 0")
-    add("--z", type=slice_or_max, metavar="N",
-        help="slice to take from files that hold several, from 0; or max, the maximum over all of them")
+    add("--z", type=slice_or_word, metavar="N",
+        help="slice to take from files that hold several, from 0; or max, the maximum over all of them; or time, if "
+             "they are time points, as in stacks that ImageJ has not been told of time")
     add("--pattern", metavar="TEXT",
         help="how files are named, with {t} in place of the frame number or time, and * for anything else")
 
@@ -82,8 +83,8 @@ def number_or_words(text):
         return text
 
 
-def slice_or_max(text):
-    """Return the number of a slice, or "max"."""
-    if text != "max" and not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text}: must be the number of a slice, from 0, or max")
-    return text if text == "max" else int(text)
+def slice_or_word(text):
+    """Return the number of a slice, "max" or "time"."""
+    if text not in ("max", "time") and not (text.isascii() and text.isdecimal()):
+        raise argparse.ArgumentTypeError(f"{text}: must be the number of a slice, from 0, or max, or time")
+    return text if text in ("max", "time") else int(text)

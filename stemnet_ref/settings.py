@@ -116,7 +116,7 @@ class Settings:
     l1: float = 0.0
     l2: float = 0.0
     channel_index: int | None = None    # of files that hold several channels, from 0
-    z: int | str | None = None          # of files that hold several slices, from 0; or "max"
+    z: int | str | None = None          # of files that hold several slices, from 0; "max" or "time"
     pattern: str | None = None          # of file names, with {t} in place of the frame number
     sparse_masks: bool = False          # frames may be without a mask, and are then neighbours only
     validation: float = 0.2

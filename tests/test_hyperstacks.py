@@ -103,7 +103,21 @@ def test_volumes_are_no_time_lapses(tmp_path):
     tifffile.imwrite(tmp_path / "v.tif", planes(6), imagej=True, metadata={"axes": "ZYX"})
     said = refusal(tmp_path / "v.tif")
     assert "holds 6 slices x 1 time point" in said
-    assert "Image > Properties" in said                         # for time-lapses whose frames are called slices
+    assert "time points by --z time" in said                    # for time-lapses whose frames are called slices
+
+
+@pytest.mark.parametrize("axes", ["ZYX", "ZCYX"])
+def test_slices_may_be_time_points(tmp_path, axes):
+    data = planes(6, *([2] if "C" in axes else []))
+    tifffile.imwrite(tmp_path / "v.tif", data, imagej=True, metadata={"axes": axes})
+    tifffile.imwrite(tmp_path / "t.tif", planes(2, 3), imagej=True, metadata={"axes": "TZYX"})
+    tifffile.imwrite(tmp_path / "m.tif", planes(6), imagej=True, metadata={"axes": "ZYX"})
+    chosen = {"z": "time", **({"channel_index": 1} if "C" in axes else {})}
+    assert_read(tmp_path / "v.tif", data[:, 1] if "C" in axes else data, **chosen)
+    assert [frame.name for frame in frames_of(tmp_path / "v.tif", **chosen)] == [f"v_{n:04d}" for n in range(1, 7)]
+    masks = find(tmp_path / "m.tif", "--masks", selection=Selection.of(chosen).of_masks())
+    assert [frame.number for frame in masks] == [1, 2, 3, 4, 5, 6]
+    assert "holds 3 slices x 2 time points; only the slices of a single time" in refusal(tmp_path / "t.tif", z="time")
 
 
 def test_positions_are_sequences_of_their_own(tmp_path):

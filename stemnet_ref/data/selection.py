@@ -18,7 +18,7 @@ class Selection:
     """The choice of a channel and of a slice, and how names are read; None where nothing is chosen."""
 
     channel_index: int | None = None    # from 0
-    z: int | str | None = None          # slice, from 0; or "max", the maximum over all slices
+    z: int | str | None = None          # slice, from 0; or "max", the maximum over all slices; or "time": time points
     pattern: str | None = None          # of file names, with {t} in place of the frame number
 
     strict = True                       # whether all names must match the pattern; no field
@@ -78,13 +78,22 @@ class Selection:
             raise ChoiceNeeded(f"{path}: holds {_described(sizes)}; "
                                + "; ".join(words(sizes, channels) for words in needed))
         channel = self._index(self.channel_index, sizes["C"], "--channel-index", "C", path)
-        z = slice(None) if self.z == "max" else [self._index(self.z, sizes["Z"], "--z", "Z", path)]
+        if self.z == "time":
+            planes = self._slices_as_time(planes, sizes, path)
+        z = slice(None) if self.z == "max" else [self._index(self.z, planes.shape[2], "--z", "Z", path)]
         chosen = planes[:, channel, z]
         here = [time for time, each in enumerate(chosen) if np.all(each >= 0)]
         return [(time, tuple(map(tuple, chosen[time].tolist()))) for time in here], several
 
+    def _slices_as_time(self, planes, sizes, path):
+        """Return the planes with the slices in place of the one time point."""
+        if sizes["Z"] > 1 and sizes["T"] > 1:
+            raise InputError(f"--z time: {path} holds {_described(sizes)}; only the slices of a single time point can "
+                             "be time points; choose a slice by its number, or max")
+        return planes if sizes["T"] > 1 else planes.swapaxes(0, 2)
+
     def _index(self, index, size, option, axis, path):
-        if index is None or (size == 1 and not self.must_apply):
+        if index in (None, "time") or (size == 1 and not self.must_apply):
             return 0
         if not 0 <= index < size:
             one = f"0 to {size - 1}" if size > 1 else "0"
@@ -130,6 +139,6 @@ def _choose_channel(sizes, names):
 
 
 def _choose_slice(sizes, names):
-    time = "; if the slices are time points, say so in the file (ImageJ: Image > Properties)" if sizes["T"] == 1 else ""
-    return (f"choose a slice by --z 0 to {sizes['Z'] - 1}, or the maximum over all by --z max, or save one as a stack "
-            f"(ImageJ: Image > Stacks > Z Project){time}")
+    time = ", or take them for time points by --z time" if sizes["T"] == 1 else ""
+    return (f"choose a slice by --z 0 to {sizes['Z'] - 1}, or the maximum over all by --z max{time}, or save one as a "
+            "stack (ImageJ: Image > Stacks > Z Project)")
