@@ -21,7 +21,7 @@ class NoGpu(InputError):
 def reason(error):
     """Return what the operating system or a library says of an error, without its number, on one line."""
     if isinstance(error, KeyError) and len(error.args) == 1 and isinstance(error.args[0], str):
-        return f"{error.args[0]} is missing"
+        return f"{error.args[0][:LONGEST]} is missing"
     if isinstance(error, MemoryError) and not str(error):
         return "out of memory"
     text = " ".join(str(getattr(error, "strerror", None) or error).split())

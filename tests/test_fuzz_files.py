@@ -27,7 +27,7 @@ from stemnet_ref.train import NOTHING
 from stemnet_ref.verify import golden, theirs, weights
 
 SECONDS, BYTES = 10, 300e6
-COUNTS = pytest.mark.parametrize("count", [60, pytest.param(2000, marks=pytest.mark.fuzz)])
+COUNTS = pytest.mark.parametrize("count", [60, pytest.param(400, marks=pytest.mark.fuzz)])
 
 
 @pytest.fixture(scope="module")
