@@ -85,7 +85,7 @@ def test_the_table_holds_mean_and_deviation_of_the_best_epochs(tmp_path, movie, 
     assert run(*movie, *SMALL, "--seeds", "3", "--vary", "keep_prob=0.5,1", "--channels", "1", "--out", out) == 0
     with open(out / "table3.csv") as file:
         rows = list(csv.DictReader(file))
-    assert [row["variant"] for row in rows] == ["--keep-prob 0.5"] * 3 + ["--keep-prob 1"] * 3
+    assert [row["variant"] for row in rows] == ["keep-prob 0.5"] * 3 + ["keep-prob 1"] * 3
     lines = dict(line.strip("| ").split(" | ", 1) for line in (out / "table3.md").read_text().splitlines()
                  if " | " in line)
     for column, title, digits in table.ROWS:

@@ -114,11 +114,14 @@ def markdown(table):
 
 
 def flat(results):
-    """Return a header and rows for CSV: every run, with its best epoch's measures."""
+    """Return a header and rows for CSV: every run, with its best epoch's measures.
+
+    Options are without their dashes there: a spreadsheet would take them for a formula.
+    """
     columns = ["epoch", "train_loss", "val_loss", *(column for column, _, _ in ROWS)]
     rows = []
     for title, runs in results.items():
         for seed, each in runs.items():
             row = best(each) if each else dict.fromkeys(columns, "diverged")
-            rows.append([title, seed, *(row[column] for column in columns)])
+            rows.append([title.lstrip("-"), seed, *(row[column] for column in columns)])
     return ["variant", "seed", *columns], rows
