@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from test_frames import touch
 
 from stemnet_ref.data.frames import find
-from stemnet_ref.data.names import numbers_in, read
+from stemnet_ref.data.names import OTHER, PLACE, numbers_in, read
 from stemnet_ref.data.pairing import mask_of, pair
+from stemnet_ref.data.times import fields
 from stemnet_ref.errors import InputError
 
 HALF_HOUR = 1800 * 10 ** 6
@@ -81,6 +82,16 @@ SCHEMES = {
                      ["Channel1-01-A-#", "Channel1-02-A-#"]),
     "a word before T": (labels("PhaseT{t:03d}xy{p}", p=(1, 2), t=range(3)), ["PhaseT#xy1", "PhaseT#xy2"]),
     "channel after a bare number": (labels("{t:03d}_ch{c}", c=(0, 1), t=range(3)), ["#_ch0", "#_ch1"]),
+    "Leica, channels after an image": (labels("Image_{t}_ch{c:02d}", c=(0, 1), t=range(1, 9)),
+                                       ["Image_#_ch00", "Image_#_ch01"]),
+    "rows of wells": (labels("Channel1-{w:02d}-{row}-{t:02d}", w=(1, 2), row="AC", t=range(12)),
+                      [f"Channel1-{w:02d}-{row}-#" for w in (1, 2) for row in "AC"]),
+    "one time point of several positions": (labels("TimePoint_1/A01_s{s}_w{w}", s=(1, 2), w=(1, 2)),
+                                            [f"TimePoint_#/A01_s{s}_w{w}" for s in (1, 2) for w in (1, 2)]),
+    "slices of frames without a word": (labels("exp1_{t:03d}_z{z}", z=range(3), t=range(1, 6)),
+                                        [f"exp1_#_z{z}" for z in range(3)]),
+    "slices of frames after experiments": (labels("exp{e}_{t:03d}_z{z}", e=(1, 2), z=range(3), t=range(1, 6)),
+                                           [f"exp{e}_#_z{z}" for e in (1, 2) for z in range(3)]),
     "channel after time": (labels("img_t{t:03d}_c{c}", c=(1, 2), t=range(3)), ["img_t#_c1", "img_t#_c2"]),
     "Usiigaci": (labels("xy01t{t:02d}", t=range(12)), ["xy01t#"]),
     "DIC-C2DH-HeLa": (labels("0{s}/t{t:03d}", s=(1, 2), t=range(12)), ["01/t#", "02/t#"]),
@@ -156,6 +167,34 @@ def test_times_are_counted_in_one_unit():
     numbers = [name.number for name in read(labels("2017-03-04_{clock}-17", clock=CLOCKS))]
     assert np.diff(numbers).tolist() == [HALF_HOUR] * 5
     assert [(name.number, name.timed) for name in read(["t5min", "t10min"])] == [(5, False), (10, False)]
+
+
+@pytest.mark.parametrize("word", ["ch", "fish", "batch", "patch", "depth", "h", "both"])
+def test_minutes_without_a_unit_come_after_hours(word):
+    for label in (f"{word}00", f"exp1_{word}01", f"img_{word}15_x"):
+        assert {field.kind for row in fields([label]) for field in row} == {"number"}
+    assert [[field.kind for field in row] for row in fields(["1h30", "x 2hours15"])] == [["duration"], ["number"] * 2]
+    assert sequences(labels("img{t}_ch{n:02d}", n=(0, 1), t=range(3))).keys() == {"img#_ch00", "img#_ch01"}
+
+
+@pytest.mark.parametrize("word", sorted(PLACE | OTHER))
+def test_numbers_of_places_are_no_frames_beside_another_number(word):
+    """Before and after the frame number, whatever stands before it, between them, and the number of digits."""
+    tried = 0
+    for frame, place, digits, apart, place_first, case in product(
+            ("{:03d}", "{}", "t{}", "T={}", "time_{:02d}", "img{}", "Frame {:02d}"), (range(3), range(1, 4)), (1, 2),
+            ("", "_", "-", " "), (False, True), (str.lower, str.upper)):
+        if place_first and not apart and frame.startswith("{"):
+            continue                                                        # z1001
+        name_of = {}
+        for p, t in product(place, range(5)):
+            parts = [frame.format(t), f"{case(word)}{p:0{digits}d}"]
+            name_of[p, t] = "exp1_" + apart.join(reversed(parts) if place_first else parts)
+        names = read([*name_of.values()])
+        assert [name.number for name in names] == [t for _, t in name_of], name_of
+        assert len({name.sequence for name in names}) == 3, name_of
+        tried += 1
+    assert tried == 2 * 2 * 2 * (7 * 8 - 2)
 
 
 def test_digits_that_count_regularly_are_no_times_of_the_day():

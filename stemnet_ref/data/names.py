@@ -1,13 +1,21 @@
 """Read the sequence and the frame number of files from their names.
 
-Which number in a name counts the frames is decided by what varies among the names that are otherwise alike. A number
-that all of them share, as in ``img_000000007_Phase_000.tif``, belongs to the name of the sequence, which has # in place
-of the frame number: ``img_#_Phase_000``. Where several vary, the last one counts the frames, and the others tell
-sequences apart (``frame2009_1_2.png``), unless names say otherwise: channels, positions, slices and the like come after
-what ``t`` or ``frame`` stands before (``xy01t01c1.tif``); hours and minutes come before all; and ``t`` before a later
-number that takes no more values. The parts of a time (`data.times`) count together. Where each file would be a
-sequence of its own by that, and its numbers rise together from file to file (``img_0007_2017-03-04_10-00-17.tif``),
-they count together too.
+A number that is the same in all files is a part of the sequence's name: ``img_000000007_Phase_000.tif`` is frame 7 of
+the sequence ``img_#_Phase_000``. Where several numbers differ among names that are otherwise alike, the frame number is
+the first of these that the names have, and of several in one row the last; the other numbers tell sequences apart.
+
+    what the number is                      example                 frame number
+    a time, as `data.times` reads it        A1_00d00h30m_2.tif      00d00h30m
+    after t, time or the like               xy01t03_2.tif           3
+    after img, frame or the like, or        img03_c1.tif            3
+        after no word of this table         exp1_003_z2.tif         3
+    after z, s, p or the like               c1_z2.tif               2
+    after c, xy, pos or the like            xy1_c2.tif              2
+
+There are three exceptions. A last number without a word, if it takes more values than the one after t, is the frame
+number: T1_001.tif and T2_001.tif are of two treatments. Numbers in the last two rows are none if a number after t is
+there and does not differ: each file is a sequence of its own. And numbers are one frame number together if they rise
+together from file to file and each file would be a sequence of its own otherwise: img_0007_2017-03-04_10-00-17.tif.
 """
 
 import re
@@ -21,11 +29,12 @@ from .times import NUMBER, READINGS, fields
 TIME = {"t", "time", "timepoint", "tp", "sk"}
 FRAME = {"f", "fr", "frame", "frames", "img", "image", "min", "h", "hour", "day", "sec"}
 PLACE = {"c", "ch", "chan", "channel", "w", "wave", "wavelength", "xy", "pos", "position", "fov", "field", "well",
-         "site", "view", "r", "row", "col", "column"}
-OTHER = {"z", "s", "p", "m", "slice", "series", "stack", "scene", "point", "a", "l", "fk", "fl"}
+         "site", "view", "r", "row", "col", "column", "roi", "tile", "cam", "camera", "region", "crop"}
+OTHER = {"z", "s", "p", "m", "slice", "plane", "series", "stack", "scene", "point", "a", "l", "fk", "fl"}
 MEANING = {word: meaning for meaning, words in (("time", TIME), ("frame", FRAME), ("place", PLACE), ("other", OTHER))
            for word in words}
 BEFORE = re.compile(r"([A-Za-z]*?([A-Z]?[a-z]+|[A-Z]+))[ _=(-]*$")      # TimePoint_001; T of PhaseT001
+ROW = re.compile(r"(?<![A-Za-z])[A-SU-Y]-$")                            # of a plate: the well C-01
 AFTER = re.compile(r"(?:x|bits?|nm)(?![a-z])", re.IGNORECASE)   # 20x, 8bit, 561nm
 ENOUGH = 5              # files of which numbers that rise together do not do so by chance
 
@@ -152,7 +161,7 @@ def _meaning(before, field, after):
     if field.kind == "duration" and field.count is None:
         return "duration"
     word = BEFORE.search(before)
-    words = [each.lower() for each in word.groups()] if word else []
+    words = [each.lower() for each in word.groups()] if word and not ROW.search(before) else []
     meaning = next((MEANING[each] for each in words if each in MEANING), "")
     if field.kind == "decimal":
         return "duration"
@@ -166,8 +175,11 @@ def _frame_columns(columns, meanings):
     if not columns:
         return None, ()
     varying = [at for at, column in enumerate(columns) if len(set(column)) > 1] or [*range(len(columns))]
+    if all(meanings[at] in ("place", "other") for at in varying):
+        varying += [at for at, meaning in enumerate(meanings) if meaning == "time" and at not in varying]
     chosen = varying
-    for winners, losers in ((("duration", "time", "frame"), ("place", "other")), (("", "other"), ("place",))):
+    for winners, losers in ((("duration", "time", "frame"), ("place", "other")), (("",), ("place", "other")),
+                            (("other",), ("place",))):
         if any(meanings[at] in winners for at in chosen):
             chosen = [at for at in chosen if meanings[at] not in losers]
     best = max((at for at in chosen if meanings[at] == "duration"), default=None)

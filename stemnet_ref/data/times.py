@@ -33,7 +33,7 @@ _UNITS = {"day": "days?|d", "hour": "hours?|hrs?|h", "minute": "minutes?|mins?|m
           "millisecond": "msecs?|ms"}
 DURATION = re.compile(r"(?<![0-9])(?<![0-9][.,])(?=[0-9])"
                       + "".join(rf"(?:(?P<{unit}>{_AMOUNT}) ?(?:{words})(?:[ _-](?=[0-9]))?"
-                                + (r"|(?<=h)(?P<minute_>[0-9]{2})" if unit == "minute" else "") + ")?"
+                                + (r"|(?(hour)(?<=h)(?P<minute_>[0-9]{2})|(?!))" if unit == "minute" else "") + ")?"
                                 for unit, words in _UNITS.items())
                       + r"(?<![ _-])(?![A-Za-z0-9])", re.IGNORECASE)
 _TWO = r"(?<![0-9])(?<![0-9][.,])[0-9]{1,30}[.,][0-9]{1,30}(?![0-9])(?![.,][0-9])"
