@@ -49,7 +49,8 @@ def test_a_slice_is_chosen_in_words_that_say_what_the_set_holds(tmp_path, volume
     for main, given in ((run_train.main, ("--frames", volumes)), (run_predict.main, (trained, volumes))):
         check(capsys, script(main, *given, "--out", tmp_path / "x"), "t000.tif: holds 5 slices", "--z 0 to 4",
               "--z max")
-    check(capsys, script(run_train.main, "--frames", volumes, "--z", "5", "--out", tmp_path / "x"), "--z 5")
+        check(capsys, script(main, *given, "--z", "5", "--out", tmp_path / "x"), "--z 5", "t000.tif holds 5 slices; it "
+              "must be 0 to 4")
 
 
 @pytest.mark.parametrize("z", [0, 2, 4, "max"])
@@ -98,6 +99,17 @@ def test_slices_are_not_taken_for_times(tmp_path, volumes, trained, capsys):
     _, masks = find_pairs(volumes / "01", volumes / "01_ST" / "SEG", sparse=True, selection=Selection(z=2))
     assert [bool(each) for each in masks] == [t != 3 for t in range(6)]
     np.testing.assert_array_equal(read_values(masks[0]), mask(2))
+
+
+def test_slices_of_a_set_are_no_time_points(tmp_path, volumes, trained, capsys):
+    for masks in ((), ("--masks", volumes), ("--masks", volumes / "01_ST" / "SEG")):
+        for main, given in ((run_train.main, ("--frames", volumes)), (run_predict.main, (trained, volumes))):
+            check(capsys, script(main, *given, *masks, "--z", "time", "--sparse-masks", "--out", tmp_path / "x"),
+                  "--z time: ", "t000.tif is one time point of a set of the Cell Tracking Challenge")
+            script(main, *given, *masks, "--out", tmp_path / "x")
+            assert "--z time" not in capsys.readouterr().err
+    moved = (volumes / "01" / "t000.tif").rename(tmp_path / "movie.tif")
+    assert len(find(moved, "--frames")) == SLICES
 
 
 def test_a_slice_is_trained_on_and_segmented(tmp_path, volumes, no_figures, capsys):

@@ -55,7 +55,8 @@ def truth_files(folders, z=None):
     folders : list of Path
         As `sequences` returns them.
     z : int or "max", optional
-        The slice that is taken of frames.
+        The slice, from 0, that is taken of frames in three dimensions, or the maximum over all. Truth of a single slice
+        counts only if it is of this one; slices are no time points here, so that "time" finds none of that.
 
     Raises
     ------

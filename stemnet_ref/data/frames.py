@@ -15,7 +15,7 @@ from . import challenge
 from .mixed import check_apart
 from .names import natural, numbers_in, read, read_by
 from .pixels import time_lapses
-from .selection import UNCHOSEN, ChoiceNeeded
+from .selection import UNCHOSEN, ChoiceRefused
 
 SUFFIXES = (".png", ".tif", ".tiff")
 OTHER_PICTURES = (".jpg", ".jpeg", ".bmp", ".gif", ".jp2", ".webp", ".avi", ".mp4", ".nd2", ".czi", ".lif")
@@ -147,7 +147,7 @@ def _alike(files, option, lenient, selection):
     for file in sorted(files):
         try:
             lapses, axes = time_lapses(file, selection)
-        except ChoiceNeeded:
+        except ChoiceRefused:
             raise
         except InputError:
             if not lenient or len(files) == 1:

@@ -5,11 +5,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import InputError, counted
+from . import challenge
 
 WORDS = {"T": "time point", "C": "channel", "Z": "slice"}
 
 
-class ChoiceNeeded(InputError):
+class ChoiceRefused(InputError):
+    """A file has nothing of what was chosen; it must not be read without the choice."""
+
+
+class ChoiceNeeded(ChoiceRefused):
     """A file holds several channels or slices, and none is chosen."""
 
 
@@ -76,7 +81,7 @@ class Selection:
                                                     ("Z", self.z, _choose_slice)) if axis in several and chosen is None]
         if needed:
             raise ChoiceNeeded(f"{path}: holds {_described(sizes)}; "
-                               + "; ".join(words(sizes, channels) for words in needed))
+                               + "; ".join(words(sizes, channels, path) for words in needed))
         channel = self._index(self.channel_index, sizes["C"], "--channel-index", "C", path)
         if self.z == "time":
             planes = self._slices_as_time(planes, sizes, path)
@@ -87,9 +92,13 @@ class Selection:
 
     def _slices_as_time(self, planes, sizes, path):
         """Return the planes with the slices in place of the one time point."""
+        if challenge.holds_slices(path):
+            raise ChoiceRefused(f"--z time: {path} is one time point of a set of the Cell Tracking Challenge, by its "
+                                "name; choose a slice by its number, or max; or rename it, if its pages are time "
+                                "points")
         if sizes["Z"] > 1 and sizes["T"] > 1:
-            raise InputError(f"--z time: {path} holds {_described(sizes)}; only the slices of a single time point can "
-                             "be time points; choose a slice by its number, or max")
+            raise ChoiceRefused(f"--z time: {path} holds {_described(sizes)}; only the slices of a single time point "
+                                "can be time points; choose a slice by its number, or max")
         return planes if sizes["T"] > 1 else planes.swapaxes(0, 2)
 
     def _index(self, index, size, option, axis, path):
@@ -97,7 +106,7 @@ class Selection:
             return 0
         if not 0 <= index < size:
             one = f"0 to {size - 1}" if size > 1 else "0"
-            raise InputError(f"{option} {index}: {path} holds {counted(size, WORDS[axis])}; it must be {one}")
+            raise ChoiceRefused(f"{option} {index}: {path} holds {counted(size, WORDS[axis])}; it must be {one}")
         return index
 
     def check_effect(self, several, option, first):
@@ -131,14 +140,15 @@ def _described(sizes):
     return " x ".join(counted(sizes[axis], WORDS[axis]) for axis in "CZT" if sizes[axis] > 1 or axis == "T")
 
 
-def _choose_channel(sizes, names):
+def _choose_channel(sizes, names, path):
     known = f" ({', '.join(names)})" if len(names) == sizes["C"] and any(names) else ""
     some = " or ".join(map(str, range(sizes["C"]))) if sizes["C"] < 4 else f"0 to {sizes['C'] - 1}"
     return (f"choose a channel by --channel-index {some}{known}, or save one channel as a stack (ImageJ: Image > Color "
             "> Split Channels)")
 
 
-def _choose_slice(sizes, names):
-    time = ", or take them for time points by --z time" if sizes["T"] == 1 else ""
+def _choose_slice(sizes, names, path):
+    may_be_time = sizes["T"] == 1 and not challenge.holds_slices(path)
+    time = ", or take them for time points by --z time" if may_be_time else ""
     return (f"choose a slice by --z 0 to {sizes['Z'] - 1}, or the maximum over all by --z max{time}, or save one as a "
             "stack (ImageJ: Image > Stacks > Z Project)")
