@@ -13,7 +13,8 @@ def add_selection(parser):
         help="slice to take from files that hold several, from 0; or max, the maximum over all of them; or time, if "
              "they are time points, as in stacks that ImageJ has not been told of time")
     add("--pattern", metavar="TEXT",
-        help="how files are named, with {t} in place of the frame number or time, and * for anything else")
+        help="how files are named, with {t} in place of the frame number or time, {s} for what tells sequences apart, "
+             "as positions, and * for what does not matter")
 
 
 def add_settings(parser):

@@ -117,7 +117,7 @@ class Settings:
     l2: float = 0.0
     channel_index: int | None = None    # of files that hold several channels, from 0
     z: int | str | None = None          # of files that hold several slices, from 0; "max" or "time"
-    pattern: str | None = None          # of file names, with {t} in place of the frame number
+    pattern: str | None = None          # of file names, with {t} in place of the frame number, {s}, and *
     sparse_masks: bool = False          # frames may be without a mask, and are then neighbours only
     validation: float = 0.2
     gap: int | None = None              # frames between training and validation; None: chosen to fit

@@ -23,14 +23,18 @@ def by(pattern, *names, strict=True):
 @pytest.mark.parametrize(("pattern", "names", "expected"), [
     ("img_{t}_Phase_000.tif", ["img_7_Phase_000"], [("img_#_Phase_000", 7)]),
     ("img_{t}_Phase_000", ["img_7_Phase_000"], [("img_#_Phase_000", 7)]),
-    ("s{t}_*", ["s1_02", "s2_02", "s1_03"], [("s#_02", 1), ("s#_02", 2), ("s#_03", 1)]),
-    ("*_{t}", ["a_1_2", "b_2_3"], [("a_1_#", 2), ("b_2_#", 3)]),
+    ("s{t}_{s}", ["s1_02", "s2_02", "s1_03"], [("s#_02", 1), ("s#_02", 2), ("s#_03", 1)]),
+    ("s{t}_*", ["s1_02", "s2_03"], [("s#_*", 1), ("s#_*", 2)]),
+    ("s{t}_*.tif", ["s1_02", "s2_03"], [("s#_*", 1), ("s#_*", 2)]),
+    ("{s}_{t}_*C_{s}", ["a_1_37.1C_p1", "b_2_37C_p2"], [("a_#_*C_p1", 1), ("b_#_*C_p2", 2)]),
+    ("{s}_{t}", ["a_1_2", "b_2_3"], [("a_1_#", 2), ("b_2_#", 3)]),
     ("a+(1).[{t}]$", ["a+(1).[12]$"], [("a+(1).[#]$", 12)]),
-    ("{t}*", ["12_3"], [("#_3", 12)]),
+    ("{t}*", ["12_3"], [("#*", 12)]),
     ("x{t}y", ["x0.5y", "x1y"], [("x#y", 500_000), ("x#y", 1_000_000)]),
-    ("*_{t}", ["a_1h30m", "b_2h"], [("a_#", 3 * HALF_HOUR), ("b_#", 4 * HALF_HOUR)]),
+    ("{s}_{t}", ["a_1h30m", "b_2h"], [("a_#", 3 * HALF_HOUR), ("b_#", 4 * HALF_HOUR)]),
     ("x_{t}_1", ["x_10-30-00_1", "x_11-00-00_1"], [("x_#_1", 21 * HALF_HOUR), ("x_#_1", 22 * HALF_HOUR)]),
-    ("t{t}/*.tif", ["t1/a", "t2/a", "t2/b"], [("t#/a", 1), ("t#/a", 2), ("t#/b", 2)]),
+    ("t{t}/{s}.tif", ["t1/a", "t2/a", "t2/b"], [("t#/a", 1), ("t#/a", 2), ("t#/b", 2)]),
+    ("t{t}/*.tif", ["t1/a", "t2/b"], [("t#/*", 1), ("t#/*", 2)]),
 ])
 def test_a_pattern_says_where_the_frame_number_is(pattern, names, expected):
     assert by(pattern, *names) == expected
@@ -53,7 +57,7 @@ def test_a_pattern_for_stacks_is_refused(tmp_path):
 
 
 def test_a_pattern_is_for_masks_where_all_of_them_match_it(tmp_path):
-    chosen = Selection(pattern="s{t}_*")
+    chosen = Selection(pattern="s{t}_{s}")
     f = touch(tmp_path / "f", "s1_7.png", "s2_7.png", "s1_8.png", "s2_8.png")
     m = touch(tmp_path / "m", "s1_7.png", "s2_7.png", "s1_8.png", "s2_8.png")
     frames = find(f, "", selection=chosen)
@@ -61,5 +65,14 @@ def test_a_pattern_is_for_masks_where_all_of_them_match_it(tmp_path):
     assert [mask.sequence for mask in find(m, "", selection=chosen.of_masks())] == [each.sequence for each in frames]
     (m / "s2_8.png").rename(m / "m2_8.png")
     assert {mask.sequence for mask in find(m, "", selection=chosen.of_masks())} == {"s1_#", "m2_#"} | {"s2_#"}
-    with pytest.raises(InputError, match=r"--pattern s\{t\}_\*: 1 file of 4 does not match"):
+    with pytest.raises(InputError, match=r"--pattern s\{t\}_\{s\}: 1 file of 4 does not match"):
         find(m, "", selection=chosen)
+
+
+def test_what_a_star_matches_tells_no_sequences_apart(tmp_path):
+    files = touch(tmp_path, *(f"img_{at}_A_{at * 7 % 5}.png" for at in range(10)))
+    frames = find(files, "", selection=Selection(pattern="img_{t}_A_*.png"))
+    assert [(frame.sequence, frame.number) for frame in frames] == [("img_#_A_*", at) for at in range(10)]
+    touch(tmp_path, "img_3_A_9.png")
+    with pytest.raises(InputError, match=r"img_3_A_.* are both frame 3 .*; put \{s\} into --pattern in place of"):
+        find(files, "", selection=Selection(pattern="img_{t}_A_*.png"))

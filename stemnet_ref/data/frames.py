@@ -78,7 +78,10 @@ def in_order(files, option, lenient=False, selection=UNCHOSEN):
     for a, b in pairwise(frames):
         if (a.sequence, a.number) == (b.sequence, b.number):
             what = "of one time" if a.timed else f"frame {a.number}"
-            raise InputError(f"{option}: {a} and {b} are both {what} of sequence {a.sequence}; remove or rename one")
+            starred = "*" in (selection.pattern or "")
+            remedy = ("put {s} into --pattern in place of the * that tells them apart" if starred else
+                      "remove or rename one")
+            raise InputError(f"{option}: {a} and {b} are both {what} of sequence {a.sequence}; {remedy}")
     return frames
 
 

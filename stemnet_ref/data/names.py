@@ -80,7 +80,7 @@ def read_by(pattern, paths, labels, strict=True):
     ----------
     pattern : str
         A file's name, or the end of its path, with or without suffix: {t} is the number or the time that counts the
-        frames, * anything within a name, which tells sequences apart.
+        frames, {s} what tells sequences apart, and * anything that does not matter, both within a name.
     paths : list of Path
     labels : list of str
         The ends of these paths, without suffix.
@@ -115,8 +115,9 @@ def read_by(pattern, paths, labels, strict=True):
     numbers, timed = _numbers([field for field, _ in matches])
     named = []
     for label, number, (_, before_end) in zip(labels, numbers, matches, strict=True):
-        start, end = (len(label) - each for each in before_end)
-        named.append(Name(_marked(label, [(start, end)]) if start >= 0 else label, number, timed))
+        spans = [(max(0, len(label) - start), len(label) - end, mark) for start, end, mark in before_end]
+        spans = [span for span in spans if span[1] >= 0]
+        named.append(Name(_marked(label, [span[:2] for span in spans], [mark for *_, mark in spans]), number, timed))
     return named
 
 
@@ -206,14 +207,18 @@ def _rise_together(rows, at, others, apart):
 
 
 def _match(pattern, path, form, read_field):
-    """Return the Field at {t}, and where it starts and ends before the end of the path without suffix; or None."""
+    """Return the Field at {t}, and the spans of {t} and each *, from the end of the stem, with marks; or None."""
     parts = path.absolute().parts[-1 - pattern.count("/"):]
     name = "/".join(parts)
     stem = name.removesuffix(path.suffix)
-    before, after = ("[^/]*?".join(map(re.escape, part.split("*"))) for part in pattern.split("{t}"))
+    forms = {"{t}": f"(?P<t>(?i:{form.pattern}))", "{s}": "[^/]*?"}
+    pieces = [f"(?P<ignored{at}>[^/]*?)" if piece == "*" else forms.get(piece, re.escape(piece))
+              for at, piece in enumerate(re.split(r"(\*|\{t\}|\{s\})", pattern))]
     for text in (name, stem):
-        match = re.fullmatch(f"{before}(?P<t>(?i:{form.pattern})){after}", text)
+        match = re.fullmatch("".join(pieces), text)
         field = match and read_field(form.fullmatch(match["t"]))
         if field:
-            return field, [len(stem) - each for each in match.span("t")]
+            marks = {"t": "#", **{group: "*" for group in match.groupdict() if group.startswith("ignored")}}
+            return field, sorted(((len(stem) - match.start(group), len(stem) - match.end(group), mark)
+                                  for group, mark in marks.items()), reverse=True)
     return None

@@ -125,7 +125,8 @@ def describe_sequences(frames, channels, show):
         show(f"warning: {len(short)} of {counted(len(sequences), 'sequence')} {'has' if len(short) == 1 else 'have'} "
              f"fewer frames than the network sees at once, {channels}: {least[0].sequence} has {len(least)}; copies of "
              "frames stand in for the neighbours that they lack. If the names were misread, say by --pattern where "
-             "the frame number is; else a network of --channels 1 needs no neighbours")
+             "the frame number is, with * for what tells no sequences apart; else a network of --channels 1 needs no "
+             "neighbours")
     for sequence, (first, *_) in sequences.items():
         if sequence.count("#") - first.label.count("#") > 1:
             show(f"note: sequence {sequence}: the numbers in place of # rise together, and are taken to count the same "
