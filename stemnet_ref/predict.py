@@ -16,7 +16,7 @@ from .data.batches import Dataset
 from .data.frames import find_neighbours, spans
 from .data.geometry import geometry_of, read_record
 from .data.neighbours import describe_sequences
-from .data.pairing import masks_of
+from .data.pairing import for_either, masks_of
 from .data.plan import Piece
 from .data.selection import UNCHOSEN, ChoiceNeeded
 from .device import device_of, to_host
@@ -126,8 +126,13 @@ def _run(model, frames, out, masks, tile, show, progress, results, restore, spar
         raise InputError(f"--results {results}: must be {' or '.join(RESULTS)}")
     record = read_record(frames) if restore else None
     lenient = left_out is not None
-    chosen, around, selection = _chosen(model, frames, selection, show, lenient)
-    truth_of = {} if masks is None else masks_of(chosen, masks, show, sparse, selection, lenient)
+
+    def find(selection):
+        chosen, around, selection = _chosen(model, frames, selection, show, lenient)
+        truth_of = {} if masks is None else masks_of(chosen, masks, show, sparse, selection, lenient)
+        return chosen, around, truth_of, truth_of.values()
+
+    chosen, around, truth_of, _ = for_either(find, selection)
     place = {frame: index for index, frame in enumerate(around)}
     indices = [place[frame] for frame in chosen]
     data = Dataset(around, [truth_of.get(frame) for frame in around], network.channels, tell=show,

@@ -33,6 +33,7 @@ class Frame:
     numbers: tuple          # all numbers of the label, and of the time point
     timed: bool = False     # whether `number` is a time, in microseconds, or a decimal, in millionths
     planes: tuple = ()      # of the file, as data.tiff names them: several are projected; empty where there is only one
+    several: str = ""       # those of "C", channels, and "Z", slices, of which the file has more than one
 
     @property
     def name(self):
@@ -173,10 +174,10 @@ def _alike(files, option, lenient, selection):
     else:
         named = read_by(selection.pattern, [*single], labels, selection.strict)
     for (file, (label, positions)), name in zip(single.items(), named, strict=True):
-        for position, planes in positions:
+        for position, planes, axes in positions:
             end = f"_{position}" if position else ""
             yield [Frame(file, None, label + end, name.sequence + end, name.number, numbers_in(label + end), name.timed,
-                         planes)]
+                         planes, axes)]
 
 
 def _labels_beside(file):

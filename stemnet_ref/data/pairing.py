@@ -1,12 +1,14 @@
 """Pair frames with their masks by name or number."""
 
 import re
+from collections import Counter
+from dataclasses import replace
 
 from ..errors import InputError, counted
 from . import challenge
 from .frames import find, in_order, spans
 from .neighbours import gaps, time_indices
-from .selection import UNCHOSEN
+from .selection import UNCHOSEN, ChoiceNeeded, NoEffect
 from .truth import complete
 
 
@@ -33,6 +35,27 @@ def find_pairs(frames, masks, tell=lambda line: None, sparse=False, names=("--fr
     InputError
         If frames and masks cannot be found or paired.
     """
+    return for_either(lambda selection: _find_pairs(frames, masks, tell, sparse, names, lenient, selection), selection)
+
+
+def for_either(find, selection):
+    """Return find(selection), a tuple that ends in masks or None, where a choice need have an effect on masks alone.
+
+    Raises
+    ------
+    InputError
+        As `find`; NoEffect where neither frames nor masks need the choice.
+    """
+    try:
+        return find(selection)
+    except NoEffect as error:
+        found = find(selection.completed({}))
+        if not any(mask and error.axis in mask.several for mask in found[-1]):
+            raise error from None
+        return found
+
+
+def _find_pairs(frames, masks, tell, sparse, names, lenient, selection):
     folders = challenge.sequences(frames)
     if masks is None and not folders:
         find(frames, names[0], lenient, selection)          # its fault, such as masks among the frames, says more
@@ -40,7 +63,7 @@ def find_pairs(frames, masks, tell=lambda line: None, sparse=False, names=("--fr
     found = find(frames, names[0], lenient, selection)
     of_masks = challenge.sequences(masks) if masks is not None else folders
     if not (folders and of_masks):
-        paired = pair(found, _find_masks(masks, names[1], lenient, selection), tell, sparse)
+        paired = pair(found, _find_masks(masks, names[1], lenient, selection, found, tell), tell, sparse)
         return found, complete(paired, tell, lenient)
     if not {folder.resolve() for folder in folders} <= {folder.resolve() for folder in of_masks}:
         raise InputError(f"{names[1]} {masks}: another set of the Cell Tracking Challenge than {frames}; leave "
@@ -70,15 +93,30 @@ def masks_of(frames, masks, tell=lambda line: None, sparse=False, selection=UNCH
             raise InputError(f"--masks {masks}: has no truth of {spans(frames)}; name the set that they are of, or a "
                              "folder of masks")
     else:
-        found = _find_masks(masks, "--masks", lenient, selection)
+        found = _find_masks(masks, "--masks", lenient, selection, frames, tell)
         single = len(frames) == 1 < len(found)
         paired = [mask_of(frames[0], found)] if single else pair(frames, found, tell, sparse)
     return {frame: mask for frame, mask in zip(frames, complete(paired, tell, lenient), strict=True) if mask}
 
 
-def _find_masks(where, option, lenient, selection):
-    """Return the masks at a path; raises InputError where slices' numbers could be taken for those of times."""
-    masks = find(where, option, lenient, selection.of_masks())
+def _find_masks(where, option, lenient, selection, frames, tell):
+    """Return the masks at a path; raises InputError where slices' numbers could be taken for those of times.
+
+    ImageJ calls the planes of any stack slices. Where the frames have none, and each sequence has as many, they are its
+    time points.
+    """
+    try:
+        masks = find(where, option, lenient, selection.of_masks())
+    except ChoiceNeeded:
+        try:
+            masks = find(where, option, lenient, replace(selection, z="time").of_masks())
+        except InputError:
+            masks = []
+        lengths = [sorted(Counter(each.sequence for each in kind).values()) for kind in (frames, masks)]
+        if selection.z is not None or any("Z" in frame.several for frame in frames) or lengths[0] != lengths[1]:
+            raise
+        tell(f"note: the slices of {masks[0].path} are taken for time points: there are as many as frames, which have "
+             "no slices")
     for mask in masks:
         part = challenge.slice_of(mask.path)
         if part is not None and challenge.holds_slices(mask.path):

@@ -18,6 +18,14 @@ class ChoiceNeeded(ChoiceRefused):
     """A file holds several channels or slices, and none is chosen."""
 
 
+class NoEffect(ChoiceRefused):
+    """A choice along an axis, "C" or "Z", was made that the files do not need."""
+
+    def __init__(self, message, axis):
+        super().__init__(message)
+        self.axis = axis
+
+
 @dataclass(frozen=True)
 class Selection:
     """The choice of a channel and of a slice, and how names are read; None where nothing is chosen."""
@@ -105,19 +113,21 @@ class Selection:
         if index in (None, "time") or (size == 1 and not self.must_apply):
             return 0
         if not 0 <= index < size:
-            one = f"0 to {size - 1}" if size > 1 else "0"
-            raise ChoiceRefused(f"{option} {index}: {path} holds {counted(size, WORDS[axis])}; it must be {one}")
+            if size == 1:
+                raise NoEffect(f"{option} {index}: {path} holds 1 {WORDS[axis]}; it must be 0", axis)
+            raise ChoiceRefused(f"{option} {index}: {path} holds {counted(size, WORDS[axis])}; it must be 0 to "
+                                f"{size - 1}")
         return index
 
     def check_effect(self, several, option, first):
-        """Raise InputError where a choice was made that no file of an option needs.
+        """Raise NoEffect where a choice was made that no file of an option needs.
 
         `several` holds the axes along which any file had several; `first` is the first file.
         """
         for name, chosen, axis in (("--channel-index", self.channel_index, "C"), ("--z", self.z, "Z")):
             if self.must_apply and chosen is not None and axis not in several:
-                raise InputError(f"{name} {chosen}: no file of {option} holds several {WORDS[axis]}s ({first}); "
-                                 "leave it out")
+                raise NoEffect(f"{name} {chosen}: no file of {option} holds several {WORDS[axis]}s ({first}); leave it "
+                               "out", axis)
 
 
 class Suggestion(Selection):
