@@ -77,7 +77,9 @@ def test_a_window_of_several_sizes_is_refused(tmp_path, mixed, capsys):
 
 @pytest.mark.parametrize("channels", [1, 5])
 @pytest.mark.parametrize("damage", [damage_pixels, lambda path: path.write_bytes(b""),
-                                    lambda path: Image.new("RGB", (48, 40)).save(path)])
+                                    lambda path: Image.new("RGB", (48, 40)).save(path),
+                                    lambda path: (path.unlink(), path.symlink_to("absent.png")),
+                                    lambda path: (path.unlink(), path.mkdir())])
 def test_a_bad_frame_is_named_and_the_others_are_segmented(tmp_path, capsys, channels, damage):
     frames, masks = sequence(tmp_path / "movie", 6)
     model = save_model(tmp_path / "model.npz", channels)

@@ -121,19 +121,24 @@ def _files(where, option):
         files = challenge.files(challenge.sequences(path))
     elif path.is_dir():
         files = [file for file in path.iterdir() if file.suffix.lower() in SUFFIXES
-                 and file.is_file() and not file.name.startswith(".")]
+                 and _is_picture(file) and not file.name.startswith(".")]
         if not files:
             raise InputError(f"{option} {where}: no PNG or TIFF file in this folder; {_remedy(path)}")
     elif path.exists():
         files = [path]
     elif glob.has_magic(where):
-        files = [Path(file) for file in glob.glob(where, recursive=True) if Path(file).is_file()]
+        files = [Path(file) for file in glob.glob(where, recursive=True) if _is_picture(Path(file))]
         if not files:
             raise InputError(f"{option} {where}: no file matches this pattern; "
                              "put it into quotes, and check it with ls")
     else:
         raise InputError(f"{option} {where}: no such file or folder; check the spelling")
     return files
+
+
+def _is_picture(file):
+    """Return whether a file is to be read, also one that cannot be: a link to nothing, or a folder, named as one."""
+    return file.is_file() or (file.suffix.lower() in SUFFIXES and (file.is_dir() or not file.exists()))
 
 
 def _remedy(folder):
@@ -162,10 +167,10 @@ def _alike(files, option, lenient, selection):
         for position, points in lapses:
             whole = f"{label}_{position}" if position else label
             if points is not None and len(points) > 1:
-                yield [Frame(file, time, whole, whole, time + 1, (*numbers_in(whole), time + 1), planes=planes)
-                       for time, planes in points]
+                yield [Frame(file, time, whole, whole, time + 1, (*numbers_in(whole), time + 1), planes=planes,
+                             several=axes) for time, planes in points]
             elif points != []:
-                single.setdefault(file, (label, []))[1].append((position, points[0][1] if points else ()))
+                single.setdefault(file, (label, []))[1].append((position, points[0][1] if points else (), axes))
     selection.check_effect(several, option, files[0])
     labels = [label for label, _ in single.values()]
     if selection.pattern is None:
