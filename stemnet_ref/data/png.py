@@ -15,7 +15,9 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 KINDS = {0: "grey", 2: "RGB", 3: "palette", 4: "grey and alpha", 6: "RGBA"}
 SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
-DEFLATE = 1032              # bytes that one compressed byte can stand for, at most
+# Of interlaced pictures: left, top, step to the right, step down of each pass
+ADAM7 = (0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)
+PIECE = 1 << 20             # bytes that are inflated at once
 Image.MAX_IMAGE_PIXELS = None       # mosaics of a microscope are larger than what Pillow takes for an attack
 
 
@@ -99,15 +101,23 @@ def _header(chunks):
 
 
 def _check(chunks):
-    """Raise ValueError unless all chunks are whole, in order, and can hold as many pixels as the header says."""
+    """Raise ValueError unless all chunks are whole and in order, and hold all rows that the header speaks of.
+
+    Pillow would fill missing rows with zeros. The rows are inflated piece by piece and not kept.
+    """
     _, header = next(chunks)
-    width, height, bits, kind = struct.unpack(">IIBB", header[:10])
-    names, compressed = [], 0
+    width, height, bits, kind, interlaced = struct.unpack(">IIBBxxB", header)
+    inflate, names, found = zlib.decompressobj(), [], 0
     for name, data in chunks:
-        compressed += len(data) if name == b"IDAT" else 0
+        while name == b"IDAT" and data:
+            found += len(inflate.decompress(data, PIECE))
+            data = inflate.unconsumed_tail
         if name != (names or [b""])[-1]:
             names.append(name)
     if names.count(b"IDAT") != 1 or b"IHDR" in names or b"PLTE" in names[names.index(b"IDAT"):]:
         raise ValueError("its parts are out of order")
-    if height * (width * bits * SAMPLES[kind] // 8) > DEFLATE * compressed:
-        raise ValueError(f"its {compressed} compressed bytes cannot hold {height} x {width} pixels")
+    sides = [(len(range(left, width, right)), len(range(top, height, down)))
+             for left, top, right, down in (ADAM7 if interlaced else [(0, 0, 1, 1)])]
+    needed = sum(h * (1 + -(-w * bits * SAMPLES[kind] // 8)) for w, h in sides if w)    # a row begins with its filter
+    if found + len(inflate.flush()) < needed:
+        raise ValueError(f"its data end before {height} x {width} pixels: rows are missing")
