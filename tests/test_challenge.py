@@ -16,6 +16,7 @@ from stemnet_ref import checkpoint, sample
 from stemnet_ref.data import challenge, preprocess
 from stemnet_ref.data.frames import find
 from stemnet_ref.data.pairing import find_pairs
+from stemnet_ref.errors import InputError
 from stemnet_ref.pictures import numbered
 
 
@@ -51,6 +52,23 @@ def test_gold_truth_before_silver_and_none_where_there_is_neither(challenge_set)
     one, of_one = find_pairs(challenge_set / "02", None)
     assert [frame.path for frame in one] == [frame.path for frame in frames[8:]]
     assert [mask and mask.path for mask in of_one] == [mask and mask.path for mask in masks[8:]]
+
+
+@pytest.mark.parametrize("silver", [True, False])
+def test_markers_that_are_cut_off_do_not_make_gold_truth_whole(challenge_set, silver):
+    root, told = challenge_set, []
+    gold, markers = (root / "01_GT" / part for part in ("SEG/man_seg002.tif", "TRA/man_track002.tif"))
+    one = np.asarray(Image.open(gold)).copy()
+    one[40:] = 0
+    Image.fromarray(one).save(gold)
+    markers.write_bytes(markers.read_bytes()[:-200])
+    if not silver:
+        (root / "01_ST" / "SEG" / "man_seg002.tif").unlink()
+    with pytest.raises(InputError, match="man_track002"):
+        find_pairs(root, None)
+    _, masks = find_pairs(root, None, told.append, lenient=True)
+    assert (masks[2] and masks[2].path.parent.parent.name) == ("01_ST" if silver else None)
+    assert any(line.startswith(f"warning: {markers}") for line in told)
 
 
 def test_other_masks_can_be_named(challenge_set):

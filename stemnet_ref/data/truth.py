@@ -28,38 +28,51 @@ def complete(masks, tell=lambda line: None, lenient=False):
     tell : callable
         Takes a line of text for the user.
     lenient : bool
-        Keep a mask that cannot be read; else it is an error.
+        Keep a mask that cannot be read, and tell of markers or silver truth that cannot; else it is an error.
 
     Raises
     ------
     InputError
         If no mask is left.
     """
-    whole, partial, unknown = list(masks), [], []
+    whole, partial, unknown, replaced = list(masks), [], [], 0
     gold = [(at, mask) for at, mask in enumerate(masks) if mask and challenge.is_gold(mask.path)]
     for at, mask in gold:
         silver = challenge.silver_of(mask.path)
-        reference = challenge.markers_of(mask.path) or silver
-        if reference is None:
+        references = [file for file in (challenge.markers_of(mask.path), silver) if file]
+        if not references:
             unknown.append(mask)
             continue
         try:
-            held, marked = _count(mask, _beside(mask, reference))
+            drawn = read_values(mask) > 0
         except InputError:
             if not lenient:
                 raise
-            continue
-        if held < COMPLETE * marked:
+            continue                                        # it is left out, and named, by whoever reads it next
+        held = marked = None
+        for reference in references:
+            try:
+                held, marked = _count(mask, drawn, _beside(mask, reference))
+                break
+            except InputError as error:
+                if not lenient:
+                    raise
+                tell(f"warning: {error}")
+        if held is None:
+            tell(f"warning: {mask}: left out, because nothing tells whether it holds all cells of its frame")
+            whole[at] = None
+        elif held < COMPLETE * marked:
             partial.append(f"{mask}: {held} of {marked}, by {reference}")
             whole[at] = silver and _beside(mask, silver)
-    without = sum(whole[at] is None for at, _ in gold)
+            replaced += bool(silver)
     if partial:
         line = (f"{len(partial)} of {counted(len(gold), 'gold mask')} hold only some of the frame's cells (the first, "
                 f"{partial[0]})")
         if not any(whole):
             raise InputError(f"{line}, and there is no silver truth; take a set with silver truth (01_ST), or name "
                              "masks of all cells by --masks")
-        instead = [f"silver truth is taken in place of {len(partial) - without}"] * (len(partial) > without)
+        without = len(partial) - replaced
+        instead = [f"silver truth is taken in place of {replaced}"] * (replaced > 0)
         instead += [f"{without} without silver truth left out, the frames seen as neighbours only"] * (without > 0)
         tell(f"note: {line}; {', '.join(instead)}")
     if unknown:
@@ -76,9 +89,9 @@ def _beside(mask, file):
     return replace(mask, path=file, label=mask.label.replace("_GT", "_ST"), planes=planes)
 
 
-def _count(mask, reference):
-    """Return how many of the cells of a reference a mask holds, and how many there are."""
-    drawn, markers = read_values(mask) > 0, read_values(reference)
+def _count(mask, drawn, reference):
+    """Return how many of the cells of a reference a mask holds, which is `drawn` there, and how many there are."""
+    markers = read_values(reference)
     if drawn.shape != markers.shape:
         raise InputError("{}: {} x {} pixels, but {} {} x {}; one of them belongs to another set".format(
             reference, *markers.shape, mask, *drawn.shape))
