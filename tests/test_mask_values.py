@@ -58,7 +58,7 @@ def test_masks_are_told_from_interpolated_and_compressed_ones(kind, change):
         check_values(changed, "m.png")
 
 
-@pytest.mark.parametrize("quality", [98, 100])
+@pytest.mark.parametrize("quality", [98, 99, 100])
 def test_the_best_jpeg_of_0_and_255_does_not_pass(quality):
     with pytest.raises(InputError, match="pass smoothly"):
         check_values(jpeg(np.uint8(255) * (NUMBERED > 0), quality), "m.png")
@@ -89,8 +89,49 @@ def test_small_cells_that_a_threshold_numbered_are_no_false_alarm():
 @pytest.mark.parametrize(("values", "words"), [([0, 1, 255], "holds 0, 1 and 255"), ([1, 255], "holds 1 and 255"),
                                                ([0, 1, 2, 255], "holds 0, 1, 2 and 255"), ([-1, 0, 1], "holds -1")])
 def test_what_may_mean_ignore_is_refused(values, words):
+    mask = np.resize(np.array(values), (8, 8)).astype(np.int8 if values[0] < 0 else np.uint8)
     with pytest.raises(InputError, match=f"m.png: {words}, which often means 'ignore'"):
-        check_values(np.resize(np.array(values, np.int16), (8, 8)), "m.png")
+        check_values(mask, "m.png")
+
+
+def blocks(*values, dtype=np.uint8):
+    """Return a mask of a square cell for each value, apart from one another."""
+    mask = np.zeros((24, 16 * len(values)), dtype)
+    for index, value in enumerate(values):
+        mask[6:18, 16 * index + 2:16 * index + 14] = value
+    return mask
+
+
+@pytest.mark.parametrize(("values", "dtype"), [((1, 255), np.uint8), ((1, 2, 255), np.uint8),
+                                               ((1, 2, 255), np.uint16), ((1, 2, 255), np.int32)])
+def test_255_may_be_one_more_cell(values, dtype):
+    for mask in (blocks(*values, dtype=dtype), np.pad(blocks(*values, dtype=dtype)[6:18, 2:], 1)):
+        kind, words = check_values(mask, "m.png")
+        assert kind == "ignore"
+        assert words.startswith("holds 255, which means 'ignore' in some masks; here it counts as cell")
+    touching = np.repeat(blocks(*values, dtype=dtype)[:, 2:14], 2, axis=1)
+    touching[6:18, 12:] = 255                                           # two cells with a side in common
+    assert check_values(touching, "m.png")[0] == "ignore"
+
+
+@pytest.mark.parametrize("cells", [(1,), (1, 2), (1, 2, 3)])
+def test_255_around_or_beside_cells_is_no_cell(cells):
+    around = blocks(*cells)
+    around[(around == 0) & (np.indices(around.shape)[0] % 21 > 3)] = 255            # one region
+    apart = np.hstack([blocks(*cells), blocks(255, 255)])
+    many = np.hstack([blocks(*cells, *cells), blocks(255)])                          # of classes, not numbers
+    for mask in (around, apart, many):
+        with pytest.raises(InputError, match="which often means 'ignore'"):
+            check_values(mask, "m.png")
+        assert check_values(mask.astype(np.uint16), "m.png")[0] in ("ignore", "classes")
+
+
+@pytest.mark.parametrize("values", [(10, 240, 255), (1, 2, 250), (3, 7, 250, 251), (16, 239, 255)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_numbers_near_0_and_255_are_no_jpeg(values, dtype):
+    assert check_values(blocks(*values, dtype=dtype), "m.png")[0] == "numbers"
+    several = np.tile(blocks(*values, dtype=dtype), (3, 1))
+    assert check_values(several, "m.png")[0] == "classes"
 
 
 @pytest.mark.parametrize("values", [[0, 255], [0, 7, 255], [0, 200, 255], list(range(256))])
@@ -107,8 +148,8 @@ def test_classes_are_told_from_numbers():
         kind, words = check_values(mask.astype(np.uint8), "m.png")
         assert kind == "classes"
         low, high = np.unique(mask)[1:]
-        assert f"value {low} has " in words
-        assert f"{high} " in words
+        counts = [regions(mask == value).max() for value in (low, high)]
+        assert f"({', '.join(f'value {value}: {count} regions' for value, count in zip((low, high), counts))})" in words
         assert check_values(mask + np.uint8(1) if high < 255 else np.maximum(mask, 1), "m.png")[0] == "full"
     two = np.zeros((64, 64), np.uint8)
     two[4:20, 4:20], two[30:50, 30:50] = 1, 2

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import InputError, counted
 from .pixels import REPLACE
 from .regions import regions
 
@@ -44,22 +44,28 @@ def check_values(pixels, frame):
     if len(above) <= 1:
         return None
     consecutive = above[-1] == len(above)
-    if len(above) <= FEW and above[-1] == IGNORE and above[-2] == len(above) - 1:
+    stands_out = len(above) <= FEW and above[-1] == IGNORE and above[-2] == len(above) - 1
+    if stands_out and pixels.dtype.itemsize == 1 and not _one_more_cell(pixels, above):
         words = ", ".join(f"{value:g}" for value in values[:-1])
         raise InputError(f"{frame}: holds {words} and {IGNORE}, which often means 'ignore'; every value above 0 would "
                          f"count as cell; write 0 or the number of a cell in place of {IGNORE}")
-    if _near_ends(above) or ((len(above) > FEW or (len(above) > 3 and not consecutive)) and _smooth(pixels)):
-        raise InputError(f"{frame}: holds {len(values)} grey values that pass smoothly into one another, as after a "
-                         "resizing with interpolation, in a JPEG, a map of probabilities, or a picture, and every one "
-                         "above 0 would count as cell; save masks as PNG, resize them by nearest neighbour, or "
-                         "threshold these (ImageJ: Image > Adjust > Threshold); or are --frames and --masks swapped?")
+    if ((_near_ends(above) and _scattered(pixels))
+            or ((len(above) > FEW or (len(above) > 3 and not consecutive)) and _smooth(pixels))):
+        raise InputError(f"{frame}: holds {len(values)} grey values that pass smoothly into one another or lie "
+                         "scattered, as after a resizing with interpolation, in a JPEG, a map of probabilities, or a "
+                         "picture, and every one above 0 would count as cell; save masks as PNG, resize them by "
+                         "nearest neighbour, or threshold these (ImageJ: Image > Adjust > Threshold); or are --frames "
+                         "and --masks swapped?")
     if values[0] > 0:
         return "full", "holds no 0, so all of it counts as cell; background must be 0"
+    if stands_out:
+        return "ignore", (f"holds {IGNORE}, which means 'ignore' in some masks; here it counts as cell, as every value "
+                          "above 0 does")
     if len(above) <= FEW:
-        counts = [int(regions(pixels == value).max()) for value in above]
+        counts = _counts(pixels, above)
         if sum(counts) >= SEPARATE * len(above):
-            words = ", ".join(f"value {value:g} has {count} regions" if not index else f"{value:g} {count}"
-                              for index, (value, count) in enumerate(zip(above, counts, strict=True)))
+            words = ", ".join(f"value {value:g}: {counted(count, 'region')}"
+                              for value, count in zip(above, counts, strict=True))
             return "classes", (f"looks as if its values were classes rather than numbers of cells ({words}); every "
                                "value above 0 counts as cell; set to 0 those that are no cell")
     return "numbers", "holds more than two values; every value above 0 counts as cell"
@@ -86,6 +92,38 @@ def _near_ends(above):
     """Return whether values lie near 0 and near 255, as in a JPEG of high quality of a mask of 0 and 255."""
     low, high = above <= ENDS, (above >= 255 - ENDS) & (above <= 255)
     return len(above) > 2 and bool(low.any() and high.any() and (low | high).all())
+
+
+def _scattered(pixels):
+    """Return whether most pixels between 0 and the largest value lie singly or in pairs, which in cells few do."""
+    between = (pixels > 0) & (pixels < pixels.max())
+    alike = sum((pixels == other).astype(np.uint8) for other in _neighbours(pixels))
+    return 2 * np.count_nonzero(between & (alike <= 1)) > np.count_nonzero(between)
+
+
+def _neighbours(pixels):
+    """Return the pixels above, below, left and right of each, which at the picture's border is its own neighbour."""
+    padded = np.pad(pixels, 1, mode="edge")
+    return padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:]
+
+
+def _counts(pixels, values):
+    """Return of how many regions each value is."""
+    return [int(regions(pixels == value).max()) for value in values]
+
+
+def _one_more_cell(pixels, above):
+    """Return whether the largest value numbers a cell as the others do, rather than what is to be ignored.
+
+    Then it is one region, so are most others, and their borders are with the background more than with it.
+    """
+    *others, largest = _counts(pixels, above)
+    if largest > 1 or sum(others) >= 2 * len(others):
+        return False
+    other = (pixels > 0) & (pixels < above[-1])
+    border = other & np.any([pixels != each for each in _neighbours(pixels)], axis=0)
+    shared = other & np.any([each == above[-1] for each in _neighbours(pixels)], axis=0)
+    return 2 * np.count_nonzero(shared) < np.count_nonzero(border)
 
 
 def _smooth(pixels):
