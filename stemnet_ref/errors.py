@@ -47,5 +47,5 @@ def others_done(left_out):
     left_out : list of InputError
         One of each file.
     """
-    named = ", named above, the first" if len(left_out) > 1 else ""
-    return InputError(f"all is done but {counted(len(left_out), 'file')}{named}: {left_out[0]}")
+    first = ", named above; the first is " if len(left_out) > 1 else ": "
+    return InputError(f"all is done except {counted(len(left_out), 'file')}{first}{left_out[0]}")

@@ -26,6 +26,7 @@ from .layers import softmax
 from .pictures import numbered, write_pictures
 
 TILE = 1024                     # pixels; a tile with its halo needs about 1 GB
+ALOUD = 3                       # frames of which nothing finite came, each told of in a line; a model may do it to all
 RESULTS = ("pictures", "challenge")
 
 
@@ -159,7 +160,7 @@ def _run(model, frames, out, masks, tile, show, progress, results, restore, spar
         _describe_crop(chosen, record, show)
     if truth_of:
         alignment.describe(data, show, quick=True)
-    measured, scores, cells = [], metrics.Scores(), []
+    measured, scores, cells, infinite = [], metrics.Scores(), [], []
     for frame, whole in zip(progress(chosen), data.whole(indices), strict=True):
         if whole is None:
             continue
@@ -170,8 +171,10 @@ def _run(model, frames, out, masks, tile, show, progress, results, restore, spar
         with np.errstate(over="ignore", invalid="ignore"):
             z = logits(network, model.scaling, window, tile)
         if not np.isfinite(z).all():
+            infinite.append(frame)
             data.refuse(InputError(f"{frame}: what the network makes of it is not finite; its pixels are on another "
-                                   "scale than the model's training frames, or the model is damaged: take another one"))
+                                   "scale than the model's training frames, or the model is damaged: take another one"),
+                        aloud=len(infinite) <= ALOUD)
             continue
         cell = cell_probability(z)
         cells.append(float(np.mean(cell > 0.5)))
@@ -187,6 +190,8 @@ def _run(model, frames, out, masks, tile, show, progress, results, restore, spar
             write_tiff(paths[frame], numbered(cell > 0.5, frame), outputs.NUMBERED)
         else:
             write_pictures(Path(out) / frame.name, cell, pixels, truth)
+    if more := infinite[ALOUD:]:
+        show(f"warning: left out for the same reason: {counted(len(more), 'frame')} more, {spans(more)}")
     if not cells:
         raise left_out[0]
     if len(cells) > 1 and (min(cells) == 1 or max(cells) == 0):

@@ -83,7 +83,7 @@ def test_bad_files_while_predicting(tmp_path, pair, trained, capsys, case):
     change, culprit = FILES[case]
     change(*pair)
     out = tmp_path / "out"
-    check(capsys, script(run_predict.main, trained, pair[0], "--out", out), culprit, "all is done but 1 file")
+    check(capsys, script(run_predict.main, trained, pair[0], "--out", out), culprit, "all is done except 1 file")
     assert len(list(out.glob("*_mask.png"))) == 5
 
 

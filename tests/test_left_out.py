@@ -90,7 +90,7 @@ def test_a_bad_frame_is_named_and_the_others_are_segmented(tmp_path, capsys, cha
     printed = capsys.readouterr()
     assert status == 2
     assert printed.err.count("\n") == 1
-    assert f"all is done but 1 file: {frames / 't_03.png'}: " in printed.err
+    assert f"all is done except 1 file: {frames / 't_03.png'}: " in printed.err
     assert f"warning: left out: {frames / 't_03.png'}: " in printed.out
     assert ("the nearest frame stands in" in printed.out) == (channels == 5)
     assert {path.name for path in out.glob("*_mask.png")} == {f"t_0{number}_mask.png" for number in (1, 2, 4, 5, 6)}
@@ -101,6 +101,40 @@ def test_a_bad_frame_is_named_and_the_others_are_segmented(tmp_path, capsys, cha
             z = predict.logits(network, Scaling(110.0, 25.0), [pixels[each - 1] for each in window])
             heat = pixels_of(out / f"t_{number:02d}_probability.png")
             np.testing.assert_array_equal(heat, np.round(255 * predict.cell_probability(z)))
+
+
+@pytest.mark.parametrize("number", [1, 3, 6])
+def test_a_frame_of_another_size_is_left_out_and_the_others_are_segmented(tmp_path, capsys, number):
+    frames, masks = sequence(tmp_path / "movie", 6)
+    model, odd = save_model(tmp_path / "model.npz", 5), frames / f"t_{number:02d}.png"
+    others = [path for path in sorted(frames.iterdir()) if path != odd]
+    (tmp_path / "others").mkdir()
+    for path in others:
+        (tmp_path / "others" / path.name).write_bytes(path.read_bytes())
+    assert script(run_predict.main, model, tmp_path / "others", "--out", tmp_path / "a") == 0
+    Image.new("L", (32, 32)).save(odd)
+    capsys.readouterr()
+    status = script(run_predict.main, model, frames, "--masks", masks, "--out", tmp_path / "b")
+    printed = capsys.readouterr()
+    assert status == 2
+    assert printed.err.count("\n") == 1
+    assert f"all is done except 1 file: {odd}: 32 x 32 pixels, but most of its sequence has 40 x 48; crop" in printed.err
+    assert "the nearest frame stands in for it as a neighbour" in printed.out
+    for path in others:
+        name = f"{path.stem}_probability.png"
+        np.testing.assert_array_equal(pixels_of(tmp_path / "b" / name), pixels_of(tmp_path / "a" / name))
+    assert not (tmp_path / "b" / f"{odd.stem}_mask.png").exists()
+    assert script(run_predict.main, model, odd, "--out", tmp_path / "c") == 2
+    assert f"{odd}: 32 x 32 pixels, but most" in capsys.readouterr().err
+    check(capsys, script(run_train.main, "--channels", "3", *SMALL, "--masks", masks, "--frames", frames, "--out",
+                         tmp_path / "run"), "beside it in a window")
+
+
+def test_a_size_that_no_neighbour_shares_is_done(tmp_path, capsys):
+    frames, _ = sequence(tmp_path / "movie", 6)
+    Image.new("L", (32, 32), 99).save(frames / "t_20.png")
+    assert script(run_predict.main, save_model(tmp_path / "model.npz", 3), frames, "--out", tmp_path / "a") == 0
+    assert pixels_of(tmp_path / "a" / "t_20_mask.png").shape == (32, 32)
 
 
 @given(st.sets(st.integers(1, 12), min_size=1), st.data())
@@ -150,7 +184,7 @@ def test_a_bad_mask_is_named_and_its_frame_segmented_but_not_measured(tmp_path, 
     damage(masks / "t_02.png")
     out, model = tmp_path / "out", save_model(tmp_path / "model.npz")
     check(capsys, script(run_predict.main, model, frames, "--masks", masks, "--out", out), masks / "t_02.png",
-          "all is done but 1 file")
+          "all is done except 1 file")
     assert len(list(out.glob("*_mask.png"))) == 4
     assert [row["frame"] for row in rows_of(out)] == ["t_01", "t_03", "t_04", "mean", "pooled"]
 
@@ -173,6 +207,13 @@ def test_numbers_that_are_not_finite_are_no_result(tmp_path, capsys):
     check(capsys, script(run_predict.main, model, frames, "--out", tmp_path / "a"), frames / "t_01.png",
           "not finite", "the model is damaged")
     assert not list((tmp_path / "a").iterdir())
+    many, _ = sequence(tmp_path / "many", 9)
+    capsys.readouterr()
+    assert script(run_predict.main, model, many, "--out", tmp_path / "c") == 2
+    printed = capsys.readouterr()
+    assert printed.out.count("warning: left out: ") == 3
+    assert "warning: left out for the same reason: 6 frames more, t_04 to t_09\n" in printed.out
+    assert f"error: {many / 't_01.png'}: what the network makes of it is not finite" in printed.err
     pixels = pixels_of(frames / "t_02.png").astype(np.float32)
     (frames / "t_02.png").unlink()
     Image.fromarray(pixels * np.float32(1.3e36)).save(frames / "t_02.tif")

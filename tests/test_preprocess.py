@@ -137,7 +137,7 @@ def test_frames_that_cannot_be_used_are_named_and_the_others_done(tmp_path, caps
     Image.new("L", (9, 9)).save(folder / "t_6.tif")
     assert run(folder, tmp_path / "out", "--size", "0") == 2
     said, error = capsys.readouterr()
-    assert f"all is done but 3 files, named above, the first: {folder / 't_3.tif'}: " in error
+    assert f"all is done except 3 files, named above; the first is {folder / 't_3.tif'}: " in error
     assert error.count("\n") == 1
     for name in ("t_2.tif", "t_3.tif", "t_6.tif"):
         assert f"left out: {folder / name}" in said
@@ -183,7 +183,7 @@ def test_the_size_and_the_bits_of_most_frames_count(tmp_path, capsys):
     folder, frames = moving(tmp_path / "raw", count=6, dtype=np.uint16, scale=100, name="t_{}.tif")
     Image.new("I;16", (9, 9)).save(folder / "t_0.tif")
     Image.fromarray((frames[2] // 100).astype(np.uint8)).save(folder / "t_3.tif")          # 8 bits among 16
-    check(capsys, run(folder, tmp_path / "out", "--size", "0"), "all is done but 1 file", "--background none",
+    check(capsys, run(folder, tmp_path / "out", "--size", "0"), "all is done except 1 file", "--background none",
           "t_0.tif: 9 x 9 pixels, but most of its sequence has 20 x 24")
     record = json.loads((tmp_path / "out" / "preprocess.json").read_text())["sequences"]["t_#"]
     units = frames / 257

@@ -11,6 +11,8 @@ from .images import read_bytes, read_frame, read_instances, read_mask, read_size
 from .neighbours import window_indices
 
 MEMORY = 2 << 30        # bytes of decoded frames to keep
+ONE_SIZE = ("crop or pad them to one size by python -m stemnet_ref.data.preprocess --size PIXELS --background none, or "
+            "take a network of --channels 1, which sees no neighbours")
 
 
 class Decoded:
@@ -67,6 +69,8 @@ class Decoded:
                 self.sizes[index] = read_size(frames[index])
             except InputError as error:
                 self.leave_out(index, error)
+        if left_out is not None:
+            self._leave_odd_sizes_out(seen)
         if targets is None:
             targets = [index for index, mask in enumerate(masks) if mask] or seen
         self._check_sizes(targets)
@@ -141,12 +145,13 @@ class Decoded:
         self.masks[index] = None
         self.refuse(error)
 
-    def refuse(self, error, consequence=""):
-        """Tell of a frame or a mask that is left out, and keep its error; raises it where none may be left out."""
+    def refuse(self, error, consequence="", aloud=True):
+        """Keep the error of a frame or a mask that is left out, and tell of it; raises it where none may be left out."""
         if self.left_out is None:
             raise error
         self.left_out.append(error)
-        self.tell(f"warning: left out: {error}{consequence}")
+        if aloud:
+            self.tell(f"warning: left out: {error}{consequence}")
 
     def _or_left_out(self, index, read, *arguments):
         """Return what a function reads of a frame; leave the frame out, and raise the error, where it cannot.
@@ -218,6 +223,22 @@ class Decoded:
             self._kept.pop((kind, index), None)                     # nobody asks for them here any more
         return array
 
+    def _leave_odd_sizes_out(self, seen):
+        """Leave out frames that differ in size from one in their window, and from more than half of their sequence."""
+        sequences = {}
+        for index in seen:
+            if index not in self.bad:
+                sequences.setdefault(self.frames[index].sequence, []).append(index)
+        odd = {}
+        for indices in sequences.values():
+            (usual, times), = Counter(self.sizes[index] for index in indices).most_common(1)
+            odd.update({index: usual for index in indices if 2 * times > len(indices) and self.sizes[index] != usual
+                        and {self.sizes[other] for other in self.windows[index]} - {self.sizes[index], None}})
+        for index, (usual_h, usual_w) in odd.items():
+            h, w = self.sizes[index]
+            self.leave_out(index, InputError(f"{self.frames[index]}: {h} x {w} pixels, but most of its sequence has "
+                                             f"{usual_h} x {usual_w}; {ONE_SIZE}"))
+
     def _check_sizes(self, targets):
         """Raise InputError, or leave masks out, where the frames of a window or a frame and its mask differ in size."""
         for index in targets:
@@ -228,9 +249,7 @@ class Decoded:
             if other != index:
                 (h, w), (other_h, other_w) = size, self.sizes[other]
                 raise InputError(f"{frame}: {h} x {w} pixels, but {self.frames[other]} beside it in a window has "
-                                 f"{other_h} x {other_w}; crop or pad them to one size by python -m "
-                                 "stemnet_ref.data.preprocess --size PIXELS --background none, or take a network of "
-                                 "--channels 1, which sees no neighbours")
+                                 f"{other_h} x {other_w}; {ONE_SIZE}")
             if mask and mask.page == frame.page and mask.path.resolve() == frame.path.resolve():
                 raise InputError(f"--masks: {frame} is a frame too; name the folder of the masks")
             try:
