@@ -113,7 +113,8 @@ def write(out, rows, config):
         "frames, and stand here for scale.</p>",
         table_3(best), "<h2>Other measures of that epoch</h2>", other_measures(best),
         '<div class="curves">', *(figure(out, *each, rows) for each in PICTURES), "</div>",
-        "<h2>Settings</h2>", "<p>Bold and marked *: other than the preset's.</p>", settings_table(config),
+        "<h2>Settings</h2>", "<p>Bold and marked *: other than the preset's, which leaves the gap to be chosen.</p>",
+        settings_table(config),
         "<h2>To repeat this run</h2>", "<p>Where run_train.py lies, with an --out of your choice:</p>",
         f"<pre>{escape(command(config))}</pre>",
         f"<p>with stemnet_ref {escape(config['version'])}; the same seed gives the same model on one machine and one "

@@ -98,7 +98,8 @@ def resume_run(run):
     model = checkpoint.load(path)
     for name, value in run.settings.as_dict().items():
         had = model.settings.get(name, getattr(Settings, name))
-        if name != "epochs" and had != value:
+        unknown = name == "gap" and had is None                 # of earlier versions; _check_data compares its effect
+        if name != "epochs" and had != value and not unknown:
             raise InputError(f"{option(name)} {value}: the run in {run.out} has {had}; "
                              "--resume goes on with what it began with, leave the option out")
     _check_data(run, model)

@@ -2,7 +2,7 @@
 
 import math
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from .maps import feature_maps
 from .network import StemNet
 from .predict import cell_probability
 from .predict import logits as predicted_logits
-from .resume import resume_run
+from .resume import resume_run, settings_of
 from .settings import option
 from .step import Steps, StepsOnGpu, cost_of, make_optimizer
 
@@ -55,11 +55,14 @@ class Run:
 
     def __init__(self, settings, frames, masks, out, resume=False, device="auto", precision="fp32",
                  show=print):
-        self.settings, self.out, self.show = settings, Path(out), show
+        self.out, self.show = Path(out), show
         self.device, self.precision = choose(device, precision, show), precision
         files.check_folder(self.out)
         outputs.check_no_pictures(self.out)
+        if resume and settings.gap is None:                     # the one that was chosen when the run began
+            settings = replace(settings, gap=settings_of(out)[0].gap)
         self.data = TrainingData(settings, frames, masks, self.device, show)
+        self.settings = self.data.settings
         self.epoch, self.position, self.step = 0, 0, 0          # epochs done, batches done of the next, steps in all
         self.sums = dict(NOTHING)                               # of the epoch in progress
         self.best_f1, self.best_val_loss = -1.0, 0.0           # below every F1

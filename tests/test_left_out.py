@@ -118,7 +118,7 @@ def test_a_frame_of_another_size_is_left_out_and_the_others_are_segmented(tmp_pa
     printed = capsys.readouterr()
     assert status == 2
     assert printed.err.count("\n") == 1
-    assert f"all is done except 1 file: {odd}: 32 x 32 pixels, but most of its sequence has 40 x 48; crop" in printed.err
+    assert f"except 1 file: {odd}: 32 x 32 pixels, but most of its sequence has 40 x 48; crop" in printed.err
     assert "the nearest frame stands in for it as a neighbour" in printed.out
     for path in others:
         name = f"{path.stem}_probability.png"

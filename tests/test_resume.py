@@ -1,5 +1,7 @@
 """Runs that are stopped, killed and resumed: they end bit for bit as if nothing had happened, or are refused."""
 
+import json
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +13,7 @@ from PIL import Image
 from runs import ROOT, SMALL, rows_of, train_main
 
 from stemnet_ref import checkpoint
+from stemnet_ref.data import split
 from stemnet_ref.metrics import COLUMNS
 from stemnet_ref.settings import Settings
 from stemnet_ref.train import Run
@@ -146,6 +149,33 @@ def test_resume_refuses_other_settings(tmp_path, movie, no_figures, capsys):
         assert culprit in error
         assert error.count("\n") == 1
     assert {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()} == before
+
+
+def test_the_gap_that_was_chosen_is_the_runs(tmp_path, movie, capsys, monkeypatch):
+    """However a later version would choose it."""
+    start = [*movie, *SMALL, "--channels", "5"]
+    assert train_main(*start, "--epochs", "2", "--out", tmp_path / "whole") == 0
+    assert train_main(*start, "--epochs", "1", "--out", tmp_path / "part") == 0
+    config = json.loads((tmp_path / "part" / "config.json").read_text())
+    assert config["gap"] == checkpoint.load(tmp_path / "part" / "model.npz").settings["gap"] == 2
+    assert re.search(r"gap \*</th><td>2</td>", (tmp_path / "part" / "report.html").read_text())
+    monkeypatch.setattr(split, "choose_gap", lambda *arguments: 4)
+    settings = Settings.from_options({"levels": 2, "features": 2, "crop": 16, "seed": 5, "channels": 5})
+    Run(settings, movie[1], movie[3], tmp_path / "part", resume=True, show=lambda line: None)
+    assert train_main("--resume", "--out", tmp_path / "part", "--epochs", "2") == 0
+    assert (tmp_path / "part" / "model.npz").read_bytes() == (tmp_path / "whole" / "model.npz").read_bytes()
+    assert train_main("--resume", "--out", tmp_path / "part", "--epochs", "3", "--gap", "3") == 2
+    assert "--gap 3: the run in" in capsys.readouterr().err
+
+
+def test_a_run_of_an_earlier_version_without_its_gap_goes_on(tmp_path, movie, no_figures):
+    out = tmp_path / "out"
+    assert train_main(*movie, *SMALL, "--channels", "5", "--epochs", "1", "--out", out) == 0
+    model = checkpoint.load(out / "model.npz")
+    model.settings["gap"] = None
+    checkpoint.save(out / "model.npz", model, "0")
+    assert train_main("--resume", "--out", out, "--epochs", "2") == 0
+    assert checkpoint.load(out / "model.npz").settings["gap"] == 2
 
 
 def test_resume_goes_on_with_moved_data_and_refuses_other_data(tmp_path, movie, no_figures, capsys):

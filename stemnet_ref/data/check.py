@@ -45,7 +45,7 @@ def report(dataset, settings, show=print):
         If a run could not begin.
     """
     found = dataset.frames
-    training, validation, left_out, note = divide(found, dataset.masks, settings)
+    training, validation, left_out, _, note = divide(found, dataset.masks, settings)
     parts = np.full(len(found), "no mask", object)
     for indices, part in ((training, "training"), (validation, "validation"), (left_out, "gap")):
         parts[indices] = part

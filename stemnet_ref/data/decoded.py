@@ -41,7 +41,7 @@ class Decoded:
     targets : list of int, optional
         The frames to segment, if not all or those with masks; no others than they and their neighbours are looked at.
     left_out : list, optional
-        Gets an InputError for each frame and mask that cannot be read, and the others are done: the nearest frame
+        Gets an InputError for each frame and mask that cannot be used, and the others are done: the nearest frame
         stands in for a neighbour, and a frame is without its mask. Without a list the first one is raised.
 
     Attributes
@@ -146,7 +146,7 @@ class Decoded:
         self.refuse(error)
 
     def refuse(self, error, consequence="", aloud=True):
-        """Keep the error of a frame or a mask that is left out, and tell of it; raises it where none may be left out."""
+        """Keep the error of what is left out, and tell of it; raises it where nothing may be left out."""
         if self.left_out is None:
             raise error
         self.left_out.append(error)

@@ -27,7 +27,7 @@ def choose_gap(frames, fraction, channels, usable=None):
 
 
 def divide(frames, masks, settings):
-    """Return what `split` does, by a run's settings, and a note on the gap where it is not the window's width.
+    """Return what `split` does, by a run's settings, the gap, and a note on it where it is not the window's width.
 
     Parameters
     ----------
@@ -39,6 +39,8 @@ def divide(frames, masks, settings):
     Returns
     -------
     training, validation, left_out : int ndarray
+    gap : int
+        Of the settings, or else the one that was chosen.
     note : str or None
         For the user.
     """
@@ -50,7 +52,7 @@ def divide(frames, masks, settings):
             left = len(_before(np.array(usable), _cut(usable, fraction), width))
             note = (f"note: --gap {gap} chosen: {width}, the width of the network's window, would leave {left} of "
                     f"{counted(len(usable), 'frame')} to train on")
-    return *split(frames, fraction, gap, usable), note
+    return *split(frames, fraction, gap, usable), gap, note
 
 
 def split(frames, fraction, gap, usable=None):

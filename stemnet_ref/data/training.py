@@ -1,6 +1,7 @@
 """The data of a training run: found, split, measured and balanced, and its batches."""
 
 import os
+from dataclasses import replace
 
 import numpy as np
 
@@ -36,6 +37,8 @@ class TrainingData:
 
     Attributes
     ----------
+    settings : Settings
+        Those given, and the gap in frames where it was left to be chosen.
     dataset : batches.Dataset
     training, validation : int ndarray
         Indices of its frames; those of training are fewer after `balance`, if the settings say so.
@@ -49,12 +52,13 @@ class TrainingData:
     """
 
     def __init__(self, settings, frames, masks, device, show):
-        self.settings, self.show = settings, show
+        self.show = show
         found, paired = pairs_of(settings, frames, masks, show)
         border = (settings.border_weight, settings.border_sigma) if settings.border_weight else None
         self.dataset = Dataset(found, paired, settings.channels, tell=show, device=device, border=border,
                                paste=settings.paste > 0, neighbours=settings.neighbours)
-        self.training, self.validation, left_out, note = divide(found, paired, settings)
+        self.training, self.validation, left_out, gap, note = divide(found, paired, settings)
+        self.settings = replace(settings, gap=gap)
         self.source = {"frames": frames if frames is None else os.path.abspath(frames),
                        "masks": masks if masks is None else os.path.abspath(masks),
                        "training_frames": [found[index].name for index in self.training],
