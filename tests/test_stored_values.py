@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from stemnet_ref.data import lzw
+from stemnet_ref.data.batches import Dataset
 from stemnet_ref.data.frames import find
 from stemnet_ref.data.images import read_bytes, read_frame, read_size, read_values
 from stemnet_ref.data.masks import read_mask
+from stemnet_ref.data.preprocess import Preprocess
 from stemnet_ref.data.tiff import Tiff
 from stemnet_ref.errors import InputError
 
@@ -89,6 +91,41 @@ def test_palettes(tmp_path, suffix, colours, frame, mask):
     np.testing.assert_array_equal(got_frame, frame[INDEX])
     np.testing.assert_array_equal(got_mask, mask[INDEX])
     assert read_bytes(only(path)) == 1
+
+
+@pytest.mark.parametrize(("colours", "told"), [
+    ((255 - RAMP,) * 3, True),
+    ((np.r_[0, 255, 90, ZERO[3:]],) * 3, True),
+    ((np.r_[255, ZERO[1:]],) * 3, True),
+    ((RAMP,) * 3, False),
+    ((np.r_[0, 90, 255, ZERO[3:]],) * 3, False),            # black fills the end
+    ((ZERO, RAMP, ZERO), False),
+])
+def test_a_palette_that_turns_frames_round_is_told_once(tmp_path, colours, told):
+    for number in range(3):
+        paletted(tmp_path / f"p{number}.png", INDEX, *colours)
+    assert_told(tmp_path, "note: {} has a palette that does not rise from dark to bright", told)
+
+
+@pytest.mark.parametrize("photometric", ["minisblack", "miniswhite"])
+def test_polarity_of_frames_is_told_once(tmp_path, photometric):
+    for number in range(3):
+        tifffile.imwrite(tmp_path / f"p{number}.tif", INDEX, photometric=photometric)
+    assert_told(tmp_path, "note: {} says that 0 is white (MinIsWhite); the stored values count",
+                photometric == "miniswhite")
+
+
+def assert_told(folder, words, told):
+    """Assert that a note on the first frame of a folder is told once, or none, by training and by preprocessing."""
+    frames, by_training, by_preprocessing = find(folder, "--frames"), [], []
+    dataset = Dataset(frames, [None] * len(frames), 1, tell=by_training.append)
+    for index in range(len(frames)):
+        dataset.pixels(index)
+    Preprocess(folder, None, folder / "out", size=None, show=by_preprocessing.append).run()
+    for lines in (by_training, by_preprocessing):
+        notes = [line for line in lines if line.startswith(f"note: {folder}")]
+        assert len(notes) == told
+        assert all(line.startswith(words.format(frames[0])) for line in notes)
 
 
 def test_palettes_that_spread_8_bits_to_16_by_shifting(tmp_path):

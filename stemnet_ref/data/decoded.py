@@ -7,7 +7,7 @@ import numpy as np
 from ..errors import InputError
 from .augment import boxes
 from .borders import border_weights
-from .images import read_bytes, read_frame, read_instances, read_mask, read_size
+from .images import Remarks, read_bytes, read_frame, read_instances, read_mask, read_remark, read_size
 from .neighbours import window_indices
 
 MEMORY = 2 << 30        # bytes of decoded frames to keep
@@ -87,7 +87,7 @@ class Decoded:
         self._there = {}                    # the same on the device
         self._boxes = {}                    # index -> `boxes` of its cells
         self._uses = Counter()              # pieces of the plan that still need a frame, where not all fit
-        self._told = set()                  # kinds of remarks on masks
+        self._remarks = Remarks(tell)
 
     def pixels(self, index):
         """Return the decoded frame, as stored."""
@@ -182,6 +182,7 @@ class Decoded:
             self.leave_out(index, error)
             raise
         self.decoded += 1
+        self._remarks.add(self.frames[index], read_remark(self.frames[index], False))
         return pixels
 
     def _read_classes(self, index):
@@ -191,9 +192,7 @@ class Decoded:
         except InputError as error:
             self.leave_mask_out(index, error)
             return None
-        if remark and remark[0] not in self._told:
-            self._told.add(remark[0])
-            self.tell(f"note: {self.masks[index]} {remark[1]}")
+        self._remarks.add(self.masks[index], remark, True)
         return classes
 
     def _read_instances(self, index):

@@ -22,9 +22,15 @@ class Header:
     palette: np.ndarray | None = None       # uint16 of shape (n, 3): red, green and blue of each index
     white_is_zero: bool = False             # what the file says of its polarity; the stored values count
 
-    @property
-    def remark(self):
-        """What is to be said of such a mask, as `mask_values.check_values` has it: (kind, words) or None."""
+    def remark(self, mask):
+        """Return what is to be said of such a frame, or mask, as `mask_values.check_values` has it, or None."""
+        if not mask and self.white_is_zero:
+            return "polarity", "says that 0 is white (MinIsWhite); the stored values count, 0 is taken as the darkest"
+        if not mask and self.palette is not None and _falls(self.palette):
+            return "palette", ("has a palette that does not rise from dark to bright; the grey of its palette counts, "
+                               "not the stored index")
+        if not mask:
+            return None
         if self.white_is_zero:
             return "polarity", "says that 0 is white (MinIsWhite); the stored values count, 0 is background"
         if self.palette is not None and self.palette[0].any():
@@ -87,6 +93,14 @@ def _is_ramp(palette):
     hue = colour[strength.argmax()] / max(strength.max(), 1)
     return bool(np.all(np.diff(strength) >= 0) and strength[-1] > strength[0] and np.ptp(hue) > 0
                 and np.all(abs(colour - strength[:, None] * hue) <= WHITE / 64))
+
+
+def _falls(palette):
+    """Return whether a grey is darker than the one before it, but for black that fills the end."""
+    grey = palette[np.all(palette == palette[:, :1], axis=1), 0].astype(int)
+    if grey.any() and not grey[0]:
+        grey = grey[:np.flatnonzero(grey)[-1] + 1]
+    return bool(np.any(np.diff(grey) < 0))
 
 
 def _check_index(used, palette):

@@ -11,8 +11,8 @@ from ..errors import InputError
 from .masks import read_instances, read_mask, read_numbers
 from .pixels import REPLACE, projected, read_bytes, read_remark, read_size, read_values
 
-__all__ = ["eight_bit_units", "read_bytes", "read_frame", "read_instances", "read_mask", "read_numbers", "read_remark",
-           "read_size", "read_values"]
+__all__ = ["Remarks", "eight_bit_units", "read_bytes", "read_frame", "read_instances", "read_mask", "read_numbers",
+           "read_remark", "read_size", "read_values"]
 
 
 def read_frame(frame):
@@ -41,6 +41,19 @@ def read_frame(frame):
     if pixels.min() < 0 or pixels.max() > 65535:
         return pixels.astype(np.float32) if small else (pixels / 257).astype(np.float32)
     return pixels.astype(np.uint8 if small else np.uint16)
+
+
+class Remarks:
+    """Tells the first remark of each kind on frames, and the first on masks."""
+
+    def __init__(self, tell):
+        self.tell, self._told = tell, set()
+
+    def add(self, file, remark, mask=False):
+        """Tell a remark, (kind, words) or None, on a frame or a mask."""
+        if remark and (mask, remark[0]) not in self._told:
+            self._told.add((mask, remark[0]))
+            self.tell(f"note: {file} {remark[1]}")
 
 
 def eight_bit_units(pixels, dtype=None):

@@ -57,7 +57,7 @@ def _read_mask(frame):
     pixels = read_values(frame)
     remark = None if pixels.dtype == bool else check_values(pixels, frame)
     if remark is None or remark[0] == "numbers":
-        remark = read_remark(frame) or remark
+        remark = read_remark(frame, True) or remark
     return pixels, remark
 
 

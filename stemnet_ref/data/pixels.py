@@ -90,10 +90,10 @@ def read_values(mask):
     return projected(mask, True)
 
 
-def read_remark(mask):
-    """Return what is to be said of a mask's polarity or palette, (kind, words), or None."""
-    with _plane(mask) as (header, _):
-        return header.remark
+def read_remark(frame, mask):
+    """Return what is to be said of the polarity or palette of a frame, or of a mask: (kind, words), or None."""
+    with _plane(frame) as (header, _):
+        return header.remark(mask)
 
 
 def projected(frame, mask):

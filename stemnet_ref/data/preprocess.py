@@ -29,7 +29,7 @@ from . import challenge
 from .batches import read_ahead
 from .frames import find
 from .geometry import RECORD, Geometry
-from .images import eight_bit_units, read_frame, read_size
+from .images import Remarks, eight_bit_units, read_frame, read_remark, read_size
 from .masks import read_numbers
 from .median import MEMORY, Stack
 from .neighbours import describe_gaps
@@ -90,6 +90,7 @@ class Preprocess:
         self._claim = locks.Claim(self.out, "OUT", lambda: _check_out(
             self.out, [each for each in (*found, *paired) if each], self.settings), show)
         self._claim.check()
+        self._remarks = Remarks(show)
         self.left_out = []                                  # an InputError for each frame or mask
         for line in describe_gaps(found):
             show(f"warning: {line}")
@@ -154,6 +155,7 @@ class Preprocess:
                                                     "all frames again when they are as they should be"))
                     continue
                 good.append(pair)
+                self._remarks.add(pair[0], read_remark(pair[0], False))
                 dtypes.add(pixels.dtype)
                 if len(dtypes) == 1:
                     stack.append(pixels)
