@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
+from PIL import Image
 from verifying import COMMANDS, run, small_golden, write_files
 
 from stemnet_ref import checkpoint
@@ -177,3 +179,19 @@ def test_select_takes_short_and_whole_numbers():
     assert theirs.select({"1/cost": np.array(2)}, made)["1/cost"].dtype == np.float64
     with pytest.raises(InputError, match="holds no array"):
         theirs.select({}, made)
+
+
+def test_a_channel_of_frames_is_chosen(tmp_path, pair, trained, capsys):
+    planes = np.stack([np.asarray(Image.open(path)) for path in sorted(pair[0].iterdir())])
+    two = tmp_path / "two.tif"
+    tifffile.imwrite(two, np.stack([255 - planes, planes], 1), imagej=True, metadata={"axes": "TCYX"})
+    start = "export", "--model", trained, "--size", "16x16", "--steps", "1", "--masks", pair[1]
+    assert run(*start, "--frames", two, "--out", tmp_path / "c.npz") == 2
+    assert "choose a channel by --channel-index 0 or 1" in capsys.readouterr().err
+    for name, frames in (("a", [pair[0]]), ("b", [two, "--channel-index", "1"]), ("c", [two, "--channel-index", "0"])):
+        assert run(*start, "--frames", *frames, "--out", tmp_path / f"{name}.npz") == 0
+    a, b, c = (golden.read(tmp_path / f"{name}.npz").arrays["frames"] for name in "abc")
+    np.testing.assert_array_equal(a, b)
+    assert (a != c).any()
+    assert run("export", "--z", "1", "--out", tmp_path / "d.npz") == 2
+    assert "--z: has no effect without --model" in capsys.readouterr().err

@@ -9,8 +9,9 @@ import numpy as np
 from .. import checkpoint, cli
 from ..errors import InputError, counted
 from ..network import PRESETS
+from ..options import add_selection
 from ..outputs import GOLDEN, TENSORS, check_output
-from ..settings import CHOICES, Settings, names
+from ..settings import CHOICES, Settings, names, option
 from . import against, golden, report, theirs, weights
 from .capture import from_model
 from .compare import compare
@@ -44,6 +45,7 @@ def add_export(commands):
     each.add_argument("--model", metavar="PATH", help="a trained model, in place of random parameters")
     each.add_argument("--frames", metavar="PATH", help="frames for it, as of run_train.py (the package's sample)")
     each.add_argument("--masks", metavar="PATH", help="and their masks")
+    add_selection(each)
     each.add_argument("--layout", choices=golden.LAYOUTS, default="NHWC",
                       help="NCHW: (N, C, H, W) and filters (out, in, kh, kw), as PyTorch has them (NHWC)")
     each.add_argument("--out", metavar="FILE", required=True, help="the golden file, .npz")
@@ -157,9 +159,9 @@ def make_golden(given):
         model = checkpoint.load(given["model"])
         check_size(given["size"], model.network.levels)
         return from_model(model, *sample(given), *counts, tell=cli.tell, changes=chosen)
-    for name in ("frames", "masks"):
+    for name in ("frames", "masks", "channel_index", "z", "pattern"):
         if name in given:
-            raise InputError(f"--{name}: has no effect without --model; give it too, or leave --{name} out")
+            raise InputError(f"{option(name)}: has no effect without --model; give it too, or leave it out")
     settings = Settings.from_options({**chosen, "crop": None})
     check_size(given["size"], settings.levels)
     return golden.from_seed(settings, *counts)

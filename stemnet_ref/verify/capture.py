@@ -5,6 +5,7 @@ import numpy as np
 from ..data.batches import Dataset
 from ..data.images import eight_bit_units
 from ..data.pairing import find_pairs
+from ..data.selection import Selection
 from ..errors import InputError
 from ..resume import SOURCE
 from ..settings import Settings
@@ -43,7 +44,8 @@ def from_model(model, frames, masks, size, batch, steps, steps_per_epoch, dtype,
     if isinstance(settings.class_weight, str):
         background, cell = model.settings["class_weights"]
         settings = Settings(**{**settings.as_dict(), "class_weight": f"{background!r},{cell!r}"})
-    data = Dataset(*find_pairs(frames, masks, tell, selection=settings.selection), settings.channels,
+    selection = Selection.of(changes or {}).completed(model.settings)
+    data = Dataset(*find_pairs(frames, masks, tell, selection=selection), settings.channels,
                    neighbours=settings.neighbours)
     chosen = [index for index, mask in enumerate(data.masks) if mask][:batch]
     if len(chosen) < batch:
