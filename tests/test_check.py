@@ -145,6 +145,24 @@ def test_inverted_masks_are_told(tmp_path, field, capsys):
     assert "fit better" not in text
 
 
+def test_masks_of_cells_between_stained_membranes_are_not_inverted(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    for kind in ("frames", "masks"):
+        (tmp_path / kind).mkdir()
+    for t in range(6):
+        centres = rng.integers(0, 128, (2, 14, 1, 1))
+        rows, columns = np.mgrid[:128, :128]
+        distances = np.sort((rows - centres[0]) ** 2 + (columns - centres[1]) ** 2, axis=0)
+        membrane = np.sqrt(distances[1]) - np.sqrt(distances[0]) < 3
+        number = 1 + ((rows - centres[0]) ** 2 + (columns - centres[1]) ** 2).argmin(axis=0)
+        frame = np.where(membrane, 160, 60) + rng.normal(0, 6, membrane.shape)
+        Image.fromarray(frame.astype(np.uint8)).save(tmp_path / "frames" / f"t{t}.png")
+        Image.fromarray(np.where(membrane, 0, number).astype(np.uint8)).save(tmp_path / "masks" / f"t{t}.png")
+    text = said(capsys, tmp_path / "frames", tmp_path / "masks", "--out", tmp_path / "s.png")
+    assert "look inverted" not in text
+    assert "note: the masks' background is thin lines" in text
+
+
 def outlines_of(mask, width):
     """Return the borders of a mask's cells, so many pixels wide."""
     cell = np.pad(mask > 0, width)

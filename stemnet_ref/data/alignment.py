@@ -17,7 +17,7 @@ import numpy as np
 from ..errors import InputError, counted
 from .images import eight_bit_units
 from .neighbours import time_indices
-from .outlines import are_outlines
+from .outlines import are_lines, are_outlines
 
 REACH = 3               # frames in time, either way
 NEAR = 64               # pixels in space, either way
@@ -63,6 +63,9 @@ def describe(dataset, show, quick=False):
     if masks and are_outlines(masks, given < INVERTED):
         show("warning: masks look like outlines or membranes: thin lines, with background on both sides; a mask must "
              "be above 0 all over its cells, so fill the outlines, or take the areas between membranes for the cells")
+    elif given < INVERTED and are_lines([mask == 0 for mask in masks]):
+        show("note: the masks' background is thin lines, where frames show most: that is right for stained membranes "
+             "between cells; where it is outlines of cells, the masks are inverted")
     elif given < INVERTED:
         show(f"warning: masks look inverted: they are cell where frames show none (correlation {given:.3f}); in a "
              "mask 0 is background")

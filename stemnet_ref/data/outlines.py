@@ -18,11 +18,20 @@ def are_outlines(masks, inverted=False):
     inverted : bool
         Whether masks are known to lie where frames show no cells: then lines need not be closed.
     """
+    some, area = _some(masks)
+    return are_lines(masks) and (inverted or sum(int(enclosed(mask).sum()) for mask in some) > ENCLOSED * area)
+
+
+def are_lines(masks):
+    """Return whether what masks, as for `are_outlines`, hold is thin."""
+    some, area = _some(masks)
+    return area > 0 and sum(int(eroded(mask).sum()) for mask in some) <= LEFT * area
+
+
+def _some(masks):
+    """Return some of the masks as booleans, and their area in pixels."""
     some = [masks[round(at)] > 0 for at in np.linspace(0, len(masks) - 1, min(SOME, len(masks)))]
-    area = sum(int(mask.sum()) for mask in some)
-    if not area or sum(int(eroded(mask).sum()) for mask in some) > LEFT * area:
-        return False
-    return inverted or sum(int(enclosed(mask).sum()) for mask in some) > ENCLOSED * area
+    return some, sum(int(mask.sum()) for mask in some)
 
 
 def eroded(mask):
