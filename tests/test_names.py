@@ -1,6 +1,7 @@
 """What the names of files say: sequences, frame numbers and times, as microscopes and their programs write them."""
 
 import re
+from datetime import datetime, timedelta
 from itertools import product
 
 import numpy as np
@@ -33,6 +34,12 @@ def sequences(names):
     return {sequence: [label for _, label in those] for sequence, those in found.items()}
 
 
+def moments(form, hours, start=(2024, 1, 31, 20)):
+    """Return labels of times so many hours after a start, 20:00 on 31 January 2024."""
+    return [(datetime(*start) + timedelta(hours=each)).strftime(form) for each in hours]
+
+
+HALVES = [at / 2 for at in range(16)]           # half hours over midnight and the end of a month
 CLOCKS = [f"{h:02d}-{m:02d}" for h in (9, 10, 11) for m in (0, 30)]
 SCHEMES = {
     "Micro-Manager 1.4": (labels("img_{t:09d}_Phase_000", t=range(12)), ["img_#_Phase_000"]),
@@ -128,7 +135,7 @@ SCHEMES = {
     "times of the day, one missing": ([f"{clock}-17" for clock in CLOCKS[:2] + CLOCKS[3:]], ["#"]),
     "times of the day, with colons": ([f"x_{clock.replace('-', ':')}" for clock in CLOCKS], ["x_#"]),
     "times of the day, over midnight": (labels("{clock}-17", clock=["23-00", "23-30", "00-00", "00-30"]), ["#"]),
-    "times of the day after another date": (labels("04-03-2017_{clock}-17", clock=CLOCKS), ["04-03-2017_#"]),
+    "times of the day after another date": (labels("04-03-2017_{clock}-17", clock=CLOCKS), ["#"]),
     "positions and times of the day": ([f"pos{p}_{clock}-{17 + 3 * p}" for p in (1, 2) for clock in CLOCKS],
                                        ["pos1_#", "pos2_#"]),
     "three counters of two digits": (labels("{a:02d}-{b:02d}-{t:02d}", a=(1, 2), b=(1, 2), t=range(1, 12)),
@@ -146,6 +153,39 @@ SCHEMES = {
                                        ["2009_01_#", "2009_02_#"]),
     "three counters, irregular": (["10-01-17", "10-11-17", "10-24-17", "10-33-17"], ["10-#-17"]),
     "ten frames behind a point": (labels("x_{s}.{t}", s=(1, 2), t=range(10)), ["x_1.#", "x_2.#"]),
+    "AM and PM": (moments("run %I-%M-%S %p", range(14), (2024, 1, 31, 6)), ["run #"]),
+    "AM and PM, over midnight": (moments("run_%I.%M%p_x", HALVES), ["run_#_x"]),
+    "AM and PM, with dates": (moments("%Y-%m-%d %I-%M-%S %p", HALVES), ["#"]),
+    "AM and PM, month first": (moments("exp_%m-%d-%Y_%I-%M-%S_%p", HALVES), ["exp_#"]),
+    "AM and PM, hours of one digit": ([f"img {t}-30-00 {half}" for half in ("AM", "PM") for t in (12, *range(1, 12))],
+                                      ["img #"]),
+    "AM and PM, hours alone": (["x_9AM", "x_10AM", "x_11AM", "x_12PM", "x_1PM"], ["x_#"]),
+    "AM and PM that are no times": (labels("pos{p}_{half}_{t:02d}", p=(1, 2), half=("AM", "PM"), t=range(1, 12)),
+                                    [f"pos{p}_{half}_#" for p in (1, 2) for half in ("AM", "PM")]),
+    "date, hours and minutes": (moments("%Y%m%d_%H%M_pos1", HALVES), ["#_pos1"]),
+    "date, hours and minutes, with a hyphen": (moments("%Y%m%d-%H%M", HALVES), ["#"]),
+    "date, hours and minutes, every hour": (moments("%Y-%m-%d_%H%M", range(8)), ["#"]),
+    "date, hours and minutes, digits only": (moments("%Y%m%d%H%M", HALVES), ["#"]),
+    "date, hours and minutes, with a pause": (moments("%Y%m%d_%H%M", [0, .5, 1, 1.5, 14, 14.5, 15, 15.5]), ["#"]),
+    "positions, date, hours and minutes": ([each.replace("exp1_", f"exp1_p{p}_") for p in (1, 2) for each in
+                                            moments("exp1_%Y%m%d_%H%M", HALVES)], ["exp1_p1_#", "exp1_p2_#"]),
+    "four digits after a date": (labels("2024013{d}_{t:04d}", d=(0, 1), t=range(59)), ["20240130_#", "20240131_#"]),
+    "tens after a date": (labels("2024013{d}_{t}0", d=(0, 1), t=range(100, 106)), ["20240130_#", "20240131_#"]),
+    "day first": (moments("%d-%m-%Y_%H-%M-%S", HALVES), ["#"]),
+    "day first, with points": (moments("img_%d.%m.%Y %H.%M.%S", HALVES), ["img_#"]),
+    "month first": (moments("%m-%d-%Y_%H-%M-%S", range(0, 120, 12)), ["#"]),
+    "day or month first": (moments("%d-%m-%Y_%H-%M-%S", HALVES, (2024, 2, 1, 20)), ["#"]),
+    "month or day first": (moments("%m-%d-%Y_%H-%M-%S", HALVES, (2024, 2, 1, 20)), ["#"]),
+    "day or month first, irregular": (moments("%d-%m-%Y_%H-%M-%S", [0, 1, 5, 7, 30, 49], (2024, 2, 1, 20)), ["#"]),
+    "days, day first": (moments("%d.%m.%Y", range(0, 240, 24)), ["#"]),
+    "day and hours": (labels("Day{d}_{h}h", d=range(3), h=("00", "06", "12", "18")), ["#"]),
+    "positions, day and hour": (labels("p{p}_Day{d}_Hour{h}", p=(1, 2), d=range(3), h=(2, 14)), ["p1_#", "p2_#"]),
+    "day, hour, minute": (labels("D0{d}_H{h}_M{m}", d=(1, 2), h=("05", "06"), m=("00", "30")), ["#"]),
+    "underscore for a point": (labels("t{h}_{f}h", h=range(5), f=(0, 5)), ["t#h"]),
+    "underscore for a point, positions": (labels("pos{p}_t{h}_{f}h", p=(1, 2), h=range(5), f=("00", 25, 50, 75)),
+                                          ["pos1_t#h", "pos2_t#h"]),
+    "positions and hours": (labels("p{p}_{h}h", p=range(4), h=(0, 5)), [f"p{p}_#h" for p in range(4)]),
+    "treatments and hours": (labels("t{p}_{h}h", p=(1, 2), h=(0, 12, 24, 48)), ["t1_#h", "t2_#h"]),
     "counters behind a point": (["t1.1", "t1.2", "t1.10"], ["t1.#"]),
 }
 
@@ -195,6 +235,11 @@ def test_numbers_of_places_are_no_frames_beside_another_number(word):
         assert len({name.sequence for name in names}) == 3, name_of
         tried += 1
     assert tried == 2 * 2 * 2 * (7 * 8 - 2)
+
+
+def test_the_hours_of_a_12_hour_clock():
+    hours = [name.number / HALF_HOUR / 2 % 24 for name in read(["x 12-00 AM", "x 1-30 AM", "x 12-00 PM", "x 11-30 PM"])]
+    assert hours == [0, 1.5, 12, 23.5]
 
 
 def test_digits_that_count_regularly_are_no_times_of_the_day():

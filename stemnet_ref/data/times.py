@@ -1,4 +1,4 @@
-"""Find numbers and times in names: 2017-03-04_10-00-17, 20170304T1000, 00d00h30m, 1h30m, 0.5min, t0.5.
+"""Find numbers and times in names: 2017-03-04_10-00-17, 20170304T1000, 9-30 PM, 00d00h30m, Day1_03h, 0.5min, t0.5.
 
 All parts of a time count together, as one number. Times are held in microseconds, and decimals without a unit in
 millionths, so that both are integers.
@@ -23,9 +23,16 @@ _CLOCK = (r"(?:[T_. -]{0,3}(?P<hour>[0-9]{2})"
           r"(?:(?P<parts>[-:._ ]?)(?P<minute>[0-9]{2})(?P=parts)|h(?P<minute_>[0-9]{2})m)"
           r"(?P<second>[0-9]{2})(?:[.,](?P<fraction>[0-9]{1,9}))?s?"
           r"|(?:[T_. -]{1,3}(?P<hour_>[0-9]{2})[-:.h]|T(?P<hour__>[0-9]{2}))(?P<minute__>[0-9]{2})m?)Z?")
+_HALF = (r"(?P<hour____>[0-9]{1,2})(?:(?:(?P<parts_>[-:.]?)(?P<minute____>[0-9]{2})"
+         r"(?:(?P=parts_)(?P<second__>[0-9]{2}))?|_(?P<minute_____>[0-9]{2})_(?P<second___>[0-9]{2}))[ _-]?)?"
+         r"(?P<half>[AaPp])\.?[Mm]\.?(?![A-Za-z])")                            # 9-30-00 PM
 _SHORT = (r"(?P<year_>[0-9]{2})(?P<month__>[0-9]{2})(?P<day__>[0-9]{2})[T_-]"
           r"(?P<hour___>[0-9]{2})(?P<minute___>[0-9]{2})(?P<second_>[0-9]{2})")         # 170304_100017
-MOMENT = re.compile(rf"(?<![0-9])(?:{_DATE}{_CLOCK}|{_SHORT})(?![0-9])")
+_CLOCKS = rf"(?:[T_. -]{{0,3}}{_HALF}|{_CLOCK})"
+MOMENT = re.compile(rf"(?<![0-9])(?:{_DATE}{_CLOCKS}|{_SHORT})(?![0-9])")
+STAMP = re.compile(rf"(?<![0-9]){_DATE}[T_. -]{{0,3}}(?P<hour>[0-9]{{2}})(?P<minute>[0-9]{{2}})(?![0-9])")
+LOCAL = re.compile(r"(?<![A-Za-z0-9])(?P<one>[0-9]{1,2})(?P<between>[-._])(?P<two>[0-9]{1,2})(?P=between)"
+                   rf"(?P<year>(?:19|20)[0-9]{{2}})(?:{_CLOCKS})?(?![0-9])")            # 31-01-2024, 1-31-2024
 DATE = re.compile(rf"(?<![A-Za-z0-9]){_DATE}(?![0-9])")
 
 _AMOUNT = r"[0-9]{1,30}(?:[.,][0-9]{1,30})?"
@@ -36,15 +43,22 @@ DURATION = re.compile(r"(?<![0-9])(?<![0-9][.,])(?=[0-9])"
                                 + (r"|(?(hour)(?<=h)(?P<minute_>[0-9]{2})|(?!))" if unit == "minute" else "") + ")?"
                                 for unit, words in _UNITS.items())
                       + r"(?<![ _-])(?![A-Za-z0-9])", re.IGNORECASE)
+_D, _H, _M = (rf"(?:{_UNITS[unit]})" for unit in ("day", "hour", "minute"))
+LAPSE = re.compile(rf"(?<![A-Z0-9]){_D}[ _-]?(?P<day>[0-9]{{1,4}})[ _-]?(?:"             # D01_H05, Day1_Hour2, Day0_03h
+                   rf"{_H}[ _-]?(?P<hour>[0-9]{{1,2}})(?:[ _-]?{_M}[ _-]?(?P<minute>[0-9]{{1,2}}))?"
+                   rf"|(?P<hour_>[0-9]{{1,2}}) ?{_H}(?:[ _-]?(?P<minute_>[0-9]{{1,2}}) ?{_M}?)?)(?![A-Z0-9])",
+                   re.IGNORECASE)
 _TWO = r"(?<![0-9])(?<![0-9][.,])[0-9]{1,30}[.,][0-9]{1,30}(?![0-9])(?![.,][0-9])"
 DECIMAL = re.compile(rf"(?:(?<![a-z])t|time)[ _=-]?(?P<decimal>{_TWO})", re.IGNORECASE)
 FRACTION = re.compile(rf"(?P<decimal>{_TWO})")
+UNDERSCORE = re.compile(rf"(?:(?<![A-Za-z])t|(?i:time))[ _=-]?(?P<decimal>[0-9]{{1,30}}_[0-9]{{1,2}})"    # t0_5h
+                        rf"(?= ?(?i:{'|'.join(_UNITS.values())})(?![A-Za-z0-9]))")
 AMOUNT = re.compile(r"(?<![0-9])(?P<decimal>[0-9]{1,30}(?:[.,][0-9]{1,30})?)(?![0-9])")
 _OF_THE_DAY = r"(?P<hour>[0-9]{2})(?P<parts>[-:._])(?P<minute>[0-9]{2})(?P=parts)(?P<second>[0-9]{2})"
 _COLON = r"(?P<hour_>[0-9]{2}):(?P<minute_>[0-9]{2})"
 _HYPHEN = r"(?P<hour__>[0-9]{2})-(?P<minute__>[0-9]{2})"
-CLOCK = re.compile(rf"(?<![0-9])(?:{_OF_THE_DAY}|{_COLON})(?![0-9])")
-ANY_CLOCK = re.compile(rf"(?<![0-9])(?:{_OF_THE_DAY}|{_COLON}|{_HYPHEN})(?![0-9])")
+CLOCK = re.compile(rf"(?<![0-9])(?:{_HALF}|{_OF_THE_DAY}|{_COLON})(?![0-9])")
+ANY_CLOCK = re.compile(rf"(?<![0-9])(?:{_HALF}|{_OF_THE_DAY}|{_COLON}|{_HYPHEN})(?![0-9])")
 COMPACT = re.compile(r"(?<![0-9])(?P<hour>[0-9]{2})(?P<minute>[0-9]{2})(?P<second>[0-9]{2})?(?![0-9])")
 DAY = 86400 * MILLION
 ENOUGH = 4              # times with equal steps between them are no chance
@@ -56,7 +70,8 @@ class Field:
 
     start: int
     end: int
-    kind: str       # number; duration, date, moment, clock (10-00-17), compact (1000); decimal after a t, else fraction
+    kind: str       # number; duration, date, moment, stamp (20170304_1000), clock (10-00-17), half (9-30 AM),
+                    # compact (1000); decimal after a t, else fraction
     value: int              # in microseconds, or millionths
     count: int | None = None    # the number itself where it is a whole one
     unit: str = ""          # of time, after it
@@ -74,9 +89,16 @@ def amount(match):
     return number(match) if match.group().isdecimal() else decimal(match)
 
 
-def moment(match):
+def moment(match, month_first=False):
     """Return the Field of a date, a time of the day, or both; None where no calendar has it."""
     parts = {name.rstrip("_"): text for name, text in match.groupdict().items() if text}
+    if "one" in parts:
+        parts["month"], parts["day"] = (parts[each] for each in (("one", "two") if month_first else ("two", "one")))
+    if "half" in parts:
+        hour, after_noon = int(parts["hour"]), parts["half"] in "Pp"
+        if hour > 12:
+            return None
+        parts["hour"] = hour % 12 + 12 * after_noon
     names = {"year": 1, "month": 1, "day": 1, "hour": 0, "minute": 0, "second": 0}
     try:
         passed = datetime(*(int(parts.get(name, default)) for name, default in names.items())) - datetime(1, 1, 1)
@@ -85,14 +107,21 @@ def moment(match):
     if "hour" not in parts and parts.get("between") == "_":         # rather two sequences and a frame
         return None
     value = passed // timedelta(microseconds=1) + int(_millionths(f"0.{parts.get('fraction', 0)}"))
-    of_the_day = "compact" if match.re is COMPACT else "clock"
+    of_the_day = "compact" if match.re is COMPACT else "half" if "half" in parts else "clock"
     kind = of_the_day if "year" not in parts else "moment" if "hour" in parts else "date"
-    return Field(*match.span(), kind, value)
+    return Field(*match.span(), "stamp" if match.re is STAMP else kind, value)
+
+
+def month_first(match):
+    """Return what `moment` does, with the month before the day."""
+    return moment(match, True)
 
 
 def duration(match):
     """Return the Field of numbers with units of time."""
     amounts = {unit.rstrip("_"): text for unit, text in match.groupdict().items() if text}
+    if match.re is LAPSE and (int(amounts["hour"]) > 23 or int(amounts.get("minute", 0)) > 59):
+        return None
     value = sum(_millionths(text) * SECONDS[unit] for unit, text in amounts.items())
     (unit, text), *more = amounts.items()
     whole = not more and text.isdecimal()
@@ -102,23 +131,27 @@ def duration(match):
 
 def decimal(match):
     """Return the Field of a number with a decimal point or comma."""
-    kind = "fraction" if match.re is FRACTION else "decimal"
+    kind = "fraction" if match.re in (FRACTION, UNDERSCORE) else "decimal"
     return Field(*match.span("decimal"), kind, int(_millionths(match.group("decimal"))))
 
 
-COMPOSITE = ((MOMENT, moment), (DURATION, duration), (DATE, moment), (CLOCK, moment), (DECIMAL, decimal),
+COMPOSITE = ((MOMENT, moment), (LOCAL, moment), (LOCAL, month_first), (STAMP, moment), (LAPSE, duration),
+             (UNDERSCORE, decimal), (DURATION, duration), (DATE, moment), (CLOCK, moment), (DECIMAL, decimal),
              (FRACTION, decimal), (COMPACT, moment))                # the surest first
-READINGS = ((MOMENT, moment), (ANY_CLOCK, moment), (DURATION, duration), (DATE, moment), (AMOUNT, amount))
+READINGS = ((MOMENT, moment), (STAMP, moment), (LOCAL, moment), (LOCAL, month_first), (ANY_CLOCK, moment),
+            (LAPSE, duration), (DURATION, duration), (DATE, moment), (AMOUNT, amount))
+HALVES = re.compile(r"(?<=#)([ _-]?)[ap](?=\.?m\.?(?![a-z]))", re.IGNORECASE)
 
 
 def _millionths(text):
-    return Fraction(text.replace(",", ".")) * MILLION
+    return Fraction(text.replace(",", ".").replace("_", ".")) * MILLION
 
 
 def fields(labels):
     """Return the Fields of each label, in their order.
 
-    Labels that differ in their digits only are read alike: what is no date in one of them is a date in none.
+    Labels that differ in their digits only, and in AM and PM, are read alike: what is no date in one of them is a date
+    in none.
 
     Parameters
     ----------
@@ -130,21 +163,10 @@ def fields(labels):
     """
     groups = {}
     for label in labels:
-        groups.setdefault(NUMBER.sub("#", label), []).append(label)
+        groups.setdefault(HALVES.sub(r"\1x", NUMBER.sub("#", label)), []).append(label)
     found = {}
     for group in groups.values():
-        composites = [_composites(label) for label in group]
-        common = set.intersection(*map(set, composites))
-        for key in sorted(common):
-            column = [each[key] for each in composites]
-            rest = [tuple(text for at, text in enumerate(NUMBER.findall(label)) if not key[1] <= at <= key[2])
-                    for label in group]
-            texts = [label[field.start:field.end] for label, field in zip(group, column, strict=True)]
-            values = _times(key[0], [field.value for field in column], texts, rest)
-            if values is None:
-                common.discard(key)
-            for each, value in zip(composites, values or (), strict=False):
-                each[key] = replace(each[key], value=value)
+        composites, common = _common(group)
         for label, each in zip(group, composites, strict=True):
             covered = {at for _, first, last in common for at in range(first, last + 1)}
             numbers = [number(match) for at, match in enumerate(NUMBER.finditer(label)) if at not in covered]
@@ -152,17 +174,46 @@ def fields(labels):
     return [found[label] for label in labels]
 
 
-def _composites(label):
-    """Return the times of a label, by kind and by the places of their first and last numbers among all of them."""
+def _common(group):
+    """Return the times of each label of a group, by keys, and which keys all of them have.
+
+    Where a reading does not fit all of them, the next one for the same text is tried.
+    """
+    refused = set()
+    while True:
+        composites = [_composites(label, refused) for label in group]
+        common = set.intersection(*map(set, composites))
+        apart = set.union(*map(set, composites)) - common
+        if apart:
+            refused.add(min(apart))
+            continue
+        wrong = set()
+        for key in sorted(common):
+            column = [each[key] for each in composites]
+            rest = [tuple(text for at, text in enumerate(NUMBER.findall(label)) if not key[1] <= at <= key[2])
+                    for label in group]
+            texts = [label[field.start:field.end] for label, field in zip(group, column, strict=True)]
+            values = _times(column[0].kind, [field.value for field in column], texts, rest)
+            if values is None or (COMPOSITE[key[0]] == (LOCAL, moment) and _is_month_first(values, texts, rest)):
+                wrong.add(key)
+            for each, value in zip(composites, values or (), strict=False):
+                each[key] = replace(each[key], value=value)
+        if not wrong:
+            return composites, common
+        refused |= wrong
+
+
+def _composites(label, refused):
+    """Return the times of a label, by reading and by the places of their first and last numbers among all of them."""
     starts = [match.start() for match in NUMBER.finditer(label)]
     found, taken = {}, set()
-    for pattern, read in COMPOSITE:
+    for reading, (pattern, read) in enumerate(COMPOSITE):
         for match in pattern.finditer(label):
             field = read(match)
             places = [at for at, start in enumerate(starts) if field and field.start <= start < field.end]
-            if places and not taken & {*places}:
+            if places and not taken & {*places} and (reading, places[0], places[-1]) not in refused:
                 taken |= {*places}
-                found[field.kind, places[0], places[-1]] = field
+                found[reading, places[0], places[-1]] = field
     return found
 
 
@@ -180,14 +231,21 @@ def _times(kind, values, texts, rest):
         return None
     if kind in ("duration", "date", "decimal"):
         return values
-    if kind != "fraction":
+    if kind not in ("fraction", "stamp"):
         values = _over_midnight(values)
+    if kind == "half":
+        return values
     groups = {}
     for value, text, key in zip(values, texts, rest, strict=True):
         groups.setdefault(key, {})[value] = text
     several = [group for group in groups.values() if len(group) > 1]
     if not several or min(map(len, several)) < ENOUGH:
         return None
+    if kind == "stamp":                                 # 20240131_1050, 1100, 1110, or over midnight
+        days = [{value: int(text[-4:]) for value, text in group.items() if value // DAY == day}
+                for group in several for day in {value // DAY for value in group}]
+        clear = all(map(_regular, days)) and not all(_regular(day.values()) for day in days)
+        return values if clear or (len(days) > len(several) and all(map(_regular, several))) else None
     parts = [[re.split("[^0-9]", text) for text in group.values()] for group in several]
     if not all(map(_regular, several)):
         told = kind != "compact" and all(
@@ -202,6 +260,24 @@ def _times(kind, values, texts, rest):
     return values if told else None
 
 
+def _is_month_first(values, texts, rest):
+    """Return whether dates of which the day and the month could be either rise more regularly with the month first.
+
+    Where neither is regular, the one that takes less time in all is likelier.
+    """
+    others = [month_first(LOCAL.fullmatch(text)) for text in texts]
+    if not all(others):
+        return False
+
+    def spread(values):
+        groups = {}
+        for value, key in zip(values, rest, strict=True):
+            groups.setdefault(key, set()).add(value)
+        return (not all(map(_regular, groups.values())), max(values) - min(values))
+
+    return spread([other.value for other in others]) < spread(values)
+
+
 def _step(numbers):
     numbers = sorted(numbers)
     return min(b - a for a, b in pairwise(numbers))
@@ -210,6 +286,8 @@ def _step(numbers):
 def _regular(numbers):
     """Return whether numbers rise by nearly equal steps; up to two in a row may be missing."""
     numbers = sorted(numbers)
+    if len(numbers) < 2:
+        return True
     step = _step(numbers)
     times = [((b - a) / step, round((b - a) / step)) for a, b in pairwise(numbers)]
     return all(abs(exact - whole) <= 0.1 and whole <= 3 for exact, whole in times)
