@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..errors import InputError
 from . import ome
 from .ome import MAX_PLANES
 from .tiff import has_alpha, parts
 
 POSITIONS = "PR"            # tifffile's axes of positions and regions
-DESCRIBED = ("shaped", "imagej", "lsm", "fluoview", "stk", "sis", "scanimage")     # as tifffile names them
 
 
 @dataclass
@@ -36,14 +36,14 @@ def positions(tiff):
 
     Raises
     ------
+    InputError
+        If its axes cannot be told apart, or its planes have several sizes.
     ValueError
-        If its description is damaged, or does not fit its pages, or has axes that cannot be told apart; the message is
-        the reason alone.
+        If its description is damaged, or does not fit its pages; the message is the reason alone.
     """
-    first = tiff.page(0)
-    if ome.is_described(first):
-        found = [Position(name, planes, channels) for name, planes, channels in ome.read(first.description,
-                                                                                      tiff.path, tiff.directories)]
+    description = tiff.description()
+    if ome.is_ome(description):
+        found = [Position(*each) for each in ome.read(description, tiff.path, tiff.directories)]
     else:
         found = _series(tiff)
     return found if len(found) > 1 else [replace(found[0], name="")]
@@ -51,23 +51,21 @@ def positions(tiff):
 
 def _series(tiff):
     """Return the positions of a file that tifffile understands, or whose pages have no description."""
-    if any(getattr(tiff.file, f"is_{kind}") for kind in DESCRIBED):
-        _check_imagej(tiff)
-        series = [each for each in tiff.file.series if not each.keyframe.is_reduced]
-        if series and all(each.kind in DESCRIBED for each in series):
-            if len({each.shape for each in series}) > 1:
-                raise ValueError(_several_sizes([each.shape for each in series]))
-            pages = [page.index for each in series for page in each.pages]
-            if all(parts(each.keyframe) == math.prod(each.shape[:-2]) for each in series) and len(series) > 1:
-                return _split(tiff, "I" + series[0].axes, (len(series), *series[0].shape), pages)
-            found = [position for each in series
-                     for position in _split(tiff, each.axes, each.shape, [page.index for page in each.pages])]
-            return [replace(each, name=f"p{number + 1:04d}") for number, each in enumerate(found)]
+    _check_imagej(tiff)
+    series = tiff.series()
+    if series:
+        if len({each.shape for each in series}) > 1:
+            _refuse_several_sizes(tiff, [each.shape for each in series])
+        if all(each.parts == math.prod(each.shape[:-2]) for each in series) and len(series) > 1:
+            return _split(tiff, "I" + series[0].axes, (len(series), *series[0].shape),
+                          [page for each in series for page in each.pages])
+        found = [position for each in series for position in _split(tiff, each.axes, each.shape, each.pages)]
+        return [replace(each, name=f"p{number + 1:04d}") for number, each in enumerate(found)]
     pages = [number for number, each in enumerate(tiff.directories) if each.is_page]
     pages = pages or list(range(len(tiff.directories)))
     layouts = list(dict.fromkeys(tiff.directories[number].layout for number in pages))
     if len(layouts) > 1:
-        raise ValueError(_several_sizes([(each[1], each[0]) for each in layouts]))
+        _refuse_several_sizes(tiff, [(each[1], each[0]) for each in layouts])
     page = tiff.page(pages[0])
     return _split(tiff, "I" + page.axes, (len(pages), *page.shape), pages)
 
@@ -76,7 +74,7 @@ def _split(tiff, axes, shape, pages):
     """Return the positions whose planes lie, in the order of the axes, in these pages, or behind a single one."""
     page = tiff.page(pages[0])
     if "Y" not in axes or "X" not in axes:
-        raise ValueError(f"its axes are {axes}: it holds no planes")
+        raise InputError(f"{tiff.path}: its axes are {axes}: it holds no planes; save its planes as a stack")
     plane = [axes.rindex("Y"), axes.rindex("X")]
     letters = [axis for at, axis in enumerate(axes) if at not in plane]
     lengths = [length for at, length in enumerate(shape) if at not in plane]
@@ -94,7 +92,8 @@ def _split(tiff, axes, shape, pages):
             break
     else:
         places = [planes]
-    return [Position("", _by_axis(each, letters, _is_one_value(tiff, page)), timed="T" in letters) for each in places]
+    one_value = _is_one_value(tiff, page)
+    return [Position("", _by_axis(each, letters, one_value, tiff.path), timed="T" in letters) for each in places]
 
 
 def _is_one_value(tiff, page):
@@ -102,7 +101,7 @@ def _is_one_value(tiff, page):
     return bool(tiff.header(page.index).colours) or has_alpha(page)
 
 
-def _by_axis(planes, letters, one_value):
+def _by_axis(planes, letters, one_value, path):
     """Return planes of shape (..., 2) as (T, C, Z, 2)."""
     if "S" in letters and one_value:
         planes = planes.take(0, axis=letters.index("S"))
@@ -114,8 +113,8 @@ def _by_axis(planes, letters, one_value):
         unknown = []
     if unknown or any(kinds.count(axis) > 1 and axis in "TCZ" for axis in kinds):
         lengths = " x ".join(f"{length} ({axis})" for axis, length in zip(letters, planes.shape, strict=False))
-        raise ValueError(f"its axes {lengths} are not time, channels and slices alone; save one series of time points "
-                         "as a stack, or name the axes (ImageJ: Image > Hyperstacks > Stack to Hyperstack)")
+        raise InputError(f"{path}: its axes {lengths} are not time, channels and slices alone; save one series of time "
+                         "points as a stack, or name the axes (ImageJ: Image > Hyperstacks > Stack to Hyperstack)")
     for axis in "TCZ":
         if axis not in kinds:
             kinds.append(axis)
@@ -132,7 +131,7 @@ def _length(planes, letters, axis):
 
 def _check_imagej(tiff):
     """Raise ValueError where ImageJ's description speaks of planes that the file cannot hold."""
-    meta = tiff.file.imagej_metadata or {}
+    meta = tiff.imagej_description()
     try:
         said = math.prod(int(meta.get(name, 1)) for name in ("channels", "slices", "frames"))
     except (TypeError, ValueError):
@@ -147,6 +146,7 @@ def _too_few(what, said, found):
             "that kept the old description")
 
 
-def _several_sizes(shapes):
+def _refuse_several_sizes(tiff, shapes):
     words = ", ".join(" x ".join(map(str, shape)) for shape in list(dict.fromkeys(shapes))[:4])
-    return f"its pages have several sizes ({words}); save the wanted ones as a file of their own"
+    raise InputError(f"{tiff.path}: its pages have several sizes ({words}); save the wanted ones as a file of their "
+                     "own")

@@ -153,17 +153,6 @@ class Decoded:
         if aloud:
             self.tell(f"warning: left out: {error}{consequence}")
 
-    def _or_left_out(self, index, read, *arguments):
-        """Return what a function reads of a frame; leave the frame out, and raise the error, where it cannot.
-
-        At first, in the headers, the error is not raised if others may be used.
-        """
-        try:
-            return read(*arguments)
-        except InputError as error:
-            self.leave_out(index, error)
-            raise
-
     def _keep(self, kind, index, read):
         if (kind, index) in self._kept:
             return self._kept[kind, index]

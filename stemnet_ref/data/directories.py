@@ -8,6 +8,7 @@ import os
 import struct
 from dataclasses import dataclass
 
+SIGNATURES = b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}  # bytes
 WHOLE = {1: "B", 3: "H", 4: "I", 16: "Q"}       # formats of whole numbers, by type
 BYTES = (1, 2, 6, 7)                            # types of which a value is one byte
@@ -17,10 +18,11 @@ PRIVATE = 32768                 # from here on tags are their writers' own
 MAX_TAGS, MAX_VALUES, MAX_NESTED = 4096, 2 ** 21, 256
 
 
-@dataclass
+@dataclass(slots=True)
 class Directory:
-    """What the layout of a page's pixels depends on."""
+    """Where the directory of a page begins, and what the layout of the page's pixels depends on."""
 
+    offset: int
     subfile: int = 0
     width: int = 0
     height: int = 0
@@ -39,16 +41,15 @@ class Directory:
         return self.width, self.height, self.samples, self.planar, self.depth
 
 
-def read_directories(path):
-    """Return the Directory of every page of a TIFF, in order.
+def read_directories(file):
+    """Return the Directory of every page of an open TIFF, in order.
 
     Raises
     ------
     ValueError, OSError
         If one is damaged; the message is the reason alone.
     """
-    with open(path, "rb") as file:
-        return _Reader(file).chain()
+    return _Reader(file).chain()
 
 
 class _Reader:
@@ -57,7 +58,7 @@ class _Reader:
         self.size = os.fstat(file.fileno()).st_size
         self.seen = set()
         self.used = 0               # bytes of all directories: they cannot be more than the file's
-        head = file.read(16)
+        head = self._read(0, 16)
         if head[:2] not in (b"II", b"MM") or len(head) < 8:
             raise ValueError("it is cut off, or damaged")
         self.order = "<" if head[:2] == b"II" else ">"
@@ -94,7 +95,7 @@ class _Reader:
             raise ValueError(f"{what} would be beyond the end: it is cut off, or damaged")
         if offset in self.seen:
             if nested:
-                return Directory(), 0
+                return Directory(offset), 0
             raise ValueError(f"{what} is an earlier one again: it is damaged")
         self.seen.add(offset)
         count = self._unpack(self.number, self._read(offset, width))
@@ -103,7 +104,7 @@ class _Reader:
         if not 0 < count <= MAX_TAGS or self.used > self.size:
             raise ValueError(f"{what} has {count} tags: it is damaged")
         data = self._read(offset + width, count * tag_size + self.inline)
-        page, total, inner = Directory(), 0, []
+        page, total, inner = Directory(offset), 0, []
         for code, kind, values, raw in struct.iter_unpack(f"{self.order}HH{self.offset}{self.inline}s",
                                                           data[:count * tag_size]):
             size = values * SIZES.get(kind, 0)

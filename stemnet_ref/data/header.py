@@ -34,7 +34,8 @@ class Header:
         if self.white_is_zero:
             return "polarity", "says that 0 is white (MinIsWhite); the stored values count, 0 is background"
         if self.palette is not None and self.palette[0].any():
-            return "palette", "has a palette that does not begin with black; its black is background, or without any, 0"
+            return "palette", ("has a palette that does not begin with black; its black entry counts as background, or "
+                               "index 0 if it has none")
         return None
 
 

@@ -8,8 +8,9 @@ are, but those of one bit, which are 0 and 255.
 import numpy as np
 
 from ..errors import InputError
+from .damage import REPLACE
 from .masks import read_instances, read_mask, read_numbers
-from .pixels import REPLACE, projected, read_bytes, read_remark, read_size, read_values
+from .pixels import projected, read_bytes, read_remark, read_size, read_values
 
 __all__ = ["Remarks", "eight_bit_units", "read_bytes", "read_frame", "read_instances", "read_mask", "read_numbers",
            "read_remark", "read_size", "read_values"]

@@ -3,7 +3,7 @@
 import numpy as np
 
 from .mask_values import check_values
-from .pixels import read_remark, read_values
+from .pixels import facts, read_remark, read_values
 from .regions import regions
 
 
@@ -53,12 +53,15 @@ def read_mask(frame):
 
 
 def _read_mask(frame):
-    """Return a mask's pixels, and what is to be said of them."""
+    """Return a mask's pixels, and what is to be said of them, which is found out once."""
+    known = facts(frame)
     pixels = read_values(frame)
-    remark = None if pixels.dtype == bool else check_values(pixels, frame)
-    if remark is None or remark[0] == "numbers":
-        remark = read_remark(frame, True) or remark
-    return pixels, remark
+    if "remark" not in known:
+        remark = None if pixels.dtype == bool else check_values(pixels, frame)
+        if remark is None or remark[0] == "numbers":
+            remark = read_remark(frame, True) or remark
+        known["remark"] = remark
+    return pixels, known["remark"]
 
 
 def _numbered(pixels):

@@ -10,12 +10,14 @@ from xml.etree import ElementTree
 
 import numpy as np
 
+from ..errors import InputError
+
 MAX_PLANES = 10 ** 6
 
 
-def is_described(page):
+def is_ome(description):
     """Return whether the description of a file's first page is OME's."""
-    return re.search(r"<([\w.-]+:)?OME[\s>]", page.description[:2000]) is not None
+    return re.search(r"<([\w.-]+:)?OME[\s>]", description[:2000]) is not None
 
 
 def read(xml, path, directories):
@@ -32,8 +34,10 @@ def read(xml, path, directories):
 
     Raises
     ------
+    InputError
+        If the description is in another file, or of other files alone, or its planes have several sizes.
     ValueError
-        If the description is damaged, is in another file, or does not fit the pages; the message is the reason alone.
+        If the description is damaged, or does not fit the pages; the message is the reason alone.
     """
     try:
         root = ElementTree.fromstring(xml)
@@ -42,15 +46,18 @@ def read(xml, path, directories):
     images = [(image, pixels) for image in _children(root, "Image") for pixels in _children(image, "Pixels")]
     if not images:
         other = next(_children(root, "BinaryOnly"), ElementTree.Element("")).get("MetadataFile")
-        raise ValueError(f"its OME description is in another file, {other}; save it with ImageJ as a stack of its own"
-                         if other else "its OME description names no image")
+        if other:
+            raise InputError(f"{path}: its OME description is in another file, {other}; save it with ImageJ as a stack "
+                             "of its own")
+        raise ValueError("its OME description names no image")
     try:
         found = [(image.get("Name") or "", *_planes(root, pixels, path, directories)) for image, pixels in images]
     except (KeyError, TypeError) as error:
         raise ValueError(f"its OME description is damaged ({error})") from None
     named = [(name, planes, channels) for name, planes, channels in found if np.any(planes >= 0)]
     if not named:
-        raise ValueError("its OME description names no plane of this file; save it anew")
+        raise InputError(f"{path}: its OME description names no plane of this file; save it with ImageJ as a stack of "
+                         "its own")
     names = _safe_names([name for name, _, _ in named])
     return [(name, *rest) for name, (_, *rest) in zip(names, named, strict=True)]
 
@@ -84,7 +91,8 @@ def _planes(root, pixels, path, directories):
                              "pages; it is cut off, or was changed by a program that kept the old description")
         pages[start:start + count] = range(page, page + count)
     if len({directories[page].layout for page in pages if page >= 0}) > 1:
-        raise ValueError("the pages of one position have several sizes; save the wanted ones as a file of their own")
+        raise InputError(f"{path}: the pages of one position have several sizes; save the wanted ones as a file of "
+                         "their own")
     known = np.where(pages >= 0, 0, -1)
     planes = np.stack([pages, known], axis=-1).reshape(*shape, 2)
     planes = planes.transpose(*(axes.index(axis) for axis in "TCZ"), 3)

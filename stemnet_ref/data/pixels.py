@@ -4,20 +4,17 @@ A frame is a grey PNG or TIFF of any number of bits, or of floats. The stored va
 polarity (MinIsWhite).
 """
 
-from contextlib import contextmanager
-from functools import lru_cache
+from dataclasses import replace
 from pathlib import Path
-from threading import get_ident
 
 import numpy as np
 
-from ..errors import InputError, reason
-from . import axes, challenge, png
+from ..errors import InputError
+from . import challenge
+from .damage import REPLACE, damage_of
 from .header import frame_values, mask_values
-from .tiff import Tiff
+from .picture import is_tiff, picture
 
-PNG, TIFF = png.SIGNATURE[:4], (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-REPLACE = "replace or remove this file"
 ONE_PLANE = (0, 0),
 
 
@@ -39,15 +36,16 @@ def time_lapses(path, selection):
     InputError
         If the file cannot be read, or has no such channel or slice.
     """
-    with _errors(path):
-        if (_starts(path) not in TIFF and Path(path).suffix.lower() == ".png") or _magic(path) == PNG:
+    with damage_of(path):
+        if Path(path).suffix.lower() == ".png" and not is_tiff(path):
             return [("", None)], ""             # what is wrong with a PNG is said when it is read
-        with Tiff(path) as tiff:
-            found = axes.positions(tiff)
+        file = picture(path)
+        if file.is_png:
+            return [("", None)], ""
+        found = file.positions()
     if challenge.holds_slices(Path(path)):
-        for each in found:
-            if not each.timed and each.planes.shape[2] == 1:
-                each.planes = each.planes.swapaxes(0, 2)
+        found = [replace(each, planes=each.planes.swapaxes(0, 2))
+                 if not each.timed and each.planes.shape[2] == 1 else each for each in found]
     taken = [(each.name, *selection.take(each.planes, each.channels, path)) for each in found]
     several = "".join(sorted({axis for _, _, axes_ in taken for axis in axes_}))
     if len(found) == 1 and found[0].planes.size == 2:
@@ -63,19 +61,19 @@ def read_size(frame, mask=False):
     InputError
         If the header cannot be read, or has colours.
     """
-    with _plane(frame) as (header, _):
-        _check_header(header, frame, mask)
-        return header.height, header.width
+    header = _header(frame)
+    _check_header(header, frame, mask)
+    return header.height, header.width
 
 
 def read_bytes(frame):
     """Return the bytes of a frame's pixel, as `read_frame` returns it: 1, 2 or, at most, 4."""
-    with _plane(frame) as (header, _):
-        dtype = header.dtype
-        if header.palette is not None:
-            grey = frame_values(None, header.palette)
-            dtype = dtype if grey is None else np.promote_types(dtype, grey.dtype)
-        return dtype.itemsize if dtype.kind in "ub" and dtype.itemsize <= 2 else 4
+    header = _header(frame)
+    dtype = header.dtype
+    if header.palette is not None:
+        grey = frame_values(None, header.palette)
+        dtype = dtype if grey is None else np.promote_types(dtype, grey.dtype)
+    return dtype.itemsize if dtype.kind in "ub" and dtype.itemsize <= 2 else 4
 
 
 def read_values(mask):
@@ -92,17 +90,24 @@ def read_values(mask):
 
 def read_remark(frame, mask):
     """Return what is to be said of the polarity or palette of a frame, or of a mask: (kind, words), or None."""
-    with _plane(frame) as (header, _):
-        return header.remark(mask)
+    return _header(frame).remark(mask)
+
+
+def facts(frame):
+    """Return a dict that keeps what is found out about a frame or mask; an empty one where the file has changed."""
+    with damage_of(frame):
+        return picture(frame.path).facts.setdefault(frame.planes, {})
 
 
 def projected(frame, mask):
     """Return the values of a frame, or of a mask if `mask` says so; of several slices the maximum."""
     found = None
-    for plane in frame.planes or ONE_PLANE:
-        with _plane(frame, plane) as (header, read):
+    for page, part in frame.planes or ONE_PLANE:
+        with damage_of(frame):
+            file = picture(frame.path)
+            header = file.header(page)
             _check_header(header, frame, mask)
-            pixels = read()
+            pixels = file.pixels(page, part)
             if header.palette is not None:
                 pixels = pixels.astype(np.uint8) if pixels.dtype == bool else pixels
                 pixels = (mask_values if mask else frame_values)(pixels, header.palette)
@@ -114,75 +119,10 @@ def projected(frame, mask):
     return found
 
 
-@contextmanager
-def _plane(frame, plane=None):
-    """Yield the header of a plane, and a function that reads its stored values."""
-    number, part = plane or (frame.planes or ONE_PLANE)[0]
-    with _errors(frame):
-        if _magic(frame.path) == PNG:
-            yield png.read_header(frame.path), lambda: png.read_pixels(frame.path)
-        elif frame.planes:
-            status = Path(frame.path).stat()
-            tiff = _stack(str(frame.path), status.st_mtime_ns, status.st_size, get_ident()).tiff
-            yield tiff.header(number), lambda: tiff.pixels(number, part)
-        else:
-            with Tiff(frame.path) as tiff:
-                yield tiff.header(number), lambda: tiff.pixels(number, part)
-
-
-@contextmanager
-def _errors(name):
-    """Turn every way in which a picture cannot be read into an InputError with the file's name.
-
-    The libraries raise errors of many kinds for damaged files.
-    """
-    try:
-        yield
-    except InputError:
-        raise
-    except MemoryError:
-        raise InputError(f"{name}: the picture does not fit into the memory; cut it into smaller ones") from None
-    except Exception as error:
-        why = reason(error) or type(error).__name__
-        raise InputError(f"{name}: the picture cannot be read ({why[:300]}); {REPLACE}") from None
-
-
-def _magic(path):
-    """Return the first bytes of a file.
-
-    Raises
-    ------
-    InputError
-        If it is neither PNG nor TIFF.
-    """
-    magic = _starts(path)
-    if not magic:
-        raise InputError(f"{path}: the file is empty (0 bytes); {REPLACE}")
-    if magic != PNG and magic not in TIFF:
-        raise InputError(f"{path}: this is no PNG or TIFF picture, whatever its name; convert it, or {REPLACE}")
-    return magic
-
-
-def _starts(path):
-    with open(path, "rb") as file:
-        return file.read(4)
-
-
-class _Stack:
-    """A stack that is kept open: where its pages are is looked up only once."""
-
-    def __init__(self, path):
-        self.tiff = Tiff(path)
-
-    def __del__(self):
-        if hasattr(self, "tiff"):
-            self.tiff.file.close()
-
-
-@lru_cache(maxsize=8)
-def _stack(path, modified, size, thread):
-    """Return the _Stack of a file, for each thread its own, and anew after the file has changed."""
-    return _Stack(path)
+def _header(frame):
+    """Return the Header of the first plane of a frame or mask."""
+    with damage_of(frame):
+        return picture(frame.path).header((frame.planes or ONE_PLANE)[0][0])
 
 
 def _check_header(header, frame, mask):

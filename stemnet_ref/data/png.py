@@ -7,8 +7,10 @@ import struct
 import zlib
 
 import numpy as np
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
+from ..errors import InputError
+from .damage import decoding
 from .header import Header
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -38,19 +40,21 @@ def read_pixels(path):
 
     Raises
     ------
+    InputError
+        If it has a second sample that says more than "opaque".
     ValueError, OSError
-        If it is damaged, or has a second sample that says more than "opaque"; the message is the reason alone.
+        If it is damaged; the message is the reason alone.
     """
     with open(path, "rb") as file:
         _, kind, bits = _header(_chunks(file))
         file.seek(0)
         _check(_chunks(file))
         file.seek(0)
-        with Image.open(file, formats=("PNG",)) as image:
+        with decoding(), PngImagePlugin.PngImageFile(file) as image:
             pixels = np.array(image)
     if kind == 4:
         if bits == 16 or np.any(pixels[..., 1] != 255):
-            raise ValueError("its pixels have two values, grey and alpha; save it as grey without alpha")
+            raise InputError(f"{path}: its pixels have two values, grey and alpha; save it as grey without alpha")
         return pixels[..., 0]
     if kind == 0 and 1 < bits < 8:
         return pixels // np.uint8(255 // (2 ** bits - 1))           # Pillow spreads them to 0 to 255

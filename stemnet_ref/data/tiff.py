@@ -5,13 +5,14 @@ What a file declares is compared with what it holds before memory is taken: miss
 
 import logging
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import tifffile
 
-from ..errors import InputError
+from ..errors import InputError, reason
 from . import jpeg, lzw
-from .directories import read_directories
+from .damage import decoding
 from .header import Header
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())     # errors are raised here, once, with the file's name
@@ -24,8 +25,19 @@ BIG = 40000                             # bytes that one compressed byte can sta
 OTHERS = JPEG, 34925, 50000             # LZMA, Zstandard; decoders of other kinds crash, or make up missing rows
 RATIOS = {1: 1, 5: 2800, 8: 1032, 32773: 64, 32946: 1032, **dict.fromkeys(OTHERS, BIG)}
 OTHER_FORMATS = dict.fromkeys(("is_ome", "is_mmstack", "is_ndtiff"), False)      # they span files, or are read in axes
+DESCRIBED = ("shaped", "imagej", "lsm", "fluoview", "stk", "sis", "scanimage")      # as tifffile names them
 UPRIGHT = {2: np.fliplr, 3: lambda a: a[::-1, ::-1], 4: np.flipud, 5: np.transpose, 6: lambda a: np.rot90(a, -1),
            7: lambda a: a[::-1, ::-1].T, 8: np.rot90}               # by the tag Orientation
+
+
+@dataclass(frozen=True)
+class Series:
+    """Pages that belong together."""
+
+    axes: str
+    shape: tuple
+    pages: list             # their numbers
+    parts: int              # planes of a page
 
 
 class Tiff:
@@ -34,27 +46,55 @@ class Tiff:
     A page has several parts where it is a volume or has several samples; beyond them lie planes that follow the page's
     data without a page of their own, as in ImageJ's stacks of more than 4 GB.
 
+    Parameters
+    ----------
+    path : path
+    directories : list of data.directories.Directory
+
     Raises
     ------
     ValueError, OSError
         If it is damaged; the message is the reason alone.
     """
 
-    def __init__(self, path):
-        self.path = path
-        self.directories = read_directories(path)
-        self.file = tifffile.TiffFile(path, **OTHER_FORMATS)
-        self.size = self.file.filehandle.size
+    def __init__(self, path, directories):
+        self.path, self.directories = path, directories
+        with decoding():
+            self._file = tifffile.TiffFile(path, **OTHER_FORMATS)
+        self.size = self._file.filehandle.size
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        self.file.close()
+    def close(self):
+        """Close the file."""
+        self._file.close()
 
     def page(self, number):
         """Return a tifffile.TiffPage."""
-        return self.file.pages.get(number)
+        with decoding():
+            if number == 0:
+                return self._file.pages.first
+            self._file.filehandle.seek(self.directories[number].offset)     # not by the way of all pages before it
+            return tifffile.TiffPage(self._file, number)
+
+    def description(self):
+        """Return the description of the first page."""
+        with decoding():
+            return self.page(0).description
+
+    def imagej_description(self):
+        """Return what ImageJ's description says, a dict."""
+        with decoding():
+            return self._file.imagej_metadata or {}
+
+    def series(self):
+        """Return every Series that a description names, as tifffile understands it; none without a description."""
+        with decoding():
+            if not any(getattr(self._file, f"is_{kind}") for kind in DESCRIBED):
+                return []
+            found = [each for each in self._file.series if not each.keyframe.is_reduced]
+            if not all(each.kind in DESCRIBED for each in found):
+                return []
+            return [Series(each.axes, each.shape, [page.index for page in each.pages], parts(each.keyframe))
+                    for each in found]
 
     def header(self, number):
         """Return the Header of the planes of a page, the right way up.
@@ -72,7 +112,7 @@ class Tiff:
         if page.dtype.kind == "c":
             self._refuse("its pixels are complex numbers", "save their magnitude")
         height, width = page.imagelength, page.imagewidth
-        if page.tags.valueof(274, 1) in (5, 6, 7, 8):
+        if self._orientation(page) in (5, 6, 7, 8):
             height, width = width, height
         return Header(height, width, page.dtype, self._colours(page), self._palette(page), page.photometric == 0)
 
@@ -91,9 +131,11 @@ class Tiff:
         if page.compression not in RATIOS or (page.compression == LZW and page.fillorder != 1):
             name = getattr(page.compression, "name", page.compression)
             self._refuse(f"compression {name} is not supported", "save it without compression, or with LZW")
+        _load_decoder(page.compression)
         self._check_data(page)
         if part < count:
-            data = page.asarray(squeeze=False, maxworkers=1).transpose(0, 1, 4, 2, 3)
+            with decoding():
+                data = page.asarray(squeeze=False, maxworkers=1).transpose(0, 1, 4, 2, 3)
             data = data.reshape(count, page.imagelength, page.imagewidth)
             if has_alpha(page):
                 self._check_opaque(data)
@@ -101,22 +143,29 @@ class Tiff:
         else:
             pixels = self._following(page, part)
         pixels = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
-        return UPRIGHT.get(page.tags.valueof(274, 1), np.asarray)(pixels)
+        return UPRIGHT.get(self._orientation(page), np.asarray)(pixels)
 
     def holds(self, number, last):
         """Return whether the file is long enough for the plane `last` of those that lie behind a page's offset."""
         page = self.page(number)
-        return (page.is_contiguous and page.dtype is not None and page.predictor == 1 and page.fillorder == 1
+        with decoding():
+            is_contiguous = page.is_contiguous
+        return (is_contiguous and page.dtype is not None and page.predictor == 1 and page.fillorder == 1
                 and page.dataoffsets[0] + (last + 1) * self._plane_bytes(page) <= self.size)
 
     def _following(self, page, part):
         """Return a plane without a page of its own."""
         if not self.holds(page.index, part):
             raise ValueError(f"plane {part + 1} is missing: it is cut off")
-        handle, area = self.file.filehandle, page.imagelength * page.imagewidth
-        pixels = handle.read_array(self.file.byteorder + page.dtype.char, area,
-                                   page.dataoffsets[0] + part * self._plane_bytes(page))
+        with decoding():
+            pixels = self._file.filehandle.read_array(
+                self._file.byteorder + page.dtype.char, page.imagelength * page.imagewidth,
+                page.dataoffsets[0] + part * self._plane_bytes(page))
         return pixels.reshape(page.imagelength, page.imagewidth)
+
+    def _orientation(self, page):
+        with decoding():
+            return page.tags.valueof(274, 1)
 
     def _plane_bytes(self, page):
         return page.imagelength * page.imagewidth * page.dtype.itemsize
@@ -124,7 +173,8 @@ class Tiff:
     def _check_data(self, page):
         """Raise ValueError unless all strips or tiles are in the file and can hold as many pixels as are declared."""
         offsets, counts = page.dataoffsets, page.databytecounts
-        kind, number = ("tile" if page.is_tiled else "strip"), math.prod(page.chunked)
+        with decoding():
+            kind, number = ("tile" if page.is_tiled else "strip"), math.prod(page.chunked)
         if min(len(offsets), len(counts)) < number:
             raise ValueError(f"it has {min(len(offsets), len(counts))} of {number} {kind}s of data: rows are missing")
         for index in range(number):
@@ -137,8 +187,8 @@ class Tiff:
             raise ValueError(f"its {held} bytes of data cannot hold {page.imagelength} x {page.imagewidth} pixels")
         size = (page.tilelength, page.tilewidth) if page.is_tiled else (page.rowsperstrip, page.imagewidth)
         for index in range(number if page.compression in (LZW, JPEG) else 0):
-            self.file.filehandle.seek(offsets[index])
-            data = self.file.filehandle.read(counts[index])
+            self._file.filehandle.seek(offsets[index])
+            data = self._file.filehandle.read(counts[index])
             if page.compression == LZW:
                 lzw.check(data)
             else:
@@ -147,7 +197,7 @@ class Tiff:
     def _check_opaque(self, data):
         most = 1 if data.dtype.kind == "f" else np.iinfo(data.dtype).max
         if np.any(data[-1] != most):
-            raise ValueError("its pixels have two values, grey and alpha; save it as grey without alpha")
+            self._refuse("its pixels have two values, grey and alpha", "save it as grey without alpha")
 
     def _colours(self, page):
         photometric = int(page.photometric)
@@ -160,11 +210,21 @@ class Tiff:
     def _palette(self, page):
         if int(page.photometric) != PALETTE or page.colormap is None:
             return None
-        palette = np.asarray(page.colormap).T.astype(np.uint16)
+        with decoding():
+            palette = np.asarray(page.colormap).T.astype(np.uint16)
         return palette * np.uint16(257) if palette.max(initial=0) < 256 else palette
 
     def _refuse(self, what, remedy):
         raise InputError(f"{self.path}: {what}; {remedy}")
+
+
+def _load_decoder(compression):
+    """Raise ImportError where a decoder cannot be loaded: what its module raises then is no fault of the file."""
+    try:
+        tifffile.TIFF.DECOMPRESSORS[compression]
+    except Exception as error:
+        raise ImportError(f"imagecodecs cannot be used for compression {compression} ({reason(error)}); install "
+                          "imagecodecs and numpy anew") from error
 
 
 def parts(page):
