@@ -13,7 +13,7 @@ from . import locks, metrics, outputs
 from .data import alignment, challenge
 from .data.assemble import Part, assemble
 from .data.batches import Dataset
-from .data.frames import find_neighbours, spans
+from .data.frames import describe_pages, find_neighbours, spans
 from .data.geometry import geometry_of, read_record
 from .data.neighbours import describe_sequences
 from .data.pairing import for_either, masks_of
@@ -150,6 +150,7 @@ def _run(model, frames, out, masks, tile, show, progress, results, restore, spar
         show(", ".join(f"{folder}: {sequence}" for folder, sequence in sorted(folders.items())))
     claim.take()
     show(f"{counted(len(chosen), 'frame')}: {spans(chosen)}")
+    describe_pages(around, show)
     describe_sequences(around, network.channels, show)
     table = Path(out) / "metrics.csv"
     if masks is None and table.exists():

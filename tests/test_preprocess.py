@@ -78,6 +78,8 @@ def test_what_stands_still_becomes_127_and_what_moves_stays(tmp_path):
         assert written.dtype == np.uint8
         np.testing.assert_array_equal(written, expected[t])
     record = json.loads((tmp_path / "out" / "preprocess.json").read_text())
+    assert {*record["settings"]} == {"version", "raw", "masks", "size", "background", "bits", "scale", "channel_index",
+                                     "z", "pattern"}
     assert record["complete"] is True
     assert record["sequences"]["t_#"] == {"bits": 8, "centre": 127, "scale": 1.0}
     assert record["frames"]["t_4"]["written_size"] == [20, 24]

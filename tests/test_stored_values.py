@@ -162,7 +162,9 @@ def test_black_is_the_background_of_masks(tmp_path, suffix, colours, index, cell
     paletted(tmp_path / f"p{suffix}", np.array([index], np.uint8), grey, grey, grey)
     np.testing.assert_array_equal(read_values(only(tmp_path / f"p{suffix}")) > 0, [cell])
     _, remark = read_mask(only(tmp_path / f"p{suffix}"))
-    assert ("palette" in (remark or ())) == (colours[0] != 0)
+    assert remark == (None if colours[0] == 0 else (
+        "palette", "has a palette that does not begin with black; its black entry counts as background, or index 0 if "
+                   "it has none"))
 
 
 def test_a_palette_of_two(tmp_path):

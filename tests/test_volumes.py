@@ -1,5 +1,7 @@
 """Sets of the Cell Tracking Challenge in three dimensions: a slice of frames and truth, or the maximum, is taken."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tifffile
@@ -8,10 +10,13 @@ from refusals import SMALL, check, script
 import run_predict
 import run_train
 from stemnet_ref import checkpoint
-from stemnet_ref.data.frames import find
-from stemnet_ref.data.images import read_frame, read_values
+from stemnet_ref.data import check as check_data
+from stemnet_ref.data import preprocess
+from stemnet_ref.data.frames import describe_pages, find
+from stemnet_ref.data.images import read_frame, read_size, read_values
 from stemnet_ref.data.pairing import find_pairs
 from stemnet_ref.data.selection import Selection
+from stemnet_ref.errors import InputError
 
 SLICES = 5
 
@@ -120,3 +125,79 @@ def test_a_slice_is_trained_on_and_segmented(tmp_path, volumes, no_figures, caps
                   "--out", results) == 0
     written = sorted(path.name for path in (results / "01_RES").iterdir())
     assert written == [f"mask{t:03d}.tif" for t in range(6)]
+
+
+@pytest.fixture
+def undescribed(tmp_path):
+    """Folders of four frames and of their masks, each a file of five pages that does not say what they are."""
+    rng = np.random.default_rng(0)
+    for t in range(4):
+        write(tmp_path / "frames" / f"t{t:03d}.tif", *rng.integers(0, 255, (SLICES, 40, 48)).astype(np.uint8))
+        write(tmp_path / "masks" / f"t{t:03d}.tif", *[mask(part) for part in range(SLICES)])
+    return tmp_path / "frames", tmp_path / "masks"
+
+
+def test_a_choice_of_slices_says_what_pages_are(undescribed):
+    frames, masks = undescribed
+    data = [tifffile.imread(path) for path in sorted(frames.iterdir())]
+    for z in (0, 3, "max"):
+        found, of_found = find_pairs(frames, masks, selection=Selection(z=z))
+        assert [(frame.sequence, frame.number) for frame in found] == [("t#", t) for t in range(4)]
+        for volume, frame, each in zip(data, found, of_found, strict=True):
+            np.testing.assert_array_equal(read_frame(frame), volume.max(axis=0) if z == "max" else volume[z])
+            np.testing.assert_array_equal(read_values(each), mask(SLICES - 1 if z == "max" else z))
+    with pytest.raises(InputError, match=r"--z 5: .* holds 5 slices"):
+        find(frames, "--frames", selection=Selection(z=5))
+    assert len(find(frames / "t000.tif", "--frames", selection=Selection(z="max"))) == 1
+    assert len(find(frames, "--frames")) == 20
+
+
+def test_masks_of_time_points_stay_so_where_a_slice_of_frames_is_chosen(tmp_path, undescribed):
+    parts = [mask(part) for part in range(4)]
+    write(tmp_path / "m.tif", *parts)
+    hyperstack = np.zeros((4, 3, 40, 48), np.uint8)
+    tifffile.imwrite(tmp_path / "f.tif", hyperstack, imagej=True, metadata={"axes": "TZYX"})
+    (undescribed[0] / "t000.tif").rename(undescribed[0] / "t004.tif")
+    for frames in (tmp_path / "f.tif", undescribed[0]):
+        _, masks = find_pairs(frames, tmp_path / "m.tif", selection=Selection(z=1))
+        for expected, each in zip(parts, masks, strict=True):
+            np.testing.assert_array_equal(read_values(each), expected)
+
+
+def test_pages_that_may_be_slices_are_told_of(tmp_path, undescribed, capsys):
+    frames, masks = undescribed
+    said = ("note: each of 4 files holds 5 pages, taken for time points of 4 sequences; if they are slices, choose by "
+            "--z\n")
+    assert script(check_data.main, frames, masks, "--out", tmp_path / "c.png") == 0
+    assert said in capsys.readouterr().out
+    assert script(check_data.main, frames, masks, "--z", "2", "--out", tmp_path / "z.png", "--gap", "1") == 0
+    assert "taken for time points" not in capsys.readouterr().out
+    assert script(preprocess.main, frames, tmp_path / "p", "--size", "40") == 0
+    assert said in capsys.readouterr().out
+    lines = []
+    describe_pages(find(frames / "t000.tif", "--frames"), lines.append)             # a time-lapse in a file
+    for path in frames.iterdir():
+        path.rename(path.with_name(path.name.translate(str.maketrans("0123", "abcd"))))
+    describe_pages(find(frames, "--frames"), lines.append)                          # in files that nothing counts
+    assert lines == []
+
+
+def test_no_first_page_stands_for_a_file_of_which_no_plane_is_chosen(tmp_path, undescribed):
+    frames, _ = undescribed
+    tifffile.imwrite(frames / "t001.tif", np.zeros((4, 3, 40, 48), np.uint8), photometric="minisblack")
+    found = find(frames, "--frames", lenient=True, selection=Selection(z=3))
+    assert len(found) == 4
+    with pytest.raises(InputError, match=r"t001\.tif: its axes 4 \(Q\) x 3 \(Q\) are not"):
+        read_frame(found[1])
+    with pytest.raises(InputError, match=r"t000\.tif: holds several planes, and none of them is chosen"):
+        read_size(replace(found[0], planes=()))             # as a volume of markers would be for a mask of one plane
+
+
+def test_no_preview_stands_for_the_page_behind_it(tmp_path):
+    data = np.arange(48, dtype=np.uint8).reshape(6, 8)
+    with tifffile.TiffWriter(tmp_path / "f.tif") as writer:
+        writer.write(data[::2, ::2], subfiletype=1, metadata=None, contiguous=False)
+        writer.write(data, metadata=None, contiguous=False)
+    frame, = find(tmp_path / "f.tif", "--frames")
+    assert read_size(frame) == (6, 8)
+    np.testing.assert_array_equal(read_frame(frame), data)

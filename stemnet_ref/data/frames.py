@@ -6,6 +6,7 @@ file, and after the position where it holds several.
 
 import glob
 import os
+from collections import Counter
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -14,7 +15,7 @@ from ..errors import InputError, counted
 from . import challenge
 from .mixed import check_apart
 from .names import natural, numbers_in, read, read_by
-from .pixels import time_lapses
+from .pixels import pages_taken_for_time, time_lapses
 from .selection import UNCHOSEN, ChoiceRefused
 
 SUFFIXES = (".png", ".tif", ".tiff")
@@ -109,6 +110,21 @@ def spans(frames, most=3):
     words = [each[0] if len(each) == 1 else f"{each[0]} to {each[-1]}" for each in names.values()]
     more = [f"{counted(len(words) - most, 'sequence')} more"] if len(words) > most else []
     return ", ".join(words[:most] + more)
+
+
+def describe_pages(frames, show):
+    """Say where the pages of files were taken for time points while the files' names count frames, too."""
+    pages = Counter(frame.path for frame in frames if frame.page is not None)
+    labels = {frame.path: frame.label for frame in frames if frame.page is not None}
+    names = read(list(labels.values()))
+    files = Counter(name.sequence for name in names)
+    counted_too = [path for path, name in zip(labels, names, strict=True)
+                   if files[name.sequence] > 1 and pages_taken_for_time(path) > 1]
+    if len(counted_too) > 1:
+        most = max(pages[path] for path in counted_too)
+        each = most if most == min(pages[path] for path in counted_too) else f"up to {most}"
+        show(f"note: each of {len(counted_too)} files holds {each} pages, taken for time points of {len(counted_too)} "
+             "sequences; if they are slices, choose by --z")
 
 
 def _files(where, option):

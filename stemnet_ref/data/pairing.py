@@ -103,10 +103,15 @@ def _find_masks(where, option, lenient, selection, frames, tell):
     """Return the masks at a path; raises InputError where slices' numbers could be taken for those of times.
 
     ImageJ calls the planes of any stack slices. Where the frames have none, and each sequence has as many, they are its
-    time points.
+    time points. Where each frame is a slice of a file of its own, so is its mask, also if that does not say so; but a
+    single file with a page for each frame counts them.
     """
+    of_slices = all(frame.page is None and "Z" in frame.several for frame in frames)
     try:
-        masks = find(where, option, lenient, selection.of_masks())
+        masks = find(where, option, lenient, selection.of_masks(of_slices))
+        if of_slices and len(masks) == 1 < len(frames):
+            pages = find(where, option, lenient, selection.of_masks())
+            masks = pages if len(pages) == len(frames) else masks
     except ChoiceNeeded:
         try:
             masks = find(where, option, lenient, replace(selection, z="time").of_masks())

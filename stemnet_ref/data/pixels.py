@@ -43,7 +43,7 @@ def time_lapses(path, selection):
         if file.is_png:
             return [("", None)], ""
         found = file.positions()
-    if challenge.holds_slices(Path(path)):
+    if selection.takes_pages or challenge.holds_slices(Path(path)):
         found = [replace(each, planes=each.planes.swapaxes(0, 2))
                  if not each.timed and each.planes.shape[2] == 1 else each for each in found]
     taken = [(each.name, *selection.take(each.planes, each.channels, path)) for each in found]
@@ -51,6 +51,14 @@ def time_lapses(path, selection):
     if len(found) == 1 and found[0].planes.size == 2:
         return [("", None)], several
     return [(name, points) for name, points, _ in taken], several
+
+
+def pages_taken_for_time(path):
+    """Return how many pages of a file are time points only since it does not say what they are; 1 of others."""
+    with damage_of(path):
+        file = picture(path)
+        found = [] if file.is_png else file.positions()
+    return len(found[0].planes) if len(found) == 1 and not found[0].timed else 1
 
 
 def read_size(frame, mask=False):
@@ -102,7 +110,7 @@ def facts(frame):
 def projected(frame, mask):
     """Return the values of a frame, or of a mask if `mask` says so; of several slices the maximum."""
     found = None
-    for page, part in frame.planes or ONE_PLANE:
+    for page, part in _planes(frame):
         with damage_of(frame):
             file = picture(frame.path)
             header = file.header(page)
@@ -121,8 +129,22 @@ def projected(frame, mask):
 
 def _header(frame):
     """Return the Header of the first plane of a frame or mask."""
+    page, _ = _planes(frame)[0]
     with damage_of(frame):
-        return picture(frame.path).header((frame.planes or ONE_PLANE)[0][0])
+        return picture(frame.path).header(page)
+
+
+def _planes(frame):
+    """Return the planes of a frame or mask; raises InputError where none of a file's planes was chosen."""
+    if frame.planes:
+        return frame.planes
+    with damage_of(frame):
+        file = picture(frame.path)
+        found = [] if file.is_png else file.positions()
+    if sum(each.planes.size // 2 for each in found) > 1:
+        raise InputError(f"{frame}: holds several planes, and none of them is chosen; save the one that is meant as "
+                         "a file of its own")
+    return tuple(map(tuple, found[0].planes.reshape(-1, 2).tolist())) if found else ONE_PLANE
 
 
 def _check_header(header, frame, mask):

@@ -14,7 +14,6 @@ import sys
 from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +26,7 @@ from ..options import add_selection
 from ..readers import read_json
 from . import challenge
 from .batches import read_ahead
-from .frames import find
+from .frames import describe_pages, find
 from .geometry import RECORD, Geometry
 from .images import Remarks, eight_bit_units, read_frame, read_remark, read_size
 from .masks import read_numbers
@@ -85,13 +84,14 @@ class Preprocess:
         self.pairs = list(zip(found, paired, strict=True))
         self.settings = {"version": __version__, "raw": str(Path(frames).absolute()), "masks": masks and str(masks),
                          "size": size, "background": "median" if subtract else "none", "bits": bits, "scale": scale,
-                         **asdict(selection)}
+                         **selection.options}
         files.check_names(found, "RAW", ".png")
         self._claim = locks.Claim(self.out, "OUT", lambda: _check_out(
             self.out, [each for each in (*found, *paired) if each], self.settings), show)
         self._claim.check()
         self._remarks = Remarks(show)
         self.left_out = []                                  # an InputError for each frame or mask
+        describe_pages(found, show)
         for line in describe_gaps(found):
             show(f"warning: {line}")
 

@@ -1,6 +1,6 @@
 """What of the files is taken for frames, where files hold more than one time-lapse."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -34,27 +34,40 @@ class Selection:
     z: int | str | None = None          # slice, from 0; or "max", the maximum over all slices; or "time": time points
     pattern: str | None = None          # of file names, with {t} in place of the frame number
 
-    strict = True                       # whether all names must match the pattern; no field
-    must_apply = True                   # whether a choice that no file needs is an error
-    of_masks_alone = False
+    strict: bool = True                 # whether all names must match the pattern
+    must_apply: bool = True             # whether a choice that no file needs is an error
+    pages_are_slices: bool = True       # of files that do not say what their pages are, where a slice is chosen
+    of_masks_alone: bool = False
 
     @classmethod
     def of(cls, options):
         """Return that of a mapping from names to values, in which names may be absent."""
         return cls(*(options.get(name) for name in ("channel_index", "z", "pattern")))
 
-    def of_masks(self):
+    @property
+    def options(self):
+        """The choice alone, as `of` takes it."""
+        return {"channel_index": self.channel_index, "z": self.z, "pattern": self.pattern}
+
+    @property
+    def takes_pages(self):
+        """Whether the pages of files that do not say what they are are taken for slices."""
+        return self.pages_are_slices and self.z not in (None, "time")
+
+    def of_masks(self, pages_are_slices=False):
         """Return what holds for the masks of such frames: they have one channel, and may be named otherwise."""
-        return SelectionOfMasks(None, self.z, self.pattern)
+        return replace(self, channel_index=None, strict=False, must_apply=False, pages_are_slices=pages_are_slices,
+                       of_masks_alone=True)
 
     def completed(self, options):
         """Return this selection with the channel and the slice of other options where it has none."""
         channel = options.get("channel_index") if self.channel_index is None else self.channel_index
         z = options.get("z") if self.z is None else self.z
-        return Suggestion(channel, z, self.pattern)
+        return replace(self, channel_index=channel, z=z, must_apply=False,
+                       pages_are_slices=self.z is not None and self.pages_are_slices)
 
     def take(self, planes, channels, path):
-        """Return the planes of every time point of a position, and the axes along which there was a choice.
+        """Return the planes of every time point of a position, and the axes that have more than one entry.
 
         Parameters
         ----------
@@ -128,19 +141,6 @@ class Selection:
             if self.must_apply and chosen is not None and axis not in several:
                 raise NoEffect(f"{name} {chosen}: no file of {option} holds several {WORDS[axis]}s ({first}); leave it "
                                "out", axis)
-
-
-class Suggestion(Selection):
-    """A choice for those files that need one."""
-
-    must_apply = False
-
-
-class SelectionOfMasks(Suggestion):
-    """The choice for masks: a slice, but no channel; names are read by the pattern only where all of them match it."""
-
-    of_masks_alone = True
-    strict = False
 
 
 UNCHOSEN = Selection()

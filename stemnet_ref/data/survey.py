@@ -5,7 +5,7 @@ from hashlib import sha256
 import numpy as np
 
 from ..errors import InputError, counted
-from .frames import spans
+from .frames import describe_pages, spans
 from .images import eight_bit_units
 from .neighbours import describe_gaps, describe_sequences
 from .scaling import measure
@@ -46,6 +46,7 @@ def describe_split(frames, training, validation, left_out, settings, show, note=
         show(note)
     if not cut and settings.gap not in (None, settings.channels):
         show("note: --gap has no effect where whole sequences are kept for validation")
+    describe_pages(frames, show)
     describe_sequences(frames, settings.channels, show)
     for line in describe_gaps(frames):
         show(f"note: {line}; the nearest frame stands in for a missing neighbour")
