@@ -15,6 +15,7 @@ from .ome import MAX_PLANES
 from .tiff import has_alpha, parts
 
 POSITIONS = "PR"            # tifffile's axes of positions and regions
+INDICES = {"FrameIndex": "T", "ChannelIndex": "C", "SliceIndex": "Z"}       # Micro-Manager's
 
 
 @dataclass
@@ -25,6 +26,7 @@ class Position:
     planes: np.ndarray      # int64 of shape (T, C, Z, 2): page and part of it; -1 where this file does not have it
     channels: tuple = ()    # names, where they are known
     timed: bool = True      # whether the file itself says that T is time
+    has_alpha: bool = False
 
 
 def positions(tiff):
@@ -59,13 +61,17 @@ def _series(tiff):
         if all(each.parts == math.prod(each.shape[:-2]) for each in series) and len(series) > 1:
             return _split(tiff, "I" + series[0].axes, (len(series), *series[0].shape),
                           [page for each in series for page in each.pages])
-        found = [position for each in series for position in _split(tiff, each.axes, each.shape, each.pages)]
+        found = [position for each in series
+                 for position in _split(tiff, *_with_images(tiff, each.axes, each.shape), each.pages)]
         return [replace(each, name=f"p{number + 1:04d}") for number, each in enumerate(found)]
     pages = [number for number, each in enumerate(tiff.directories) if each.is_page]
     pages = pages or list(range(len(tiff.directories)))
     layouts = list(dict.fromkeys(tiff.directories[number].layout for number in pages))
     if len(layouts) > 1:
         _refuse_several_sizes(tiff, [(each[1], each[0]) for each in layouts])
+    said = [tiff.micromanager(number) for number in pages] if len(pages) > 1 and tiff.micromanager(pages[0]) else [{}]
+    if all(INDICES.keys() <= each.keys() for each in said):
+        return _by_indices(said, pages)
     page = tiff.page(pages[0])
     return _split(tiff, "I" + page.axes, (len(pages), *page.shape), pages)
 
@@ -76,6 +82,11 @@ def _split(tiff, axes, shape, pages):
     if "Y" not in axes or "X" not in axes:
         raise InputError(f"{tiff.path}: its axes are {axes}: it holds no planes; save its planes as a stack")
     plane = [axes.rindex("Y"), axes.rindex("X")]
+    within = [length for at, length in enumerate(shape) if at > min(plane) and at not in plane and length > 1]
+    if within not in ([], [page.shaped[-1]]):
+        order = "".join(axis for at, axis in enumerate(axes) if at not in plane) + "YX"
+        raise InputError(f"{tiff.path}: its axes are {axes}, {' x '.join(map(str, shape))}, so that its pages are no "
+                         f"planes; save it with the axes {order}, the rows and columns of a plane being the last")
     letters = [axis for at, axis in enumerate(axes) if at not in plane]
     lengths = [length for at, length in enumerate(shape) if at not in plane]
     total, inner = math.prod(lengths), parts(page)
@@ -93,7 +104,34 @@ def _split(tiff, axes, shape, pages):
     else:
         places = [planes]
     one_value = _is_one_value(tiff, page)
-    return [Position("", _by_axis(each, letters, one_value, tiff.path), timed="T" in letters) for each in places]
+    return [Position("", _by_axis(each, letters, one_value, tiff.path), timed="T" in letters, has_alpha=has_alpha(page))
+            for each in places]
+
+
+def _with_images(tiff, axes, shape):
+    """Return axes and shape with an axis of ImageJ's images, where it says only how many they are."""
+    images = int(tiff.imagej_description().get("images", 1))
+    known = math.prod(length for axis, length in zip(axes, shape, strict=True) if axis not in "YXS")
+    return ("I" + axes, (images // known, *shape)) if images > known and not images % known else (axes, shape)
+
+
+def _by_indices(said, pages):
+    """Return the positions of pages by Micro-Manager's indices of each."""
+    names = "PositionIndex", *INDICES
+    try:
+        values = np.array([[int(each.get(name, 0)) for name in names] for each in said])
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError("its Micro-Manager indices are damaged") from None
+    known, at = zip(*(np.unique(column, return_inverse=True) for column in values.T), strict=True)
+    sizes = [len(each) for each in known]
+    if math.prod(sizes) > MAX_PLANES or len(np.unique(np.stack(at), axis=1).T) < len(pages):
+        raise ValueError("its Micro-Manager indices name planes twice; it was changed by a program that kept the old "
+                         "ones")
+    planes = np.full((*sizes, 2), -1)
+    planes[at] = [(page, 0) for page in pages]
+    channels = {int(channel): each.get("Channel") or "" for channel, each in zip(at[2], said, strict=True)}
+    return [Position(f"p{number + 1:04d}", each, tuple(str(channels[channel]) for channel in sorted(channels)))
+            for number, each in enumerate(planes)]
 
 
 def _is_one_value(tiff, page):
@@ -133,7 +171,8 @@ def _check_imagej(tiff):
     """Raise ValueError where ImageJ's description speaks of planes that the file cannot hold."""
     meta = tiff.imagej_description()
     try:
-        said = math.prod(int(meta.get(name, 1)) for name in ("channels", "slices", "frames"))
+        said = max(math.prod(int(meta.get(name, 1)) for name in ("channels", "slices", "frames")),
+                   int(meta.get("images", 1)))
     except (TypeError, ValueError):
         raise ValueError("its ImageJ description is damaged") from None
     pages = len(tiff.directories)

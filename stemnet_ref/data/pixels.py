@@ -14,6 +14,8 @@ from . import challenge
 from .damage import REPLACE, damage_of
 from .header import frame_values, mask_values
 from .picture import is_tiff, picture
+from .selection import ChoiceRefused
+from .tiff import GREY_AND_ALPHA
 
 ONE_PLANE = (0, 0),
 
@@ -43,6 +45,8 @@ def time_lapses(path, selection):
         if file.is_png:
             return [("", None)], ""
         found = file.positions()
+    if selection.must_apply and selection.channel_index is not None and found[0].has_alpha:
+        raise ChoiceRefused(f"{path}: {GREY_AND_ALPHA}")
     if selection.takes_pages or challenge.holds_slices(Path(path)):
         found = [replace(each, planes=each.planes.swapaxes(0, 2))
                  if not each.timed and each.planes.shape[2] == 1 else each for each in found]

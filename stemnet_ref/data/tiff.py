@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import tifffile
 
-from ..errors import InputError, reason
+from ..errors import InputError, counted, reason
 from . import jpeg, lzw
 from .damage import decoding
 from .header import Header
@@ -18,6 +18,7 @@ from .header import Header
 logging.getLogger("tifffile").addHandler(logging.NullHandler())     # errors are raised here, once, with the file's name
 
 LZW, JPEG = 5, 7
+GREY_AND_ALPHA = "its pixels have two values, grey and alpha, which are no channels; save it as grey without alpha"
 GREY, PALETTE, MASK = (0, 1, 32844), 3, 4
 COLOURS = {2: "RGB", 5: "CMYK", 6: "YCbCr", 8: "CIELab", 9: "CIELab", 10: "CIELab", 32803: "a colour filter's mosaic"}
 ALPHA = 1, 2
@@ -93,8 +94,29 @@ class Tiff:
             found = [each for each in self._file.series if not each.keyframe.is_reduced]
             if not all(each.kind in DESCRIBED for each in found):
                 return []
-            return [Series(each.axes, each.shape, [page.index for page in each.pages], parts(each.keyframe))
+            return [self._scanimage(each) if each.kind == "scanimage" and each.axes.startswith("I") else
+                    Series(each.axes, each.shape, [page.index for page in each.pages], parts(each.keyframe))
                     for each in found]
+
+    def micromanager(self, number):
+        """Return what Micro-Manager says of a page, a dict; empty where it says nothing."""
+        with decoding():
+            said = self.page(number).tags.valueof(51123)
+        return said if isinstance(said, dict) else {}
+
+    def _scanimage(self, series):
+        """Return the Series of ScanImage's pages, whose axes are in tags that tifffile does not look at."""
+        page, count = series.keyframe, len(self.directories)
+        said = tifffile.tifffile.scanimage_description_metadata(
+            page.software if page.software.startswith("SI.") else page.description)
+        said = said if isinstance(said, dict) else {}
+        channels = max(np.size(said.get("SI.hChannels.channelSave", 1)), 1)
+        slices = int(said.get("SI.hStackManager.numSlices", 1))
+        if count % channels or (slices > 1 and slices != count // channels):
+            self._refuse(f"it holds {count} pages of {counted(channels, 'channel')} and {counted(slices, 'slice')} "
+                         "(ScanImage), in an order that it does not say", "save it by ImageJ as a hyperstack")
+        return Series(("Z" if slices > 1 else "I") + "C" + series.axes[1:],
+                      (count // channels, channels, *series.shape[1:]), [*range(count)], parts(page))
 
     def header(self, number):
         """Return the Header of the planes of a page, the right way up.
@@ -150,8 +172,10 @@ class Tiff:
         page = self.page(number)
         with decoding():
             is_contiguous = page.is_contiguous
-        return (is_contiguous and page.dtype is not None and page.predictor == 1 and page.fillorder == 1
-                and page.dataoffsets[0] + (last + 1) * self._plane_bytes(page) <= self.size)
+        if not is_contiguous or page.dtype is None or page.predictor != 1 or page.fillorder != 1:
+            return False
+        begin, end = page.dataoffsets[0], page.dataoffsets[0] + (last + 1) * self._plane_bytes(page)
+        return end <= self.size and not any(begin < each.offset < end for each in self.directories)
 
     def _following(self, page, part):
         """Return a plane without a page of its own."""
@@ -197,7 +221,7 @@ class Tiff:
     def _check_opaque(self, data):
         most = 1 if data.dtype.kind == "f" else np.iinfo(data.dtype).max
         if np.any(data[-1] != most):
-            self._refuse("its pixels have two values, grey and alpha", "save it as grey without alpha")
+            raise InputError(f"{self.path}: {GREY_AND_ALPHA}")
 
     def _colours(self, page):
         photometric = int(page.photometric)
