@@ -1,5 +1,8 @@
 """Finding, numbering and pairing frames; five-frame windows; the split."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -170,6 +173,15 @@ def test_a_single_file_finds_its_neighbours_in_its_folder(tmp_path):
     (frames / "other.png").write_text("a file beside it that is no picture does not matter")
     assert len(find_neighbours(frames / "t_03.png", "FRAMES", 5)[1]) == 5
     assert find_neighbours(frames / "t_03.png", "FRAMES", 1)[1] == find(frames / "t_03.png", "FRAMES")
+
+
+def test_a_pipe_is_no_picture(tmp_path):
+    pipe = tmp_path / "a.png"
+    os.mkfifo(pipe)
+    script = ("import sys; from stemnet_ref.data.frames import find; from stemnet_ref.errors import InputError\n"
+              "try: find(sys.argv[1], '--frames', lenient=True)\nexcept InputError as error: print(error)")
+    done = subprocess.run([sys.executable, "-c", script, pipe], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.startswith(f"{pipe}: is a pipe or a device, not a file; ")
 
 
 def test_split_takes_whole_sequences_where_there_are_several():

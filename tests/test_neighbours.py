@@ -4,12 +4,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
+from pictures import sequence
 from test_frames import made, touch
 
-from stemnet_ref.data.frames import Frame, find
+from stemnet_ref.data.frames import Frame, find, find_neighbours
 from stemnet_ref.data.neighbours import describe_gaps, describe_sequences, gaps, time_indices, window_indices
+from stemnet_ref.data.selection import Selection
+from stemnet_ref.errors import InputError
 
 
 def timed(*minutes):
@@ -76,3 +80,24 @@ def test_numbers_that_rise_together_are_told(tmp_path):
     describe_sequences(find(touch(tmp_path, *names), ""), 5, lines.append)
     assert len(lines) == 1
     assert lines[0].startswith("note: sequence img_#_#: the numbers in place of # rise together")
+
+
+def test_files_of_other_sequences_do_not_matter_to_a_single_one(tmp_path):
+    frames, _ = sequence(tmp_path, 5)
+    tifffile.imwrite(frames / "overview.tif", np.zeros((3, 8, 8), np.uint8), imagej=True, metadata={"axes": "CYX"})
+    (frames / "map_1.tif").write_bytes(b"II*\0")
+    touch(frames, "w_1.png", "w_01.png")                                    # a number twice
+    for lenient in (False, True):
+        chosen, around = find_neighbours(frames / "t_03.png", "FRAMES", 5, lenient=lenient)
+        assert [frame.number for frame in chosen] == [3]
+        assert [frame.number for frame in around] == [1, 2, 3, 4, 5]
+    pattern = Selection(pattern="t_{t}.png")
+    assert len(find_neighbours(frames / "t_03.png", "FRAMES", 5, pattern)[1]) == 5
+    touch(frames, "t_3.png")
+    with pytest.raises(InputError, match="both frame 3 of sequence t_#"):
+        find_neighbours(frames / "t_01.png", "FRAMES", 5)
+
+
+def test_a_hidden_file_alone_is_its_own_neighbour(tmp_path):
+    (frame,), around = find_neighbours(touch(tmp_path, ".t1.png") / ".t1.png", "FRAMES", 5)
+    assert around == [frame]

@@ -14,7 +14,7 @@ from pathlib import Path
 from ..errors import InputError, counted
 from . import challenge
 from .mixed import check_apart
-from .names import natural, numbers_in, read, read_by
+from .names import matches, natural, numbers_in, read, read_by
 from .pixels import pages_taken_for_time, time_lapses
 from .selection import UNCHOSEN, ChoiceRefused
 
@@ -70,9 +70,9 @@ def find(where, option, lenient=False, selection=UNCHOSEN):
     return in_order(files, option, lenient, selection)
 
 
-def in_order(files, option, lenient=False, selection=UNCHOSEN):
-    """Return the frames of files, as `find` does."""
-    frames = [frame for group in _alike(files, option, lenient, selection) for frame in group]
+def in_order(files, option, lenient=False, selection=UNCHOSEN, names=None):
+    """Return the frames of files, as `find` does; `names` holds the Name of each, where they were read before."""
+    frames = [frame for group in _alike(files, option, lenient, selection, names) for frame in group]
     if not frames:
         raise InputError(f"{option}: no plane of the chosen channel and slice is in {files[0]}, nor in any other file; "
                          "name the files that hold some")
@@ -90,16 +90,24 @@ def in_order(files, option, lenient=False, selection=UNCHOSEN):
 def find_neighbours(where, option, channels, selection=UNCHOSEN, lenient=False):
     """Return the frames to process, and all frames among which their neighbours in time are found.
 
-    They differ where `where` is one file of one page: its neighbours are those of its sequence, in its folder.
+    They differ where `where` is one file of one page: its neighbours are those of its sequence, in its folder, of which
+    no other file is opened.
     """
     frames = find(where, option, lenient, selection)
     if channels == 1 or len(frames) > 1 or frames[0].page is not None or not Path(where).is_file():
         return frames, frames
-    around = in_order(_files(frames[0].path.parent, option), option, lenient, selection)
-    chosen = next((frame for frame in around if frame.path.name == frames[0].path.name), None)
-    if chosen is None:                                  # a hidden file
+    path = frames[0].path
+    try:
+        files = _files(path.parent, option)
+    except (InputError, OSError):                       # a folder that may not be listed, or holds but a hidden file
+        files = []
+    files = [file for file in files if selection.pattern is None or matches(selection.pattern, file)]
+    if path not in files:
         return frames, frames
-    return [chosen], [frame for frame in around if frame.sequence == chosen.sequence]
+    names = dict(zip(files, _names(files, [_label(file, path.parent) for file in files], selection), strict=True))
+    beside = [file for file in files if names[file].sequence == names[path].sequence]
+    around = [frame for frame in in_order(beside, option, lenient, selection, names) if frame.page is None]
+    return [frame for frame in around if frame.path == path], around
 
 
 def spans(frames, most=3):
@@ -165,7 +173,7 @@ def _remedy(folder):
     return "name the folder that holds them"
 
 
-def _alike(files, option, lenient, selection):
+def _alike(files, option, lenient, selection, names):
     """Yield the frames of every stack, and of all files of one time point."""
     root = os.path.commonpath([file.parent for file in files])
     single, several = {}, ""
@@ -179,7 +187,7 @@ def _alike(files, option, lenient, selection):
                 raise
             lapses, axes = [("", None)], "CZ"
         several += axes
-        label = file.relative_to(root).with_suffix("").as_posix()
+        label = _label(file, root)
         for position, points in lapses:
             whole = f"{label}_{position}" if position else label
             if points is not None and len(points) > 1:
@@ -188,17 +196,28 @@ def _alike(files, option, lenient, selection):
             elif points != []:
                 single.setdefault(file, (label, []))[1].append((position, points[0][1] if points else (), axes))
     selection.check_effect(several, option, files[0])
-    labels = [label for label, _ in single.values()]
-    if selection.pattern is None:
+    if names is None:
         beside = _labels_beside(*single) if len(single) == len(files) == 1 else []
-        named = read([*labels, *beside])[:len(labels)]
-    else:
-        named = read_by(selection.pattern, [*single], labels, selection.strict)
-    for (file, (label, positions)), name in zip(single.items(), named, strict=True):
+        labels = [label for label, _ in single.values()]
+        names = dict(zip(single, _names([*single], labels, selection, beside), strict=True))
+    for file, (label, positions) in single.items():
+        name = names[file]
         for position, planes, axes in positions:
             end = f"_{position}" if position else ""
             yield [Frame(file, None, label + end, name.sequence + end, name.number, numbers_in(label + end), name.timed,
                          planes, axes)]
+
+
+def _label(file, root):
+    """Return a file's path from a folder on, without suffix."""
+    return file.relative_to(root).with_suffix("").as_posix()
+
+
+def _names(files, labels, selection, beside=()):
+    """Return the Name of each file; labels `beside` theirs tell what varies."""
+    if selection.pattern is not None:
+        return read_by(selection.pattern, files, labels, selection.strict)
+    return read([*labels, *beside])[:len(labels)]
 
 
 def _labels_beside(file):

@@ -101,8 +101,8 @@ def read_by(pattern, paths, labels, strict=True):
                          "within their file; leave --pattern out")
     lost = paths
     for reading in READINGS:
-        matches = [_match(pattern, path, *reading) for path in paths]
-        unmatched = [path for path, match in zip(paths, matches, strict=True) if match is None]
+        found = [_match(pattern, path, *reading) for path in paths]
+        unmatched = [path for path, match in zip(paths, found, strict=True) if match is None]
         if not unmatched:
             break
         lost = min(lost, unmatched, key=len)
@@ -112,13 +112,18 @@ def read_by(pattern, paths, labels, strict=True):
         raise InputError(f"{option}: {counted(len(lost), 'file')} of {len(paths)} {'does' if len(lost) == 1 else 'do'} "
                          f"not match, the first {lost[0]}; put * in the pattern for what differs, or choose files by "
                          "a quoted glob pattern")
-    numbers, timed = _numbers([field for field, _ in matches])
+    numbers, timed = _numbers([field for field, _ in found])
     named = []
-    for label, number, (_, before_end) in zip(labels, numbers, matches, strict=True):
+    for label, number, (_, before_end) in zip(labels, numbers, found, strict=True):
         spans = [(max(0, len(label) - start), len(label) - end, mark) for start, end, mark in before_end]
         spans = [span for span in spans if span[1] >= 0]
         named.append(Name(_marked(label, [span[:2] for span in spans], [mark for *_, mark in spans]), number, timed))
     return named
+
+
+def matches(pattern, path):
+    """Return whether a path matches a pattern of `read_by`."""
+    return any(_match(pattern, path, *reading) for reading in READINGS)
 
 
 def numbers_in(label):

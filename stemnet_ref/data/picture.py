@@ -11,12 +11,14 @@ from functools import lru_cache
 from threading import Lock
 
 from ..errors import InputError
+from ..readers import check_regular
 from . import axes, png
 from .damage import REPLACE
 from .directories import SIGNATURES, read_directories
 from .tiff import Tiff
 
 PNG = png.SIGNATURE[:4]
+NAME_ONE = "give the path of a PNG or TIFF file"
 MAX_KNOWN = 2 ** 16             # files
 MAX_PALETTE = 256               # colours of a palette that is kept: those of 16 bits take memory
 MAX_IDLE = 32                   # open files that nobody reads
@@ -127,13 +129,15 @@ atexit.register(_idle.close)
 
 
 def is_tiff(path):
-    """Return whether a file begins as a TIFF."""
+    """Return whether a file begins as a TIFF; raises InputError where it is a pipe or a device."""
+    check_regular(path, NAME_ONE)
     with open(path, "rb") as file:
         return file.read(4) in SIGNATURES
 
 
 def picture(path):
     """Return the Picture of a file, a new one where the file has changed; raises as `Picture`, and as os.stat."""
+    check_regular(path, NAME_ONE)
     status = os.stat(path)
     return _picture(str(path), status.st_mtime_ns, status.st_size)
 
