@@ -213,7 +213,9 @@ def test_a_frame_without_a_mask_names_the_option_for_it(tmp_path, pair, capsys):
     assert "1 without a mask" in capsys.readouterr().out
     assert checkpoint.load(tmp_path / "x").settings["sparse_masks"] is True
     Image.new("L", (48, 40)).save(pair[1] / "t_77.png")
-    check(capsys, script(run_train.main, *given, "--sparse-masks", "--out", tmp_path / "y"), "t_77.png")
+    check(capsys, script(run_train.main, *given, "--sparse-masks", "--out", tmp_path / "y"),
+          "6 frames and 6 masks; 1 mask is of a frame that was not given (the first, ", "t_77.png); if the pairs from "
+          "t_01 with t_01 to t_06 with t_06 are right, name only the masks of these frames")
 
 
 def test_pairs_are_named_where_pages_are_left_over(tmp_path, no_figures, capsys):

@@ -119,7 +119,7 @@ def test_masks_numbered_from_0_are_not_paired_with_frames_from_1(tmp_path):
 
 @pytest.mark.parametrize(("frames", "masks", "culprit"), [
     (["t1.png", "t2.png", "t3.png"], ["t1.png", "t3.png"], r"t2\.png"),
-    (["t1.png"], ["t1.png", "t2.png"], r"1 frame and 2 masks; no frame belongs to .*t2\.png"),
+    (["t1.png"], ["t1.png", "t2.png"], r"1 frame and 2 masks; 1 mask is of a frame that was .*t2\.png"),
     (["a_1.png", "b_1.png"], ["c_1.png", "d_1.png"], r"a_1\.png and .*b_1\.png have the same numbers"),
 ])
 def test_what_cannot_be_paired_is_named(tmp_path, frames, masks, culprit):
@@ -275,7 +275,7 @@ def test_one_frame_finds_its_mask_in_a_folder_of_masks(tmp_path):
     (frame,) = find(frames / "t_02.png", "")
     assert mask_of(frame, find(masks, "")).path == masks / "t_02.png"
     (masks / "t_02.png").unlink()
-    with pytest.raises(InputError, match=r"no one of 3 masks .*t_02\.png"):
+    with pytest.raises(InputError, match=r"none of the 3 masks .*t_02\.png"):
         mask_of(frame, find(masks, ""))
 
 

@@ -299,7 +299,7 @@ def test_masks_of_frames_that_are_named_by_times(tmp_path):
     (tmp_path / "f" / f"2017-03-04_{names[2]}-17.png").unlink()
     with pytest.raises(InputError, match="no mask belongs to"):
         pair(find(tmp_path / "f", ""), find(tmp_path / "five", ""), sparse=True)
-    with pytest.raises(InputError, match="no one of 5 masks"):
+    with pytest.raises(InputError, match="none of the 5 masks"):
         mask_of(f[0], find(tmp_path / "five", ""))
     touch(tmp_path / "two", f"2017-03-04_{names[1]}-17.png", f"2017-03-04_{names[2]}-17.png")
     with pytest.raises(InputError, match="no frame belongs to"):

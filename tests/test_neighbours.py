@@ -25,7 +25,7 @@ def test_times_that_are_a_little_late_are_neighbours():
     assert time_indices(frames) == [0, 1, 2, 3, 4, 5]
     np.testing.assert_array_equal(window_indices(frames, 3), [[0, 0, 1], [0, 1, 2], [1, 2, 3], [2, 3, 4], [3, 4, 5],
                                                               [4, 5, 5]])
-    assert describe_gaps(frames) == []
+    assert describe_gaps(frames) is None
 
 
 def test_two_pictures_of_nearly_one_time_are_no_step():
@@ -35,7 +35,13 @@ def test_two_pictures_of_nearly_one_time_are_no_step():
 def test_a_missing_time_is_named_by_the_frames_around_it():
     frames = timed(0, 10, 30, 40, 50)
     np.testing.assert_array_equal(window_indices(frames, 3)[1], [0, 1, 1])
-    assert describe_gaps(frames) == ["1 frame missing in sequence at#: 1 between at10min and at30min"]
+    assert describe_gaps(frames) == "1 frame missing in sequence at#: 1 between at10min and at30min"
+
+
+def test_gaps_of_many_sequences_take_one_line():
+    wells = [frame for well in range(30) for frame in made(1, 2, 4, sequence=f"w{well}_#")]
+    assert describe_gaps(wells + made(1, 2, 3)) == (
+        "1 frame number missing in sequence w0_#, # being the number: 3; 29 more sequences with gaps")
 
 
 @pytest.mark.parametrize("far", [300_000_000, 10 ** 15, 10 ** 29])
@@ -76,10 +82,26 @@ def test_sequences_shorter_than_the_window_are_warned_of():
 
 def test_numbers_that_rise_together_are_told(tmp_path):
     lines = []
-    names = [f"img_{at:04d}_2017-03-04_{9 + at:02d}-00-17.png" for at in range(5)]
-    describe_sequences(find(touch(tmp_path, *names), ""), 5, lines.append)
-    assert len(lines) == 1
-    assert lines[0].startswith("note: sequence img_#_#: the numbers in place of # rise together")
+    names = [f"{{}}/img_{at:04d}_2017-03-04_{9 + at:02d}-00-17.png" for at in range(5)]
+    describe_sequences(find(touch(tmp_path / "a", *(name.format(".") for name in names)), ""), 5, lines.append)
+    assert lines == ["note: the numbers in place of # in sequence img_#_# are read as one frame number; if that is "
+                     "wrong, give --pattern"]
+    wells = touch(tmp_path / "b", *(name.format(f"w{well}") for well in range(30) for name in names))
+    describe_sequences(find(str(wells / "*" / "*.png"), ""), 5, lines.append)
+    assert lines[1:] == [lines[0].replace("img_#_#", "w0/img_#_# and 29 more")]
+
+
+@pytest.mark.parametrize(("names", "words"), [
+    (["exp1_z0", "exp1_z1"], "z in sequence exp1_z#"),
+    (["a_XY01", "a_XY02", "b_XY1", "b_XY2"], "XY in sequence a_XY# and"),
+    (["a_slice 1", "a_slice 2"], "slice in sequence a_slice #"), (["a_1", "a_2"], None), (["z1_t1", "z1_t2"], None),
+    (["z1"], None), (["C-1", "C-2"], None)])
+def test_a_frame_number_that_may_count_something_else_is_told(tmp_path, names, words):
+    lines = []
+    describe_sequences(find(touch(tmp_path, *(f"{name}.png" for name in names)), ""), 1, lines.append)
+    assert len(lines) == (words is not None)
+    if words:
+        assert lines[0].startswith(f"note: the number after {words}")
 
 
 def test_files_of_other_sequences_do_not_matter_to_a_single_one(tmp_path):

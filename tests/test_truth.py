@@ -1,6 +1,7 @@
 """Gold truth that holds only some of a frame's cells: replaced by silver truth, or left out, and told."""
 
 import csv
+import re
 
 import numpy as np
 import pytest
@@ -58,9 +59,9 @@ def test_silver_truth_stands_in_for_partial_gold_truth(gold_set):
     assert kinds(masks) == [None, None, None, None, "01_ST", "01_GT", "01_ST", "01_ST"]
     assert [mask.name for mask in masks if mask][:2] == ["01_ST_SEG_man_seg004", "01_GT_SEG_man_seg005"]
     first, markers = gold_set / "01_GT/SEG/man_seg002.tif", gold_set / "01_GT/TRA/man_track002.tif"
-    assert lines == [f"note: 2 of 3 gold masks hold only some of the frame's cells (the first, {first}: 1 of 10, by "
-                     f"{markers}); silver truth is taken in place of 1, 1 without silver truth left out, the frames "
-                     "seen as neighbours only"]
+    assert lines == [f"note: 2 of 3 gold masks hold only some of the frame's cells (the first, {first}: 1 of the 10 "
+                     f"cells marked in {markers}); silver truth is taken in place of 1, 1 without silver truth left "
+                     "out, the frames seen as neighbours only"]
 
 
 def test_silver_truth_tells_where_there_are_no_markers(gold_set):
@@ -69,8 +70,9 @@ def test_silver_truth_tells_where_there_are_no_markers(gold_set):
     lines = []
     _, masks = find_pairs(gold_set, None, lines.append)
     assert kinds(masks) == [None, None, "01_GT", None, "01_ST", "01_GT", "01_ST", "01_ST"]
-    assert "1 of 3 gold masks hold only some" in lines[0]
-    assert "nothing tells whether 1 gold mask (the first, " in lines[1]
+    assert "1 of 3 gold masks holds only some" in lines[0]
+    assert "1 of the 10 cells in " in lines[0]
+    assert re.search("nothing tells whether 1 gold mask .the first, .*. holds all cells", lines[1])
 
 
 @pytest.mark.parametrize(("drawn", "of", "whole"), [(9, 10, True), (8, 10, False), (8, 9, False), (1, 2, False),
@@ -91,7 +93,7 @@ def test_cells_are_counted_where_they_are_not_numbered(tmp_path):
     save(cells(), tmp_path / "01_ST" / "SEG" / "man_seg000.tif")
     lines = []
     complete([Frame(gold, None, "man_seg000", "man_seg#", 0, (0,))], lines.append)
-    assert "6 of 10" in lines[0]
+    assert "6 of the 10 cells marked in" in lines[0]
 
 
 def test_a_neighbour_that_only_reaches_into_a_marker_is_no_cell_of_its_own(tmp_path):
@@ -105,7 +107,7 @@ def test_a_neighbour_that_only_reaches_into_a_marker_is_no_cell_of_its_own(tmp_p
     save(cells(), tmp_path / "01_ST" / "SEG" / "man_seg000.tif")
     lines = []
     complete([Frame(gold, None, "man_seg000", "man_seg#", 0, (0,))], lines.append)
-    assert "8 of 10" in lines[0]
+    assert "8 of the 10 cells marked in" in lines[0]
 
 
 def test_partial_truth_is_neither_trained_on_nor_measured_by(tmp_path, gold_set, trained, no_figures, capsys):
@@ -131,7 +133,7 @@ def test_gold_truth_that_is_named_is_looked_at_too(tmp_path, gold_set, trained, 
     assert any("2 of 3 gold masks hold only some" in line for line in lines)
     frame = gold_set / "01" / "t002.tif"
     check(capsys, script(run_predict.main, trained, frame, "--masks", gold, "--out", tmp_path / "x"),
-          "1 of 1 gold mask hold only some")
+          "1 of 1 gold mask holds only some")
 
 
 def test_a_set_of_nothing_but_partial_truth_is_refused(tmp_path, gold_set, capsys):
@@ -139,7 +141,7 @@ def test_a_set_of_nothing_but_partial_truth_is_refused(tmp_path, gold_set, capsy
         path.unlink()
     (gold_set / "01_GT" / "SEG" / f"man_seg{WHOLE:03d}.tif").unlink()
     check(capsys, script(run_train.main, "--frames", gold_set, "--out", tmp_path / "x"),
-          "2 of 2 gold masks hold only some", "man_seg002.tif: 1 of 10", "silver truth", "--masks")
+          "2 of 2 gold masks hold only some", "man_seg002.tif: 1 of the 10 cells", "silver truth", "--masks")
 
 
 def test_markers_that_cannot_be_used_are_named(tmp_path, gold_set, capsys):

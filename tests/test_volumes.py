@@ -70,7 +70,7 @@ def test_frames_and_truth_are_of_one_slice(volumes, z):
         assert read_frame(frame).min() == 10 * part + t
         if each:
             np.testing.assert_array_equal(read_values(each), mask(part))
-    assert any("1 of 2 gold masks hold only some" in line and "man_seg_004_002.tif: 1 of 3" in line
+    assert any("1 of 2 gold masks holds only some" in line and "man_seg_004_002.tif: 1 of the 3" in line
                for line in lines) == (z == 2)
 
 

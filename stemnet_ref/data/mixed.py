@@ -62,7 +62,7 @@ def _pattern(files, others):
     if len(folders) > 1:
         return None
     names, other_names = [file.name for file in files], [file.name for file in others]
-    begin, end = _beginning(names).rstrip("0123456789"), _beginning([name[::-1] for name in names])[::-1]
+    begin, end = shared_beginning(names).rstrip("0123456789"), shared_beginning([name[::-1] for name in names])[::-1]
     last = "".join(sorted({file.stem[-1] for file in others}))
     around = glob.escape(begin), glob.escape(end.lstrip("0123456789"))
     for pattern in [glob.escape(names[0])] if len(names) == 1 else [middle.join(around)
@@ -73,7 +73,7 @@ def _pattern(files, others):
     return None
 
 
-def _beginning(names):
+def shared_beginning(names):
     """Return the longest beginning that all names share."""
     first, last = min(names), max(names)                # all others lie between them
     return first[:next((at for at, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))]

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from ..errors import InputError, counted
+from .mixed import shared_beginning
 from .times import NUMBER, READINGS, fields
 
 # What the letters before a number, or after it, say that it counts.
@@ -34,7 +35,7 @@ OTHER = {"z", "s", "p", "m", "slice", "plane", "series", "stack", "scene", "poin
 MEANING = {word: meaning for meaning, words in (("time", TIME), ("frame", FRAME), ("place", PLACE), ("other", OTHER))
            for word in words}
 BEFORE = re.compile(r"([A-Za-z]*?([A-Z]?[a-z]+|[A-Z]+))[ _=(-]*$")      # TimePoint_001; T of PhaseT001
-ROW = re.compile(r"(?<![A-Za-z])[A-SU-Y]-$")                            # of a plate: the well C-01
+NO_WORD = re.compile(r"(?<![A-Za-z])(?:[A-SU-Y]-|[ALal][ _=(-]+)$")     # the well C-01; a_01, but A01 of CellVoyager
 AFTER = re.compile(r"(?:x|bits?|nm)(?![a-z])", re.IGNORECASE)   # 20x, 8bit, 561nm
 ENOUGH = 5              # files of which numbers that rise together do not do so by chance
 
@@ -126,6 +127,14 @@ def matches(pattern, path):
     return any(_match(pattern, path, *reading) for reading in READINGS)
 
 
+def place_before(label, sequence):
+    """Return the word before a label's frame number if such numbers count places or slices; else nothing."""
+    before = shared_beginning([label, sequence])
+    if sequence.count("#") - label.count("#") != 1 or sequence[len(before)] != "#":         # a * of --pattern
+        return ""
+    return BEFORE.search(before).group(1) if _word_meaning(before) in ("place", "other") else ""
+
+
 def numbers_in(label):
     """Return all numbers of a label."""
     return tuple(int(text) for text in NUMBER.findall(label))
@@ -166,14 +175,19 @@ def _meaning(before, field, after):
     """
     if field.kind == "duration" and field.count is None:
         return "duration"
-    word = BEFORE.search(before)
-    words = [each.lower() for each in word.groups()] if word and not ROW.search(before) else []
-    meaning = next((MEANING[each] for each in words if each in MEANING), "")
+    meaning = _word_meaning(before)
     if field.kind == "decimal":
         return "duration"
     if field.kind != "number":
         return meaning if meaning == "time" else "frame"
     return meaning or ("place" if AFTER.match(after) else "")
+
+
+def _word_meaning(before):
+    """Return what the word before a number says of it."""
+    word = BEFORE.search(before)
+    words = [each.lower() for each in word.groups()] if word and not NO_WORD.search(before) else []
+    return next((MEANING[each] for each in words if each in MEANING), "")
 
 
 def _frame_columns(columns, meanings):

@@ -7,6 +7,7 @@ from statistics import median_low
 import numpy as np
 
 from ..errors import counted, listed
+from .names import place_before
 
 
 def window_indices(frames, channels, neighbours="frames"):
@@ -99,15 +100,20 @@ def gaps(frames):
 
 
 def describe_gaps(frames):
-    """Return a sentence about every sequence that leaves out frames."""
-    timed = {frame.sequence for frame in frames if frame.timed}
-    return [f"{counted(count, 'frame')} missing in sequence {sequence}: {words}" if sequence in timed else
-            f"{counted(count, 'frame number')} missing in sequence {sequence}, # being the number: {words}"
-            for sequence, count, words in gaps(frames)]
+    """Return a sentence about the first sequence that leaves out frames, and how many more do; None where none does."""
+    found = gaps(frames)
+    if not found:
+        return None
+    sequence, count, words = found[0]
+    timed = any(frame.timed for frame in frames if frame.sequence == sequence)
+    more = f"; {counted(len(found) - 1, 'more sequence')} with gaps" if len(found) > 1 else ""
+    if timed:
+        return f"{counted(count, 'frame')} missing in sequence {sequence}: {words}{more}"
+    return f"{counted(count, 'frame number')} missing in sequence {sequence}, # being the number: {words}{more}"
 
 
 def describe_sequences(frames, channels, show):
-    """Say where sequences are too short for the network's window, and where several numbers count the frames.
+    """Say where sequences are too short for the network's window, and where the frame number may be misread.
 
     Parameters
     ----------
@@ -127,10 +133,22 @@ def describe_sequences(frames, channels, show):
              "frames stand in for the neighbours that they lack. If the names were misread, say by --pattern where "
              "the frame number is, with * for what tells no sequences apart; else a network of --channels 1 needs no "
              "neighbours")
-    for sequence, (first, *_) in sequences.items():
-        if sequence.count("#") - first.label.count("#") > 1:
-            show(f"note: sequence {sequence}: the numbers in place of # rise together, and are taken to count the same "
-                 "frames; --pattern says it otherwise")
+    together = [sequence for sequence, (first, *_) in sequences.items()
+                if sequence.count("#") - first.label.count("#") > 1]
+    if together:
+        show(f"note: the numbers in place of # in sequence {together[0]}{_and_more(together)} are read as one frame "
+             "number; if that is wrong, give --pattern")
+    doubtful = {sequence: word for sequence, those in sequences.items()
+                if len(those) > 1 and (word := place_before(those[0].label, sequence))}
+    if doubtful:
+        sequence, word = next(iter(doubtful.items()))
+        show(f"note: the number after {word} in sequence {sequence}{_and_more(doubtful)} is read as the frame number, "
+             "though such numbers often count places, channels or slices; if that is wrong, give --pattern")
+
+
+def _and_more(sequences):
+    """Return in words how many more sequences there are than one."""
+    return f" and {len(sequences) - 1} more" if len(sequences) > 1 else ""
 
 
 def _by_sequence(frames):

@@ -7,6 +7,7 @@ from dataclasses import replace
 from ..errors import InputError, counted
 from . import challenge
 from .frames import find, in_order, spans
+from .mixed import shared_beginning
 from .neighbours import gaps, time_indices
 from .selection import UNCHOSEN, ChoiceNeeded, NoEffect
 from .truth import complete
@@ -181,8 +182,8 @@ def mask_of(frame, masks):
         found = [mask for mask in masks if rule(mask) == rule(frame)]
         if len(found) == 1:
             return found[0]
-    raise InputError(f"--masks: no one of {len(masks)} masks has the name or the number of {frame}; "
-                     "name its mask alone")
+    raise InputError(f"--masks: none of the {counted(len(masks), 'mask')} has the name or the number of {frame}; "
+                     "give the path of its mask")
 
 
 def _pairing_rules(frames, masks):
@@ -220,9 +221,7 @@ def _without_shared_words(frames, masks):
 
 def _shared_word(labels):
     """Return the longest beginning, without a digit, that all labels share."""
-    first, last = min(labels), max(labels)              # all others lie between them
-    length = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
-    return re.match(r"\D*", first[:length]).group()
+    return re.match(r"\D*", shared_beginning(labels)).group()
 
 
 def _unpaired(frames, masks, rule, sparse):
@@ -241,6 +240,12 @@ def _unpaired(frames, masks, rule, sparse):
         if all(frame.page is not None for frame in lonely_frames):      # whose numbers are places in a file alone
             remedy = "give masks as files whose numbers are those of their pages, from 1"
         remedy += f", or, if the pairs {paired} are right, let the other frames be neighbours only by --sparse-masks"
+    if len(lonely_masks) < len(masks) and (lonely_masks and (sparse or not lonely_frames)):
+        frame_of_key = dict(zip(frame_keys, frames, strict=True))
+        paired = _first_and_last([frame_of_key.get(key) for key in mask_keys], masks)
+        words = "mask is of a frame that was" if len(lonely_masks) == 1 else "masks are of frames that were"
+        return (f"--masks: {counts}; {len(lonely_masks)} {words} not given (the first, {lonely_masks[0]}); if the "
+                f"pairs {paired} are right, name only the masks of these frames")
     if lonely and not (sparse and not lonely_masks):
         return f"--masks: {counts}; {', '.join(lonely)}; {remedy}"
     twins = {}
@@ -254,8 +259,8 @@ def _unpaired(frames, masks, rule, sparse):
 
 
 def _first_and_last(frames, masks):
-    """Return in words the first and the last pair of those frames that have a mask."""
-    both = [(frame, mask) for frame, mask in zip(frames, masks, strict=True) if mask]
+    """Return in words the first and the last of those pairs that lack neither frame nor mask."""
+    both = [(frame, mask) for frame, mask in zip(frames, masks, strict=True) if frame and mask]
     return "from " + " to ".join(f"{both[at][0].name} with {both[at][1].name}" for at in (0, -1))
 
 

@@ -92,8 +92,8 @@ class Preprocess:
         self._remarks = Remarks(show)
         self.left_out = []                                  # an InputError for each frame or mask
         describe_pages(found, show)
-        for line in describe_gaps(found):
-            show(f"warning: {line}")
+        if missing := describe_gaps(found):
+            show(f"warning: {missing}")
 
     def run(self):
         """Preprocess all frames; return how many were written."""

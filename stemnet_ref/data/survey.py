@@ -48,8 +48,8 @@ def describe_split(frames, training, validation, left_out, settings, show, note=
         show("note: --gap has no effect where whole sequences are kept for validation")
     describe_pages(frames, show)
     describe_sequences(frames, settings.channels, show)
-    for line in describe_gaps(frames):
-        show(f"note: {line}; the nearest frame stands in for a missing neighbour")
+    if missing := describe_gaps(frames):
+        show(f"note: {missing}; the nearest frame stands in for a missing neighbour")
 
 
 def read_all(dataset, training, validation, scaling, show, odd=None):

@@ -39,7 +39,8 @@ def complete(masks, tell=lambda line: None, lenient=False):
     gold = [(at, mask) for at, mask in enumerate(masks) if mask and challenge.is_gold(mask.path)]
     for at, mask in gold:
         silver = challenge.silver_of(mask.path)
-        references = [file for file in (challenge.markers_of(mask.path), silver) if file]
+        markers = challenge.markers_of(mask.path)
+        references = [file for file in (markers, silver) if file]
         if not references:
             unknown.append(mask)
             continue
@@ -62,12 +63,14 @@ def complete(masks, tell=lambda line: None, lenient=False):
             tell(f"warning: {mask}: left out, because nothing tells whether it holds all cells of its frame")
             whole[at] = None
         elif held < COMPLETE * marked:
-            partial.append(f"{mask}: {held} of {marked}, by {reference}")
+            words = "marked in" if reference == markers else "in"
+            partial.append(f"{mask}: {held} of the {counted(marked, 'cell')} {words} {reference}")
             whole[at] = silver and _beside(mask, silver)
             replaced += bool(silver)
+    hold = {True: "holds", False: "hold"}
     if partial:
-        line = (f"{len(partial)} of {counted(len(gold), 'gold mask')} hold only some of the frame's cells (the first, "
-                f"{partial[0]})")
+        line = (f"{len(partial)} of {counted(len(gold), 'gold mask')} {hold[len(partial) == 1]} only some "
+                f"of the frame's cells (the first, {partial[0]})")
         if not any(whole):
             raise InputError(f"{line}, and there is no silver truth; take a set with silver truth (01_ST), or name "
                              "masks of all cells by --masks")
@@ -76,9 +79,9 @@ def complete(masks, tell=lambda line: None, lenient=False):
         instead += [f"{without} without silver truth left out, the frames seen as neighbours only"] * (without > 0)
         tell(f"note: {line}; {', '.join(instead)}")
     if unknown:
-        tell(f"note: nothing tells whether {counted(len(unknown), 'gold mask')} (the first, {unknown[0]}) hold all "
-             "cells of the frame, neither markers (01_GT/TRA) nor silver truth (01_ST); a cell that is left out would "
-             "count as background")
+        tell(f"note: nothing tells whether {counted(len(unknown), 'gold mask')} (the first, {unknown[0]}) "
+             f"{hold[len(unknown) == 1]} all cells of the frame, neither markers (01_GT/TRA) nor silver truth (01_ST); "
+             "a cell that is left out would count as background")
     return whole
 
 
