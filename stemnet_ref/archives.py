@@ -18,10 +18,9 @@ import numpy as np
 
 from .errors import InputError, reason
 from .extras import library
-from .readers import check_regular, parse_json
+from .readers import MOST, check_regular, parse_json
 
 HEADER = 1 << 14                    # bytes that a header may have; numpy writes at most some hundred
-TEXT = 1 << 26                      # bytes that a text may have
 UNPACKED = 1 << 26, 20              # bytes that arrays may take, and how many times the file's on top of that
 NUMBERS = "biufc"                   # kinds of dtype
 KNOWN = "BOOL", "U8", "I8", "U16", "I16", "U32", "I32", "U64", "I64", "F16", "F32", "F64"   # of safetensors, to NumPy
@@ -132,7 +131,7 @@ class Npz(Mapping):
         if header.dtype.kind == "U" and header.shape:
             raise ValueError(f"{name} is an array of text, not of numbers")
         self._left -= header.size
-        if self._left < 0 or (header.dtype.kind == "U" and header.size > TEXT):
+        if self._left < 0 or (header.dtype.kind == "U" and header.size > MOST):
             raise ValueError(f"{name} would take {header.size / 1e6:.0f} MB unpacked, far more than the file has")
         with self._archive.open(member) as file:
             array = np.lib.format.read_array(file, allow_pickle=False)

@@ -9,12 +9,12 @@ import threading
 import warnings
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 
-from .errors import InputError, reason
+from .errors import INTERRUPTED, InputError, reason
 from .terminal import Output, OutputLost, one_line, tell
 
 __all__ = ["Parser", "StopRequest", "run", "tell"]
 
-INTERRUPTED, PIPE_CLOSED = 130, 141     # as a shell has it of SIGINT and SIGPIPE
+PIPE_CLOSED = 141           # as a shell has it of SIGPIPE
 
 
 class Parser(argparse.ArgumentParser):
@@ -26,7 +26,10 @@ class Parser(argparse.ArgumentParser):
         for text in args:
             if text.startswith("--") and text.endswith("=--"):      # argparse of some Python versions drops the --
                 self.error(f"{text}: -- is no value; a file of this name is ./--")
+        if "--" in args and all(action.option_strings for action in self._actions):
+            self.error("--: no such option")                            # of what follows, others say that it is none
         given, unknown = self.parse_known_args(args, namespace)
+        unknown = [text for text in unknown if text != "--"]            # which some leave there
         for name, value in vars(given).items():
             if value == "":
                 option = "--" + name.replace("_", "-")

@@ -1,5 +1,6 @@
 """The error of a user's input, as opposed to a fault of the program, and the words of messages."""
 
+INTERRUPTED = 130       # exit status, as a shell has it of SIGINT
 LONGEST = 300           # characters of a reason, which may quote what a damaged file holds
 
 

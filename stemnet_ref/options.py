@@ -10,8 +10,8 @@ def add_selection(parser):
     add = parser.add_argument
     add("--channel-index", type=int, metavar="N", help="channel to take from files that hold several, from 0")
     add("--z", type=slice_or_word, metavar="N",
-        help="slice to take from files that hold several, from 0; or max, the maximum over all of them; or time, if "
-             "they are time points, as in stacks that ImageJ has not been told of time")
+        help="slice to take from files that hold several, from 0; max: the maximum over all of them; time: the slices "
+             "are time points, as in a stack saved without a time axis")
     add("--pattern", metavar="TEXT",
         help="how files are named, with {t} in place of the frame number or time, {s} for what tells sequences apart, "
              "as positions, and * for what does not matter")

@@ -4,7 +4,6 @@ Every file that this package writes says what it is, where its format has a plac
 pages by their generator, arrays by "about", JSON by its keys, tables by their header.
 """
 
-import json
 import os
 import re
 import stat
@@ -18,9 +17,9 @@ from PIL import Image
 from . import metrics
 from .archives import open_npz
 from .errors import InputError, reason
+from .readers import read_json
 
 SOFTWARE = 305                      # tag of TIFF
-LARGEST = 1 << 26                   # bytes; a text of ours is smaller
 OTHERS = {stat.S_ISDIR: "a folder", stat.S_ISFIFO: "a FIFO", stat.S_ISSOCK: "a socket", stat.S_ISCHR: "a device",
           stat.S_ISBLK: "a device"}
 
@@ -68,6 +67,15 @@ def _figure(path):
     return FIGURE.mark if software.startswith("Matplotlib") else software       # of earlier versions
 
 
+def _prediction(path):
+    with Image.open(path, formats=("PNG",)) as image:
+        if "Software" in image.info:
+            return image.info["Software"]
+    stem, _, what = path.stem.rpartition("_")                   # of earlier versions, told by the table beside them
+    beside = path.with_name(f"{stem}_edges.csv")
+    return PREDICTION.mark if what in ("mask", "probability", "overlay") and EDGES.made(beside) else ""
+
+
 def _about(key):
     def read(path):
         with open_npz(path, "no file of arrays", "choose another name") as arrays:
@@ -75,14 +83,11 @@ def _about(key):
     return read
 
 
-def _json(path):
-    if path.stat().st_size > LARGEST:
-        raise ValueError("no text of ours")
-    return json.loads(path.read_bytes())
-
-
 def _keys(*names):
-    return lambda path: " ".join(name for name in names if name in _json(path))
+    def read(path):
+        found = read_json(path, "choose another name")
+        return " ".join(name for name in names if name in found)
+    return read
 
 
 def _page(path):
@@ -137,14 +142,14 @@ CONFIG = keyed("config.json of a run", "preset", "steps_per_epoch", "version")
 EXPERIMENT = keyed("experiment.json of an experiment", "experiment")
 DIVERGED = keyed("diverged.json of a run", "error")
 RECORD = keyed("record of preprocessing", "complete", "settings", "sequences", "frames")
-BENCHMARK = keyed("benchmark's figures", "machine", "rounds", "seconds")
-PREDICTION = Kind("prediction", "stemnet_ref.predict", _png)
+BENCHMARK = keyed("file of a benchmark's figures", "machine", "rounds", "seconds")
+PREDICTION = Kind("prediction", "stemnet_ref.predict", _prediction)
 NUMBERED = Kind("prediction", "stemnet_ref.predict", _tiff)
 PREPROCESSED = Kind("preprocessed frame or mask", "stemnet_ref.data.preprocess", _png)
 FIGURE = Kind("figure of stemnet_ref's", "stemnet_ref.figures", _figure)
-SHEET = Kind("sheet of an earlier check", "stemnet_ref.data.check", _png)
+SHEET = Kind("sheet that stemnet_ref.data.check drew", "stemnet_ref.data.check", _png)
 REPORT = Kind("report of stemnet_ref's", "stemnet_ref.report", _page)
-EXPLANATION = Kind("page of an earlier call", "stemnet_ref.explain", _page)
+EXPLANATION = Kind("page that stemnet_ref.explain wrote", "stemnet_ref.explain", _page)
 EVENTS = Kind("event file of TensorBoard's", "brain.Event:2", _events)
 EDGES, MEASURES, ROC = table(("row", "column")), table(metrics.IMAGE_COLUMNS), table(metrics.ROC_COLUMNS)
 
@@ -186,7 +191,8 @@ def check_replaceable(path, kind=None, option="--out", remedy="choose another na
         if is_it(mode):
             raise InputError(f"{option} {path}: is {what}; name a file")
     if kind and not kind.made(place):
-        raise InputError(f"{option} {path}: exists, and is no {kind.name}; {remedy}")
+        article = "an" if kind.name[0] in "aeiou" else "a"
+        raise InputError(f"{option} {path}: exists, but is not {article} {kind.name}; {remedy}")
     return place
 
 

@@ -8,7 +8,7 @@ import stat
 
 from .errors import InputError, reason
 
-MOST = 1 << 26          # bytes of a file
+MOST = 1 << 26          # bytes of a text
 
 
 def check_regular(path, remedy):

@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 
-INTERRUPTED = 130
+from .errors import INTERRUPTED
 
 
 def _end(number, frame):

@@ -69,6 +69,7 @@ class Run:
         self.optimizer = make_optimizer(settings)
         self.rows = []                                          # of metrics.csv, dicts by `metrics.COLUMNS`
         self.pictured = None                                    # epoch whose model is in the report's pictures
+        self._prepared = False
         self._examples = []                                     # for them, of the last validation
         self._scores = self._roc = None                         # header and rows of validation.csv; rows of roc.csv
         if resume:
@@ -136,16 +137,19 @@ class Run:
         return True
 
     def prepare(self):
-        """Make the run's folder and write config.json.
+        """Make the run's folder and write config.json, if it has not been done; `train` begins with it.
 
         Raises
         ------
         InputError
             If they cannot be written.
         """
+        if self._prepared:
+            return
         files.make_folder(self.out)
         files.write_json(self.out / "config.json", self.config(), outputs.CONFIG)       # first: it says whose it is
         files.make_folder(self.out / "figures")
+        self._prepared = True
 
     def config(self):
         """Return all that config.json holds."""

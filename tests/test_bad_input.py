@@ -1,5 +1,6 @@
 """What users get wrong: each ends with exit status 2 and one line that names the culprit and the remedy."""
 
+import argparse
 import subprocess
 import sys
 from pathlib import Path
@@ -123,6 +124,20 @@ def test_impossible_options(tmp_path, monkeypatch, capsys, options, culprits):
     monkeypatch.chdir(tmp_path)
     check(capsys, script(run_train.main, *options), *culprits)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("dropped", [True, False])
+def test_two_dashes_alone_are_told_alike_whatever_argparse_leaves_of_them(pair, trained, capsys, monkeypatch, dropped):
+    parse = argparse.ArgumentParser.parse_known_args
+
+    def parsed(self, args=None, namespace=None):
+        given, unknown = parse(self, args, namespace)
+        rest = [text for text in unknown if text != "--"]
+        return given, rest if dropped or not rest else ["--", *rest]
+
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_known_args", parsed)
+    check(capsys, script(run_train.main, "--", "--epochs", "1"), "error: --: no such option; see")
+    check(capsys, script(run_predict.main, trained, pair[0], "--", "more"), "error: more: belongs to no option")
 
 
 @pytest.mark.parametrize("name", [name for name in LIMITS if name != "channels"])

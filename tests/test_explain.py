@@ -46,6 +46,13 @@ def test_every_sum_comes_out_as_it_is_printed(tmp_path, options):
         assert evaluated(terms) == pytest.approx(float(value.replace("−", "-")), rel=2e-3, abs=5e-4 * size), terms
 
 
+@pytest.mark.parametrize("name", ["page.html", "../mine.html", f"{'x' * 300}.html"])
+def test_a_refused_page_leaves_no_folder_behind(tmp_path, capsys, name):
+    (tmp_path / "mine.html").write_text("mine")
+    refusals.check(capsys, write(tmp_path / "new" / name), "--out")
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.html"]
+
+
 @pytest.mark.parametrize("options", SIZES, ids=str)
 def test_the_page_is_whole_and_needs_nothing_else(tmp_path, options):
     path = tmp_path / "page.html"

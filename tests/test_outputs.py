@@ -162,7 +162,7 @@ def test_what_is_no_file_is_refused(place, capsys, command):
     os.rmdir(target)
     os.symlink(target, target)
     refused(capsys, place, command, target, "choose another name")
-    refused(capsys, place, command, f"nowhere/{target}") if command != "explain" else None
+    refused(capsys, place, command, f"nowhere/{target}")
 
 
 def test_a_device_is_told_by_its_mode():
@@ -309,6 +309,31 @@ def test_what_earlier_versions_wrote_is_known(tmp_path):
     assert not outputs.EXPLANATION.made(tmp_path / "report.html")
 
 
+def test_predictions_of_earlier_versions_are_replaced(place, capsys):
+    """They bear no mark, and are told by the table beside them."""
+    assert into("predict", "out") == 0
+    for path in (place / "out").glob("*.png"):
+        image = Image.open(path)
+        image.load()
+        del image.info["Software"]
+        image.save(path)
+        assert b"Software" not in path.read_bytes()
+    assert into("predict", "out") == 0
+    assert all(outputs.PREDICTION.made(path) for path in (place / "out").glob("*.png"))
+    capsys.readouterr()
+    for table in ("mine", "row;column"):
+        STRANGERS["png"](place / "out" / "other_mask.png")
+        (place / "out" / "other_edges.csv").write_text(table)
+        check(capsys, into("predict", "out"), "holds pictures already (other_mask.png)")
+    (place / "out" / "other_edges.csv").write_bytes((place / "out" / "t_01_edges.csv").read_bytes())
+    assert into("predict", "out") == 0
+    png("another program")(place / "out" / "other_mask.png")
+    check(capsys, into("predict", "out"), "holds pictures already (other_mask.png)")
+    os.rename("out/other_mask.png", "out/other_cells.png")
+    STRANGERS["png"](place / "out" / "other_cells.png")
+    check(capsys, into("predict", "out"), "holds pictures already (other_cells.png)")
+
+
 def test_what_is_replaced_keeps_its_permissions(tmp_path):
     path = tmp_path / "t.csv"
     files.write_csv(path, ["a"], [[1]])
@@ -320,7 +345,7 @@ def test_what_is_replaced_keeps_its_permissions(tmp_path):
 
 def test_a_table_with_another_header_is_not_replaced(tmp_path):
     files.write_csv(tmp_path / "t.csv", ["a", "b"], [])
-    with pytest.raises(InputError, match="exists, and is no table"):
+    with pytest.raises(InputError, match="exists, but is not a table"):
         files.write_csv(tmp_path / "t.csv", ["a", "c"], [])
 
 

@@ -104,6 +104,13 @@ def test_statistics_that_are_not_finite_are_not_saved(tmp_path, movie, no_figure
     assert (tmp_path / "out" / "model.npz").read_bytes() == before
 
 
+def test_the_settings_are_written_once(tmp_path, movie, no_figures, monkeypatch):
+    written, write = [], files.write_json
+    monkeypatch.setattr(files, "write_json", lambda path, *rest: written.append(path.name) or write(path, *rest))
+    assert train_main(*movie, *SMALL, "--epochs", "1", "--out", tmp_path / "out") == 0
+    assert written == ["config.json"]
+
+
 def test_another_seed_gives_another_model(tmp_path, movie, no_figures):
     for seed in ("1", "2"):
         train_main(*movie, *SMALL, "--epochs", "1", "--out", tmp_path / seed, "--seed", seed)

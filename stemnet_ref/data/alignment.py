@@ -72,8 +72,8 @@ def describe(dataset, show, quick=False):
     elif found:
         _describe_offset(found, show, quick)
     elif not quick:
-        show("whether masks fit their frames cannot be told: it takes sequences of 5 frames or more, of one size, that "
-             "change")
+        show(f"cannot tell whether masks fit their frames: that needs sequences of at least {LEAST} frames of one size "
+             "in which something moves")
 
 
 def _describe_offset(found, show, quick):

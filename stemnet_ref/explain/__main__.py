@@ -5,7 +5,6 @@ from pathlib import Path
 
 from .. import cli
 from ..errors import InputError
-from ..files import make_folder
 from ..outputs import EXPLANATION, check_output
 from ..report import write_page
 from . import page
@@ -39,7 +38,6 @@ def main(argv=None):
     if given.size % multiple:
         raise InputError(f"--size {given.size}: with {given.levels} levels it must be a multiple of {multiple}")
     out = Path(given.out)
-    make_folder(out.parent)
     check_output(out, EXPLANATION)
     write_page(out, TITLE, page.parts(Step(given.size, given.levels, given.features, given.seed)), EXPLANATION)
     cli.tell(f"{out}: open it in a browser")
