@@ -186,6 +186,19 @@ SCHEMES = {
                                           ["pos1_t#h", "pos2_t#h"]),
     "positions and hours": (labels("p{p}_{h}h", p=range(4), h=(0, 5)), [f"p{p}_#h" for p in range(4)]),
     "treatments and hours": (labels("t{p}_{h}h", p=(1, 2), h=(0, 12, 24, 48)), ["t1_#h", "t2_#h"]),
+    "temperatures": ([f"t{t:02d}_37.{c}C" for t, c in enumerate("0300130210")], ["t#_37.?C"]),
+    "temperatures of positions": ([f"xy{p}t{t:02d}_37.{c}C" for p in (1, 2) for t, c in enumerate("0300130210")],
+                                  ["xy1t#_37.?C", "xy2t#_37.?C"]),
+    "exposures": ([f"frame_{t}_exp_{50 + t % 2}" for t in range(12)], ["frame_#_exp_?"]),
+    "exposures with a unit": ([f"frame_{t}_{50 + t % 2}ms" for t in range(12)], ["frame_#_?ms"]),
+    "places of a stage": ([f"img_{t:03d}_x{123 + t % 3}_y{456 - t % 2}" for t in range(12)], ["img_#_x?_y?"]),
+    "stray numbers": ([f"img_{t:03d}_{n}" for t, n in enumerate((93, 12, 57, 88, 41, 3))], ["img_#_?"]),
+    "positions in turn": ([f"img_{2 * t + p:03d}_{p}" for p in (0, 1) for t in range(6)], ["img_#_0", "img_#_1"]),
+    "positions in turn, named": ([f"img_{3 * t + p:03d}_pos{p}" for p in (0, 1, 2) for t in range(6)],
+                                 [f"img_#_pos{p}" for p in (0, 1, 2)]),
+    "recordings that count on": ([f"exp{1 + t // 6}_{t:03d}" for t in range(18)], [f"exp{e}_#" for e in (1, 2, 3)]),
+    "positions, one picture lost": (labels("a{p}_{t:02d}", p=range(1, 4), t=range(6))[:-1],
+                                    [f"a{p}_#" for p in (1, 2, 3)]),
     "counters behind a point": (["t1.1", "t1.2", "t1.10"], ["t1.#"]),
 }
 
@@ -326,3 +339,12 @@ def test_whatever_the_names_each_has_a_sequence_and_a_number(names):
             assert re.sub("[^0-9]", "", name.sequence) != re.sub("[^0-9]", "", label)
         else:
             assert (name.sequence, name.number) == (label, 0)
+
+
+@given(st.integers(2, 4), st.integers(2, 4), st.integers(0, 10 ** 6), st.data())
+def test_positions_and_times_are_never_joined(positions, times, start, data):
+    several = data.draw(st.lists(st.integers(0, 500), min_size=positions, max_size=positions, unique=True))
+    names = [f"run{p}_{start + t}" for p in several for t in range(times + 3)]
+    lost = data.draw(st.integers(0, len(names) - 1))
+    found = {name.sequence for name in read(names[:lost] + names[lost + 1:])}
+    assert found == {f"run{p}_#" for p in several}

@@ -123,3 +123,23 @@ def test_files_of_other_sequences_do_not_matter_to_a_single_one(tmp_path):
 def test_a_hidden_file_alone_is_its_own_neighbour(tmp_path):
     (frame,), around = find_neighbours(touch(tmp_path, ".t1.png") / ".t1.png", "FRAMES", 5)
     assert around == [frame]
+
+
+def described(folder, *names):
+    lines = []
+    describe_sequences(find(touch(folder, *names), ""), 1, lines.append)
+    return lines
+
+
+def test_numbers_that_are_taken_to_vary_by_chance_are_told(tmp_path):
+    line, = described(tmp_path, *(f"t{at}_37.{at * 7 % 3}C.png" for at in range(9)))
+    assert line.startswith("note: the numbers in place of ? in sequence t#_37.?C are taken to vary by chance")
+    assert "--pattern" in line
+
+
+def test_sequences_that_take_turns_without_a_common_number_are_warned_of(tmp_path):
+    line, = described(tmp_path / "turns", *(f"img_{at}_{'ab'[at % 2]}.png" for at in range(6)))
+    assert line.startswith("warning: no two of 2 sequences have a frame number in common, and their frames take turns")
+    assert line.endswith("img_#_a, img_#_b")
+    assert described(tmp_path / "after", *(f"img_{at}_{'ab'[at // 3]}.png" for at in range(6))) == []
+    assert described(tmp_path / "both", *(f"img_{at}_{each}.png" for at in range(6) for each in "ab")) == []

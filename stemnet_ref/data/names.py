@@ -24,7 +24,7 @@ from itertools import pairwise
 
 from ..errors import InputError, counted
 from .mixed import shared_beginning
-from .times import NUMBER, READINGS, fields
+from .times import NUMBER, READINGS, fields, regular
 
 # What the letters before a number, or after it, say that it counts.
 TIME = {"t", "time", "timepoint", "tp", "sk"}
@@ -38,13 +38,14 @@ BEFORE = re.compile(r"([A-Za-z]*?([A-Z]?[a-z]+|[A-Z]+))[ _=(-]*$")      # TimePo
 NO_WORD = re.compile(r"(?<![A-Za-z])(?:[A-SU-Y]-|[ALal][ _=(-]+)$")     # the well C-01; a_01, but A01 of CellVoyager
 AFTER = re.compile(r"(?:x|bits?|nm)(?![a-z])", re.IGNORECASE)   # 20x, 8bit, 561nm
 ENOUGH = 5              # files of which numbers that rise together do not do so by chance
+CALENDAR = {"date", "moment", "stamp", "clock", "half", "compact"}     # times that each picture has of its own
 
 
 @dataclass(frozen=True)
 class Name:
     """What the name of a file says."""
 
-    sequence: str           # the label with # in place of what counts the frames
+    sequence: str           # the label with # in place of what counts the frames, and ? of what varies by chance
     number: int             # of the frame; of times in microseconds, of decimals in millionths
     timed: bool = False     # whether the number is a time or a decimal
 
@@ -59,18 +60,23 @@ def read(labels):
     for group in groups.values():
         rows = [found[label] for label in group]
         columns = [_numbers(column) for column in zip(*rows, strict=True)]
-        at, others = _frame_columns([numbers for numbers, _ in columns],
-                                    [_meaning(group[0][after:field.start], field, group[0][field.end:])
-                                     for after, field in zip((0, *(each.end for each in rows[0])), rows[0],
-                                                             strict=False)])
+        counts = [numbers for numbers, _ in columns]
+        meanings = [_meaning(group[0][after:field.start], field, group[0][field.end:])
+                    for after, field in zip((0, *(each.end for each in rows[0])), rows[0], strict=False)]
+        at, others = _frame_columns(counts, meanings)
+        chance = ()
+        if not others:
+            at, chance = _by_chance(counts, meanings, [field.kind for field in rows[0]],
+                                    [group[0][:field.start][-2:] for field in rows[0]]) or (at, ())
         for index, (label, row) in enumerate(zip(group, rows, strict=True)):
             if at is None:
                 named[label] = Name(label, 0)
                 continue
             spans = [(row[each].start, row[each].end if columns[each][1] else row[each].start + row[each].digits)
-                     for each in sorted((at, *others))]
+                     for each in sorted((at, *others, *chance))]
             numbers, timed = columns[at]
-            named[label] = Name(_marked(label, spans), numbers[index], timed)
+            marks = ["?" if each in chance else "#" for each in sorted((at, *others, *chance))]
+            named[label] = Name(_marked(label, spans, marks), numbers[index], timed)
     return [named[label] for label in labels]
 
 
@@ -149,7 +155,7 @@ def natural(text):
 def _template(label, row):
     """Return what names that are alike share: the label with marks for its numbers and times."""
     marks = {"duration": "\0h", "date": "\0d", "moment": "\0m", "clock": "\0c",
-             "compact": "\0k"}
+             "compact": "\0k", "half": "\0c", "stamp": "\0m"}
     return _marked(label, [(field.start, field.end) for field in row], [marks.get(field.kind, "\0") for field in row])
 
 
@@ -213,6 +219,48 @@ def _frame_columns(columns, meanings):
             if _rise_together(rows, at, chosen, [each for each in varying if each not in chosen]):
                 return at, tuple(each for each in chosen if each != at)
     return best, ()
+
+
+def _by_chance(columns, meanings, kinds, before):
+    """Return which column counts the frames, and which vary by chance along it; None where none do.
+
+    A number that each file of a place has of its own, and that rises by regular steps, counts the frames. Others come
+    and go by chance along it, as temperatures (t00_37.0C, t01_37.3C, t02_37.0C), and tell no sequences apart. What
+    goes round from 0 or 1, as positions do, and what changes once in a while, as recordings do, tells them apart.
+    """
+    varying = [at for at, column in enumerate(columns) if len(set(column)) > 1]
+    apart = [at for at in varying if meanings[at] in ("place", "other")]
+    others = [at for at in varying if at not in apart]
+    if any(kinds[at] in CALENDAR for at in others):
+        return None
+    rows = [*zip(*columns, strict=True)]
+    places = {}
+    for row in rows:
+        places.setdefault(tuple(row[at] for at in apart), []).append(row)
+    if len(others) < 2 or min(map(len, places.values())) < ENOUGH:
+        return None
+    unique = [at for at in others if all(len({row[at] for row in those}) == len(those) and
+                                         regular(row[at] for row in those) for those in places.values())]
+    named = [at for at in unique if meanings[at] in ("duration", "time", "frame")] or unique
+    if len(named) != 1:
+        return None
+    at, = named
+    ordered = [sorted(those, key=lambda row: row[at]) for those in places.values()]
+    chance = [each for each in others if each != at and (re.search("[0-9][.,]$", before[each]) or not all(
+        _goes_round([row[each] for row in those]) for those in ordered))]
+    for those in ordered if chance else ():
+        values = [tuple(row[each] for each in chance) for row in those]
+        runs, distinct = 1 + sum(a != b for a, b in pairwise(values)), len(set(values))
+        if runs * 4 < len(those) or not (runs > distinct or distinct == len(those)):
+            return None
+    return at, tuple(chance)
+
+
+def _goes_round(values):
+    """Return whether values go round from 0 or 1 to their largest, and again."""
+    first, around = values[0], len(set(values))
+    return first in (0, 1) and 2 * around <= len(values) and values == [
+        first + at % around for at in range(len(values))]
 
 
 def _rise_together(rows, at, others, apart):

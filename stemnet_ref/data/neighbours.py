@@ -144,6 +144,24 @@ def describe_sequences(frames, channels, show):
         sequence, word = next(iter(doubtful.items()))
         show(f"note: the number after {word} in sequence {sequence}{_and_more(doubtful)} is read as the frame number, "
              "though such numbers often count places, channels or slices; if that is wrong, give --pattern")
+    chance = [sequence for sequence, (first, *_) in sequences.items() if "?" in sequence and "?" not in first.label]
+    if chance:
+        show(f"note: the numbers in place of ? in sequence {chance[0]}{_and_more(chance)} are taken to vary by chance "
+             "and to tell no sequences apart; if that is wrong, give --pattern, with {s} in place of them")
+    _describe_interleaved(sequences, show)
+
+
+def _describe_interleaved(sequences, show):
+    """Warn where the numbers of several sequences are those of one that has been cut into them."""
+    frames = sorted(((frame.number, sequence) for sequence, those in sequences.items() for frame in those
+                     if frame.page is None and not frame.timed), key=lambda pair: pair[0])
+    numbers = {number for number, _ in frames}
+    cut = {sequence for _, sequence in frames}
+    runs = 1 + sum(a != b for (_, a), (_, b) in pairwise(frames))
+    if len(cut) > 1 and len(frames) == len(numbers) >= 5 and (runs > len(cut) or len(cut) == len(frames)):
+        show(f"warning: no two of {counted(len(cut), 'sequence')} have a frame number in common, and their frames take "
+             "turns; if they are one time-lapse, say so by --pattern, with {t} in place of the frame number and * of "
+             f"what else differs: {listed(sorted(cut)[:3])}")
 
 
 def _and_more(sequences):

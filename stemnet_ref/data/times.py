@@ -244,17 +244,17 @@ def _times(kind, values, texts, rest):
     if kind == "stamp":                                 # 20240131_1050, 1100, 1110, or over midnight
         days = [{value: int(text[-4:]) for value, text in group.items() if value // DAY == day}
                 for group in several for day in {value // DAY for value in group}]
-        clear = all(map(_regular, days)) and not all(_regular(day.values()) for day in days)
-        return values if clear or (len(days) > len(several) and all(map(_regular, several))) else None
+        clear = all(map(regular, days)) and not all(regular(day.values()) for day in days)
+        return values if clear or (len(days) > len(several) and all(map(regular, several))) else None
     parts = [[re.split("[^0-9]", text) for text in group.values()] for group in several]
-    if not all(map(_regular, several)):
+    if not all(map(regular, several)):
         told = kind != "compact" and all(
             len({*map(tuple, (each[:-1] for each in group))}) == len(group) <= 2 * len({each[-1] for each in group})
             for group in parts)
     elif kind == "fraction":                            # 0.5, 1.0, 1.5, but not 1.1, 1.2, 1.3
         told = _step(several[0]) > MILLION // 10 ** max(len(each[-1]) for group in parts for each in group)
     elif kind == "compact":                             # 1050, 1100, 1110, but not 1030, 1040, 1050
-        told = len(set(map(len, texts))) == 1 and not all(_regular(map(int, group.values())) for group in several)
+        told = len(set(map(len, texts))) == 1 and not all(regular(map(int, group.values())) for group in several)
     else:
         told = True
     return values if told else None
@@ -273,7 +273,7 @@ def _is_month_first(values, texts, rest):
         groups = {}
         for value, key in zip(values, rest, strict=True):
             groups.setdefault(key, set()).add(value)
-        return (not all(map(_regular, groups.values())), max(values) - min(values))
+        return (not all(map(regular, groups.values())), max(values) - min(values))
 
     return spread([other.value for other in others]) < spread(values)
 
@@ -283,7 +283,7 @@ def _step(numbers):
     return min(b - a for a, b in pairwise(numbers))
 
 
-def _regular(numbers):
+def regular(numbers):
     """Return whether numbers rise by nearly equal steps; up to two in a row may be missing."""
     numbers = sorted(numbers)
     if len(numbers) < 2:
