@@ -26,10 +26,10 @@ class Parser(argparse.ArgumentParser):
         for text in args:
             if text.startswith("--") and text.endswith("=--"):      # argparse of some Python versions drops the --
                 self.error(f"{text}: -- is no value; a file of this name is ./--")
-        if "--" in args and all(action.option_strings for action in self._actions):
-            self.error("--: no such option")                            # of what follows, others say that it is none
         given, unknown = self.parse_known_args(args, namespace)
-        unknown = [text for text in unknown if text != "--"]            # which some leave there
+        if "--" in args and all(action.option_strings for action in self._actions):
+            self.error("--: no such option")                            # rather than what follows it
+        unknown = [text for text in unknown if text != "--"]            # some Python versions leave it there
         for name, value in vars(given).items():
             if value == "":
                 option = "--" + name.replace("_", "-")
