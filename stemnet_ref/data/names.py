@@ -6,6 +6,7 @@ the first of these that the names have, and of several in one row the last; the 
 
     what the number is                      example                 frame number
     a time, as `data.times` reads it        A1_00d00h30m_2.tif      00d00h30m
+    nine digits after img (Micro-Manager)   img_000000003_P_2.tif   3
     after t, time or the like               xy01t03_2.tif           3
     after img, frame or the like, or        img03_c1.tif            3
         after no word of this table         exp1_003_z2.tif         3
@@ -30,13 +31,17 @@ from .times import NUMBER, READINGS, fields, regular
 TIME = {"t", "time", "timepoint", "tp", "sk"}
 FRAME = {"f", "fr", "frame", "frames", "img", "image", "min", "h", "hour", "day", "sec"}
 PLACE = {"c", "ch", "chan", "channel", "w", "wave", "wavelength", "xy", "pos", "position", "fov", "field", "well",
-         "site", "view", "r", "row", "col", "column", "roi", "tile", "cam", "camera", "region", "crop"}
+         "site", "view", "r", "row", "col", "column", "roi", "tile", "cam", "camera", "region", "crop",
+         "trap", "chamber"}
 OTHER = {"z", "s", "p", "m", "slice", "plane", "series", "stack", "scene", "point", "a", "l", "fk", "fl"}
 MEANING = {word: meaning for meaning, words in (("time", TIME), ("frame", FRAME), ("place", PLACE), ("other", OTHER))
            for word in words}
 BEFORE = re.compile(r"([A-Za-z]*?([A-Z]?[a-z]+|[A-Z]+))[ _=(-]*$")      # TimePoint_001; T of PhaseT001
-NO_WORD = re.compile(r"(?<![A-Za-z])(?:[A-SU-Y]-|[ALal][ _=(-]+)$")     # the well C-01; a_01, but A01 of CellVoyager
-AFTER = re.compile(r"(?:x|bits?|nm)(?![a-z])", re.IGNORECASE)   # 20x, 8bit, 561nm
+NO_WORD = re.compile(r"(?<![A-Za-z])(?:[A-SU-Y]-|[ALal][ _=(-]+)$"      # the well C-01; a_01
+                     r"|(?i:(?:bright|dark|wide)[ _-]?field)[ _=(-]+$")
+WELL = re.compile(r"(?<![A-Za-z0-9])[A-P]$")                            # B02
+MICRO_MANAGER = re.compile(r"(?:^|/)img_$"), 9                          # img_000000007_Phase_001: a slice follows
+AFTER = re.compile(r"(?:x|bits?|nm)(?![a-z0-9])", re.IGNORECASE)   # 20x, 8bit, 561nm
 ENOUGH = 5              # files of which numbers that rise together do not do so by chance
 CALENDAR = {"date", "moment", "stamp", "clock", "half", "compact"}     # times that each picture has of its own
 
@@ -179,14 +184,16 @@ def _meaning(before, field, after):
 
     That is duration, time, frame, place, other, or nothing.
     """
-    if field.kind == "duration" and field.count is None:
+    if (field.kind == "duration" and field.count is None) or (
+            MICRO_MANAGER[0].search(before) and field.digits == MICRO_MANAGER[1]):
         return "duration"
     meaning = _word_meaning(before)
     if field.kind == "decimal":
         return "duration"
     if field.kind != "number":
         return meaning if meaning == "time" else "frame"
-    return meaning or ("place" if AFTER.match(after) else "")
+    well = WELL.search(before) and field.digits <= 2
+    return meaning or ("place" if AFTER.match(after) or well else "")
 
 
 def _word_meaning(before):
