@@ -13,10 +13,12 @@ the first of these that the names have, and of several in one row the last; the 
     after z, s, p or the like               c1_z2.tif               2
     after c, xy, pos or the like            xy1_c2.tif              2
 
-There are three exceptions. A last number without a word, if it takes more values than the one after t, is the frame
+There are four exceptions. A last number without a word, if it takes more values than the one after t, is the frame
 number: T1_001.tif and T2_001.tif are of two treatments. Numbers in the last two rows are none if a number after t is
 there and does not differ: each file is a sequence of its own. And numbers are one frame number together if they rise
 together from file to file and each file would be a sequence of its own otherwise: img_0007_2017-03-04_10-00-17.tif.
+And numbers that come and go along one that each file has of its own tell no sequences apart: t00_37.0C.tif,
+t01_37.3C.tif; nor do hexadecimal words that each file has of its own: img_000_a3f9.tif.
 """
 
 import re
@@ -57,6 +59,7 @@ class Name:
 
 def read(labels):
     """Return a Name for each label, a path without suffix."""
+    labels = _without_hashes(labels)
     found = dict(zip(labels, fields(labels), strict=True))
     groups = {}
     for label in labels:
@@ -155,6 +158,26 @@ def natural(text):
     """Return a key that sorts numbers within a text as numbers."""
     parts = re.split(r"([0-9]+)", text)                 # texts and digits by turns
     return [(len(part.lstrip("0")), part.lstrip("0")) if at % 2 else (-1, part) for at, part in enumerate(parts)]
+
+
+def _without_hashes(labels):
+    """Return labels with ? in place of hexadecimal words that each of those alike has of its own: img_000_a3f9."""
+    groups, out = {}, dict(zip(labels, labels, strict=True))
+    for label in out:
+        groups.setdefault(re.sub("[A-Za-z0-9]+", "w", label), []).append(label)
+    for group in groups.values():
+        columns = [*zip(*(re.findall("[A-Za-z0-9]+|[^A-Za-z0-9]+", label) for label in group), strict=True)]
+        forms = [{NUMBER.sub("#", word) for word in column} for column in columns]
+        hashes = [at for at, column in enumerate(columns)
+                  if len({*column}) == len(group) < 2 * len(forms[at]) and len({*map(len, column)}) == 1
+                  and all(re.fullmatch("[0-9a-f]{4,64}|[0-9A-F]{4,64}", word) for word in column)]
+        for at in hashes:
+            columns[at] = ["?"] * len(group)
+        plain = ["".join(words) for words in zip(*columns, strict=True)]
+        alike = all(len(form) == 1 for at, form in enumerate(forms) if at not in hashes)
+        if hashes and alike and len({*plain}) == len(group) >= ENOUGH:
+            out.update(zip(group, plain, strict=True))
+    return [out[label] for label in labels]
 
 
 def _template(label, row):
