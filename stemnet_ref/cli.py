@@ -9,7 +9,7 @@ import threading
 import warnings
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 
-from .errors import INTERRUPTED, InputError, reason
+from .errors import INTERRUPTED, InputError, of_memory, reason
 from .terminal import Output, OutputLost, one_line, tell
 
 __all__ = ["Parser", "StopRequest", "run", "tell"]
@@ -26,6 +26,8 @@ class Parser(argparse.ArgumentParser):
         for text in args:
             if text.startswith("--") and text.endswith("=--"):      # argparse of some Python versions drops the --
                 self.error(f"{text}: -- is no value; a file of this name is ./--")
+            if text.startswith("--="):                          # to argparse the beginning of every option
+                self.error(f"{text}: no such option")
         given, unknown = self.parse_known_args(args, namespace)
         if "--" in args and all(action.option_strings for action in self._actions):
             self.error("--: no such option")                            # rather than what follows it
@@ -94,8 +96,11 @@ def _run(prog, main, argv, for_memory):
     except OSError as error:
         return _fail(prog, f"{error.filename or 'input or output'}: {reason(error)}; "
                            "check the name and the permissions")
-    except MemoryError as error:
-        return _fail(prog, f"out of memory ({error}); {for_memory}")
+    except (MemoryError, RuntimeError) as error:
+        if not of_memory(error):
+            raise
+        what = "out of memory" + (" or of threads" if "thread" in str(error) else "")
+        return _fail(prog, f"{what}{f' ({reason(error)})' if str(error) else ''}; {for_memory}")
     except KeyboardInterrupt:
         print(f"{prog}: interrupted", file=sys.stderr)
         return INTERRUPTED

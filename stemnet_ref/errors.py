@@ -29,6 +29,12 @@ def reason(error):
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
+def of_memory(error):
+    """Return whether an error says that memory ran out, or threads, which need it; frameworks have no type for it."""
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and any(
+        words in str(error) for words in ("can't start new thread", "can't allocate memory", "out of memory")))
+
+
 def counted(number, noun):
     """Return a number with its noun: "1 frame", "2 frames"."""
     return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -50,6 +50,11 @@ def test_lines_with_odd_names(capsys):
     assert output.err == "script: error: a\\nb\\x1b[2J\\xff: cannot be read\n"
 
 
+def test_an_option_without_a_name(capsys):
+    assert script(run_train.main, "--=x") == 2
+    assert capsys.readouterr().err == "run_train.py: error: --=x: no such option; see run_train.py --help\n"
+
+
 def test_mistakes_in_odd_options(capsys):
     for argv in ([NAME], ["--" + NAME], ["--seed", NAME], ["--optimizer", NAME]):
         assert script(run_train.main, *argv) == 2

@@ -68,9 +68,12 @@ class Worker:
 
     def _answer(self):
         try:
-            return self.connection.recv()
+            answer = self.connection.recv()
         except EOFError:
             raise InputError(f"{self.name}: its process ended; see above, or take a smaller --size") from None
+        if isinstance(answer, InputError):
+            raise answer
+        return answer
 
 
 def main(argv=None):

@@ -11,6 +11,7 @@ import time
 import numpy as np
 
 from ..device import blocks, launch
+from ..errors import InputError, of_memory, reason
 
 KEEP_PROB = 0.75
 CEILING = 1 << 33               # bytes, or operations, in a measurement of what the machine can do
@@ -295,8 +296,18 @@ class TorchOnGpu(Torch):
 def serve(connection, name, device, size, channels):
     """Time cases for another process: (case, repeats) in, (seconds, peak bytes) out, until None comes in.
 
-    First goes out what `Engine.settings` says.
+    First goes out what `Engine.settings` says; in place of an answer an InputError where there can be none.
     """
+    try:
+        _serve(connection, name, device, size, channels)
+    except (InputError, MemoryError, RuntimeError) as error:
+        if not (isinstance(error, InputError) or of_memory(error)):
+            raise
+        connection.send(InputError(error if isinstance(error, InputError) else
+                                   f"--size {size}: {name} is out of memory ({reason(error)}); take a smaller --size"))
+
+
+def _serve(connection, name, device, size, channels):
     engine = make_engine(name, device, size, channels)
     connection.send(engine.settings())
     case = function = None
