@@ -9,9 +9,10 @@ from . import checkpoint, metrics, readers
 from .errors import InputError, reason
 from .settings import Settings, names, option
 
-# What a model says of its data, beside the settings
-SOURCE = ("frames", "masks", "training_frames", "validation_frames", "training_cells", "validation_cells",
-          "frames_sha256", "masks_sha256", "dropped_frames", "class_weights")
+# What a model says of its data, beside the settings; a list with the type of what is in it
+SOURCE = {"frames": str, "masks": str, "training_frames": [str], "validation_frames": [str], "training_cells": float,
+          "validation_cells": float, "frames_sha256": str, "masks_sha256": str, "dropped_frames": [str],
+          "class_weights": [float]}
 
 # Settings that earlier versions did not have; their models are of the defaults
 ADDED = "channel_index", "z", "pattern"
@@ -35,9 +36,11 @@ def settings_of(out):
     saved = checkpoint.load(path).settings
     source = {name: saved.pop(name, None) for name in SOURCE}
     try:
-        for name in ("frames", "masks"):
-            if not isinstance(source[name], str | None):
-                raise ValueError(f"{name} is {str(source[name])[:40]!r}")
+        for name, wanted in SOURCE.items():
+            value = source[name]                            # None: of the sample, or of an earlier version
+            parts, wanted = (value, wanted[0]) if isinstance(wanted, list) else ([value], wanted)
+            if value is not None and not (isinstance(parts, list) and all(_is(part, wanted) for part in parts)):
+                raise ValueError(f"{name} is {str(value)[:40]!r}")
         return _settings(saved), source["frames"], source["masks"]
     except UNUSABLE as error:
         raise InputError(f"{path}: its settings cannot be used ({reason(error)}); "

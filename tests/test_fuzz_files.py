@@ -18,6 +18,7 @@ import run_train
 from stemnet_ref import checkpoint, readers, resume
 from stemnet_ref.data import geometry
 from stemnet_ref.data import preprocess as preprocessing
+from stemnet_ref.data.training import TrainingData
 from stemnet_ref.errors import InputError
 from stemnet_ref.experiments import page
 from stemnet_ref.metrics import ROC_COLUMNS
@@ -115,6 +116,45 @@ def test_models_whose_checksums_are_right(count, prepared, tmp_path):
         return found
 
     survive(files(), tmp_path / "model.npz", read)
+
+
+def test_entries_of_a_model_that_are_of_another_kind(prepared, tmp_path):
+    """Every entry in turn: a line with the file's name, or what a run can go on with."""
+    with np.load(prepared.folder / "run" / "model.npz") as archive:
+        arrays = dict(archive)
+    about = json.loads(str(arrays["about"]))
+    out = tmp_path / "run"
+    shutil.copytree(prepared.folder / "run", out)
+    found = make_run(prepared.folder / "run")
+
+    def damaged():
+        for part in ("settings", "progress", "scaling", "network"):
+            for name in about[part]:
+                for value in (None, True, 10 ** 30, 0.5, "x", [[]], [None]):
+                    changed = {**about, part: {**about[part], name: value}}
+                    np.savez(out / "model.npz", **{**arrays, "about": np.array(json.dumps(changed))})
+                    yield (out / "model.npz").read_bytes()
+
+    def read(path):
+        settings, _, _ = resume.settings_of(out)
+        run = SimpleNamespace(**{**vars(found), "out": out, "settings": settings})
+        try:
+            resume.resume_run(run)
+        except InputError as error:
+            if str(error).startswith(("--frames", "--masks")):   # of the data, where their names or pixels differ
+                raise InputError(f"{path}: {error}") from None
+            raise
+
+    survive(damaged(), out / "model.npz", read)
+
+
+def make_run(out):
+    """Return what `resume` needs of a run whose data are those of its folder."""
+    settings, frames, masks = resume.settings_of(out)
+    data = TrainingData(settings, frames, masks, None, lambda line: None)
+    data.measure()
+    data.measure = lambda: None
+    return SimpleNamespace(sums=dict(NOTHING), optimizer=make_optimizer(settings), data=data)
 
 
 @COUNTS
