@@ -172,8 +172,11 @@ def check_folder(out, option="--out"):
     """Raise InputError where an output folder cannot be made or written to; nothing is changed on disk."""
     out = Path(out)
     if out.exists() and not out.is_dir():
-        raise InputError(f"{option} {out}: this is a file; name a folder")
-    existing = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
+        raise InputError(f"{option} {out}: this is {outputs.what_is(out)}; name a folder")
+    existing = next(folder for folder in (out, *out.absolute().parents) if os.path.lexists(folder))
+    if not existing.exists():
+        raise InputError(f"{option} {out}: {existing} is a link to {os.readlink(existing)}, which does not exist; make "
+                         "that folder, or choose another")
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
         raise InputError(f"{option} {out}: cannot write in {existing}; choose another folder")
 

@@ -159,6 +159,12 @@ RUN_FILES = {"model.npz": MODEL, "best.npz": MODEL, "config.json": CONFIG, "metr
 RUN_FOLDERS = "figures", "summaries"
 
 
+def what_is(path):
+    """Return in words what there is at a path."""
+    mode = os.stat(path).st_mode
+    return next((what for is_it, what in OTHERS.items() if is_it(mode)), "a file")
+
+
 def is_run(folder):
     """Return whether a folder holds a run of run_train.py."""
     return (Path(folder) / "model.npz").exists() or CONFIG.made(Path(folder) / "config.json")
@@ -187,9 +193,8 @@ def check_replaceable(path, kind=None, option="--out", remedy="choose another na
         return place
     except OSError as error:                                    # links in a circle, a name too long
         raise InputError(f"{option} {path}: cannot be written ({reason(error)}); {remedy}") from None
-    for is_it, what in OTHERS.items():
-        if is_it(mode):
-            raise InputError(f"{option} {path}: is {what}; name a file")
+    if not stat.S_ISREG(mode):
+        raise InputError(f"{option} {path}: is {what_is(place)}; name a file")
     if kind and not kind.made(place):
         article = "an" if kind.name[0] in "aeiou" else "a"
         raise InputError(f"{option} {path}: exists, but is not {article} {kind.name}; {remedy}")

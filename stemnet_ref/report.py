@@ -12,6 +12,7 @@ from .metrics import ROC_COLUMNS
 from .outputs import REPORT
 from .readers import read_csv
 from .settings import Settings, option
+from .terminal import one_line
 
 # What Table 3 of the thesis gives, of other frames, and for which networks
 THESIS = ("Network1, Table 1", "Network5, Table 1", "Network5, Table 2")
@@ -154,8 +155,8 @@ def data(config):
 
 
 def escape(value):
-    """Return a value as text that HTML shows as it is."""
-    return html.escape(str(value))
+    """Return a value as text that HTML shows as it is, with control characters as `one_line` has them."""
+    return html.escape(one_line(value))
 
 
 def table_3(row):

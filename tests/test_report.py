@@ -81,10 +81,15 @@ def test_every_setting_is_shown_and_what_was_changed_is_bold(out):
     assert '<tr><th scope="row">batch_size</th><td>1</td>' in page
 
 
+def test_names_are_shown_as_in_lines():
+    """A name could else turn the direction of reading, or colour a terminal that shows the page's source."""
+    assert report.escape("a\x1b[2J\u202eb<") == "a\\x1b[2J\\u202eb&lt;"
+
+
 def test_a_folder_whose_name_is_not_unicode_has_a_report_too(tmp_path, movie):
     out = tmp_path / os.fsdecode(b"a\xffb")
     assert train_main(*movie, *SMALL, "--epochs", "1", "--out", out) == 0
-    assert "a?b" in Page(out / "report.html").text
+    assert r"a\xffb" in Page(out / "report.html").text
 
 
 def test_the_pictures_say_of_which_epoch_they_are_and_what_they_show(out):
