@@ -33,11 +33,10 @@ class Claim:
     """
 
     def __init__(self, folder, option="--out", check=lambda: None, show=print):
-        self.folder, self.option, self.check, self.show = Path(folder), option, check, show
+        self.folder, self.option, self._check, self.show = Path(folder), option, check, show
         self._lock = None
 
     def __enter__(self):
-        check_folder(self.folder, self.option)
         self.check()
         if self.folder.is_dir():
             self.take()
@@ -48,6 +47,17 @@ class Claim:
             with suppress(OSError):                             # the library takes no lock on a file that is gone
                 os.unlink(self.folder / NAME)
             self._lock.release()
+
+    def check(self):
+        """Raise InputError where the folder must not be written into; the lock of a killed process does not stay."""
+        check_folder(self.folder, self.option)
+        try:
+            self._check()
+        except InputError:
+            if not self._lock and (self.folder / NAME).is_file():
+                with suppress(Timeout, OSError), FileLock(self.folder / NAME, timeout=0):
+                    os.unlink(self.folder / NAME)
+            raise
 
     def take(self):
         """Make the folder where it does not exist, and hold it.

@@ -85,6 +85,23 @@ def test_a_folder_is_made_only_when_it_is_taken(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_refusal_removes_the_lock_of_a_killed_process_but_not_one_that_is_held(tmp_path):
+    def refuse():
+        raise InputError("no")
+
+    (tmp_path / locks.NAME).write_text("1\n")
+    with pytest.raises(InputError, match="no"), locks.Claim(tmp_path, check=refuse):
+        pass
+    assert not (tmp_path / locks.NAME).exists()
+    with locks.Claim(tmp_path):
+        with pytest.raises(InputError, match="no"), locks.Claim(tmp_path, check=refuse):
+            pass
+        assert (tmp_path / locks.NAME).exists()
+    with pytest.raises(InputError, match="no"), locks.Claim(tmp_path, check=refuse):
+        pass
+    assert not (tmp_path / locks.NAME).exists()
+
+
 def test_a_file_system_without_locks_is_told_of(tmp_path, monkeypatch):
     def no_locks(self, timeout):
         raise OSError(errno.ENOLCK, "No locks available")

@@ -163,6 +163,20 @@ def test_bad_options(tmp_path, capsys, options, culprit):
     assert not (tmp_path / "out").exists()
 
 
+def test_the_same_call_again_does_it_again_with_what_is_there_now(tmp_path, capsys):
+    folder, _ = moving(tmp_path / "frames")
+    out = tmp_path / "out"
+    assert run(folder, out, "--size", "16") == 0
+    before = contents(out)
+    (out / ".stemnet_ref.lock").touch()                         # of a process that was killed at its end
+    assert run(folder, out, "--size", "16") == 0
+    assert contents(out) == before
+    min(folder.iterdir()).unlink()                              # what was made of it would stay among the others
+    capsys.readouterr()
+    check(capsys, run(folder, out, "--size", "16"), "holds files already")
+    assert contents(out) == before
+
+
 def test_nothing_that_is_there_is_written_over(tmp_path, capsys):
     folder, _ = moving(tmp_path / "data" / "frames")
     before = contents(tmp_path)

@@ -87,7 +87,8 @@ class Preprocess:
                          **selection.options}
         files.check_names(found, "RAW", ".png")
         self._claim = locks.Claim(self.out, "OUT", lambda: _check_out(
-            self.out, [each for each in (*found, *paired) if each], self.settings), show)
+            self.out, [each for each in (*found, *paired) if each], self.settings,
+            {f"{frame.name}.png" for frame in found}), show)
         self._claim.check()
         self._remarks = Remarks(show)
         self.left_out = []                                  # an InputError for each frame or mask
@@ -249,20 +250,19 @@ def _or_error(read, frame):
         return error
 
 
-def _check_out(out, inputs, settings):
-    """Raise InputError where writing would touch what is there."""
+def _check_out(out, inputs, settings, names):
+    """Raise InputError where writing would touch what is there: more than files of these names by the same call."""
     files.check_folder(out, "OUT")
     folders = out / "frames", out / "masks"
     if {folder.resolve() for folder in (out, *folders)} & {each.path.resolve().parent for each in inputs}:
         raise InputError(f"OUT {out}: frames or masks are in it; choose another folder")
     outputs.check_replaceable(out / RECORD, outputs.RECORD, "OUT", "choose another folder")
-    begun = False                                           # by the same call, which did not end
+    begun = False                                           # by the same call, whether or not it ended
     with suppress(OSError, ValueError, KeyError, TypeError):
-        record = read_json(out / RECORD, "")
-        begun = record["complete"] is False and record["settings"] == json.loads(json.dumps(settings))
+        begun = read_json(out / RECORD, "")["settings"] == json.loads(json.dumps(settings))
     for folder in folders:
         there = [path for path in folder.iterdir() if not files.is_temporary(path)] if folder.is_dir() else ()
-        if there and not (begun and all(map(outputs.PREPROCESSED.made, there))):
+        if there and not (begun and all(path.name in names and outputs.PREPROCESSED.made(path) for path in there)):
             raise InputError(f"OUT {out}: {folder} holds files already; choose another folder, or remove it")
 
 
