@@ -16,7 +16,7 @@ from tqdm import tqdm
 from stemnet_ref import cli, figures, files, locks, outputs, report, summaries
 from stemnet_ref.errors import InputError
 from stemnet_ref.options import add_settings
-from stemnet_ref.resume import settings_of
+from stemnet_ref.resume import restore_best, settings_of
 from stemnet_ref.sample import SOURCE
 from stemnet_ref.settings import Settings, names
 from stemnet_ref.train import Run
@@ -71,6 +71,7 @@ def train(given, settings, frames, masks, claim):
         if with_summaries:
             summaries.write(run)
 
+    restore_best(run)
     if run.epoch >= settings.epochs:
         tell(run)
         cli.tell(f"the run in {out} has {run.epoch} epochs already; ask for more with --epochs")
@@ -103,7 +104,8 @@ def train(given, settings, frames, masks, claim):
     if not complete:
         cli.tell(f"stopped in epoch {run.epoch + 1}, and saved; go on with: {again}")
         return 130
-    cli.tell(f"done: best pooled F1 {run.best_f1:.3f}; model, metrics.csv, figures and report.html in {out}")
+    lost = "" if (out / "best.npz").exists() else " (its model, best.npz, is missing)"
+    cli.tell(f"done: best pooled F1 {run.best_f1:.3f}{lost}; model, metrics.csv, figures and report.html in {out}")
     cli.tell(f"next: {shlex.join(['python', str(script.with_name('run_predict.py')), str(out)])}"
           + ("" if frames is None else " YOUR_FRAMES --out DIR"))
     return 0

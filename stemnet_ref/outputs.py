@@ -157,6 +157,8 @@ EDGES, MEASURES, ROC = table(("row", "column")), table(metrics.IMAGE_COLUMNS), t
 RUN_FILES = {"model.npz": MODEL, "best.npz": MODEL, "config.json": CONFIG, "metrics.csv": table(metrics.COLUMNS),
              "validation.csv": MEASURES, "roc.csv": ROC, "report.html": REPORT}
 RUN_FOLDERS = "figures", "summaries"
+RUN_FIGURES = ("predictions", "loss", "accuracy", "precision_recall", "f1", "error_rate", "false_white",
+               "white_pixel_accuracy", "roc", "maps", "pieces")
 
 
 def what_is(path):
@@ -235,12 +237,17 @@ def check_run(out, resume=False):
     out = Path(out)
     if not resume and os.path.lexists(out / "model.npz"):
         raise InputError(f"--out {out}: holds a run already; go on with it by --resume, or choose another folder")
-    taken = [name for name in (*RUN_FOLDERS, *RUN_FILES) if os.path.lexists(out / name)]
+    kinds = {**dict.fromkeys(RUN_FOLDERS), **RUN_FILES, **{f"figures/{name}.png": FIGURE for name in RUN_FIGURES}}
     begun = resume or CONFIG.made(out / "config.json")
-    for name in taken:
-        if not begun or (name in RUN_FILES and not RUN_FILES[name].made(out / name)):
-            raise InputError(f"--out {out}: {name} there would be overwritten, and is not of a run of stemnet_ref; "
-                             "choose another folder")
+    for name, kind in kinds.items():
+        if not os.path.lexists(out / name) or (begun and (kind is None or kind.made(out / name))):
+            continue
+        if resume:
+            away = "" if name == "metrics.csv" else "move it away, "         # else it is needed
+            raise InputError(f"{out / name}: is damaged, or not of this run, which would overwrite it; restore it, "
+                             f"{away}or begin a new run in another folder")
+        raise InputError(f"--out {out}: {name} there would be overwritten, and is not of a run of stemnet_ref; choose "
+                         "another folder")
 
 
 def check_no_pictures(out, predictions=False):

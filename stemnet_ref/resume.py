@@ -111,6 +111,24 @@ def resume_run(run):
     run.rows = read_rows(run.out, run.epoch)
 
 
+def restore_best(run):
+    """Write the best.npz of a run where it is missing and the best epoch is the last; else warn of it.
+
+    Raises
+    ------
+    InputError
+        If it cannot be written.
+    """
+    if not run.rows or (run.out / "best.npz").exists():
+        return
+    best = metrics.best(run.rows)
+    if (run.epoch, run.position) == (best["epoch"], 0):
+        run.save("best.npz")
+    else:
+        run.show(f"warning: {run.out / 'best.npz'}: is missing, the model of epoch {best['epoch']} with the best "
+                 f"pooled F1 ({best['f1_pooled']:.3f}); restore it, or go on until a better one comes")
+
+
 def read_progress(run, model):
     """Put a run where its model says that it stands: epoch, step, sums, and the optimizer's state.
 

@@ -187,9 +187,10 @@ class Run:
             return self.network
         path = self.out / "best.npz"
         model = checkpoint.load(path)
-        if model.progress["epoch"] != best:
-            raise InputError(f"{path}: is of epoch {model.progress['epoch']}, where the best one is {best}; go on with "
-                             "the run until a better one comes")
+        found = model.progress.get("epoch")
+        if found != best:
+            raise InputError(f"{path}: is of epoch {str(found)[:40]}, where the best one is {best}; go on with the run "
+                             "until a better one comes")
         model.network.to(self.device)
         return model.network
 

@@ -12,7 +12,7 @@ from .. import cli, files, locks, metrics, outputs, readers, report
 from ..data.training import TrainingData, pairs_of
 from ..errors import InputError, listed
 from ..options import add_settings
-from ..resume import read_config, settings_of
+from ..resume import read_config, restore_best, settings_of
 from ..settings import names, option
 from ..train import Diverged, Run
 from . import page, table
@@ -167,6 +167,7 @@ def train(settings, folder, given, stop, verbose):
         found = readers.read_json(folder / DIVERGED, "remove it, to try the run again", error=str)
         cli.tell(f"  had diverged: {found['error']}")
         return None, False
+    restore_best(run)
     left = run.epoch < settings.epochs
     if left:
         steps = run.steps_per_epoch
