@@ -182,7 +182,7 @@ def _without_hashes(labels):
 
 def _template(label, row):
     """Return what names that are alike share: the label with marks for its numbers and times."""
-    marks = {"duration": "\0h", "date": "\0d", "moment": "\0m", "clock": "\0c",
+    marks = {"duration": "\0h", "lapse": "\0h", "date": "\0d", "moment": "\0m", "clock": "\0c",
              "compact": "\0k", "half": "\0c", "stamp": "\0m"}
     return _marked(label, [(field.start, field.end) for field in row], [marks.get(field.kind, "\0") for field in row])
 
@@ -207,7 +207,7 @@ def _meaning(before, field, after):
 
     That is duration, time, frame, place, other, or nothing.
     """
-    if (field.kind == "duration" and field.count is None) or (
+    if (field.kind in ("duration", "lapse") and field.count is None) or (
             MICRO_MANAGER[0].search(before) and field.digits == MICRO_MANAGER[1]):
         return "duration"
     meaning = _word_meaning(before)

@@ -70,8 +70,8 @@ class Field:
 
     start: int
     end: int
-    kind: str       # number; duration, date, moment, stamp (20170304_1000), clock (10-00-17), half (9-30 AM),
-                    # compact (1000); decimal after a t, else fraction
+    kind: str       # number; duration, lapse (D01_H05), date, moment, stamp (20170304_1000), clock (10-00-17),
+                    # half (9-30 AM), compact (1000); decimal after a t, else fraction
     value: int              # in microseconds, or millionths
     count: int | None = None    # the number itself where it is a whole one
     unit: str = ""          # of time, after it
@@ -126,7 +126,8 @@ def duration(match):
     (unit, text), *more = amounts.items()
     whole = not more and text.isdecimal()
     plain = (int(text), unit, len(text)) if whole else ()
-    return Field(*match.span(), "duration", int(value), *plain)
+    letters = match.re is LAPSE and re.match("d[^a-z]+h[^a-z]", match.group(), re.IGNORECASE)     # drug 1, human 2?
+    return Field(*match.span(), "lapse" if letters else "duration", int(value), *plain)
 
 
 def decimal(match):
@@ -231,13 +232,15 @@ def _times(kind, values, texts, rest):
         return None
     if kind in ("duration", "date", "decimal"):
         return values
-    if kind not in ("fraction", "stamp"):
+    if kind not in ("fraction", "stamp", "lapse"):
         values = _over_midnight(values)
     if kind == "half":
         return values
     groups = {}
     for value, text, key in zip(values, texts, rest, strict=True):
         groups.setdefault(key, {})[value] = text
+    if kind == "lapse":
+        return values if all(len(group) >= ENOUGH and regular(group) for group in groups.values()) else None
     several = [group for group in groups.values() if len(group) > 1]
     if not several or min(map(len, several)) < ENOUGH:
         return None
