@@ -19,6 +19,7 @@ from .archives import open_npz
 from .errors import InputError, reason
 from .readers import read_json
 
+EXPLAINED = b"<title>One step of training, number by number</title>"        # of a page
 SOFTWARE = 305                      # tag of TIFF
 OTHERS = {stat.S_ISDIR: "a folder", stat.S_ISFIFO: "a FIFO", stat.S_ISSOCK: "a socket", stat.S_ISCHR: "a device",
           stat.S_ISBLK: "a device"}
@@ -62,6 +63,11 @@ def _tiff(path):
         return image.tag_v2[SOFTWARE]
 
 
+def _sheet(path):
+    with Image.open(path, formats=("PNG",)) as image:
+        return image.info.get("Title") or image.info["Software"]               # the title is of earlier versions
+
+
 def _figure(path):
     software = _png(path)
     return FIGURE.mark if software.startswith("Matplotlib") else software       # of earlier versions
@@ -94,7 +100,7 @@ def _page(path):
     with open(path, "rb") as file:
         head = file.read(4000)
     if b"body { font: 16px/1.5 system-ui, sans-serif;" in head and b'name="generator"' not in head:
-        return REPORT.mark                                      # of earlier versions
+        return EXPLANATION.mark if EXPLAINED in head else REPORT.mark           # of earlier versions
     return re.search(rb'<meta name="generator" content="([^"]*)">', head).group(1).decode()
 
 
@@ -147,7 +153,7 @@ PREDICTION = Kind("prediction", "stemnet_ref.predict", _prediction)
 NUMBERED = Kind("prediction", "stemnet_ref.predict", _tiff)
 PREPROCESSED = Kind("preprocessed frame or mask", "stemnet_ref.data.preprocess", _png)
 FIGURE = Kind("figure of stemnet_ref's", "stemnet_ref.figures", _figure)
-SHEET = Kind("sheet that stemnet_ref.data.check drew", "stemnet_ref.data.check", _png)
+SHEET = Kind("sheet that stemnet_ref.data.check drew", "stemnet_ref.data.check", _sheet)
 REPORT = Kind("report of stemnet_ref's", "stemnet_ref.report", _page)
 EXPLANATION = Kind("page that stemnet_ref.explain wrote", "stemnet_ref.explain", _page)
 EVENTS = Kind("event file of TensorBoard's", "brain.Event:2", _events)

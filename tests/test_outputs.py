@@ -305,6 +305,15 @@ def test_what_earlier_versions_wrote_is_known(tmp_path):
     (tmp_path / "report.html").write_text("<style>\nbody { font: 16px/1.5 system-ui, sans-serif; }</style>")
     assert outputs.FIGURE.made(tmp_path / "loss.png")
     assert outputs.REPORT.made(tmp_path / "report.html")
+    (tmp_path / "page.html").write_text(f"<title>{explain.TITLE}</title>\n" + (tmp_path / "report.html").read_text())
+    assert outputs.EXPLANATION.made(tmp_path / "page.html")
+    assert not outputs.REPORT.made(tmp_path / "page.html")
+    said = PngInfo()
+    for name, text in (("Software", "Matplotlib version3.7"), ("Title", "stemnet_ref.data.check")):
+        said.add_text(name, text)
+    Image.new("L", (4, 4)).save(tmp_path / "check.png", pnginfo=said)
+    assert outputs.SHEET.made(tmp_path / "check.png")
+    assert not outputs.SHEET.made(tmp_path / "loss.png")
     assert not outputs.PREDICTION.made(tmp_path / "loss.png")
     assert not outputs.EXPLANATION.made(tmp_path / "report.html")
 
