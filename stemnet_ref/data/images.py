@@ -12,6 +12,8 @@ from .damage import REPLACE
 from .masks import read_instances, read_mask, read_numbers
 from .pixels import projected, read_bytes, read_remark, read_size, read_values
 
+LARGEST = 1e18      # of floats: sums of their squares still fit into 32 bits
+
 __all__ = ["Remarks", "eight_bit_units", "read_bytes", "read_frame", "read_instances", "read_mask", "read_numbers",
            "read_remark", "read_size", "read_values"]
 
@@ -25,7 +27,7 @@ def read_frame(frame):
     Raises
     ------
     InputError
-        If the file cannot be read, has colours, or holds NaN or infinity.
+        If the file cannot be read, has colours, or holds NaN, infinity, or floats beyond 1e18.
     """
     pixels = projected(frame, False)
     if pixels.dtype == bool:
@@ -35,6 +37,9 @@ def read_frame(frame):
             pixels = pixels.astype(np.float32)
         if not np.isfinite(pixels).all():
             raise InputError(f"{frame}: {np.sum(~np.isfinite(pixels))} pixels are NaN or infinite; {REPLACE}")
+        if (largest := max(pixels.max(), -pixels.min())) > LARGEST:
+            raise InputError(f"{frame}: the largest of its pixels is {largest:g}, and those above {LARGEST:g} cannot "
+                             f"be computed with; divide them by a number, or {REPLACE}")
         return pixels
     if pixels.dtype.kind == "u" and pixels.dtype.itemsize <= 2:
         return pixels
