@@ -6,10 +6,12 @@ import sys
 import threading
 
 import pytest
+from pictures import sequence
 from refusals import check, script
 from runs import ROOT
 
 from stemnet_ref.benchmark import __main__ as benchmark
+from stemnet_ref.data import preprocess
 
 needs_limit = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory cannot be limited here")
 
@@ -62,3 +64,17 @@ def test_a_fault_in_a_process_of_the_benchmark_is_shown(monkeypatch, capfd):
     with pytest.raises(benchmark.InputError, match="its process ended"):
         worker.seconds(("forward", "no such layer"))
     assert "KeyError" in capfd.readouterr().err
+
+
+def test_a_sequence_that_does_not_fit_is_named_by_its_largest_frame(tmp_path, capsys, monkeypatch):
+    """What the median takes depends on the size of the frames alone, so that --memory is no remedy for one."""
+    def full(self, progress):
+        raise MemoryError("no 3 GiB")
+
+    monkeypatch.setattr(preprocess.Stack, "median", full)
+    frames, _ = sequence(tmp_path / "movie", 2)
+    words = "t_01.png: does not fit into the memory (no 3 GiB); cut the frames into smaller ones"
+    check(capsys, script(preprocess.main, frames, tmp_path / "out"), words, "or use a smaller --memory")
+    (frames / "t_02.png").unlink()
+    assert script(preprocess.main, frames, tmp_path / "other") == 2
+    assert capsys.readouterr().err.endswith(f"{words}\n")

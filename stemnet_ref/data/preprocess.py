@@ -20,7 +20,7 @@ import numpy as np
 from tqdm import tqdm
 
 from .. import __version__, cli, files, locks, outputs
-from ..errors import InputError, counted, others_done
+from ..errors import InputError, counted, others_done, reason
 from ..layers._threads import count
 from ..options import add_selection
 from ..readers import read_json
@@ -112,9 +112,15 @@ class Preprocess:
             files.make_folder(self.out / name, "OUT")
         for sequence, pairs in sequences.items():
             with Stack(self.memory, self.out) as stack:
-                pairs = self._read(sequence, pairs, stack)
-                if pairs:
-                    record["sequences"][sequence] = self._write(sequence, pairs, stack, record["frames"])
+                try:
+                    pairs = self._read(sequence, pairs, stack)
+                    if pairs:
+                        record["sequences"][sequence] = self._write(sequence, pairs, stack, record["frames"])
+                except MemoryError as error:
+                    largest = max(pairs, key=lambda pair: _pixels(pair[0]))[0]
+                    less = ", or use a smaller --memory" if len(pairs) > 1 else ""
+                    raise InputError(f"{largest}: does not fit into the memory ({reason(error)}); cut the frames into "
+                                     f"smaller ones{less}") from None
         record["complete"] = True
         files.write_json(self.out / RECORD, record, outputs.RECORD, "OUT")
         for error in self.left_out:
@@ -240,6 +246,11 @@ class Preprocess:
             if most:
                 return room / most
         return 1.0
+
+
+def _pixels(frame):
+    size = _or_error(read_size, frame)
+    return 0 if isinstance(size, InputError) else size[0] * size[1]
 
 
 def _or_error(read, frame):
