@@ -19,6 +19,9 @@ def check_regular(path, remedy):
     try:
         mode = os.stat(path).st_mode
     except FileNotFoundError:
+        if os.path.islink(path):
+            raise InputError(f"{path}: is a link to {os.readlink(path)}, which is not there; bring that back, or "
+                             "remove the link") from None
         raise InputError(f"{path}: no such file; {remedy}") from None
     except (OSError, ValueError) as error:                      # ValueError: a NUL in the name
         raise InputError(f"{path}: cannot be opened ({reason(error)}); {remedy}") from None

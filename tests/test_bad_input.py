@@ -64,7 +64,7 @@ FILES = {
     "the frames as masks": (lambda f, m: ([p.unlink() for p in m.iterdir()], m.rmdir(), m.symlink_to(f)),
                             "is a frame too"),
     "unreadable": (lambda f, m: (f / "t_03.png").rename(f / "x") and (f / "t_03.png").symlink_to(f / "absent"),
-                   "t_03.png: the picture cannot be read (No such file or directory)"),
+                   "absent, which is not there"),
 }
 
 

@@ -25,7 +25,7 @@ JOBS = {
                                          "out"],
     "preprocess": ["preprocess", "movie/frames", "out", "--masks", "movie/masks", "--size", "32", "--memory", "0.01"],
     "check": ["check", "movie/frames", "movie/masks"],
-    "explain": ["explain", "--levels", "1", "--features", "1", "--size", "4", "--out", "out/page.html"],
+    "explain": ["explain", "--levels", "1", "--features", "1", "--size", "4", "--out", "page.html"],
     "experiments": ["experiments", "table3", *MOVIE, *SMALL, "--epochs", "1", "--channels", "1", "--vary", "l2=0,1",
                     "--seeds", "1", "--out", "out"],
     "golden file": ["verify", "export", *TINY, "--out", "golden.npz"],
