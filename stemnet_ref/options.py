@@ -14,7 +14,7 @@ def add_selection(parser):
              "are time points, as in a stack saved without a time axis")
     add("--pattern", metavar="TEXT",
         help="how files are named, with {t} in place of the frame number or time, {s} for what tells sequences apart, "
-             "as positions, and * for what does not matter")
+             "such as positions, and * for what does not matter")
 
 
 def add_settings(parser):

@@ -1,10 +1,11 @@
 """Read the sequence and the frame number of files from their names.
 
 A number that is the same in all files is a part of the sequence's name: ``img_000000007_Phase_000.tif`` is frame 7 of
-the sequence ``img_#_Phase_000``. Where several numbers differ among names that are otherwise alike, the frame number is
-the first of these that the names have, and of several in one row the last; the other numbers tell sequences apart.
+the sequence ``img_#_Phase_000``. Several numbers may differ among names that are otherwise alike. Then the kind of
+number that stands highest in this table is the frame number, and the others tell sequences apart. If the names have
+several numbers of that kind, the last one is taken.
 
-    what the number is                      example                 frame number
+    kind of number                          example                 frame number
     a time, as `data.times` reads it        A1_00d00h30m_2.tif      00d00h30m
     nine digits after img (Micro-Manager)   img_000000003_P_2.tif   3
     after t, time or the like               xy01t03_2.tif           3
@@ -13,12 +14,16 @@ the first of these that the names have, and of several in one row the last; the 
     after z, s, p or the like               c1_z2.tif               2
     after c, xy, pos or the like            xy1_c2.tif              2
 
-There are four exceptions. A last number without a word, if it takes more values than the one after t, is the frame
-number: T1_001.tif and T2_001.tif are of two treatments. Numbers in the last two rows are none if a number after t is
-there and does not differ: each file is a sequence of its own. And numbers are one frame number together if they rise
-together from file to file and each file would be a sequence of its own otherwise: img_0007_2017-03-04_10-00-17.tif.
-And numbers that come and go along one that each file has of its own tell no sequences apart: t00_37.0C.tif,
-t01_37.3C.tif; nor do hexadecimal words that each file has of its own: img_000_a3f9.tif.
+There are four exceptions:
+
+- A last number without a word is the frame number if it takes more values than the number after t: T1_001.tif and
+  T2_001.tif are of two treatments.
+- If a number after t does not differ, numbers of the last two rows are not frame numbers either: each file is a
+  sequence of its own.
+- If each file would be a sequence of its own, and its numbers rise together from file to file, they are one frame
+  number together: img_0007_2017-03-04_10-00-17.tif.
+- Numbers and hexadecimal words that vary by chance beside a number that each file has of its own tell no sequences
+  apart: t00_37.0C.tif and t01_37.3C.tif, img_000_a3f9.tif.
 """
 
 import re
