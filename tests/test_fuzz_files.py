@@ -76,6 +76,20 @@ def survive(damaged, path, read, right=lambda found: None):
     assert refused > total / 4          # else the copies are hardly damaged
 
 
+@pytest.mark.parametrize(("read", "error"), [
+    (lambda path: {}["missing"], KeyError),                             # another error than InputError
+    (lambda path: (_ for _ in ()).throw(InputError("damaged")), AssertionError),            # no file is named
+    (lambda path: b"wrong", AssertionError),                            # neither refused nor right
+    (lambda path: bytes(int(BYTES) + 1), AssertionError),               # takes too much memory
+])
+def test_a_reader_that_takes_damage_wrongly_is_noticed(tmp_path, read, error):
+    def right(found):
+        assert found != b"wrong"
+
+    with pytest.raises(error):
+        survive(mutants(b"some data", 8, 0), tmp_path / "x.npz", read, right)
+
+
 def same_model(wanted):
     def check(found):
         for part in checkpoint.PARTS:

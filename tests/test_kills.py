@@ -106,6 +106,20 @@ def killed_and_repeated(killing, before, folder, name, points):
         assert written(folder) == expected, f"killed before change {at} of {changes}"
 
 
+@pytest.mark.parametrize(("status", "left", "words"), [
+    (2, b"whole", "killed before change 1 of 5: refused"), (0, b"half", "killed before change 1 of 5")])
+def test_a_command_that_a_kill_spoils_is_noticed(before, tmp_path, status, left, words):
+    calls = []
+
+    def spoiled(folder, words, at=0):
+        calls.append(at)
+        (folder / "file").write_bytes(b"half" if at else b"whole" if len(calls) == 1 else left)
+        return {"status": -9 if at else 0 if len(calls) == 1 else status, "error": "refused", "changes": 5}
+
+    with pytest.raises(AssertionError, match=words):
+        killed_and_repeated(spoiled, before, tmp_path, "explain", lambda changes: [1])
+
+
 @pytest.mark.parametrize("name", JOBS)
 def test_killed_and_repeated(killing, before, tmp_path, name):
     def points(changes):
