@@ -1,18 +1,21 @@
 """Segment frames with a trained model: python run_predict.py --help"""
 
 if __name__ == "__main__":
-    from stemnet_ref import start  # noqa: F401 - before NumPy is imported
+    from stemnet_ref.program import start  # noqa: F401 - before NumPy is imported
 
 import sys
 
 from tqdm import tqdm
 
-from stemnet_ref import checkpoint, cli, files, predict
+from stemnet_ref import predict
+from stemnet_ref.backends.cuda.device import choose
 from stemnet_ref.data.selection import Selection
-from stemnet_ref.device import choose
 from stemnet_ref.errors import others_done
-from stemnet_ref.options import add_selection
+from stemnet_ref.program import cli
 from stemnet_ref.sample import FRAMES, MASKS, SOURCE
+from stemnet_ref.storage import files
+from stemnet_ref.training import checkpoint
+from stemnet_ref.training.options import add_selection
 
 
 def options():

@@ -1,7 +1,7 @@
 """Train StemNet on a time-lapse: python run_train.py --help"""
 
 if __name__ == "__main__":
-    from stemnet_ref import start  # noqa: F401 - before NumPy is imported
+    from stemnet_ref.program import start  # noqa: F401 - before NumPy is imported
 
 import argparse
 import glob
@@ -13,13 +13,16 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from stemnet_ref import cli, figures, files, locks, outputs, report, summaries
 from stemnet_ref.errors import InputError
-from stemnet_ref.options import add_settings
-from stemnet_ref.resume import restore_best, settings_of
+from stemnet_ref.program import cli
+from stemnet_ref.report import figures, summaries
+from stemnet_ref.report import page as report
 from stemnet_ref.sample import SOURCE
-from stemnet_ref.settings import Settings, names
-from stemnet_ref.train import Run
+from stemnet_ref.storage import files, locks, outputs
+from stemnet_ref.training.options import add_settings
+from stemnet_ref.training.resume import restore_best, settings_of
+from stemnet_ref.training.run import Run
+from stemnet_ref.training.settings import Settings, names
 
 TABLE = (("epoch", 5, "d"), ("seconds", 8, ".1f"), ("learning_rate", 14, ".5f"), ("train_loss", 11, ".4f"),
          ("val_loss", 9, ".4f"), ("val_accuracy", 13, ".4f"), ("precision", 10, ".3f"), ("recall", 7, ".3f"),

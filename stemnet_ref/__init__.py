@@ -10,7 +10,7 @@ Reading order, bottom up:
 2. `stemnet_ref.network`: the layers put together, forward, and backward in the mirrored order.
 3. `stemnet_ref.optimizers`: what is done with the gradients.
 4. `stemnet_ref.data`: from files to batches.
-5. `stemnet_ref.train`, `stemnet_ref.predict`, `stemnet_ref.metrics`, `stemnet_ref.report`: a run;
+5. `stemnet_ref.training.run`, `stemnet_ref.predict`, `stemnet_ref.metrics`, `stemnet_ref.report.page`: a run;
    `stemnet_ref.experiments`: several, compared.
 6. `stemnet_ref.verify`: other implementations beside this one.
 
@@ -21,7 +21,7 @@ import sys
 from importlib import import_module
 
 if sys.argv[:1] == ["-m"]:              # a program of this package begins: python -m stemnet_ref...
-    from . import start  # noqa: F401
+    from .program import start  # noqa: F401
 
 __version__ = "0.1.0"
 __all__ = ["StemNet", "__version__", "layers", "optimizers"]
@@ -30,7 +30,7 @@ __all__ = ["StemNet", "__version__", "layers", "optimizers"]
 def __getattr__(name):
     """Import a part when it is asked for, after `start`; and `python -m stemnet_ref.network` runs the network once."""
     if name == "StemNet":
-        from .network import StemNet
+        from .network.stemnet import StemNet
 
         return StemNet
     if name in ("layers", "optimizers"):

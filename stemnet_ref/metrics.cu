@@ -1,5 +1,5 @@
 // Counts for the measures of metrics.py.
-#include "_common.cuh"
+#include "common.cuh"
 
 // TP, FP, TN, FN of a block's share of the pixels; predicted is the class of the largest probability, of equals the
 // lowest, and class 0 is background.

@@ -20,8 +20,8 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from .device import device_of
-from .layers._gpu import sum_over
+from .backends.cuda.device import device_of
+from .backends.cuda.shared import sum_over
 
 # The columns of a training run's metrics.csv
 COLUMNS = ("epoch", "seconds", "learning_rate", "train_loss", "val_loss", "train_accuracy", "val_accuracy", "precision",

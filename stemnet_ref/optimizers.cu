@@ -1,6 +1,6 @@
 // Optimizers; equations, names and order of optimizers.py. One thread for each element; block 256. eta, and Adam's rate and
-// correction, change from step to step: they are in `schedule` (_gpu.cu).
-#include "_common.cuh"
+// correction, change from step to step: they are in `schedule` (shared.cu).
+#include "common.cuh"
 
 // w' = w - eta g                                                                     (eq. 15-16)
 extern "C" __global__ void sgd(REAL* w, const REAL* g, const double* schedule, int64 elements)

@@ -21,10 +21,10 @@ import math
 
 import numpy as np
 
-from .device import blocks, device_of, launch, to_host
-from .flat import Flat
-from .layers._gpu import parts_of, write_schedule
-from .layers._threads import share
+from .backends.cpu.threads import share
+from .backends.cuda.device import blocks, device_of, launch, to_host
+from .backends.cuda.shared import parts_of, write_schedule
+from .network.flat import Flat
 
 PIECE = 1 << 18      # parameters that a thread updates at once
 
@@ -51,7 +51,7 @@ class SGD:
         parameters, gradients : dict of str to ndarray
             Two `Flat` are changed as a whole.
         schedule : array, optional
-            On a GPU, for a caller who has called `begin_step`: `layers._gpu.write_schedule` of what it returned.
+            On a GPU, for a caller who has called `begin_step`: `shared.write_schedule` of what it returned.
 
         Raises
         ------

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from . import locks, metrics, outputs
+from . import metrics
+from .backends.cuda.device import device_of, to_host
 from .data import alignment, challenge
 from .data.assemble import Part, assemble
 from .data.batches import Dataset
@@ -19,11 +20,11 @@ from .data.neighbours import describe_sequences
 from .data.pairing import for_either, masks_of
 from .data.plan import Piece
 from .data.selection import UNCHOSEN, ChoiceNeeded
-from .device import device_of, to_host
 from .errors import InputError, counted
-from .files import check_names, make_folder, write_csv, write_tiff
 from .layers import softmax
-from .pictures import numbered, write_pictures
+from .report.pictures import numbered, write_pictures
+from .storage import locks, outputs
+from .storage.files import check_names, make_folder, write_csv, write_tiff
 
 TILE = 1024                     # pixels; a tile with its halo needs about 1 GB
 ALOUD = 3                       # frames of which nothing finite came, each told of in a line; a model may do it to all

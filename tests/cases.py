@@ -23,8 +23,8 @@ from stemnet_ref.layers import (
     weighted_cross_entropy,
 )
 from stemnet_ref.optimizers import SGD, Adam, Momentum
-from stemnet_ref.settings import Settings
-from stemnet_ref.step import cost_gradient, cost_of
+from stemnet_ref.training.settings import Settings
+from stemnet_ref.training.step import cost_gradient, cost_of
 from stemnet_ref.verify.layers import Options
 
 CONVOLUTIONS = {                # name: (kh, kw, padding)

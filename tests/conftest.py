@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from pictures import sequence
 
 import run_train
-from stemnet_ref import figures
+from stemnet_ref.report import figures
 
 matplotlib.use("Agg")
 settings.register_profile("default", deadline=None, max_examples=25, print_blob=True,

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stemnet_ref import device
+from stemnet_ref.backends.cuda import device
 
 HERE = Path(__file__).parent
 BUILT = HERE.parent / ".pytest_cache" / "cuda"
@@ -50,7 +50,7 @@ class Emulator:
 
     def __init__(self):
         self.seed = 0
-        self.product = 1                                # which way of _windows.cuh
+        self.product = 1                                # which way of windows.cuh
         self.multiprocessors = 132
         self._record = None
         self._starts = set()                            # addresses of whole arrays
@@ -140,7 +140,7 @@ def _library(source, real, options=()):
                      f"{{ return emulate(grid, threads, seed, [=] {{ {name}({arguments}); }}); }}")
     checks = ["-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", "-Wno-unknown-pragmas",
               "-fsanitize=bounds,alignment", "-fsanitize-undefined-trap-on-error"]
-    folders = [f"-I{HERE / 'cuda'}", f"-I{device.PACKAGE / 'layers'}"]
+    folders = [f"-I{HERE / 'cuda'}", f"-I{device.HEADERS}"]
     command = [compiler, "-std=c++17", "-O1", "-fPIC", "-shared", "-fno-strict-aliasing", *checks, *folders]
     program = "\n".join(lines)
     parts = [*command, _compiler_version(compiler), program, source.read_text(), _sources()]

@@ -26,8 +26,9 @@ def small_figures():
     """Have every figure drawn as the same few pixels: drawing takes most of a short run's time."""
     import numpy as np
 
-    from stemnet_ref import figures, files, outputs
     from stemnet_ref.experiments import page
+    from stemnet_ref.report import figures
+    from stemnet_ref.storage import files, outputs
 
     def picture(path, kind=outputs.FIGURE):
         files.write_png(path, np.zeros((4, 4), np.uint8), kind)
@@ -64,7 +65,7 @@ class Killer:
 
 def work(job, answer):
     """Do a job in this process, which ends with it."""
-    from stemnet_ref import cli
+    from stemnet_ref.program import cli
 
     os.chdir(job["folder"])
     sys.stdout, sys.stderr = io.StringIO(), io.StringIO()

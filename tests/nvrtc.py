@@ -13,9 +13,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from stemnet_ref import device
-from stemnet_ref.layers import _gpu
-from stemnet_ref.network import StemNet
+from stemnet_ref.backends.cuda import device, shared
+from stemnet_ref.network.stemnet import StemNet
 
 FILES = sorted(device.PACKAGE.rglob("*.cu"))
 
@@ -51,7 +50,7 @@ def compile_cuda(version, path, architecture, real="float", macros=()):
         On errors, and on warnings except that a chip is old.
     """
     library, program = compilers()[version], ctypes.c_void_p()
-    options = ["--std=c++14", f"-I{device.PACKAGE / 'layers'}", f"--gpu-architecture=sm_{architecture}",
+    options = ["--std=c++14", f"-I{device.HEADERS}", f"--gpu-architecture=sm_{architecture}",
                "-ftz=true", "--device-as-default-execution-space",           # CuPy gives these two
                "--ptxas-options=-v", *(f"-D{name}={value}" for name, value in (("REAL", real), *macros))]
     text = Path(path).read_bytes()
@@ -84,7 +83,7 @@ def network_macros(stem, dtype, kind):
     stem : str
     dtype : numpy dtype
     kind : int
-        PRODUCT of layers/_windows.cuh that the chip would have.
+        PRODUCT of backends/cuda/windows.cuh that the chip would have.
     """
     found, transposed = set(), stem.startswith("conv_transpose")
     place = SimpleNamespace(product=kind, multiprocessors=132)
@@ -99,10 +98,10 @@ def network_macros(stem, dtype, kind):
             c, o, kernel, pixels = o, c, (1, 1), (1, side // 2, side // 2)
         else:
             continue
-        found.add(_gpu.Product.convolve(place, pixels, kernel, c, o, dtype, (c, o)).options)
-        found.add(_gpu.Product.weight_gradient(place, pixels, kernel, c, o, dtype, (c, o)).options)
+        found.add(shared.Product.convolve(place, pixels, kernel, c, o, dtype, (c, o)).options)
+        found.add(shared.Product.weight_gradient(place, pixels, kernel, c, o, dtype, (c, o)).options)
         if layer != "down0.conv":
-            found.add(_gpu.Product.convolve(place, pixels, kernel, o, c, dtype, (c, o)).options)
+            found.add(shared.Product.convolve(place, pixels, kernel, o, c, dtype, (c, o)).options)
     if stem == "conv_block":
         found |= {(("VECTOR", 0),), (("VECTOR", 1),)}
     return sorted(found) or [()]
@@ -123,7 +122,7 @@ def report(version, architecture):
 
 
 def _in_words(PRODUCT=None, TILE_ROWS=0, TILE_COLUMNS=0, TILE_WIDTH=0, KERNEL=0, CHUNK=0, VECTOR=None):
-    """Return the macros of layers/_windows.cuh, short."""
+    """Return the macros of backends/cuda/windows.cuh, short."""
     vector = {None: "", 0: "one by one", 1: "vectors"}[VECTOR]
     if PRODUCT is None:
         return vector

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from emulated import Emulator
 
-from stemnet_ref import device
+from stemnet_ref.backends.cuda import device
 from stemnet_ref.errors import InputError
 
 

@@ -1,6 +1,6 @@
 """Scripts run in this process, and what their refusals must look like."""
 
-from stemnet_ref import cli
+from stemnet_ref.program import cli
 
 SMALL = ["--levels", "2", "--features", "2", "--crop", "16", "--epochs", "1", "--gap", "1"]
 

@@ -4,7 +4,7 @@ import csv
 from pathlib import Path
 
 import run_train
-from stemnet_ref import cli
+from stemnet_ref.program import cli
 
 ROOT = Path(__file__).parent.parent
 SMALL = ["--levels", "2", "--features", "2", "--crop", "16", "--epochs", "3", "--seed", "5"]

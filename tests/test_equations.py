@@ -37,7 +37,7 @@ def named_in_code(sources):
 
 
 def test_every_equation_has_a_test_that_names_it():
-    named = named_in_tests(path.read_text() for path in TESTS.glob("test_*.py"))
+    named = named_in_tests(path.read_text() for path in TESTS.rglob("test_*.py"))
     assert named.keys() == EQUATIONS
 
 
@@ -48,7 +48,7 @@ def test_every_equation_is_named_where_it_is_computed():
 
 @pytest.mark.parametrize("missing", ["3-cost", "28", "63"])
 def test_a_missing_equation_is_noticed(missing):
-    sources = [path.read_text().replace(f'"{missing}"', '"1"') for path in TESTS.glob("test_*.py")]
+    sources = [path.read_text().replace(f'"{missing}"', '"1"') for path in TESTS.rglob("test_*.py")]
     assert EQUATIONS - named_in_tests(sources).keys() == {missing}
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from places import KERNEL_PLACES
 
-from stemnet_ref import device
+from stemnet_ref.backends.cuda import device
 from stemnet_ref.metrics import Counts, Roc, Scores, count, margins, outcomes, summarise
 
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from stemnet_ref import StemNet
 from stemnet_ref.optimizers import SGD, Adam, Momentum, add_penalty, add_penalty_gradients, staircase
-from stemnet_ref.settings import Settings
-from stemnet_ref.step import cost_gradient, cost_of
+from stemnet_ref.training.settings import Settings
+from stemnet_ref.training.step import cost_gradient, cost_of
 
 SHAPES = {"a.weight": (3, 2), "a.bias": (2,)}
 

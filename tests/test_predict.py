@@ -12,11 +12,14 @@ from pictures import sequence, stack
 from PIL import Image
 
 import run_predict
-from stemnet_ref import checkpoint, figures, metrics, pictures, predict, readers
-from stemnet_ref.checkpoint import Model
+from stemnet_ref import metrics, predict
 from stemnet_ref.data.scaling import Scaling
 from stemnet_ref.errors import InputError
-from stemnet_ref.network import StemNet
+from stemnet_ref.network.stemnet import StemNet
+from stemnet_ref.report import figures, pictures
+from stemnet_ref.storage import readers
+from stemnet_ref.training import checkpoint
+from stemnet_ref.training.checkpoint import Model
 
 SCALING = Scaling(100.0, 30.0)
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 import run_predict
 import run_train
-from stemnet_ref import checkpoint
+from stemnet_ref.training import checkpoint
 
 
 def test_the_image_that_training_subtracted_is_subtracted_again(tmp_path, pair, no_figures, capsys):

@@ -15,7 +15,7 @@ from stemnet_ref.explain import __main__ as explain
 from stemnet_ref.verify import __main__ as verify
 from stemnet_ref.verify.conventions import CONVENTIONS
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 
 
@@ -44,7 +44,7 @@ def test_counts_the_conventions():
 
 def test_the_table_holds_every_layer_and_names_tests_that_exist():
     table = README[README.index("| layer | equations"):README.index("To follow one layer")]
-    tests = "\n".join(path.read_text() for path in (ROOT / "tests").glob("test_*.py"))
+    tests = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
     for name in layers.__all__:
         assert f"](stemnet_ref/layers/{name}.py)" in table, name
         assert name == "perceptron" or f"[.cu](stemnet_ref/layers/{name}.cu)" in table, name

@@ -5,8 +5,8 @@ from functools import lru_cache
 import numpy as np
 import pytest
 
-from stemnet_ref import cli
-from stemnet_ref.settings import Settings
+from stemnet_ref.program import cli
+from stemnet_ref.training.settings import Settings
 from stemnet_ref.verify import golden
 from stemnet_ref.verify.__main__ import main
 from stemnet_ref.verify.trace import keys

@@ -8,13 +8,15 @@ import platform
 import sys
 from statistics import median
 
-from .. import __version__, cli, device
+from .. import __version__
+from ..backends.cpu.threads import count
+from ..backends.cuda import device
 from ..errors import InputError
-from ..files import write_json
-from ..layer_table import layer_table, training_gflop
-from ..layers._threads import count
-from ..network import layer_shapes
-from ..outputs import BENCHMARK, check_output
+from ..network.stemnet import layer_shapes
+from ..network.table import layer_table, training_gflop
+from ..program import cli
+from ..storage.files import write_json
+from ..storage.outputs import BENCHMARK, check_output
 from .engines import CEILING, serve
 
 SIZES = (128, 256, 512, 1024)

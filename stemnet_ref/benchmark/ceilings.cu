@@ -1,5 +1,5 @@
 // What a GPU can do at most: the benchmark's yardsticks. One thread for each element; block 256.
-#include "_common.cuh"
+#include "common.cuh"
 
 // b = a, four numbers at a time
 extern "C" __global__ void ceiling_copy(const float* a, float* b, int64 fours)

@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 
-from ..device import blocks, launch
+from ..backends.cuda.device import blocks, launch
 from ..errors import InputError, of_memory, reason
 
 KEEP_PROB = 0.75
@@ -44,7 +44,7 @@ def make_engine(name, device, size, channels, seed=0):
 
 def layer_cases(channels, size):
     """Return {name: (shape of x (N, H, W, C), shape of the weight, whether it is a transposed convolution)}."""
-    from ..network import layer_shapes
+    from ..network.stemnet import layer_shapes
 
     cases = {}
     for name, shape, level in layer_shapes(channels):
@@ -89,13 +89,13 @@ class Ours(Engine):
     """The reference on the CPU."""
 
     def __init__(self, device, size, channels, seed):
-        from ..device import choose
+        from ..backends.cuda.device import choose
 
         super().__init__(device, size, channels, seed)
         self.device = choose(device)
 
     def settings(self):
-        from ..layers._threads import count
+        from ..backends.cpu.threads import count
 
         return "" if self.device else f"{count()} threads"
 
@@ -119,9 +119,9 @@ class Ours(Engine):
         return lambda: layer.backward(dy, x, weight)
 
     def _network(self, what):
-        from ..network import StemNet
-        from ..settings import Settings
-        from ..step import StepsOnGpu, make_optimizer, training_step
+        from ..network.stemnet import StemNet
+        from ..training.settings import Settings
+        from ..training.step import StepsOnGpu, make_optimizer, training_step
 
         network, chosen = StemNet(self.channels).to(self.device), Settings()
         x, labels = map(self.put, self.batch())

@@ -8,10 +8,10 @@ from ..data.batches import Dataset
 from ..data.pairing import find_pairs
 from ..data.plan import Variety, plan_epoch
 from ..data.scaling import Scaling
-from ..network import StemNet
+from ..network.stemnet import StemNet
 from ..optimizers import Momentum
-from ..settings import Settings
-from ..step import Steps, StepsOnGpu
+from ..training.settings import Settings
+from ..training.step import Steps, StepsOnGpu
 
 CROPS = 128, 416            # pixels; frames have 448
 VARIED = Variety(augment=True, rotation=180.0, elastic=10.0, brightness=0.3, contrast=0.3, on_cells=0.5, paste=2)

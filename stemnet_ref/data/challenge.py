@@ -14,8 +14,8 @@ import re
 from pathlib import Path
 
 from ..errors import InputError
-from ..files import is_temporary
-from ..outputs import NUMBERED
+from ..storage.files import is_temporary
+from ..storage.outputs import NUMBERED
 from .neighbours import time_indices
 
 SEQUENCE = re.compile(r"\d\d")

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import cli
 from ..errors import InputError, counted
-from ..options import add_selection
-from ..outputs import SHEET, check_output
-from ..settings import Settings
+from ..program import cli
+from ..storage.outputs import SHEET, check_output
+from ..training.options import add_selection
+from ..training.settings import Settings
 from . import alignment
 from .balance import WORDS, class_weights
 from .batches import Dataset
@@ -105,7 +105,7 @@ def _check_out(out, inputs):
 
 def main(argv=None):
     """Check; return the exit status."""
-    from ..figures import draw_sheet
+    from ..report.figures import draw_sheet
 
     given = vars(options().parse_args(argv))
     chosen = "channels", "validation", "gap", "sparse_masks", "channel_index", "z", "pattern"

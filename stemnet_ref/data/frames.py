@@ -13,9 +13,9 @@ from pathlib import Path
 
 from ..errors import InputError, counted
 from . import challenge
+from .formats.pixels import pages_taken_for_time, time_lapses
 from .mixed import check_apart
 from .names import matches, natural, numbers_in, read, read_by
-from .pixels import pages_taken_for_time, time_lapses
 from .selection import UNCHOSEN, ChoiceRefused
 
 SUFFIXES = (".png", ".tif", ".tiff")

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import InputError, reason
-from ..readers import read_json
+from ..storage.readers import read_json
 
 RECORD = "preprocess.json"          # of what `data.preprocess` did
 MOST_PIXELS = 1 << 30               # of a frame

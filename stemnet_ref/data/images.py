@@ -8,9 +8,9 @@ are, but those of one bit, which are 0 and 255.
 import numpy as np
 
 from ..errors import InputError
-from .damage import REPLACE
+from .formats.damage import REPLACE
+from .formats.pixels import projected, read_bytes, read_remark, read_size, read_values
 from .masks import read_instances, read_mask, read_numbers
-from .pixels import projected, read_bytes, read_remark, read_size, read_values
 
 LARGEST = 1e18      # of floats: sums of their squares still fit into 32 bits
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..errors import InputError, counted
-from .damage import REPLACE
+from .formats.damage import REPLACE
 from .regions import regions
 
 FEW = 5                 # values above 0 at most, where they may be classes

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from .formats.pixels import facts, read_remark, read_values
 from .mask_values import check_values
-from .pixels import facts, read_remark, read_values
 from .regions import regions
 
 

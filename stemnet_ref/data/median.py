@@ -10,8 +10,8 @@ from threading import Lock
 
 import numpy as np
 
+from ..backends.cpu.threads import share
 from ..errors import InputError, counted, reason
-from ..layers._threads import share
 
 MEMORY = 500_000_000        # bytes
 CHUNK = 1 << 18             # values that a thread sorts at once: they stay in its cache

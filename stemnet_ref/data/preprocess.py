@@ -19,11 +19,13 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from .. import __version__, cli, files, locks, outputs
+from .. import __version__
+from ..backends.cpu.threads import count
 from ..errors import InputError, counted, others_done, reason
-from ..layers._threads import count
-from ..options import add_selection
-from ..readers import read_json
+from ..program import cli
+from ..storage import files, locks, outputs
+from ..storage.readers import read_json
+from ..training.options import add_selection
 from . import challenge
 from .batches import read_ahead
 from .frames import describe_pages, find

@@ -1,5 +1,5 @@
 // The input of the network from frames as they were read; names of scaling.py, augment.py and plan.Piece.
-#include "_common.cuh"
+#include "common.cuh"
 
 // Pixels (H, W) that go on beyond their ends as their mirror image.
 struct Frame {

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from ..device import blocks, device_of, launch
+from ..backends.cuda.device import blocks, device_of, launch
 from ..errors import InputError
 from .augment import cut
 from .images import eight_bit_units

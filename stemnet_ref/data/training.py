@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from .. import sample
-from ..device import to_host
+from ..backends.cuda.device import to_host
 from ..errors import InputError, counted
 from . import alignment, balance
 from .batches import Dataset

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import InputError, counted
 from . import challenge
-from .pixels import read_values
+from .formats.pixels import read_values
 from .regions import regions
 
 COMPLETE = 0.9      # of the marked cells. With fewer a mask is partial: one of ten may be just entering the frame, but

@@ -8,13 +8,16 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from .. import cli, files, locks, metrics, outputs, readers, report
+from .. import metrics
 from ..data.training import TrainingData, pairs_of
 from ..errors import InputError, listed
-from ..options import add_settings
-from ..resume import read_config, restore_best, settings_of
-from ..settings import names, option
-from ..train import Diverged, Run
+from ..program import cli
+from ..report import page as report
+from ..storage import files, locks, outputs, readers
+from ..training.options import add_settings
+from ..training.resume import read_config, restore_best, settings_of
+from ..training.run import Diverged, Run
+from ..training.settings import names, option
 from . import page, table
 from .variants import of_sweep, of_table_3, parsed, with_one_gap
 

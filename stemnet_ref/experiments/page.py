@@ -6,11 +6,11 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from .. import report
-from ..figures import BLUE, CURVES, GREY, ORANGE, literal, prepare, save
-from ..files import make_folder, write_atomically, write_csv
-from ..outputs import Kind
-from ..settings import Settings, names
+from ..report import page as report
+from ..report.figures import BLUE, CURVES, GREY, ORANGE, literal, prepare, save
+from ..storage.files import make_folder, write_atomically, write_csv
+from ..storage.outputs import Kind
+from ..training.settings import Settings, names
 from . import table
 
 COLOURS = (BLUE, ORANGE, "#009e73", "#cc79a7", "#e69f00", "#56b4e9", GREY)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from ..data.split import choose_gap
 from ..errors import InputError
-from ..settings import PRESETS, Settings, names, option
+from ..training.settings import PRESETS, Settings, names, option
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,10 @@
 import sys
 from pathlib import Path
 
-from .. import cli
 from ..errors import InputError
-from ..outputs import EXPLANATION, check_output
-from ..report import write_page
+from ..program import cli
+from ..report.page import write_page
+from ..storage.outputs import EXPLANATION, check_output
 from . import page
 from .numbers import Step
 

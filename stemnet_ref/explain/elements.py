@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 
-from ..report import escape
+from ..report.page import escape
 from .numbers import number
 
 STYLE = """

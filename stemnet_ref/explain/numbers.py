@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..network import StemNet
+from ..network.stemnet import StemNet
 from ..optimizers import SGD, Adam, Momentum
-from ..settings import Settings
-from ..step import cost_gradient, cost_of
+from ..training.settings import Settings
+from ..training.step import cost_gradient, cost_of
 from ..verify import golden
 from ..verify.trace import wiring
 

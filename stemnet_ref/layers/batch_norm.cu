@@ -1,6 +1,6 @@
 // Batch normalisation; equations, names and order of batch_norm.py. Sums over the pixels are in double and in parts:
 // grid ceil(C / 32), number of parts; block 256.
-#include "_common.cuh"
+#include "common.cuh"
 
 struct Value {
     const REAL* x;

@@ -12,8 +12,8 @@ Eq. 56 is printed with sqrt(v - epsilon), an erratum: it would not be defined fo
 
 import numpy as np
 
-from ..device import blocks, device_of, launch
-from ._gpu import each_element, sum_over
+from ..backends.cuda.device import blocks, device_of, launch
+from ..backends.cuda.shared import each_element, sum_over
 from ._shapes import check_shapes
 
 PIXELS = (0, 1, 2)      # the axes N, H, W

@@ -1,5 +1,5 @@
 // Bias; equations, names and order of bias.py.
-#include "_common.cuh"
+#include "common.cuh"
 
 // y = x + b, one thread for each element; grid ceil(elements / 256), block 256
 extern "C" __global__ void bias_forward(const REAL* x, const REAL* b, REAL* y, int C, int64 elements)

@@ -6,10 +6,10 @@ Backward   dx = dy, db[c] = sum over n,i,j of dy[n,i,j,c]  (eq. 35, 49; shared b
 
 import numpy as np
 
-from ..device import device_of
-from ._gpu import each_element, sum_over
+from ..backends.cpu.threads import bands, share, sum_parts
+from ..backends.cuda.device import device_of
+from ..backends.cuda.shared import each_element, sum_over
 from ._shapes import check_shapes
-from ._threads import bands, share, sum_parts
 
 
 def forward(x, b):

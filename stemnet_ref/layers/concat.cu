@@ -1,6 +1,6 @@
 // Concatenation along the channels; equations, names and order of concat.py. One thread for each element of y or dy,
 // (pixels, CA + CB); block 256.
-#include "_common.cuh"
+#include "common.cuh"
 
 extern "C" __global__ void concat_forward(const REAL* a, const REAL* b, REAL* y, int64 pixels, int CA, int CB)
 {

@@ -6,7 +6,7 @@ Backward   da = dy[..., :channels_a], db = dy[..., channels_a:]
 
 import numpy as np
 
-from ..device import blocks, device_of, launch
+from ..backends.cuda.device import blocks, device_of, launch
 from ._shapes import check_shapes
 
 

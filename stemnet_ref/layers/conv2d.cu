@@ -1,5 +1,5 @@
-// Convolution, stride 1; equations, names and order of conv2d.py. The grids are those of Product in _gpu.py.
-#include "_windows.cuh"
+// Convolution, stride 1; equations, names and order of conv2d.py. The grids are those of Product in shared.py.
+#include "windows.cuh"
 
 // y[n,i,j,o] = sum over a,b,c of x[n, i+a-top, j+b-left, c] * w[a,b,c,o]; part blockIdx.z of the sum
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) conv2d_forward(

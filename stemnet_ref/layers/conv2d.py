@@ -10,19 +10,19 @@ x is 0 outside. "same" pads k-1 rows so that y has the size of x, top = (k-1)//2
 The thesis (section 4) also divides by the sum of the kernel; neither its listing nor this code does.
 
 In NumPy both are matrix products of the image unfolded under the kernel, `correlate` and `weight_gradient`; in float32
-_winograd.py does the same with fewer multiplications.
+winograd.py does the same with fewer multiplications.
 """
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from ..device import device_of
-from . import _winograd
-from ._gpu import Product, exchange
+from ..backends.cpu import winograd as _winograd
+from ..backends.cpu.threads import bands, divide, share
+from ..backends.cuda.device import device_of
+from ..backends.cuda.shared import Product, exchange
 from ._shapes import check_shapes
-from ._threads import bands, divide, share
 
-FAST = True             # whether float32 goes through _winograd.py; else sums are direct, as they are in float64
+FAST = True             # whether float32 goes through winograd.py; else sums are direct, as they are in float64
 BAND_BYTES = 1 << 22    # of unfolded pixels at once: small enough to stay in the cache until the product reads them
 
 

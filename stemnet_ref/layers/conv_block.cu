@@ -1,7 +1,7 @@
 // Convolution, dropout, bias and ReLU; equations, names and order of conv_block.py. The input is `a` and `b` side by side,
-// CA and CB channels; CB may be 0. The grids are those of Product in _gpu.py.
-#include "_philox.cuh"
-#include "_windows.cuh"
+// CA and CB channels; CB may be 0. The grids are those of Product in shared.py.
+#include "philox.cuh"
+#include "windows.cuh"
 
 // y = relu(m / keep_prob * sum + b): what is done with four finished sums of the convolution, of elements t ... t+3
 struct Activation {

@@ -11,11 +11,11 @@ drawn anew in the backward pass from its key, never kept.
 
 import numpy as np
 
-from ..device import blocks, device_of, launch
+from ..backends.cpu.threads import bands, share, sum_parts
+from ..backends.cuda.device import blocks, device_of, launch
+from ..backends.cuda.shared import Product, add_parts, exchange, no_schedule, parts_of, write_schedule
 from . import conv2d, dropout, relu
-from ._gpu import Product, add_parts, exchange, no_schedule, parts_of, write_schedule
 from ._shapes import check_shapes
-from ._threads import bands, share, sum_parts
 from .bias import sum_over_pixels
 
 WHOLE = 1 << 20     # elements of a map whose dropout mask is drawn at once: it may be divided by channels
@@ -33,7 +33,7 @@ def forward(x, weight, b, keep_prob=1.0, key=(0, 0, 0)):
         Of the dropout; 1 for none.
     key : tuple of int
         Seed, step and layer of the mask, as for `dropout.draw_mask`. On a GPU the step may be a schedule
-        (`_gpu.write_schedule`), so that the kernels can be recorded and repeated.
+        (`shared.write_schedule`), so that the kernels can be recorded and repeated.
 
     Returns
     -------

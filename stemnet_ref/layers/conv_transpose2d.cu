@@ -1,5 +1,5 @@
-// Transposed convolution; equations, names and order of conv_transpose2d.py. The grids are those of Product in _gpu.py.
-#include "_phases.cuh"
+// Transposed convolution; equations, names and order of conv_transpose2d.py. The grids are those of Product in shared.py.
+#include "phases.cuh"
 
 struct PhaseStore {
     REAL* y;

@@ -12,10 +12,10 @@ import itertools
 
 import numpy as np
 
-from ..device import blocks, device_of
-from ._gpu import Product, exchange
+from ..backends.cpu.threads import bands, divide, share
+from ..backends.cuda.device import blocks, device_of
+from ..backends.cuda.shared import Product, exchange
 from ._shapes import check_shapes
-from ._threads import bands, divide, share
 
 
 def forward(x, weight, stride=2, padding="same"):

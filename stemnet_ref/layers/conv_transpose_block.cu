@@ -1,5 +1,5 @@
 // Transposed convolution, bias and ReLU; equations, names and order of conv_transpose_block.py.
-#include "_phases.cuh"
+#include "phases.cuh"
 
 struct ActivePhase {
     const REAL* bias;

@@ -8,7 +8,7 @@ What follows the transposed convolution is done to each piece of it while it is 
 
 import numpy as np
 
-from ..device import device_of
+from ..backends.cuda.device import device_of
 from . import bias, conv_block, conv_transpose2d, relu
 from ._shapes import check_shapes
 

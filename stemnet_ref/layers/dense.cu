@@ -1,6 +1,6 @@
 // Fully connected layer, a 1 x 1 convolution of N pixels; equations, names and order of dense.py. Its dbias is that of
-// bias.cu. The grids are those of Product in _gpu.py.
-#include "_windows.cuh"
+// bias.cu. The grids are those of Product in shared.py.
+#include "windows.cuh"
 
 struct AddBias {
     const REAL* bias;

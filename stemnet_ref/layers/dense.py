@@ -10,9 +10,9 @@ w_jk with the output first; `weight` is (D, M), input first, as the filters of t
 examples; eq. 12 divides by N, and here the cost does.
 """
 
-from ..device import device_of
+from ..backends.cuda.device import device_of
+from ..backends.cuda.shared import Product, exchange
 from . import bias as bias_layer
-from ._gpu import Product, exchange
 from ._shapes import check_shapes
 
 

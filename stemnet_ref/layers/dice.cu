@@ -1,5 +1,5 @@
 // Dice cost; equations, names and order of dice.py.
-#include "_common.cuh"
+#include "common.cuh"
 
 // Sums over a block's share of the pixels and the classes 1 to K-1: sum of p y, and sum of p + y, in double; a label that
 // is no class makes them NaN. grid: number of parts; block 256; parts (number of parts, 2)

@@ -11,8 +11,8 @@ denominator.)
 
 import numpy as np
 
-from ..device import device_of, launch
-from ._gpu import each_element, sum_over
+from ..backends.cuda.device import device_of, launch
+from ..backends.cuda.shared import each_element, sum_over
 from ._shapes import check_shapes
 from .weighted_cross_entropy import check_labels
 

@@ -1,5 +1,5 @@
 // Dropout; equations, names and order of dropout.py: the same masks from the same counters.
-#include "_philox.cuh"
+#include "philox.cuh"
 
 // One thread for each block of sixteen elements: counter (block, step, 0, 0), key (seed, layer); the step is schedule[0].
 // grid ceil(elements / 16 / 256), block 256

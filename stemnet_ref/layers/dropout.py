@@ -15,8 +15,8 @@ where its number is below round(65536 * keep_prob).
 
 import numpy as np
 
-from ..device import blocks, device_of, launch
-from ._gpu import each_element, write_schedule
+from ..backends.cuda.device import blocks, device_of, launch
+from ..backends.cuda.shared import each_element, write_schedule
 
 LEVELS = 1 << 16    # of a 16-bit number: keep_prob is met to 1/131072
 
@@ -30,7 +30,7 @@ def draw_mask(shape, keep_prob, seed, step, layer, device=None):
     keep_prob : float
         Probability to keep an element, in (0, 1].
     seed, step, layer : int
-        Not negative. Equal triples give equal masks. On a GPU the step may be a schedule (`_gpu.write_schedule`).
+        Not negative. Equal triples give equal masks. On a GPU the step may be a schedule (`shared.write_schedule`).
     device : device.CuPy, optional
         Where to draw it; None for NumPy.
 

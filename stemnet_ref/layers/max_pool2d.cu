@@ -1,5 +1,5 @@
 // Max pooling; equations, names and order of max_pool2d.py.
-#include "_common.cuh"
+#include "common.cuh"
 
 // y[n,i,j,c] = max over a,b of x[n, s*i+a, s*j+b, c], one thread for each element of y; a NaN makes the maximum NaN, and
 // the lowest place wins a tie. grid ceil(J*C / 256), I, N, block 256; I and J are the sides of y

@@ -6,9 +6,9 @@ Backward   dx[n, s*i+a, s*j+b, c] = dy[n,i,j,c] if (a,b) won, else 0
 
 import numpy as np
 
-from ..device import blocks, device_of, launch
+from ..backends.cpu.threads import bands, share
+from ..backends.cuda.device import blocks, device_of, launch
 from ._shapes import check_shapes
-from ._threads import bands, share
 
 
 def forward(x, size=2):

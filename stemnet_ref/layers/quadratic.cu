@@ -1,5 +1,5 @@
 // Quadratic cost; equations, names and order of quadratic.py.
-#include "_common.cuh"
+#include "common.cuh"
 
 // Sum of |y - p|^2 over a block's share of the pixels, in double; a label that is no class makes it NaN.
 // grid: number of parts; block 256

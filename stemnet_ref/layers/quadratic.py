@@ -8,8 +8,8 @@ y is 1 at the pixel's class and 0 at the others; n counts the pixels of the batc
 
 import numpy as np
 
-from ..device import device_of
-from ._gpu import each_element, sum_over
+from ..backends.cuda.device import device_of
+from ..backends.cuda.shared import each_element, sum_over
 from ._shapes import check_shapes
 from .weighted_cross_entropy import check_labels
 

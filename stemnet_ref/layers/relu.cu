@@ -1,5 +1,5 @@
 // Rectified linear unit; equations, names and order of relu.py. One thread for each element; block 256.
-#include "_common.cuh"
+#include "common.cuh"
 
 // y = max(0, x); NaN stays NaN
 extern "C" __global__ void relu_forward(const REAL* x, REAL* y, int64 elements)

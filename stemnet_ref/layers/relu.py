@@ -6,8 +6,8 @@ Backward   dx = dy where y > 0, else 0   (the factor sigma'(z) of eq. 33-34; 0 a
 
 import numpy as np
 
-from ..device import device_of
-from ._gpu import each_element
+from ..backends.cuda.device import device_of
+from ..backends.cuda.shared import each_element
 
 
 def forward(x, into=None):

@@ -1,5 +1,5 @@
 // Sigmoid; equations, names and order of sigmoid.py. One thread for each element; block 256.
-#include "_common.cuh"
+#include "common.cuh"
 
 // y = 1 / (1 + e^-x), without overflow
 extern "C" __global__ void sigmoid_forward(const REAL* x, REAL* y, int64 elements)

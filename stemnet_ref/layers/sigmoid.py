@@ -6,8 +6,8 @@ Backward   dx = dy * y * (1 - y)    (sigma'(z) of eq. 32-34)
 
 import numpy as np
 
-from ..device import device_of
-from ._gpu import each_element
+from ..backends.cuda.device import device_of
+from ..backends.cuda.shared import each_element
 
 
 def forward(x):

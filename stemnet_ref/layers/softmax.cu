@@ -1,5 +1,5 @@
 // Softmax over the last axis; equations, names and order of softmax.py. One thread for each row of K values; block 256.
-#include "_common.cuh"
+#include "common.cuh"
 
 // p_j = e^(z_j - max z) / sum over k of e^(z_k - max z)
 extern "C" __global__ void softmax_forward(const REAL* z, REAL* p, int64 rows, int K)

@@ -10,7 +10,7 @@ from functools import reduce
 
 import numpy as np
 
-from ..device import blocks, device_of, launch
+from ..backends.cuda.device import blocks, device_of, launch
 
 
 def forward(z):

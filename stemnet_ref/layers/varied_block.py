@@ -10,7 +10,7 @@ Each is a layer of its own here, and a map is written by each: plainer than `con
 normalisation stands before the dropout, which otherwise would make its variance another one than that of prediction.
 """
 
-from ..device import device_of
+from ..backends.cuda.device import device_of
 from . import batch_norm, bias, concat, conv2d, conv_transpose2d, dropout, relu, sigmoid
 
 EPSILON = 1e-5          # of batch normalisation

@@ -1,5 +1,5 @@
 // Softmax and weighted cross-entropy; equations, names and order of weighted_cross_entropy.py.
-#include "_common.cuh"
+#include "common.cuh"
 
 // w[y] + v; v is 0 unless pixels have weights of their own (`weighted`).
 struct Weights {

@@ -16,8 +16,8 @@ from functools import cache
 
 import numpy as np
 
-from ..device import blocks, device_of, launch
-from ._gpu import sum_over
+from ..backends.cuda.device import blocks, device_of, launch
+from ..backends.cuda.shared import sum_over
 from ._shapes import check_shapes
 from .softmax import over_classes
 

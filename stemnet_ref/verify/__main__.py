@@ -6,12 +6,13 @@ import sys
 
 import numpy as np
 
-from .. import checkpoint, cli
 from ..errors import InputError, counted
-from ..network import PRESETS
-from ..options import add_selection
-from ..outputs import GOLDEN, TENSORS, check_output
-from ..settings import CHOICES, Settings, names, option
+from ..network.stemnet import PRESETS
+from ..program import cli
+from ..storage.outputs import GOLDEN, TENSORS, check_output
+from ..training import checkpoint
+from ..training.options import add_selection
+from ..training.settings import CHOICES, Settings, names, option
 from . import against, golden, report, theirs, weights
 from .capture import from_model
 from .compare import compare

@@ -6,9 +6,9 @@ from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 
-from ..extras import library
-from ..files import write_atomically
-from ..outputs import TENSORS
+from ..program.extras import library
+from ..storage.files import write_atomically
+from ..storage.outputs import TENSORS
 from .arrays import as_array
 
 FRAMEWORKS = {"torch": "PyTorch", "tensorflow": "TensorFlow", "jax": "JAX"}

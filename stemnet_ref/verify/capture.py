@@ -7,8 +7,8 @@ from ..data.images import eight_bit_units
 from ..data.pairing import find_pairs
 from ..data.selection import Selection
 from ..errors import InputError
-from ..resume import SOURCE
-from ..settings import Settings
+from ..training.resume import SOURCE
+from ..training.settings import Settings
 from .golden import compute
 
 

@@ -10,15 +10,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import __version__
-from ..archives import open_npz
-from ..checkpoint import build
 from ..errors import InputError
-from ..files import write_atomically
 from ..layers import dropout
 from ..layers.weighted_cross_entropy import check_labels
-from ..network import StemNet, layer_shapes
-from ..outputs import GOLDEN
-from ..settings import CHOICES, Settings
+from ..network.stemnet import StemNet, layer_shapes
+from ..storage.archives import open_npz
+from ..storage.files import write_atomically
+from ..storage.outputs import GOLDEN
+from ..training.checkpoint import build
+from ..training.settings import CHOICES, Settings
 from .rounding import SINGLE, Way
 from .trace import Trace, keys
 

@@ -8,11 +8,11 @@ W).
 import numpy as np
 
 from ..errors import InputError
-from ..extras import library
-from ..files import write_atomically
 from ..layers import varied_block
-from ..network import StemNet
-from ..outputs import WEIGHTS
+from ..network.stemnet import StemNet
+from ..program.extras import library
+from ..storage.files import write_atomically
+from ..storage.outputs import WEIGHTS
 from .golden import prediction, to_layout
 from .trace import wiring
 

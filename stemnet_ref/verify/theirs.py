@@ -4,8 +4,8 @@ import difflib
 
 import numpy as np
 
-from ..archives import open_arrays
 from ..errors import InputError, counted
+from ..storage.archives import open_arrays
 from .golden import LAYOUTS, from_layout, is_filter
 from .trace import keys
 

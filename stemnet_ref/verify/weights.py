@@ -5,13 +5,14 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import __version__, checkpoint
-from ..archives import open_arrays
+from .. import __version__
 from ..errors import InputError, counted, reason
-from ..extras import library
-from ..files import write_atomically
-from ..outputs import CONVERTED, WEIGHTS, check_output
-from ..terminal import tell
+from ..program.extras import library
+from ..program.terminal import tell
+from ..storage.archives import open_arrays
+from ..storage.files import write_atomically
+from ..storage.outputs import CONVERTED, WEIGHTS, check_output
+from ..training import checkpoint
 from .golden import from_layout, to_layout
 
 PREFIX = "0/parameter/"         # a golden file's names of the same arrays

@@ -155,7 +155,7 @@ inline void on_signal(int number, siginfo_t* info, void*)
 inline void __syncthreads() { emulator::wait(1); }
 inline void __syncwarp() { emulator::wait(2); }
 
-// The functions of _ptx.cuh
+// The functions of ptx.cuh
 template <int BYTES>
 void copy_async(void* shared, const void* global, bool inside)
 {

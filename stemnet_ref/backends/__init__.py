@@ -1,0 +1,1 @@
+"""How the operations of the layers are computed: `cpu` and `cuda`."""

@@ -1,0 +1,1 @@
+"""The layers' operations, fast, on a CPU."""

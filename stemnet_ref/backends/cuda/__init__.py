@@ -1,0 +1,1 @@
+"""The layers' operations on a CUDA GPU."""

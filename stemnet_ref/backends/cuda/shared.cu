@@ -1,0 +1,43 @@
+// What several layers start; names of shared.py. One thread for each element of the sum; block 256.
+#include "common.cuh"
+
+// out[t] = factor * sum over p of parts[p, t]: the last step of every sum that several blocks share. The parts are added in
+// their order, so that reruns are bit-equal.
+extern "C" __global__ void sum_parts(const REAL* parts, REAL* out, REAL factor, int count, int64 elements)
+{
+    int64 t = thread_number();
+    if (t >= elements) return;
+    REAL sum = 0;
+    for (int part = 0; part < count; part++) sum += parts[part * elements + t];
+    out[t] = factor * sum;
+}
+
+// What changes from step to step, where kernels that are repeated as they were recorded find it: the step's number, and rate
+// and correction of the optimizer; one thread
+extern "C" __global__ void write_schedule(double* schedule, double step, double rate, double correction)
+{
+    schedule[0] = step;
+    schedule[1] = rate;
+    schedule[2] = correction;
+}
+
+// kept[slot] = (cost, counts[0], ..., counts[3]); one thread
+extern "C" __global__ void keep(const double* cost, const double* counts, double* kept, int slot)
+{
+    kept[5 * slot] = *cost;
+    for (int i = 0; i < 4; i++) kept[5 * slot + 1 + i] = counts[i];
+}
+
+// out[k, j, i] = in[k, i, j] for in (K, I, J): a kernel's channels in and out exchanged
+// grid ceil(J / 32), ceil(I / 32), K; block 256
+extern "C" __global__ void exchange(const REAL* in, REAL* out, int I, int J)
+{
+    __shared__ REAL tile[32][33];                           // 33, so that a column lies in 32 banks
+    int64 offset = (int64)blockIdx.z * I * J;
+    int across = threadIdx.x % 32, down = threadIdx.x / 32, i0 = blockIdx.y * 32, j0 = blockIdx.x * 32;
+    for (int r = down; r < 32; r += 8)
+        if (i0 + r < I && j0 + across < J) tile[r][across] = in[offset + (int64)(i0 + r) * J + j0 + across];
+    __syncthreads();
+    for (int r = down; r < 32; r += 8)
+        if (j0 + r < J && i0 + across < I) out[offset + (int64)(j0 + r) * I + i0 + across] = tile[across][r];
+}

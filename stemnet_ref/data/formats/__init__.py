@@ -1,0 +1,1 @@
+"""Reading picture files: TIFF, PNG and what is in them."""

@@ -1,0 +1,147 @@
+"""What is known of a picture file: its headers are read once, however often and by however many threads it is read.
+
+The planes of a stack are read one by one. Its file stays open for that: open files are lent to one thread at a time,
+and only those that nobody holds are closed.
+"""
+
+import atexit
+import os
+from contextlib import contextmanager
+from functools import lru_cache
+from threading import Lock
+
+from ...errors import InputError
+from ...storage.readers import check_regular
+from . import axes, png
+from .damage import REPLACE
+from .directories import SIGNATURES, read_directories
+from .tiff import Tiff
+
+PNG = png.SIGNATURE[:4]
+NAME_ONE = "give the path of a PNG or TIFF file"
+MAX_KNOWN = 2 ** 16             # files
+MAX_PALETTE = 256               # colours of a palette that is kept: those of 16 bits take memory
+MAX_IDLE = 32                   # open files that nobody reads
+
+
+class Picture:
+    """A PNG or TIFF file, as its headers describe it.
+
+    Attributes
+    ----------
+    facts : dict
+        To keep what else is found out about the file.
+
+    Raises
+    ------
+    InputError
+        If it is neither PNG nor TIFF.
+    ValueError, OSError
+        If it is damaged; the message is the reason alone.
+    """
+
+    def __init__(self, path, key):
+        self.path, self.key, self.facts = path, key, {}
+        self._headers, self._positions = {}, None
+        with open(path, "rb") as file:
+            magic = file.read(4)
+            self.is_png = magic == PNG
+            if not magic:
+                raise InputError(f"{path}: the file is empty (0 bytes); {REPLACE}")
+            if magic not in (PNG, *SIGNATURES):
+                raise InputError(f"{path}: this is no PNG or TIFF picture, whatever its name; convert it, or {REPLACE}")
+            self._directories = None if self.is_png else read_directories(file)
+
+    def positions(self):
+        """Return the `axes.Position`s of a TIFF."""
+        if self._positions is None:
+            with self._open() as tiff:
+                self._positions = axes.positions(tiff)
+                if len(self._directories) == 1:             # most files: they need not be opened again for it
+                    self._header(0, tiff)
+        return self._positions
+
+    def header(self, number):
+        """Return the Header of the planes of a page."""
+        if number in self._headers:
+            return self._headers[number]
+        if self.is_png:
+            return self._kept(number, png.read_header(self.path))
+        with self._open() as tiff:
+            return self._header(number, tiff)
+
+    def pixels(self, number, part):
+        """Return the stored values of a plane, (H, W)."""
+        if self.is_png:
+            return png.read_pixels(self.path)
+        with self._open() as tiff:
+            return tiff.pixels(number, part)
+
+    def _header(self, number, tiff):
+        return self._headers.get(number) or self._kept(number, tiff.header(number))
+
+    def _kept(self, number, header):
+        if header.palette is None or len(header.palette) <= MAX_PALETTE:
+            self._headers[number] = header
+        return header
+
+    @contextmanager
+    def _open(self):
+        """Yield the Tiff: one that is open, of a stack, or a new one."""
+        tiff = _idle.take(self.key) or Tiff(self.path, self._directories)
+        stays = False
+        try:
+            yield tiff
+            stays = len(self._directories) > 1
+        finally:
+            if stays:
+                _idle.put(self.key, tiff)
+            else:
+                tiff.close()
+
+
+class _Idle:
+    """Open files that nobody reads; beyond so many the one is closed that was read the longest ago."""
+
+    def __init__(self):
+        self._files, self._lock = [], Lock()                # (key, Tiff), the last one used last
+
+    def take(self, key):
+        """Return an open Tiff, which is the caller's from then on, or None."""
+        with self._lock:
+            at = next((at for at in reversed(range(len(self._files))) if self._files[at][0] == key), None)
+            return None if at is None else self._files.pop(at)[1]
+
+    def put(self, key, tiff):
+        with self._lock:
+            self._files.append((key, tiff))
+            closed = self._files.pop(0)[1] if len(self._files) > MAX_IDLE else None
+        if closed:
+            closed.close()
+
+    def close(self):
+        while self._files:
+            self._files.pop()[1].close()
+
+
+_idle = _Idle()
+atexit.register(_idle.close)
+
+
+def is_tiff(path):
+    """Return whether a file begins as a TIFF; raises InputError where it is a pipe or a device."""
+    check_regular(path, NAME_ONE)
+    with open(path, "rb") as file:
+        return file.read(4) in SIGNATURES
+
+
+def picture(path):
+    """Return the Picture of a file, a new one where the file has changed; raises as `Picture`, and as os.stat."""
+    check_regular(path, NAME_ONE)
+    status = os.stat(path)
+    return _picture(str(path), status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(MAX_KNOWN)
+def _picture(path, modified, size):
+    return Picture(path, (path, modified, size))

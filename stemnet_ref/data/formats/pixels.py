@@ -1,0 +1,165 @@
+"""Read the stored values of frames and masks, and find out which time points a file holds.
+
+A frame is a grey PNG or TIFF of any number of bits, or of floats. The stored values count, whatever a file says of its
+polarity (MinIsWhite).
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from ...errors import InputError
+from .. import challenge
+from ..selection import ChoiceRefused
+from .damage import REPLACE, damage_of
+from .header import frame_values, mask_values
+from .picture import is_tiff, picture
+from .tiff import GREY_AND_ALPHA
+
+ONE_PLANE = (0, 0),
+
+
+def time_lapses(path, selection):
+    """Return the time points that a file holds, one time-lapse for each position of the microscope.
+
+    Returns
+    -------
+    lapses : list of (str, list)
+        Name of the position, empty where there is one; and its time points as `Selection.take` returns them. They are
+        None in a file of one plane.
+    several : str
+        Those of "C", channels, and "Z", slices, of which the file has more than one.
+
+    Raises
+    ------
+    data.selection.ChoiceNeeded
+        If the file holds several channels or slices, and the selection chooses none.
+    InputError
+        If the file cannot be read, or has no such channel or slice.
+    """
+    with damage_of(path):
+        if Path(path).suffix.lower() == ".png" and not is_tiff(path):
+            return [("", None)], ""             # what is wrong with a PNG is said when it is read
+        file = picture(path)
+        if file.is_png:
+            return [("", None)], ""
+        found = file.positions()
+    if selection.must_apply and selection.channel_index is not None and found[0].has_alpha:
+        raise ChoiceRefused(f"{path}: {GREY_AND_ALPHA}")
+    if selection.takes_pages or challenge.holds_slices(Path(path)):
+        found = [replace(each, planes=each.planes.swapaxes(0, 2))
+                 if not each.timed and each.planes.shape[2] == 1 else each for each in found]
+    taken = [(each.name, *selection.take(each.planes, each.channels, path)) for each in found]
+    several = "".join(sorted({axis for _, _, axes_ in taken for axis in axes_}))
+    if len(found) == 1 and found[0].planes.size == 2:
+        return [("", None)], several
+    return [(name, points) for name, points, _ in taken], several
+
+
+def pages_taken_for_time(path):
+    """Return how many pages of a file are time points only since it does not say what they are; 1 of others."""
+    with damage_of(path):
+        file = picture(path)
+        found = [] if file.is_png else file.positions()
+    return len(found[0].planes) if len(found) == 1 and not found[0].timed else 1
+
+
+def read_size(frame, mask=False):
+    """Return (height, width) in pixels of a frame or a mask, from the header alone.
+
+    Raises
+    ------
+    InputError
+        If the header cannot be read, or has colours.
+    """
+    header = _header(frame)
+    _check_header(header, frame, mask)
+    return header.height, header.width
+
+
+def read_bytes(frame):
+    """Return the bytes of a frame's pixel, as `read_frame` returns it: 1, 2 or, at most, 4."""
+    header = _header(frame)
+    dtype = header.dtype
+    if header.palette is not None:
+        grey = frame_values(None, header.palette)
+        dtype = dtype if grey is None else np.promote_types(dtype, grey.dtype)
+    return dtype.itemsize if dtype.kind in "ub" and dtype.itemsize <= 2 else 4
+
+
+def read_values(mask):
+    """Return the stored values of a mask, (H, W); with a palette its indices, or where that begins with another than
+    black, numbers of which black is 0.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or has colours.
+    """
+    return projected(mask, True)
+
+
+def read_remark(frame, mask):
+    """Return what is to be said of the polarity or palette of a frame, or of a mask: (kind, words), or None."""
+    return _header(frame).remark(mask)
+
+
+def facts(frame):
+    """Return a dict that keeps what is found out about a frame or mask; an empty one where the file has changed."""
+    with damage_of(frame):
+        return picture(frame.path).facts.setdefault(frame.planes, {})
+
+
+def projected(frame, mask):
+    """Return the values of a frame, or of a mask if `mask` says so; of several slices the maximum."""
+    found = None
+    for page, part in _planes(frame):
+        with damage_of(frame):
+            file = picture(frame.path)
+            header = file.header(page)
+            _check_header(header, frame, mask)
+            pixels = file.pixels(page, part)
+            if header.palette is not None:
+                pixels = pixels.astype(np.uint8) if pixels.dtype == bool else pixels
+                pixels = (mask_values if mask else frame_values)(pixels, header.palette)
+                if pixels is None:
+                    raise InputError(_coloured(frame, "a palette of colours"))
+            if found is not None and (found.shape, found.dtype) != (pixels.shape, pixels.dtype):
+                raise InputError(f"{frame}: its slices have several sizes; save them anew, or {REPLACE}")
+            found = pixels if found is None else np.maximum(found, pixels, out=found)
+    return found
+
+
+def _header(frame):
+    """Return the Header of the first plane of a frame or mask."""
+    page, _ = _planes(frame)[0]
+    with damage_of(frame):
+        return picture(frame.path).header(page)
+
+
+def _planes(frame):
+    """Return the planes of a frame or mask; raises InputError where none of a file's planes was chosen."""
+    if frame.planes:
+        return frame.planes
+    with damage_of(frame):
+        file = picture(frame.path)
+        found = [] if file.is_png else file.positions()
+    if sum(each.planes.size // 2 for each in found) > 1:
+        raise InputError(f"{frame}: holds several planes, and none of them is chosen; save the one that is meant as "
+                         "a file of its own")
+    return tuple(map(tuple, found[0].planes.reshape(-1, 2).tolist())) if found else ONE_PLANE
+
+
+def _check_header(header, frame, mask):
+    if header.colours and mask:
+        raise InputError(f"{frame}: the mask has colours ({header.colours}); a mask has one value a pixel: 0 "
+                         "background, above 0 cell; convert it to 8-bit grey, black being background, or, if each "
+                         "colour is a cell, number the colours, since two of them may have one grey")
+    if header.colours:
+        raise InputError(_coloured(frame, header.colours))
+
+
+def _coloured(frame, colours):
+    return (f"{frame}: the frame has colours ({colours}), a grey one is needed; convert it to 8- or 16-bit grey "
+            "(ImageJ: Image > Lookup Tables > Grays, or Image > Type > 8-bit)")

@@ -1,0 +1,1 @@
+"""What all programs share: their beginning, one-line errors, exit status, lines to the terminal."""

@@ -1,0 +1,157 @@
+"""What the scripts share: options, one-line errors, exit status, progress, and stopping in good order."""
+
+import argparse
+import difflib
+import os
+import signal
+import sys
+import threading
+import warnings
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+
+from ..errors import INTERRUPTED, InputError, of_memory, reason
+from .terminal import Output, OutputLost, one_line, tell
+
+__all__ = ["Parser", "StopRequest", "run", "tell"]
+
+PIPE_CLOSED = 141           # as a shell has it of SIGPIPE
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that reports a mistake in one line, with exit status 2."""
+
+    def parse_args(self, args=None, namespace=None):
+        """Return the options given; report one that is unknown together with the known one most like it."""
+        args = sys.argv[1:] if args is None else list(args)
+        for text in args:
+            if text.startswith("--") and text.endswith("=--"):      # argparse of some Python versions drops the --
+                self.error(f"{text}: -- is no value; a file of this name is ./--")
+            if text.startswith("--="):                          # to argparse the beginning of every option
+                self.error(f"{text}: no such option")
+        given, unknown = self.parse_known_args(args, namespace)
+        if "--" in args and all(action.option_strings for action in self._actions):
+            self.error("--: no such option")                            # rather than what follows it
+        unknown = [text for text in unknown if text != "--"]            # some Python versions leave it there
+        for name, value in vars(given).items():
+            if value == "":
+                option = "--" + name.replace("_", "-")
+                as_option = any(text.partition("=")[0] == option for text in args)
+                self.error(f"{option if as_option else name.upper()}: the value is empty; give one, or leave it out")
+        if unknown:
+            name = unknown[0].partition("=")[0]
+            like = difflib.get_close_matches(name, self._option_string_actions, n=1) if name.strip("-") else []
+            if not name.startswith("-") and getattr(given, "resume", False):
+                self.error(f"{name}: belongs to no option; --resume takes no value, name the run by --out {name}")
+            if not name.startswith("-"):
+                hint = ' (a pattern such as "frames/*.png" must be in quotes)' if os.path.exists(name) else ""
+                self.error(f"{name}: belongs to no option{hint}")
+            self.error(f"{name}: no such option" + (f", did you mean {like[0]}?" if like else ""))
+        return given
+
+    def error(self, message):
+        self.exit(2, f"{self.prog}: error: {message}; see {self.prog} --help\n")
+
+    def exit(self, status=0, message=None):
+        super().exit(status, message and one_line(message.rstrip("\n")) + "\n")
+
+
+def run(prog, main, argv, for_memory="use smaller files, or a machine with more of it", keep_going=False):
+    """Run main(argv) and return its exit status; docs/exit-status.md lists them.
+
+    Parameters
+    ----------
+    prog : str
+        Name of the program, for its lines.
+    main : callable
+        Takes the arguments, returns the exit status.
+    argv : list of str
+    for_memory : str
+        The remedy where memory runs out.
+    keep_going : bool
+        Whether the program goes on when nobody reads its output any more.
+    """
+    warnings.filterwarnings("ignore", module="PIL")         # of damaged files; the error says what matters
+    warnings.filterwarnings("ignore", message="Glyph .* missing from")      # of names in figures; a box is drawn
+    output = Output(sys.stdout, escape=True, raises=not keep_going)
+    with (_interruptible(), redirect_stdout(output),
+          redirect_stderr(Output(sys.stderr, escape=False, raises=False))):
+        try:
+            status = _run(prog, main, argv, for_memory)
+            output.flush()
+        except OutputLost:
+            status = PIPE_CLOSED
+        if output.error and not isinstance(output.error, BrokenPipeError):
+            status = _fail(prog, f"standard output: cannot be written ({reason(output.error)}); free space, or send it "
+                                 "elsewhere")
+        return status
+
+
+def _run(prog, main, argv, for_memory):
+    try:
+        return main(argv)
+    except SystemExit as end:                               # of argparse
+        return end.code or 0
+    except InputError as error:
+        return _fail(prog, error)
+    except OSError as error:
+        return _fail(prog, f"{error.filename or 'input or output'}: {reason(error)}; "
+                           "check the name and the permissions")
+    except (MemoryError, RuntimeError) as error:
+        if not of_memory(error):
+            raise
+        what = "out of memory" + (" or of threads" if "thread" in str(error) else "")
+        return _fail(prog, f"{what}{f' ({reason(error)})' if str(error) else ''}; {for_memory}")
+    except KeyboardInterrupt:
+        print(f"{prog}: interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _fail(prog, text):
+    print(one_line(f"{prog}: error: {text}"), file=sys.stderr)
+    return 2
+
+
+@contextmanager
+def _interruptible():
+    """Let Ctrl-C raise KeyboardInterrupt within the body, where `start` has it end the program."""
+    before = signal.getsignal(signal.SIGINT)
+    ours = threading.current_thread() is threading.main_thread() and before not in (signal.SIG_IGN, None)
+    if ours:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        if ours:
+            signal.signal(signal.SIGINT, before)
+
+
+class StopRequest:
+    """Turns the first Ctrl-C, SIGTERM or SIGHUP into a request to stop after this step; the second stops at once.
+
+    What is ignored stays so, as SIGHUP under nohup. A terminal that closes may say so more than once: never at once.
+    """
+
+    def __init__(self, message):
+        self.message = message
+        self.requested = False
+        self._before = {}
+
+    def __enter__(self):
+        for number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+            if number not in self._before and signal.getsignal(number) != signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._request)
+        return self
+
+    def __exit__(self, *exception):
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def __call__(self):
+        return self.requested
+
+    def _request(self, number, frame):
+        if self.requested and number in (signal.SIGINT, signal.SIGTERM):
+            raise KeyboardInterrupt
+        self.requested = True
+        with suppress(OSError):                             # the terminal may be gone
+            os.write(2, f"\n{self.message}\n".encode())     # print is not safe within a signal handler

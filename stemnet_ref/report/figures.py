@@ -1,0 +1,235 @@
+"""The thesis's curves (Fig. 15-21), feature maps (Fig. 22), prediction beside truth (Fig. 23) and more, as PNG."""
+
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from ..program.terminal import one_line
+from ..storage.files import make_folder, write_atomically
+from ..storage.outputs import FIGURE
+from .maps import liveliest
+from .pictures import overlay, stretched
+
+BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#777777"        # told apart by the colour-blind too
+VALIDATION = {"marker": "o", "markersize": 4}
+TRAINING = {"linestyle": "--", "linewidth": 1.2}
+
+# file: title, label of the y axis, and by column its legend and style
+CURVES = {
+    "loss": ("Loss", "cost", {"train_loss": ("training", BLUE, TRAINING),
+                              "val_loss": ("validation", ORANGE, VALIDATION)}),
+    "accuracy": ("Accuracy", "fraction of pixels", {"train_accuracy": ("training", BLUE, TRAINING),
+                                                    "val_accuracy": ("validation", ORANGE, VALIDATION)}),
+    "precision_recall": ("Precision and recall", "mean over images; training: all pixels pooled", {
+        "train_precision": ("precision, training", BLUE, TRAINING), "precision": ("precision", BLUE, VALIDATION),
+        "train_recall": ("recall, training", ORANGE, TRAINING), "recall": ("recall", ORANGE, VALIDATION)}),
+    "f1": ("F1 score", "F1", {"train_f1": ("training, all pixels pooled", BLUE, TRAINING),
+                              "f1": ("validation, mean over images", GREY, {"marker": "s", "markersize": 6}),
+                              "f1_pooled": ("validation, all pixels pooled", ORANGE, VALIDATION)}),
+    "error_rate": ("Error rate", "percent of pixels", {"train_error_rate_percent": ("training", BLUE, TRAINING),
+                                                       "error_rate_percent": ("validation", ORANGE, VALIDATION)}),
+    "false_white": ("False white", "fraction of all pixels", {
+        "train_false_white_fraction": ("training", BLUE, TRAINING),
+        "false_white_fraction": ("validation", ORANGE, VALIDATION)}),
+    "white_pixel_accuracy": ("White-pixel accuracy", "fraction of cell pixels", {
+        "train_white_pixel_accuracy": ("training", BLUE, TRAINING),
+        "white_pixel_accuracy": ("validation", ORANGE, VALIDATION)}),
+}
+
+
+def literal(name):
+    """Return a name as a figure shows it as it is: Matplotlib reads what stands between two $ as a formula."""
+    return one_line(name).replace("$", r"\$")
+
+
+def prepare(axes, title, x, y):
+    """Return axes with what all curves have in common."""
+    axes.set(title=title, xlabel=x, ylabel=y)
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    return axes
+
+
+def draw_curves(rows, folder):
+    """Draw every curve from the rows of metrics.csv into a folder."""
+    folder = Path(folder)
+    make_folder(folder)
+    epochs = [row["epoch"] for row in rows]
+    for name, (title, label, columns) in CURVES.items():
+        figure = Figure(figsize=(6, 4), layout="constrained")
+        axes = prepare(figure.add_subplot(), title, "epoch", label)
+        for column, (legend, colour, style) in columns.items():
+            alone = {"marker": "."} if len(rows) == 1 else {}
+            axes.plot(epochs, [row[column] for row in rows], label=legend, color=colour, **{**alone, **style})
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        axes.ticklabel_format(axis="y", useOffset=False)
+        if name in ("f1", "precision_recall"):
+            axes.set_ylim(-0.02, 1.02)
+        axes.legend(frameon=False)
+        save(figure, folder / f"{name}.png")
+
+
+def draw_roc(rows, area, path):
+    """Draw a receiver operating characteristic, with a linear and with a logarithmic axis.
+
+    Parameters
+    ----------
+    rows : list of dict
+        Of roc.csv.
+    area : float
+        Under the curve.
+    path : path
+    """
+    false, true, margin = np.array([list(row.values()) for row in rows]).T
+    half = int(np.searchsorted(-margin, 0))             # the last point whose probability is above 1/2
+    figure = Figure(figsize=(9, 4.2), layout="constrained")
+    chance = np.geomspace(1e-5, 1, 100)
+    for axes, (title, scale, left) in zip(figure.subplots(1, 2), (
+            (f"ROC, area under the curve {area:.4f}", "linear", -0.02),
+            ("the same, few false positives enlarged", "log", 1e-5)), strict=True):
+        prepare(axes, title, "false positive rate (of background pixels)", "true positive rate (of cell pixels)")
+        axes.plot(false, true, color=ORANGE)
+        axes.plot(false[half - 1], true[half - 1], "o", color=ORANGE, label="probability of cell above 1/2")
+        axes.plot(chance, chance, color=GREY, linewidth=1, linestyle=":", label="chance")
+        axes.set(xscale=scale, xlim=(left, 1.02), ylim=(-0.02, 1.02))
+    figure.axes[0].legend(frameon=False, loc="lower right")
+    save(figure, path)
+
+
+def draw_maps(maps, path):
+    """Draw one feature map of every layer in the shape of the U, as in Fig. 22: of each the one that varies most.
+
+    Parameters
+    ----------
+    maps : dict of str to ndarray
+        As `maps.feature_maps` returns them.
+    path : path
+    """
+    levels = sum(name.startswith("down") and name.endswith("conv") for name in maps)
+    figure = Figure(figsize=(10, 2.9 * levels), layout="constrained")
+    grid = figure.subplots(levels, 4, squeeze=False)
+    for axes in grid.flat:
+        axes.set_axis_off()
+    places = {"input": (0, 0), "probabilities": (levels - 1, 3)}
+    for level in range(levels):
+        places.update({f"down{level}.conv": (level, 1), f"down{level - 1}.pool": (level, 0),
+                       f"up{level}.deconv": (level, 2), f"up{level}.conv": (level, 3)})
+    for name, array in maps.items():
+        if name not in places:
+            continue
+        if name in ("input", "probabilities"):
+            channel = array.shape[3] // 2
+            one, what = array[0, ..., channel], {"input": "frame", "probabilities": "probability of cell"}[name]
+        else:
+            one, channel = liveliest(array)
+            what = f"{name}: map {channel + 1} of {array.shape[3]}"
+        axes = grid[places[name]]
+        axes.imshow(one, cmap="viridis" if name == "probabilities" else "gray", interpolation="nearest")
+        axes.set_title(f"{what}\n{one.shape[0]} x {one.shape[1]} pixels, {one.min():.2g} to {one.max():.2g}",
+                       fontsize=8)
+    save(figure, path)
+
+
+def draw_predictions(examples, path):
+    """Draw frame, truth, probability and errors, as in Fig. 23.
+
+    Parameters
+    ----------
+    examples : list of (name, pixels, truth, probability of cell)
+        A row each; arrays of shape (H, W).
+    path : path
+    """
+    shapes = [truth.shape for _, _, truth, _ in examples]
+    heights = [min(max(2.75 * h / w, 0.9), 5.5) for h, w in shapes]                 # of the rows, in inches
+    figure = Figure(figsize=(12, 0.7 + sum(heights)), layout="constrained")
+    grid = figure.subplots(len(examples), 4, squeeze=False)
+    for axes, (name, pixels, truth, cell) in zip(grid, examples, strict=True):
+        axes[0].imshow(stretched(pixels), cmap="gray", vmin=0, vmax=1)
+        axes[1].imshow(truth, cmap="gray", vmin=0, vmax=1)
+        heat = axes[2].imshow(cell, cmap="viridis", vmin=0, vmax=1)
+        axes[3].imshow(overlay(pixels, cell > 0.5, truth, border=min(-(-max(truth.shape) // 400), 3)))
+        axes[0].set_ylabel(literal(name))
+        figure.colorbar(heat, ax=axes[2], fraction=0.046 * min(max(truth.shape[0] / truth.shape[1], 0.5), 3), pad=0.02)
+    for axes, title in zip(grid[0], ("frame", "truth", "probability of cell",
+                                     "blue: predicted border\norange: false, yellow: missed"), strict=True):
+        axes.set_title(title, fontsize=11)
+    for axes in grid.flat:
+        axes.set(xticks=[], yticks=[])
+    save(figure, path)
+
+
+def draw_pieces(pieces, path):
+    """Draw pieces as they are trained on.
+
+    Parameters
+    ----------
+    pieces : iterable of (pixels, classes, weights)
+        Arrays of shape (H, W), as `train.Run.pieces` yields them; weights may be None.
+    path : path
+    """
+    pieces = list(pieces)
+    columns = min(len(pieces), 6)
+    rows = -(-len(pieces) // columns)
+    height, width = np.max([classes.shape for _, classes, _ in pieces], axis=0)
+    figure = Figure(figsize=(2 * columns, 2 * height / width * rows + 0.4), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False)
+    low, high = np.percentile(np.concatenate([pixels.ravel() for pixels, _, _ in pieces]), (0.5, 99.5))
+    most = max((weights.max() for _, _, weights in pieces if weights is not None), default=0)
+    for axes, (pixels, classes, weights) in zip(grid.flat, pieces, strict=False):
+        grey = np.clip((pixels - low) / max(high - low, 1e-6), 0, 1)
+        axes.imshow(overlay(grey, classes, stretch=False))
+        if most > 0:
+            axes.imshow(np.ma.masked_less(weights, 0.05 * most), cmap="autumn", alpha=0.6, vmin=0, vmax=most)
+    for axes in grid.flat:
+        axes.set_axis_off()
+    weighted = f"; red to yellow: weights of borders, up to {most:.1f}" if most > 0 else ""
+    figure.suptitle(f"pieces to train on, borders of cells in blue{weighted}", fontsize=9)
+    save(figure, path)
+
+
+PART_COLOURS = {"training": "#0072b2", "validation": "#d55e00", "gap": "#999999", "no mask": "#999999"}
+
+
+def draw_sheet(dataset, parts, path, most=20, kind=FIGURE):
+    """Draw some frames with the borders of their masks, evenly spread over all.
+
+    Parameters
+    ----------
+    dataset : data.batches.Dataset
+    parts : list of str
+        What each frame is for: a key of PART_COLOURS.
+    path : path
+    most : int
+        Frames to draw.
+    kind : outputs.Kind
+        What the file says that it is.
+    """
+    count = len(dataset.frames)
+    some = sorted({round(at) for at in np.linspace(0, count - 1, min(most, count))})
+    columns = min(len(some), 4)
+    rows = -(-len(some) // columns)
+    height, width = np.median(dataset.sizes, axis=0)
+    figure = Figure(figsize=(3.2 * columns, (3.2 * height / width + 0.45) * rows + 0.3), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for axes, index in zip(grid.flat, some, strict=False):
+        pixels, classes = dataset.pixels(index), dataset.classes(index)
+        mask = np.zeros(pixels.shape, np.uint8) if classes is None else classes
+        axes.imshow(overlay(pixels, mask, border=max(1, -(-max(mask.shape) // 300))))
+        part = parts[index]
+        cells = "" if classes is None else f", {classes.mean():.1%} cell"
+        axes.set_title(f"{literal(dataset.frames[index].name)}\n{part}{cells}", fontsize=8, color=PART_COLOURS[part])
+    for axes in grid.flat:
+        axes.set_axis_off()
+    save(figure, path, kind)
+
+
+def save(figure, path, kind=FIGURE):
+    """Write a figure as PNG, in one move; `kind` is the outputs.Kind of picture."""
+    FigureCanvasAgg(figure)
+    data = BytesIO()
+    figure.savefig(data, format="png", dpi=110, metadata={"Software": kind.mark})
+    write_atomically(path, data.getvalue(), kind)

@@ -1,0 +1,103 @@
+"""What is shown and written of a segmented frame: mask, heat map, overlay, border pixels, numbered cells."""
+
+import numpy as np
+
+from ..data.images import eight_bit_units
+from ..data.regions import regions
+from ..errors import InputError
+from ..storage.files import write_csv, write_png
+from ..storage.outputs import PREDICTION
+
+BLUE, ORANGE, YELLOW = (86, 180, 233), (213, 94, 0), (240, 228, 66)     # told apart by the colour-blind too
+
+
+def edges(mask):
+    """Return the border pixels of the cells: those with a background pixel among their eight neighbours.
+
+    Parameters
+    ----------
+    mask : bool or int ndarray of shape (H, W), above 0 in cells
+
+    Returns
+    -------
+    int ndarray of shape (n, 2)
+        Row and column, from 0. What is outside the frame is not background.
+    """
+    cell = np.asarray(mask) > 0
+    return np.argwhere(cell & ~_eroded(cell))
+
+
+def _eroded(cell):
+    """Return the cell pixels whose eight neighbours are cell too, or outside the frame."""
+    padded = np.pad(cell, 1, constant_values=True)
+    height, width = cell.shape
+    inner = np.ones_like(cell)
+    for down in range(3):
+        for right in range(3):
+            inner &= padded[down:down + height, right:right + width]
+    return inner
+
+
+def stretched(pixels):
+    """Return the frame from 0 to 1, its darkest and brightest half percent clipped: float32 of shape (H, W)."""
+    pixels = eight_bit_units(pixels)
+    low, high = np.percentile(pixels, (0.5, 99.5))
+    return np.clip((pixels - low) / max(high - low, 1e-6), 0, 1)
+
+
+def overlay(pixels, mask, truth=None, border=1, stretch=True):
+    """Return the frame with the cells' borders in blue, RGB uint8 of shape (H, W, 3).
+
+    With a true mask, what was taken for cell wrongly is tinted orange, and what was missed yellow. The borders
+    are `border` pixels wide, inwards; with 1 they are those of `edges`. Without `stretch` the pixels are from 0 to 1.
+    """
+    picture = np.repeat(230 * (stretched(pixels) if stretch else pixels)[..., None], 3, axis=2)
+    if truth is not None:
+        for wrong, colour in (((mask > 0) & (truth == 0), ORANGE), ((mask == 0) & (truth > 0), YELLOW)):
+            picture[wrong] = 0.45 * picture[wrong] + 0.55 * np.array(colour)
+    cell = inner = np.asarray(mask) > 0
+    for _ in range(border):
+        inner = _eroded(inner)
+    picture[cell & ~inner] = BLUE
+    return picture.astype(np.uint8)
+
+
+def heat_palette():
+    """Return 256 colours from dark blue (0) to yellow (1), uint8 of shape (256, 3)."""
+    from matplotlib import colormaps
+
+    return (255 * colormaps["viridis"](np.arange(256))[:, :3]).round().astype(np.uint8)
+
+
+def write_pictures(stem, cell, pixels, truth=None):
+    """Write the mask, the heat map, the overlay and the border pixels of a frame to STEM_mask.png and so on.
+
+    Parameters
+    ----------
+    stem : path
+    cell : float32 ndarray of shape (H, W)
+        Probability of cell.
+    pixels : ndarray of shape (H, W)
+        The frame.
+    truth : int ndarray of shape (H, W), optional
+    """
+    mask = cell > 0.5
+    write_csv(f"{stem}_edges.csv", ["row", "column"], edges(mask).tolist())
+    write_png(f"{stem}_mask.png", mask.astype(np.uint8) * np.uint8(255), PREDICTION)
+    write_png(f"{stem}_probability.png", np.round(255 * cell).astype(np.uint8), PREDICTION, heat_palette())
+    write_png(f"{stem}_overlay.png", overlay(pixels, mask, truth), PREDICTION)
+
+
+def numbered(mask, frame):
+    """Return the cells of a mask numbered from 1, those that touch as one: uint16 of the mask's shape.
+
+    Raises
+    ------
+    InputError
+        If there are more than 65535.
+    """
+    numbers = regions(mask)
+    if numbers.max(initial=0) > 65535:
+        raise InputError(f"{frame}: {numbers.max()} cells are more than 16 bits can number; the model is not for these "
+                         "frames")
+    return numbers.astype(np.uint16)

@@ -1,0 +1,93 @@
+"""TensorBoard's event files of a run, with what the listing's summaries hold (appendix, lines 222-247 of its network).
+
+Maps are those of the first validation frame, after bias and activation; the listing's, of training pieces too, are
+before. Every epoch is a file of its own in summaries/training and summaries/validation, so that a run that was stopped,
+killed or resumed has each epoch once. tensorboardX writes them: pip install "stemnet_ref[tensorboard]".
+"""
+
+import struct
+import time
+
+import numpy as np
+
+from ..program.extras import library
+from ..storage.files import make_folder, write_atomically
+from ..storage.outputs import EVENTS
+from .maps import liveliest
+
+OPTION = "--summaries"
+# Column of metrics.csv by the name that training and validation share, so that TensorBoard draws them together
+TRAINING = {"loss": "train_loss", "f1_pooled": "train_f1", "learning_rate": "learning_rate", **{
+    name: f"train_{name}" for name in ("accuracy", "precision", "recall", "error_rate_percent", "false_white_fraction",
+                                       "white_pixel_accuracy")}}
+VALIDATION = {"loss": "val_loss", "accuracy": "val_accuracy", **{
+    name: name for name in ("precision", "recall", "f1", "f1_pooled", "error_rate_percent", "false_white_fraction",
+                            "white_pixel_accuracy", "iou", "kappa", "roc_auc")}}
+
+
+def check(option=OPTION):
+    """Raise InputError where tensorboardX is not installed; `option` is why it is needed."""
+    library("tensorboardX", "tensorboardX", option)
+
+
+def write(run):
+    """Write the event files of the last epoch, and those of earlier epochs that have none, without their maps.
+
+    Parameters
+    ----------
+    run : train.Run
+        After that epoch.
+
+    Raises
+    ------
+    InputError
+        If tensorboardX is not installed, or a file cannot be written.
+    """
+    make = library("tensorboardX.summary", "tensorboardX", OPTION)
+    for part, columns in (("training", TRAINING), ("validation", VALIDATION)):
+        folder = run.out / "summaries" / part
+        make_folder(folder)
+        for row in run.rows:
+            path = folder / f"events.out.tfevents.{row['epoch']:010d}"
+            last = row is run.rows[-1]
+            if path.exists() and not last:
+                continue
+            found = [make.scalar(f"measures/{name}", row[column]) for name, column in columns.items()]
+            if last and part == "validation":
+                found += of_maps(make, run.maps(run.network))
+            _write_events(path, row["epoch"], found)
+
+
+def of_maps(make, maps):
+    """Return summaries of feature maps: a picture of each, and a histogram of what each convolution gives.
+
+    Parameters
+    ----------
+    make : module
+        tensorboardX.summary.
+    maps : dict
+        As of `maps.feature_maps`. The picture is of the map that varies most, from its smallest number to its largest.
+    """
+    found = []
+    for name, array in maps.items():
+        shown = liveliest(array)[0].astype(float)
+        shown -= shown.min()
+        shown /= shown.max() or 1.0
+        found.append(make.image(f"maps/{name}", (255 * shown).round().astype(np.uint8), dataformats="HW"))
+        if name.endswith(("conv", "output")):
+            found.append(make.histogram(f"activations/{name}", array, bins=100))
+    return found
+
+
+def _write_events(path, step, summaries):
+    """Write summaries as one event file, in one move."""
+    crc = library("tensorboardX.record_writer", "tensorboardX", OPTION).masked_crc32c
+    event = library("tensorboardX.proto.event_pb2", "tensorboardX", OPTION).Event
+    now = time.time()
+    events = [event(wall_time=now, file_version="brain.Event:2"),
+              *(event(wall_time=now, step=step, summary=summary) for summary in summaries)]
+    records = []
+    for data in (each.SerializeToString() for each in events):  # as TFRecord frames them
+        length = struct.pack("<Q", len(data))
+        records += length, struct.pack("<I", crc(length)), data, struct.pack("<I", crc(data))
+    write_atomically(path, b"".join(records), EVENTS)

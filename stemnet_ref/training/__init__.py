@@ -1,0 +1,1 @@
+"""A training run: settings, steps, epochs, checkpoints, and going on."""

@@ -1,0 +1,168 @@
+"""Models on disk: one `.npz` of plain arrays, read without pickle, replaced in one move.
+
+    parameters/NAME      float arrays, as in `StemNet.parameters`
+    statistics/NAME      likewise, of batch normalisation
+    optimizer/NAME       state of the optimizer
+    scaling/image        float32 (H, W): what is subtracted from every frame, if anything is
+    about                JSON text: format, package version, settings, scaling, progress
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..backends.cuda.device import to_host
+from ..data.scaling import Scaling
+from ..errors import InputError, counted
+from ..network.stemnet import StemNet, layer_shapes
+from ..storage.archives import open_npz
+from ..storage.files import write_atomically
+from ..storage.outputs import CONVERTED, MODEL
+from .settings import LIMITS
+
+FORMAT = "stemnet_ref model 4"
+OLDER = ("stemnet_ref model 2", "stemnet_ref model 3")      # without scaling/image in 2, and without statistics
+PARTS = ("parameters", "statistics")                        # of a network
+MEMBERS = ("parameters/", "statistics/", "optimizer/")
+MOST = {**{name: LIMITS[name][1] for name in ("channels", "levels", "features")}, "classes": 1000, "kernel": 99}
+
+
+@dataclass
+class Model:
+    """A network and what belongs to it."""
+
+    network: StemNet
+    scaling: Scaling
+    settings: dict          # of the run that made it
+    progress: dict          # where that run stands
+    optimizer_state: dict   # arrays by name
+
+
+def save(path, model, version, kind=MODEL, option="--out"):
+    """Write a model; the file is the same, byte for byte, for the same model.
+
+    `kind` is MODEL, or CONVERTED of a model that is of no run.
+
+    Raises
+    ------
+    InputError
+        If it cannot be written; an older file of this name is unharmed then.
+    """
+    about = {"format": FORMAT, "version": version, "settings": model.settings, "progress": model.progress,
+             "scaling": {"mean": model.scaling.mean, "std": model.scaling.std},
+             "network": network_settings(model.network)}
+    if kind is CONVERTED:
+        about["made_by"] = kind.mark
+    arrays = {"about": np.array(json.dumps(about, sort_keys=True))}
+    if model.scaling.image is not None:
+        arrays["scaling/image"] = model.scaling.image
+    for part in PARTS:
+        arrays.update({f"{part}/{name}": to_host(array) for name, array in getattr(model.network, part).items()})
+    arrays.update({f"optimizer/{name}": to_host(array) for name, array in model.optimizer_state.items()})
+    write_atomically(path, lambda file: np.savez(file, **arrays), kind, option)
+
+
+def load(path):
+    """Return the Model of a file, or of the best.npz, or else model.npz, in a folder.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or it is no model of this package, or damaged.
+    """
+    path = Path(path)
+    if path.is_dir():
+        found = [path / name for name in ("best.npz", "model.npz") if (path / name).is_file()]
+        if not found:
+            raise InputError(f"{path}: no model.npz in this folder; {runs_inside(path)}"
+                             "name a folder that run_train.py wrote, or a file")
+        path = found[0]
+    wrong, remedy = ("this is no model of stemnet_ref, or a damaged one",
+                     "name a model.npz or best.npz that run_train.py wrote")
+    with open_npz(path, wrong, remedy) as arrays:
+        about = arrays.about()
+        if about["format"] not in (FORMAT, *OLDER):
+            raise InputError(f"{path}: the file says {str(about['format'])[:40]!r}, this version reads {FORMAT!r}; "
+                             "use the version that wrote it")
+        odd = [name for name in arrays if not name.startswith(MEMBERS) and name not in ("about", "scaling/image")]
+        if odd:
+            raise ValueError(f"{min(odd)} is in it, which no model has")
+        network = build(about["network"], lambda name: arrays.header(f"parameters/{name}").shape)
+        scaling = _scaling(about, arrays)
+        settings, progress = dict(about["settings"]), dict(about["progress"])
+        if scaling.image is None and settings.get("scaling") in ("mean-image", "median-image"):
+            raise ValueError("scaling/image is missing")
+        _fill(network, arrays, path)
+        optimizer_state = {name.removeprefix("optimizer/"): arrays[name] for name in arrays
+                           if name.startswith("optimizer/")}
+    return Model(network, scaling, settings, progress, optimizer_state)
+
+
+def runs_inside(folder):
+    """Return words that name the runs that lie in a folder's folders, as an experiment's do; "" where none do."""
+    inside = sorted(path.parent for path in Path(folder).glob("*/model.npz"))
+    if not inside:
+        return ""
+    return f"its folders hold {counted(len(inside), 'run')} ({inside[0]}{', ...' if len(inside) > 1 else ''}); "
+
+
+def build(described, shape):
+    """Return the StemNet that a file describes, after a look at whether the file can hold it.
+
+    Parameters
+    ----------
+    described : dict
+        Arguments of StemNet.
+    shape : callable
+        Takes the name of a parameter, and returns the shape of the file's array.
+
+    Raises
+    ------
+    ValueError, KeyError or TypeError
+        If there can be no such network, or an array is missing or has another shape.
+    """
+    for name, most in MOST.items():
+        value = described[name]
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+            raise ValueError(f"{name} is {str(value)[:40]}; it must be from 1 to {most}")
+    for name, needed, _ in layer_shapes(**{name: described[name] for name in MOST}):
+        found = shape(f"{name}.weight")
+        if found != needed:
+            raise ValueError(f"parameter {name}.weight has shape {found}; {needed} is needed")
+    return StemNet(**described)
+
+
+def network_settings(network):
+    """Return the arguments that make a StemNet of the same shape."""
+    return {"channels": network.channels, "levels": network.levels, "features": network.features,
+            "classes": network.classes, "kernel": network.kernel, "logits": network.logits, "init": network.init,
+            "activation": network.activation, "normalisation": network.normalisation}
+
+
+def _scaling(about, arrays):
+    """Return the Scaling of a file; raise ValueError where its numbers cannot be used."""
+    scaling = Scaling(float(about["scaling"]["mean"]), float(about["scaling"]["std"]), arrays.get("scaling/image"))
+    if not (np.isfinite(scaling.mean) and 0 < scaling.std < np.inf):
+        raise ValueError(f"the scaling is {scaling.mean}, {scaling.std}")
+    if scaling.image is not None and (scaling.image.dtype != np.float32 or scaling.image.ndim != 2
+                                      or not np.isfinite(scaling.image).all()):
+        raise ValueError("scaling/image is no image of finite float32 numbers")
+    return scaling
+
+
+def _fill(network, arrays, path):
+    """Put the file's parameters and statistics into the network."""
+    for part in PARTS:
+        for name, initial in list(getattr(network, part).items()):
+            member, which = f"{part}/{name}", f"{part.removesuffix('s')} {name}"
+            found = arrays.header(member) if member in arrays else None
+            if found is None or found.shape != initial.shape or found.dtype.newbyteorder("=") != initial.dtype:
+                found = "missing" if found is None else f"{found.dtype} of shape {found.shape}"
+                raise InputError(f"{path}: {which} is {found}; {initial.dtype} of shape {initial.shape} is needed; the "
+                                 "file is damaged or changed, take another copy")
+            array = arrays[member]
+            if not np.isfinite(array).all():
+                raise InputError(f"{path}: {which} holds NaN or infinity; take another copy of the model")
+            getattr(network, part)[name] = array

@@ -1,0 +1,216 @@
+"""Going on with a run from its folder, after checking that all of its state is there."""
+
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+
+from .. import metrics
+from ..errors import InputError, reason
+from ..storage import readers
+from . import checkpoint
+from .settings import Settings, names, option
+
+# What a model says of its data, beside the settings; a list with the type of what is in it
+SOURCE = {"frames": str, "masks": str, "training_frames": [str], "validation_frames": [str], "training_cells": float,
+          "validation_cells": float, "frames_sha256": str, "masks_sha256": str, "dropped_frames": [str],
+          "class_weights": [float]}
+
+# Settings that earlier versions did not have; their models are of the defaults
+ADDED = "channel_index", "z", "pattern"
+
+UNUSABLE = TypeError, ValueError, KeyError, AttributeError, OverflowError      # as wrong types and values make them
+
+
+def settings_of(out):
+    """Return the Settings, frames and masks of the run in a folder, as its model.npz has them.
+
+    Raises
+    ------
+    InputError
+        If there is no run, or its model is damaged.
+    """
+    path = Path(out) / "model.npz"
+    if not path.exists():
+        inside = checkpoint.runs_inside(out)
+        raise InputError(f"--out {out}: no model.npz to resume from; {inside}" + (
+            "name one of them" if inside else "leave out --resume to begin a new run"))
+    saved = checkpoint.load(path).settings
+    source = {name: saved.pop(name, None) for name in SOURCE}
+    try:
+        for name, wanted in SOURCE.items():
+            value = source[name]                            # None: of the sample, or of an earlier version
+            parts, wanted = (value, wanted[0]) if isinstance(wanted, list) else ([value], wanted)
+            if value is not None and not (isinstance(parts, list) and all(_is(part, wanted) for part in parts)):
+                raise ValueError(f"{name} is {str(value)[:40]!r}")
+        return _settings(saved), source["frames"], source["masks"]
+    except UNUSABLE as error:
+        raise InputError(f"{path}: its settings cannot be used ({reason(error)}); "
+                         "go on with the version that wrote it") from None
+
+
+def read_config(folder):
+    """Return what the config.json of a run says, after a look at all that is read of it.
+
+    Raises
+    ------
+    InputError
+        If it cannot be used.
+    """
+    path, remedy = Path(folder) / "config.json", "remove this run's folder"
+    config = readers.read_json(path, remedy, frames=str | None, masks=str | None, training_frames=list,
+                               validation_frames=list, dropped_frames=list, steps_per_epoch=int, device=str,
+                               precision=str, version=str)
+    try:
+        return {**config, **_settings({name: config[name] for name in names() if name in config}).as_dict()}
+    except UNUSABLE as error:
+        raise InputError(f"{path}: its settings cannot be used ({reason(error)}); {remedy}") from None
+
+
+def _settings(saved):
+    """Return the Settings that a file has, by name; raise one of UNUSABLE where they are none."""
+    types = {field.name: field.type for field in fields(Settings)}
+    odd = (saved.keys() ^ types.keys()) - {*ADDED}
+    if odd:
+        raise ValueError(f"{min(odd)} is missing or unknown")
+    for name, value in saved.items():
+        if not _is(value, types[name]):
+            raise ValueError(f"{name} is {str(value)[:40]!r}")
+    return Settings(**saved).checked(())
+
+
+def _is(value, wanted):
+    """Return whether a value is of a type or one of several; a whole number is a float too, a bool is no number."""
+    if isinstance(value, bool):
+        return wanted is bool
+    return isinstance(value, wanted) or (isinstance(value, int) and isinstance(0.0, wanted))
+
+
+def resume_run(run):
+    """Put a run back where its model.npz stands.
+
+    Parameters
+    ----------
+    run : train.Run
+        Its settings, data and optimizer made anew; network, scaling, progress and rows are taken from the folder.
+
+    Raises
+    ------
+    InputError
+        If the settings or the data differ from the run's own, or a part of the state is missing or damaged.
+    """
+    path = run.out / "model.npz"
+    model = checkpoint.load(path)
+    for name, value in run.settings.as_dict().items():
+        had = model.settings.get(name, getattr(Settings, name))
+        unknown = name == "gap" and had is None                 # of earlier versions; _check_data compares its effect
+        if name != "epochs" and had != value and not unknown:
+            raise InputError(f"{option(name)} {value}: the run in {run.out} has {had}; "
+                             "--resume goes on with what it began with, leave the option out")
+    _check_data(run, model)
+    read_progress(run, model)
+    run.network, run.scaling = model.network, model.scaling
+    run.rows = read_rows(run.out, run.epoch)
+
+
+def restore_best(run):
+    """Write the best.npz of a run where it is missing and the best epoch is the last; else warn of it.
+
+    Raises
+    ------
+    InputError
+        If it cannot be written.
+    """
+    if not run.rows or (run.out / "best.npz").exists():
+        return
+    best = metrics.best(run.rows)
+    if (run.epoch, run.position) == (best["epoch"], 0):
+        run.save("best.npz")
+    else:
+        run.show(f"warning: {run.out / 'best.npz'}: is missing, the model of epoch {best['epoch']} with the best "
+                 f"pooled F1 ({best['f1_pooled']:.3f}); restore it, or go on until a better one comes")
+
+
+def read_progress(run, model):
+    """Put a run where its model says that it stands: epoch, step, sums, and the optimizer's state.
+
+    Raises
+    ------
+    InputError
+        If a part of it is missing, or there can be no such state.
+    """
+    try:
+        _check_optimizer_state(run.optimizer, model)
+        run.optimizer.load_state(model.optimizer_state)
+        progress = model.progress
+        run.epoch, run.position, run.step = (_count(progress, name) for name in ("epoch", "position", "step"))
+        run.sums = {name: progress["sums"][name] for name in run.sums}
+        run.best_f1, run.best_val_loss = float(progress["best_f1"]), float(progress["best_val_loss"])
+        if not np.isfinite([*run.sums.values(), run.best_f1, run.best_val_loss]).all():
+            raise ValueError("its numbers are not finite")
+        if run.step < run.position or (run.step - run.position) % max(run.epoch, 1):    # epochs are equally long
+            raise ValueError(f"step {run.step} is not that of epoch {run.epoch}, batch {run.position}")
+    except UNUSABLE as error:
+        raise InputError(f"{run.out / 'model.npz'}: the state of its run is damaged ({reason(error)}); restore the "
+                         "file, or begin a new run") from None
+
+
+def read_rows(out, epochs):
+    """Return the rows of the metrics.csv of a run that has done some epochs.
+
+    Raises
+    ------
+    InputError
+        If it has not a row for each of them, in their order, or one that is no row.
+    """
+    if not epochs:
+        return []
+    path, remedy = Path(out) / "metrics.csv", "restore it, or begin a new run"
+    rows = readers.read_csv(path, metrics.COLUMNS, remedy)
+    found = [row["epoch"] for row in rows]
+    if found != list(range(1, len(rows) + 1)) or len(rows) < epochs:
+        there = ", ".join(map(str, found[:20])) + (", ..." if len(found) > 20 else "") if found else "none"
+        raise InputError(f"{path}: has epochs {there}; epochs 1 to {epochs} are needed, each once; {remedy}")
+    for row in rows:
+        odd = [name for name, value in row.items() if not np.isfinite(value) and name != "roc_auc"]
+        if odd:
+            raise InputError(f"{path}: {odd[0]} of epoch {row['epoch']} is {row[odd[0]]}; {remedy}")
+    return rows[:epochs]        # a row written after model.npz is of an epoch that is done again
+
+
+def _count(progress, name):
+    value = progress[name]
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 1 << 62:
+        raise ValueError(f"{name} is {str(value)[:40]!r}")
+    return value
+
+
+def _check_data(run, model):
+    """Raise InputError unless frames and masks are those that the run began with, wherever they are by now."""
+    saved, source = {name: model.settings.get(name) for name in SOURCE}, run.data.source
+    for part in ("training_frames", "validation_frames"):
+        if source[part] != saved[part]:
+            odd = _names(source) ^ _names(saved)
+            differ = f"{min(odd)} is in one of them only" if odd else f"the {part.replace('_', ' ')} are others"
+            raise InputError(f"--frames {source['frames']}: not the frames that the run in {run.out} began with "
+                             f"({differ}); give it those, or begin a new run")
+    run.data.measure()
+    for kind in ("frames", "masks"):
+        if source[f"{kind}_sha256"] != saved[f"{kind}_sha256"]:
+            raise InputError(f"--{kind} {source[kind]}: their pixels are not those that the run in {run.out} began "
+                             "with; give it those, or begin a new run")
+
+
+def _names(source):
+    return {*(source["training_frames"] or ()), *(source["validation_frames"] or ())}
+
+
+def _check_optimizer_state(optimizer, model):
+    """Raise ValueError unless every slot of the optimizer has a finite array for every parameter."""
+    for slot in optimizer.slots:
+        for name, array in model.network.parameters.items():
+            found = model.optimizer_state.get(f"{slot}/{name}")
+            if found is None or found.shape != array.shape or found.dtype != array.dtype:
+                raise ValueError(f"{slot} of {name} is missing or has another shape")
+            if not np.isfinite(found).all():
+                raise ValueError(f"{slot} of {name} is not finite")

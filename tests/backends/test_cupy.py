@@ -1,0 +1,147 @@
+"""What stands between the kernels and CuPy, with a stand-in for it: the device chosen, and steps recorded."""
+
+import sys
+from contextlib import contextmanager
+from types import ModuleType, SimpleNamespace
+
+import pytest
+
+from stemnet_ref.backends.cuda import device
+from stemnet_ref.errors import InputError
+
+
+class CudaError(RuntimeError):
+    """As cupy.cuda.runtime.CUDARuntimeError."""
+
+
+class Stream:
+    """A stream that notes what is done to it."""
+
+    def __init__(self, non_blocking):
+        self.capturing, self.current, self.non_blocking = False, False, non_blocking
+
+    def __enter__(self):
+        self.current = True
+        return self
+
+    def __exit__(self, *exception):
+        self.current = False
+
+    def begin_capture(self):
+        assert self.current
+        assert not self.capturing
+        self.capturing = True
+
+    def end_capture(self):
+        assert self.capturing
+        self.capturing = False
+        if self.void:
+            raise CudaError("the capture is void")
+        return SimpleNamespace(launch=lambda: "launched")
+
+    void = False
+
+
+@pytest.fixture
+def cupy(monkeypatch):
+    """A stand-in for CuPy with one H100."""
+    module, pools = ModuleType("cupy"), []
+
+    @contextmanager
+    def using_allocator(malloc):
+        pools.append(malloc)
+        yield
+
+    runtime = SimpleNamespace(CUDARuntimeError=CudaError, getDeviceCount=lambda: 1, getDeviceProperties=lambda number: {
+        "name": b"NVIDIA H100", "major": 9, "multiProcessorCount": 132})
+    pool = SimpleNamespace(free_all_blocks=lambda: pools.append("freed"))
+    module.ndarray = type("ndarray", (), {})
+    module.get_default_memory_pool = lambda: pool
+    module.cuda = SimpleNamespace(runtime=runtime, Device=lambda: SimpleNamespace(id=0), Stream=Stream,
+                                  MemoryPool=lambda: SimpleNamespace(malloc="its own"), using_allocator=using_allocator)
+    module.RawModule = lambda code, options: SimpleNamespace(options=options)
+    module.pools = pools
+    monkeypatch.setitem(sys.modules, "cupy", module)
+    monkeypatch.setattr(device, "_devices", {})
+    monkeypatch.setattr(device, "find_spec", lambda name: name == "cupy")
+    return module
+
+
+def test_the_gpu_is_taken_where_there_is_one(cupy):
+    told = []
+    for name in ("auto", "cuda"):
+        found = device.choose(name, tell=told.append)
+        assert (found.name, found.product, found.multiprocessors) == ("cuda (NVIDIA H100)", 2, 132)
+    assert device.choose("cuda", "tf32").product == 3
+    assert device.choose("cpu") is None
+    assert told == []
+
+
+@pytest.mark.parametrize("name", ["auto", "cuda"])
+def test_tf32_needs_a_chip_that_can(cupy, name):
+    cupy.cuda.runtime.getDeviceProperties = lambda number: {"name": b"P100", "major": 6, "multiProcessorCount": 56}
+    assert device.choose(name).product == 1
+    with pytest.raises(InputError, match="--precision tf32: P100 has no tensor cores"):
+        device.choose(name, "tf32")
+
+
+def no_driver():
+    raise CudaError("insufficient driver")
+
+
+@pytest.mark.parametrize(("spoil", "reason"), [
+    (lambda cupy, patch: setattr(cupy.cuda.runtime, "getDeviceCount", no_driver), r"no GPU \(insufficient driver"),
+    (lambda cupy, patch: setattr(cupy.cuda.runtime, "getDeviceCount", lambda: 0), "finds no GPU"),
+    (lambda cupy, patch: patch.setenv("CUPY_CUDA_PER_THREAD_DEFAULT_STREAM", "1"), "DEFAULT_STREAM is set"),
+    (lambda cupy, patch: patch.setitem(sys.modules, "cupy", None), "CuPy is not installed"),
+])
+def test_without_a_gpu_the_reason_is_named(cupy, monkeypatch, spoil, reason):
+    spoil(cupy, monkeypatch)
+    told = []
+    with pytest.raises(InputError, match=f"^--device cuda: .*{reason}.*or use --device cpu$"):
+        device.choose("cuda")
+    with pytest.raises(InputError, match=f"^--precision tf32: needs a GPU; .*{reason}.*or leave --precision out$"):
+        device.choose("auto", "tf32")
+    assert device.choose("auto", tell=told.append) is None
+    assert len(told) == 1
+    monkeypatch.setattr(device, "find_spec", lambda name: None)
+    assert device.choose("auto", tell=told.append) is None
+    assert len(told) == 1                                       # who has no CuPy does not hear of it
+
+
+def test_a_recorded_step_has_memory_of_its_own(cupy):
+    repeat, result = device.CuPy().record(lambda: "result")
+    assert (repeat(), result) == ("launched", "result")
+    assert cupy.pools == ["freed", "its own"]
+
+
+@pytest.mark.parametrize("void", [False, True])
+@pytest.mark.parametrize("error", [MemoryError("full"), CudaError("not allowed"), KeyboardInterrupt()])
+def test_a_record_that_fails_is_ended(cupy, error, void):
+    gpu = device.CuPy()
+    gpu._recorder.void = void
+
+    def fail():
+        raise error
+
+    with pytest.raises(type(error)):
+        gpu.record(fail)
+    assert not gpu._recorder.capturing
+    assert not gpu._recorder.current
+    gpu._recorder.void = False
+    assert gpu.record(lambda: 1)[1] == 1
+
+
+def test_a_changed_header_is_compiled_anew(cupy, monkeypatch, tmp_path):
+    monkeypatch.setattr(device, "PACKAGE", tmp_path)
+    (tmp_path / "layers").mkdir()
+    (tmp_path / "layers" / "a.cu").write_text("")
+    found = set()
+    for text in ("one", "two", "two"):
+        (tmp_path / "layers" / "a.cuh").write_text(text)
+        device.headers_digest.cache_clear()
+        device.source.cache_clear()
+        found.add(device.CuPy()._module("a", "float", ()).options)
+    device.headers_digest.cache_clear()
+    device.source.cache_clear()
+    assert len(found) == 2

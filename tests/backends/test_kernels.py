@@ -1,0 +1,304 @@
+"""The CUDA files, run on the emulated device or a GPU, against NumPy; and what emulator and launcher must notice."""
+
+from pathlib import Path
+from unittest import mock
+
+import cases
+import numpy as np
+import pytest
+from checkers import SEED, assert_within_rounding
+from emulated import EmulatedArray, Emulator, KernelFault, _library
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from places import KERNEL_PLACES, emulator, on
+
+from stemnet_ref.backends.cuda import device
+from stemnet_ref.layers import (
+    bias,
+    conv2d,
+    conv_transpose2d,
+    dense,
+    dropout,
+    max_pool2d,
+    weighted_cross_entropy,
+)
+from stemnet_ref.network.stemnet import StemNet
+from stemnet_ref.optimizers import SGD, Adam, Momentum
+from stemnet_ref.training.settings import Settings
+from stemnet_ref.training.step import training_step
+
+SIDE = st.integers(1, 11)                       # a tile is 4 to 32 pixels high,
+WIDTH = st.one_of(SIDE, st.integers(12, 18), st.integers(30, 70))       # 8, 16 or 32 wide,
+CHANNELS = st.one_of(st.integers(1, 70), st.integers(1, 17).map(lambda n: 4 * n))   # and 16, 32 or 64 channels deep
+PRODUCTS = pytest.mark.parametrize("product", [0, 1, 2], ids=["plain", "cores", "tensor"])
+
+
+def float32(rng, *shape):
+    return rng.standard_normal(shape).astype(np.float32)
+
+
+@PRODUCTS
+@KERNEL_PLACES
+@settings(max_examples=12)
+@given(SEED, st.integers(1, 3), SIDE, WIDTH, CHANNELS, CHANNELS, st.sampled_from([1, 3, 5, 6]),
+       st.sampled_from(["same", "valid"]))
+@example(seed=0, n=1, h=9, w=40, c=16, o=16, k=5, padding="same")
+@example(seed=0, n=1, h=9, w=14, c=20, o=32, k=5, padding="same")
+@example(seed=0, n=2, h=5, w=33, c=20, o=32, k=5, padding="valid")
+@example(seed=0, n=1, h=5, w=34, c=68, o=68, k=5, padding="same")
+def test_conv2d_in_float32_over_shapes_that_do_not_fill_the_tiles(place, product, seed, n, h, w, c, o, k, padding):
+    rng = np.random.default_rng(seed)
+    h, w = (h, w) if padding == "same" else (h + k - 1, w + k - 1)
+    x, weight = float32(rng, n, h, w, c), float32(rng, k, k, c, o)
+    layer = on(place, conv2d)
+    with mock.patch.object(place(), "product", product):
+        y = layer.forward(x, weight, padding)
+        dy = float32(rng, *y.shape)
+        gradients = layer.backward(dy, x, weight, padding)
+    exact, size = (lambda a: a.astype(float)), (lambda a: abs(a).astype(float))
+    assert_within_rounding(y, conv2d.forward(exact(x), exact(weight), padding),
+                           conv2d.forward(size(x), size(weight), padding), k * k * c + 1)
+    for got, want, bound, terms in zip(gradients,
+                                       conv2d.backward(exact(dy), exact(x), exact(weight), padding),
+                                       conv2d.backward(size(dy), size(x), size(weight), padding),
+                                       (k * k * o + 1, dy.size // o + 2), strict=True):
+        assert_within_rounding(got, want, bound, terms)
+
+
+@PRODUCTS
+@KERNEL_PLACES
+@settings(max_examples=12)
+@given(SEED, st.integers(1, 2), SIDE, WIDTH, CHANNELS, CHANNELS, st.integers(1, 4), st.integers(1, 3),
+       st.sampled_from(["same", "valid"]))
+@example(seed=0, n=1, h=9, w=40, c=32, o=16, k=2, stride=2, padding="same")
+@example(seed=0, n=1, h=5, w=33, c=64, o=32, k=3, stride=2, padding="valid")
+@example(seed=0, n=1, h=5, w=3, c=68, o=68, k=2, stride=2, padding="same")
+def test_conv_transpose2d_in_float32_over_shapes_that_do_not_fill_the_tiles(place, product, seed, n, h, w, c, o, k,
+                                                                           stride, padding):
+    rng = np.random.default_rng(seed)
+    x, weight = float32(rng, n, h, w, c), float32(rng, k, k, o, c)
+    layer = on(place, conv_transpose2d)
+    with mock.patch.object(place(), "product", product):
+        y = layer.forward(x, weight, stride, padding)
+        dy = float32(rng, *y.shape)
+        gradients = layer.backward(dy, x, weight, stride, padding)
+    exact, size = (lambda a: a.astype(float)), (lambda a: abs(a).astype(float))
+    assert_within_rounding(y, conv_transpose2d.forward(exact(x), exact(weight), stride, padding),
+                           conv_transpose2d.forward(size(x), size(weight), stride, padding), k * k * c + 1)
+    for got, want, bound, terms in zip(
+            gradients, conv_transpose2d.backward(exact(dy), exact(x), exact(weight), stride, padding),
+            conv_transpose2d.backward(size(dy), size(x), size(weight), stride, padding),
+            (k * k * o + 1, x.size // c + 2), strict=True):
+        assert_within_rounding(got, want, bound, terms)
+
+
+@KERNEL_PLACES
+@pytest.mark.parametrize("channels", [8, 20, 72])
+def test_tf32_is_the_product_of_operands_rounded_to_eleven_bits(place, channels):
+    rng = np.random.default_rng(channels)
+    x, weight, dy = (float32(rng, *shape) for shape in ((1, 6, 35, 8), (3, 3, 8, channels), (1, 6, 35, channels)))
+    layer = on(place, conv2d)
+    with mock.patch.object(place(), "product", 3):
+        found = layer.forward(x, weight), layer.backward_weight(dy, x, weight.shape), layer.backward_input(dy, weight)
+    x, weight, dy = (((array.view(np.uint32) + 0x1000) & ~np.uint32(0x1fff)).view(np.float32).astype(float)
+                     for array in (x, weight, dy))
+    size = [abs(array) for array in (x, weight, dy)]
+    for got, of, terms in zip(found, (lambda x, weight, dy: conv2d.forward(x, weight),
+                                      lambda x, weight, dy: conv2d.backward_weight(dy, x, weight.shape),
+                                      lambda x, weight, dy: conv2d.backward_input(dy, weight)),
+                              (9 * 8, 6 * 35, 9 * channels), strict=True):
+        assert_within_rounding(got, of(x, weight, dy), of(*size), terms + 1)
+
+
+@KERNEL_PLACES
+@settings(max_examples=10)
+@given(SEED, st.integers(1, 70), st.integers(1, 40), st.integers(1, 70))
+def test_dense_and_bias_in_float32(place, seed, n, d, m):
+    rng = np.random.default_rng(seed)
+    x, weight, b, dy = float32(rng, n, d), float32(rng, d, m), float32(rng, m), float32(rng, n, m)
+    x64, weight64, b64, dy64 = (array.astype(float) for array in (x, weight, b, dy))
+    assert_within_rounding(on(place, dense).forward(x, weight, b), dense.forward(x64, weight64, b64),
+                           dense.forward(abs(x64), abs(weight64), abs(b64)), d + 2)
+    _, _, db = on(place, dense).backward(dy, x, weight)
+    assert_within_rounding(db, dy64.sum(axis=0), abs(dy64).sum(axis=0), n + 1)
+    pixels = float32(rng, 3, 20, 31, m)                         # of several parts
+    assert_within_rounding(on(place, bias).backward(pixels)[1], pixels.sum(axis=(0, 1, 2), dtype=float),
+                           abs(pixels).sum(axis=(0, 1, 2), dtype=float), 3 * 20 * 31)
+
+
+@KERNEL_PLACES
+@given(SEED, st.integers(1, 3000), st.floats(0.01, 1), st.integers(0, 2 ** 63), st.integers(0, 2 ** 40),
+       st.integers(0, 40))
+def test_dropout_masks_are_numpys_bit_for_bit(place, seed, size, keep_prob, key, step, layer):
+    got = on(place, dropout).draw_mask((size,), keep_prob, key, step, layer)
+    np.testing.assert_array_equal(got, dropout.draw_mask((size,), keep_prob, key, step, layer))
+
+
+@KERNEL_PLACES
+def test_ties_and_nan_in_max_pooling(place):
+    x = np.zeros((1, 4, 4, 1))
+    x[0, 0, 3, 0] = x[0, 3, 3, 0] = np.nan
+    for got, want in zip(on(place, max_pool2d).forward(x), max_pool2d.forward(x), strict=True):
+        np.testing.assert_array_equal(got[0, 0, 0], want[0, 0, 0])
+        np.testing.assert_array_equal(np.isnan(got), np.isnan(want))
+
+
+@KERNEL_PLACES
+def test_a_label_that_is_no_class_makes_the_cost_nan(place):
+    logits, labels = np.zeros((1, 20, 20, 2)), np.zeros((1, 20, 20), np.uint8)
+    labels[0, 7, 9] = 2
+    cost, p = on(place, weighted_cross_entropy).forward(logits, labels, (1, 2))
+    assert np.isnan(cost)
+    dz = on(place, weighted_cross_entropy).backward(p, labels, (1, 2))
+    assert np.isnan(dz).sum() == 2
+
+
+@KERNEL_PLACES
+@pytest.mark.parametrize("cost", ["weighted_cross_entropy", "cross_entropy", "dice", "quadratic"])
+@pytest.mark.parametrize("make", [lambda: SGD(0.01), lambda: Momentum(0.01), lambda: Momentum(0.01, 0.5, "tensorflow"),
+                                  lambda: Adam(0.01), lambda: Adam(0.01, form="tensorflow")],
+                         ids=["sgd", "momentum", "momentum_tensorflow", "adam", "adam_tensorflow"])
+def test_training_steps_in_float64_are_numpys(place, cost, make):
+    decay = {} if cost == "cross_entropy" else {"l1": 0.01, "l2": 0.02}
+    assert_steps_are_numpys(place(), make, {"cost": cost, **decay, "logits": "relu" if cost == "dice" else "linear"})
+
+
+@KERNEL_PLACES
+@pytest.mark.parametrize("chosen", [{"normalisation": "batch"}, {"activation": "sigmoid", "keep_prob": 1.0},
+                                    {"normalisation": "batch", "activation": "sigmoid", "cost": "dice"}], ids=str)
+def test_training_steps_of_the_alternatives_in_float64_are_numpys(place, chosen):
+    assert_steps_are_numpys(place(), lambda: Momentum(0.01), chosen)
+
+
+def assert_steps_are_numpys(where, make, chosen):
+    """Take three steps on a device and on the CPU, and compare all that they change."""
+    settings = Settings.from_options(chosen)
+    networks = [cases.small_network(settings.logits, activation=settings.activation,
+                                    normalisation=settings.normalisation) for _ in range(2)]
+    optimizers = [make(), make()]
+    networks[0].to(where)
+    for step in range(3):
+        x, labels = cases.batch(step)
+        labels = labels.astype(np.uint8)
+        there = where.to_device(x), where.to_device(labels)
+        ours, _ = training_step(networks[0], optimizers[0], *there, settings, step, 10)
+        theirs, _ = training_step(networks[1], optimizers[1], x, labels, settings, step, 10)
+        assert float(device.to_host(ours)) == pytest.approx(theirs, rel=1e-12)
+    for got, want in ((networks[0].parameters, networks[1].parameters),
+                      (networks[0].statistics, networks[1].statistics)):
+        for name, array in want.items():
+            np.testing.assert_allclose(where.to_host(got[name]), array, rtol=1e-9, atol=1e-12, err_msg=name)
+    for key, array in optimizers[1].state().items():
+        np.testing.assert_allclose(device.to_host(optimizers[0].state()[key]), array, rtol=1e-9, atol=1e-12)
+
+
+@KERNEL_PLACES
+@pytest.mark.parametrize("product", [1, 2], ids=["cores", "tensor"])
+def test_two_training_steps_are_bit_equal_whatever_the_order_of_threads(place, product, monkeypatch):
+    where, results = place(), []
+    monkeypatch.setattr(where, "product", product)
+    for _ in range(2):                          # the emulator takes another order for every launch
+        network, optimizer = StemNet(3, 3, 4, seed=1).to(where), Momentum(0.1)
+        x, labels = cases.batch(0)
+        training_step(network, optimizer, where.to_device(x.astype(np.float32)),
+                      where.to_device(labels.astype(np.uint8)), Settings(), 0, 10)
+        results.append([where.to_host(array).tobytes() for array in network.parameters.values()])
+    assert results[0] == results[1]
+
+
+# What the emulator must catch: body of the kernel, size of y, what it says
+FAULTS = {
+    "a missing barrier": ("""__shared__ REAL s[256]; s[threadIdx.x] = x[threadIdx.x];
+                             y[threadIdx.x] = s[255 - threadIdx.x];""", None),
+    "a cell of shared memory that nobody wrote": ("""__shared__ REAL s[256]; if (threadIdx.x != 7) s[threadIdx.x] = 1;
+                                                     __syncthreads(); y[threadIdx.x] = s[threadIdx.x];""", None),
+    "a register that nobody wrote": ("REAL a[4]; a[(int)x[0] % 4] = 1; y[threadIdx.x] = a[((int)x[0] + 1) % 4];", None),
+    "an output that nobody wrote": ("if (threadIdx.x != 9) y[threadIdx.x] = 1;", None),
+    "a read beyond the end": ("y[threadIdx.x] = x[threadIdx.x + 1];", "an access outside an array"),
+    "a write beyond the end": ("y[threadIdx.x] = 1; y[threadIdx.x + 1] = 1;", "an access outside an array"),
+    "a write before the beginning": ("y[threadIdx.x] = 1; y[(int)threadIdx.x - 512] = 1;",
+                                     "an access outside an array"),
+    "a write just before the beginning": ("y[threadIdx.x] = 1; if (threadIdx.x == 0) y[-1] = 1;",
+                                          "a write just outside"),
+    "an index outside shared memory": ("""__shared__ REAL s[256]; s[threadIdx.x + (int)x[1]] = 1; __syncthreads();
+                                          y[threadIdx.x] = s[threadIdx.x];""", "an index outside"),
+    "a barrier in a branch": ("y[threadIdx.x] = 1; if (threadIdx.x < 100) __syncthreads();", "a barrier that not all"),
+    "a copy that nobody waited for": ("""__shared__ REAL s[256]; copy<1>(&s[threadIdx.x], &x[threadIdx.x], true);
+                                         __syncthreads(); y[threadIdx.x] = s[255 - threadIdx.x];""", None),
+    "a warp's instruction in a branch": ("""float d[4] = {}, a[4] = {}, b[2] = {}; y[threadIdx.x] = 1;
+                                            if (threadIdx.x % 32 < 20) multiply_add(d, a, b);""",
+                                         "a barrier that not all"),
+    "a vector that is not aligned": ("""struct alignas(16) Two { REAL x[2]; };
+                                        y[threadIdx.x] = ((const Two*)(x + 1))->x[threadIdx.x % 2];""",
+                                     "a misaligned access"),
+}
+
+
+@pytest.mark.parametrize("fault", [None, *FAULTS])
+def test_the_emulator_catches(tmp_path, fault):
+    body, message = FAULTS.get(fault, ("""__shared__ REAL s[256]; s[threadIdx.x] = x[threadIdx.x]; __syncthreads();
+                                          y[threadIdx.x] = s[255 - threadIdx.x];""", None))
+    path = tmp_path / "planted.cu"
+    path.write_text(f'#include "ptx.cuh"\nextern "C" __global__ void planted(const REAL* x, REAL* y)\n{{ {body} }}\n')
+    where = Emulator()
+    x, y = where.to_device(np.arange(1.0, 257)), where.empty(256, np.float64)
+    library = _library(path, "double")
+
+    def run():
+        where.run((library.run_planted, "planted"), (1,), 256, (x, y))
+
+    if message:
+        with pytest.raises(KernelFault, match=message):
+            run()
+    else:
+        run()
+        finite = np.isfinite(where.to_host(y)).all()
+        assert finite == (fault is None)
+
+
+def test_an_array_of_the_emulator_refuses_arithmetic_outside_kernels():
+    array = emulator().to_device(np.ones(3))
+    assert type(array) is EmulatedArray
+    for arithmetic in (lambda: array + array, lambda: np.sum(array), lambda: np.concatenate([array, array])):
+        with pytest.raises(TypeError, match="outside a kernel"):
+            arithmetic()
+
+
+@pytest.mark.parametrize(("arguments", "culprit"), [
+    (lambda a: (a, a), "2 arguments; it takes 3"),
+    (lambda a: (a, np.zeros(4), 4), "move them to one device"),
+    (lambda a: (a, emulator().to_device(np.zeros(4)), 4), "y is float64; it must be float32"),
+    (lambda a: (emulator().to_device(np.zeros(4, int)), a, 4), "x is int64; it must be float32 or float64"),
+    (lambda a: (a[::2], a, 4), "x is not contiguous"),
+    (lambda a: (a, a, 4.0), "elements=4.0 must be a whole number of 64 bits"),
+    (lambda a: (a, a, 2 ** 63), "must be a whole number of 64 bits"),
+])
+def test_the_launcher_checks_what_cuda_would_not(arguments, culprit):
+    array = emulator().to_device(np.zeros(4, np.float32))
+    with pytest.raises(ValueError, match=culprit):
+        device.launch("relu.relu_forward", 1, *arguments(array))
+
+
+def test_the_launcher_refuses_arrays_that_vectors_cannot_be_read_from():
+    where = emulator()
+    x, weight = where.to_device(np.ones((1, 4, 4, 8), np.float32)), where.to_device(np.ones(8 * 8 + 1, np.float32))
+    conv2d.forward(x, weight[:-1].reshape(1, 1, 8, 8))
+    with pytest.raises(ValueError, match="weight does not begin at a multiple of 16 bytes"):
+        conv2d.forward(x, weight[1:].reshape(1, 1, 8, 8))
+
+
+def test_the_launcher_refuses_sizes_that_an_int_does_not_hold():
+    array = emulator().to_device(np.zeros(4, np.float32))
+    with pytest.raises(ValueError, match="D=2147483648 must be a whole number of 32 bits, give it fewer pixels"):
+        device.launch("dense.dense_backward_input", 1, array, array, array, 1, 2 ** 31, 1)
+    with pytest.raises(ValueError, match="more than CUDA allows"):
+        device.launch("relu.relu_forward", (1, 65536), array, array, 4)
+
+
+def test_parameters_of_a_kernel_are_read_from_its_text():
+    found = device.kernels(device.source("dropout"))
+    assert found["dropout_draw_mask"] == [
+        ("bool", True, False, "mask"), ("int64", False, False, "elements"), ("int", False, False, "threshold"),
+        ("uint64", False, False, "seed"), ("double", True, True, "schedule"), ("uint64", False, False, "layer")]
+    text = "\n".join(path.read_text() for path in Path(device.PACKAGE).rglob("*.cu"))
+    assert text.count("__global__") == sum(len(device.kernels(path)) for path in device.PACKAGE.rglob("*.cu"))

@@ -1,0 +1,368 @@
+"""What may be written where: nothing of anybody's is replaced, whatever command is told to, and by whatever name."""
+
+import json
+import os
+import socket
+import stat
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pictures import sequence
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+from refusals import SMALL, check, contents, script
+
+import run_predict
+import run_train
+from stemnet_ref.benchmark import __main__ as benchmark
+from stemnet_ref.benchmark import teaching
+from stemnet_ref.data import check as data_check
+from stemnet_ref.data import preprocess
+from stemnet_ref.data.scaling import Scaling
+from stemnet_ref.errors import InputError
+from stemnet_ref.experiments import __main__ as experiments
+from stemnet_ref.explain import __main__ as explain
+from stemnet_ref.network.stemnet import StemNet
+from stemnet_ref.storage import files, outputs
+from stemnet_ref.training import checkpoint
+from stemnet_ref.training.checkpoint import Model
+from stemnet_ref.training.settings import Settings
+from stemnet_ref.verify import __main__ as verify
+
+TINY = ["--levels", "1", "--features", "1", "--size", "4", "--steps", "1"]
+# Of every command that writes one file: its name, main, the words before the file's name, and its option
+COMMANDS = {
+    "check": ("new.png", data_check.main, ["movie/frames", "movie/masks", "--out"]),
+    "explain": ("new.html", explain.main, ["--size", "4", "--levels", "1", "--features", "1", "--out"]),
+    "export": ("new.npz", verify.main, ["export", *TINY, "--out"]),
+    "of a model": ("new.npz", verify.main, ["export", "--model", "run/best.npz", "--frames", "movie/frames", "--masks",
+                                            "movie/masks", "--size", "4", "--steps", "1", "--out"]),
+    "arrays": ("new.npz", verify.main, ["weights", "run", "--to"]),
+    "safetensors": ("new.safetensors", verify.main, ["weights", "run", "--to"]),
+    "onnx": ("new.onnx", verify.main, ["weights", "run", "--to"]),
+    "converted": ("new.npz", verify.main, ["weights", "run", "--like", "run", "--to"]),
+    "benchmark": ("new.json", benchmark.main, ["--teaching", "--rounds", "1", "--json"]),
+}
+EVERY = pytest.mark.parametrize("command", COMMANDS)
+RUNS = {                        # commands that write into a folder
+    "train": (run_train.main, ["--frames", "movie/frames", "--masks", "movie/masks", *SMALL, "--out"]),
+    "predict": (run_predict.main, ["run", "movie/frames", "--out"]),
+    "measure": (run_predict.main, ["run", "movie/frames", "--masks", "movie/masks", "--out"]),
+    "challenge": (run_predict.main, ["run", "movie/frames", "--results", "challenge", "--out"]),
+    "preprocess": (preprocess.main, ["movie/frames", "--masks", "movie/masks", "--size", "0"]),
+    "experiments": (experiments.main, ["table3", "--frames", "movie/frames", "--masks", "movie/masks", *SMALL,
+                                       "--seeds", "1", "--vary", "l2=0,1", "--channels", "1", "--out"]),
+}
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A folder to work in, with a run and a movie."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(teaching, "measure", lambda rounds: {})
+    sequence(tmp_path / "movie", 6)
+    (tmp_path / "run").mkdir()
+    settings = Settings.from_options({"levels": 1, "features": 1, "crop": 16}).as_dict()
+    for name in ("model.npz", "best.npz"):
+        checkpoint.save(tmp_path / "run" / name, Model(StemNet(1, 1, 1), Scaling(127.0, 20.0), settings, {}, {}), "0")
+    (tmp_path / "run" / "config.json").write_text('{"preset": 1, "steps_per_epoch": 1, "version": 1}')
+    return tmp_path
+
+
+def run(command, target):
+    _, main, words = COMMANDS[command]
+    return script(main, *words, target)
+
+
+def refused(capsys, place, command, target, *culprits):
+    """Assert that a command refuses a target in one line, and leaves all as it is."""
+    before = contents(place)
+    capsys.readouterr()
+    check(capsys, run(command, target), target, *culprits)
+    assert contents(place) == before
+
+
+@EVERY
+def test_an_earlier_output_is_replaced_and_nothing_else_stays(place, command):
+    name, _, _ = COMMANDS[command]
+    before = {*contents(place)}
+    for _ in range(2):
+        assert run(command, name) == 0
+        assert {*map(str, contents(place))} == {*map(str, before), name}
+    assert stat.S_IMODE(os.stat(name).st_mode) == 0o666 & ~files_umask()
+
+
+def files_umask():
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+@EVERY
+@pytest.mark.parametrize("name", ["model.npz", "best.npz", "config.json", "metrics.csv"])
+def test_a_run_is_not_written_over(place, capsys, command, name):
+    target = f"run/{name}"
+    if command in ("arrays", "converted", "export", "of a model") or name != "model.npz":
+        refused(capsys, place, command, target)
+    (place / "copies").mkdir()
+    os.link("run/model.npz", f"copies/{COMMANDS[command][0]}")
+    refused(capsys, place, command, f"copies/{COMMANDS[command][0]}", "choose another name")
+
+
+@EVERY
+def test_another_commands_output_is_not_replaced(place, capsys, command):
+    for other, (name, _, _) in COMMANDS.items():
+        if other == command or {other, command} == {"export", "of a model"}:
+            continue
+        (place / other).mkdir()
+        assert run(other, f"{other}/{name}") == 0
+        target = f"{other}/{COMMANDS[command][0]}"
+        os.replace(f"{other}/{name}", target)
+        refused(capsys, place, command, target, "choose another name")
+
+
+def arrays(path, **named):
+    with open(path, "wb") as file:
+        np.savez(file, **named)
+
+
+STRANGERS = {
+    "empty": lambda path: path.touch(), "text": lambda path: path.write_text("mine"),
+    "png": lambda path: Image.new("L", (4, 4)).save(path, "PNG"),
+    "npz": lambda path: arrays(path, about=np.array('{"format": "mine"}'), x=np.arange(3)),
+    "pickle": lambda path: arrays(path, about=np.array([{}], object)),
+    "json": lambda path: path.write_text('{"machine": 1}'), "list": lambda path: path.write_text("[1]"),
+    "html": lambda path: path.write_text("<!doctype html><title>One step of training, number by number</title>")}
+
+
+@EVERY
+def test_a_strangers_file_is_not_replaced(place, capsys, command):
+    target = COMMANDS[command][0]
+    for make in STRANGERS.values():
+        make(place / target)
+        refused(capsys, place, command, target, "exists", "choose another name")
+        (place / target).unlink()
+
+
+@EVERY
+def test_what_is_no_file_is_refused(place, capsys, command):
+    target = COMMANDS[command][0]
+    os.mkfifo(target)
+    refused(capsys, place, command, target, "is a FIFO")
+    assert stat.S_ISFIFO(os.lstat(target).st_mode)
+    os.symlink(target, f"link-{target}")
+    refused(capsys, place, command, f"link-{target}", "is a FIFO")
+    os.unlink(target)
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(target)
+        refused(capsys, place, command, target, "is a socket")
+    os.unlink(target)
+    os.mkdir(target)
+    refused(capsys, place, command, target, "is a folder")
+    os.rmdir(target)
+    os.symlink(target, target)
+    refused(capsys, place, command, target, "choose another name")
+    refused(capsys, place, command, f"nowhere/{target}")
+
+
+def test_a_device_is_told_by_its_mode():
+    assert [what for is_it, what in outputs.OTHERS.items() if is_it(os.stat(os.devnull).st_mode)] == ["a device"]
+
+
+@EVERY
+def test_a_link_is_written_through(place, capsys, command):
+    name = COMMANDS[command][0]
+    (place / "elsewhere").mkdir()
+    os.symlink(f"elsewhere/{name}", f"link-{name}")
+    for _ in range(2):                                      # at first its target does not exist
+        assert run(command, f"link-{name}") == 0
+        assert os.path.islink(f"link-{name}")
+        assert os.listdir("elsewhere") == [name]
+    (place / "elsewhere" / name).write_text("mine")
+    refused(capsys, place, command, f"link-{name}", "exists")
+
+
+def test_an_input_is_not_written_over_under_any_name(place, capsys):
+    assert run("arrays", "weights.npz") == 0
+    os.link("weights.npz", "hard.npz")
+    os.symlink("weights.npz", "soft.npz")
+    os.symlink(".", "here")
+    for target in ("weights.npz", "./weights.npz", "hard.npz", "soft.npz", "here/weights.npz"):
+        before = contents(place)
+        capsys.readouterr()
+        check(capsys, script(verify.main, "weights", "weights.npz", "--to", target), Path(target), "read by the same")
+        assert contents(place) == before
+
+
+def test_it_is_refused_before_the_work(place, capsys, monkeypatch):
+    (place / "mine.npz").write_text("mine")
+    monkeypatch.setattr(verify, "make_golden", None)
+    check(capsys, script(verify.main, "export", *TINY, "--out", "mine.npz"), "--out mine.npz")
+    check(capsys, script(verify.main, "against", "torch", *TINY, "--save", "mine.npz"), "--save mine.npz")
+
+
+def into(command, target):
+    main, words = RUNS[command]
+    return script(main, *(words if words[-1] == "--out" else [words[0], target, *words[1:]]),
+                  *([target] if words[-1] == "--out" else []))
+
+
+def png(software):
+    def make(path):
+        said = PngInfo()
+        said.add_text("Software", software)
+        Image.new("L", (4, 4)).save(path, "PNG", pnginfo=said)
+    return make
+
+
+@pytest.mark.parametrize(("command", "name", "make"), [
+    ("train", "config.json", STRANGERS["json"]), ("train", "config.json", STRANGERS["text"]),
+    ("train", "metrics.csv", STRANGERS["text"]), ("train", "roc.csv", STRANGERS["text"]),
+    ("train", "best.npz", STRANGERS["npz"]), ("train", "report.html", STRANGERS["html"]),
+    ("train", "figures", STRANGERS["text"]), ("train", "picture.png", STRANGERS["png"]),
+    ("predict", "metrics.csv", STRANGERS["text"]), ("measure", "metrics.csv", STRANGERS["text"]),
+    ("measure", "roc.csv", STRANGERS["text"]), ("predict", "t_03_edges.csv", STRANGERS["text"]),
+    ("predict", "t_03_mask.png", STRANGERS["png"]), ("predict", "t_03_overlay.png", png("another program")),
+    ("predict", "t_03_probability.png", png("stemnet_ref.data.preprocess")),
+    ("challenge", "01_RES/mask003.tif", STRANGERS["png"]),
+    ("challenge", "01_RES/mask003.tif", lambda path: Image.new("I;16", (4, 4)).save(path, "TIFF")),
+    ("preprocess", "preprocess.json", STRANGERS["json"]), ("preprocess", "frames/t_03.png", STRANGERS["png"]),
+    ("preprocess", "masks/other.png", STRANGERS["png"]),
+    ("experiments", "experiment.json", STRANGERS["json"]), ("experiments", "table3.csv", STRANGERS["text"]),
+    ("experiments", "table3.md", STRANGERS["text"]), ("experiments", "report.html", STRANGERS["html"]),
+    ("experiments", "l2-1-seed0/config.json", STRANGERS["json"]),
+])
+def test_a_folder_with_a_strangers_file_is_refused(place, capsys, no_figures, command, name, make):
+    target = place / "out" / name
+    target.parent.mkdir(parents=True)
+    make(target)
+    before = contents(place)
+    status = into(command, "out")
+    if command == "experiments" and name.startswith("l2"):
+        assert status == 2
+        assert target.read_bytes() == before[target.relative_to(place)]
+        return
+    check(capsys, status, "out", "another folder")
+    assert contents(place) == before
+
+
+@pytest.mark.parametrize("command", ["train", "preprocess", "experiments"])
+def test_a_begun_folder_with_a_strangers_file_is_refused(place, capsys, no_figures, monkeypatch, command):
+    """By the same command, which went no further than the file that says whose the folder is."""
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "make_folder", lambda out, option="--out": os.makedirs(out, exist_ok=True))
+        patch.setattr(files, "write_json", stop_after(files.write_json))
+        with pytest.raises(KeyError):
+            into(command, "out")
+    name = {"train": "metrics.csv", "preprocess": "frames/t_01.png", "experiments": "table3.csv"}[command]
+    (place / "out" / name).parent.mkdir(exist_ok=True)
+    (place / "out" / name).write_text("mine")
+    before = contents(place)
+    capsys.readouterr()
+    check(capsys, into(command, "out"), "out", "another folder")
+    assert contents(place) == before
+
+
+def stop_after(write):
+    def once(*arguments):
+        write(*arguments)
+        raise KeyError
+    return once
+
+
+def test_predictions_replace_earlier_ones_of_the_same_names(place):
+    for command in ("measure", "predict"):
+        assert into(command, "pictures") == 0
+    for _ in range(2):
+        assert into("challenge", "challenge") == 0
+    assert len(os.listdir("challenge/01_RES")) == 6
+
+
+def test_results_of_other_frames_are_not_mixed_with(place, capsys):
+    assert into("challenge", "out") == 0
+    (place / "movie" / "frames" / "t_06.png").unlink()
+    before = contents(place)
+    capsys.readouterr()
+    check(capsys, into("challenge", "out"), "01_RES holds results already", "mask006.tif")
+    assert contents(place) == before
+
+
+def test_a_resumed_run_leaves_a_strangers_file(place, capsys, no_figures):
+    assert into("train", "out") == 0
+    for name in ("metrics.csv", "report.html", "config.json"):
+        kept = (place / "out" / name).read_bytes()
+        (place / "out" / name).write_text('{"mine": 1}')
+        before = contents(place)
+        capsys.readouterr()
+        check(capsys, script(run_train.main, "--resume", "--out", "out", "--epochs", "2"), name, "another folder")
+        assert contents(place) == before
+        (place / "out" / name).write_bytes(kept)
+    assert script(run_train.main, "--resume", "--out", "out", "--epochs", "2") == 0
+
+
+def test_what_earlier_versions_wrote_is_known(tmp_path):
+    png("Matplotlib version3.7, https://matplotlib.org/")(tmp_path / "loss.png")
+    (tmp_path / "report.html").write_text("<style>\nbody { font: 16px/1.5 system-ui, sans-serif; }</style>")
+    assert outputs.FIGURE.made(tmp_path / "loss.png")
+    assert outputs.REPORT.made(tmp_path / "report.html")
+    (tmp_path / "page.html").write_text(f"<title>{explain.TITLE}</title>\n" + (tmp_path / "report.html").read_text())
+    assert outputs.EXPLANATION.made(tmp_path / "page.html")
+    assert not outputs.REPORT.made(tmp_path / "page.html")
+    said = PngInfo()
+    for name, text in (("Software", "Matplotlib version3.7"), ("Title", "stemnet_ref.data.check")):
+        said.add_text(name, text)
+    Image.new("L", (4, 4)).save(tmp_path / "check.png", pnginfo=said)
+    assert outputs.SHEET.made(tmp_path / "check.png")
+    assert not outputs.SHEET.made(tmp_path / "loss.png")
+    assert not outputs.PREDICTION.made(tmp_path / "loss.png")
+    assert not outputs.EXPLANATION.made(tmp_path / "report.html")
+
+
+def test_predictions_of_earlier_versions_are_replaced(place, capsys):
+    """They bear no mark, and are told by the table beside them."""
+    assert into("predict", "out") == 0
+    for path in (place / "out").glob("*.png"):
+        image = Image.open(path)
+        image.load()
+        del image.info["Software"]
+        image.save(path)
+        assert b"Software" not in path.read_bytes()
+    assert into("predict", "out") == 0
+    assert all(outputs.PREDICTION.made(path) for path in (place / "out").glob("*.png"))
+    capsys.readouterr()
+    for table in ("mine", "row;column"):
+        STRANGERS["png"](place / "out" / "other_mask.png")
+        (place / "out" / "other_edges.csv").write_text(table)
+        check(capsys, into("predict", "out"), "holds pictures already (other_mask.png)")
+    (place / "out" / "other_edges.csv").write_bytes((place / "out" / "t_01_edges.csv").read_bytes())
+    assert into("predict", "out") == 0
+    png("another program")(place / "out" / "other_mask.png")
+    check(capsys, into("predict", "out"), "holds pictures already (other_mask.png)")
+    os.rename("out/other_mask.png", "out/other_cells.png")
+    STRANGERS["png"](place / "out" / "other_cells.png")
+    check(capsys, into("predict", "out"), "holds pictures already (other_cells.png)")
+
+
+def test_what_is_replaced_keeps_its_permissions(tmp_path):
+    path = tmp_path / "t.csv"
+    files.write_csv(path, ["a"], [[1]])
+    path.chmod(0o640)
+    files.write_csv(path, ["a"], [[2]])
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    assert path.read_text() == "a\n2\n"
+
+
+def test_a_table_with_another_header_is_not_replaced(tmp_path):
+    files.write_csv(tmp_path / "t.csv", ["a", "b"], [])
+    with pytest.raises(InputError, match="exists, but is not a table"):
+        files.write_csv(tmp_path / "t.csv", ["a", "c"], [])
+
+
+def test_the_record_of_a_run_is_told_by_its_keys(place, no_figures):
+    assert into("train", "out") == 0
+    assert outputs.is_run("out")
+    os.unlink("out/model.npz")
+    assert outputs.is_run("out")
+    (place / "out" / "config.json").write_text(json.dumps({"version": "1", "steps_per_epoch": 3}))
+    assert not outputs.is_run("out")

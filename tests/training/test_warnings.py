@@ -1,0 +1,83 @@
+"""What training says of data and predictions that look wrong, and goes on."""
+
+import json
+
+import numpy as np
+from PIL import Image
+from runs import SMALL, rows_of, train_main
+
+from stemnet_ref.training import checkpoint
+from stemnet_ref.training import run as train
+from stemnet_ref.training.run import Run
+
+
+def test_one_class_for_a_whole_validation_set_is_warned_of(tmp_path, movie, no_figures, capsys, monkeypatch):
+    backward = train.StemNet.backward
+    monkeypatch.setattr(train.StemNet, "backward", lambda self, dz, cache: {
+        name: 0 * gradient for name, gradient in backward(self, dz, cache).items()})
+
+    def set_bias(self, *arguments, **keywords):
+        make(self, *arguments, **keywords)
+        self.parameters["output.weight"][:] = 0
+        self.parameters["output.bias"][:] = [1, 0]
+
+    make = train.StemNet.__init__
+    monkeypatch.setattr(train.StemNet, "__init__", set_bias)
+    assert train_main(*movie, *SMALL, "--epochs", "1", "--out", tmp_path / "a", "--preset", "listing") == 0
+    printed = capsys.readouterr().out
+    assert "warning: every validation pixel is predicted as background" in printed
+    for advice in ("--logits linear", "--scaling standard", "--class-weight", "--learning-rate"):
+        assert advice in printed
+
+
+def test_the_gap_is_spoken_of_where_it_has_no_effect(tmp_path, movie, no_figures, capsys):
+    for folder in (movie[1], movie[3]):
+        for number in (10, 11, 12):
+            (folder / f"t_{number}.png").rename(folder / f"u_{number}.png")
+    options = [*movie, *SMALL, "--epochs", "1", "--out"]
+    assert train_main(*options, tmp_path / "a", "--gap", "2") == 0
+    assert "note: --gap has no effect" in capsys.readouterr().out
+    assert train_main(*options, tmp_path / "b") == 0
+    assert "--gap" not in capsys.readouterr().out
+
+
+def test_a_validation_set_without_a_cell_is_warned_of_and_best_goes_by_the_cost(tmp_path, movie, no_figures, capsys,
+                                                                                monkeypatch):
+    for number in (11, 12):
+        Image.new("L", (48, 40)).save(movie[3] / f"t_{number}.png")
+    costs = iter([0.5, 0.3, 0.4])
+    finish = Run._finish_epoch
+    monkeypatch.setattr(Run, "_finish_epoch", lambda *arguments: {**finish(*arguments), "val_loss": next(costs)})
+    assert train_main(*movie, *SMALL, "--epochs", "3", "--out", tmp_path / "out") == 0
+    assert "warning: no validation mask holds a cell" in capsys.readouterr().out
+    assert [row["f1_pooled"] for row in rows_of(tmp_path / "out")] == ["0.0"] * 3
+    best = checkpoint.load(tmp_path / "out" / "best.npz").progress
+    assert (best["epoch"], best["best_val_loss"]) == (2, 0.3)
+
+
+def test_a_validation_set_without_background_is_warned_of(tmp_path, movie, no_figures, capsys):
+    for number in (11, 12):
+        Image.new("L", (48, 40), 1).save(movie[3] / f"t_{number}.png")
+    assert train_main(*movie, *SMALL, "--epochs", "1", "--out", tmp_path / "out") == 0
+    assert "warning: no validation mask holds background" in capsys.readouterr().out
+
+
+def test_masks_that_are_nearly_all_cell_are_warned_of(tmp_path, movie, no_figures, capsys):
+    for path in movie[3].iterdir():
+        Image.fromarray((np.arange(40 * 48).reshape(40, 48) > 20).astype(np.uint8)).save(path)
+    assert train_main(*movie, *SMALL, "--epochs", "1", "--out", tmp_path / "out") == 0
+    printed = capsys.readouterr().out
+    assert "cell pixels: 98.9% of the training masks" in printed
+    assert "are --frames and --masks swapped" in printed
+
+
+def test_the_frames_to_validate_on_and_a_pairing_by_number_are_shown(tmp_path, movie, no_figures, capsys):
+    for path in movie[3].iterdir():
+        path.rename(path.with_name(f"m{int(path.stem[2:])}.png"))
+    assert train_main(*movie, *SMALL, "--epochs", "1", "--out", tmp_path / "out") == 0
+    printed = capsys.readouterr().out
+    assert "validated on t_11 to t_12" in printed
+    assert "paired by their numbers, from t_01 with m1 to t_12 with m12" in printed
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert config["validation_frames"] == ["t_11", "t_12"]
+    assert len(config["training_frames"]) == 9

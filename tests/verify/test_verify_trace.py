@@ -1,0 +1,109 @@
+"""The network written tensor by tensor is the network: its tensors equal StemNet's and the optimizers'."""
+
+import numpy as np
+import pytest
+from verifying import small_golden
+
+from stemnet_ref import StemNet
+from stemnet_ref.training.settings import Settings
+from stemnet_ref.training.step import make_optimizer
+from stemnet_ref.verify.rounding import SINGLE, Way
+from stemnet_ref.verify.trace import Trace, keys, parameter_of, wiring
+
+OPTIONS = ({}, {"optimizer": "adam"}, {"optimizer": "sgd"}, {"momentum_form": "tensorflow"}, {"preset": "listing"},
+           {"optimizer": "adam", "adam_form": "tensorflow"}, {"keep_prob": 1.0}, {"l2": 0.05})
+
+
+def reference(made):
+    """Return the tensors that StemNet and the optimizers give for a golden file's settings."""
+    from stemnet_ref.layers import weighted_cross_entropy
+
+    own = {"momentum": ("momentum", "momentum_form"), "adam": ("adam_form",), "sgd": ()}[made.training["optimizer"]]
+    settings = Settings.from_options({name: made.training[name] for name in ("optimizer", "learning_rate", *own)})
+    network, optimizer, tensors = StemNet(**made.network, dtype=np.float64), make_optimizer(settings), {}
+    for name, array in made.parameters.items():
+        network.parameters[name] = array
+    for step in range(1, made.steps + 1):
+        z, cache = network.forward(np.asarray(made.input, np.float64), made.training["keep_prob"], made.about["seed"],
+                                   step - 1)
+        if step == 1:
+            tensors["1/forward/logits"] = z
+            tensors.update({f"1/forward/{name.replace('.conv', '.relu')}": kept[1] for name, kept in cache.items()
+                            if name.endswith(".conv")})
+        tensors[f"{step}/cost"], p = weighted_cross_entropy.forward(z, made.labels, made.class_weights)
+        dlogits = weighted_cross_entropy.backward(p, made.labels, made.class_weights)
+        gradients = network.backward(dlogits, cache)
+        tensors.update({f"{step}/gradient/{name}": gradient.copy() for name, gradient in gradients.items()})
+        for name, w in network.parameters.items():
+            if name.endswith("weight"):
+                gradients[name] = gradients[name] + made.training["weight_decay"] * w
+        optimizer.learning_rate = made.training["learning_rate"] * made.training["decay_rate"] ** ((step - 1) // 2)
+        optimizer.update(network.parameters, gradients)
+        tensors.update({f"{step}/parameter/{name}": w.copy() for name, w in network.parameters.items()})
+    return tensors
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_equals_the_network_and_the_optimizers(options):
+    made = small_golden(float64=True, **options)
+    tensors = reference(made)
+    assert tensors.keys() <= made.arrays.keys()
+    assert len(tensors) > 5 * 30
+    for key, array in tensors.items():
+        np.testing.assert_allclose(made.arrays[key], array, rtol=1e-9, atol=1e-12, err_msg=key)
+
+
+def test_a_convention_changes_the_tensors():
+    made = small_golden(float64=True)
+    flipped = Trace(made, way=Way(0.0, frozenset({("kernel_flipped", "up1")})))
+    same, other = "1/forward/down2.relu", "1/forward/up1.conv"
+    np.testing.assert_allclose(flipped.computed(same).array, made.arrays[same], rtol=1e-12)
+    assert not np.allclose(flipped.computed(other).array, made.arrays[other])
+
+
+def test_tensors_that_are_given_are_taken():
+    made = small_golden(float64=True)
+    given = {"1/forward/down1.relu": 2 * made.arrays["1/forward/down1.relu"]}
+    trace = Trace(made, given)
+    np.testing.assert_array_equal(trace.computed("1/forward/down1.pool").array, 2 * made.arrays["1/forward/down1.pool"])
+    np.testing.assert_array_equal(trace.computed("1/forward/down1.relu").array, made.arrays["1/forward/down1.relu"])
+
+
+def test_says_what_could_change_a_tensor():
+    trace = Trace(small_golden(), way=Way(SINGLE))
+    trace.computed("1/forward/down0.conv")
+    assert {"kernel_flipped", "input_raw", "tf32"} <= trace.consulted("1/forward/down0.conv")
+    assert not {"concat_swapped", "cost_summed", "padding_other_side"} & trace.consulted("1/forward/down0.conv")
+    trace.computed("1/cost")
+    assert {"kernel_flipped", "concat_swapped", "cost_summed"} <= trace.consulted("1/cost")
+
+
+def test_every_parameter_has_a_layer_and_every_tensor_a_key():
+    made = small_golden()
+    assert {parameter_of(layer) for layer in wiring(made.network)} - {None} == made.parameters.keys()
+    assert set(keys(made)) == {key for key in made.arrays if "/" in key and "/mask/" not in key} | {"input"}
+
+
+@pytest.mark.parametrize("options", OPTIONS[:5], ids=str)
+def test_gradients_are_those_of_finite_differences(options):
+    """By activations too: the cost is moved by moving one element of a tensor that is given."""
+    made = small_golden((8, 8), 1, 1, float64=True, **options)
+    rng, steps = np.random.default_rng(0), 0
+    for name in wiring(made.network):
+        if name == "probabilities" or name.endswith((".dropout",)):
+            continue
+        tensor = made.arrays[f"1/forward/{name}"]
+        gradient = made.arrays[f"1/backward/{name}"]
+        for _ in range(3):
+            at = tuple(int(rng.integers(side)) for side in tensor.shape)
+            costs = []
+            for sign in (1, -1):
+                moved = tensor.copy()
+                moved[at] += sign * 1e-6
+                costs.append(float(Trace(made, {f"1/forward/{name}": moved}).computed("1/cost").array))
+            numeric = (costs[0] - costs[1]) / 2e-6
+            if abs(numeric - gradient[at]) > 1e-7 + 1e-5 * abs(numeric):        # unless a kink is between
+                between = abs(tensor[at]) < 1e-5
+                assert between, (name, at, numeric, gradient[at])
+            steps += 1
+    assert steps > 60
