@@ -1,0 +1,189 @@
+"""StemNet's topology, stated once: its blocks, and what follows from them.
+
+    down, level l = 0 .. L-1:   conv 5x5 -> dropout -> + bias -> ReLU -> (l < L-1) max-pool 2x2
+    up,   level l = L-2 .. 0:   transposed conv 2x2, stride 2 -> + bias -> ReLU
+                                -> concatenate [output of down l, this]
+                                -> conv 5x5 -> dropout -> + bias -> ReLU
+    output:                     conv 1x1 -> + bias (-> ReLU with logits="relu")
+
+Level l works at 1/2^l of the frame's side with features * 2^l channels (thesis section 9, Fig. 14). Shapes of maps and
+weights, the receptive field, and the list of all layers derive from the blocks, in this module and elsewhere.
+"""
+
+import math
+from typing import NamedTuple
+
+INPUT = "input"         # name of the map that the first block reads
+
+
+class Block(NamedTuple):
+    """A block of the network: what is computed with one weight, or a pooling.
+
+    Attributes
+    ----------
+    name : str
+        ``down0.conv``, ``down0.pool``, ``up0.deconv``, ``up0.conv``, ``output``.
+    kind : {"conv", "deconv", "pool"}
+        A convolution, stride 1, padding "same"; a transposed convolution, stride 2; max-pooling of 2 x 2 pixels.
+    inputs : tuple of str
+        The blocks whose maps it reads, or `INPUT`. Two are concatenated along the channels.
+    weight : tuple of int, or None
+        Shape of the weight, (kh, kw, in, out), or (kh, kw, out, in) of a transposed convolution.
+    level : int
+        The map that it writes has 1/2^level of the frame's side.
+    dropout, normalised : bool
+        Whether the block has dropout, and batch normalisation in training with normalisation="batch".
+    activation : {"relu", "sigmoid", "linear"}
+    """
+
+    name: str
+    kind: str
+    inputs: tuple
+    weight: tuple | None
+    level: int
+    dropout: bool = False
+    normalised: bool = False
+    activation: str = "linear"
+
+    @property
+    def channels(self):
+        """Channels of the map that the block writes; None for a pooling, which keeps those of its input."""
+        return self.weight and self.weight[2 if self.kind == "deconv" else 3]
+
+
+class Layer(NamedTuple):
+    """One layer of a block: docs/golden.md has the list of all.
+
+    Attributes
+    ----------
+    name : str
+        ``down0.conv``, ``down0.dropout``, ``down0.bias``, ``down0.relu``, ``up0.deconv``, ``up0.deconv_bias``, ...
+    kind : {"conv", "deconv", "pool", "dropout", "bias", "activation", "concat", "softmax"}
+    inputs : tuple of str
+        The layers whose outputs it reads, or `INPUT`.
+    parameter : str, or None
+        Name of its weight or bias.
+    block : Block, or None
+        None for the softmax.
+    """
+
+    name: str
+    kind: str
+    inputs: tuple
+    parameter: str | None
+    block: Block | None
+
+
+def stemnet(channels=1, levels=6, features=16, classes=2, kernel=5, logits="linear", activation="relu",
+            normalisation="none"):
+    """Return the blocks of StemNet in the order of the data, a tuple; arguments as for `StemNet`."""
+    blocks = []
+
+    def add(name, kind, inputs, weight, level, **more):
+        blocks.append(Block(name, kind, inputs, weight, level, **more))
+        return name
+
+    convolution = {"dropout": True, "normalised": normalisation == "batch", "activation": activation}
+    x, width = INPUT, channels
+    for level in range(levels):
+        maps = features * 2 ** level
+        x = add(f"down{level}.conv", "conv", (x,), (kernel, kernel, width, maps), level, **convolution)
+        width = maps
+        if level < levels - 1:
+            x = add(f"down{level}.pool", "pool", (x,), None, level + 1)
+    for level in reversed(range(levels - 1)):
+        maps = features * 2 ** level
+        x = add(f"up{level}.deconv", "deconv", (x,), (2, 2, maps, 2 * maps), level, activation=activation)
+        x = add(f"up{level}.conv", "conv", (f"down{level}.conv", x), (kernel, kernel, 2 * maps, maps), level,
+                **convolution)
+    add("output", "conv", (x,), (1, 1, features, classes), 0, activation=logits)
+    return tuple(blocks)
+
+
+def parameter_shapes(blocks):
+    """Return the shape of every parameter by name, in the order of the data: weight, scale (where normalised), bias."""
+    return {f"{block.name}.{kind}": block.weight if kind == "weight" else (block.channels,)
+            for block in blocks if block.weight for kind in ("weight", "scale", "bias")
+            if kind != "scale" or block.normalised}
+
+
+def map_shapes(blocks, height, width, channels):
+    """Return the shape (H, W, C) of the map that every block writes, by name, `INPUT` included.
+
+    `height` and `width` are those of the frame in pixels, `channels` those of the input.
+    """
+    shapes = {INPUT: (height, width, channels)}
+    for block in blocks:
+        c = block.channels or shapes[block.inputs[0]][2]
+        shapes[block.name] = height >> block.level, width >> block.level, c
+    return shapes
+
+
+def size_divisor(blocks):
+    """Return what divides both sides of every frame, in pixels: 2^(L-1)."""
+    return 2 ** max(block.level for block in blocks)
+
+
+def halo(blocks):
+    """Return how far beyond a cell of d x d pixels its outputs can see, in pixels: before and after it.
+
+    d is the `size_divisor`. The pixels that output 0 and output d-1 read are followed back through the blocks. A tile
+    that starts and ends between two such cells needs this much of the frame around it (`stemnet_ref.predict`).
+    """
+    last = size_divisor(blocks) - 1
+    seen = {blocks[-1].name: (0, last)}             # first and last pixel of each map that is read
+    for block in reversed(blocks):
+        low, high = seen.pop(block.name)
+        if block.kind == "conv":
+            low, high = low - (block.weight[0] - 1) // 2, high + block.weight[0] // 2
+        elif block.kind == "deconv":
+            low, high = low // 2, high // 2
+        else:
+            low, high = 2 * low, 2 * high + 1
+        for name in block.inputs:
+            before = seen.get(name, (low, high))
+            seen[name] = min(low, before[0]), max(high, before[1])
+    low, high = seen[INPUT]
+    return -low, high - last
+
+
+def layers(blocks, bias_first=lambda prefix: False):
+    """Return all `Layer` of the blocks in the order of the data, and the softmax at the end.
+
+    Parameters
+    ----------
+    blocks : tuple of Block
+    bias_first : callable
+        Of what stands before the dot in a block's name: whether its bias stands before its dropout.
+    """
+    found, output = [], {INPUT: INPUT}              # layer that writes a block's map, by block
+    for block in blocks:
+        prefix, _, kind = block.name.partition(".")
+        if block.weight is None:
+            found.append(Layer(block.name, "pool", tuple(output[name] for name in block.inputs), None, block))
+            output[block.name] = block.name
+            continue
+        first = kind or "conv"
+        part = f"{prefix}." + ("" if first == "conv" else f"{first}_")      # down0.bias, but up0.deconv_bias
+        source = tuple(output[name] for name in block.inputs)
+        if len(source) > 1:
+            found.append(Layer(f"{prefix}.concat", "concat", source, None, block))
+            source = (found[-1].name,)
+        between = ["dropout", "bias"] if block.dropout else ["bias"]
+        if bias_first(prefix):
+            between.reverse()
+        for each in (first, *between, "activation"):
+            name = f"{prefix}.{first}" if each == first else part + {"activation": "relu"}.get(each, each)
+            if each == "activation" and not kind:
+                name = "logits"
+            parameter = {first: f"{block.name}.weight", "bias": f"{block.name}.bias"}.get(each)
+            found.append(Layer(name, block.kind if each == first else each, source, parameter, block))
+            source = (name,)
+        output[block.name] = name
+    return [*found, Layer("probabilities", "softmax", (output[blocks[-1].name],), None, None)]
+
+
+def products(blocks, height, width):
+    """Return the multiplications of a forward pass on one frame, by block; a pooling takes none."""
+    return {block.name: math.prod(block.weight) * (height >> block.level) * (width >> block.level)
+            // (4 if block.kind == "deconv" else 1) if block.weight else 0 for block in blocks}
