@@ -11,7 +11,7 @@ import time
 import numpy as np
 
 from ..backends.cuda.device import blocks, launch
-from ..errors import InputError, of_memory, reason
+from ..errors import InputError, out_of_memory, reason
 
 KEEP_PROB = 0.75
 CEILING = 1 << 33               # bytes, or operations, in a measurement of what the machine can do
@@ -301,7 +301,7 @@ def serve(connection, name, device, size, channels):
     try:
         _serve(connection, name, device, size, channels)
     except (InputError, MemoryError, RuntimeError) as error:
-        if not (isinstance(error, InputError) or of_memory(error)):
+        if not (isinstance(error, InputError) or out_of_memory(error)):
             raise
         connection.send(InputError(error if isinstance(error, InputError) else
                                    f"--size {size}: {name} is out of memory ({reason(error)}); take a smaller --size"))

@@ -1,1 +1,1 @@
-"""What all programs share: their beginning, one-line errors, exit status, lines to the terminal."""
+"""What all programs share: start, parser, one-line errors, exit status, lines to the terminal."""

@@ -9,28 +9,29 @@ import threading
 import warnings
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 
-from ..errors import INTERRUPTED, InputError, of_memory, reason
-from .terminal import Output, OutputLost, one_line, tell
+from ..errors import INTERRUPTED, InputError, out_of_memory, reason
+from .terminal import Output, OutputLost, log, one_line
 
-__all__ = ["Parser", "StopRequest", "run", "tell"]
+__all__ = ["Parser", "StopRequest", "log", "run"]
 
-PIPE_CLOSED = 141           # as a shell has it of SIGPIPE
+tell = log
+PIPE_CLOSED = 141           # exit status that a shell gives a program killed by SIGPIPE
 
 
 class Parser(argparse.ArgumentParser):
     """An argument parser that reports a mistake in one line, with exit status 2."""
 
     def parse_args(self, args=None, namespace=None):
-        """Return the options given; report one that is unknown together with the known one most like it."""
+        """Return the options given; report an unknown option together with the known option most like it."""
         args = sys.argv[1:] if args is None else list(args)
         for text in args:
             if text.startswith("--") and text.endswith("=--"):      # argparse of some Python versions drops the --
                 self.error(f"{text}: -- is no value; a file of this name is ./--")
-            if text.startswith("--="):                          # to argparse the beginning of every option
+            if text.startswith("--="):                          # argparse takes it for the beginning of every option
                 self.error(f"{text}: no such option")
         given, unknown = self.parse_known_args(args, namespace)
         if "--" in args and all(action.option_strings for action in self._actions):
-            self.error("--: no such option")                            # rather than what follows it
+            self.error("--: no such option")                            # names the --, not the word after it
         unknown = [text for text in unknown if text != "--"]            # some Python versions leave it there
         for name, value in vars(given).items():
             if value == "":
@@ -61,17 +62,18 @@ def run(prog, main, argv, for_memory="use smaller files, or a machine with more 
     Parameters
     ----------
     prog : str
-        Name of the program, for its lines.
+        Name of the program in its messages.
     main : callable
-        Takes the arguments, returns the exit status.
+        Function that takes the arguments and returns the exit status.
     argv : list of str
+        Arguments of the command line.
     for_memory : str
-        The remedy where memory runs out.
+        Remedy that the message names where memory runs out.
     keep_going : bool
         Whether the program goes on when nobody reads its output any more.
     """
-    warnings.filterwarnings("ignore", module="PIL")         # of damaged files; the error says what matters
-    warnings.filterwarnings("ignore", message="Glyph .* missing from")      # of names in figures; a box is drawn
+    warnings.filterwarnings("ignore", module="PIL")         # warns of damaged files; the error says what matters
+    warnings.filterwarnings("ignore", message="Glyph .* missing from")      # a name in a figure; a box is drawn
     output = Output(sys.stdout, escape=True, raises=not keep_going)
     with (_interruptible(), redirect_stdout(output),
           redirect_stderr(Output(sys.stderr, escape=False, raises=False))):
@@ -89,7 +91,7 @@ def run(prog, main, argv, for_memory="use smaller files, or a machine with more 
 def _run(prog, main, argv, for_memory):
     try:
         return main(argv)
-    except SystemExit as end:                               # of argparse
+    except SystemExit as end:                               # argparse has ended the program
         return end.code or 0
     except InputError as error:
         return _fail(prog, error)
@@ -97,7 +99,7 @@ def _run(prog, main, argv, for_memory):
         return _fail(prog, f"{error.filename or 'input or output'}: {reason(error)}; "
                            "check the name and the permissions")
     except (MemoryError, RuntimeError) as error:
-        if not of_memory(error):
+        if not out_of_memory(error):
             raise
         what = "out of memory" + (" or of threads" if "thread" in str(error) else "")
         return _fail(prog, f"{what}{f' ({reason(error)})' if str(error) else ''}; {for_memory}")
@@ -113,7 +115,7 @@ def _fail(prog, text):
 
 @contextmanager
 def _interruptible():
-    """Let Ctrl-C raise KeyboardInterrupt within the body, where `start` has it end the program."""
+    """Let Ctrl-C raise KeyboardInterrupt within the body; outside it `start` lets Ctrl-C end the program."""
     before = signal.getsignal(signal.SIGINT)
     ours = threading.current_thread() is threading.main_thread() and before not in (signal.SIG_IGN, None)
     if ours:
@@ -128,7 +130,8 @@ def _interruptible():
 class StopRequest:
     """Turns the first Ctrl-C, SIGTERM or SIGHUP into a request to stop after this step; the second stops at once.
 
-    What is ignored stays so, as SIGHUP under nohup. A terminal that closes may say so more than once: never at once.
+    A signal that is ignored, such as SIGHUP under nohup, stays ignored. A second SIGHUP does not stop at once, because
+    a terminal that closes may send it more than once.
     """
 
     def __init__(self, message):

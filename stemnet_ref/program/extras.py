@@ -6,12 +6,12 @@ from ..errors import InputError
 
 
 def library(module, package, option):
-    """Return a module.
+    """Return the module of an optional library.
 
     Raises
     ------
     InputError
-        If it is not installed; the message names the option that needs it, and the package.
+        If the library is not installed; the message names the option that needs it, and its package.
     """
     try:
         return import_module(module)

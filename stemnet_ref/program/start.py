@@ -1,9 +1,9 @@
-"""What holds from the first moment of a program of this package, before NumPy and Matplotlib are imported.
+"""Prepare Ctrl-C and the standard streams, before a program imports NumPy and Matplotlib.
 
-Importing this module is the first thing that the scripts and `python -m stemnet_ref...` do; the package itself never
-does. Ctrl-C ends in a line and exit status 130 at once, until `cli.run` has a program's own end of it. Standard input,
-output and error are open, if only to nothing: else a file that is written would get their number, and with it every
-line that was for the terminal.
+The scripts and `python -m stemnet_ref...` import this module first; the package itself never does. Ctrl-C ends the
+program at once with one line and exit status 130, until `cli.run` installs the program's own way to end. Standard
+input, output and error are opened to /dev/null where they are closed: otherwise a file that the program writes would
+get their number, and with it every line that was meant for the terminal.
 """
 
 import os
@@ -14,7 +14,7 @@ from ..errors import INTERRUPTED
 
 
 def _end(number, frame):
-    os.write(2, b"interrupted\n")           # nothing has been begun that would have to be put in order
+    os.write(2, b"interrupted\n")           # no work has begun that would need to be cleaned up
     os._exit(INTERRUPTED)
 
 

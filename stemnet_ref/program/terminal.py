@@ -1,4 +1,4 @@
-"""Lines to the terminal: one stays one whatever is in a name, and a terminal that goes away is no fault."""
+"""Lines to the terminal: a line stays one line whatever a name holds, and a terminal that closes is no fault."""
 
 import os
 from contextlib import suppress
@@ -13,17 +13,17 @@ class OutputLost(Exception):
 def one_line(text):
     """Return a text with line breaks, control characters and bytes that are no UTF-8 written as \\n, \\x1b, \\xff.
 
-    A name could else break a line in two, colour or overwrite what stands there, or turn the direction of reading.
+    Otherwise a name could break a line in two, colour or overwrite the terminal, or reverse the direction of reading.
     """
-    return "".join(sign if sign.isprintable() else _escaped(sign) for sign in str(text))
+    return "".join(sign if sign.isprintable() else _escape(sign) for sign in str(text))
 
 
-def tell(text):
+def log(text):
     """Write a line to standard output, above the progress bars if there are any."""
     tqdm.write(one_line(text))
 
 
-def _escaped(sign):
+def _escape(sign):
     if "\udc80" <= sign <= "\udcff":                # a byte of a name that is not UTF-8, as Python keeps it
         return f"\\x{ord(sign) - 0xdc00:02x}"
     return sign.encode("unicode_escape").decode()
@@ -35,15 +35,16 @@ class Output:
     Parameters
     ----------
     stream : text stream
+        Stream that is written to.
     escape : bool
-        Whether control characters but line breaks are shown instead of sent; progress bars need them.
+        Whether control characters other than line breaks are escaped; progress bars need them unescaped.
     raises : bool
-        Whether the loss raises OutputLost.
+        Whether the loss of the stream raises OutputLost.
 
     Attributes
     ----------
     error : OSError or None
-        By which the stream was lost.
+        Error by which the stream was lost.
     """
 
     def __init__(self, stream, escape, raises):
@@ -53,13 +54,13 @@ class Output:
             stream.reconfigure(errors="backslashreplace")
 
     def write(self, text):
-        """Write a text; complete lines are on their way when this returns."""
-        shown = "\n".join(map(one_line, text.split("\n"))) if self._escape else text
-        self._try(lambda: (self._stream.write(shown), self._stream.flush() if "\n" in shown else None))
+        """Write a text, and flush the stream where the text ends a line."""
+        escaped = "\n".join(map(one_line, text.split("\n"))) if self._escape else text
+        self._try(lambda: (self._stream.write(escaped), self._stream.flush() if "\n" in escaped else None))
         return len(text)
 
     def flush(self):
-        """Send what has been written."""
+        """Flush the stream."""
         self._try(self._stream.flush)
 
     def _try(self, work):
@@ -69,7 +70,7 @@ class Output:
             work()
         except OSError as error:
             self.error = error
-            with suppress(OSError, ValueError):                 # what waits in the buffer would fail again at the end
+            with suppress(OSError, ValueError):                 # else the buffer would fail again at exit
                 nothing = os.open(os.devnull, os.O_WRONLY)
                 os.dup2(nothing, self._stream.fileno())
                 os.close(nothing)
