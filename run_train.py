@@ -54,7 +54,7 @@ def main(argv=None):
     given = vars(options().parse_args(argv))
     settings, frames, masks, out = resolve(given)
     with locks.Claim(out, check=lambda: outputs.check_run(out, given.get("resume", False)),
-                     show=cli.tell) as claim:
+                     log=cli.log) as claim:
         return train(given, settings, frames, masks, claim)
 
 

@@ -22,15 +22,10 @@ import numpy as np
 
 from .backends.cuda.device import device_of
 from .backends.cuda.shared import sum_over
+from .storage.columns import COLUMNS, IMAGE_COLUMNS, ROC_COLUMNS
 
-# The columns of a training run's metrics.csv
-COLUMNS = ("epoch", "seconds", "learning_rate", "train_loss", "val_loss", "train_accuracy", "val_accuracy", "precision",
-           "recall", "f1", "f1_pooled", "error_rate_percent", "false_white_pixels", "false_white_fraction",
-           "white_pixel_accuracy", "iou", "dice", "kappa", "roc_auc", "tp", "fp", "tn", "fn", "train_precision",
-           "train_recall", "train_f1", "train_error_rate_percent", "train_false_white_fraction",
-           "train_white_pixel_accuracy")
-
-ROC_COLUMNS = ("false_positive_rate", "true_positive_rate", "margin")
+__all__ = ["COLUMNS", "ROC_COLUMNS", "Counts", "Roc", "Scores", "best", "count", "margins", "outcomes",
+           "summarise"]
 
 
 @dataclass(frozen=True)
@@ -207,7 +202,7 @@ class Scores:
         defined = [area for area in self.areas if not math.isnan(area)]
         mean["roc_auc"] = float(np.mean(defined)) if defined else math.nan
         rows += [mean, self._row(self.total, self.roc.area())]
-        return list(IMAGE_COLUMNS), [[name, *row.values()]
+        return list(IMAGE_COLUMNS), [[name, *(row[column] for column in IMAGE_COLUMNS[1:])]
                                      for name, row in zip([*names, "mean", "pooled"], rows, strict=True)]
 
     @staticmethod
@@ -244,6 +239,3 @@ def summarise(images):
 
 def _ratio(part, whole, undefined=0.0):
     return part / whole if whole else undefined
-
-
-IMAGE_COLUMNS = ("frame", *Scores._row(Counts(0, 0, 0, 0), math.nan))       # of `Scores.table`

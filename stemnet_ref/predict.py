@@ -114,7 +114,7 @@ def run(model, frames, out, masks=None, tile=TILE, show=print, progress=iter, re
     InputError
         If a file cannot be read or written, or no frame, or no mask of those given, can be used.
     """
-    with locks.Claim(out, show=show) as claim:
+    with locks.Claim(out, log=show) as claim:
         return _run(model, frames, out, masks, tile, show, progress, results, restore, sparse, selection, left_out,
                     claim)
 

@@ -64,7 +64,7 @@ def main(argv=None):
     given = vars(options().parse_args(argv))
     variants, title, seeds = resolve(given)
     out = Path(given["out"])
-    with locks.Claim(out, check=lambda: _check_out(out, title), show=cli.tell) as claim:
+    with locks.Claim(out, check=lambda: _check_out(out, title), log=cli.log) as claim:
         return run(argv, given, variants, title, seeds, claim)
 
 
@@ -92,7 +92,7 @@ def run(argv, given, variants, title, seeds, claim):
     with cli.StopRequest("stopping after this step or validation; Ctrl-C again stops without saving") as stop:
         for number, (variant, seed, folder) in enumerate(runs, 1):
             cli.tell(f"{number} of {len(runs)}: {variant.title}, seed {seed}")
-            with locks.Claim(folder, check=lambda folder=folder: _check_run(folder), show=cli.tell) as of_run:
+            with locks.Claim(folder, check=lambda folder=folder: _check_run(folder), log=cli.log) as of_run:
                 of_run.take()
                 rows, new = train(variant.seeded(seed), folder, given, stop, verbose=number == 1)
             trained = trained or new

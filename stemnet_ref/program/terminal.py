@@ -23,6 +23,9 @@ def log(text):
     tqdm.write(one_line(text))
 
 
+tell = log
+
+
 def _escape(sign):
     if "\udc80" <= sign <= "\udcff":                # a byte of a name that is not UTF-8, as Python keeps it
         return f"\\x{ord(sign) - 0xdc00:02x}"

@@ -5,6 +5,7 @@ import numpy as np
 from ..data.images import eight_bit_units
 from ..data.regions import regions
 from ..errors import InputError
+from ..storage.columns import EDGE_COLUMNS
 from ..storage.files import write_csv, write_png
 from ..storage.outputs import PREDICTION
 
@@ -82,7 +83,7 @@ def write_pictures(stem, cell, pixels, truth=None):
     truth : int ndarray of shape (H, W), optional
     """
     mask = cell > 0.5
-    write_csv(f"{stem}_edges.csv", ["row", "column"], edges(mask).tolist())
+    write_csv(f"{stem}_edges.csv", EDGE_COLUMNS, edges(mask).tolist())
     write_png(f"{stem}_mask.png", mask.astype(np.uint8) * np.uint8(255), PREDICTION)
     write_png(f"{stem}_probability.png", np.round(255 * cell).astype(np.uint8), PREDICTION, heat_palette())
     write_png(f"{stem}_overlay.png", overlay(pixels, mask, truth), PREDICTION)

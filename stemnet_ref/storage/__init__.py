@@ -1,1 +1,1 @@
-"""What is written to disk: atomic writes, locks, checked archives, and what may be replaced."""
+"""Files on disk: atomic writes, locks, checked archives, and which files may be replaced."""

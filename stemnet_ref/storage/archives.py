@@ -1,4 +1,4 @@
-"""Arrays in `.npz` and `.safetensors` files, each read when it is asked for, after its header was checked."""
+"""Arrays in `.npz` and `.safetensors` files; each array is read when it is asked for, after a check of its header."""
 
 import io
 import math
@@ -18,26 +18,26 @@ import numpy as np
 
 from ..errors import InputError, reason
 from ..program.extras import library
-from .readers import MOST, check_regular, parse_json
+from .readers import MAX_TEXT, check_regular, parse_json
 
-HEADER = 1 << 14                    # bytes that a header may have; numpy writes at most some hundred
-UNPACKED = 1 << 26, 20              # bytes that arrays may take, and how many times the file's on top of that
-NUMBERS = "biufc"                   # kinds of dtype
-KNOWN = "BOOL", "U8", "I8", "U16", "I16", "U32", "I32", "U64", "I64", "F16", "F32", "F64"   # of safetensors, to NumPy
-DAMAGES = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, MemoryError,
-           IndexError, OverflowError, SyntaxError, TokenError, struct.error, zipfile.BadZipFile, zlib.error,
-           LZMAError)                       # as NumPy, zipfile and the libraries below them raise
+MAX_HEADER = 1 << 14                # bytes that are read of a header; numpy writes at most some hundred
+MAX_UNPACKED = 1 << 26, 20          # limit of the unpacked arrays: so many bytes, and so many times the file's size
+NUMBERS = "biufc"                   # kinds of dtype that hold numbers
+SAFETENSORS_DTYPES = "BOOL", "U8", "I8", "U16", "I16", "U32", "I32", "U64", "I64", "F16", "F32", "F64"   # NumPy's too
+READ_ERRORS = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, MemoryError,
+               IndexError, OverflowError, SyntaxError, TokenError, struct.error, zipfile.BadZipFile, zlib.error,
+               LZMAError)           # what NumPy, zipfile and the libraries below them raise on a damaged file
 
 
 class Header(NamedTuple):
-    """What an array will be when it is read."""
+    """Shape and dtype of an array that has not been read yet."""
 
     shape: tuple
     dtype: np.dtype
 
     @property
     def size(self):
-        """Its bytes."""
+        """Bytes that the array takes."""
         return math.prod(self.shape) * self.dtype.itemsize
 
 
@@ -48,13 +48,14 @@ def open_npz(path, wrong, remedy):
     Parameters
     ----------
     path : path
+        File to open.
     wrong, remedy : str
-        What such a file is if it cannot be read, and what to do then.
+        What the message says of a file that cannot be read, and what it advises.
 
     Raises
     ------
     InputError
-        If it cannot be read, or what is done with its arrays in the body of `with` fails by what they are.
+        If the file cannot be read, or the body of `with` fails because of what the arrays hold.
     """
     check_regular(path, remedy)
     try:
@@ -67,31 +68,12 @@ def open_npz(path, wrong, remedy):
         raise
     except PermissionError as error:
         raise InputError(f"{path}: cannot be opened ({reason(error)}); check its permissions") from None
-    except DAMAGES as error:
+    except READ_ERRORS as error:
         raise InputError(f"{path}: {wrong} ({reason(error)}); {remedy}") from None
 
 
-class Npz(Mapping):
-    """The arrays of an open archive by name.
-
-    None is unpacked before it is asked for, nor before its header says that it is one of numbers, has the bytes that
-    the archive says it has, and is not many times larger than the file. All come in the machine's byte order, rows
-    first. What is no array in the archive is none here.
-
-    Raises
-    ------
-    ValueError
-        If two members have one name, or, when an array is asked for, if it cannot be had.
-    """
-
-    def __init__(self, archive, size):
-        self._archive, self._left = archive, UNPACKED[0] + UNPACKED[1] * size
-        self._members = {}
-        for member in archive.infolist():
-            name = member.filename.removesuffix(".npy")
-            if name in self._members:
-                raise ValueError(f"{name} is in it twice")
-            self._members[name] = member
+class Arrays(Mapping):
+    """Arrays of an open file by name; `_members` maps each name to what the file says of the array."""
 
     def __iter__(self):
         return iter(self._members)
@@ -102,18 +84,38 @@ class Npz(Mapping):
     def __contains__(self, name):
         return name in self._members
 
+
+class Npz(Arrays):
+    """Arrays of an open `.npz` archive by name.
+
+    An array is unpacked only when it is asked for, and only if its header says that it holds numbers, has the bytes
+    that the archive says it has, and is not many times larger than the file. Every array comes in the machine's byte
+    order, rows first.
+
+    Raises
+    ------
+    ValueError
+        If two members have one name, or, when an array is asked for, if the array cannot be read.
+    """
+
+    def __init__(self, archive, size):
+        self._archive, self._left = archive, MAX_UNPACKED[0] + MAX_UNPACKED[1] * size
+        self._members = {}
+        for member in archive.infolist():
+            name = member.filename.removesuffix(".npy")
+            if name in self._members:
+                raise ValueError(f"{name} is in it twice")
+            self._members[name] = member
+
     def header(self, name):
         """Return the Header of an array."""
-        return self._header(name)[0]
-
-    def _header(self, name):
         member = self._members[name]
         with self._archive.open(member) as file:
-            start = io.BytesIO(file.read(HEADER))
+            start = io.BytesIO(file.read(MAX_HEADER))
         version = np.lib.format.read_magic(start)
         if version not in ((1, 0), (2, 0)):
             raise ValueError(f"{name} is of format {version[0]}.{version[1]}, as records with names are")
-        with warnings.catch_warnings():                     # of headers that Python 2 wrote, or that are no Python
+        with warnings.catch_warnings():                     # a header that Python 2 wrote causes them
             warnings.simplefilter("ignore")
             shape, _, dtype = getattr(np.lib.format, f"read_array_header_{version[0]}_0")(start)
         if any(side < 0 for side in shape):
@@ -124,23 +126,23 @@ class Npz(Mapping):
         if header.size != member.file_size - start.tell():
             raise ValueError(f"{name} has {member.file_size - start.tell()} bytes; {dtype} of shape {shape} needs "
                              f"{header.size}")
-        return header, member
+        return header
 
     def __getitem__(self, name):
-        header, member = self._header(name)
+        header = self.header(name)
         if header.dtype.kind == "U" and header.shape:
             raise ValueError(f"{name} is an array of text, not of numbers")
         self._left -= header.size
-        if self._left < 0 or (header.dtype.kind == "U" and header.size > MOST):
+        if self._left < 0 or (header.dtype.kind == "U" and header.size > MAX_TEXT):
             raise ValueError(f"{name} would take {header.size / 1e6:.0f} MB unpacked, far more than the file has")
-        with self._archive.open(member) as file:
+        with self._archive.open(self._members[name]) as file:
             array = np.lib.format.read_array(file, allow_pickle=False)
-            if file.read(1):                                # reads to the end, where the checksum is looked at
+            if file.read(1):                                # zipfile compares the checksum at the end of the member
                 raise ValueError(f"{name} is longer than its header says")
         return np.asarray(array, array.dtype.newbyteorder("="), order="C")
 
     def about(self, name="about"):
-        """Return what the JSON text of a name says, a dict."""
+        """Return the dict that the JSON text in an array holds."""
         header = self.header(name)
         if header.shape or header.dtype.kind != "U":
             raise ValueError(f"{name} is no JSON text")
@@ -154,7 +156,7 @@ def open_arrays(path):
     Raises
     ------
     InputError
-        As `open_npz`.
+        If the file cannot be read, or the body of `with` fails because of what the arrays hold.
     """
     if Path(path).suffix != ".safetensors":
         with open_npz(path, "no file of arrays, or a damaged one", "write one by numpy.savez(FILE, **arrays)") as npz:
@@ -168,26 +170,20 @@ def open_arrays(path):
             yield SafeTensors(file)
     except InputError:
         raise
-    except (*DAMAGES, safetensors.SafetensorError) as error:
+    except (*READ_ERRORS, safetensors.SafetensorError) as error:
         raise InputError(f"{path}: cannot be read as safetensors ({reason(error)}); {remedy}") from None
 
 
-class SafeTensors(Mapping):
-    """The arrays of an open `.safetensors` file by name; the library has checked their places in the file."""
+class SafeTensors(Arrays):
+    """Arrays of an open `.safetensors` file by name; the library has checked their positions in the file."""
 
     def __init__(self, file):
-        self._file, self._names = file, list(file.keys())
-
-    def __iter__(self):
-        return iter(self._names)
-
-    def __len__(self):
-        return len(self._names)
+        self._file, self._members = file, dict.fromkeys(file.keys())
 
     def __getitem__(self, name):
-        if name not in self._names:
+        if name not in self:
             raise KeyError(name)
         dtype = self._file.get_slice(name).get_dtype()
-        if dtype not in KNOWN:
+        if dtype not in SAFETENSORS_DTYPES:
             raise ValueError(f"{name} is {dtype}, which NumPy has not")
         return self._file.get_tensor(name)

@@ -1,4 +1,4 @@
-"""Write files so that a crash or a full disk leaves the old one or the new one, never half of one."""
+"""Write files so that a crash or a full disk leaves the old file or the new file, never half of one."""
 
 import csv
 import io
@@ -19,40 +19,41 @@ from . import outputs
 
 try:
     import fcntl
-except ImportError:                 # Windows, which does not remove or replace a file that is open
+except ImportError:                 # Windows does not remove or replace a file that is open
     fcntl = None
 
-TEMPORARY = ".stemnet_ref.{}.tmp"   # names of files that are not whole yet
-_swept = set()                      # folders from which this process has removed what killed ones left
+TEMPORARY = ".stemnet_ref.{}.tmp"   # name of a file that is still being written
+_swept = set()                      # folders from which this process has removed the files of killed processes
 
 
 def write_atomically(path, content, kind=None, option="--out"):
-    """Write a file that is at `path` as soon as all of it is on disk.
+    """Write a file, and move it to `path` once all of it is on disk.
 
-    A reader, also after a crash, finds the old file or the new one, never half of one. A symbolic link is followed.
+    A reader finds the old file or the new file, never half of one, even after a crash. A symbolic link is followed.
 
     Parameters
     ----------
     path : path
+        File to write.
     content : bytes, or callable
-        A callable writes into the binary file that it is given. Pictures come as bytes, because codecs that write into
-        a file call a full disk something else.
+        Content of the file, or a function that writes it to a binary file. Pictures come as bytes, because codecs that
+        write to a file name another error where the disk is full.
     kind : outputs.Kind, optional
-        Of the file; one of another kind is not replaced.
+        Kind of the file; a file of another kind is not replaced.
     option : str
-        What the user names the place by.
+        Option by which the user named the path.
 
     Raises
     ------
     InputError
-        If it cannot be written; what was there before is unharmed.
+        If the file cannot be written; what was there before is unharmed.
     """
-    place = outputs.check_replaceable(path, kind, option)
+    target = outputs.check_replaceable(path, kind, option)
     try:
-        _sweep(place.parent)
-        with _temporary(place.parent) as file:
-            with suppress(OSError):                             # what is replaced keeps its permissions
-                os.chmod(file.name, stat.S_IMODE(place.stat().st_mode))
+        _sweep(target.parent)
+        with _temporary(target.parent) as file:
+            with suppress(OSError):                             # the new file takes over the old one's permissions
+                os.chmod(file.name, stat.S_IMODE(target.stat().st_mode))
             if callable(content):
                 content(file)
             else:
@@ -61,8 +62,8 @@ def write_atomically(path, content, kind=None, option="--out"):
             os.fsync(file.fileno())
             if fcntl is None:
                 file.close()
-            os.replace(file.name, place)
-        _sync(place.parent)
+            os.replace(file.name, target)
+        _sync(target.parent)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({reason(error)}); free space or choose another "
                          f"{option}") from None
@@ -70,21 +71,21 @@ def write_atomically(path, content, kind=None, option="--out"):
 
 @contextmanager
 def _temporary(folder):
-    """Open a new file under a name of its own; remove it where what is done with it fails.
+    """Open a new file under a name of its own; remove it where the body of `with` fails.
 
-    It is locked while it is open, by which other processes tell it from what a killed one left.
+    The file is locked while it is open, so that other processes can tell it from a file that a killed process left.
     """
-    gone = True
-    while gone:
+    swept = True
+    while swept:
         path = os.path.join(folder, TEMPORARY.format(secrets.token_hex(8)))
-        new = open(path, "x+b")                                 # noqa: SIM115  x: neither a link nor what is there
+        new = open(path, "x+b")                                 # noqa: SIM115  x: refuses a link and a file that exists
         try:
             with new as file:
                 if fcntl:
                     with suppress(OSError):                     # not every file system has locks
                         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                gone = os.fstat(file.fileno()).st_nlink == 0    # swept in the moment before it was locked
-                if not gone:
+                swept = os.fstat(file.fileno()).st_nlink == 0   # by another process, just before it was locked
+                if not swept:
                     yield file
         except BaseException:
             with suppress(OSError):
@@ -93,7 +94,7 @@ def _temporary(folder):
 
 
 def _sweep(folder):
-    """Remove what killed processes left in a folder: files under our temporary names that no process has locked."""
+    """Remove the files that killed processes left in a folder: temporary names that no process has locked."""
     if fcntl is None or folder in _swept:
         return
     _swept.add(folder)
@@ -105,7 +106,7 @@ def _sweep(folder):
 
 
 def is_temporary(path):
-    """Return whether a file is one that was being written, by its name."""
+    """Return whether a file has the name of one that is still being written."""
     return path.match(TEMPORARY.format("[0-9a-f]" * 16))
 
 
@@ -114,8 +115,8 @@ def _without_links(path, flags):
 
 
 def _sync(folder):
-    """Have a folder's names on disk."""
-    with suppress(OSError):                                     # not every system can
+    """Write a folder's names to disk."""
+    with suppress(OSError):                                     # not every system can do it
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)
@@ -124,30 +125,43 @@ def _sync(folder):
 
 
 def write_png(path, pixels, kind, palette=None, fast=False, option="--out"):
-    """Write pixels as PNG: uint8 of shape (H, W) or (H, W, 3), with a palette (256, 3) as indices into it, or uint16.
+    """Write a picture as PNG.
 
-    `kind` is the outputs.Kind of picture. `fast` takes a little more space and much less time.
+    Parameters
+    ----------
+    path : path
+        File to write.
+    pixels : ndarray
+        Grey values, uint8 or uint16 of shape (H, W); colours, uint8 of shape (H, W, 3); or indices of the palette.
+    kind : outputs.Kind
+        Kind of picture, which the file names as its software.
+    palette : ndarray of shape (256, 3), optional
+        Colours from 0 to 255.
+    fast : bool
+        Whether to spend much less time for a little more space.
+    option : str
+        Option by which the user named the path.
     """
-    image, said, data = Image.fromarray(pixels), PngInfo(), io.BytesIO()
-    said.add_text("Software", kind.mark)
+    image, text, data = Image.fromarray(pixels), PngInfo(), io.BytesIO()
+    text.add_text("Software", kind.mark)
     if palette is not None:
         image.putpalette(palette.astype(np.uint8).tobytes())
-    image.save(data, "PNG", pnginfo=said, **({"compress_level": 1} if fast else {}))
+    image.save(data, "PNG", pnginfo=text, **({"compress_level": 1} if fast else {}))
     write_atomically(path, data.getvalue(), kind, option)
 
 
 def write_tiff(path, pixels, kind):
-    """Write uint16 pixels (H, W) as TIFF; `kind` is the outputs.Kind of picture."""
+    """Write uint16 pixels of shape (H, W) as TIFF; `kind` is the outputs.Kind of picture."""
     data = io.BytesIO()
     Image.fromarray(pixels).save(data, "TIFF", compression="tiff_lzw", tiffinfo={outputs.SOFTWARE: kind.mark})
     write_atomically(path, data.getvalue(), kind)
 
 
 def write_csv(path, header, rows):
-    """Write a table as CSV, in one move; what it replaces has the same header.
+    """Write a table as CSV, in one move; a file with another header is not replaced.
 
-    Spreadsheets take a cell that begins with =, +, - or @ for a formula, and what follows could name a program: text,
-    as names of files are, gets a ' before it then, and control characters are written as \\n and so on.
+    A spreadsheet takes a cell that begins with =, +, - or @ for a formula, which could start a program. A text that
+    begins so, such as the name of a file, gets a ' before it; control characters are written as \\n and so on.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -159,8 +173,8 @@ def write_csv(path, header, rows):
 def _cell(value):
     if not isinstance(value, str):
         return value
-    shown = one_line(value)
-    return f"'{shown}" if shown.startswith(("=", "+", "-", "@")) else shown
+    text = one_line(value)
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
 
 
 def write_json(path, value, kind, option="--out"):
@@ -169,7 +183,7 @@ def write_json(path, value, kind, option="--out"):
 
 
 def check_folder(out, option="--out"):
-    """Raise InputError where an output folder cannot be made or written to; nothing is changed on disk."""
+    """Raise InputError where an output folder cannot be made or written to; change nothing on disk."""
     out = Path(out)
     if out.exists() and not out.is_dir():
         raise InputError(f"{option} {out}: this is {outputs.what_is(out)}; name a folder")
@@ -182,7 +196,7 @@ def check_folder(out, option="--out"):
 
 
 def check_names(frames, option, ending):
-    """Raise InputError where two frames would be written under one name; `option` is what the user named them by."""
+    """Raise InputError where two frames would be written under one name; `option` is the one that named them."""
     written = {}
     for frame in frames:
         if frame.name in written:
@@ -192,12 +206,12 @@ def check_names(frames, option, ending):
 
 
 def make_folder(out, option="--out"):
-    """Make the output folder, or see that it can be written into.
+    """Make the output folder, or check that files can be written there.
 
     Raises
     ------
     InputError
-        If it is a file, or cannot be made or written to.
+        If the path is a file, or the folder cannot be made or written to.
     """
     check_folder(out, option)
     out = Path(out)
@@ -211,7 +225,7 @@ def make_folder(out, option="--out"):
 
 
 def new_folder(wanted):
-    """Return `wanted`, or wanted-2, wanted-3, ...: the first that does not exist."""
+    """Return the first of `wanted`, wanted-2, wanted-3, ... that does not exist."""
     folder, number = Path(wanted), 1
     while folder.exists():
         number += 1

@@ -1,4 +1,4 @@
-"""One process at a time writes into a folder, by a lock that ends with its process, however that ends."""
+"""Let one process at a time write to a folder, by a lock that ends with its process, however that ends."""
 
 import errno
 import os
@@ -15,25 +15,26 @@ NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.E
 
 
 class Claim:
-    """A folder that only this process writes into, within a `with`.
+    """A folder that only this process writes to, within a `with`.
 
-    A folder that exists is held from the beginning on; one that does not is made and held by `take`, so that a mistake
+    A folder that exists is locked at once. A folder that does not exist is made and locked by `take`, so that a mistake
     that is found before leaves no folder.
 
     Parameters
     ----------
     folder : path
+        Folder to write to.
     option : str
-        What the user names it by.
+        Option by which the user named the folder.
     check : callable
-        Raises InputError where it must not be written into. Called before and, because another process may just have
-        ended there, again once it is held.
-    show : callable
-        Takes a line of text for the user.
+        Function that raises InputError where nothing may be written to the folder. It is called before and after the
+        folder is locked, because another process may just have ended there.
+    log : callable
+        Function that prints a line of text for the user.
     """
 
-    def __init__(self, folder, option="--out", check=lambda: None, show=print):
-        self.folder, self.option, self._check, self.show = Path(folder), option, check, show
+    def __init__(self, folder, option="--out", check=lambda: None, log=print):
+        self.folder, self.option, self._check, self.log = Path(folder), option, check, log
         self._lock = None
 
     def __enter__(self):
@@ -44,12 +45,12 @@ class Claim:
 
     def __exit__(self, *exception):
         if self._lock and self._lock.is_locked:
-            with suppress(OSError):                             # the library takes no lock on a file that is gone
+            with suppress(OSError):                             # the library does not lock a file that was removed
                 os.unlink(self.folder / NAME)
             self._lock.release()
 
     def check(self):
-        """Raise InputError where the folder must not be written into; the lock of a killed process does not stay."""
+        """Raise InputError where nothing may be written to the folder; remove the lock file of a killed process."""
         check_folder(self.folder, self.option)
         try:
             self._check()
@@ -60,12 +61,12 @@ class Claim:
             raise
 
     def take(self):
-        """Make the folder where it does not exist, and hold it.
+        """Make the folder where it does not exist, and lock it.
 
         Raises
         ------
         InputError
-            If another process holds it, or it cannot be written into.
+            If another process has locked the folder, or nothing can be written to it.
         """
         if self._lock:
             return
@@ -74,7 +75,7 @@ class Claim:
         self._lock = FileLock(self.folder / NAME)
         try:
             self._lock.acquire(timeout=0)
-            with suppress(OSError):                             # a full disk; it is for a message alone
+            with suppress(OSError):                             # a full disk; the number is for a message only
                 (self.folder / NAME).write_text(f"{os.getpid()}\n")
         except Timeout:
             raise InputError(f"{self.option} {self.folder}: another process{holder} is writing there; wait for it, or "
@@ -83,7 +84,7 @@ class Claim:
             if error.errno not in NO_LOCKS:
                 raise InputError(f"{self.option} {self.folder}: cannot write there ({reason(error)}); choose another "
                                  "folder") from None
-            self.show(f"note: {self.option} {self.folder}: this file system has no locks ({reason(error)}); see to it "
+            self.log(f"note: {self.option} {self.folder}: this file system has no locks ({reason(error)}); see to it "
                       "that no other command writes there")
         try:
             self.check()
@@ -92,7 +93,7 @@ class Claim:
             raise
 
     def _holder(self):
-        """Return which process says that it holds the folder, for a message."""
+        """Return, for a message, the number of the process that has locked the folder, or ""."""
         path = self.folder / NAME
         with suppress(OSError, ValueError):
             return f" (PID {int(path.read_text())})" if path.is_file() else ""

@@ -1,7 +1,7 @@
-"""What may be written where: a file that exists is replaced only if its content says that it is of the same kind.
+"""Which files may be replaced: a file that exists is replaced only if its content says that it is of the same kind.
 
-Every file that this package writes says what it is, where its format has a place for that: PNG and TIFF by "Software",
-pages by their generator, arrays by "about", JSON by its keys, tables by their header.
+Every file that this package writes says what it is, as far as its format allows: PNG and TIFF by "Software", pages by
+their generator, arrays by "about", JSON by its keys, tables by their header.
 """
 
 import os
@@ -14,14 +14,14 @@ from pathlib import Path
 
 from PIL import Image
 
-from .. import metrics
 from ..errors import InputError, reason
 from .archives import open_npz
+from .columns import COLUMNS, EDGE_COLUMNS, IMAGE_COLUMNS, ROC_COLUMNS
 from .readers import read_json
 
-EXPLAINED = b"<title>One step of training, number by number</title>"        # of a page
-SOFTWARE = 305                      # tag of TIFF
-OTHERS = {stat.S_ISDIR: "a folder", stat.S_ISFIFO: "a FIFO", stat.S_ISSOCK: "a socket", stat.S_ISCHR: "a device",
+EXPLANATION_TITLE = b"<title>One step of training, number by number</title>"
+SOFTWARE = 305                      # TIFF tag that names the program
+NO_FILES = {stat.S_ISDIR: "a folder", stat.S_ISFIFO: "a FIFO", stat.S_ISSOCK: "a socket", stat.S_ISCHR: "a device",
           stat.S_ISBLK: "a device"}
 
 
@@ -32,11 +32,11 @@ class Kind:
     Parameters
     ----------
     name : str
-        In words, for messages.
+        Name of the kind in messages.
     mark : str
-        What such a file says of itself, or begins with.
+        Beginning of what such a file says of itself.
     read : callable
-        Returns what the file at a path says of itself; whatever it raises means that the file is of another kind.
+        Function that returns what the file at a path says of itself. Any exception means a file of another kind.
     """
 
     name: str
@@ -44,12 +44,12 @@ class Kind:
     read: Callable[[Path], str]
 
     def made(self, path):
-        """Return whether there is a file of this kind, by its content."""
+        """Return whether a path leads to a file with the content of this kind."""
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")                 # of damaged or strange pictures
+                warnings.simplefilter("ignore")                 # Pillow warns of damaged or strange pictures
                 return Path(path).is_file() and self.read(Path(path)).startswith(self.mark)
-        except Exception:                                       # libraries raise anything on other programs' files
+        except Exception:                                       # libraries raise anything on files of other programs
             return False
 
 
@@ -65,19 +65,19 @@ def _tiff(path):
 
 def _sheet(path):
     with Image.open(path, formats=("PNG",)) as image:
-        return image.info.get("Title") or image.info["Software"]               # the title is of earlier versions
+        return image.info.get("Title") or image.info["Software"]               # earlier versions wrote a title
 
 
 def _figure(path):
     software = _png(path)
-    return FIGURE.mark if software.startswith("Matplotlib") else software       # of earlier versions
+    return FIGURE.mark if software.startswith("Matplotlib") else software       # by an earlier version
 
 
 def _prediction(path):
     with Image.open(path, formats=("PNG",)) as image:
         if "Software" in image.info:
             return image.info["Software"]
-    stem, _, what = path.stem.rpartition("_")                   # of earlier versions, told by the table beside them
+    stem, _, what = path.stem.rpartition("_")                   # by an earlier version, if its table is there too
     beside = path.with_name(f"{stem}_edges.csv")
     return PREDICTION.mark if what in ("mask", "probability", "overlay") and EDGES.made(beside) else ""
 
@@ -100,7 +100,7 @@ def _page(path):
     with open(path, "rb") as file:
         head = file.read(4000)
     if b"body { font: 16px/1.5 system-ui, sans-serif;" in head and b'name="generator"' not in head:
-        return EXPLANATION.mark if EXPLAINED in head else REPORT.mark           # of earlier versions
+        return EXPLANATION.mark if EXPLANATION_TITLE in head else REPORT.mark   # by an earlier version
     return re.search(rb'<meta name="generator" content="([^"]*)">', head).group(1).decode()
 
 
@@ -157,10 +157,10 @@ SHEET = Kind("sheet that stemnet_ref.data.check drew", "stemnet_ref.data.check",
 REPORT = Kind("report of stemnet_ref's", "stemnet_ref.report.page", _page)
 EXPLANATION = Kind("page that stemnet_ref.explain wrote", "stemnet_ref.explain", _page)
 EVENTS = Kind("event file of TensorBoard's", "brain.Event:2", _events)
-EDGES, MEASURES, ROC = table(("row", "column")), table(metrics.IMAGE_COLUMNS), table(metrics.ROC_COLUMNS)
+EDGES, EPOCHS, MEASURES, ROC = map(table, (EDGE_COLUMNS, COLUMNS, IMAGE_COLUMNS, ROC_COLUMNS))
 
-# What run_train.py writes into a run's folder: figures/ and summaries/ beside these
-RUN_FILES = {"model.npz": MODEL, "best.npz": MODEL, "config.json": CONFIG, "metrics.csv": table(metrics.COLUMNS),
+# Files that run_train.py writes to a run's folder, beside figures/ and summaries/
+RUN_FILES = {"model.npz": MODEL, "best.npz": MODEL, "config.json": CONFIG, "metrics.csv": EPOCHS,
              "validation.csv": MEASURES, "roc.csv": ROC, "report.html": REPORT}
 RUN_FOLDERS = "figures", "summaries"
 RUN_FIGURES = ("predictions", "loss", "accuracy", "precision_recall", "f1", "error_rate", "false_white",
@@ -168,9 +168,9 @@ RUN_FIGURES = ("predictions", "loss", "accuracy", "precision_recall", "f1", "err
 
 
 def what_is(path):
-    """Return in words what there is at a path."""
+    """Return whether a path leads to a file, a folder, a device and so on, in words with an article."""
     mode = os.stat(path).st_mode
-    return next((what for is_it, what in OTHERS.items() if is_it(mode)), "a file")
+    return next((what for is_it, what in NO_FILES.items() if is_it(mode)), "a file")
 
 
 def is_run(folder):
@@ -179,66 +179,69 @@ def is_run(folder):
 
 
 def check_replaceable(path, kind=None, option="--out", remedy="choose another name"):
-    """Return the place where a file is to be written; a symbolic link is followed.
+    """Return the path of the file that is to be written, with symbolic links followed.
 
     Parameters
     ----------
     path : path
+        File as the user named it.
     kind : Kind, optional
-        Of what is to be written there: another file is not replaced.
+        Kind of the file; a file of another kind is not replaced.
     option, remedy : str
-        What the user names the place by, and what to do where it cannot be used.
+        Option by which the user named the path, and what the message advises.
 
     Raises
     ------
     InputError
-        If something else is there.
+        If the path leads to something else.
     """
-    place = Path(os.path.realpath(path))
+    target = Path(os.path.realpath(path))
     try:
-        mode = place.stat().st_mode
+        mode = target.stat().st_mode
     except FileNotFoundError:
-        return place
-    except OSError as error:                                    # links in a circle, a name too long
+        return target
+    except OSError as error:                                    # a circle of links, or a name that is too long
         raise InputError(f"{option} {path}: cannot be written ({reason(error)}); {remedy}") from None
     if not stat.S_ISREG(mode):
-        raise InputError(f"{option} {path}: is {what_is(place)}; name a file")
-    if kind and not kind.made(place):
+        raise InputError(f"{option} {path}: is {what_is(target)}; name a file")
+    if kind and not kind.made(target):
         article = "an" if kind.name[0] in "aeiou" else "a"
         raise InputError(f"{option} {path}: exists, but is not {article} {kind.name}; {remedy}")
-    return place
+    return target
 
 
 def check_output(path, kind, option="--out", inputs=()):
-    """Raise InputError where a file that the user names cannot be written, or something would be lost by it.
+    """Raise InputError where a file cannot be written, or where another file would be lost by it.
 
     Parameters
     ----------
     path : path
+        File as the user named it.
     kind : Kind
-        Of what is to be written.
+        Kind of the file that is to be written.
     option : str
+        Option by which the user named the path.
     inputs : iterable of path or None
-        Of the same command: none of them is written over, under whatever name.
+        Files that the same command reads; none of them is overwritten, whatever name leads to it.
     """
-    place = check_replaceable(path, option=option)
-    if not place.parent.is_dir():
+    target = check_replaceable(path, option=option)
+    if not target.parent.is_dir():
         raise InputError(f"{option} {path}: must be the name of a file in a folder that exists")
-    if not os.access(place.parent, os.W_OK | os.X_OK):
-        raise InputError(f"{option} {path}: cannot write in {place.parent}; choose another folder")
+    if not os.access(target.parent, os.W_OK | os.X_OK):
+        raise InputError(f"{option} {path}: cannot write in {target.parent}; choose another folder")
     for each in inputs:
-        if each is not None and place.exists() and os.path.exists(each) and os.path.samefile(place, each):
+        if each is not None and target.exists() and os.path.exists(each) and os.path.samefile(target, each):
             raise InputError(f"{option} {path}: is read by the same command, as {each}; choose another name")
-    config = place.with_name("config.json")
-    if place.name in RUN_FILES and (CONFIG.made(config) or (is_run(place.parent) and not kind.made(place))):
+    config = target.with_name("config.json")
+    if target.name in RUN_FILES and (CONFIG.made(config) or (is_run(target.parent) and not kind.made(target))):
         raise InputError(f"{option} {path}: belongs to the run in that folder; choose another name")
     check_replaceable(path, kind, option)
 
 
 def check_run(out, resume=False):
-    """Raise InputError unless run_train.py may write into a folder: what is there must be of this run.
+    """Raise InputError unless run_train.py may write to a folder: what it would replace must belong to this run.
 
-    Of a run that was killed before its first model config.json is there: it is written first.
+    A run that was killed before its first model has left its config.json, which is written first.
     """
     out = Path(out)
     if not resume and os.path.lexists(out / "model.npz"):
@@ -249,7 +252,7 @@ def check_run(out, resume=False):
         if not os.path.lexists(out / name) or (begun and (kind is None or kind.made(out / name))):
             continue
         if resume:
-            away = "" if name == "metrics.csv" else "move it away, "         # else it is needed
+            away = "" if name == "metrics.csv" else "move it away, "         # metrics.csv is needed
             raise InputError(f"{out / name}: is damaged, or not of this run, which would overwrite it; restore it, "
                              f"{away}or begin a new run in another folder")
         raise InputError(f"--out {out}: {name} there would be overwritten, and is not of a run of stemnet_ref; choose "
@@ -257,9 +260,9 @@ def check_run(out, resume=False):
 
 
 def check_no_pictures(out, predictions=False):
-    """Raise InputError where a folder holds pictures that this package has not written: it would be spoiled as input.
+    """Raise InputError where a folder holds pictures of others, among which the results would be lost.
 
-    `predictions` may be there if so is said.
+    `predictions` says whether earlier predictions of this package may be there.
     """
     foreign = [path for path in sorted(Path(out).glob("*")) if path.suffix.lower() in (".png", ".tif", ".tiff")
                and not (predictions and PREDICTION.made(path))]

@@ -8,14 +8,11 @@ import stat
 
 from ..errors import InputError, reason
 
-MOST = 1 << 26          # bytes of a text
+MAX_TEXT = 1 << 26          # bytes of a text file
 
 
 def check_regular(path, remedy):
-    """Raise InputError unless there is a file at a path, which a pipe or a device is not: reading could wait for ever.
-
-    `remedy` is what to do then.
-    """
+    """Raise InputError, with this remedy, unless a path leads to a regular file: reading a pipe could wait for ever."""
     try:
         mode = os.stat(path).st_mode
     except FileNotFoundError:
@@ -23,22 +20,23 @@ def check_regular(path, remedy):
             raise InputError(f"{path}: is a link to {os.readlink(path)}, which is not there; bring that back, or "
                              "remove the link") from None
         raise InputError(f"{path}: no such file; {remedy}") from None
-    except (OSError, ValueError) as error:                      # ValueError: a NUL in the name
+    except (OSError, ValueError) as error:                      # ValueError where the name holds a NUL
         raise InputError(f"{path}: cannot be opened ({reason(error)}); {remedy}") from None
     if not stat.S_ISREG(mode):
         raise InputError(f"{path}: is a {'folder' if stat.S_ISDIR(mode) else 'pipe or a device'}, not a file; {remedy}")
 
 
 def parse_json(text):
-    """Return what a JSON text holds, a dict.
+    """Return the dict that a JSON text holds.
 
     Raises
     ------
     ValueError
-        If it is none; if a name occurs twice, or a number is none, which JSON has not and Python reads.
+        If the text is no JSON or holds no dict; if a name occurs twice, or a number is NaN or infinite, which Python
+        reads although JSON forbids it.
     """
     try:
-        found = json.loads(text, object_pairs_hook=_without_twins, parse_constant=_refuse)
+        found = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     if not isinstance(found, dict):
@@ -46,7 +44,7 @@ def parse_json(text):
     return found
 
 
-def _without_twins(pairs):
+def _unique(pairs):
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
@@ -54,30 +52,31 @@ def _without_twins(pairs):
     return found
 
 
-def _refuse(constant):
+def _refuse_constant(constant):
     raise ValueError(f"{constant} is no number")
 
 
 def read_json(path, remedy, **types):
-    """Return what a JSON file holds, a dict.
+    """Return the dict that a JSON file holds.
 
     Parameters
     ----------
     path : path
+        File to read.
     remedy : str
-        What to do if it cannot be read.
+        What the message advises if the file cannot be read.
     **types : type or tuple of types
-        By name, what the file must have; other names may be there too.
+        Type that the value of each of these names must have. The file may hold other names too.
 
     Raises
     ------
     InputError
-        If it cannot be read.
+        If the file cannot be read, or a value is missing or has another type.
     """
     try:
         found = parse_json(_text(path, remedy))
-        for name, wanted in types.items():
-            if not isinstance(found[name], wanted):
+        for name, expected in types.items():
+            if not isinstance(found[name], expected):
                 raise ValueError(f"{name} is {str(found[name])[:40]!r}")
         return found
     except (OSError, ValueError, KeyError) as error:
@@ -87,12 +86,12 @@ def read_json(path, remedy, **types):
 
 
 def read_csv(path, columns, remedy="restore it, or begin a new run"):
-    """Return the rows of a table of numbers that `write_csv` wrote, dicts by column; whole numbers as int.
+    """Return the rows of a table of numbers that `write_csv` wrote, each a dict of int or float by column.
 
     Raises
     ------
     InputError
-        If the file is missing, or is not such a table with just these columns.
+        If the file is missing, or is not a table with exactly these columns.
     """
     try:
         text = _text(path, remedy)
@@ -112,12 +111,12 @@ def read_csv(path, columns, remedy="restore it, or begin a new run"):
 
 
 def _text(path, remedy):
-    """Return the text of a file, UTF-8, without the mark that some editors begin it with."""
+    """Return the UTF-8 text of a file, without the byte order mark that some editors write."""
     check_regular(path, remedy)
     with open(path, "rb") as file:
-        data = file.read(MOST + 1)
-    if len(data) > MOST:
-        raise ValueError(f"it has more than {MOST >> 20} MB")
+        data = file.read(MAX_TEXT + 1)
+    if len(data) > MAX_TEXT:
+        raise ValueError(f"it has more than {MAX_TEXT >> 20} MB")
     return data.decode("utf-8-sig")
 
 

@@ -108,7 +108,7 @@ def test_a_file_system_without_locks_is_told_of(tmp_path, monkeypatch):
 
     told = []
     monkeypatch.setattr(locks.FileLock, "acquire", no_locks)
-    with locks.Claim(tmp_path, show=told.append):
+    with locks.Claim(tmp_path, log=told.append):
         pass
     assert "this file system has no locks (No locks available)" in told[0]
 
