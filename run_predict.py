@@ -43,24 +43,24 @@ def options():
 def main(argv=None):
     """Segment; return the exit status."""
     given = options().parse_args(argv)
-    device = choose(given.device, given.precision, cli.tell)
+    device = choose(given.device, given.precision, cli.log)
     model = checkpoint.load(given.model)
     model.network.to(device)
     out = files.new_folder("predictions") if given.out is None else given.out
     frames, masks = given.frames, given.masks
     if frames is None:
-        cli.tell(f"segmenting the sample's second field of view, on which run_train.py validates: {SOURCE}")
+        cli.log(f"segmenting the sample's second field of view, on which run_train.py validates: {SOURCE}")
         frames, masks = FRAMES / "*field2*", MASKS / "*field2*" if masks is None else masks
     left_out = []
-    summary = predict.run(model, frames, out, masks, given.tile, show=cli.tell,
+    summary = predict.run(model, frames, out, masks, given.tile, log=cli.log,
                           progress=lambda items: tqdm(items, unit="frame", disable=None), results=given.results,
                           restore=given.restore, sparse=given.sparse_masks,
                           selection=Selection.of(vars(given)), left_out=left_out)
     if summary:
         shown = ("accuracy", "precision", "recall", "f1", "f1_pooled")
-        cli.tell("  ".join(f"{name} {summary[name]:.3f}" for name in shown))
+        cli.log("  ".join(f"{name} {summary[name]:.3f}" for name in shown))
     what = "masks, heat maps, overlays and edges" if given.results == "pictures" else "numbered cells"
-    cli.tell(f"done on the {device.name if device else 'cpu'}: {what} in {out}")
+    cli.log(f"done on the {device.name if device else 'cpu'}: {what} in {out}")
     if left_out:
         raise others_done(left_out)
     return 0

@@ -1,8 +1,8 @@
 """Segment frames of any size with a trained network.
 
-A frame is padded by reflection, below and at the right, to multiples of 2^(L-1) pixels, and the output cropped back. A
-frame larger than one tile is done in tiles, aligned to 2^(L-1) pixels, each with a halo that covers what its outputs
-can see, so that the tiles put together equal the whole up to rounding.
+A frame is padded by reflection, below and at the right, to a multiple of 2^(L-1) pixels, and the output is cropped
+back. A frame larger than one tile is segmented in tiles, aligned to 2^(L-1) pixels. Each tile has a halo as wide as the
+network's receptive field, so that the tiles put together equal the whole up to rounding.
 """
 
 from pathlib import Path
@@ -20,14 +20,14 @@ from .data.neighbours import describe_sequences
 from .data.pairing import for_either, masks_of
 from .data.plan import Piece
 from .data.selection import UNCHOSEN, ChoiceNeeded
-from .errors import InputError, counted
+from .errors import InputError, pluralize
 from .layers import softmax
-from .report.pictures import numbered, write_pictures
+from .pictures import number_cells, write_pictures
 from .storage import locks, outputs
 from .storage.files import check_names, make_folder, write_csv, write_tiff
 
 TILE = 1024                     # pixels; a tile with its halo needs about 1 GB
-ALOUD = 3                       # frames of which nothing finite came, each told of in a line; a model may do it to all
+MAX_WARNINGS = 3                # frames whose output is not finite that get a line each; it may be every frame
 RESULTS = ("pictures", "challenge")
 
 
@@ -37,22 +37,23 @@ def logits(network, scaling, window, tile=TILE):
     Parameters
     ----------
     network : StemNet
+        Trained network.
     scaling : data.scaling.Scaling
+        Scaling of the grey levels.
     window : list of `network.channels` arrays of shape (H, W)
-        The frame in the middle of its neighbours in time, as read.
+        Grey levels of the frame, in the middle, and of its neighbours in time.
     tile : int
         Side of a tile without its halo, in pixels, rounded up to a multiple of 2^(L-1). A frame no larger than a tile
-        with its halo is done in one piece.
+        with its halo is segmented whole.
 
     Returns
     -------
     float32 ndarray of shape (H, W, classes)
     """
     height, width = window[0].shape
-    multiple = network.multiple
-    halo = -(-max(network.halo()) // multiple) * multiple
-    tile = -(-tile // multiple) * multiple
-    padded_h, padded_w = (-(-side // multiple) * multiple for side in (height, width))
+    divisor = network.multiple
+    halo, tile, padded_h, padded_w = (-(-side // divisor) * divisor
+                                      for side in (max(network.halo()), tile, height, width))
     out = np.empty((height, width, network.classes), np.float32)
     device = device_of(*network.parameters.values())
     if device:
@@ -64,63 +65,69 @@ def logits(network, scaling, window, tile=TILE):
             x, _, _ = assemble(scaling, [Part(piece, window)], device)
             z = to_host(network.forward(x, with_cache=False)[0])
             inner = z[0, rows.start - around_rows.start:, columns.start - around_columns.start:]
-            place = out[rows, columns]                          # smaller than the tile where the frame ends
-            place[:] = inner[:place.shape[0], :place.shape[1]]
+            target = out[rows, columns]                         # smaller than the tile where the frame ends
+            target[:] = inner[:target.shape[0], :target.shape[1]]
     return out
 
 
 def cell_probability(z):
-    """Return the probability of cell (classes 1 and above) of every pixel, float32 of shape (H, W)."""
+    """Return the probability of cell (classes 1 and above) for every pixel, float32 of shape (H, W)."""
     return 1 - softmax.forward(z)[..., 0]
 
 
-def run(model, frames, out, masks=None, tile=TILE, show=print, progress=iter, results="pictures", restore=False,
+def run(model, frames, out, masks=None, tile=TILE, log=print, progress=iter, results="pictures", restore=False,
         sparse=False, selection=UNCHOSEN, left_out=None):
-    """Segment frames and write the results into a folder.
+    """Segment frames and write the results to a folder.
 
-    Writes NAME_mask.png (0 and 255), NAME_probability.png (heat map; the palette index is 255 times the probability),
-    NAME_overlay.png and NAME_edges.csv for every frame, and metrics.csv where masks are given. In place of the pictures
-    the results may be those of the Cell Tracking Challenge, 01_RES/mask000.tif, with cells numbered that are connected.
+    For every frame NAME_mask.png (0 and 255), NAME_probability.png (heat map; the palette index is 255 times the
+    probability), NAME_overlay.png and NAME_edges.csv are written, and metrics.csv and roc.csv where masks are given.
+    The results "challenge" are those of the Cell Tracking Challenge instead, 01_RES/mask000.tif and so on, with the
+    connected cells numbered.
 
     Parameters
     ----------
     model : checkpoint.Model
+        Trained network and its scaling.
     frames, masks : path or str
         Folder, glob pattern or file.
     out : path
-        Made if it does not exist.
+        Folder for the results; it is made if it does not exist.
     tile : int
-        As for `logits`.
-    show : callable
-        Takes lines of text for the user.
+        Side of a tile in pixels, as `logits` takes it.
+    log : callable
+        Function that prints a line of text for the user.
     progress : callable
-        Wraps the list of frames, to show progress.
+        Function that wraps the list of frames and shows the progress.
     results : {"pictures", "challenge"}
+        Form of the results.
     restore : bool
-        Bring results back to the size that the frames had before `data.preprocess`. Measures are taken before that.
+        Whether to bring the results back to the size that the frames had before `data.preprocess`. Measures are taken
+        before that.
     sparse : bool
         Whether frames may be without a mask, where masks are given.
     selection : data.selection.Selection
+        Choice among the channels and slices of files that hold several.
     left_out : list, optional
-        As for `data.decoded.Decoded`: to be filled, and the others done; else the first such frame or mask is raised.
+        List that the errors of unusable frames and masks are appended to; the other frames are segmented. Without it
+        the first such error is raised.
 
     Returns
     -------
     dict of str to float, or None
-        Measures over all frames, where masks are given.
+        Measures over all frames; None without masks.
 
     Raises
     ------
     InputError
-        If a file cannot be read or written, or no frame, or no mask of those given, can be used.
+        If a file cannot be read or written, or if no frame, or none of the given masks, can be used.
     """
-    with locks.Claim(out, log=show) as claim:
-        return _run(model, frames, out, masks, tile, show, progress, results, restore, sparse, selection, left_out,
+    with locks.Claim(out, log=log) as claim:
+        return _run(model, frames, out, masks, tile, log, progress, results, restore, sparse, selection, left_out,
                     claim)
 
 
-def _run(model, frames, out, masks, tile, show, progress, results, restore, sparse, selection, left_out, claim):
-    """Segment frames, as `run` does, into a folder that is claimed."""
+def _run(model, frames, out, masks, tile, log, progress, results, restore, sparse, selection, left_out, claim):
+    """Segment frames, as `run` does, and write to a folder that is claimed."""
     network = model.network
     if tile < 1:
         raise InputError(f"--tile {tile}: must be at least 1 pixel")
@@ -130,14 +137,14 @@ def _run(model, frames, out, masks, tile, show, progress, results, restore, spar
     lenient = left_out is not None
 
     def find(selection):
-        chosen, around, selection = _chosen(model, frames, selection, show, lenient)
-        truth_of = {} if masks is None else masks_of(chosen, masks, show, sparse, selection, lenient)
+        chosen, around, selection = _chosen(model, frames, selection, log, lenient)
+        truth_of = {} if masks is None else masks_of(chosen, masks, log, sparse, selection, lenient)
         return chosen, around, truth_of, truth_of.values()
 
     chosen, around, truth_of, _ = for_either(find, selection)
-    place = {frame: index for index, frame in enumerate(around)}
-    indices = [place[frame] for frame in chosen]
-    data = Dataset(around, [truth_of.get(frame) for frame in around], network.channels, tell=show,
+    index_of = {frame: index for index, frame in enumerate(around)}
+    indices = [index_of[frame] for frame in chosen]
+    data = Dataset(around, [truth_of.get(frame) for frame in around], network.channels, tell=log,
                    device=device_of(*network.parameters.values()),
                    neighbours=model.settings.get("neighbours", "frames"), targets=indices, left_out=left_out)
     _check_scaled(model.scaling, data, indices)
@@ -148,20 +155,19 @@ def _run(model, frames, out, masks, tile, show, progress, results, restore, spar
     paths = dict(zip(chosen, challenge.result_paths(out, chosen), strict=True)) if results == "challenge" else {}
     folders = {path.parent.name: frame.sequence for frame, path in paths.items()}
     if len(folders) > 1:
-        show(", ".join(f"{folder}: {sequence}" for folder, sequence in sorted(folders.items())))
+        log(", ".join(f"{folder}: {sequence}" for folder, sequence in sorted(folders.items())))
     claim.take()
-    show(f"{counted(len(chosen), 'frame')}: {spans(chosen)}")
-    describe_pages(around, show)
-    describe_sequences(around, network.channels, show)
+    log(f"{pluralize(len(chosen), 'frame')}: {spans(chosen)}")
+    describe_pages(around, log)
+    describe_sequences(around, network.channels, log)
     table = Path(out) / "metrics.csv"
     if masks is None and table.exists():
-        show(f"note: {table} is of an earlier call; measures are written only with --masks")
+        log(f"note: {table} is of an earlier call; measures are written only with --masks")
     if restore:
         _check_restorable({around[index]: data.sizes[index] for index in indices if index not in data.bad}, record)
-    if restore:
-        _describe_crop(chosen, record, show)
+        _describe_crop(chosen, record, log)
     if truth_of:
-        alignment.describe(data, show, quick=True)
+        alignment.describe(data, log, quick=True)
     measured, scores, cells, infinite = [], metrics.Scores(), [], []
     for frame, whole in zip(progress(chosen), data.whole(indices), strict=True):
         if whole is None:
@@ -169,14 +175,14 @@ def _run(model, frames, out, masks, tile, show, progress, results, restore, spar
         window, truth, _ = whole
         pixels = to_host(window[network.channels // 2])
         if not cells:
-            _compare_scale(frame, pixels, model.scaling, show)
+            _compare_scale(frame, pixels, model.scaling, log)
         with np.errstate(over="ignore", invalid="ignore"):
             z = logits(network, model.scaling, window, tile)
         if not np.isfinite(z).all():
             infinite.append(frame)
             data.refuse(InputError(f"{frame}: what the network makes of it is not finite; its pixels are on another "
                                    "scale than the model's training frames, or the model is damaged: take another one"),
-                        aloud=len(infinite) <= ALOUD)
+                        aloud=len(infinite) <= MAX_WARNINGS)
             continue
         cell = cell_probability(z)
         cells.append(float(np.mean(cell > 0.5)))
@@ -189,28 +195,28 @@ def _run(model, frames, out, masks, tile, show, progress, results, restore, spar
             truth = None if truth is None else geometry.undo(truth)
         if results == "challenge":
             make_folder(paths[frame].parent)
-            write_tiff(paths[frame], numbered(cell > 0.5, frame), outputs.NUMBERED)
+            write_tiff(paths[frame], number_cells(cell > 0.5, frame), outputs.NUMBERED)
         else:
             write_pictures(Path(out) / frame.name, cell, pixels, truth)
-    if more := infinite[ALOUD:]:
-        show(f"warning: left out for the same reason: {counted(len(more), 'frame')} more, {spans(more)}")
+    if more := infinite[MAX_WARNINGS:]:
+        log(f"warning: left out for the same reason: {pluralize(len(more), 'frame')} more, {spans(more)}")
     if not cells:
         raise left_out[0]
     if len(cells) > 1 and (min(cells) == 1 or max(cells) == 0):
-        show(f"warning: every pixel of every frame is predicted as {'cell' if min(cells) else 'background'}; is the "
-             "model trained, and for such frames?")
+        log(f"warning: every pixel of every frame is predicted as {'cell' if min(cells) else 'background'}; is the "
+            "model trained, and for such frames?")
     if not measured:
         return None
     total = scores.total
     if total.tp + total.fn > 0.95 * total.pixels:
-        show("warning: nearly all of the masks is cell; are frames and --masks swapped, or the masks inverted?")
+        log("warning: nearly all of the masks is cell; are frames and --masks swapped, or the masks inverted?")
     write_csv(table, *scores.table(measured))
     write_csv(Path(out) / "roc.csv", metrics.ROC_COLUMNS, scores.roc.points())
     return scores.summary()
 
 
 def _check_scaled(scaling, data, indices):
-    """Leave frames out that cannot be scaled; raises InputError where none is left."""
+    """Leave out the frames that cannot be scaled; raise InputError where none is left."""
     for index in indices:
         if index not in data.bad:
             try:
@@ -221,8 +227,8 @@ def _check_scaled(scaling, data, indices):
         raise data.bad[indices[0]]
 
 
-def _chosen(model, frames, selection, show, lenient):
-    """Return the frames to segment, those with their neighbours, and the selection: the model's where one is needed."""
+def _chosen(model, frames, selection, log, lenient):
+    """Return the frames to segment, these and their neighbours, and the selection, which the model may complete."""
     try:
         return *find_neighbours(frames, "FRAMES", model.network.channels, selection, lenient), selection
     except ChoiceNeeded:
@@ -233,31 +239,31 @@ def _chosen(model, frames, selection, show, lenient):
         words = [f"{name} {value}" for name, value, given in (
             ("--channel-index", completed.channel_index, selection.channel_index), ("--z", completed.z, selection.z))
             if value is not None and given is None]
-        show(f"note: {' and '.join(words)}, as the model was trained")
+        log(f"note: {' and '.join(words)}, as the model was trained")
         return *found, completed
 
 
-def _compare_scale(frame, pixels, scaling, show):
-    """Warn where a frame is on another scale of grey levels than those that the network was trained on."""
+def _compare_scale(frame, pixels, scaling, log):
+    """Warn where the grey levels of a frame are on another scale than those that the network was trained on."""
     values = scaling.apply(pixels)
-    mean, deviation = float(values.mean()), float(values.std())
-    if abs(mean) > 3 or not 0.2 < deviation < 5:
-        show(f"warning: {frame.name} scaled as the model's training frames has mean {mean:.3g} and deviation "
-             f"{deviation:.3g}, not about 0 and 1: its bits, exposure or background differ from theirs, and the result "
-             "may mean nothing")
+    mean, std = float(values.mean()), float(values.std())
+    if abs(mean) > 3 or not 0.2 < std < 5:
+        log(f"warning: {frame.name} scaled as the model's training frames has mean {mean:.3g} and standard deviation "
+            f"{std:.3g}, not about 0 and 1: its bits, exposure or background differ from theirs, and the result may "
+            "mean nothing")
 
 
-def _describe_crop(frames, record, show):
-    """Say where results cannot cover the whole frame."""
+def _describe_crop(frames, record, log):
+    """Warn where the results cannot cover the whole frame."""
     cropped = [frame for frame in frames if any(np.less(geometry_of(record, frame.name).size,
                                                         geometry_of(record, frame.name).original))]
     if cropped:
-        show(f"warning: {counted(len(cropped), 'frame')} had been cropped, {cropped[0].name} the first; what was cut "
-             "off was not looked at, and is background in the results")
+        log(f"warning: {pluralize(len(cropped), 'frame')} had been cropped, {cropped[0].name} the first; the part that "
+            "was cut off was not segmented, and is background in the results")
 
 
 def _check_restorable(sizes, record):
-    """Raise InputError unless the record knows all frames and their sizes."""
+    """Raise InputError unless the record holds every frame, with its size."""
     for frame, size in sizes.items():
         if frame.name not in record["frames"]:
             raise InputError(f"--restore: {frame} is not in the record of the preprocessed frames; give the folder "
@@ -269,7 +275,7 @@ def _check_restorable(sizes, record):
 
 
 def _check_out(out, frames, masks, results):
-    """Raise InputError where writing the results would overwrite an input, a run, one another, or anybody's file."""
+    """Raise InputError where the results would overwrite an input, a run, one another, or a file of others."""
     if outputs.is_run(out):
         raise InputError(f"--out {out}: holds a run of run_train.py; choose another folder for predictions")
     if Path(out).resolve() in {each.path.resolve().parent for each in (*frames, *masks)}:
@@ -285,10 +291,11 @@ def _check_out(out, frames, masks, results):
 
 
 def _tiles(length, tile, halo):
-    """Yield (inside, around) along one side: the slice of a tile, and that with its halo, cut at the frame's ends.
+    """Yield the slice of each tile along one side, and the slice of the tile with its halo.
 
-    The padded frame's own border is a border for the network too, so there the halo ends.
+    The halo ends at the border of the padded frame, which is a border for the network too.
     """
+
     if length <= tile + 2 * halo:
         tile = length
     for start in range(0, length, tile):

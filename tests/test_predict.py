@@ -12,11 +12,11 @@ from pictures import sequence, stack
 from PIL import Image
 
 import run_predict
-from stemnet_ref import metrics, predict
+from stemnet_ref import metrics, pictures, predict
 from stemnet_ref.data.scaling import Scaling
 from stemnet_ref.errors import InputError
 from stemnet_ref.network.stemnet import StemNet
-from stemnet_ref.report import figures, pictures
+from stemnet_ref.report import figures
 from stemnet_ref.storage import readers
 from stemnet_ref.training import checkpoint
 from stemnet_ref.training.checkpoint import Model
@@ -108,7 +108,7 @@ def test_edges_do_not_shift_or_wrap():
 def test_outputs(tmp_path):
     frames, masks = sequence(tmp_path, 4, height=30, width=26)
     m = model(channels=5)
-    summary = predict.run(m, frames, tmp_path / "out", masks, show=lambda line: None)
+    summary = predict.run(m, frames, tmp_path / "out", masks, log=lambda line: None)
     names = {path.name for path in (tmp_path / "out").iterdir()}
     kinds = ("mask.png", "probability.png", "overlay.png", "edges.csv")
     assert names == {f"t_{n:02d}_{kind}" for n in range(1, 5) for kind in kinds} | {"metrics.csv", "roc.csv"}
@@ -153,9 +153,9 @@ def test_outputs(tmp_path):
 def test_measures_of_an_earlier_call_are_spoken_of(tmp_path):
     frames, masks = sequence(tmp_path, 2)
     told = []
-    predict.run(model(), frames, tmp_path / "out", masks, show=told.append)
+    predict.run(model(), frames, tmp_path / "out", masks, log=told.append)
     assert told == ["2 frames: t_01 to t_02"]
-    predict.run(model(), frames, tmp_path / "out", show=told.append)
+    predict.run(model(), frames, tmp_path / "out", log=told.append)
     assert "metrics.csv is of an earlier call" in told[-1]
 
 
@@ -172,8 +172,8 @@ def test_a_second_call_without_out_takes_a_new_folder(tmp_path, monkeypatch):
 def test_a_single_file_is_predicted_as_within_its_folder(tmp_path):
     frames, masks = sequence(tmp_path, 5)
     m = model(channels=5)
-    predict.run(m, frames, tmp_path / "all", show=lambda line: None)
-    predict.run(m, frames / "t_03.png", tmp_path / "one", masks, show=lambda line: None)
+    predict.run(m, frames, tmp_path / "all", log=lambda line: None)
+    predict.run(m, frames / "t_03.png", tmp_path / "one", masks, log=lambda line: None)
     assert {path.name for path in (tmp_path / "one").glob("*_mask.png")} == {"t_03_mask.png"}
     for name in ("t_03_mask.png", "t_03_probability.png"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "all" / name).read_bytes()
@@ -184,8 +184,8 @@ def test_a_stack_equals_its_pages_as_files(tmp_path):
     frames, _ = sequence(tmp_path, 4)
     stack(tmp_path / "movie.tif", [np.asarray(Image.open(path)) for path in sorted(frames.iterdir())])
     m = model(channels=3)
-    predict.run(m, frames, tmp_path / "a", show=lambda line: None)
-    predict.run(m, tmp_path / "movie.tif", tmp_path / "b", show=lambda line: None)
+    predict.run(m, frames, tmp_path / "a", log=lambda line: None)
+    predict.run(m, tmp_path / "movie.tif", tmp_path / "b", log=lambda line: None)
     for n in range(1, 5):
         assert ((tmp_path / "a" / f"t_{n:02d}_mask.png").read_bytes()
                 == (tmp_path / "b" / f"movie_{n:04d}_mask.png").read_bytes())
@@ -198,7 +198,7 @@ def test_frames_of_several_bit_depths_are_one_scale(tmp_path):
     Image.fromarray(pixels.astype(np.uint16) * 257).save(mixed / "t_02.png")
     m = model(channels=3)
     for kind, where in (("a", frames), ("b", mixed)):
-        predict.run(m, where, tmp_path / "out" / kind, show=lambda line: None)
+        predict.run(m, where, tmp_path / "out" / kind, log=lambda line: None)
     for n in (1, 2, 3):
         a, b = (np.asarray(Image.open(tmp_path / "out" / kind / f"t_{n:02d}_probability.png")) for kind in "ab")
         assert abs(a.astype(int) - b).max() <= 1                            # of 255: rounding
@@ -210,16 +210,16 @@ def test_results_never_overwrite_inputs_or_runs_or_each_other(tmp_path):
         (masks / f"t_{n:02d}.png").rename(frames / f"t_{n:02d}_mask.png")
     before = {path: path.read_bytes() for path in frames.iterdir()}
     with pytest.raises(InputError, match="the frames or masks are in it"):
-        predict.run(model(), str(frames / "t_0?.png"), frames, str(frames / "*_mask.png"), show=lambda line: None)
+        predict.run(model(), str(frames / "t_0?.png"), frames, str(frames / "*_mask.png"), log=lambda line: None)
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "model.npz").touch()
     with pytest.raises(InputError, match="holds a run"):
-        predict.run(model(), str(frames / "t_0?.png"), tmp_path / "run", show=lambda line: None)
+        predict.run(model(), str(frames / "t_0?.png"), tmp_path / "run", log=lambda line: None)
     (frames / "a").mkdir()
     for name in ("a/t_01.png", "a_t_01.png"):
         (frames / name).write_bytes(before[frames / "t_01.png"])
     with pytest.raises(InputError, match=r"both be written as a_t_01_mask\.png"):
-        predict.run(model(), str(frames / "**" / "*t_01.png"), tmp_path / "out", show=lambda line: None)
+        predict.run(model(), str(frames / "**" / "*t_01.png"), tmp_path / "out", log=lambda line: None)
     assert {path: path.read_bytes() for path in before} == before
     assert not (tmp_path / "out").exists()
 
@@ -269,7 +269,7 @@ def test_masks_that_are_nearly_all_cell_are_warned_of(tmp_path):
         inverted[0] = 0
         Image.fromarray(inverted).save(path)
     told = []
-    predict.run(model(), frames, tmp_path / "out", masks, show=told.append)
+    predict.run(model(), frames, tmp_path / "out", masks, log=told.append)
     assert "are frames and --masks swapped, or the masks inverted?" in told[-1]
 
 

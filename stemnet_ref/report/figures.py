@@ -8,11 +8,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from ..pictures import overlay, stretch_contrast
 from ..program.terminal import one_line
 from ..storage.files import make_folder, write_atomically
 from ..storage.outputs import FIGURE
 from .maps import liveliest
-from .pictures import overlay, stretched
 
 BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#777777"        # told apart by the colour-blind too
 VALIDATION = {"marker": "o", "markersize": 4}
@@ -148,7 +148,7 @@ def draw_predictions(examples, path):
     figure = Figure(figsize=(12, 0.7 + sum(heights)), layout="constrained")
     grid = figure.subplots(len(examples), 4, squeeze=False)
     for axes, (name, pixels, truth, cell) in zip(grid, examples, strict=True):
-        axes[0].imshow(stretched(pixels), cmap="gray", vmin=0, vmax=1)
+        axes[0].imshow(stretch_contrast(pixels), cmap="gray", vmin=0, vmax=1)
         axes[1].imshow(truth, cmap="gray", vmin=0, vmax=1)
         heat = axes[2].imshow(cell, cmap="viridis", vmin=0, vmax=1)
         axes[3].imshow(overlay(pixels, cell > 0.5, truth, border=min(-(-max(truth.shape) // 400), 3)))

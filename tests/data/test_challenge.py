@@ -17,7 +17,7 @@ from stemnet_ref.data import challenge, preprocess
 from stemnet_ref.data.frames import find
 from stemnet_ref.data.pairing import find_pairs
 from stemnet_ref.errors import InputError
-from stemnet_ref.report.pictures import numbered
+from stemnet_ref.pictures import number_cells
 from stemnet_ref.training import checkpoint
 
 
@@ -127,7 +127,7 @@ def test_results_are_written_as_the_evaluation_reads_them(tmp_path, challenge_se
 def test_cells_are_numbered_where_they_are_connected():
     mask = np.zeros((6, 8), bool)
     mask[0, 0] = mask[1, 1] = mask[4:, 3:5] = mask[0, 6:] = True
-    cells = numbered(mask, "t000.tif")
+    cells = number_cells(mask, "t000.tif")
     assert cells.dtype == np.uint16
     np.testing.assert_array_equal(cells > 0, mask)
     assert cells[0, 0] == cells[1, 1]
@@ -138,7 +138,7 @@ def test_more_cells_than_16_bits_number_are_refused():
     mask = np.zeros((600, 600), bool)
     mask[::2, ::2] = True
     with pytest.raises(ValueError, match="90000 cells are more than 16 bits can number"):
-        numbered(mask, "t000.tif")
+        number_cells(mask, "t000.tif")
 
 
 def test_numbers_keep_their_digits_after_preprocessing(tmp_path, challenge_set, trained):

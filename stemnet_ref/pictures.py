@@ -1,13 +1,13 @@
-"""What is shown and written of a segmented frame: mask, heat map, overlay, border pixels, numbered cells."""
+"""Pictures and tables of a segmented frame: mask, heat map, overlay, border pixels, numbered cells."""
 
 import numpy as np
 
-from ..data.images import eight_bit_units
-from ..data.regions import regions
-from ..errors import InputError
-from ..storage.columns import EDGE_COLUMNS
-from ..storage.files import write_csv, write_png
-from ..storage.outputs import PREDICTION
+from .data.images import eight_bit_units
+from .data.regions import regions
+from .errors import InputError
+from .storage.columns import EDGE_COLUMNS
+from .storage.files import write_csv, write_png
+from .storage.outputs import PREDICTION
 
 BLUE, ORANGE, YELLOW = (86, 180, 233), (213, 94, 0), (240, 228, 66)     # told apart by the colour-blind too
 
@@ -17,19 +17,20 @@ def edges(mask):
 
     Parameters
     ----------
-    mask : bool or int ndarray of shape (H, W), above 0 in cells
+    mask : bool or int ndarray of shape (H, W)
+        Above 0 in cells. Outside the frame there is no background.
 
     Returns
     -------
     int ndarray of shape (n, 2)
-        Row and column, from 0. What is outside the frame is not background.
+        Row and column of each border pixel, from 0.
     """
     cell = np.asarray(mask) > 0
-    return np.argwhere(cell & ~_eroded(cell))
+    return np.argwhere(cell & ~_erode(cell))
 
 
-def _eroded(cell):
-    """Return the cell pixels whose eight neighbours are cell too, or outside the frame."""
+def _erode(cell):
+    """Return the cell pixels whose eight neighbours are cell too, or outside the frame: bool of shape (H, W)."""
     padded = np.pad(cell, 1, constant_values=True)
     height, width = cell.shape
     inner = np.ones_like(cell)
@@ -39,32 +40,44 @@ def _eroded(cell):
     return inner
 
 
-def stretched(pixels):
-    """Return the frame from 0 to 1, its darkest and brightest half percent clipped: float32 of shape (H, W)."""
+def stretch_contrast(pixels):
+    """Return the frame from 0 to 1, with the darkest and brightest half percent clipped: float32 of shape (H, W)."""
     pixels = eight_bit_units(pixels)
     low, high = np.percentile(pixels, (0.5, 99.5))
     return np.clip((pixels - low) / max(high - low, 1e-6), 0, 1)
 
 
 def overlay(pixels, mask, truth=None, border=1, stretch=True):
-    """Return the frame with the cells' borders in blue, RGB uint8 of shape (H, W, 3).
+    """Return the frame with the borders of the cells in blue: RGB, uint8 of shape (H, W, 3).
 
-    With a true mask, what was taken for cell wrongly is tinted orange, and what was missed yellow. The borders
-    are `border` pixels wide, inwards; with 1 they are those of `edges`. Without `stretch` the pixels are from 0 to 1.
+    Background that was taken for cell is tinted orange, and cell that was missed yellow.
+
+    Parameters
+    ----------
+    pixels : ndarray of shape (H, W)
+        Frame; from 0 to 1 without `stretch`.
+    mask : bool or int ndarray of shape (H, W)
+        Predicted mask, above 0 in cells.
+    truth : int ndarray of shape (H, W), optional
+        True mask, above 0 in cells.
+    border : int
+        Width of the borders in pixels, inwards; those of width 1 are the `edges`.
+    stretch : bool
+        Whether to stretch the contrast of the frame.
     """
-    picture = np.repeat(230 * (stretched(pixels) if stretch else pixels)[..., None], 3, axis=2)
+    picture = np.repeat(230 * (stretch_contrast(pixels) if stretch else pixels)[..., None], 3, axis=2)
     if truth is not None:
         for wrong, colour in (((mask > 0) & (truth == 0), ORANGE), ((mask == 0) & (truth > 0), YELLOW)):
             picture[wrong] = 0.45 * picture[wrong] + 0.55 * np.array(colour)
     cell = inner = np.asarray(mask) > 0
     for _ in range(border):
-        inner = _eroded(inner)
+        inner = _erode(inner)
     picture[cell & ~inner] = BLUE
     return picture.astype(np.uint8)
 
 
 def heat_palette():
-    """Return 256 colours from dark blue (0) to yellow (1), uint8 of shape (256, 3)."""
+    """Return 256 colours from dark blue (probability 0) to yellow (1), uint8 of shape (256, 3)."""
     from matplotlib import colormaps
 
     return (255 * colormaps["viridis"](np.arange(256))[:, :3]).round().astype(np.uint8)
@@ -76,11 +89,13 @@ def write_pictures(stem, cell, pixels, truth=None):
     Parameters
     ----------
     stem : path
+        Beginning of the files' names.
     cell : float32 ndarray of shape (H, W)
         Probability of cell.
     pixels : ndarray of shape (H, W)
-        The frame.
+        Frame.
     truth : int ndarray of shape (H, W), optional
+        True mask, above 0 in cells.
     """
     mask = cell > 0.5
     write_csv(f"{stem}_edges.csv", EDGE_COLUMNS, edges(mask).tolist())
@@ -89,13 +104,13 @@ def write_pictures(stem, cell, pixels, truth=None):
     write_png(f"{stem}_overlay.png", overlay(pixels, mask, truth), PREDICTION)
 
 
-def numbered(mask, frame):
-    """Return the cells of a mask numbered from 1, those that touch as one: uint16 of the mask's shape.
+def number_cells(mask, frame):
+    """Return the cells of a mask numbered from 1, pixels that touch as one cell: uint16 of shape (H, W).
 
     Raises
     ------
     InputError
-        If there are more than 65535.
+        If there are more than 65535 cells.
     """
     numbers = regions(mask)
     if numbers.max(initial=0) > 65535:
