@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from stemnet_ref import predict
 from stemnet_ref.backends.cuda.device import choose
-from stemnet_ref.data.selection import Selection
+from stemnet_ref.data.discovery.selection import Selection
 from stemnet_ref.errors import others_done
 from stemnet_ref.program import cli
 from stemnet_ref.sample import FRAMES, MASKS, SOURCE

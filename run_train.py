@@ -88,7 +88,7 @@ def train(given, settings, frames, masks, claim):
     run.prepare()
     if with_summaries:
         files.make_folder(run.out / "summaries")
-    figures.draw_pieces(run.data.pieces(run.scaling), run.out / "figures" / "pieces.png")
+    figures.draw_pieces(run.data.crops(run.scaling), run.out / "figures" / "pieces.png")
     script = Path(sys.argv[0])
     again = shlex.join(["python", str(script), "--resume", "--out", str(out)])
     with (tqdm(total=settings.epochs * steps, initial=run.epoch * steps + run.position, unit="step", disable=None,

@@ -3,7 +3,7 @@
 import numpy as np
 
 from .data.images import eight_bit_units
-from .data.regions import regions
+from .data.masks.regions import regions
 from .errors import InputError
 from .storage.columns import EDGE_COLUMNS
 from .storage.files import write_csv, write_png

@@ -11,15 +11,16 @@ import numpy as np
 
 from . import metrics
 from .backends.cuda.device import device_of, to_host
-from .data import alignment, challenge
-from .data.assemble import Part, assemble
-from .data.batches import Dataset
+from .data import alignment
+from .data.crops.batch import Sample, assemble
+from .data.crops.crop import Crop
+from .data.dataset import Dataset
+from .data.discovery import challenge
+from .data.discovery.selection import UNCHOSEN, ChoiceNeeded
+from .data.discovery.sequences import describe_sequences
 from .data.frames import describe_pages, find_neighbours, spans
 from .data.geometry import geometry_of, read_record
-from .data.neighbours import describe_sequences
 from .data.pairing import for_either, masks_of
-from .data.plan import Piece
-from .data.selection import UNCHOSEN, ChoiceNeeded
 from .errors import InputError, pluralize
 from .layers import softmax
 from .pictures import number_cells, write_pictures
@@ -60,9 +61,9 @@ def logits(network, scaling, window, tile=TILE):
         window = [pixels if isinstance(pixels, device.array_type) else device.to_device(pixels) for pixels in window]
     for rows, around_rows in _tiles(padded_h, tile, halo):
         for columns, around_columns in _tiles(padded_w, tile, halo):
-            piece = Piece(0, around_rows.start, around_columns.start, around_rows.stop - around_rows.start,
-                          around_columns.stop - around_columns.start)
-            x, _, _ = assemble(scaling, [Part(piece, window)], device)
+            crop = Crop(0, around_rows.start, around_columns.start, around_rows.stop - around_rows.start,
+                        around_columns.stop - around_columns.start)
+            x, _, _ = assemble(scaling, [Sample(crop, window)], device)
             z = to_host(network.forward(x, with_cache=False)[0])
             inner = z[0, rows.start - around_rows.start:, columns.start - around_columns.start:]
             target = out[rows, columns]                         # smaller than the tile where the frame ends
@@ -105,7 +106,7 @@ def run(model, frames, out, masks=None, tile=TILE, log=print, progress=iter, res
         before that.
     sparse : bool
         Whether frames may be without a mask, where masks are given.
-    selection : data.selection.Selection
+    selection : data.discovery.selection.Selection
         Choice among the channels and slices of files that hold several.
     left_out : list, optional
         List that the errors of unusable frames and masks are appended to; the other frames are segmented. Without it

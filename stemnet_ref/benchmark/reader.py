@@ -3,10 +3,10 @@
 import time
 
 from .. import sample
-from ..data.assemble import assemble
-from ..data.batches import Dataset
+from ..data.crops.batch import assemble
+from ..data.crops.epoch import Augmentation, plan_epoch
+from ..data.dataset import Dataset
 from ..data.pairing import find_pairs
-from ..data.plan import Variety, plan_epoch
 from ..data.scaling import Scaling
 from ..network.stemnet import StemNet
 from ..optimizers import Momentum
@@ -14,7 +14,7 @@ from ..training.settings import Settings
 from ..training.step import Steps, StepsOnGpu
 
 CROPS = 128, 416            # pixels; frames have 448
-VARIED = Variety(augment=True, rotation=180.0, elastic=10.0, brightness=0.3, contrast=0.3, on_cells=0.5, paste=2)
+VARIED = Augmentation(augment=True, rotation=180.0, elastic=10.0, brightness=0.3, contrast=0.3, on_cells=0.5, paste=2)
 BORDER = 10.0, 5.0
 
 
@@ -29,28 +29,28 @@ def measure(channels, steps, device=None):
     found = {}
     print(f"{'pieces':<16}{'step':>10}{'waited':>10}{'alone':>10}   (ms; alone: to prepare one with nothing beside)")
     for crop in CROPS:
-        for name, variety, border in (("plain", Variety(), None), ("varied", VARIED, BORDER)):
-            row = found[f"{name} {crop}"] = _measure(StemNet(channels), crop, steps, variety, border, device)
+        for name, augmentation, border in (("plain", Augmentation(), None), ("varied", VARIED, BORDER)):
+            row = found[f"{name} {crop}"] = _measure(StemNet(channels), crop, steps, augmentation, border, device)
             print(f"{name + ' ' + str(crop):<16}" + "".join(f"{1e3 * value:10.2f}" for value in row.values()))
         ratio = found[f"varied {crop}"]["step"] / found[f"plain {crop}"]["step"]
         print(f"{'varied / plain':<16}{ratio:10.2f}")
     return found
 
 
-def _measure(network, crop, steps, variety, border, device):
+def _measure(network, crop, steps, augmentation, border, device):
     data = Dataset(*find_pairs(sample.FRAMES, sample.MASKS), network.channels, tell=lambda line: None, device=device,
                    border=border)
     settings, scaling = Settings(), Scaling(127.0, 18.0)
     run = (StepsOnGpu, (device, print)) if device else (Steps, ())
     runner = run[0](network.to(device), Momentum(0.01), settings, 10, *run[1])
-    plan = plan_epoch(data, range(10), crop, 32, -(-(steps + 4) // 10), variety, 0, 0)[:steps + 4]
-    for piece in plan:                                      # read all frames
-        data.part(piece)
+    plan = plan_epoch(data, range(10), crop, 32, -(-(steps + 4) // 10), augmentation, 0, 0)[:steps + 4]
+    for each in plan:                                       # read all frames
+        data.sample(each)
     started = time.perf_counter()
-    for piece in plan:
-        part = data.part(piece)
+    for each in plan:
+        loaded = data.sample(each)
         if device is None:
-            assemble(scaling, [part])
+            assemble(scaling, [loaded])
     alone = (time.perf_counter() - started) / len(plan)
     batches, waited = data.batches(plan, 1, scaling), 0.0
     for step in range(len(plan)):

@@ -15,9 +15,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import InputError, counted
+from .discovery.sequences import time_indices
 from .images import eight_bit_units
-from .neighbours import time_indices
-from .outlines import are_lines, are_outlines
+from .masks.outlines import are_lines, are_outlines
 
 REACH = 3               # frames in time, either way
 NEAR = 64               # pixels in space, either way
@@ -50,7 +50,7 @@ def describe(dataset, show, quick=False):
 
     Parameters
     ----------
-    dataset : batches.Dataset
+    dataset : dataset.Dataset
     show : callable
         Takes lines of text for the user.
     quick : bool
@@ -97,7 +97,7 @@ def fit(dataset, most=FRAMES, side=None):
 
     Parameters
     ----------
-    dataset : batches.Dataset
+    dataset : dataset.Dataset
     most : int
         Frames to look at.
     side : int, optional

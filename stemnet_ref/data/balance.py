@@ -28,7 +28,7 @@ def class_weights(how, cells):
     return tuple((np.median(frequency) / frequency).tolist())
 
 
-def kept(cells, drop):
+def kept_indices(cells, drop):
     """Return which frames are left without that part of them which hold the fewest cell pixels.
 
     Parameters
@@ -48,7 +48,7 @@ def kept(cells, drop):
     return np.delete(np.arange(len(cells)), dropped)
 
 
-def chances(cells):
+def sampling_weights(cells):
     """Return the probability with which a frame is drawn: by its share of cell pixels."""
     share = np.array([cell / pixels for cell, pixels in cells])
     return share / share.sum()

@@ -1,6 +1,6 @@
 """What a training run is about to see, checked and told: python -m stemnet_ref.data.check FRAMES MASKS
 
-run_train.py tells the cheap part of it, `data.survey`, before its first step.
+run_train.py tells the cheap part of it, `data.inspection`, before its first step.
 """
 
 import sys
@@ -15,12 +15,12 @@ from ..training.options import add_selection
 from ..training.settings import Settings
 from . import alignment
 from .balance import WORDS, class_weights
-from .batches import Dataset
+from .dataset import Dataset
+from .discovery.sequences import steps
 from .frames import spans
-from .neighbours import steps
+from .inspection import OddFrames, check_classes, describe_split, read_all
 from .pairing import find_pairs
 from .split import divide
-from .survey import OddFrames, check_classes, describe_split, read_all
 
 
 def report(dataset, settings, show=print):
@@ -28,7 +28,7 @@ def report(dataset, settings, show=print):
 
     Parameters
     ----------
-    dataset : batches.Dataset
+    dataset : dataset.Dataset
     settings : Settings
         Of which channels, validation, gap, scaling and sparse_masks count.
     show : callable

@@ -5,10 +5,10 @@ from collections import Counter
 import numpy as np
 
 from ..errors import InputError
-from .augment import boxes
-from .borders import border_weights
+from .crops.pasting import boxes
+from .discovery.sequences import window_indices
 from .images import Remarks, read_bytes, read_frame, read_instances, read_mask, read_remark, read_size
-from .neighbours import window_indices
+from .masks.borders import border_weights
 
 MEMORY = 2 << 30        # bytes of decoded frames to keep
 ONE_SIZE = ("crop or pad them to one size by python -m stemnet_ref.data.preprocess --size PIXELS --background none, or "
@@ -37,7 +37,7 @@ class Decoded:
     paste : bool
         Whether cells will be pasted.
     neighbours : {"frames", "copies"}
-        As for `frames.window_indices`.
+        As for `discovery.sequences.window_indices`.
     targets : list of int, optional
         The frames to segment, if not all or those with masks; no others than they and their neighbours are looked at.
     left_out : list, optional
@@ -111,7 +111,7 @@ class Decoded:
                           lambda index: border_weights(self._read_instances(index), *self.border))
 
     def boxes(self, index):
-        """Return the `augment.boxes` of the frame's cells."""
+        """Return the `crops.pasting.boxes` of the frame's cells."""
         if index not in self._boxes:
             self._boxes[index] = boxes(self.instances(index))
         return self._boxes[index]

@@ -1,7 +1,7 @@
 """Find the frames of time-lapses on disk, and read their sequence and number from their names.
 
-Names are read by `data.names`. The time points of a TIFF stack are the frames 1, 2, ... of a sequence named after the
-file, and after the position where it holds several.
+Names are read by `discovery.names`. The time points of a TIFF stack are the frames 1, 2, ... of a sequence named after
+the file, and after the position where it holds several.
 """
 
 import glob
@@ -12,11 +12,10 @@ from itertools import pairwise
 from pathlib import Path
 
 from ..errors import InputError, counted
-from . import challenge
-from .formats.pixels import pages_taken_for_time, time_lapses
-from .mixed import check_apart
-from .names import matches, natural, numbers_in, read, read_by
-from .selection import UNCHOSEN, ChoiceRefused
+from .discovery import challenge
+from .discovery.mixed import check_apart
+from .discovery.names import matches, natural, numbers_in, read, read_by
+from .discovery.selection import UNCHOSEN, ChoiceRefused, pages_taken_for_time, time_lapses
 
 SUFFIXES = (".png", ".tif", ".tiff")
 OTHER_PICTURES = (".jpg", ".jpeg", ".bmp", ".gif", ".jp2", ".webp", ".avi", ".mp4", ".nd2", ".czi", ".lif")
@@ -33,7 +32,7 @@ class Frame:
     number: int
     numbers: tuple          # all numbers of the label, and of the time point
     timed: bool = False     # whether `number` is a time, in microseconds, or a decimal, in millionths
-    planes: tuple = ()      # of the file, as data.tiff names them: several are projected; empty where there is only one
+    planes: tuple = ()      # of the file (formats.tiff): several are projected; empty where there is only one
     several: str = ""       # those of "C", channels, and "Z", slices, of which the file has more than one
 
     @property
@@ -49,7 +48,7 @@ class Frame:
 def find(where, option, lenient=False, selection=UNCHOSEN):
     """Return the frames of a folder, a glob pattern or a file, ordered by sequence and number.
 
-    A folder may have the layout of the Cell Tracking Challenge (`data.challenge`).
+    A folder may have the layout of the Cell Tracking Challenge (`data.discovery.challenge`).
 
     Parameters
     ----------

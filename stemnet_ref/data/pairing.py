@@ -5,12 +5,12 @@ from collections import Counter
 from dataclasses import replace
 
 from ..errors import InputError, counted
-from . import challenge
+from .discovery import challenge
+from .discovery.mixed import shared_beginning
+from .discovery.selection import UNCHOSEN, ChoiceNeeded, NoEffect
+from .discovery.sequences import gaps, time_indices
+from .discovery.truth import complete
 from .frames import find, in_order, spans
-from .mixed import shared_beginning
-from .neighbours import gaps, time_indices
-from .selection import UNCHOSEN, ChoiceNeeded, NoEffect
-from .truth import complete
 
 
 def find_pairs(frames, masks, tell=lambda line: None, sparse=False, names=("--frames", "--masks"), lenient=False,

@@ -26,16 +26,15 @@ from ..program import cli
 from ..storage import files, locks, outputs
 from ..storage.readers import read_json
 from ..training.options import add_selection
-from . import challenge
-from .batches import read_ahead
+from .dataset import read_ahead
+from .discovery import challenge
+from .discovery.selection import UNCHOSEN, Selection
+from .discovery.sequences import describe_gaps
 from .frames import describe_pages, find
 from .geometry import RECORD, Geometry
-from .images import Remarks, eight_bit_units, read_frame, read_remark, read_size
-from .masks import read_numbers
+from .images import Remarks, eight_bit_units, read_frame, read_numbers, read_remark, read_size
 from .median import MEMORY, Stack
-from .neighbours import describe_gaps
 from .pairing import find_pairs
-from .selection import UNCHOSEN, Selection
 
 FEW = 3             # frames: with less, their median is the frames themselves
 CENTRES = {8: 127, 16: 127 * 257}

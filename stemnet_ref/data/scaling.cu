@@ -1,4 +1,4 @@
-// The input of the network from frames as they were read; names of scaling.py, augment.py and plan.Piece.
+// The input of the network from frames as they were read; names of scaling.py and crops/crop.py.
 #include "common.cuh"
 
 // Pixels (H, W) that go on beyond their ends as their mirror image.

@@ -1,8 +1,8 @@
 """Scaling of the input (thesis section 6.1): x = (frame - image - mean) / std, in 8-bit units.
 
 "standard" takes mean and standard deviation of all pixels of the training frames, and no image. All channels of a
-window are frames of one camera, so that one mean and one deviation are those of every channel. "mean-image" and
-"median-image" subtract, pixel by pixel, the mean or the median of all training frames, and divide by the standard
+window are frames of one camera, so that one mean and one standard deviation are those of every channel. "mean-image"
+and "median-image" subtract, pixel by pixel, the mean or the median of all training frames, and divide by the standard
 deviation of what is left. "minus127" is the listing's.
 """
 
@@ -13,11 +13,10 @@ import numpy as np
 
 from ..backends.cuda.device import blocks, device_of, launch
 from ..errors import InputError
-from .augment import cut
 from .images import eight_bit_units
 from .median import Stack
 
-# By the bits of a pixel: its unit on the scale of 8 bits, what takes the pixels of a piece, and what those between them
+# By the bits of a pixel: its unit on the scale of 8 bits, what takes the pixels of a crop, and what those between them
 KERNELS = {8: (1.0, "data/scaling.scale_8_bits", "data/scaling.sample_8_bits"),
            16: (1 / 257, "data/scaling.scale_16_bits", "data/scaling.sample_16_bits"),
            32: (1.0, "data/scaling.scale_32_bits", "data/scaling.sample_32_bits")}
@@ -31,32 +30,32 @@ class Scaling:
     std: float
     image: np.ndarray | None = None     # float32 (H, W), in 8-bit units
 
-    def apply(self, pixels, piece=None, where=None):
-        """Return what a piece shows of a frame, scaled, float32.
+    def apply(self, pixels, crop=None, coordinates=None):
+        """Return what a crop shows of a frame, scaled, float32.
 
         Parameters
         ----------
         pixels : ndarray of shape (H, W)
             As `data.images.read_frame` returns them.
-        piece : plan.Piece, optional
+        crop : crops.crop.Crop, optional
             Else all of them, and then they may have another shape where there is no image.
-        where : ndarray, optional
-            `augment.places(piece)`.
+        coordinates : ndarray, optional
+            The crop's `sampling_coordinates`.
         """
-        x = eight_bit_units(pixels if piece is None else cut(pixels, piece, where), pixels.dtype)
+        x = eight_bit_units(pixels if crop is None else crop.cut(pixels, coordinates), pixels.dtype)
         if self.image is not None:
-            x = x - (self.image if piece is None else cut(self.image, piece, where))
+            x = x - (self.image if crop is None else crop.cut(self.image, coordinates))
         x = (x - np.float32(self.mean)) * np.float32(1 / self.std)
-        if piece is not None and (piece.gain, piece.offset) != (1, 0):
-            x = x * np.float32(piece.gain) + np.float32(piece.offset)
+        if crop is not None and (crop.gain, crop.offset) != (1, 0):
+            x = x * np.float32(crop.gain) + np.float32(crop.offset)
         return x
 
-    def fill(self, x, example, channel, pixels, piece, where=None):
-        """Write what a piece shows of a frame, scaled, into x[example, :, :, channel], all on a GPU."""
-        factor = piece.gain / self.std
-        fill(x, example, channel, pixels, piece, where, self.mean - piece.offset / factor, factor)
+    def fill(self, x, example, channel, pixels, crop, coordinates=None):
+        """Write what a crop shows of a frame, scaled, into x[example, :, :, channel], all on a GPU."""
+        factor = crop.gain / self.std
+        fill(x, example, channel, pixels, crop, coordinates, self.mean - crop.offset / factor, factor)
         if self.image is not None:
-            fill(x, example, channel, _on(device_of(x), self), piece, where, 0.0, -factor, add=1)
+            fill(x, example, channel, _on(device_of(x), self), crop, coordinates, 0.0, -factor, add=1)
 
     def check(self, frame, size):
         """Raise InputError unless a frame of this (height, width) can be scaled."""
@@ -71,25 +70,27 @@ def _on(device, scaling):
     return device.to_device(scaling.image)
 
 
-def fill(x, example, channel, pixels, piece, where=None, mean=0.0, factor=1.0, add=0):
-    """Write (pixels of a piece, in 8-bit units - mean) * factor into x, or add it, all on a GPU."""
+def fill(x, example, channel, pixels, crop, coordinates=None, mean=0.0, factor=1.0, add=0):
+    """Write (pixels of a crop, in 8-bit units - mean) * factor into x, or add it, all on a GPU."""
     unit, scale, sample = KERNELS[8 * pixels.dtype.itemsize]
-    count = piece.height * piece.width
-    kernel, place = (scale, _place(pixels, piece)) if where is None else (sample, (*pixels.shape, where, count))
+    count = crop.height * crop.width
+    kernel, place = scale, _place(pixels, crop)
+    if coordinates is not None:
+        kernel, place = sample, (*pixels.shape, coordinates, count)
     launch(kernel, blocks(count), pixels, x, *place, example, channel, x.shape[3], unit, mean, factor, add)
 
 
-def fill_labels(out, example, classes, piece, where=None):
-    """Write the classes that a piece shows into out[example], all on a GPU."""
-    count = piece.height * piece.width
-    if where is None:
-        launch("data/scaling.cut_labels", blocks(count), classes, out, *_place(classes, piece), example)
+def fill_labels(out, example, classes, crop, coordinates=None):
+    """Write the classes that a crop shows into out[example], all on a GPU."""
+    count = crop.height * crop.width
+    if coordinates is None:
+        launch("data/scaling.cut_labels", blocks(count), classes, out, *_place(classes, crop), example)
     else:
-        launch("data/scaling.sample_labels", blocks(count), classes, out, *classes.shape, where, count, example)
+        launch("data/scaling.sample_labels", blocks(count), classes, out, *classes.shape, coordinates, count, example)
 
 
 def paste_on(x, labels, example, patch, alpha, cell, top, left):
-    """Blend a patch (1, h, w, channels) into x[example] at (top, left), as `augment.paste` does, all on a GPU."""
+    """Blend a patch (1, h, w, channels) into x[example] at (top, left), as `crops.pasting.paste` does, all on a GPU."""
     launch("data/scaling.paste", x.shape[3], patch, alpha, cell, x, labels, *cell.shape, *x.shape[1:3], top, left,
            example, x.shape[3])
 
@@ -101,12 +102,12 @@ def settle_weights(weights, labels, example, borders=None):
            int(borders is not None), example, count)
 
 
-def _place(pixels, piece):
-    return (*pixels.shape, piece.top, piece.left, piece.height, piece.width, int(piece.mirror), piece.quarter_turns)
+def _place(pixels, crop):
+    return (*pixels.shape, crop.top, crop.left, crop.height, crop.width, int(crop.mirror), crop.quarter_turns)
 
 
-def measure(kind, frames, read):
-    """Return the Scaling of a kind, measured on frames.
+def fit(kind, frames, read):
+    """Return the Scaling of a kind, fitted to frames.
 
     Parameters
     ----------

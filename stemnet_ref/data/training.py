@@ -9,11 +9,11 @@ from .. import sample
 from ..backends.cuda.device import to_host
 from ..errors import InputError, counted
 from . import alignment, balance
-from .batches import Dataset
+from .crops.epoch import Augmentation, plan_epoch
+from .dataset import Dataset
+from .inspection import check_classes, describe_split, read_all
 from .pairing import find_pairs
-from .plan import Variety, plan_epoch
 from .split import divide
-from .survey import check_classes, describe_split, read_all
 
 
 def pairs_of(settings, frames, masks, show=lambda line: None):
@@ -39,7 +39,7 @@ class TrainingData:
     ----------
     settings : Settings
         Those given, and the gap in frames where it was left to be chosen.
-    dataset : batches.Dataset
+    dataset : dataset.Dataset
     training, validation : int ndarray
         Indices of its frames; those of training are fewer after `balance`, if the settings say so.
     source : dict
@@ -64,7 +64,7 @@ class TrainingData:
                        "training_frames": [found[index].name for index in self.training],
                        "validation_frames": [found[index].name for index in self.validation]}
         describe_split(found, self.training, self.validation, left_out, settings, show, note)
-        self._cells = self._chances = None          # of the training frames: pixels; probabilities of being drawn
+        self._cells = self._sampling_weights = None  # of the training frames: pixels; probabilities of being drawn
         self._check_plan()
 
     def measure(self):
@@ -88,7 +88,7 @@ class TrainingData:
     def balance(self):
         """Choose training frames by their share of cells; return the settings with class weights in numbers."""
         settings = self.settings
-        kept = balance.kept(self._cells, settings.drop_background)
+        kept = balance.kept_indices(self._cells, settings.drop_background)
         dropped = [self.dataset.frames[index].name for index in np.delete(self.training, kept)]
         self.training, self._cells = self.training[kept], [self._cells[at] for at in kept]
         if sum(cell for cell, _ in self._cells) in (0, sum(pixels for _, pixels in self._cells)):
@@ -96,7 +96,7 @@ class TrainingData:
                              "the training frames; leave out fewer")
         resolved = settings.resolved(self._cells)
         if settings.draw == "by-cells":
-            self._chances = balance.chances(self._cells)
+            self._sampling_weights = balance.sampling_weights(self._cells)
         self.source.update(dropped_frames=dropped, class_weights=list(resolved.class_weights))
         if dropped:
             self.show(f"{counted(len(dropped), 'training frame')} with the fewest cells left out")
@@ -109,20 +109,20 @@ class TrainingData:
         size = self.settings.batch_size
         return self.dataset.batches(self._plan(epoch)[position * size:], size, scaling)
 
-    def pieces(self, scaling, count=12):
-        """Yield what is trained on first: of each piece the frame in the middle, scaled, its classes and weights."""
+    def crops(self, scaling, count=12):
+        """Yield what is trained on first: of each crop the frame in the middle, scaled, its classes and weights."""
         for batch in self.dataset.batches(self._plan(epoch=0)[:count], 1, scaling):
             x, labels, weights = (None if array is None else to_host(array)[0] for array in batch)
             yield x[..., self.settings.channels // 2].copy(), labels.copy(), None if weights is None else weights.copy()
 
     def describe_pastes(self, count=20):
-        """Show how many cells can be pasted into the first pieces, where that is less than half of those asked for."""
+        """Show how many cells can be pasted into the first crops, where that is less than half of those asked for."""
         wanted = fitted = 0
-        for piece in self._plan(epoch=0)[:count] if self.settings.paste else ():
-            wanted += len(piece.donors)
-            fitted += len(self.dataset.part(piece).pastes)
+        for crop in self._plan(epoch=0)[:count] if self.settings.paste else ():
+            wanted += len(crop.donors)
+            fitted += len(self.dataset.sample(crop).pastes)
         if 2 * fitted < wanted:
-            self.show(f"note: --paste {self.settings.paste}: of {wanted} cells for the first pieces only {fitted} fit "
+            self.show(f"note: --paste {self.settings.paste}: of {wanted} cells for the first crops only {fitted} fit "
                       "in beside those that are there; a larger --crop gives more room")
 
     @property
@@ -138,16 +138,16 @@ class TrainingData:
     def _plan(self, epoch):
         settings = self.settings
         return plan_epoch(self.dataset, self.training, settings.crop, settings.multiple, self.crops_per_frame,
-                          Variety.of(settings), settings.seed, epoch, self._chances)
+                          Augmentation.of(settings), settings.seed, epoch, self._sampling_weights)
 
     def _check_plan(self):
         """Raise InputError before the first step where the frames do not fit the settings."""
         plan, size, multiple = self._plan(epoch=0), self.settings.batch_size, self.settings.multiple
-        shapes = {(piece.height, piece.width) for piece in plan}
+        shapes = {(crop.height, crop.width) for crop in plan}
         if size > 1 and len(shapes) > 1:
-            raise InputError(f"--batch-size {size}: the pieces differ in size; give --crop PIXELS")
-        smallest = len(plan) % size or size                 # pieces in the last batch of an epoch
+            raise InputError(f"--batch-size {size}: the crops differ in size; give --crop PIXELS")
+        smallest = len(plan) % size or size                 # crops in the last batch of an epoch
         if self.settings.normalisation == "batch" and smallest == 1 and (multiple, multiple) in shapes:
-            raise InputError(f"--normalisation batch: of a piece of {multiple} x {multiple} pixels "
+            raise InputError(f"--normalisation batch: of a crop of {multiple} x {multiple} pixels "
                              f"{self.settings.levels} levels leave one, which has no variance; give a larger --crop, "
-                             f"fewer --levels, or a --batch-size that leaves none of {len(plan)} pieces alone")
+                             f"fewer --levels, or a --batch-size that leaves none of {len(plan)} crops alone")

@@ -199,7 +199,7 @@ def draw_sheet(dataset, parts, path, most=20, kind=FIGURE):
 
     Parameters
     ----------
-    dataset : data.batches.Dataset
+    dataset : data.dataset.Dataset
     parts : list of str
         What each frame is for: a key of PART_COLOURS.
     path : path

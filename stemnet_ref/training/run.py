@@ -9,8 +9,8 @@ import numpy as np
 
 from .. import __version__, metrics, optimizers
 from ..backends.cuda.device import choose, to_host
-from ..data.assemble import Part, assemble
-from ..data.plan import Piece
+from ..data.crops.batch import Sample, assemble
+from ..data.crops.crop import Crop
 from ..data.training import TrainingData
 from ..errors import InputError
 from ..network.stemnet import StemNet
@@ -208,7 +208,7 @@ class Run:
         multiple = network.multiple
         sides = [max(min(side, 512) // multiple, 1) * multiple for side in window[0].shape]
         top, left = ((have - side) // 2 for have, side in zip(window[0].shape, sides, strict=True))
-        x, _, _ = assemble(self.scaling, [Part(Piece(0, top, left, *sides), window)], self.device)
+        x, _, _ = assemble(self.scaling, [Sample(Crop(0, top, left, *sides), window)], self.device)
         return feature_maps(network, x)
 
     def _shown(self):

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, fields, replace
 
 from ..data.balance import WORDS, class_weights, parsed_weight
-from ..data.selection import Selection
+from ..data.discovery.selection import Selection
 from ..errors import InputError
 from ..network.stemnet import PRESETS as NETWORK_PRESETS
 
@@ -111,7 +111,7 @@ class Settings:
     cost: str = "weighted_cross_entropy"
     class_weight: float | str = 2.0     # of the cell; "BACKGROUND,CELL"; or one of balance.WORDS
     class_weight_form: str = "eq60"     # listing: the factor is 1 + class_weight
-    border_weight: float = 0.0          # w0 of borders.border_weights
+    border_weight: float = 0.0          # w0 of masks.borders.border_weights
     border_sigma: float = 5.0           # pixels
     l1: float = 0.0
     l2: float = 0.0

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from ..data.batches import Dataset
+from ..data.dataset import Dataset
+from ..data.discovery.selection import Selection
 from ..data.images import eight_bit_units
 from ..data.pairing import find_pairs
-from ..data.selection import Selection
 from ..errors import InputError
 from ..training.resume import SOURCE
 from ..training.settings import Settings

@@ -7,17 +7,17 @@ from hypothesis import strategies as st
 from pictures import sequence
 from places import KERNEL_PLACES
 
-from stemnet_ref.data import augment, plan
-from stemnet_ref.data.assemble import Part, assemble
-from stemnet_ref.data.augment import cut, displacements, moved_onto_cell, places
-from stemnet_ref.data.batches import Dataset
+from stemnet_ref.data.crops import epoch
+from stemnet_ref.data.crops.batch import Sample, assemble
+from stemnet_ref.data.crops.crop import KNOTS, Crop, _cubic
+from stemnet_ref.data.crops.epoch import Augmentation, plan_epoch
+from stemnet_ref.data.dataset import Dataset
 from stemnet_ref.data.pairing import find_pairs
-from stemnet_ref.data.plan import Piece, Variety, plan_epoch
 from stemnet_ref.data.scaling import Scaling
 
 PLAIN = Scaling(0.0, 1.0)
 ANGLE, SIGMA, KEY = st.floats(-np.pi, np.pi), st.floats(0, 10), st.integers(0, 2 ** 63 - 1)
-EVERYTHING = Variety(augment=True, rotation=180, elastic=8, brightness=0.3, contrast=0.3, on_cells=0.5, paste=2)
+EVERYTHING = Augmentation(augment=True, rotation=180, elastic=8, brightness=0.3, contrast=0.3, on_cells=0.5, paste=2)
 
 
 def dataset(folder, channels=3, count=8, device=None, **options):
@@ -34,20 +34,20 @@ def smooth(height=90, width=80):
 @given(st.booleans(), st.integers(0, 3), st.integers(0, 20), st.integers(0, 20), st.integers(1, 3))
 def test_without_a_deformation_warped_pieces_are_those_of_the_frame(mirror, turns, top, left, whole_turns):
     pixels = np.random.default_rng(0).integers(0, 60000, (60, 70)).astype(np.uint16)
-    plain = Piece(0, top, left, 32, 32, mirror, turns)
-    warped = Piece(0, top, left, 32, 32, mirror, turns, angle=2 * np.pi * whole_turns)
-    where = places(warped)
-    assert where is not None
-    np.testing.assert_array_equal(cut(pixels, warped, where, nearest=True), plain.cut(pixels))
-    np.testing.assert_allclose(cut(pixels, warped, where), plain.cut(pixels), atol=1)
+    plain = Crop(0, top, left, 32, 32, mirror, turns)
+    warped = Crop(0, top, left, 32, 32, mirror, turns, angle=2 * np.pi * whole_turns)
+    coordinates = warped.sampling_coordinates()
+    assert coordinates is not None
+    np.testing.assert_array_equal(warped.cut(pixels, coordinates, nearest=True), plain.cut(pixels))
+    np.testing.assert_allclose(warped.cut(pixels, coordinates), plain.cut(pixels), atol=1)
 
 
 @given(st.integers(1, 3))
 def test_an_angle_turns_the_way_of_quarter_turns(quarters):
     pixels = np.random.default_rng(0).integers(0, 255, (60, 70)).astype(np.uint8)
-    warped = Piece(0, 10, 15, 32, 32, True, angle=np.pi / 2 * quarters)
-    np.testing.assert_array_equal(cut(pixels, warped, places(warped), nearest=True),
-                                  Piece(0, 10, 15, 32, 32, True, quarters).cut(pixels))
+    warped = Crop(0, 10, 15, 32, 32, True, angle=np.pi / 2 * quarters)
+    np.testing.assert_array_equal(warped.cut(pixels, warped.sampling_coordinates(), nearest=True),
+                                  Crop(0, 10, 15, 32, 32, True, quarters).cut(pixels))
 
 
 @given(ANGLE, SIGMA, KEY, st.booleans(), st.integers(0, 3), st.sampled_from([(32, 32), (24, 40)]))
@@ -55,37 +55,37 @@ def test_a_frame_and_its_mask_stay_aligned(angle, sigma, key, mirror, turns, siz
     """The mask is a function of the picture: it is so after the transform too, but for half a pixel at its border."""
     picture = smooth()
     turns = turns if size[0] == size[1] else 2 * (turns % 2)
-    piece = Piece(0, 20, 15, *size, mirror, turns, angle, sigma, key=key)
-    where = places(piece)
-    mask = cut((picture > 1100).astype(np.uint8), piece, where, nearest=True)
-    np.testing.assert_array_equal(mask, cut(picture, piece, where, nearest=True) > 1100)
-    shown = cut(picture, piece, where)
+    crop = Crop(0, 20, 15, *size, mirror, turns, angle, sigma, key=key)
+    coordinates = crop.sampling_coordinates()
+    mask = crop.cut((picture > 1100).astype(np.uint8), coordinates, nearest=True)
+    np.testing.assert_array_equal(mask, crop.cut(picture, coordinates, nearest=True) > 1100)
+    shown = crop.cut(picture, coordinates)
     sure = abs(shown - 1100) > 40
     np.testing.assert_array_equal(mask[sure], shown[sure] > 1100)
-    assert mask.shape == piece.shape
+    assert mask.shape == crop.shape
 
 
 def test_the_checker_of_alignment_sees_a_mask_that_is_one_pixel_off():
     picture = smooth()
-    piece = Piece(0, 20, 15, 32, 32, angle=0.3)
+    crop = Crop(0, 20, 15, 32, 32, angle=0.3)
     off = np.roll((picture > 1100).astype(np.uint8), 1, axis=0)
-    where = places(piece)
-    assert (cut(off, piece, where, nearest=True) != (cut(picture, piece, where, nearest=True) > 1100)).any()
+    coordinates = crop.sampling_coordinates()
+    assert (crop.cut(off, coordinates, nearest=True) != (crop.cut(picture, coordinates, nearest=True) > 1100)).any()
 
 
 @given(KEY, st.integers(2, 300), st.integers(2, 300))
 def test_displacements_do_not_fold(key, height, width):
     """The determinant of the deformation's derivative, by differences, is above 0 everywhere."""
-    piece = Piece(0, 0, 0, height, width, elastic=10.0, key=key)
-    down, right = displacements(piece)
+    crop = Crop(0, 0, 0, height, width, elastic=10.0, key=key)
+    down, right = crop.displacements()
     assert down.shape == right.shape == (height, width)
     (down_i, down_j), (right_i, right_j) = np.gradient(down), np.gradient(right)
     assert ((1 + down_i) * (1 + right_j) - down_j * right_i).min() > 0
-    np.testing.assert_array_equal(down, displacements(piece)[0])
+    np.testing.assert_array_equal(down, crop.displacements()[0])
 
 
 def test_displacements_have_the_deviation_asked_for_at_the_grids_points():
-    points = [displacements(Piece(0, 0, 0, 129, 129, elastic=10.0, key=key))[:, ::128, ::128] for key in range(400)]
+    points = [Crop(0, 0, 0, 129, 129, elastic=10.0, key=key).displacements()[:, ::128, ::128] for key in range(400)]
     # of a normal variable held within 2 deviations: P(|z| < 2) - 4 phi(2) + 4 P(|z| > 2)
     assert np.std(points) == pytest.approx(10 * np.sqrt(0.9545 - 4 * 0.05399 + 4 * 0.0455), rel=0.05)
     assert abs(np.mean(points)) < 1
@@ -94,11 +94,11 @@ def test_displacements_have_the_deviation_asked_for_at_the_grids_points():
 
 @given(st.integers(1, 300))
 def test_the_cubic_goes_through_the_points_and_keeps_straight_lines(side):
-    weights = augment._cubic(side)
+    weights = _cubic(side)
     knots = np.arange(weights.shape[1]) - 1.0
-    np.testing.assert_allclose(weights @ knots, np.arange(side) / augment.KNOTS, atol=1e-12)
+    np.testing.assert_allclose(weights @ knots, np.arange(side) / KNOTS, atol=1e-12)
     np.testing.assert_allclose(weights.sum(axis=1), 1, atol=1e-12)
-    for point, row in enumerate(weights[::augment.KNOTS]):
+    for point, row in enumerate(weights[::KNOTS]):
         assert row[point + 1] == 1
 
 
@@ -109,12 +109,12 @@ def test_kernels_sample_as_the_cpu_does(place, angle, sigma, key, mirror, dtype,
     pixels = [rng.integers(0, 250, (50, 60)).astype(dtype) for _ in range(3)]
     classes, own = rng.integers(0, 2, (50, 60)).astype(np.uint8), rng.uniform(0, 9, (50, 60)).astype(np.float32)
     scaling = Scaling(3.0, 20.0, rng.uniform(0, 200, (50, 60)).astype(np.float32) if image else None)
-    piece = Piece(0, 5, 20, 24, 32, mirror, 2, angle, sigma, gain=1.2, offset=-0.3, key=key)
-    ours = assemble(scaling, [Part(piece, pixels, classes, own, places(piece))])
+    crop = Crop(0, 5, 20, 24, 32, mirror, 2, angle, sigma, gain=1.2, offset=-0.3, key=key)
+    ours = assemble(scaling, [Sample(crop, pixels, classes, own, crop.sampling_coordinates())])
     there = where.to_device
-    moved = None if places(piece) is None else there(places(piece))
-    part = Part(piece, [there(each) for each in pixels], there(classes), there(own), moved)
-    theirs = assemble(scaling, [part], where)
+    moved = None if crop.sampling_coordinates() is None else there(crop.sampling_coordinates())
+    sample = Sample(crop, [there(each) for each in pixels], there(classes), there(own), moved)
+    theirs = assemble(scaling, [sample], where)
     for mine, other in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(where.to_host(other), mine, rtol=1e-5, atol=1e-4)
     np.testing.assert_array_equal(where.to_host(theirs[1]), ours[1])
@@ -122,33 +122,33 @@ def test_kernels_sample_as_the_cpu_does(place, angle, sigma, key, mirror, dtype,
 
 def test_every_channel_has_the_same_brightness_and_contrast(tmp_path):
     data = dataset(tmp_path)
-    pieces = plan_epoch(data, range(8), 16, 4, 4, Variety(brightness=0.5, contrast=0.25), 0, 0)
-    plain = plan_epoch(data, range(8), 16, 4, 4, Variety(), 0, 0)
-    gains, offsets = (np.array([getattr(piece, name) for piece in pieces]) for name in ("gain", "offset"))
+    crops = plan_epoch(data, range(8), 16, 4, 4, Augmentation(brightness=0.5, contrast=0.25), 0, 0)
+    plain = plan_epoch(data, range(8), 16, 4, 4, Augmentation(), 0, 0)
+    gains, offsets = (np.array([getattr(crop, name) for crop in crops]) for name in ("gain", "offset"))
     assert 0.75 <= gains.min() < 0.85 < 1.15 < gains.max() <= 1.25
     assert -0.5 <= offsets.min() < -0.3 < 0.3 < offsets.max() <= 0.5
-    for piece, (x, labels, _), (y, same, _) in zip(pieces, data.batches(pieces, 1, PLAIN),
+    for crop, (x, labels, _), (y, same, _) in zip(crops, data.batches(crops, 1, PLAIN),
                                                    data.batches(plain, 1, PLAIN), strict=True):
-        np.testing.assert_allclose(x, y * piece.gain + piece.offset, rtol=1e-5)
+        np.testing.assert_allclose(x, y * crop.gain + crop.offset, rtol=1e-5)
         np.testing.assert_array_equal(labels, same)
 
 
 def test_pieces_are_moved_onto_cells(tmp_path):
     data = dataset(tmp_path)
-    pieces = plan_epoch(data, range(8), 16, 4, 50, Variety(on_cells=0.5), 0, 0)
-    asked = [piece.on_cell for piece in pieces]
+    crops = plan_epoch(data, range(8), 16, 4, 50, Augmentation(on_cells=0.5), 0, 0)
+    asked = [crop.on_cell for crop in crops]
     assert 0.4 < np.mean(asked) < 0.6
-    held = [labels.any() for _, labels, _ in data.batches(pieces, 1, PLAIN)]
+    held = [labels.any() for _, labels, _ in data.batches(crops, 1, PLAIN)]
     assert all(held[at] for at in np.flatnonzero(asked))
     assert not all(held)
     spots = set()
-    for piece in pieces:
-        moved = moved_onto_cell(piece, data.classes(piece.frame))
+    for crop in crops:
+        moved = crop.moved_onto_cell(data.classes(crop.frame))
         assert 0 <= moved.top <= 48 - 16
         assert 0 <= moved.left <= 56 - 16
         spots.add((moved.top, moved.left))
     assert len(spots) > 100
-    assert moved_onto_cell(pieces[0], np.zeros((48, 56), np.uint8)) == pieces[0]
+    assert crops[0].moved_onto_cell(np.zeros((48, 56), np.uint8)) == crops[0]
 
 
 @KERNEL_PLACES
@@ -157,32 +157,33 @@ def test_a_device_makes_the_same_varied_batches(tmp_path, place, memory):
     here = dataset(tmp_path, count=30, border=(10.0, 5.0))
     there = dataset(tmp_path, count=30, border=(10.0, 5.0), device=place(), memory=memory)
     assert there.fits == bool(memory)
-    pieces = plan_epoch(there, range(30), 32, 4, 1, EVERYTHING, 0, 0)
+    crops = plan_epoch(there, range(30), 32, 4, 1, EVERYTHING, 0, 0)
     scaling, host, pasted_cells = Scaling(100.0, 30.0), place().to_host, 0
-    for piece, mine, other in zip(pieces, here.batches(pieces, 1, scaling), there.batches(pieces, 1, scaling),
+    for crop, mine, other in zip(crops, here.batches(crops, 1, scaling), there.batches(crops, 1, scaling),
                                   strict=True):
         for which in range(3):
             np.testing.assert_allclose(host(other[which]), mine[which], rtol=1e-4, atol=1e-4)
-        pasted_cells += len(here.part(piece).pastes)
+        pasted_cells += len(here.sample(crop).pastes)
     assert pasted_cells > 5
 
 
 def test_varied_pieces_are_the_same_whether_frames_stay_in_memory_or_not(tmp_path):
     roomy, tight = dataset(tmp_path, count=40), dataset(tmp_path, count=40, memory=0)
     assert not tight.fits
-    pieces = plan_epoch(tight, range(40), 32, 4, 2, EVERYTHING, 0, 0)
-    for mine, other in zip(roomy.batches(pieces, 3, PLAIN), tight.batches(pieces, 3, PLAIN), strict=True):
+    crops = plan_epoch(tight, range(40), 32, 4, 2, EVERYTHING, 0, 0)
+    for mine, other in zip(roomy.batches(crops, 3, PLAIN), tight.batches(crops, 3, PLAIN), strict=True):
         np.testing.assert_array_equal(mine[0], other[0])
         np.testing.assert_array_equal(mine[1], other[1])
     assert tight.decoded <= 2 * 40                                      # donors are near
     place_of = {index: at for at, index in enumerate(range(40))}
-    assert all(abs(place_of[donor] - place_of[piece.frame]) <= plan.NEAR for piece in pieces for donor in piece.donors)
+    assert all(abs(place_of[donor] - place_of[crop.frame]) <= epoch.NEAR for crop in crops for donor in crop.donors)
 
 
-def test_variety_changes_neither_order_nor_places(tmp_path):
+def test_augmentation_changes_neither_order_nor_places(tmp_path):
     data = dataset(tmp_path)
-    plain, varied = (plan_epoch(data, range(8), 16, 4, 3, variety, 5, 2) for variety in (Variety(), EVERYTHING))
-    assert [(piece.frame, piece.top, piece.left) for piece in plain] == [
-        (piece.frame, piece.top, piece.left) for piece in varied]
+    plain, varied = (plan_epoch(data, range(8), 16, 4, 3, augmentation, 5, 2)
+                     for augmentation in (Augmentation(), EVERYTHING))
+    assert [(crop.frame, crop.top, crop.left) for crop in plain] == [
+        (crop.frame, crop.top, crop.left) for crop in varied]
     assert varied == plan_epoch(data, range(8), 16, 4, 3, EVERYTHING, 5, 2)
-    assert len({piece.key for piece in varied}) == len(varied)
+    assert len({crop.key for crop in varied}) == len(varied)

@@ -11,12 +11,12 @@ from PIL import Image
 from runs import SMALL, train_main
 
 from stemnet_ref.data import balance
-from stemnet_ref.data.batches import Dataset
-from stemnet_ref.data.borders import border_weights
+from stemnet_ref.data.crops.epoch import Augmentation, plan_epoch
+from stemnet_ref.data.dataset import Dataset
 from stemnet_ref.data.frames import Frame
-from stemnet_ref.data.masks import read_instances
+from stemnet_ref.data.images import read_instances
+from stemnet_ref.data.masks.borders import border_weights
 from stemnet_ref.data.pairing import find_pairs
-from stemnet_ref.data.plan import Variety, plan_epoch
 from stemnet_ref.errors import InputError
 from stemnet_ref.training.settings import Settings
 
@@ -43,7 +43,7 @@ def test_median_frequency_is_segnets():
 
 @given(CELLS, st.floats(0, 0.99))
 def test_the_frames_with_the_fewest_cells_are_dropped(cells, part):
-    kept = balance.kept(cells, part)
+    kept = balance.kept_indices(cells, part)
     assert len(kept) == max(1, len(cells) - round(part * len(cells)))
     assert list(kept) == sorted(kept)
     dropped = {*range(len(cells))} - {*kept}
@@ -55,16 +55,16 @@ def test_frames_are_drawn_by_their_share_of_cells(tmp_path):
     frames, masks = sequence(tmp_path, 4, height=32, width=32)
     data = Dataset(*find_pairs(frames, masks), 1)
     cells = [(10, 100), (40, 200), (0, 100), (70, 100)]
-    chances = balance.chances(cells)
+    chances = balance.sampling_weights(cells)
     np.testing.assert_allclose(chances, [0.1, 0.2, 0, 0.7])
-    pieces = plan_epoch(data, range(4), 16, 4, 1000, Variety(), 0, 0, chances)
-    assert len(pieces) == 4000
-    shares = np.bincount([piece.frame for piece in pieces], minlength=4) / 4000
+    crops = plan_epoch(data, range(4), 16, 4, 1000, Augmentation(), 0, 0, chances)
+    assert len(crops) == 4000
+    shares = np.bincount([crop.frame for crop in crops], minlength=4) / 4000
     np.testing.assert_allclose(shares, chances, atol=0.03)
     tight = Dataset(data.frames, data.masks, 1)
     tight.fits = False
-    again = plan_epoch(tight, range(4), 16, 4, 1000, Variety(), 0, 0, chances)
-    assert sorted(piece.frame for piece in again) == sorted(piece.frame for piece in pieces)
+    again = plan_epoch(tight, range(4), 16, 4, 1000, Augmentation(), 0, 0, chances)
+    assert sorted(crop.frame for crop in again) == sorted(crop.frame for crop in crops)
 
 
 @given(st.integers(0, 2 ** 32 - 1), st.floats(1, 20), st.floats(0.5, 3))

@@ -11,11 +11,12 @@ from pictures import sequence
 from PIL import Image
 
 from stemnet_ref.data import decoded
-from stemnet_ref.data.batches import Dataset, read_ahead
+from stemnet_ref.data.crops.crop import Crop
+from stemnet_ref.data.crops.epoch import Augmentation, plan_epoch
+from stemnet_ref.data.dataset import Dataset, read_ahead
 from stemnet_ref.data.frames import find
 from stemnet_ref.data.median import background, subtract_background
 from stemnet_ref.data.pairing import pair
-from stemnet_ref.data.plan import Piece, Variety, plan_epoch
 from stemnet_ref.data.scaling import Scaling
 from stemnet_ref.errors import InputError
 
@@ -30,51 +31,51 @@ def dataset(folder, channels=5, count=10, memory=decoded.MEMORY, **size):
 
 def plan(data, crop=16, per_frame=2, augment=True, seed=0, epoch=0, indices=None):
     indices = range(len(data.frames)) if indices is None else indices
-    return plan_epoch(data, indices, crop, 4, per_frame, Variety(augment), seed, epoch)
+    return plan_epoch(data, indices, crop, 4, per_frame, Augmentation(augment), seed, epoch)
 
 
 @given(st.booleans(), st.integers(0, 3), st.integers(0, 5), st.integers(0, 5))
 def test_one_transform_for_every_channel_and_the_mask(mirror, turns, top, left):
     pixels = np.random.default_rng(0).integers(0, 256, (12, 12)).astype(np.uint8)
-    piece = Piece(0, top, left, 6, 6, mirror, turns)
-    np.testing.assert_array_equal(piece.cut(pixels > 127), piece.cut(pixels) > 127)     # the mask is a function of it
-    np.testing.assert_array_equal(piece.cut(np.stack([pixels, pixels + 1], axis=-1)),
-                                  np.stack([piece.cut(pixels), piece.cut(pixels + 1)], axis=-1))
+    crop = Crop(0, top, left, 6, 6, mirror, turns)
+    np.testing.assert_array_equal(crop.cut(pixels > 127), crop.cut(pixels) > 127)     # the mask is a function of it
+    np.testing.assert_array_equal(crop.cut(np.stack([pixels, pixels + 1], axis=-1)),
+                                  np.stack([crop.cut(pixels), crop.cut(pixels + 1)], axis=-1))
 
 
 def test_all_eight_views_of_a_square_occur_and_differ(tmp_path):
     data = dataset(tmp_path, height=32, width=32)
-    pieces = plan(data, crop=32, per_frame=20)
+    crops = plan(data, crop=32, per_frame=20)
     pixels = np.arange(32 * 32).reshape(32, 32)
-    assert len({piece.cut(pixels).tobytes() for piece in pieces}) == 8
-    assert len({piece.cut(pixels).tobytes() for piece in plan(data, crop=32, augment=False)}) == 1
-    assert not any(piece.mirror or piece.quarter_turns for piece in plan(data, augment=False))
+    assert len({crop.cut(pixels).tobytes() for crop in crops}) == 8
+    assert len({crop.cut(pixels).tobytes() for crop in plan(data, crop=32, augment=False)}) == 1
+    assert not any(crop.mirror or crop.quarter_turns for crop in plan(data, augment=False))
 
 
 def test_a_piece_that_is_not_square_keeps_its_shape(tmp_path):
     data = dataset(tmp_path, height=20, width=28)
-    pieces = plan(data, crop=None, per_frame=10)
-    assert {piece.cut(np.zeros((20, 28))).shape for piece in pieces} == {(20, 28)}
-    assert len({(piece.mirror, piece.quarter_turns) for piece in pieces}) == 4
+    crops = plan(data, crop=None, per_frame=10)
+    assert {crop.cut(np.zeros((20, 28))).shape for crop in crops} == {(20, 28)}
+    assert len({(crop.mirror, crop.quarter_turns) for crop in crops}) == 4
 
 
 def test_crops_lie_inside_and_reach_every_corner(tmp_path):
     data = dataset(tmp_path, height=20, width=18)
-    pieces = plan(data, per_frame=100)
-    places = {(piece.top, piece.left) for piece in pieces}
+    crops = plan(data, per_frame=100)
+    places = {(crop.top, crop.left) for crop in crops}
     assert places == {(top, left) for top in range(5) for left in range(3)}
 
 
 def test_whole_frames_are_cut_to_a_multiple_for_the_pooling(tmp_path):
     data = dataset(tmp_path, height=23, width=18)
-    pieces = plan(data, crop=None, per_frame=50, augment=False)
-    assert {(piece.height, piece.width) for piece in pieces} == {(20, 16)}
-    assert {piece.top for piece in pieces} == {0, 1, 2, 3}
+    crops = plan(data, crop=None, per_frame=50, augment=False)
+    assert {(crop.height, crop.width) for crop in crops} == {(20, 16)}
+    assert {crop.top for crop in crops} == {0, 1, 2, 3}
 
 
 def test_an_epoch_visits_every_frame_equally_in_a_new_order(tmp_path):
     data = dataset(tmp_path)
-    orders = [[piece.frame for piece in plan(data, per_frame=3, epoch=epoch)] for epoch in (0, 1, 0)]
+    orders = [[crop.frame for crop in plan(data, per_frame=3, epoch=epoch)] for epoch in (0, 1, 0)]
     assert sorted(orders[0]) == sorted(list(range(10)) * 3)
     assert orders[0] != orders[1]
     assert plan(data, epoch=5) == plan(data, epoch=5)
@@ -83,7 +84,7 @@ def test_an_epoch_visits_every_frame_equally_in_a_new_order(tmp_path):
 
 def test_a_batch_holds_windows_of_real_neighbours_and_the_middle_frames_mask(tmp_path):
     data = dataset(tmp_path)
-    (x, labels, _), = data.batches([Piece(4, 3, 5, 16, 12), Piece(0, 0, 0, 16, 12)], 2, PLAIN)
+    (x, labels, _), = data.batches([Crop(4, 3, 5, 16, 12), Crop(0, 0, 0, 16, 12)], 2, PLAIN)
     assert x.shape == (2, 16, 12, 5)
     assert x.dtype == np.float32
     for channel, number in enumerate((3, 4, 5, 6, 7)):          # t_03 .. t_07 around frame index 4
@@ -127,12 +128,12 @@ def test_frames_that_do_not_fit_are_decoded_once_an_epoch(tmp_path):
     assert not data.fits
     assert data.capacity < 200
     for epoch in range(2):
-        before, pieces = data.decoded, plan(data, epoch=epoch)
-        alive = [(sum(kind == "pixels" for kind, _ in data._kept), x.shape) for x, *_ in data.batches(pieces, 1, PLAIN)]
+        before, crops = data.decoded, plan(data, epoch=epoch)
+        alive = [(sum(kind == "pixels" for kind, _ in data._kept), x.shape) for x, *_ in data.batches(crops, 1, PLAIN)]
         assert data.decoded - before == 200
         assert max(count for count, _ in alive) <= 2 * data.capacity
-        assert sorted(piece.frame for piece in pieces) == sorted(2 * list(range(200)))
-        order = [piece.frame for piece in pieces]
+        assert sorted(crop.frame for crop in crops) == sorted(2 * list(range(200)))
+        order = [crop.frame for crop in crops]
         assert order != sorted(order)
     assert not data._kept
 
@@ -141,8 +142,8 @@ def test_pieces_are_the_same_whether_frames_stay_in_memory_or_not(tmp_path):
     roomy = dataset(tmp_path, count=60, height=16, width=16)
     tight = Dataset(roomy.frames, roomy.masks, 5, memory=0)
     assert not tight.fits
-    pieces = plan(roomy)
-    for (x, labels, _), (x2, labels2, _) in zip(roomy.batches(pieces, 2, PLAIN), tight.batches(pieces, 2, PLAIN),
+    crops = plan(roomy)
+    for (x, labels, _), (x2, labels2, _) in zip(roomy.batches(crops, 2, PLAIN), tight.batches(crops, 2, PLAIN),
                                           strict=True):
         np.testing.assert_array_equal(x, x2)
         np.testing.assert_array_equal(labels, labels2)

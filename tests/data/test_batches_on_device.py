@@ -11,11 +11,12 @@ from pictures import sequence
 from places import KERNEL_PLACES, emulator
 
 from stemnet_ref import predict
-from stemnet_ref.data.assemble import Part, assemble
-from stemnet_ref.data.batches import Dataset
+from stemnet_ref.data.crops.batch import Sample, assemble
+from stemnet_ref.data.crops.crop import Crop
+from stemnet_ref.data.crops.epoch import Augmentation, plan_epoch
+from stemnet_ref.data.dataset import Dataset
 from stemnet_ref.data.frames import find
 from stemnet_ref.data.pairing import pair
-from stemnet_ref.data.plan import Piece, Variety, plan_epoch
 from stemnet_ref.data.scaling import Scaling
 from stemnet_ref.network.stemnet import StemNet
 
@@ -40,14 +41,14 @@ def test_pieces_are_cut_mirrored_turned_and_scaled_as_on_the_cpu(place, mirror, 
     where, rng = place(), np.random.default_rng(0)
     window = [rng.integers(0, np.iinfo(dtype).max, (80, 90)).astype(dtype) for _ in range(3)]
     classes = rng.integers(0, 2, (80, 90)).astype(np.uint8)
-    pieces = [Piece(0, top, left, height, width, mirror, turns), Piece(0, 1, 0, height, width, mirror, turns)]
+    crops = [Crop(0, top, left, height, width, mirror, turns), Crop(0, 1, 0, height, width, mirror, turns)]
     there = [where.to_device(pixels) for pixels in window]
-    parts = [Part(piece, there, where.to_device(classes)) for piece in pieces]
+    parts = [Sample(crop, there, where.to_device(classes)) for crop in crops]
     x, labels, _ = assemble(SCALING, parts, where)
     x, labels = where.to_host(x), where.to_host(labels)
-    expected = [np.stack([SCALING.apply(piece.cut(pixels)) for pixels in window], axis=-1) for piece in pieces]
+    expected = [np.stack([SCALING.apply(crop.cut(pixels)) for pixels in window], axis=-1) for crop in crops]
     assert_equal_but_for_rounding(x, np.stack(expected))
-    np.testing.assert_array_equal(labels, np.stack([piece.cut(classes) for piece in pieces]))
+    np.testing.assert_array_equal(labels, np.stack([crop.cut(classes) for crop in crops]))
 
 
 @KERNEL_PLACES
@@ -63,9 +64,9 @@ def test_every_frame_is_sent_once_or_once_an_epoch_as_it_was_read(tmp_path, plac
 
     with mock.patch.object(where, "to_device", watched):
         for epoch in range(2):
-            pieces = plan_epoch(there, range(60), 16, 4, 3, Variety(augment=True), 0, epoch)
-            for (x, labels, _), (x2, labels2, _) in zip(there.batches(pieces, 2, SCALING),
-                                                        here.batches(pieces, 2, SCALING), strict=True):
+            crops = plan_epoch(there, range(60), 16, 4, 3, Augmentation(augment=True), 0, epoch)
+            for (x, labels, _), (x2, labels2, _) in zip(there.batches(crops, 2, SCALING),
+                                                        here.batches(crops, 2, SCALING), strict=True):
                 assert_equal_but_for_rounding(where.to_host(x), x2)
                 np.testing.assert_array_equal(where.to_host(labels), labels2)
             once = epoch + 1 if memory == 0 else 1

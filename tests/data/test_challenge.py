@@ -13,7 +13,8 @@ from refusals import SMALL, check, contents, script
 import run_predict
 import run_train
 from stemnet_ref import sample
-from stemnet_ref.data import challenge, preprocess
+from stemnet_ref.data import preprocess
+from stemnet_ref.data.discovery import challenge
 from stemnet_ref.data.frames import find
 from stemnet_ref.data.pairing import find_pairs
 from stemnet_ref.errors import InputError

@@ -11,7 +11,7 @@ import run_predict
 import run_train
 from stemnet_ref import sample
 from stemnet_ref.data import alignment, check
-from stemnet_ref.data.batches import Dataset
+from stemnet_ref.data.dataset import Dataset
 from stemnet_ref.data.pairing import find_pairs
 from stemnet_ref.report import figures
 

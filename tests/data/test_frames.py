@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from pictures import sequence, stack
 from PIL import Image
 
+from stemnet_ref.data.discovery.sequences import gaps, window_indices
 from stemnet_ref.data.frames import Frame, find, find_neighbours
-from stemnet_ref.data.neighbours import gaps, window_indices
 from stemnet_ref.data.pairing import mask_of, pair
 from stemnet_ref.data.split import choose_gap, divide, split
 from stemnet_ref.errors import InputError

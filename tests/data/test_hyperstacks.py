@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from stemnet_ref.data.discovery.selection import UNCHOSEN, Selection
 from stemnet_ref.data.frames import find
 from stemnet_ref.data.images import read_bytes, read_frame, read_size
-from stemnet_ref.data.selection import UNCHOSEN, Selection
 from stemnet_ref.errors import InputError
 
 SHAPE = 5, 7

@@ -8,9 +8,8 @@ from pictures import stack
 from PIL import Image
 
 from stemnet_ref.data.frames import find
-from stemnet_ref.data.images import eight_bit_units, read_frame
-from stemnet_ref.data.masks import read_mask
-from stemnet_ref.data.scaling import LISTING, measure
+from stemnet_ref.data.images import eight_bit_units, read_frame, read_mask
+from stemnet_ref.data.scaling import LISTING, fit
 from stemnet_ref.errors import InputError
 
 
@@ -126,7 +125,7 @@ def test_palette_and_one_bit_masks(tmp_path):
 def test_scaling_gives_zero_mean_and_unit_deviation():
     rng = np.random.default_rng(0)
     frames = [(20000 + 300 * rng.standard_normal((30, 40))).astype(np.uint16) for _ in range(3)]
-    scaling = measure("standard", range(3), frames.__getitem__)
+    scaling = fit("standard", range(3), frames.__getitem__)
     scaled = np.stack([scaling.apply(frame) for frame in frames])
     assert scaled.dtype == np.float32
     assert scaled.mean(dtype=float) == pytest.approx(0, abs=1e-4)
@@ -140,7 +139,7 @@ def test_an_image_is_subtracted_pixel_by_pixel(kind, of, dtype):
     rng = np.random.default_rng(0)
     frames = (100 + 50 * rng.random((30, 40)) + rng.normal(0, 8, (4, 30, 40))).astype(dtype)
     unit = 257 if dtype == np.uint16 else 1
-    scaling = measure(kind, range(4), frames.__getitem__)
+    scaling = fit(kind, range(4), frames.__getitem__)
     np.testing.assert_allclose(scaling.image, of(frames, axis=0) / unit, rtol=1e-5)
     left = (frames - of(frames, axis=0)) / unit
     assert scaling.std == pytest.approx(left.std(), rel=1e-4)
@@ -151,16 +150,16 @@ def test_an_image_of_frames_of_different_bits_is_in_one_unit():
     rng = np.random.default_rng(0)
     frames = [rng.integers(0, 200, (6, 7)).astype(np.uint8) for _ in range(3)]
     mixed = [frames[0], frames[1].astype(np.uint16) * np.uint16(257), frames[2]]
-    scaling = measure("median-image", range(3), mixed.__getitem__)
+    scaling = fit("median-image", range(3), mixed.__getitem__)
     np.testing.assert_allclose(scaling.image, np.median(frames, axis=0), rtol=1e-6)
 
 
 def test_frames_that_are_their_own_image_are_refused():
     frames = np.random.default_rng(0).integers(0, 255, (1, 8, 8)).astype(np.uint8).repeat(3, axis=0)
     with pytest.raises(InputError, match="less their mean image every pixel of them is 0"):
-        measure("mean-image", range(3), frames.__getitem__)
+        fit("mean-image", range(3), frames.__getitem__)
 
 
 def test_frames_without_contrast_are_refused():
     with pytest.raises(InputError, match="every pixel of the training frames is 9"):
-        measure("standard", range(2), lambda index: np.full((3, 3), 9, np.uint8))
+        fit("standard", range(2), lambda index: np.full((3, 3), 9, np.uint8))

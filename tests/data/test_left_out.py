@@ -12,9 +12,9 @@ from runs import rows_of
 import run_predict
 import run_train
 from stemnet_ref import predict
-from stemnet_ref.data.batches import Dataset
+from stemnet_ref.data.dataset import Dataset
+from stemnet_ref.data.discovery.sequences import window_indices
 from stemnet_ref.data.frames import Frame, find
-from stemnet_ref.data.neighbours import window_indices
 from stemnet_ref.data.pairing import pair as paired
 from stemnet_ref.data.scaling import Scaling
 from stemnet_ref.errors import InputError

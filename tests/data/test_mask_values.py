@@ -11,8 +11,8 @@ from refusals import SMALL, check, script
 
 import run_train
 from stemnet_ref import sample
-from stemnet_ref.data.mask_values import check_values
-from stemnet_ref.data.regions import regions
+from stemnet_ref.data.masks.regions import regions
+from stemnet_ref.data.masks.values import check_values
 from stemnet_ref.errors import InputError
 
 NUMBERED = regions(np.asarray(Image.open(sorted(sample.MASKS.glob("*.png"))[0]))).astype(np.uint8)

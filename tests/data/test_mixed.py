@@ -11,7 +11,7 @@ from refusals import SMALL, check, script
 import run_predict
 import run_train
 from stemnet_ref.data import preprocess
-from stemnet_ref.data.mixed import masks_among
+from stemnet_ref.data.discovery.mixed import masks_among
 
 
 @pytest.mark.parametrize(("frame", "mask"), [

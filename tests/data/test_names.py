@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_frames import touch
 
+from stemnet_ref.data.discovery.names import OTHER, PLACE, numbers_in, read
+from stemnet_ref.data.discovery.times import fields
 from stemnet_ref.data.frames import find
-from stemnet_ref.data.names import OTHER, PLACE, numbers_in, read
 from stemnet_ref.data.pairing import mask_of, pair
-from stemnet_ref.data.times import fields
 from stemnet_ref.errors import InputError
 
 HALF_HOUR = 1800 * 10 ** 6

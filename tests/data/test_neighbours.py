@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from pictures import sequence
 from test_frames import made, touch
 
+from stemnet_ref.data.discovery.selection import Selection
+from stemnet_ref.data.discovery.sequences import describe_gaps, describe_sequences, gaps, time_indices, window_indices
 from stemnet_ref.data.frames import Frame, find, find_neighbours
-from stemnet_ref.data.neighbours import describe_gaps, describe_sequences, gaps, time_indices, window_indices
-from stemnet_ref.data.selection import Selection
 from stemnet_ref.errors import InputError
 
 

@@ -1,14 +1,15 @@
-"""Cells pasted into pieces: with their masks, their surroundings, their windows and their borders."""
+"""Cells pasted into crops: with their masks, their surroundings, their windows and their borders."""
 
 import numpy as np
 import pytest
 from pictures import sequence
 
-from stemnet_ref.data.augment import boxes, choose_pastes, cut, paste
-from stemnet_ref.data.batches import Dataset
-from stemnet_ref.data.borders import border_weights
+from stemnet_ref.data.crops.crop import Crop
+from stemnet_ref.data.crops.epoch import Augmentation, plan_epoch
+from stemnet_ref.data.crops.pasting import boxes, choose_pastes, paste
+from stemnet_ref.data.dataset import Dataset
+from stemnet_ref.data.masks.borders import border_weights
 from stemnet_ref.data.pairing import find_pairs
-from stemnet_ref.data.plan import Piece, Variety, plan_epoch
 from stemnet_ref.data.scaling import Scaling
 
 PLAIN = Scaling(0.0, 1.0)
@@ -19,20 +20,20 @@ def dataset(folder, channels=3, count=8, device=None, **options):
     return Dataset(*find_pairs(frames, masks), channels, device=device, **options)
 
 
-def pasted(data, piece):
-    """Return the labels of a piece before and after, and the pastes."""
-    before = piece.cut(data.classes(piece.frame))
+def pasted(data, crop):
+    """Return the labels of a crop before and after, and the pastes."""
+    before = crop.cut(data.classes(crop.frame))
     after = before.copy()
-    return before, after, choose_pastes(piece, after, data.instances, data.boxes)
+    return before, after, choose_pastes(crop, after, data.instances, data.boxes)
 
 
 def test_cells_are_pasted_with_their_masks_and_touch_no_other(tmp_path):
     data = dataset(tmp_path)
-    pieces = plan_epoch(data, range(8), 40, 4, 10, Variety(paste=2), 0, 0)
+    crops = plan_epoch(data, range(8), 40, 4, 10, Augmentation(paste=2), 0, 0)
     count = 0
-    for piece in pieces:
-        assert all(donor in range(8) and donor != piece.frame for donor in piece.donors)
-        before, after, pastes = pasted(data, piece)
+    for crop in crops:
+        assert all(donor in range(8) and donor != crop.frame for donor in crop.donors)
+        before, after, pastes = pasted(data, crop)
         cells = np.zeros_like(before)
         for each in pastes:
             count += 1
@@ -55,12 +56,12 @@ def test_a_pasted_cell_is_the_donors_and_its_surroundings_go_over_into_the_piece
     assert (number, box) == (7, [14, 16, 22, 24])
     donor = (50 + 30 * (instances > 0) + rng.standard_normal((60, 60))).astype(np.float32)
     target = np.full((40, 40, 1), 200, np.float32)
-    piece = Piece(0, 0, 0, 40, 40, donors=(0,), key=1)
+    crop = Crop(0, 0, 0, 40, 40, donors=(0,), key=1)
     labels = np.zeros((40, 40), np.uint8)
-    each, = choose_pastes(piece, labels, lambda index: instances, lambda index: [(7, *box)])
+    each, = choose_pastes(crop, labels, lambda index: instances, lambda index: [(7, *box)])
     h, w = each.cell.shape
     part = target[each.top:each.top + h, each.left:each.left + w]
-    paste(part, each.piece.cut(donor)[..., None].astype(np.float32), each.alpha)
+    paste(part, each.source.cut(donor)[..., None].astype(np.float32), each.alpha)
     assert (target[labels > 0] - 230).std() < 1.5                       # 30 above its surroundings, as in the donor
     assert target[labels > 0].mean() == pytest.approx(230, abs=1.5)
     assert abs(target[labels == 0] - 200).max() < 4
@@ -72,9 +73,9 @@ def test_a_pasted_cell_is_the_donors_and_its_surroundings_go_over_into_the_piece
 def test_a_neighbour_of_the_donor_cell_is_not_pasted_along():
     instances = np.zeros((60, 60), np.int32)
     instances[20:30, 22:34], instances[32:40, 22:34], instances[22:28, 34:38] = 1, 2, 3     # two pixels off; touching
-    piece, labels = Piece(0, 0, 0, 50, 50, donors=(0,), key=1), np.zeros((50, 50), np.uint8)
-    each, = choose_pastes(piece, labels, lambda index: instances, lambda index: boxes(instances)[:1])
-    shown = each.piece.cut(instances)
+    crop, labels = Crop(0, 0, 0, 50, 50, donors=(0,), key=1), np.zeros((50, 50), np.uint8)
+    each, = choose_pastes(crop, labels, lambda index: instances, lambda index: boxes(instances)[:1])
+    shown = each.source.cut(instances)
     assert not each.alpha[shown > 1].any()
     assert (each.alpha[shown == 1] == 1).all()
     assert 0 < each.alpha[shown == 0].max() < 1
@@ -83,18 +84,18 @@ def test_a_neighbour_of_the_donor_cell_is_not_pasted_along():
 
 def test_weights_of_borders_know_the_pasted_cells_and_are_0_in_cells(tmp_path):
     data = dataset(tmp_path, channels=1, border=(10.0, 5.0), paste=True)
-    pieces = plan_epoch(data, range(8), 40, 4, 10, Variety(paste=2, rotation=180, elastic=5), 0, 0)
+    crops = plan_epoch(data, range(8), 40, 4, 10, Augmentation(paste=2, rotation=180, elastic=5), 0, 0)
     raised = 0
-    for piece, (_, labels, weights) in zip(pieces, data.batches(pieces, 1, PLAIN), strict=True):
+    for crop, (_, labels, weights) in zip(crops, data.batches(crops, 1, PLAIN), strict=True):
         assert not weights[labels > 0].any()
-        part = data.part(piece)
-        if not part.pastes:
+        sample = data.sample(crop)
+        if not sample.pastes:
             continue
-        instances = cut(data.instances(piece.frame), piece, part.where, nearest=True).copy()
-        for number, (each, *_) in enumerate(part.pastes, 100):
+        instances = crop.cut(data.instances(crop.frame), sample.coordinates, nearest=True).copy()
+        for number, (each, *_) in enumerate(sample.pastes, 100):
             h, w = each.cell.shape
             instances[each.top:each.top + h, each.left:each.left + w][each.cell > 0] = number
-        plain = np.where(labels[0] > 0, 0, cut(data.weights(piece.frame), piece, part.where))
+        plain = np.where(labels[0] > 0, 0, crop.cut(data.weights(crop.frame), sample.coordinates))
         np.testing.assert_allclose(weights[0], np.maximum(plain, border_weights(instances, 10, 5)), atol=1e-6)
         raised += (weights[0] > plain + 1).any()
     assert raised > 10
@@ -102,31 +103,31 @@ def test_weights_of_borders_know_the_pasted_cells_and_are_0_in_cells(tmp_path):
 
 def test_a_window_takes_the_pasted_cell_from_the_donors_window(tmp_path):
     data = dataset(tmp_path)
-    piece = next(piece for piece in plan_epoch(data, range(8), 40, 4, 10, Variety(paste=1), 0, 0)
-                 if pasted(data, piece)[2] and piece.donors[0] in range(2, 6))
-    each, = pasted(data, piece)[2]
-    (x, labels, _), = data.batches([piece], 1, PLAIN)
+    crop = next(crop for crop in plan_epoch(data, range(8), 40, 4, 10, Augmentation(paste=1), 0, 0)
+                if pasted(data, crop)[2] and crop.donors[0] in range(2, 6))
+    each, = pasted(data, crop)[2]
+    (x, labels, _), = data.batches([crop], 1, PLAIN)
     inside = np.s_[each.top:each.top + len(each.cell), each.left:each.left + each.cell.shape[1]]
     cell = each.cell > 0
-    for channel, frame in enumerate(data.windows[each.piece.frame]):
-        shift = x[0][inside][cell, channel] - each.piece.cut(data.pixels(frame))[cell]
+    for channel, frame in enumerate(data.windows[each.source.frame]):
+        shift = x[0][inside][cell, channel] - each.source.cut(data.pixels(frame))[cell]
         np.testing.assert_allclose(shift, shift[0], atol=1e-3)
     assert labels[0][inside][cell].all()
 
 
 def test_no_cell_is_pasted_where_none_fits(tmp_path):
     data = dataset(tmp_path)
-    piece = Piece(0, 0, 0, 16, 16, donors=(1, 2), key=3)                # cells are 10 wide, with margins 22
-    before, after, pastes = pasted(data, piece)
+    crop = Crop(0, 0, 0, 16, 16, donors=(1, 2), key=3)                # cells are 10 wide, with margins 22
+    before, after, pastes = pasted(data, crop)
     assert not pastes
     np.testing.assert_array_equal(after, before)
     full = np.ones((40, 40), np.uint8)
-    assert not choose_pastes(Piece(0, 0, 0, 40, 40, donors=(1,), key=3), full, data.instances, data.boxes)
+    assert not choose_pastes(Crop(0, 0, 0, 40, 40, donors=(1,), key=3), full, data.instances, data.boxes)
 
 
 def test_pasted_cells_are_of_the_same_sequence(tmp_path):
     for name in ("a", "b"):
         sequence(tmp_path / "both", 4, name=f"{name}_{{}}.png", height=48, width=56)
     data = Dataset(*find_pairs(tmp_path / "both" / "frames", tmp_path / "both" / "masks"), 1)
-    for piece in plan_epoch(data, [0, 1, 2, 4, 5], 16, 4, 20, Variety(paste=3), 0, 0):
-        assert set(piece.donors) <= ({0, 1, 2} if piece.frame < 4 else {4, 5})
+    for crop in plan_epoch(data, [0, 1, 2, 4, 5], 16, 4, 20, Augmentation(paste=3), 0, 0):
+        assert set(crop.donors) <= ({0, 1, 2} if crop.frame < 4 else {4, 5})

@@ -7,9 +7,9 @@ import pytest
 from pictures import stack
 from test_frames import touch
 
+from stemnet_ref.data.discovery.names import read_by
+from stemnet_ref.data.discovery.selection import Selection
 from stemnet_ref.data.frames import find
-from stemnet_ref.data.names import read_by
-from stemnet_ref.data.selection import Selection
 from stemnet_ref.errors import InputError
 
 HALF_HOUR = 1800 * 10 ** 6

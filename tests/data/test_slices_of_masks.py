@@ -7,8 +7,8 @@ from refusals import script
 from test_left_out import save_model
 
 import run_predict
+from stemnet_ref.data.discovery.selection import Selection
 from stemnet_ref.data.pairing import find_pairs
-from stemnet_ref.data.selection import Selection
 from stemnet_ref.errors import InputError
 
 TIMES = 4

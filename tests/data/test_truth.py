@@ -11,9 +11,9 @@ from refusals import SMALL, check, script
 import run_predict
 import run_train
 from stemnet_ref.data import preprocess
+from stemnet_ref.data.discovery.truth import complete
 from stemnet_ref.data.frames import Frame
 from stemnet_ref.data.pairing import find_pairs
-from stemnet_ref.data.truth import complete
 
 CELLS = 10              # of each frame, in two rows
 PARTIAL = (2, 4)        # frames whose gold truth holds one cell

@@ -11,10 +11,10 @@ import run_predict
 import run_train
 from stemnet_ref.data import check as check_data
 from stemnet_ref.data import preprocess
+from stemnet_ref.data.discovery.selection import Selection
 from stemnet_ref.data.frames import describe_pages, find
 from stemnet_ref.data.images import read_frame, read_size, read_values
 from stemnet_ref.data.pairing import find_pairs
-from stemnet_ref.data.selection import Selection
 from stemnet_ref.errors import InputError
 from stemnet_ref.training import checkpoint
 

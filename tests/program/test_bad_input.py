@@ -166,7 +166,7 @@ def test_pieces_of_several_sizes_do_not_make_a_batch(tmp_path, pair, capsys):
     frames, masks = sequence(tmp_path / "movie", 6, "v_{:02d}.png")
     options = ["--crop", "0", "--batch-size", "2", "--validation", "0.1", "--out", tmp_path / "out"]
     check(capsys, script(run_train.main, "--frames", frames, "--masks", masks, *SMALL, *options),
-          "--batch-size 2: the pieces differ in size")
+          "--batch-size 2: the crops differ in size")
 
 
 @pytest.mark.parametrize("main", [run_train.main, run_predict.main])

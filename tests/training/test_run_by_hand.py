@@ -8,11 +8,11 @@ from pictures import sequence
 from PIL import Image
 
 from stemnet_ref import StemNet
-from stemnet_ref.data.augment import choose_pastes, cut, moved_onto_cell, paste, places
-from stemnet_ref.data.batches import Dataset
-from stemnet_ref.data.borders import border_weights
+from stemnet_ref.data.crops.epoch import Augmentation, plan_epoch
+from stemnet_ref.data.crops.pasting import choose_pastes, paste
+from stemnet_ref.data.dataset import Dataset
+from stemnet_ref.data.masks.borders import border_weights
 from stemnet_ref.data.pairing import find_pairs
-from stemnet_ref.data.plan import Variety, plan_epoch
 from stemnet_ref.data.scaling import Scaling
 from stemnet_ref.layers import dice, quadratic, softmax, weighted_cross_entropy
 from stemnet_ref.optimizers import SGD, Adam, Momentum
@@ -74,28 +74,30 @@ def by_hand(tmp_path, **options):
     if options.get("border_weight"):
         how = options["border_weight"], options.get("border_sigma", 5.0)
         own_of = [border_weights(data.instances(index), *how) for index in range(12)]
-    variety = Variety(**{name: options[name] for name in Variety.__dataclass_fields__ if name in options})
+    augmentation = Augmentation(**{name: options[name] for name in Augmentation.__dataclass_fields__
+                                   if name in options})
     chances = share[training] / share[training].sum() if "draw" in options else None
 
     copies = (0, 0, 0) if options.get("neighbours") == "copies" else None
 
-    def window(index, piece=None, where=None):
+    def window(index, crop=None, coordinates=None):
         around = [frames[min(max(index + d, 0), 11)] for d in copies or (-1, 0, 1)]
-        return np.stack([scaling.apply(pixels, piece, where) for pixels in around], axis=-1)
+        return np.stack([scaling.apply(pixels, crop, coordinates) for pixels in around], axis=-1)
 
-    def example(piece):
-        if piece.on_cell:
-            piece = moved_onto_cell(piece, labels_of[piece.frame])
-        where = places(piece)
-        x, labels = window(piece.frame, piece, where), cut(labels_of[piece.frame], piece, where, nearest=True).copy()
-        numbers = cut(data.instances(piece.frame), piece, where, nearest=True).copy()
-        for number, each in enumerate(choose_pastes(piece, labels, data.instances, data.boxes), 100):
+    def example(crop):
+        if crop.on_cell:
+            crop = crop.moved_onto_cell(labels_of[crop.frame])
+        coordinates = crop.sampling_coordinates()
+        x = window(crop.frame, crop, coordinates)
+        labels = crop.cut(labels_of[crop.frame], coordinates, nearest=True).copy()
+        numbers = crop.cut(data.instances(crop.frame), coordinates, nearest=True).copy()
+        for number, each in enumerate(choose_pastes(crop, labels, data.instances, data.boxes), 100):
             h, w = each.cell.shape
-            paste(x[each.top:each.top + h, each.left:each.left + w], window(each.piece.frame, each.piece), each.alpha)
+            paste(x[each.top:each.top + h, each.left:each.left + w], window(each.source.frame, each.source), each.alpha)
             numbers[each.top:each.top + h, each.left:each.left + w][each.cell > 0] = number
         if own_of[0] is None:
             return x, labels, None
-        own = cut(own_of[piece.frame], piece, where)
+        own = crop.cut(own_of[crop.frame], coordinates)
         own = np.maximum(own, border_weights(numbers, *how)) if numbers.max() >= 100 else own
         return x, labels, np.where(labels > 0, np.float32(0), own)
 
@@ -112,11 +114,11 @@ def by_hand(tmp_path, **options):
         optimizer.learning_rate = rate * options.get("decay_rate", 0.95) ** epoch
         crop = options.get("crop", 16)
         per_frame = options.get("crops_per_frame", round(40 * 48 / crop ** 2) if crop else 1)
-        plan = plan_epoch(data, training, crop, 2, per_frame, variety, 3, epoch, chances)
+        plan = plan_epoch(data, training, crop, 2, per_frame, augmentation, 3, epoch, chances)
         assert len(plan) == len(training) * per_frame
         costs, trained = [], np.zeros((2, 2))                   # pixels by truth and prediction
         for start in range(0, len(plan), size):
-            examples = [example(piece) for piece in plan[start:start + size]]
+            examples = [example(crop) for crop in plan[start:start + size]]
             x, labels = (np.stack([each[part] for each in examples]) for part in (0, 1))
             own = None if own_of[0] is None else np.stack([each[2] for each in examples])
             z, cache = network.forward(x, options.get("keep_prob", 0.75), seed=3, step=step)

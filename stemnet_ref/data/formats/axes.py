@@ -34,7 +34,7 @@ def positions(tiff):
 
     Parameters
     ----------
-    tiff : data.tiff.Tiff
+    tiff : tiff.Tiff
 
     Raises
     ------

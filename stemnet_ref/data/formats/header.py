@@ -23,7 +23,7 @@ class Header:
     white_is_zero: bool = False             # what the file says of its polarity; the stored values count
 
     def remark(self, mask):
-        """Return what is to be said of such a frame, or mask, as `mask_values.check_values` has it, or None."""
+        """Return what is to be said of such a frame, or mask, as `masks.values.check_values` has it, or None."""
         if not mask and self.white_is_zero:
             return "polarity", "says that 0 is white (MinIsWhite); the stored values count, 0 is taken as the darkest"
         if not mask and self.palette is not None and _falls(self.palette):

@@ -30,7 +30,7 @@ def read(xml, path, directories):
     xml : str
     path : path
         Of the file: descriptions name the files of a set.
-    directories : list of data.directories.Directory
+    directories : list of directories.Directory
 
     Raises
     ------

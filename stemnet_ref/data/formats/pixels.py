@@ -1,68 +1,17 @@
-"""Read the stored values of frames and masks, and find out which time points a file holds.
+"""Read the stored values of frames and masks.
 
 A frame is a grey PNG or TIFF of any number of bits, or of floats. The stored values count, whatever a file says of its
 polarity (MinIsWhite).
 """
 
-from dataclasses import replace
-from pathlib import Path
-
 import numpy as np
 
 from ...errors import InputError
-from .. import challenge
-from ..selection import ChoiceRefused
 from .damage import REPLACE, damage_of
 from .header import frame_values, mask_values
-from .picture import is_tiff, picture
-from .tiff import GREY_AND_ALPHA
+from .picture import picture
 
 ONE_PLANE = (0, 0),
-
-
-def time_lapses(path, selection):
-    """Return the time points that a file holds, one time-lapse for each position of the microscope.
-
-    Returns
-    -------
-    lapses : list of (str, list)
-        Name of the position, empty where there is one; and its time points as `Selection.take` returns them. They are
-        None in a file of one plane.
-    several : str
-        Those of "C", channels, and "Z", slices, of which the file has more than one.
-
-    Raises
-    ------
-    data.selection.ChoiceNeeded
-        If the file holds several channels or slices, and the selection chooses none.
-    InputError
-        If the file cannot be read, or has no such channel or slice.
-    """
-    with damage_of(path):
-        if Path(path).suffix.lower() == ".png" and not is_tiff(path):
-            return [("", None)], ""             # what is wrong with a PNG is said when it is read
-        file = picture(path)
-        if file.is_png:
-            return [("", None)], ""
-        found = file.positions()
-    if selection.must_apply and selection.channel_index is not None and found[0].has_alpha:
-        raise ChoiceRefused(f"{path}: {GREY_AND_ALPHA}")
-    if selection.takes_pages or challenge.holds_slices(Path(path)):
-        found = [replace(each, planes=each.planes.swapaxes(0, 2))
-                 if not each.timed and each.planes.shape[2] == 1 else each for each in found]
-    taken = [(each.name, *selection.take(each.planes, each.channels, path)) for each in found]
-    several = "".join(sorted({axis for _, _, axes_ in taken for axis in axes_}))
-    if len(found) == 1 and found[0].planes.size == 2:
-        return [("", None)], several
-    return [(name, points) for name, points, _ in taken], several
-
-
-def pages_taken_for_time(path):
-    """Return how many pages of a file are time points only since it does not say what they are; 1 of others."""
-    with damage_of(path):
-        file = picture(path)
-        found = [] if file.is_png else file.positions()
-    return len(found[0].planes) if len(found) == 1 and not found[0].timed else 1
 
 
 def read_size(frame, mask=False):

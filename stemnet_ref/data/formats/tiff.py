@@ -50,7 +50,7 @@ class Tiff:
     Parameters
     ----------
     path : path
-    directories : list of data.directories.Directory
+    directories : list of directories.Directory
 
     Raises
     ------

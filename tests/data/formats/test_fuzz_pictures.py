@@ -11,9 +11,9 @@ import tifffile
 from mutations import mutants
 from PIL import Image
 
+from stemnet_ref.data.discovery.selection import UNCHOSEN, Selection
 from stemnet_ref.data.frames import find
 from stemnet_ref.data.images import read_frame, read_size, read_values
-from stemnet_ref.data.selection import UNCHOSEN, Selection
 from stemnet_ref.errors import InputError
 
 MEGABYTE = 2 ** 20

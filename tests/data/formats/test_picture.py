@@ -8,7 +8,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from stemnet_ref.data import masks
+from stemnet_ref.data import images
 from stemnet_ref.data.formats import directories, lzw, picture, png, tiff
 from stemnet_ref.data.formats.tiff import Tiff
 from stemnet_ref.data.frames import find
@@ -68,8 +68,8 @@ def test_a_file_of_one_plane_is_opened_once_to_be_found_and_once_to_be_read(tmp_
 
 def test_a_mask_is_judged_once_until_it_changes(tmp_path, monkeypatch):
     judged = []
-    check = masks.check_values
-    monkeypatch.setattr(masks, "check_values", lambda *arguments: judged.append(arguments[1]) or check(*arguments))
+    check = images.check_values
+    monkeypatch.setattr(images, "check_values", lambda *arguments: judged.append(arguments[1]) or check(*arguments))
     pixels = np.pad(np.full((2, 2), 3, np.uint8), 3)
     pixels[0, 0] = 1
     tifffile.imwrite(tmp_path / "m.tif", pixels)

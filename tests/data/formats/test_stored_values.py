@@ -11,12 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from stemnet_ref.data.batches import Dataset
+from stemnet_ref.data.dataset import Dataset
 from stemnet_ref.data.formats import lzw
 from stemnet_ref.data.formats.tiff import Tiff
 from stemnet_ref.data.frames import find
-from stemnet_ref.data.images import read_bytes, read_frame, read_size, read_values
-from stemnet_ref.data.masks import read_mask
+from stemnet_ref.data.images import read_bytes, read_frame, read_mask, read_size, read_values
 from stemnet_ref.data.preprocess import Preprocess
 from stemnet_ref.errors import InputError
 

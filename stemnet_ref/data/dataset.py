@@ -1,4 +1,4 @@
-"""From frames on disk to batches: windows of frames, scaled, cut and varied as a plan says, and reading ahead."""
+"""From frames on disk to batches: windows of frames, scaled, cut and augmented as a plan says, and reading ahead."""
 
 from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import InputError
-from .assemble import Part, assemble
-from .augment import choose_pastes, cut, moved_onto_cell, places
-from .borders import border_weights
+from .crops.batch import Sample, assemble
+from .crops.pasting import choose_pastes
 from .decoded import Decoded
+from .masks.borders import border_weights
 
 
 class Whole(NamedTuple):
@@ -26,46 +26,45 @@ class Dataset(Decoded):
 
     def __init__(self, *arguments, **keywords):
         super().__init__(*arguments, **keywords)
-        self._buffers = {}                  # shape of x -> x, labels and weights on the device
+        self._buffers = {}                  # shape -> `crops.batch.Buffers` on the device
 
-    def part(self, piece):
-        """Return all that a piece is made of."""
-        if piece.on_cell:
-            piece = moved_onto_cell(piece, self.classes(piece.frame))
-        where, pastes, borders = places(piece), [], None
-        if piece.donors:
-            labels = cut(self.classes(piece.frame), piece, where, nearest=True).copy()
-            pastes = choose_pastes(piece, labels, self.instances, self.boxes)
+    def sample(self, crop):
+        """Return all that a crop is made of, a `crops.batch.Sample`."""
+        if crop.on_cell:
+            crop = crop.moved_onto_cell(self.classes(crop.frame))
+        coordinates, pastes, borders = crop.sampling_coordinates(), [], None
+        if crop.donors:
+            labels = crop.cut(self.classes(crop.frame), coordinates, nearest=True).copy()
+            pastes = choose_pastes(crop, labels, self.instances, self.boxes)
         if pastes and self.border:
-            borders = self._borders_with(pastes, piece, where)
+            borders = self._borders_with(pastes, crop, coordinates)
 
         def there(array):
             return array if array is None or self.device is None else self.device.to_device(array)
 
-        return Part(piece, self.window(piece.frame), self._moved("classes", piece.frame),
-                    self._moved("weights", piece.frame), there(where),
-                    [(each, there(each.alpha), there(each.cell), self.window(each.piece.frame)) for each in pastes],
-                    there(borders))
+        return Sample(crop, self.window(crop.frame), self._moved("classes", crop.frame),
+                      self._moved("weights", crop.frame), there(coordinates),
+                      [(each, there(each.alpha), there(each.cell), self.window(each.source.frame)) for each in pastes],
+                      there(borders))
 
-    def _borders_with(self, pastes, piece, where):
-        """Return the weights of a piece's pixels between its cells and the pasted ones."""
-        instances = cut(self.instances(piece.frame), piece, where, nearest=True).copy()
+    def _borders_with(self, pastes, crop, coordinates):
+        """Return the weights of a crop's pixels between its cells and the pasted ones."""
+        instances = crop.cut(self.instances(crop.frame), coordinates, nearest=True).copy()
         for number, each in enumerate(pastes, int(instances.max()) + 1):
-            h, w = each.cell.shape
-            instances[each.top:each.top + h, each.left:each.left + w][each.cell > 0] = number
+            instances[each.place][each.cell > 0] = number
         return border_weights(instances, *self.border)
 
     def batches(self, plan, batch_size, scaling):
-        """Yield the batches of a plan, as `assemble` returns them, read ahead in a background thread.
+        """Yield the batches of a plan, `crops.batch.Buffers`, read ahead in a background thread.
 
-        On a device those of one shape are in the same arrays, one after the other.
+        On a device those of one shape are the same object: one set of arrays, filled anew each time.
         """
         groups = [plan[start:start + batch_size] for start in range(0, len(plan), batch_size)]
-        frames = [[index for piece in pieces for index in (piece.frame, *piece.donors)] for pieces in groups]
+        frames = [[index for crop in crops for index in (crop.frame, *crop.donors)] for crops in groups]
 
-        def load(pieces):
-            parts = [self.part(piece) for piece in pieces]
-            return parts if self.device else assemble(scaling, parts)
+        def load(crops):
+            samples = [self.sample(crop) for crop in crops]
+            return samples if self.device else assemble(scaling, samples)
 
         for loaded in self._read_ahead(load, groups, frames):
             # kernels are started by one thread only

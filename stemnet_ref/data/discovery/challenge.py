@@ -7,16 +7,16 @@
     01_RES/mask000.tif              results: 16 bits, 0 background, cells numbered
 
 In a set of three dimensions the pages of a file are slices, and ``man_seg_000_005.tif`` is truth of frame 0, slice 5.
-Where a frame has both, gold truth is taken, if it holds all cells (`data.truth`). The masks number their cells.
+Where a frame has both, gold truth is taken, if it holds all cells (`discovery.truth`). The masks number their cells.
 """
 
 import re
 from pathlib import Path
 
-from ..errors import InputError
-from ..storage.files import is_temporary
-from ..storage.outputs import NUMBERED
-from .neighbours import time_indices
+from ...errors import InputError
+from ...storage.files import is_temporary
+from ...storage.outputs import NUMBERED
+from .sequences import time_indices
 
 SEQUENCE = re.compile(r"\d\d")
 FRAME = re.compile(r"t(\d{3,4})\.tiff?", re.IGNORECASE)

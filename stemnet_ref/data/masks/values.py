@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ..errors import InputError, counted
-from .formats.damage import REPLACE
+from ...errors import InputError, counted
+from ..formats.damage import REPLACE
 from .regions import regions
 
 FEW = 5                 # values above 0 at most, where they may be classes

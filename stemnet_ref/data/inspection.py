@@ -5,10 +5,10 @@ from hashlib import sha256
 import numpy as np
 
 from ..errors import InputError, counted
+from .discovery.sequences import describe_gaps, describe_sequences
 from .frames import describe_pages, spans
 from .images import eight_bit_units
-from .neighbours import describe_gaps, describe_sequences
-from .scaling import measure
+from .scaling import fit
 
 FAR = 4                 # times as bright as another sequence: more is told
 SATURATED = 0.01        # of the pixels at a frame's lowest or highest value: more are told
@@ -57,11 +57,11 @@ def read_all(dataset, training, validation, scaling, show, odd=None):
 
     Parameters
     ----------
-    dataset : batches.Dataset
+    dataset : dataset.Dataset
     training, validation : int ndarray
         Indices of its frames.
     scaling : str
-        As for `scaling.measure`.
+        As for `scaling.fit`.
     show : callable
         Takes lines of text for the user.
     odd : OddFrames, optional
@@ -92,7 +92,7 @@ def read_all(dataset, training, validation, scaling, show, odd=None):
         return pixels
 
     training, validation = training.tolist(), validation.tolist()
-    measured = measure(scaling, training, read)
+    scaler = fit(scaling, training, read)
     rest = sorted({*range(len(dataset.frames))} - {*training})
     for index in ([] if ("frames", training[0]) in read_before else training) + rest:
         read(index)
@@ -103,7 +103,7 @@ def read_all(dataset, training, validation, scaling, show, odd=None):
         cells[index] = int(classes.sum()), classes.size
     facts = {f"{part}_cells": float(np.mean([np.divide(*cells[index]) for index in indices]))
              for part, indices in (("training", training), ("validation", validation))}
-    return (measured, {**facts, **{f"{kind}_sha256": digest.hexdigest() for kind, digest in digests.items()}},
+    return (scaler, {**facts, **{f"{kind}_sha256": digest.hexdigest() for kind, digest in digests.items()}},
             [cells[index] for index in training])
 
 

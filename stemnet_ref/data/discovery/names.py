@@ -6,7 +6,7 @@ number that stands highest in this table is the frame number, and the others tel
 several numbers of that kind, the last one is taken.
 
     kind of number                          example                 frame number
-    a time, as `data.times` reads it        A1_00d00h30m_2.tif      00d00h30m
+    a time, as `data.discovery.times` reads it        A1_00d00h30m_2.tif      00d00h30m
     nine digits after img (Micro-Manager)   img_000000003_P_2.tif   3
     after t, time or the like               xy01t03_2.tif           3
     after img, frame or the like, or        img03_c1.tif            3
@@ -30,7 +30,7 @@ import re
 from dataclasses import dataclass
 from itertools import pairwise
 
-from ..errors import InputError, counted
+from ...errors import InputError, counted
 from .mixed import shared_beginning
 from .times import NUMBER, READINGS, fields, regular
 

@@ -5,7 +5,7 @@ import os
 import re
 from fnmatch import fnmatchcase
 
-from ..errors import InputError
+from ...errors import InputError
 
 WORD = re.compile(r"[^\W\d_]+|\d+")
 OF_MASKS = {"mask", "masks", "seg", "segmentation", "label", "labels", "labelled", "labeled", "annotation", "gt"}

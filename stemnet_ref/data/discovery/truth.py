@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..errors import InputError, counted
+from ...errors import InputError, counted
+from ..formats.pixels import read_values
+from ..masks.regions import regions
 from . import challenge
-from .formats.pixels import read_values
-from .regions import regions
 
 COMPLETE = 0.9      # of the marked cells. With fewer a mask is partial: one of ten may be just entering the frame, but
                     # no fewer than ten may lack one: silver truth, or a frame less, costs less than unseen cells

@@ -6,7 +6,7 @@ from statistics import median_low
 
 import numpy as np
 
-from ..errors import counted, listed
+from ...errors import counted, listed
 from .names import place_before
 
 

@@ -1,0 +1,1 @@
+"""What a training step sees: crops of frames, cells pasted into them, the crops of an epoch, and their batches."""
