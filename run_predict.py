@@ -8,7 +8,7 @@ import sys
 from tqdm import tqdm
 
 from stemnet_ref import predict
-from stemnet_ref.backends.cuda.device import choose
+from stemnet_ref.backends import choose
 from stemnet_ref.data.discovery.selection import Selection
 from stemnet_ref.errors import others_done
 from stemnet_ref.program import cli
@@ -32,7 +32,8 @@ def options():
                         help="pictures; or challenge: cells numbered, as the Cell Tracking Challenge wants (pictures)")
     parser.add_argument("--restore", action="store_true",
                         help="bring results back to the size that frames had before stemnet_ref.data.preprocess")
-    parser.add_argument("--device", metavar="NAME", default="auto", help="auto, cpu or cuda (auto)")
+    parser.add_argument("--backend", "--device", metavar="NAME", default="auto",
+                        help="auto, plain, cpu or cuda (auto)")
     parser.add_argument("--precision", metavar="NAME", default="fp32",
                         help="fp32, or on a GPU tf32: faster, with 11 significant bits (fp32)")
     parser.add_argument("--tile", type=int, metavar="PIXELS", default=predict.TILE,
@@ -43,9 +44,9 @@ def options():
 def main(argv=None):
     """Segment; return the exit status."""
     given = options().parse_args(argv)
-    device = choose(given.device, given.precision, cli.log)
+    backend = choose(given.backend, given.precision, cli.log)
     model = checkpoint.load(given.model)
-    model.network.to(device)
+    model.network.to(backend)
     out = files.new_folder("predictions") if given.out is None else given.out
     frames, masks = given.frames, given.masks
     if frames is None:
@@ -60,7 +61,7 @@ def main(argv=None):
         shown = ("accuracy", "precision", "recall", "f1", "f1_pooled")
         cli.log("  ".join(f"{name} {summary[name]:.3f}" for name in shown))
     what = "masks, heat maps, overlays and edges" if given.results == "pictures" else "numbered cells"
-    cli.log(f"done on the {device.name if device else 'cpu'}: {what} in {out}")
+    cli.log(f"done on the {backend.name}: {what} in {out}")
     if left_out:
         raise others_done(left_out)
     return 0

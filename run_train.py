@@ -41,7 +41,8 @@ def options():
     add("--out", metavar="DIR", help="folder for the model, curves and tables (runs/networkN)")
     add("--resume", action="store_true", help="go on with the run in --out; only --epochs, --device, "
                                                  "--precision and the place of --frames and --masks may change")
-    add("--device", metavar="NAME", help="auto, cpu or cuda (auto)")
+    add("--backend", "--device", metavar="NAME", help="auto, plain, cpu or cuda: auto is cuda where there is a GPU, "
+                                                      "else cpu; plain is the readable reference (auto)")
     add("--precision", metavar="NAME", help="fp32, or on a GPU tf32: faster, with 11 significant bits (fp32)")
     add("--summaries", action="store_true", help="write TensorBoard's event files too; tensorboard --logdir "
                                                  "DIR/summaries shows them")
@@ -66,7 +67,7 @@ def train(given, settings, frames, masks, claim):
         summaries.check(summaries.OPTION if "summaries" in given else f"{out / 'summaries'}")
     if frames is None:
         cli.tell(f"training on the sample: 15 {SOURCE} (your own: --frames PATH --masks PATH)")
-    run = Run(settings, frames, masks, out, resume=resume, device=given.get("device", "auto"),
+    run = Run(settings, frames, masks, out, resume=resume, backend=given.get("backend", "auto"),
               precision=given.get("precision", "fp32"), show=cli.tell)
 
     def tell(run):

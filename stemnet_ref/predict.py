@@ -52,7 +52,7 @@ def logits(network, scaling, window, tile=TILE):
     float32 ndarray of shape (H, W, classes)
     """
     height, width = window[0].shape
-    divisor = network.multiple
+    divisor = network.size_divisor
     halo, tile, padded_h, padded_w = (-(-side // divisor) * divisor
                                       for side in (max(network.halo()), tile, height, width))
     out = np.empty((height, width, network.classes), np.float32)

@@ -89,10 +89,11 @@ class Ours(Engine):
     """The reference on the CPU."""
 
     def __init__(self, device, size, channels, seed):
-        from ..backends.cuda.device import choose
+        from ..backends import choose
 
         super().__init__(device, size, channels, seed)
-        self.device = choose(device)
+        self.backend = choose(device)
+        self.device = self.backend.device
 
     def settings(self):
         from ..backends.cpu.threads import count
@@ -103,8 +104,7 @@ class Ours(Engine):
         return self.device.to_device(array) if self.device else array
 
     def make(self, case):
-        from ..layers import conv2d, conv_transpose2d
-
+        conv2d, conv_transpose2d = self.backend.layers.conv2d, self.backend.layers.conv_transpose2d
         if len(case) == 1:
             return self._network(case[0])
         x_shape, w_shape, transposed = self.layers[case[1]]
@@ -123,7 +123,7 @@ class Ours(Engine):
         from ..training.settings import Settings
         from ..training.step import StepsOnGpu, make_optimizer, training_step
 
-        network, chosen = StemNet(self.channels).to(self.device), Settings()
+        network, chosen = StemNet(self.channels).to(self.backend), Settings()
         x, labels = map(self.put, self.batch())
         if what == "predict":
             return lambda: network.forward(x, with_cache=False)

@@ -3,6 +3,7 @@
 import time
 
 from .. import sample
+from ..backends import choose
 from ..data.crops.batch import assemble
 from ..data.crops.epoch import Augmentation, plan_epoch
 from ..data.dataset import Dataset
@@ -42,7 +43,7 @@ def _measure(network, crop, steps, augmentation, border, device):
                    border=border)
     settings, scaling = Settings(), Scaling(127.0, 18.0)
     run = (StepsOnGpu, (device, print)) if device else (Steps, ())
-    runner = run[0](network.to(device), Momentum(0.01), settings, 10, *run[1])
+    runner = run[0](network.to(choose("cuda" if device else "cpu")), Momentum(0.01), settings, 10, *run[1])
     plan = plan_epoch(data, range(10), crop, 32, -(-(steps + 4) // 10), augmentation, 0, 0)[:steps + 4]
     for each in plan:                                       # read all frames
         data.sample(each)

@@ -11,12 +11,12 @@ denominator.)
 
 import numpy as np
 
-from ..backends.cuda.device import device_of, launch
-from ..backends.cuda.shared import each_element, sum_over
+from ..dispatch import operation
 from ._shapes import check_shapes
 from .weighted_cross_entropy import check_labels
 
 
+@operation
 def forward(p, labels):
     """Return the cost, a float between 0 and 1.
 
@@ -31,20 +31,13 @@ def forward(p, labels):
     ValueError
         If shapes do not fit, or labels are no integers or not below K.
     """
-    device = device_of(p, labels)
-    if device:
-        cost = device.empty((), np.float64)
-        launch("dice.dice_forward", 1, _sets_on(device, p, labels), cost, block=1)
-        return cost
     _, overlap, total = _sets(p, labels)
     return float(1 - 2 * overlap / total) if total else 0.0
 
 
+@operation
 def backward(p, labels):
     """Return dp, shape of `p`."""
-    device = device_of(p, labels)
-    if device:
-        return each_element(device, "dice.dice_backward", labels, _sets_on(device, p, labels), like=p, rest=p.shape[3:])
     truth, overlap, total = _sets(p, labels)
     dp = np.zeros_like(p)
     if total:
@@ -60,9 +53,3 @@ def _sets(p, labels):
     cells = p[..., 1:]
     overlap = np.sum(cells * truth, dtype=np.float64)
     return truth, overlap, np.sum(cells, dtype=np.float64) + np.sum(truth, dtype=np.float64)
-
-
-def _sets_on(device, p, labels):
-    """Return |p and y| and |p| + |y|, an array of shape (2,) on the device."""
-    check_shapes("dice", p=(p, "N H W K"), labels=(labels, "N H W"))
-    return sum_over(device, "dice.dice_sets", labels.size, (2,), p, labels, rest=(labels.size, p.shape[3]))

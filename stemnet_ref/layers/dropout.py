@@ -15,13 +15,13 @@ where its number is below round(65536 * keep_prob).
 
 import numpy as np
 
-from ..backends.cuda.device import blocks, device_of, launch
-from ..backends.cuda.shared import each_element, write_schedule
+from ..dispatch import operation
 
 LEVELS = 1 << 16    # of a 16-bit number: keep_prob is met to 1/131072
 
 
-def draw_mask(shape, keep_prob, seed, step, layer, device=None):
+@operation
+def draw_mask(shape, keep_prob, seed, step, layer, like=None):
     """Return a mask drawn for one layer of one training step.
 
     Parameters
@@ -30,9 +30,9 @@ def draw_mask(shape, keep_prob, seed, step, layer, device=None):
     keep_prob : float
         Probability to keep an element, in (0, 1].
     seed, step, layer : int
-        Not negative. Equal triples give equal masks. On a GPU the step may be a schedule (`shared.write_schedule`).
-    device : device.CuPy, optional
-        Where to draw it; None for NumPy.
+        Not negative. Equal triples give equal masks.
+    like : ndarray, optional
+        The mask lies where this array lies; NumPy has it without.
 
     Returns
     -------
@@ -44,14 +44,6 @@ def draw_mask(shape, keep_prob, seed, step, layer, device=None):
     ValueError
         If keep_prob is outside (0, 1], or a number negative.
     """
-    if device:
-        if not isinstance(step, device.array_type):
-            check_key(keep_prob, seed, step, layer)
-            step = write_schedule(device, step)
-        mask = device.empty(shape, np.bool_)
-        launch("dropout.dropout_draw_mask", blocks(blocks(mask.size, 16)), mask, mask.size,
-               round(LEVELS * keep_prob), seed, step, layer)
-        return mask
     check_key(keep_prob, seed, step, layer)
     if keep_prob == 1:
         return np.ones(shape, bool)
@@ -68,6 +60,7 @@ def draw_elements(start, count, keep_prob, seed, step, layer):
     return numbers[before:before + count] < round(LEVELS * keep_prob)
 
 
+@operation
 def forward(x, mask, keep_prob):
     """Return x * mask / keep_prob.
 
@@ -86,9 +79,6 @@ def forward(x, mask, keep_prob):
     _check(keep_prob)
     if x.shape != mask.shape:
         raise ValueError(f"dropout: mask has shape {mask.shape}; x has {x.shape}")
-    device = device_of(x, mask)
-    if device:
-        return each_element(device, "dropout.dropout_forward", x, mask, like=x, rest=(1 / keep_prob,))
     return x * mask * x.dtype.type(1 / keep_prob)
 
 

@@ -12,16 +12,14 @@ the weights, as PyTorch's weighted mean is. ln p is taken as z - max z - ln sum 
 overflow and keeps small probabilities.
 """
 
-from functools import cache
-
 import numpy as np
 
-from ..backends.cuda.device import blocks, device_of, launch
-from ..backends.cuda.shared import sum_over
+from ..dispatch import operation
 from ._shapes import check_shapes
 from .softmax import over_classes
 
 
+@operation
 def forward(logits, labels, class_weights, pixel_weights=None):
     """Return the cost and the probabilities.
 
@@ -46,12 +44,6 @@ def forward(logits, labels, class_weights, pixel_weights=None):
     ValueError
         If shapes do not fit, or labels are no integers or not below K.
     """
-    device = device_of(logits, labels)
-    if device:
-        weights = _weights_on(device, "logits", logits, labels, class_weights, pixel_weights)
-        p, pixels = device.empty(logits.shape, logits.dtype), labels.size
-        return sum_over(device, "weighted_cross_entropy.weighted_cross_entropy_forward", pixels, (), logits, labels,
-                        *weights, p, rest=(pixels, logits.shape[3]), factor=1 / pixels), p
     weights, picked = _pick("logits", logits, labels, class_weights, pixel_weights)
     shifted = logits - over_classes(np.maximum, logits)
     e = np.exp(shifted)
@@ -61,15 +53,9 @@ def forward(logits, labels, class_weights, pixel_weights=None):
     return float(cost), e / total
 
 
+@operation
 def backward(p, labels, class_weights, pixel_weights=None):
     """Return dlogits (N, H, W, K) from the probabilities, labels and weights of `forward`."""
-    device = device_of(p, labels)
-    if device:
-        weights = _weights_on(device, "p", p, labels, class_weights, pixel_weights)
-        dlogits = device.empty(p.shape, p.dtype)
-        launch("weighted_cross_entropy.weighted_cross_entropy_backward", blocks(labels.size), p, labels, *weights,
-               dlogits, labels.size, p.shape[3])
-        return dlogits
     weights, picked = _pick("p", p, labels, class_weights, pixel_weights)
     target = np.zeros_like(p)
     np.put_along_axis(target, picked, 1, axis=-1)
@@ -78,13 +64,13 @@ def backward(p, labels, class_weights, pixel_weights=None):
 
 def _pick(name, scores, labels, class_weights, pixel_weights):
     """Return every pixel's weight and class, each of shape (N, H, W, 1)."""
-    class_weights = _weights(name, scores, labels, class_weights, pixel_weights)
+    class_weights = checked_weights(name, scores, labels, class_weights, pixel_weights)
     check_labels("weighted_cross_entropy", labels, scores.shape[3])
     weights = class_weights[labels] if pixel_weights is None else class_weights[labels] + pixel_weights
     return weights[..., None], labels[..., None].astype(np.intp, copy=False)
 
 
-def _weights(name, scores, labels, class_weights, pixel_weights):
+def checked_weights(name, scores, labels, class_weights, pixel_weights):
     """Return the class weights as an array of the scores' dtype, after checking all shapes."""
     arrays = {name: (scores, "N H W K"), "labels": (labels, "N H W")}
     if pixel_weights is not None:
@@ -95,18 +81,6 @@ def _weights(name, scores, labels, class_weights, pixel_weights):
         raise ValueError(f"weighted_cross_entropy: class_weights has shape {class_weights.shape}; "
                          f"{scores.shape[3]} classes need one weight each")
     return class_weights
-
-
-def _weights_on(device, name, scores, labels, class_weights, pixel_weights):
-    """Return what the kernels take of the weights: of classes, of pixels, and whether there are any of pixels."""
-    class_weights = _moved(device, _weights(name, scores, labels, class_weights, pixel_weights).tobytes(), scores.dtype)
-    return class_weights, class_weights if pixel_weights is None else pixel_weights, int(pixel_weights is not None)
-
-
-@cache
-def _moved(device, weights, dtype):
-    """Return the weights on the device; they are moved there once, not in every step."""
-    return device.to_device(np.frombuffer(weights, dtype))
 
 
 def check_labels(layer, labels, classes):

@@ -9,15 +9,15 @@ import math
 import numpy as np
 
 
-def draw(rng, init, kernel, name, shape, level):
-    """Return the initial weight and bias of one layer, in float64."""
-    kernel_area = shape[0] * shape[1]
-    inputs, outputs = shape[2:]
-    if name.endswith("deconv"):                         # (kh, kw, out, in)
+def initialise(rng, init, kernel, block):
+    """Return the initial weight and bias of one `topology.Block`, in float64; `kernel` is the side of the 5x5 ones."""
+    shape, inputs, outputs = block.weight, *block.weight[2:]
+    if block.kind == "deconv":                          # (kh, kw, out, in)
         inputs, outputs = outputs, inputs
     if init == "fan_in":
-        return rng.standard_normal(shape) * math.sqrt(2 / (kernel_area * inputs)), np.zeros(outputs)
-    sigma = 0.1 if name == "output" else math.sqrt(2 / (kernel ** 2 * (outputs if name.startswith("down") else inputs)))
+        return rng.standard_normal(shape) * math.sqrt(2 / (shape[0] * shape[1] * inputs)), np.zeros(outputs)
+    going_down = block.name.startswith("down")
+    sigma = 0.1 if block.name == "output" else math.sqrt(2 / (kernel ** 2 * (outputs if going_down else inputs)))
     weight = rng.standard_normal(shape)
     while (far := abs(weight) > 2).any():               # redrawn beyond two sigma
         weight[far] = rng.standard_normal(far.sum())

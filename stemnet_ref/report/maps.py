@@ -1,7 +1,7 @@
 """The feature maps of a network, layer by layer, for pictures and summaries (thesis Fig. 22)."""
 
 from ..backends.cuda.device import device_of, to_host
-from ..layers import concat, max_pool2d, softmax
+from ..layers import concat, softmax
 
 
 def feature_maps(network, x):
@@ -20,17 +20,13 @@ def feature_maps(network, x):
         ``up0.concat``, ``up0.conv``, ``output``, ``probabilities``. Convolutions are with bias and activation;
         ``output`` are the logits.
     """
-    z, cache = network.forward(x, training=False)
-    maps, levels = {"input": x}, range(network.levels)
-    for level in levels:
-        maps[f"down{level}.conv"] = y = cache[f"down{level}.conv"][1]
-        if level < network.levels - 1:
-            maps[f"down{level}.pool"], _ = max_pool2d.forward(y)
-    for level in reversed(levels[:-1]):
-        maps[f"up{level}.deconv"] = y = cache[f"up{level}.deconv"][1]
-        maps[f"up{level}.concat"] = concat.forward(maps[f"down{level}.conv"], y)
-        maps[f"up{level}.conv"] = cache[f"up{level}.conv"][1]
-    maps["output"] = z
+    found = {}
+    z, _ = network.forward(x, with_cache=False, keep=found.__setitem__)
+    maps = {"input": x}
+    for block in network.blocks:
+        if len(block.inputs) > 1:
+            maps[f"{block.name.partition('.')[0]}.concat"] = concat.forward(*(found[name] for name in block.inputs))
+        maps[block.name] = found[block.name]
     maps["probabilities"] = softmax.forward(z)
     return {name: to_host(array) if device_of(array) else array for name, array in maps.items()}
 

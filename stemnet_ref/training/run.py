@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from .. import __version__, metrics, optimizers
-from ..backends.cuda.device import choose, to_host
+from ..backends import choose
+from ..backends.cuda.device import to_host
 from ..data.crops.batch import Sample, assemble
 from ..data.crops.crop import Crop
 from ..data.training import TrainingData
@@ -43,9 +44,9 @@ class Run:
         Folder for everything that the run writes.
     resume : bool
         Go on from out/model.npz.
-    device : {"auto", "cpu", "cuda"}
+    backend : {"auto", "plain", "cpu", "cuda"}
     precision : {"fp32", "tf32"}
-        As for `device.choose`.
+        As for `backends.choose`.
     show : callable
         Takes lines of text for the user.
 
@@ -55,10 +56,11 @@ class Run:
         If frames, masks or the folder cannot be used.
     """
 
-    def __init__(self, settings, frames, masks, out, resume=False, device="auto", precision="fp32",
+    def __init__(self, settings, frames, masks, out, resume=False, backend="auto", precision="fp32",
                  show=print):
         self.out, self.show = Path(out), show
-        self.device, self.precision = choose(device, precision, show), precision
+        self.backend, self.precision = choose(backend, precision, show), precision
+        self.device = self.backend.device
         files.check_folder(self.out)
         outputs.check_no_pictures(self.out)
         if resume and settings.gap is None:                     # the one that was chosen when the run began
@@ -82,7 +84,7 @@ class Run:
                                    normalisation=settings.normalisation, seed=settings.seed)
             self.scaling = self.data.measure()
             self.data.check_classes()
-        self.network.to(self.device)
+        self.network.to(self.backend)
         self._cost = self.data.balance()                        # the settings, class weights in numbers
         of = self.network, self.optimizer, self._cost, len(self.data.training)
         self._steps = StepsOnGpu(*of, self.device, show) if self.device else Steps(*of)
@@ -90,7 +92,7 @@ class Run:
     @property
     def device_name(self):
         """What computes, for the user."""
-        return self.device.name if self.device else "cpu"
+        return self.backend.name
 
     @property
     def steps_per_epoch(self):
@@ -193,7 +195,7 @@ class Run:
         if found != best:
             raise InputError(f"{path}: is of epoch {str(found)[:40]}, where the best one is {best}; go on with the run "
                              "until a better one comes")
-        model.network.to(self.device)
+        model.network.to(self.backend)
         return model.network
 
     def examples(self, network):
@@ -205,7 +207,7 @@ class Run:
     def maps(self, network):
         """Return the feature maps of the middle of the first validation frame, 512 pixels wide at most."""
         window, _, _ = next(self.data.dataset.whole([int(self.data.validation[0])]))
-        multiple = network.multiple
+        multiple = network.size_divisor
         sides = [max(min(side, 512) // multiple, 1) * multiple for side in window[0].shape]
         top, left = ((have - side) // 2 for have, side in zip(window[0].shape, sides, strict=True))
         x, _, _ = assemble(self.scaling, [Sample(Crop(0, top, left, *sides), window)], self.device)

@@ -190,7 +190,7 @@ def _check(golden):
             raise ValueError(f"steps {str(count)[:40]!r}")
     if golden.steps > len(golden.arrays):
         raise ValueError(f"steps {str(golden.steps)[:40]}, and only {len(golden.arrays)} arrays")
-    if x.ndim != 4 or x.shape[3] != network.channels or x.shape[1] % network.multiple or x.shape[2] % network.multiple:
+    if x.ndim != 4 or x.shape[3] != network.channels or any(side % network.size_divisor for side in x.shape[1:3]):
         raise ValueError(f"input has shape {x.shape}")
     wanted = {"labels": x.shape[:3], "class_weights": (network.classes,)}
     wanted |= {f"0/parameter/{name}": array.shape for name, array in network.parameters.items()}

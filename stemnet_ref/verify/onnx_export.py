@@ -8,7 +8,7 @@ W).
 import numpy as np
 
 from ..errors import InputError
-from ..layers import varied_block
+from ..layers.block import EPSILON
 from ..network.stemnet import StemNet
 from ..program.extras import library
 from ..storage.files import write_atomically
@@ -91,7 +91,7 @@ def folded(network):
     for name in plain.parameters:
         plain.parameters[name] = arrays[name]
     for layer in (name.removesuffix(".scale") for name in arrays if name.endswith(".scale")):
-        a = arrays[f"{layer}.scale"] / np.sqrt(statistics[f"{layer}.variance"].astype(float) + varied_block.EPSILON)
+        a = arrays[f"{layer}.scale"] / np.sqrt(statistics[f"{layer}.variance"].astype(float) + EPSILON)
         plain.parameters[f"{layer}.weight"] = arrays[f"{layer}.weight"] * a
         plain.parameters[f"{layer}.bias"] = arrays[f"{layer}.bias"] - statistics[f"{layer}.mean"] * a
     return plain
@@ -125,11 +125,11 @@ def export(model, path, tell=print):
 def check(made, model, runtime):
     """Return by how much of the rounding bound onnxruntime's logits differ from the reference's, on random frames."""
     image = model.scaling.image
-    side = (2 * model.network.multiple,) * 2 if image is None else \
-        tuple(length // model.network.multiple * model.network.multiple for length in image.shape)
+    side = (2 * model.network.size_divisor,) * 2 if image is None else \
+        tuple(length // model.network.size_divisor * model.network.size_divisor for length in image.shape)
     if image is not None and side != image.shape:
         raise InputError(f"the model subtracts an image of {image.shape[0]} x {image.shape[1]} pixels, no multiple of "
-                         f"{model.network.multiple}: ONNX cannot pad for it; train with --scaling standard")
+                         f"{model.network.size_divisor}: ONNX cannot pad for it; train with --scaling standard")
     frames = np.random.default_rng(0).integers(0, 256, (1, *side, model.network.channels)).astype(np.float32)
     x = model.scaling.apply(np.moveaxis(frames, -1, 1)).transpose(0, 2, 3, 1)
     exact = prediction(folded(model.network), x)

@@ -277,7 +277,7 @@ def test_halo_is_exactly_what_an_aligned_cell_of_outputs_sees(levels, kernel):
     for name, array in network.parameters.items():
         array[:] = 1.0 if name.endswith("weight") else 0.0      # all ones: no ReLU cuts a path off
     before, after = network.halo()
-    cell = network.multiple
+    cell = network.size_divisor
     side = -(-(2 * max(before, after) + 3 * cell) // cell) * cell
     start = side // 2 // cell * cell
     seen = np.zeros((side, side), bool)

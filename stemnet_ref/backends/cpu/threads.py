@@ -53,9 +53,9 @@ def share(work, jobs):
     return [results[number] for number in range(len(results))]
 
 
-def sum_parts(parts, like, into=None):
-    """Return the sum of arrays of shape (C,), in their order, as the dtype of `like` (..., C); in `into` if given."""
-    out = np.empty(like.shape[-1:], like.dtype) if into is None else into
+def sum_parts(parts, like, out=None):
+    """Return the sum of arrays of shape (C,), in their order, as the dtype of `like` (..., C); in `out` if given."""
+    out = np.empty(like.shape[-1:], like.dtype) if out is None else out
     out[...] = 0
     for part in parts:
         out += part

@@ -36,7 +36,7 @@ FEWEST = 16                                 # for which the transforms of the we
 TERMS = 100                                 # of a sum, at least
 
 
-def pays(dtype, kernel, terms, pixels):
+def use_winograd(dtype, kernel, terms, pixels):
     """Return whether this is the way for NumPy arrays.
 
     Parameters
@@ -55,7 +55,7 @@ def pays(dtype, kernel, terms, pixels):
             and n * (-(-h // (9 - kh)) * -(-w // (9 - kw))) >= FEWEST)
 
 
-def correlate(inputs, weight, pads, outputs, finish=None, flipped=False):
+def correlate(inputs, weight, pads, outputs, epilogue=None, flipped=False):
     """As `conv2d.correlate`."""
     tiles = _Tiles(inputs[0].shape, weight.shape, pads)
 
@@ -72,8 +72,8 @@ def correlate(inputs, weight, pads, outputs, finish=None, flipped=False):
             for y, channels, mine in parts:
                 piece = y[image, row:row + count * tiles.mh, :, channels]
                 _to_image(down[..., mine.start - columns.start:mine.stop - columns.start], tiles, piece)
-                if finish:
-                    finish(piece, image, row, channels)
+                if epilogue:
+                    epilogue(piece, image, row, channels)
 
     share(work, divide(outputs, tiles.bands(len(inputs[0]))))
 

@@ -1,0 +1,120 @@
+"""The block of layers/block.py, fused, so that a map is written once: ReLU or no activation, without normalisation.
+
+What follows the convolution is done to each piece of the map while it is in the cache (`epilogue`). Two inputs are seen
+side by side, which spares the concatenation.
+"""
+
+import sys
+
+import numpy as np
+
+from ...layers import block as reference
+from ...layers import dropout
+from ...layers._shapes import check_shapes
+from ...layers.block import Saved
+from ...layers.conv2d import pads
+from . import conv2d, conv_transpose2d
+from .bias import sum_over_pixels
+from .threads import bands, share, sum_parts
+
+WHOLE = 1 << 20         # elements of a map whose dropout mask is drawn at once: it may be divided by channels
+
+
+def forward(x, weight, b, kind="conv", activation="relu", scale=None, statistics=None, keep_prob=1.0, key=(0, 0, 0)):
+    """Return what `layers.block.forward` returns; the convolution sums in another order."""
+    if not _is_fused(kind, activation, weight, scale, keep_prob):
+        return reference.forward(x, weight, b, kind, activation, scale, statistics, keep_prob, key,
+                                 layers=sys.modules[__package__])
+    inputs = _checked(x, weight, kind)
+    check_shapes("block.forward", weight=(weight, "kh kw C O" if kind == "conv" else "kh kw O C"), b=(b, "O"))
+    (n, h, w, _), enlarged = inputs[0].shape, 1 if kind == "conv" else 2
+    y = np.empty((n, enlarged * h, enlarged * w, len(b)), inputs[0].dtype)
+    mask = _mask(y.shape, keep_prob, key)
+
+    def epilogue(z, image=0, row=0, channels=slice(None)):
+        if keep_prob < 1:
+            z *= mask(image, slice(row, row + len(z)))[..., channels]
+            z *= z.dtype.type(1 / keep_prob)
+        z += b[channels]
+        if activation == "relu":
+            np.maximum(z, 0, out=z)
+
+    if kind == "conv":
+        conv2d.correlate(inputs, weight, pads(y.shape, weight.shape, "same"), [y], epilogue)
+    else:
+        conv_transpose2d.enlarge(inputs[0], weight, y, epilogue)
+    return y, Saved(x, None, y)
+
+
+def backward(dy, saved, weight, kind="conv", activation="relu", scale=None, keep_prob=1.0, key=(0, 0, 0),
+             needs_dx=True, out=None):
+    """Return what `layers.block.backward` returns; the convolution sums in another order."""
+    if not _is_fused(kind, activation, weight, scale, keep_prob):
+        return reference.backward(dy, saved, weight, kind, activation, scale, keep_prob, key, needs_dx, out,
+                                  layers=sys.modules[__package__])
+    inputs = _checked(saved.x, weight, kind)
+    check_shapes("block.backward", dy=(dy, "N H W O"), y=(saved.y, "N H W O"))
+    dweight, db, _ = (None, None, None) if out is None else out
+    dweight = np.empty_like(weight) if dweight is None else dweight
+    dz, db = activation_gradient(dy, saved.y, activation, keep_prob, key, db)
+    dx = [np.empty_like(each) for each in inputs] if needs_dx or kind == "deconv" else None
+    if kind == "conv":
+        margins = pads(dy.shape, weight.shape, "same")
+        conv2d.weight_gradient(inputs, dz, margins, dweight)
+        if dx:
+            conv2d.correlate_back(dz, weight, margins, dx)
+    else:
+        conv_transpose2d.gradients(dz, inputs[0], weight, dx[0], dweight)
+    return dx and (tuple(dx) if isinstance(saved.x, tuple) else dx[0]), dweight, db, None
+
+
+def activation_gradient(dy, y, activation="relu", keep_prob=1.0, key=(0, 0, 0), out=None):
+    """Return the gradient before the activation, bias and dropout, and db, which is written into `out`, if given."""
+    dz, mask = np.empty(dy.shape, dy.dtype), _mask(dy.shape, keep_prob, key)
+
+    def work(band):
+        image, rows = band
+        d = dz[image, rows]
+        if activation == "relu":
+            np.multiply(dy[image, rows], y[image, rows] > 0, out=d)
+        else:
+            d[...] = dy[image, rows]
+        db = sum_over_pixels(d)
+        if keep_prob < 1:
+            d *= mask(image, rows)
+            d *= d.dtype.type(1 / keep_prob)
+        return db
+
+    return dz, sum_parts(share(work, bands(dy)), dy, out)
+
+
+def _is_fused(kind, activation, weight, scale, keep_prob):
+    return scale is None and activation in ("relu", "linear") and (
+        kind == "conv" or (weight.shape[:2] == (2, 2) and keep_prob == 1))
+
+
+def _checked(x, weight, kind):
+    """Return the input or inputs as a list."""
+    inputs = list(x) if isinstance(x, tuple) else [x]
+    for each in inputs:
+        check_shapes("block", x=(inputs[0], "N H W C1"), second=(each, "N H W C2"), weight=(weight, "kh kw I J"))
+    channels, expected = sum(each.shape[3] for each in inputs), weight.shape[2 if kind == "conv" else 3]
+    if channels != expected:
+        raise ValueError(f"block: x has {channels} channels; weight of shape {weight.shape} needs {expected}")
+    return inputs
+
+
+def _mask(shape, keep_prob, key):
+    """Return a function of an image and a slice of its rows: their dropout mask, bool of shape (rows, W, O)."""
+    n, h, w, o = shape
+    dropout.check_key(keep_prob, *key)
+    if keep_prob == 1 or n * h * w * o <= WHOLE:
+        whole = dropout.draw_mask(shape, keep_prob, *key) if keep_prob < 1 else None
+        return lambda image, rows: whole[image, rows]
+
+    def draw(image, rows):
+        rows = range(*rows.indices(h))
+        start, count = (image * h + rows[0]) * w * o, len(rows) * w * o
+        return dropout.draw_elements(start, count, keep_prob, *key).reshape(-1, w, o)
+
+    return draw

@@ -1,0 +1,158 @@
+"""The network's block: convolution, normalisation or bias, dropout, activation (thesis section 9), one after the other.
+
+Forward    z = conv(x, w)                                           or a transposed convolution
+           z' = m / keep_prob * z + b                               dropout, then the bias, as in the listing; or
+           z' = m / keep_prob * (scale * zhat + b)                  batch normalisation of z (eq. 56), then dropout
+           y = relu(z'), sigmoid(z'), or z'
+Backward   the same layers, the last one first
+
+The order matters. A bias that stood before the dropout would be dropped and scaled with the map. Batch normalisation
+after the dropout would see a larger variance in training than at prediction.
+"""
+
+from typing import NamedTuple
+
+from . import batch_norm, bias, concat, conv2d, conv_transpose2d, dropout, relu, sigmoid
+
+EPSILON = 1e-5          # added to the variance by the batch normalisation
+RATE = 0.1              # at which its running statistics follow those of a batch
+
+
+class Plain:
+    """The layers that a block is made of; a backend gives its own in their place."""
+
+    batch_norm, bias, concat, conv2d, conv_transpose2d = batch_norm, bias, concat, conv2d, conv_transpose2d
+    dropout, relu, sigmoid = dropout, relu, sigmoid
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`.
+
+    Attributes
+    ----------
+    x : ndarray, or a pair of them
+        The input of the block.
+    z : ndarray or None
+        The input of the batch normalisation; None without one.
+    y : ndarray
+        The output of the block.
+    mean, variance : ndarray of shape (O,), or None
+        The statistics that the batch normalisation normalised by.
+    """
+
+    x: object
+    z: object
+    y: object
+    mean: object = None
+    variance: object = None
+
+
+def forward(x, weight, b, kind="conv", activation="relu", scale=None, statistics=None, keep_prob=1.0, key=(0, 0, 0),
+            layers=Plain):
+    """Return the output of the block, and what `backward` needs.
+
+    Parameters
+    ----------
+    x : float ndarray of shape (N, H, W, C), or a pair of them
+        Two are concatenated; their channels add up to C.
+    weight : float ndarray of shape (kh, kw, C, O), or (kh, kw, O, C) for a transposed convolution
+    b : float ndarray of shape (O,)
+        The bias; with `scale` the shift of the batch normalisation.
+    kind : {"conv", "deconv"}
+        A convolution, padding "same", or the transposed one of stride 2.
+    activation : {"relu", "sigmoid", "linear"}
+    scale : float ndarray of shape (O,), optional
+        The factor of the batch normalisation (w of eq. 56); without it there is none.
+    statistics : pair of float ndarray of shape (O,), optional
+        Mean and variance to normalise by, at prediction; those of the batch without it.
+    keep_prob : float
+        Of the dropout; 1 for none.
+    key : tuple of int
+        Seed, step and layer of its mask, as for `dropout.draw_mask`.
+    layers : module
+        The layers to compute with.
+
+    Returns
+    -------
+    y : ndarray of shape (N, H, W, O), or (N, 2H, 2W, O) for a transposed convolution
+    saved : Saved
+
+    Raises
+    ------
+    ValueError
+        If shapes or dtypes do not fit.
+    """
+    z = _convolution(kind, layers).forward(_joined(x, layers), weight)
+    convolved, mean, variance = None, None, None
+    if scale is not None:
+        convolved = z
+        z, mean, variance = layers.batch_norm.forward(z, scale, b, EPSILON, statistics)
+    if keep_prob < 1:
+        mask = layers.dropout.draw_mask(z.shape, keep_prob, *key, like=z)
+        z = layers.dropout.forward(z, mask, keep_prob)
+    if scale is None:
+        z = layers.bias.forward(z, b)
+    y = z if activation == "linear" else _activation(activation, layers).forward(z)
+    return y, Saved(x, convolved, y, mean, variance)
+
+
+def backward(dy, saved, weight, kind="conv", activation="relu", scale=None, keep_prob=1.0, key=(0, 0, 0),
+             needs_dx=True, out=None, layers=Plain):
+    """Return the gradients by input, weight, bias and scale.
+
+    Parameters
+    ----------
+    dy : float ndarray, shape of the output
+    saved : Saved
+        As returned by `forward`.
+    weight, kind, activation, scale, keep_prob, key, layers
+        The arguments of `forward`.
+    needs_dx : bool
+        Whether dx is asked for; it may be None otherwise.
+    out : tuple of ndarray or None, optional
+        Where to write dweight, db and dscale.
+
+    Returns
+    -------
+    dx : ndarray, or a pair, as `x`
+    dweight : ndarray, shape of `weight`
+    db : ndarray of shape (O,)
+    dscale : ndarray of shape (O,), or None
+    """
+    dz = dy if activation == "linear" else _activation(activation, layers).backward(dy, saved.y)
+    dscale = None
+    if scale is None:
+        dz, db = layers.bias.backward(dz)
+    if keep_prob < 1:
+        mask = layers.dropout.draw_mask(dz.shape, keep_prob, *key, like=dz)         # the same one: it is not kept
+        dz = layers.dropout.backward(dz, mask, keep_prob)
+    if scale is not None:
+        dz, dscale, db = layers.batch_norm.backward(dz, saved.z, scale, saved.mean, saved.variance, EPSILON)
+    dx, dweight = _convolution(kind, layers).backward(dz, _joined(saved.x, layers), weight)
+    if isinstance(saved.x, tuple):
+        dx = layers.concat.backward(dx, saved.x[0].shape[3])
+    gradients = dweight, db, dscale
+    if out is not None:
+        gradients = tuple(_written(*each) for each in zip(gradients, out, strict=True))
+    return dx, *gradients
+
+
+def _convolution(kind, layers):
+    return {"conv": layers.conv2d, "deconv": layers.conv_transpose2d}[kind]
+
+
+def _activation(name, layers):
+    return {"relu": layers.relu, "sigmoid": layers.sigmoid}[name]
+
+
+def _joined(x, layers):
+    """Return the input as one array."""
+    return layers.concat.forward(*x) if isinstance(x, tuple) else x
+
+
+def _written(gradient, out):
+    """Return the gradient in the array `out`, if there is one for it."""
+    if out is None or gradient is None:
+        return gradient
+    out[...] = gradient
+    return out
