@@ -37,12 +37,12 @@ def conv_transpose2d(x, weight, stride, padding="same"):
 
 def max_pool2d(x, size):
     n, h, w, c = x.shape
-    y, won = np.zeros((n, h // size, w // size, c)), np.zeros((n, h // size, w // size, c), int)
+    y, argmax = np.zeros((n, h // size, w // size, c)), np.zeros((n, h // size, w // size, c), int)
     for at in np.ndindex(*y.shape):
         image, i, j, channel = at
         window = [x[image, size * i + a, size * j + b, channel] for a in range(size) for b in range(size)]
-        y[at], won[at] = max(window), window.index(max(window))
-    return y, won
+        y[at], argmax[at] = max(window), window.index(max(window))
+    return y, argmax
 
 
 def philox4x64(key, counter, rounds=10):

@@ -65,7 +65,8 @@ def backward(dy, argmax, size=2, add_to=None):
     ValueError
         If shapes or dtypes do not fit.
     """
-    dx = np.zeros(check_gradient(dy, argmax, size, add_to), dy.dtype) if add_to is None else add_to
+    shape = check_gradient(dy, argmax, size, add_to)
+    dx = np.zeros(shape, dy.dtype) if add_to is None else add_to
     for place in range(size * size):
         dx[:, place // size::size, place % size::size] += dy * (argmax == place)
     return dx

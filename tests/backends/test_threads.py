@@ -11,8 +11,8 @@ from checkers import SEED
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stemnet_ref.backends.cpu import threads as _threads
-from stemnet_ref.layers import bias, conv2d, conv_block, conv_transpose_block, dropout, max_pool2d
+from stemnet_ref.backends.cpu import bias, block, conv2d, max_pool2d, threads
+from stemnet_ref.layers import dropout
 
 
 def layouts(array):
@@ -32,12 +32,12 @@ def test_arrays_may_lie_in_memory_as_they_like(dtype, side):
     weight, b = rng.standard_normal((5, 5, 5, 5)).astype(dtype), rng.standard_normal(5).astype(dtype)
 
     def everything(x, weight, dy):
-        y = conv_block.forward(x, weight, b, 0.75)
-        up = conv_transpose_block.forward(x, weight[:2, :2], b)
-        pooled, won = max_pool2d.forward(x)
-        return [y, *conv_block.backward(dy, x, y, weight, 0.75), conv2d.forward(x, weight),
-                *conv2d.backward(dy, x, weight), up, *conv_transpose_block.backward(up, x, up, weight[:2, :2]),
-                pooled, max_pool2d.backward(pooled, won),
+        y, saved = block.forward(x, weight, b, keep_prob=0.75)
+        up, saved_up = block.forward(x, weight[:2, :2], b, "deconv")
+        pooled, argmax = max_pool2d.forward(x)
+        return [y, *block.backward(dy, saved, weight, keep_prob=0.75)[:3], conv2d.forward(x, weight),
+                *conv2d.backward(dy, x, weight), up, *block.backward(up, saved_up, weight[:2, :2], "deconv")[:3],
+                pooled, max_pool2d.backward(pooled, argmax),
                 *bias.backward(dy)]
 
     expected = everything(x, weight, dy)
@@ -46,10 +46,21 @@ def test_arrays_may_lie_in_memory_as_they_like(dtype, side):
             np.testing.assert_allclose(f, e, rtol=0, atol=1e-4 if dtype == np.float32 else 1e-12)
 
 
+@pytest.mark.parametrize("band_bytes", [1, 3000, 1 << 30])
+def test_conv2d_does_not_depend_on_the_bands(monkeypatch, band_bytes):
+    rng = np.random.default_rng(0)
+    x, weight = rng.standard_normal((2, 9, 6, 3)), rng.standard_normal((5, 5, 3, 4))
+    dy = rng.standard_normal((2, 9, 6, 4))
+    wanted = (conv2d.forward(x, weight), *conv2d.backward(dy, x, weight))
+    monkeypatch.setattr(conv2d, "BAND_BYTES", band_bytes)
+    for got, want in zip((conv2d.forward(x, weight), *conv2d.backward(dy, x, weight)), wanted, strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-12)
+
+
 def test_empty_batches_have_gradients_of_zero():
     x, weight, b = np.zeros((0, 8, 8, 3), np.float32), np.ones((5, 5, 3, 4), np.float32), np.ones(4, np.float32)
-    y = conv_block.forward(x, weight, b)
-    _, dweight, db = conv_block.backward(y, x, y, weight)
+    y, saved = block.forward(x, weight, b)
+    _, dweight, db, _ = block.backward(y, saved, weight)
     for found, shape in ((dweight, (5, 5, 3, 4)), (db, (4,)), (bias.backward(y)[1], (4,))):
         assert (found.shape, found.dtype, np.any(found)) == (shape, np.float32, False)
 
@@ -60,8 +71,8 @@ def test_empty_batches_have_gradients_of_zero():
     (0.5, (-1, 0, 0), "seed=-1")])
 def test_dropout_is_checked_in_maps_of_every_size(side, keep_prob, key, culprit):
     with pytest.raises(ValueError, match=culprit):
-        conv_block.forward(np.ones((1, side, side, 1), np.float32), np.ones((1, 1, 1, 5), np.float32),
-                           np.ones(5, np.float32), keep_prob, key)
+        block.forward(np.ones((1, side, side, 1), np.float32), np.ones((1, 1, 1, 5), np.float32),
+                      np.ones(5, np.float32), keep_prob=keep_prob, key=key)
 
 
 @given(SEED, st.integers(0, 100), st.integers(1, 100))
@@ -72,36 +83,36 @@ def test_a_part_of_a_mask_is_a_part_of_the_generators_words(seed, start, count):
 
 
 def test_work_is_shared_and_an_error_in_it_arrives(monkeypatch):
-    monkeypatch.setattr(_threads, "count", lambda: 3)
-    _threads._pool.cache_clear()
+    monkeypatch.setattr(threads, "count", lambda: 3)
+    threads._pool.cache_clear()
     with np.errstate(over="raise"):
-        assert _threads.share(lambda job: (job, np.geterr()["over"]), range(5)) == [(job, "raise") for job in range(5)]
+        assert threads.share(lambda job: (job, np.geterr()["over"]), range(5)) == [(job, "raise") for job in range(5)]
         with pytest.raises(FloatingPointError):
-            _threads.share(lambda job: np.float32(1e30) * np.float32(1e30), range(3))
+            threads.share(lambda job: np.float32(1e30) * np.float32(1e30), range(3))
     with pytest.raises(ZeroDivisionError):
-        _threads.share(lambda job: 1 // job, range(3))
+        threads.share(lambda job: 1 // job, range(3))
     with pytest.raises(IndexError):
-        _threads.share(lambda job: [][job], range(3))
-    assert _threads.share(lambda job: _threads.share(lambda each: (job, each), range(4)), range(9)) == [
+        threads.share(lambda job: [][job], range(3))
+    assert threads.share(lambda job: threads.share(lambda each: (job, each), range(4)), range(9)) == [
         [(job, each) for each in range(4)] for job in range(9)]
-    _threads._pool.cache_clear()
+    threads._pool.cache_clear()
 
 
 # Prints BLAS's threads: at first, of two callers in turn within what they share, also nested, and at last.
 CALLERS = """
 import threading
-from stemnet_ref.backends.cpu import threads as _threads
-def threads():
-    return max(each["num_threads"] for each in _threads._blas().info() if each["user_api"] == "blas")
-found = [threads()]
+from stemnet_ref.backends.cpu import threads
+def of_blas():
+    return max(each["num_threads"] for each in threads._blas().info() if each["user_api"] == "blas")
+found = [of_blas()]
 def call():
     for _ in range(50):
-        found.extend(sum(_threads.share(lambda job: _threads.share(lambda each: threads(), range(2)), range(3)), []))
+        found.extend(sum(threads.share(lambda job: threads.share(lambda each: of_blas(), range(2)), range(3)), []))
 callers = [threading.Thread(target=call) for _ in range(2)]
 for each in callers: each.start()
 call()
 for each in callers: each.join()
-print(found[0], *{*found[1:]}, threads())
+print(found[0], *{*found[1:]}, of_blas())
 """
 
 
@@ -112,17 +123,17 @@ def test_blas_has_one_thread_within_and_gets_its_own_back():
 
 
 def test_the_callers_handling_of_errors_holds_in_every_thread(monkeypatch):
-    monkeypatch.setattr(_threads, "count", lambda: 3)
-    _threads._pool.cache_clear()
+    monkeypatch.setattr(threads, "count", lambda: 3)
+    threads._pool.cache_clear()
     seen = []
     with np.errstate(over="call", call=lambda kind, flag: seen.append(kind)):
-        _threads.share(lambda job: np.float32(1e30) * np.float32(1e30), range(9))
+        threads.share(lambda job: np.float32(1e30) * np.float32(1e30), range(9))
     assert len(seen) == 9
-    _threads._pool.cache_clear()
+    threads._pool.cache_clear()
 
 
 def test_after_an_error_nothing_more_is_begun(monkeypatch):
-    monkeypatch.setattr(_threads, "count", lambda: 1)
+    monkeypatch.setattr(threads, "count", lambda: 1)
     begun = []
 
     def work(job):
@@ -130,7 +141,7 @@ def test_after_an_error_nothing_more_is_begun(monkeypatch):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        _threads.share(work, range(9))
+        threads.share(work, range(9))
     assert begun == [0]
 
 
@@ -138,7 +149,7 @@ def test_after_an_error_nothing_more_is_begun(monkeypatch):
 def test_every_channel_of_every_band_is_in_one_job(channels, count):
     arrays = [np.zeros((1, 1, 1, c)) for c in channels]
     found = []
-    for parts, whole, bands in _threads.divide(arrays, list(range(count))):
+    for parts, whole, bands in threads.divide(arrays, list(range(count))):
         assert (parts[0][2].start, parts[-1][2].stop) == (whole.start, whole.stop)
         for array, part, columns in parts:
             assert part.stop - part.start == columns.stop - columns.start

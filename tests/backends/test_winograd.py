@@ -8,9 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.lib.stride_tricks import sliding_window_view
 
-from stemnet_ref.backends.cpu import threads as _threads
-from stemnet_ref.backends.cpu import winograd as _winograd
-from stemnet_ref.layers import conv2d
+from stemnet_ref.backends.cpu import conv2d, threads, winograd
 
 SIDE = st.integers(1, 30)
 CHANNELS = st.integers(1, 40)
@@ -42,8 +40,8 @@ def test_it_is_the_direct_sum(seed, n, ho, wo, c, o, kh, kw, data):
         pads = [data.draw(st.tuples(st.integers(0, side - 1), st.integers(0, side - 1))) for side in (kh, kw)]
     h, w = (max(1, out + side - 1 - sum(pad)) for out, side, pad in zip((ho, wo), (kh, kw), pads, strict=True))
     x, weight = rng.standard_normal((n, h, w, c)), rng.standard_normal((kh, kw, c, o))
-    dy = rng.standard_normal(conv2d._output_shape(x.shape, weight.shape, pads))
-    for found, exact in zip(conv(_winograd, x, weight, dy, pads), conv(conv2d, x, weight, dy, pads), strict=True):
+    dy = rng.standard_normal((n, h + sum(pads[0]) - kh + 1, w + sum(pads[1]) - kw + 1, o))
+    for found, exact in zip(conv(winograd, x, weight, dy, pads), conv(conv2d, x, weight, dy, pads), strict=True):
         np.testing.assert_allclose(found, exact, rtol=0, atol=1e-12 * max(1, np.max(abs(exact))))
 
 
@@ -105,7 +103,7 @@ def test_errors_go_by_the_largest_numbers_in_a_tile(kind):
 def test_it_is_taken_in_float32_where_it_pays(monkeypatch, dtype, side, c, k, ways):
     taken = []
     for name in ("correlate", "weight_gradient"):
-        monkeypatch.setattr(_winograd, name, lambda *arguments, name=name, **more: taken.append(name))
+        monkeypatch.setattr(winograd, name, lambda *arguments, name=name, **more: taken.append(name))
     x, weight = np.ones((1, side, side, c), dtype), np.ones((k, k, c, c), dtype)
     conv2d.forward(x, weight)
     conv2d.backward_weight(x, x, weight.shape)
@@ -118,7 +116,7 @@ def test_it_is_taken_in_float32_where_it_pays(monkeypatch, dtype, side, c, k, wa
 @pytest.mark.parametrize("k", [3, 5])
 @pytest.mark.parametrize("matrix", ["a", "b", "g"])
 def test_a_wrong_number_in_a_matrix_is_noticed(monkeypatch, matrix, k):
-    right = _winograd._matrices
+    right = winograd._matrices
     rng = np.random.default_rng(0)
     x, weight, dy = (rng.standard_normal(shape) for shape in ((1, 9, 9, 2), (k, k, 2, 2), (1, 9, 9, 2)))
     exact = conv(conv2d, x, weight, dy, [(1, k - 2)] * 2)
@@ -126,10 +124,10 @@ def test_a_wrong_number_in_a_matrix_is_noticed(monkeypatch, matrix, k):
         def wrong(k, dtype, at=at):
             found = {name: array.copy() for name, array in right(k, dtype)._asdict().items()}
             found[matrix][at] *= 1.0001
-            return _winograd._Matrices(**found)
+            return winograd._Matrices(**found)
 
-        monkeypatch.setattr(_winograd, "_matrices", wrong)
-        found = conv(_winograd, x, weight, dy, [(1, k - 2)] * 2)
+        monkeypatch.setattr(winograd, "_matrices", wrong)
+        found = conv(winograd, x, weight, dy, [(1, k - 2)] * 2)
         assert any(np.max(abs(f - e)) > 1e-9 for f, e in zip(found, exact, strict=True)), at
 
 
@@ -138,9 +136,9 @@ def test_results_do_not_depend_on_the_number_of_threads(monkeypatch, dtype):
     rng = np.random.default_rng(1)
     x, weight = rng.standard_normal((1, 70, 40, 20)).astype(dtype), rng.standard_normal((5, 5, 20, 24)).astype(dtype)
     dy, found = rng.standard_normal((1, 70, 40, 24)).astype(dtype), set()
-    for threads in (1, 2, 5):
-        monkeypatch.setattr(_threads, "count", lambda threads=threads: threads)
-        _threads._pool.cache_clear()
+    for count in (1, 2, 5):
+        monkeypatch.setattr(threads, "count", lambda count=count: count)
+        threads._pool.cache_clear()
         found.add(b"".join(array.tobytes() for array in conv(conv2d, x, weight, dy, [(2, 2), (2, 2)])))
-    _threads._pool.cache_clear()
+    threads._pool.cache_clear()
     assert len(found) == 1

@@ -9,7 +9,6 @@ import pytest
 from checkers import STEP, assert_gradient
 
 from stemnet_ref.layers import conv2d, conv_transpose2d, dropout, max_pool2d, relu
-from stemnet_ref.network import stemnet as network_module
 from stemnet_ref.network.stemnet import PRESETS, StemNet
 from stemnet_ref.network.table import layer_table, main, training_gflop
 from stemnet_ref.optimizers import add_penalty, add_penalty_gradients
@@ -35,9 +34,9 @@ def narrowest(monkeypatch, forward):
     found = []
     relu_forward, pool_forward = relu.forward, max_pool2d.forward
 
-    def watched_relu(x, into=None):
+    def watched_relu(x):
         found.append(np.min(abs(x[x != 0]), initial=np.inf))
-        return relu_forward(x, into)
+        return relu_forward(x)
 
     def watched_pool(x, size=2):
         n, h, w, c = x.shape
@@ -48,8 +47,8 @@ def narrowest(monkeypatch, forward):
         return pool_forward(x, size)
 
     with monkeypatch.context() as patch:
-        patch.setattr(network_module.relu, "forward", watched_relu)
-        patch.setattr(network_module.max_pool2d, "forward", watched_pool)
+        patch.setattr(relu, "forward", watched_relu)
+        patch.setattr(max_pool2d, "forward", watched_pool)
         forward()
     return min(found, default=np.inf)
 
@@ -106,8 +105,8 @@ def test_gradient_check_of_the_network_notices_a_lost_skip_connection(monkeypatc
     settings = Settings()
     z, cache = network.forward(x)
     dlogits = cost_gradient(cost_of(z, labels, settings)[1], labels, settings)
-    backward = network_module.max_pool2d.backward
-    monkeypatch.setattr(network_module.max_pool2d, "backward", lambda dy, won, add_to: backward(dy, won))
+    backward = max_pool2d.backward
+    monkeypatch.setattr(max_pool2d, "backward", lambda dy, argmax, add_to: backward(dy, argmax))
     wrong = network.backward(dlogits, cache)["down0.conv.weight"]
 
     def of_one(value):
@@ -210,15 +209,20 @@ def test_dropout_uses_a_mask_of_its_own_for_each_layer_and_none_at_prediction():
     network = StemNet(levels=3, features=2)
     x = np.random.default_rng(0).standard_normal((1, 8, 8, 1), np.float32)
     _, cache = network.forward(x, 0.75, seed=4, step=9)
+    records = by_name(cache)
     for number, name in enumerate(("down0.conv", "down1.conv", "down2.conv", "up1.conv", "up0.conv")):
-        inputs, y, keep_prob, key = cache[name]
+        _, saved, keep_prob, key = records[name]
         assert (keep_prob, key, network.dropout_layer(name)) == (0.75, (4, 9, number), number)
-        z = conv2d.forward(np.concatenate(inputs, axis=3) if name.startswith("up") else inputs,
+        z = conv2d.forward(np.concatenate(saved.x, axis=3) if name.startswith("up") else saved.x,
                            network.parameters[f"{name}.weight"])
-        z = dropout.forward(z, dropout.draw_mask(y.shape, 0.75, 4, 9, number), 0.75)
-        np.testing.assert_array_equal(y, relu.forward(z + network.parameters[f"{name}.bias"]))
+        z = dropout.forward(z, dropout.draw_mask(saved.y.shape, 0.75, 4, 9, number), 0.75)
+        np.testing.assert_array_equal(saved.y, relu.forward(z + network.parameters[f"{name}.bias"]))
     _, cache = network.forward(x)
-    assert all(cache[name][2] == 1 for name in cache if name.endswith(".conv"))
+    assert all(record.keep_prob == 1 for record in cache)
+
+
+def by_name(cache):
+    return {record.block.name: record for record in cache}
 
 
 def normalised(x, mean, variance):
@@ -234,7 +238,7 @@ def test_batch_normalisation_is_by_the_batch_in_training_and_by_running_statisti
     for step in range(3):
         _, cache = network.forward(x, 0.75, seed=1, step=step)
         mask = dropout.draw_mask(z.shape, 0.75, 1, step, 0)
-        np.testing.assert_allclose(cache["down0.conv"][1], np.maximum(
+        np.testing.assert_allclose(by_name(cache)["down0.conv"].saved.y, np.maximum(
             mask * (scale * normalised(z, mean, variance) + b) / 0.75, 0), rtol=1e-12, atol=1e-14)
         running = [0.9 * old + 0.1 * new for old, new in zip(running, (mean, variance), strict=True)]
     np.testing.assert_allclose(network.statistics["down0.conv.mean"], running[0], rtol=1e-12)
@@ -251,10 +255,11 @@ def test_sigmoid_stands_in_the_place_of_every_relu():
     network, x, _ = tiny(0, levels=2, activation="sigmoid")
     _, cache = network.forward(x)
     for name in ("down0.conv", "down1.conv", "up0.deconv", "up0.conv"):
-        inputs, y = cache[name][:2]
+        saved = by_name(cache)[name].saved
         convolve = conv_transpose2d.forward if name.endswith("deconv") else conv2d.forward
-        z = convolve(inputs["x"], network.parameters[f"{name}.weight"]) + network.parameters[f"{name}.bias"]
-        np.testing.assert_allclose(y, 1 / (1 + np.exp(-z)), rtol=1e-12)
+        z = convolve(np.concatenate(saved.x, axis=3) if name == "up0.conv" else saved.x,
+                     network.parameters[f"{name}.weight"]) + network.parameters[f"{name}.bias"]
+        np.testing.assert_allclose(saved.y, 1 / (1 + np.exp(-z)), rtol=1e-12)
 
 
 def test_a_cache_serves_one_backward_pass():

@@ -55,9 +55,9 @@ def backward(dy, saved, weight, kind="conv", activation="relu", scale=None, keep
     inputs = _checked(saved.x, weight, kind)
     check_shapes("block.backward", dy=(dy, "N H W O"), y=(saved.y, "N H W O"))
     dweight, db, _ = (None, None, None) if out is None else out
-    dweight = np.empty_like(weight) if dweight is None else dweight
+    dweight = np.empty(weight.shape, weight.dtype) if dweight is None else dweight
     dz, db = activation_gradient(dy, saved.y, activation, keep_prob, key, db)
-    dx = [np.empty_like(each) for each in inputs] if needs_dx or kind == "deconv" else None
+    dx = [np.empty(each.shape, each.dtype) for each in inputs] if needs_dx or kind == "deconv" else None
     if kind == "conv":
         margins = pads(dy.shape, weight.shape, "same")
         conv2d.weight_gradient(inputs, dz, margins, dweight)

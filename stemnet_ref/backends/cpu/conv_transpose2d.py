@@ -25,7 +25,7 @@ def backward(dy, x, weight, stride=2, padding="same"):
     if weight.shape[:2] != (stride, stride):
         return reference.backward(dy, x, weight, stride, padding)
     reference.check_gradient(dy, x, weight, stride, padding)
-    dx, dweight = np.empty_like(x), np.empty_like(weight)
+    dx, dweight = np.empty(x.shape, x.dtype), np.empty(weight.shape, weight.dtype)
     gradients(dy, x, weight, dx, dweight)
     return dx, dweight
 
