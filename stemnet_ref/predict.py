@@ -296,7 +296,6 @@ def _tiles(length, tile, halo):
 
     The halo ends at the border of the padded frame, which is a border for the network too.
     """
-
     if length <= tile + 2 * halo:
         tile = length
     for start in range(0, length, tile):

@@ -38,8 +38,8 @@ def small_figures():
         setattr(figures, name, lambda what, path: picture(path))
     figures.draw_roc = lambda rows, area, path: picture(path)
     figures.draw_sheet = lambda dataset, parts, path, kind: picture(path, kind)
-    page.draw = lambda name, results, path: picture(path)
-    page.draw_compared = lambda results, path: picture(path)
+    page.plot = lambda name, results, path: picture(path)
+    page.plot_compared = lambda results, path: picture(path)
 
 
 class Killer:

@@ -1,7 +1,7 @@
-"""What is measured: the reference's layers and training step, and PyTorch's, each behind the same calls.
+"""Engines: the layers and the training step of the reference and of PyTorch, each behind the same calls.
 
 An engine has `make(case)`, which returns a function to time, `seconds(function, repeats)`, and `peak_bytes()`. A case
-is a tuple: ("forward", NAME) or ("backward", NAME) of a layer with weights, ("step",) or ("predict",).
+is a tuple: ("forward", NAME) or ("backward", NAME) for a layer with weights, ("step",) or ("predict",).
 """
 
 import resource
@@ -14,22 +14,27 @@ from ..backends.cuda.device import blocks, launch
 from ..errors import InputError, out_of_memory, reason
 
 KEEP_PROB = 0.75
-CEILING = 1 << 33               # bytes, or operations, in a measurement of what the machine can do
-FMAS = 1 << 12                  # multiplications with addition that a thread does in it
+CEILING = 1 << 33               # bytes, or operations, in a measurement of the machine's ceiling
+FMAS = 1 << 12                  # fused multiplications and additions of a thread in that measurement
 ENGINES = ("ours", "ours-cuda-cores", "ours-tf32", "torch", "torch-channels-last", "torch-tf32",
            "torch-tf32-channels-last")
 
 
 def make_engine(name, device, size, channels, seed=0):
-    """Return the engine of a name of ENGINES.
+    """Return an engine.
 
     Parameters
     ----------
     name : str
+        One of ENGINES.
     device : {"cpu", "cuda"}
+        Device that computes.
     size : int
         Side of the input in pixels.
     channels : int
+        Frames in the input.
+    seed : int
+        Seed of the random inputs.
     """
     if name.startswith("ours"):
         ours = (Ours if device == "cpu" else OursOnGpu)(device, size, channels, seed)
@@ -55,7 +60,7 @@ def layer_cases(channels, size):
 
 
 class Engine:
-    """What all engines share: the inputs, and timing by the clock."""
+    """Base of the engines: random inputs, and timing by the clock."""
 
     def __init__(self, device, size, channels, seed):
         self.size, self.channels, self.layers = size, channels, layer_cases(channels, size)
@@ -65,23 +70,23 @@ class Engine:
         return self.rng.standard_normal(shape, np.float32)
 
     def batch(self):
-        """Return a scaled input (1, H, W, channels) and its labels."""
+        """Return a random input of shape (1, H, W, channels) and its labels, uint8 of shape (1, H, W)."""
         labels = (self.rng.random((1, self.size, self.size)) < 0.2).astype(np.uint8)
         return self.normal(1, self.size, self.size, self.channels), labels
 
     def seconds(self, function, repeats):
-        """Return the seconds of one call, the mean of several in a row."""
+        """Return the mean seconds of a call, over `repeats` calls in a row."""
         start = time.perf_counter()
         for _ in range(repeats):
             function()
         return (time.perf_counter() - start) / repeats
 
     def settings(self):
-        """Return in words what decides how fast, or how exactly, this computes, or ""."""
+        """Return the settings that decide how fast, or how exactly, the engine computes, as text, or ""."""
         return ""
 
     def peak_bytes(self):
-        """Return the largest memory of this process so far."""
+        """Return the largest memory of this process so far, in bytes."""
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
@@ -114,7 +119,7 @@ class Ours(Engine):
         if case[0] == "forward":
             return lambda: layer.forward(x, weight)
         dy = self.put(self.normal(*y.shape))
-        if case[1] == "down0.conv":                             # nobody asks for the gradient by the frame
+        if case[1] == "down0.conv":                             # training needs no gradient with respect to the frame
             return lambda: conv2d.backward_weight(dy, x, w_shape)
         return lambda: layer.backward(dy, x, weight)
 
@@ -141,23 +146,18 @@ class Ours(Engine):
 
 
 class OursOnGpu(Ours):
-    """The reference on a CUDA GPU, timed by events; layers are recorded and repeated, so that Python is not timed."""
+    """The reference on a CUDA GPU, timed by events; layers are recorded as a graph, so that Python is not timed."""
 
     peak = 0
 
     def seconds(self, function, repeats):
         cuda = self.device.cupy.cuda
-        start, end = cuda.Event(), cuda.Event()
-        start.record()
-        for _ in range(repeats):
-            function()
-        end.record()
-        end.synchronize()
+        start, end = _record_events(cuda.Event, function, repeats)
         self.peak = max(self.peak, sum(pool.total_bytes() for pool in self.device.pools))
         return cuda.get_elapsed_time(start, end) / 1000 / repeats
 
     def peak_bytes(self):
-        """Return the most memory that CuPy has held after any measurement."""
+        """Return the largest memory that CuPy has held after a measurement, in bytes."""
         return self.peak
 
     def make(self, case):
@@ -168,7 +168,7 @@ class OursOnGpu(Ours):
         return function
 
     def _ceiling(self, what):
-        """Return a function that does CEILING units of work: bytes read and written, or floating-point operations."""
+        """Return a function that copies, or computes with, CEILING bytes read and written, or operations."""
         if what == "copy":
             a, b = (self.device.empty((CEILING // 8,), np.float32) for _ in range(2))
             return lambda: launch("benchmark/ceilings.ceiling_copy", blocks(a.size // 4), a, b, a.size // 4)
@@ -177,7 +177,7 @@ class OursOnGpu(Ours):
 
 
 class Torch(Engine):
-    """The same in PyTorch, strict float32 unless `tf32`."""
+    """The same network and layers in PyTorch, in strict float32 unless `tf32`."""
 
     def __init__(self, device, size, channels, seed, tf32, channels_last):
         import torch
@@ -194,7 +194,7 @@ class Torch(Engine):
         return f"{self.torch.get_num_threads()} threads"
 
     def put(self, array):
-        """Return (N, H, W, C), or a filter, as PyTorch takes it, in this engine's memory format."""
+        """Return an array (N, H, W, C), or a filter, as a tensor of PyTorch's in this engine's memory format."""
         from ..verify.torch_twin import from_reference
 
         return from_reference(array).to(self.device).contiguous(memory_format=self.format)
@@ -226,7 +226,7 @@ class Torch(Engine):
             return without_graph
         dy = self.torch.randn_like(forward())
         stride, pad = (2, 0) if transposed else (1, w_shape[0] // 2)
-        needed = [case[1] != "down0.conv", True, False]         # nobody asks for the gradient by the frame
+        needed = [case[1] != "down0.conv", True, False]         # training needs no gradient with respect to the frame
         return lambda: self.torch.ops.aten.convolution_backward(
             dy, x, weight, None, [stride] * 2, [pad] * 2, [1, 1], transposed, [0, 0], 1, needed)
 
@@ -257,7 +257,7 @@ class Torch(Engine):
 
 
 class TorchOnGpu(Torch):
-    """PyTorch on a CUDA GPU, timed by events; layers as a CUDA graph, so that Python is not timed."""
+    """PyTorch on a CUDA GPU, timed by events; layers are recorded as a graph, so that Python is not timed."""
 
     def make(self, case):
         function = super().make(case)
@@ -280,23 +280,29 @@ class TorchOnGpu(Torch):
                 f"cudnn.benchmark={backends.cudnn.benchmark}")
 
     def seconds(self, function, repeats):
-        start, end = (self.torch.cuda.Event(enable_timing=True) for _ in range(2))
-        start.record()
-        for _ in range(repeats):
-            function()
-        end.record()
-        end.synchronize()
+        start, end = _record_events(lambda: self.torch.cuda.Event(enable_timing=True), function, repeats)
         return start.elapsed_time(end) / 1000 / repeats
 
     def peak_bytes(self):
-        """Return the most memory that PyTorch has held, its cache included, as on our side."""
+        """Return the largest memory that PyTorch has held, its cache included, in bytes."""
         return self.torch.cuda.max_memory_reserved()
 
 
-def serve(connection, name, device, size, channels):
-    """Time cases for another process: (case, repeats) in, (seconds, peak bytes) out, until None comes in.
+def _record_events(new_event, function, repeats):
+    """Return the GPU's events before and after `repeats` calls of a function."""
+    start, end = new_event(), new_event()
+    start.record()
+    for _ in range(repeats):
+        function()
+    end.record()
+    end.synchronize()
+    return start, end
 
-    First goes out what `Engine.settings` says; in place of an answer an InputError where there can be none.
+
+def serve(connection, name, device, size, channels):
+    """Time cases for another process: receive (case, repeats), send (seconds, peak bytes), until None is received.
+
+    The engine's settings are sent first. An InputError is sent in place of an answer that cannot be given.
     """
     try:
         _serve(connection, name, device, size, channels)
@@ -313,7 +319,7 @@ def _serve(connection, name, device, size, channels):
     case = function = None
     while (message := connection.recv()) is not None:
         if message[0] != case:
-            function = None                                     # frees the last case's arrays first
+            function = None                                     # first frees the arrays of the last case
             case, function = message[0], engine.make(message[0])
             engine.seconds(function, 2)                         # compilation, choice of algorithm, page faults
         connection.send((engine.seconds(function, message[1]), engine.peak_bytes()))

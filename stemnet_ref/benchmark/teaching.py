@@ -1,7 +1,7 @@
-"""The convolution in the forms in which it is usually taught, to measure beside conv2d.py: forward and backward.
+"""The convolution in the forms in which it is usually taught, forward and backward, to measure beside conv2d.py.
 
-Each is a pair of functions of one image, x (H, W, C), weight (k, k, C, O) and dy (H, W, O), k odd and padding "same",
-that return y, and dx and dweight.
+Each form is a pair of functions of one image: x (H, W, C), weight (k, k, C, O) with k odd, dy (H, W, O), padding
+"same". The first function returns y, the second dx and dweight.
 """
 
 import time
@@ -16,7 +16,7 @@ SHAPE = 64, 16, 16, 5           # side, channels in and out, kernel's side
 
 
 def loops_forward(x, weight):
-    """Six loops, one for each letter of the equation."""
+    """Return y by six loops, one for each index of the equation."""
     (h, w, c), (k, _, _, o) = x.shape, weight.shape
     x, y = np.pad(x, ((k // 2, k // 2), (k // 2, k // 2), (0, 0))), np.zeros((h, w, o), x.dtype)
     for i in range(h):
@@ -30,7 +30,7 @@ def loops_forward(x, weight):
 
 
 def loops_backward(dy, x, weight):
-    """The same six, adding to both gradients."""
+    """Return dx and dweight by the same six loops."""
     (h, w, c), (k, _, _, o) = x.shape, weight.shape
     x = np.pad(x, ((k // 2, k // 2), (k // 2, k // 2), (0, 0)))
     dx, dweight = np.zeros_like(x), np.zeros_like(weight)
@@ -46,7 +46,7 @@ def loops_backward(dy, x, weight):
 
 
 def scipy_forward(x, weight):
-    """A correlation in two dimensions for each pair of channels."""
+    """Return y as a sum of two-dimensional correlations, one for each pair of channels."""
     from scipy.signal import correlate2d
 
     return np.stack([sum(correlate2d(x[..., c], weight[..., c, o], "same") for c in range(x.shape[2]))
@@ -54,7 +54,7 @@ def scipy_forward(x, weight):
 
 
 def scipy_backward(dy, x, weight):
-    """A convolution for each pair of channels, and a correlation of the padded image with the whole gradient."""
+    """Return dx by a convolution for each pair of channels, and dweight by a correlation of the image with dy."""
     from scipy.signal import convolve2d, correlate2d
 
     pad = weight.shape[0] // 2
@@ -65,18 +65,18 @@ def scipy_backward(dy, x, weight):
 
 
 def unfold(x, k):
-    """Return the whole image unfolded, (H*W, k*k*C)."""
+    """Return the k x k windows of the whole image as rows, shape (H*W, k*k*C)."""
     (h, w, c), padded = x.shape, np.pad(x, ((k // 2, k // 2), (k // 2, k // 2), (0, 0)))
     return sliding_window_view(padded, (k, k), axis=(0, 1)).transpose(0, 1, 3, 4, 2).reshape(h * w, k * k * c)
 
 
 def im2col_forward(x, weight):
-    """One matrix product with the whole image unfolded."""
+    """Return y as one matrix product with the whole image unfolded."""
     return (unfold(x, weight.shape[0]) @ weight.reshape(-1, weight.shape[3])).reshape(*x.shape[:2], -1)
 
 
 def im2col_backward(dy, x, weight):
-    """One matrix product for each gradient; that by the image is folded back, element by element of the kernel."""
+    """Return dx and dweight by one matrix product each; dx is folded back, one element of the kernel at a time."""
     (h, w, c), (k, _, _, o) = x.shape, weight.shape
     columns, rows = unfold(x, k), dy.reshape(-1, o)
     dweight = (columns.T @ rows).reshape(weight.shape)
@@ -101,18 +101,18 @@ FORMS = {"six loops": (loops_forward, loops_backward), "scipy.signal": (scipy_fo
 
 
 def measure(rounds, shape=SHAPE):
-    """Print a table of all forms; return {form: {"forward": seconds, "backward": seconds}}, medians."""
+    """Print a table of all forms; return {form: {"forward": seconds, "backward": seconds}}, each a median."""
     side, c, o, k = shape
     rng = np.random.default_rng(0)
     x, weight, dy = (rng.standard_normal(size, np.float32) for size in ((side, side, c), (k, k, c, o), (side, side, o)))
     times = {form: {"forward": [], "backward": []} for form in FORMS}
     for number in range(rounds):
-        for form, ways in FORMS.items():
-            if number and form == "six loops":                  # too slow to wait for
+        for form, (forward, backward) in FORMS.items():
+            if number and form == "six loops":                  # is measured once, because it is slow
                 continue
-            for name, way, arguments in (("forward", ways[0], (x, weight)), ("backward", ways[1], (dy, x, weight))):
+            for name, run, arguments in (("forward", forward, (x, weight)), ("backward", backward, (dy, x, weight))):
                 start = time.perf_counter()
-                way(*arguments)
+                run(*arguments)
                 times[form][name].append(time.perf_counter() - start)
     result = {form: {name: median(each) for name, each in both.items()} for form, both in times.items()}
     print(f"convolution {k} x {k} of {side} x {side} pixels, {c} to {o} channels, float32")

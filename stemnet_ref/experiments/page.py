@@ -15,7 +15,7 @@ from . import table
 
 COLOURS = (BLUE, ORANGE, "#009e73", "#cc79a7", "#e69f00", "#56b4e9", GREY)
 STYLES = ("-", "--", ":")
-PER_ROW = 4             # panels
+PER_ROW = 4             # panels in a row of a figure
 MARKDOWN = Kind("table of an experiment", table.NOTES[-1], lambda path: path.read_bytes().decode().splitlines()[-1])
 
 
@@ -25,23 +25,25 @@ def write(out, results, configs, title, command):
     Parameters
     ----------
     out : path
+        Folder of the experiment.
     results, configs : dict
-        As for `table.lines`.
+        Rows and settings of the runs, as `table.lines` takes them.
     title : str
+        Title of the page.
     command : str
-        That repeats it.
+        Command that repeats the experiment.
     """
     out = Path(out)
     lines = table.lines(results, configs)
     write_csv(out / "table3.csv", *table.flat(results))
     write_atomically(out / "table3.md", table.markdown(lines).encode(errors="replace"), MARKDOWN)
     make_folder(out / "figures")
-    draw_compared(results, out / "figures" / "compared.png")
+    plot_compared(results, out / "figures" / "compared.png")
     pictures = [report.picture(out / "figures" / "compared.png", "Pooled F1 of all",
-                               "Pooled F1 of every variant, epoch by epoch; the table's rows of F1 tell its ends.")]
+                               "Pooled F1 of every variant, epoch by epoch; the table's rows of F1 give its ends.")]
     for name, (heading, *_) in CURVES.items():
         path = out / "figures" / f"{name}.png"
-        draw(name, results, path)
+        plot(name, results, path)
         pictures.append(report.picture(path, heading, f"{heading} of every run, epoch by epoch, a panel for each "
                                                       "variant; the numbers are in each run's metrics.csv."))
     report.write_page(out / "report.html", title, [
@@ -50,17 +52,17 @@ def write(out, results, configs, title, command):
         report.table(lines[0], lines[1:]), "<h2>The thesis's Table 3, of its own frames</h2>",
         report.table(["", *report.THESIS], [[name, *values] for name, values in report.TABLE_3.values()]),
         '<div class="curves">', *pictures, "</div>",
-        "<h2>Settings</h2>", "<p>Those in which the columns differ, and those that are not the default.</p>",
+        "<h2>Settings</h2>", "<p>Settings in which the columns differ, or that are not the default.</p>",
         settings(configs), "<h2>To repeat it</h2>", f"<pre>{report.escape(command)}</pre>", "</main>"])
 
 
 def about(configs):
-    """Return in HTML what the runs were trained on."""
-    said = {}
+    """Return paragraphs of HTML that say what the runs were trained on."""
+    titles_of = {}
     for title, config in configs.items():
-        said.setdefault(report.data(config), []).append(title)
-    return [f"<p>{report.escape('; '.join(titles)) if len(said) > 1 else 'All'}: {text}.</p>"
-            for text, titles in said.items()]
+        titles_of.setdefault(report.data(config), []).append(title)
+    return [f"<p>{report.escape('; '.join(titles)) if len(titles_of) > 1 else 'All'}: {text}.</p>"
+            for text, titles in titles_of.items()]
 
 
 def settings(configs):
@@ -73,8 +75,8 @@ def settings(configs):
     return report.table(["", *configs], rows)
 
 
-def draw(name, results, path):
-    """Draw one of the thesis's curves, a panel for every variant, a line for every seed."""
+def plot(name, results, path):
+    """Plot one of the thesis's curves, with a panel for every variant and a line for every seed."""
     title, label, columns = CURVES[name]
     wide, high = min(len(results), PER_ROW), -(-len(results) // PER_ROW)
     figure = Figure(figsize=(3.6 * wide + 0.4, 3.1 * high + 0.6), layout="constrained")
@@ -97,14 +99,14 @@ def draw(name, results, path):
     save(figure, path)
 
 
-def draw_compared(results, path):
-    """Draw the pooled F1 of every variant in one plot, mean and range over the seeds."""
+def plot_compared(results, path):
+    """Plot the pooled F1 of every variant in one plot, mean and range over the seeds."""
     figure = Figure(figsize=(7.5, 4.2 + 0.2 * max(len(results) - 4, 0)), layout="constrained")
     axes = prepare(figure.add_subplot(), "F1 of the validation pixels, mean and range over the seeds", "epoch", "F1")
     looks = ((colour, marker, style) for style in cycle(STYLES)
              for colour, marker in zip(COLOURS, "osD^vPX", strict=True))
     for (variant, runs), (colour, marker, style) in zip(results.items(), looks, strict=False):
-        good = [[row[table.DECIDES] for row in rows] for rows in runs.values() if rows]
+        good = [[row[table.COMPARED] for row in rows] for rows in runs.values() if rows]
         if not good:
             continue
         epochs = range(1, min(map(len, good)) + 1)

@@ -1,4 +1,4 @@
-"""Table 3 of runs with several seeds: mean and spread, as CSV, Markdown and for the page."""
+"""Table 3 for runs with several seeds, mean and standard deviation, as CSV, as Markdown and for the page."""
 
 import math
 
@@ -7,7 +7,7 @@ import numpy as np
 from ..metrics import best
 from .variants import FIVE_FRAMES
 
-# Rows of the table: column of metrics.csv, title, digits; the first four are the thesis's
+# Rows of the table: column of metrics.csv, title, digits; the first four are those of the thesis
 ROWS = (
     ("error_rate_percent", "Error rate, percent of pixels", 3),
     ("f1", "F1 score, mean over images", 3),
@@ -19,7 +19,7 @@ ROWS = (
     ("kappa", "Cohen's kappa, mean over images", 3),
     ("roc_auc", "Area under the ROC, all pixels pooled", 4),
 )
-DECIDES = "f1_pooled"       # by which the columns are compared
+COMPARED = "f1_pooled"      # measure by which the columns are compared
 NOTES = (
     "Mean ± standard deviation over the seeds; differences, taken seed by seed, ± standard error of their mean, "
     "and higher where that shows in three digits. With few seeds neither is known well.",
@@ -29,20 +29,20 @@ NOTES = (
 
 
 def summary(values):
-    """Return mean and standard deviation (1/(n-1); NaN of one) of numbers."""
+    """Return the mean and the standard deviation (with n - 1; NaN for a single value) of some values."""
     values = np.asarray(values, float)
     return float(values.mean()), float(values.std(ddof=1)) if len(values) > 1 else math.nan
 
 
 def lines(results, configs):
-    """Return the table: a list of rows of text, the first the head.
+    """Return the table as a list of rows of text, of which the first is the header.
 
     Parameters
     ----------
     results : dict of str to dict of int to list
-        By the variant's title and seed, the rows of metrics.csv; None of a run that diverged.
+        Rows of metrics.csv by the variant's title and the seed; None for a run that diverged.
     configs : dict of str to dict
-        By the variant's title, config.json of one of its runs.
+        Content of the config.json of one of its runs, by the variant's title.
     """
     good = {title: {seed: rows for seed, rows in runs.items() if rows} for title, runs in results.items()}
     of_best = {title: {seed: best(rows) for seed, rows in runs.items()} for title, runs in good.items()}
@@ -51,13 +51,13 @@ def lines(results, configs):
     for column, title, digits in ROWS:
         out.append([title, *(_cell([row[column] for row in runs.values()], digits) for runs in of_best.values())])
     first, *_ = results
-    for place, reference in enumerate([*results][:-1]):
+    for column, reference in enumerate([*results][:-1], 1):
         if reference in (first, FIVE_FRAMES):
-            out.append([f"F1 pooled less that of {reference}", *("" for _ in range(place + 1)),
-                        *(_difference(of_best[reference], of_best[title]) for title in [*results][place + 1:])])
+            out.append([f"F1 pooled minus that of {reference}", *[""] * column,
+                        *(_difference(of_best[reference], of_best[title]) for title in [*results][column:])])
     out.append(["F1 pooled, last epoch",
-                *(_cell([row[DECIDES] for row in runs.values()], 3) for runs in of_last.values())])
-    out.append([f"F1 pooled, last epoch, less that of {first}", "",
+                *(_cell([row[COMPARED] for row in runs.values()], 3) for runs in of_last.values())])
+    out.append([f"F1 pooled, last epoch, minus that of {first}", "",
                 *(_difference(of_last[first], of_last[title]) for title in [*results][1:])])
     out.append(["best epochs", *(", ".join(f"{row['epoch']}" for row in runs.values()) or "-"
                                  for runs in of_best.values())])
@@ -70,53 +70,53 @@ def lines(results, configs):
 
 
 def _cell(values, digits):
-    """Return mean and spread as text."""
+    """Return mean and standard deviation as text."""
     if not values:
         return "-"
-    mean, spread = summary(values)
-    return f"{mean:.{digits}f}" + ("" if math.isnan(spread) else f" ± {spread:.{digits}f}")
+    mean, std = summary(values)
+    return f"{mean:.{digits}f}" + ("" if math.isnan(std) else f" ± {std:.{digits}f}")
 
 
 def _of_one_class(row):
-    """Return whether a run calls nearly every pixel (all but 1 in 10,000) the same."""
+    """Return whether a run predicts one class for nearly every pixel, all but 1 in 10,000."""
     cell, background = row["tp"] + row["fp"], row["tn"] + row["fn"]
     return min(cell, background) < 1e-4 * (cell + background)
 
 
 def _count(runs):
-    """Return how many runs there are, and how many diverged."""
+    """Return the number of runs, and of those that diverged, as text."""
     diverged = sum(rows is None for rows in runs.values())
     return f"{len(runs) - diverged}" + (f", {diverged} diverged" if diverged else "")
 
 
 def _steps(runs, config):
-    """Return how many steps the runs of a column have taken."""
+    """Return the steps that the runs of a column have taken, as text."""
     epochs = sorted({len(rows) for rows in runs.values()})
     return ", ".join(f"{count * config['steps_per_epoch']:,}" for count in epochs) or "-"
 
 
 def _difference(first, second):
-    """Return by how much the second column is ahead: mean, its standard error, and in how many of the seeds."""
+    """Return the second column minus the first as text: mean, standard error, seeds where it is higher."""
     both = sorted(first.keys() & second.keys())
     if not both:
         return "-"
-    differences = [second[seed][DECIDES] - first[seed][DECIDES] for seed in both]
-    mean, spread = summary(differences)
-    error = "" if math.isnan(spread) else f" ± {spread / math.sqrt(len(both)):.3f}"
+    differences = [second[seed][COMPARED] - first[seed][COMPARED] for seed in both]
+    mean, std = summary(differences)
+    error = "" if math.isnan(std) else f" ± {std / math.sqrt(len(both)):.3f}"
     return f"{mean:+.3f}{error}, higher in {sum(round(each, 3) > 0 for each in differences)} of {len(both)}"
 
 
 def markdown(table):
-    """Return the table as Markdown, with what its numbers mean."""
+    """Return the table as Markdown, with the notes on its numbers."""
     head, *body = table
     rows = [head, ["---"] * len(head), *body]
     return "\n".join([*("| " + " | ".join(row) + " |" for row in rows), "", *NOTES]) + "\n"
 
 
 def flat(results):
-    """Return a header and rows for CSV: every run, with its best epoch's measures.
+    """Return a header and rows for CSV: the measures of every run in its best epoch.
 
-    Options are without their dashes there: a spreadsheet would take them for a formula.
+    Options stand there without their dashes, which a spreadsheet would take for a formula.
     """
     columns = ["epoch", "train_loss", "val_loss", *(column for column, _, _ in ROWS)]
     rows = []

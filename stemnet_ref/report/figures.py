@@ -20,7 +20,7 @@ TRAINING = {"linestyle": "--", "linewidth": 1.2}
 
 # file: title, label of the y axis, and by column its legend and style
 CURVES = {
-    "loss": ("Loss", "cost", {"train_loss": ("training", BLUE, TRAINING),
+    "loss": ("Cost", "cost", {"train_loss": ("training", BLUE, TRAINING),
                               "val_loss": ("validation", ORANGE, VALIDATION)}),
     "accuracy": ("Accuracy", "fraction of pixels", {"train_accuracy": ("training", BLUE, TRAINING),
                                                     "val_accuracy": ("validation", ORANGE, VALIDATION)}),

@@ -1,4 +1,4 @@
-"""One page that tells all of a run: report.html, with its pictures inside, for any browser, without a network."""
+"""The report of a run: report.html, one page that holds its pictures, so that any browser shows it offline."""
 
 import base64
 import html
@@ -7,15 +7,15 @@ from pathlib import Path
 
 from .. import metrics
 from ..errors import InputError
-from ..metrics import ROC_COLUMNS
 from ..program.terminal import one_line
+from ..storage.columns import ROC_COLUMNS
 from ..storage.files import write_atomically
 from ..storage.outputs import REPORT
 from ..storage.readers import read_csv
 from ..training.settings import Settings, option
 from . import figures
 
-# What Table 3 of the thesis gives, of other frames, and for which networks
+# Table 3 of the thesis, which it measured on other frames, and the networks of its columns
 THESIS = ("Network1, Table 1", "Network5, Table 1", "Network5, Table 2")
 TABLE_3 = {
     "error_rate_percent": ("Error rate, percent of pixels", (0.033, 0.054, 0.041)),
@@ -27,23 +27,25 @@ OTHERS = {"f1_pooled": "F1, all pixels pooled", "roc_auc": "Area under the ROC, 
           "precision": "Precision, mean over images", "recall": "Recall, mean over images",
           "val_accuracy": "Accuracy, mean over images", "iou": "Intersection over union, mean over images",
           "kappa": "Cohen's kappa, mean over images", "val_loss": "Cost"}
-# Pictures in their order: file in figures/, heading, what it shows
+# Pictures in their order: file in figures/, heading, caption
 PICTURES = (
     ("predictions", "Prediction beside truth", "Frame, true mask, probability of cell, and what is wrong, of the first "
                                                "and the last validation frame, after epoch {epoch} (Fig. 23)."),
-    ("loss", "Loss", "Training's is with dropout. These seven are Fig. 15-21 of the thesis."),
-    ("accuracy", "Accuracy", "All pixels, mean over images."),
-    ("precision_recall", "Precision and recall", "Of what is called cell, how much is; and of the cells, how much."),
+    ("loss", "Cost", "The training curve is with dropout. These seven are Fig. 15-21 of the thesis."),
+    ("accuracy", "Accuracy", "Share of the pixels that are right, mean over images."),
+    ("precision_recall", "Precision and recall", "Share of the predicted cell pixels that are cell, and share of the "
+                                                 "true cell pixels that were found."),
     ("f1", "F1 score", "Harmonic mean of precision and recall."),
-    ("error_rate", "Error rate", "Wrong pixels."),
-    ("false_white", "False white", "Background taken for cell."),
-    ("white_pixel_accuracy", "White-pixel accuracy", "Cell pixels that were found."),
-    ("roc", "Receiver operating characteristic", "What other thresholds than 1/2 would give, after epoch {epoch}."),
-    ("maps", "Feature maps", "One map of every layer, the one that varies most, of the middle of a validation frame "
-                             "after epoch {epoch} (Fig. 22): down on the left, up on the right."),
-    ("pieces", "What is trained on", "The first pieces, as the network sees them."),
+    ("error_rate", "Error rate", "Percent of the pixels that are wrong."),
+    ("false_white", "False white", "Background that was taken for cell."),
+    ("white_pixel_accuracy", "White-pixel accuracy", "Share of the true cell pixels that were found."),
+    ("roc", "Receiver operating characteristic", "Rates of true and false cell pixels at all thresholds of the "
+                                                 "probability, after epoch {epoch}."),
+    ("maps", "Feature maps", "The map of every layer that varies most, of the middle of a validation frame after epoch "
+                             "{epoch} (Fig. 22): the way down on the left, the way up on the right."),
+    ("pieces", "Training crops", "The first crops, as the network sees them."),
 )
-OF_BEST = "predictions", "roc", "maps"        # of the model in best.npz
+BEST_PICTURES = "predictions", "roc", "maps"        # pictures of the model in best.npz
 STYLE = """
 :root { color-scheme: light; }
 body { font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff; margin: 0 auto; padding: 1rem;
@@ -64,12 +66,12 @@ pre { background: #f3f3f3; padding: .7rem; overflow-x: auto; white-space: pre-wr
 
 
 def refresh(run):
-    """Draw the figures of a run anew, those of its best model where that has changed, and write its report.
+    """Plot the figures of a run, those of its best model only where that has changed, and write its report.
 
     Parameters
     ----------
-    run : train.Run
-        After an epoch.
+    run : training.run.Run
+        Run that has finished an epoch.
     """
     folder, best = run.out / "figures", metrics.best(run.rows)
     figures.draw_curves(run.rows, folder)
@@ -78,7 +80,7 @@ def refresh(run):
             network, roc = run.best_network(), read_csv(run.out / "roc.csv", ROC_COLUMNS)
         except InputError as error:
             run.show(f"warning: report.html is without pictures of the best model: {error}")
-            for name in OF_BEST:
+            for name in BEST_PICTURES:
                 (folder / f"{name}.png").unlink(missing_ok=True)
         else:
             figures.draw_predictions(run.examples(network), folder / "predictions.png")
@@ -89,35 +91,36 @@ def refresh(run):
 
 
 def write(out, rows, config):
-    """Write report.html into a run's folder from what lies there.
+    """Write report.html to a run's folder.
 
     Parameters
     ----------
     out : path
-        With `figures`, of which those that are there are put in.
+        Folder of the run; the page holds the pictures that its `figures` has.
     rows : list of dict
-        Of metrics.csv, at least one.
+        Rows of metrics.csv, at least one.
     config : dict
-        Of config.json.
+        Content of config.json.
 
     Raises
     ------
     InputError
-        If it cannot be written.
+        If the page cannot be written.
     """
     out = Path(out)
     best = metrics.best(rows)
     title = f"Network{config['channels']}: {out.absolute().name}"
     parts = [
         "<main>", f"<h1>{escape(title)}</h1>", f"<p>{len(rows)} of {config['epochs']} epochs on {data(config)}.</p>",
-        "<h2>Table 3</h2>", f"<p>Validation in epoch {best['epoch']}, that of the best pooled F1, which "
-        "<code>best.npz</code> holds; predictions, ROC and maps are of it too. The thesis's numbers are of its own "
-        "frames, and stand here for scale.</p>",
+        "<h2>Table 3</h2>", f"<p>Validation after epoch {best['epoch']}, which has the best pooled F1. "
+        "<code>best.npz</code> holds the model of this epoch, from which predictions, ROC and maps come too. The "
+        "thesis measured its numbers on its own frames; they stand here for scale.</p>",
         table_3(best), "<h2>Other measures of that epoch</h2>", other_measures(best),
         '<div class="curves">', *(figure(out, *each, rows) for each in PICTURES), "</div>",
-        "<h2>Settings</h2>", "<p>Bold and marked *: other than the preset's, which leaves the gap to be chosen.</p>",
+        "<h2>Settings</h2>", "<p>A setting in bold and marked * differs from the preset, which leaves the gap to be "
+        "chosen.</p>",
         settings_table(config),
-        "<h2>To repeat this run</h2>", "<p>Where run_train.py lies, with an --out of your choice:</p>",
+        "<h2>To repeat this run</h2>", "<p>In the folder of run_train.py, with an --out of your choice:</p>",
         f"<pre>{escape(command(config))}</pre>",
         f"<p>with stemnet_ref {escape(config['version'])}; the same seed gives the same model on one machine and one "
         "NumPy.</p>", "</main>",
@@ -126,7 +129,7 @@ def write(out, rows, config):
 
 
 def is_fresh(out):
-    """Return whether a run's report is of all epochs that are in its metrics.csv."""
+    """Return whether a run's report covers all epochs of its metrics.csv."""
     page, rows = Path(out) / "report.html", Path(out) / "metrics.csv"
     return page.exists() and page.stat().st_mtime_ns >= rows.stat().st_mtime_ns
 
@@ -137,7 +140,7 @@ def write_page(path, title, parts, kind=REPORT):
     Raises
     ------
     InputError
-        If it cannot be written.
+        If the page cannot be written.
     """
     text = "\n".join(["<!doctype html>", '<html lang="en">', "<head>", '<meta charset="utf-8">',
                       '<meta name="viewport" content="width=device-width, initial-scale=1">',
@@ -147,7 +150,7 @@ def write_page(path, title, parts, kind=REPORT):
 
 
 def data(config):
-    """Return in words what a run was trained on, and by what."""
+    """Return as text which frames a run was trained on, by which device and version."""
     frames = "the sample that comes with the package" if config["frames"] is None else str(config["frames"])
     training = len(config["training_frames"]) - len(config["dropped_frames"])
     return (f"{escape(frames)}, {training} frames for training and {len(config['validation_frames'])} for validation, "
@@ -156,20 +159,20 @@ def data(config):
 
 
 def escape(value):
-    """Return a value as text that HTML shows as it is, with control characters as `one_line` has them."""
+    """Return a value as text that HTML shows unchanged, with control characters written as by `one_line`."""
     return html.escape(one_line(value))
 
 
 def table_3(row):
-    """Return the thesis's Table 3 with this run's column."""
+    """Return the thesis's Table 3 with a column for this run, as HTML."""
     heads = ("this run", *(f"thesis: {network}" for network in THESIS))
-    lines = [[name, f"{row[column]:.3g}", *(f"{value:g}" for value in theirs)]
-             for column, (name, theirs) in TABLE_3.items()]
+    lines = [[name, f"{row[column]:.3g}", *(f"{value:g}" for value in values)]
+             for column, (name, values) in TABLE_3.items()]
     return table(["measure", *heads], lines)
 
 
 def other_measures(row):
-    """Return the other measures, and the confusion matrix."""
+    """Return the other measures and the confusion matrix, as HTML."""
     pixels = row["tp"] + row["fp"] + row["tn"] + row["fn"]
 
     def cell(name):
@@ -182,7 +185,7 @@ def other_measures(row):
 
 
 def table(heads, lines):
-    """Return a table whose first column names the lines, and whose others are numbers."""
+    """Return a table of HTML whose first column names the lines, and whose other columns hold numbers."""
     first, *rest = heads
     corner = f'<th scope="col">{escape(first)}</th>' if first else "<td></td>"
     rows = [f"<tr>{corner}" + "".join(f'<th scope="col" class="number">{escape(head)}</th>' for head in rest) + "</tr>"]
@@ -194,24 +197,24 @@ def table(heads, lines):
 
 
 def scrollable(rows):
-    """Return a table that scrolls by itself where it is wider than the window, by the keyboard too."""
+    """Return a table that scrolls, by mouse or keyboard, where it is wider than the window."""
     return f'<div class="table" tabindex="0"><table>{rows}</table></div>'
 
 
 def figure(out, name, heading, caption, rows):
-    """Return a picture of the run with its heading, or nothing where there is none."""
+    """Return a picture of the run with its heading and caption, as HTML, or "" where there is no picture."""
     path = out / "figures" / f"{name}.png"
     if not path.exists():
         return ""
-    last, told = rows[-1], caption.format(epoch=metrics.best(rows)["epoch"])
+    last, caption = rows[-1], caption.format(epoch=metrics.best(rows)["epoch"])
     values = ", ".join(f"{legend} {last[column]:.3g}" for column, (legend, *_) in
                        (figures.CURVES[name][2] if name in figures.CURVES else {}).items())
-    return picture(path, heading, f"{heading}. {f'After epoch {len(rows)}: {values}.' if values else told}",
-                   told, wide=name in (*OF_BEST, "pieces"))
+    return picture(path, heading, f"{heading}. {f'After epoch {len(rows)}: {values}.' if values else caption}",
+                   caption, wide=name in (*BEST_PICTURES, "pieces"))
 
 
 def picture(path, heading, alternative, caption="", wide=True):
-    """Return a PNG with its heading, what it says for those who do not see it, and a caption, as HTML."""
+    """Return a PNG with its heading, its alternative text and a caption, as HTML."""
     inside = base64.b64encode(path.read_bytes()).decode()
     below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
     return (f'<figure{" class=wide" if wide else ""}><h2>{escape(heading)}</h2><img alt="{escape(alternative)}" '
@@ -219,25 +222,25 @@ def picture(path, heading, alternative, caption="", wide=True):
 
 
 def settings_table(config):
-    """Return a table of all settings; those that differ from the preset's are bold."""
+    """Return a table of all settings as HTML; those that differ from the preset are bold."""
     usual = Settings.from_options({"preset": config["preset"]}).as_dict()
     rows = []
     for name in usual:
         changed, mark = (' class="changed"', " *") if config[name] != usual[name] else ("", "")
-        shown = next((word for value, word in ((None, "-"), (True, "yes"), (False, "no")) if config[name] is value),
-                     config[name])
-        rows.append(f'<tr{changed}><th scope="row">{escape(name)}{mark}</th><td>{escape(shown)}</td></tr>')
+        text = next((word for value, word in ((None, "-"), (True, "yes"), (False, "no")) if config[name] is value),
+                    config[name])
+        rows.append(f'<tr{changed}><th scope="row">{escape(name)}{mark}</th><td>{escape(text)}</td></tr>')
     return scrollable("\n".join(rows))
 
 
 def command(config):
-    """Return the command that begins the same run again, without its --out."""
+    """Return the command that repeats the run, without its --out."""
     words = ["python", "run_train.py"]
     if config["frames"] is not None:
         words += ["--frames", config["frames"]]
     if config["masks"] is not None:
         words += ["--masks", config["masks"]]
-    first = ("preset", "channels", "optimizer")         # on which other defaults depend
+    first = ("preset", "channels", "optimizer")         # the defaults of other settings depend on these
     usual = {**Settings.from_options({name: config[name] for name in first}).as_dict(),
              **{name: getattr(Settings, name) for name in first}}
     for name, default in usual.items():

@@ -1,8 +1,9 @@
-"""TensorBoard's event files of a run, with what the listing's summaries hold (appendix, lines 222-247 of its network).
+"""TensorBoard's event files of a run, with the summaries of the listing (appendix, lines 222-247 of its network).
 
-Maps are those of the first validation frame, after bias and activation; the listing's, of training pieces too, are
-before. Every epoch is a file of its own in summaries/training and summaries/validation, so that a run that was stopped,
-killed or resumed has each epoch once. tensorboardX writes them: pip install "stemnet_ref[tensorboard]".
+The feature maps come from the first validation frame, after bias and activation; those of the listing come from before
+these, and from training crops too. Every epoch is a file of its own in summaries/training and summaries/validation, so
+that a run that was stopped, killed or resumed has each epoch once. tensorboardX writes the files: pip install
+"stemnet_ref[tensorboard]".
 """
 
 import struct
@@ -16,7 +17,7 @@ from ..storage.outputs import EVENTS
 from .maps import liveliest
 
 OPTION = "--summaries"
-# Column of metrics.csv by the name that training and validation share, so that TensorBoard draws them together
+# Column of metrics.csv by the name in TensorBoard, which plots training and validation together where they share it
 TRAINING = {"loss": "train_loss", "f1_pooled": "train_f1", "learning_rate": "learning_rate", **{
     name: f"train_{name}" for name in ("accuracy", "precision", "recall", "error_rate_percent", "false_white_fraction",
                                        "white_pixel_accuracy")}}
@@ -26,17 +27,17 @@ VALIDATION = {"loss": "val_loss", "accuracy": "val_accuracy", **{
 
 
 def check(option=OPTION):
-    """Raise InputError where tensorboardX is not installed; `option` is why it is needed."""
+    """Raise InputError where tensorboardX is not installed; `option` is the option or folder that needs it."""
     library("tensorboardX", "tensorboardX", option)
 
 
 def write(run):
-    """Write the event files of the last epoch, and those of earlier epochs that have none, without their maps.
+    """Write the event files of the last epoch, and of every earlier epoch that has none, though without feature maps.
 
     Parameters
     ----------
-    run : train.Run
-        After that epoch.
+    run : training.run.Run
+        Run that has finished the last epoch.
 
     Raises
     ------
@@ -54,26 +55,28 @@ def write(run):
                 continue
             found = [make.scalar(f"measures/{name}", row[column]) for name, column in columns.items()]
             if last and part == "validation":
-                found += of_maps(make, run.maps(run.network))
+                found += summarise_maps(make, run.maps(run.network))
             _write_events(path, row["epoch"], found)
 
 
-def of_maps(make, maps):
-    """Return summaries of feature maps: a picture of each, and a histogram of what each convolution gives.
+def summarise_maps(make, maps):
+    """Return summaries of feature maps: a picture for each layer, and a histogram for each convolution.
+
+    The picture shows the map that varies most, scaled from its smallest value to its largest.
 
     Parameters
     ----------
     make : module
-        tensorboardX.summary.
+        Module tensorboardX.summary.
     maps : dict
-        As of `maps.feature_maps`. The picture is of the map that varies most, from its smallest number to its largest.
+        Feature maps by layer, as `maps.feature_maps` returns them.
     """
     found = []
     for name, array in maps.items():
-        shown = liveliest(array)[0].astype(float)
-        shown -= shown.min()
-        shown /= shown.max() or 1.0
-        found.append(make.image(f"maps/{name}", (255 * shown).round().astype(np.uint8), dataformats="HW"))
+        picture = liveliest(array)[0].astype(float)
+        picture -= picture.min()
+        picture /= picture.max() or 1.0
+        found.append(make.image(f"maps/{name}", (255 * picture).round().astype(np.uint8), dataformats="HW"))
         if name.endswith(("conv", "output")):
             found.append(make.histogram(f"activations/{name}", array, bins=100))
     return found
@@ -87,7 +90,7 @@ def _write_events(path, step, summaries):
     events = [event(wall_time=now, file_version="brain.Event:2"),
               *(event(wall_time=now, step=step, summary=summary) for summary in summaries)]
     records = []
-    for data in (each.SerializeToString() for each in events):  # as TFRecord frames them
+    for data in (each.SerializeToString() for each in events):  # each becomes a record of the TFRecord format
         length = struct.pack("<Q", len(data))
         records += length, struct.pack("<I", crc(length)), data, struct.pack("<I", crc(data))
     write_atomically(path, b"".join(records), EVENTS)

@@ -35,8 +35,8 @@ def no_figures(no_figures, monkeypatch):
     def blank(*arguments):
         Image.new("L", (1, 1), 255).save(arguments[-1])
 
-    monkeypatch.setattr(page, "draw", blank)
-    monkeypatch.setattr(page, "draw_compared", blank)
+    monkeypatch.setattr(page, "plot", blank)
+    monkeypatch.setattr(page, "plot_compared", blank)
 
 
 @pytest.fixture

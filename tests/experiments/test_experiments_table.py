@@ -21,11 +21,11 @@ def test_the_lines_of_the_table():
     assert head == ["best epoch of each run", *results]
     assert lines["F1, all pixels pooled"] == ["0.800 ± 0.100", "0.750 ± 0.071", "0.850 ± 0.071"]
     # Seed by seed: 0.8 - 0.8 and 0.7 - 0.9; 0.9 - 0.9 and 0.8 - 0.7. Half the distance is the standard error of two.
-    assert lines["F1 pooled less that of Network1, Table 1"] == [
+    assert lines["F1 pooled minus that of Network1, Table 1"] == [
         "", "-0.100 ± 0.100, higher in 0 of 2", "+0.050 ± 0.050, higher in 1 of 2"]
-    assert lines["F1 pooled less that of Network5, Table 1"] == ["", "", "+0.200, higher in 1 of 1"]
+    assert lines["F1 pooled minus that of Network5, Table 1"] == ["", "", "+0.200, higher in 1 of 1"]
     assert lines["F1 pooled, last epoch"] == ["0.700 ± 0.100", "0.450 ± 0.354", "0.850 ± 0.071"]
-    assert lines["F1 pooled, last epoch, less that of Network1, Table 1"] == [
+    assert lines["F1 pooled, last epoch, minus that of Network1, Table 1"] == [
         "", "-0.250 ± 0.350, higher in 1 of 2", "+0.200 ± 0.100, higher in 2 of 2"]
     assert lines["best epochs"] == ["2, 1, 1", "1, 2", "2, 2"]              # of equals that of the lower cost
     assert lines["runs (seeds)"] == ["3", "2, 1 diverged", "2, 1 diverged"]
@@ -42,8 +42,8 @@ def test_eight_variants_look_different(tmp_path, monkeypatch):
     monkeypatch.setattr(page, "save", lambda figure, path: drawn.append(figure))
     results = {f"variant {number}": {0: [row(1, 0.5), row(2, 0.6)]} for number in range(16)}
     results["variant 0"] = {0: None}                        # diverged
-    page.draw_compared(results, tmp_path / "x.png")
-    page.draw("loss", results, tmp_path / "y.png")
+    page.plot_compared(results, tmp_path / "x.png")
+    page.plot("loss", results, tmp_path / "y.png")
     looks = {(line.get_color(), line.get_marker(), line.get_linestyle()) for line in drawn[0].axes[0].lines}
     assert len(looks) == 15
     assert len(drawn[1].legends) == 1

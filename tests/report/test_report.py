@@ -46,7 +46,7 @@ def test_it_tells_the_run_and_needs_nothing_else(out):
     best = best_of(rows_of(out))
     for name in report.TABLE_3:
         assert f"{float(best[name]):.3g}" in page.text, name
-    assert f"Validation in epoch {best['epoch']}," in page.text
+    assert f"Validation after epoch {best['epoch']}," in page.text
     assert f"{int(best['fp']):,} (" in page.text
     assert "0.000157" in page.text                              # the thesis's, for scale
 
