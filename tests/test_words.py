@@ -88,4 +88,4 @@ def test_a_planted_fault_is_found(source, fault):
 
 def test_words_that_only_resemble_the_listed_ones_pass():
     assert not faults('"""Ofen."""\nalmost = into_list = shows = 1\ndef f(out):\n    """Return y, of the sum.\n\n'
-                      '    Parameters\n    ----------\n    out : int\n        Sum of x,\n        As wide as x.\n    """')
+                      '    Parameters\n    ----------\n    out : int\n        Sum of x,\n        As is x.\n    """')
