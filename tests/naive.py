@@ -3,22 +3,6 @@
 import numpy as np
 
 
-def conv2d(x, weight, padding="same"):
-    n, h, w, c = x.shape
-    kh, kw, _, o = weight.shape
-    top, left = ((kh - 1) // 2, (kw - 1) // 2) if padding == "same" else (0, 0)
-    out_h, out_w = (h, w) if padding == "same" else (h - kh + 1, w - kw + 1)
-    y = np.zeros((n, out_h, out_w, o))
-    for at in np.ndindex(n, out_h, out_w, kh, kw):
-        image, i, j, a, b = at
-        row, column = i + a - top, j + b - left
-        if 0 <= row < h and 0 <= column < w:
-            for k in range(o):
-                for channel in range(c):
-                    y[image, i, j, k] += x[image, row, column, channel] * weight[a, b, channel, k]
-    return y
-
-
 def conv_transpose2d(x, weight, stride, padding="same"):
     n, h, w, c = x.shape
     kh, kw, o, _ = weight.shape

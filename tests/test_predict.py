@@ -2,7 +2,6 @@
 
 import csv
 
-import naive
 import numpy as np
 import pytest
 from checkers import SEED
@@ -15,6 +14,7 @@ import run_predict
 from stemnet_ref import metrics, pictures, predict
 from stemnet_ref.data.scaling import Scaling
 from stemnet_ref.errors import InputError
+from stemnet_ref.layers import conv2d
 from stemnet_ref.network.stemnet import StemNet
 from stemnet_ref.report import figures
 from stemnet_ref.storage import readers
@@ -279,12 +279,12 @@ def test_bad_tile_is_named(tmp_path):
         predict.run(model(), frames, tmp_path / "out", tile=0)
 
 
-def test_naive_twin_of_one_level():
+def test_one_level_is_two_convolutions_by_their_loops():
     """The whole prediction once more in plain loops: scaling, convolution, bias, ReLU, output, bias."""
     network = StemNet(1, 1, 2, seed=3)
     frame = np.random.default_rng(0).integers(0, 256, (6, 7)).astype(np.uint8)
     p = {name: array.astype(float) for name, array in network.parameters.items()}
     x = ((frame - SCALING.mean) / SCALING.std)[None, ..., None]
-    hidden = np.maximum(naive.conv2d(x, p["down0.conv.weight"]) + p["down0.conv.bias"], 0)
-    z = naive.conv2d(hidden, p["output.weight"]) + p["output.bias"]
+    hidden = np.maximum(conv2d.loops(x, p["down0.conv.weight"]) + p["down0.conv.bias"], 0)
+    z = conv2d.loops(hidden, p["output.weight"]) + p["output.bias"]
     np.testing.assert_allclose(predict.logits(network, SCALING, [frame]), z[0], rtol=1e-4, atol=1e-4)

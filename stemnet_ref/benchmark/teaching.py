@@ -1,4 +1,4 @@
-"""The convolution in the forms in which it is usually taught, forward and backward, to measure beside conv2d.py.
+"""The convolution in the forms in which it is usually taught, forward and backward, beside the backends'.
 
 Each form is a pair of functions of one image: x (H, W, C), weight (k, k, C, O) with k odd, dy (H, W, O), padding
 "same". The first function returns y, the second dx and dweight.
@@ -10,23 +10,15 @@ from statistics import median
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from ..backends import cpu
 from ..layers import conv2d
 
 SHAPE = 64, 16, 16, 5           # side, channels in and out, kernel's side
 
 
 def loops_forward(x, weight):
-    """Return y by six loops, one for each index of the equation."""
-    (h, w, c), (k, _, _, o) = x.shape, weight.shape
-    x, y = np.pad(x, ((k // 2, k // 2), (k // 2, k // 2), (0, 0))), np.zeros((h, w, o), x.dtype)
-    for i in range(h):
-        for j in range(w):
-            for oo in range(o):
-                for a in range(k):
-                    for b in range(k):
-                        for cc in range(c):
-                            y[i, j, oo] += x[i + a, j + b, cc] * weight[a, b, cc, oo]
-    return y
+    """The loops of the equation."""
+    return conv2d.loops(x[None], weight)[0]
 
 
 def loops_backward(dy, x, weight):
@@ -87,17 +79,20 @@ def im2col_backward(dy, x, weight):
     return dx[k // 2:h + k // 2, k // 2:w + k // 2], dweight
 
 
-def ours_forward(x, weight):
-    return conv2d.forward(x[None], weight)[0]
+def of_module(module):
+    """Return the pair of functions of one image, of a module that has the convolution of batches."""
+    def forward(x, weight):
+        return module.forward(x[None], weight)[0]
 
+    def backward(dy, x, weight):
+        dx, dweight = module.backward(dy[None], x[None], weight)
+        return dx[0], dweight
 
-def ours_backward(dy, x, weight):
-    dx, dweight = conv2d.backward(dy[None], x[None], weight)
-    return dx[0], dweight
+    return forward, backward
 
 
 FORMS = {"six loops": (loops_forward, loops_backward), "scipy.signal": (scipy_forward, scipy_backward),
-         "full im2col": (im2col_forward, im2col_backward), "conv2d.py": (ours_forward, ours_backward)}
+         "full im2col": (im2col_forward, im2col_backward), "plain": of_module(conv2d), "cpu": of_module(cpu.conv2d)}
 
 
 def measure(rounds, shape=SHAPE):
@@ -117,7 +112,7 @@ def measure(rounds, shape=SHAPE):
     result = {form: {name: median(each) for name, each in both.items()} for form, both in times.items()}
     print(f"convolution {k} x {k} of {side} x {side} pixels, {c} to {o} channels, float32")
     for form, both in result.items():
-        cells = "".join(f"{name:>10} {1000 * value:>10.3f} ms {value / result['conv2d.py'][name]:>9.1f} x"
+        cells = "".join(f"{name:>10} {1000 * value:>10.3f} ms {value / result['cpu'][name]:>9.1f} x"
                         for name, value in both.items())
         print(f"{form:<14}{cells}", flush=True)
     return result

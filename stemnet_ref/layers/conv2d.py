@@ -20,16 +20,14 @@ from ..dispatch import operation
 from ._shapes import check_shapes
 
 
-def loops(x, weight):
-    """Return what `forward` returns for padding="same", by the loops of the equation: one for every letter."""
-    (n, h, w, c), (kh, kw, _, o) = x.shape, weight.shape
-    top, left = (kh - 1) // 2, (kw - 1) // 2
-    y = np.zeros((n, h, w, o), x.dtype)
-    for image, i, j, a, b in np.ndindex(n, h, w, kh, kw):
-        if 0 <= i + a - top < h and 0 <= j + b - left < w:
-            for k in range(o):
-                for channel in range(c):
-                    y[image, i, j, k] += x[image, i + a - top, j + b - left, channel] * weight[a, b, channel, k]
+def loops(x, weight, padding="same"):
+    """Return what `forward` returns, by the loops of the equation, one for every letter: slow, and plain to see."""
+    (top, _), (left, _) = pads(x.shape, weight.shape, padding)
+    y = np.zeros(output_shape(x.shape, weight.shape, padding), x.dtype)
+    for image, i, j, k in np.ndindex(y.shape):
+        for a, b, c in np.ndindex(weight.shape[:3]):
+            if 0 <= i + a - top < x.shape[1] and 0 <= j + b - left < x.shape[2]:
+                y[image, i, j, k] += x[image, i + a - top, j + b - left, c] * weight[a, b, c, k]
     return y
 
 
