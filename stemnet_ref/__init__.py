@@ -5,14 +5,16 @@ KTH 2017. Equation numbers in this package are that thesis's.
 
 Reading order, bottom up:
 
-1. `stemnet_ref.layers`: conv2d, bias, relu, max_pool2d, conv_transpose2d, concat, dropout, then the costs. A module
-   opens with its equations and holds `forward` and `backward`.
-2. `stemnet_ref.network`: the layers put together, forward, and backward in the mirrored order.
+1. `stemnet_ref.layers`: conv2d (its loops first), bias, relu, max_pool2d, conv_transpose2d, concat, dropout, then the
+   costs, and `block`, which puts them together. A module opens with its equations and holds `forward` and `backward`
+   in plain NumPy; the kernels of a layer are in the `.cu` file beside it.
+2. `stemnet_ref.network`: `topology`, the U stated once; `stemnet`, which runs it forward, and backward in mirrored
+   order.
 3. `stemnet_ref.optimizers`: what is done with the gradients.
-4. `stemnet_ref.data`: from files to batches.
-5. `stemnet_ref.training.run`, `stemnet_ref.predict`, `stemnet_ref.metrics`, `stemnet_ref.report.page`: a run;
-   `stemnet_ref.experiments`: several, compared.
-6. `stemnet_ref.verify`: other implementations beside this one.
+4. `stemnet_ref.data`: from files to batches; `stemnet_ref.training`: a run; `stemnet_ref.predict`,
+   `stemnet_ref.metrics`.
+5. `stemnet_ref.backends`: the same operations, fast, `cpu` and `cuda`. Nothing before depends on them.
+6. `stemnet_ref.verify`: other implementations beside this one; `stemnet_ref.report`, `stemnet_ref.experiments`.
 
 `python -m stemnet_ref.explain` shows one step of training in numbers.
 """
