@@ -1,4 +1,4 @@
-"""What the page is made of: its style, cards, equations, and arrays as coloured tables."""
+"""The elements of the page: its style, cards, equations, and arrays as coloured tables."""
 
 import math
 import re
@@ -48,18 +48,18 @@ document.addEventListener("keydown", function (event) {
 
 
 def card(anchor, heading, small, *content):
-    """Return a card with a heading that can have the focus."""
+    """Return a card with a heading that the keyboard can reach."""
     return (f'<article id="{anchor}"><h3 tabindex="-1">{heading} <small>{small}</small></h3>'
             + "\n".join(content) + "</article>")
 
 
 def formula(text):
-    """Return an equation; what follows an underscore stands below the line."""
+    """Return an equation; the letters after an underscore become a subscript."""
     return '<p class="eq">' + re.sub(r"_(\S+)", r"<sub>\1</sub>", text) + "</p>"
 
 
 def sentence(name, worked):
-    """Return one worked number as a line."""
+    """Return the line that works out one number."""
     i, j, c = worked.place
     value = number(worked.value)
     sides = [f"{name}[{i},{j},{c}]", worked.terms, *([value] if worked.terms != value else [])]
@@ -71,16 +71,16 @@ def link(name, part):
     return f'<a href="#{part}-{name}">{name}</a>'
 
 
-def grids(*shown):
+def grids(*tables):
     """Return grids side by side."""
-    return '<div class="grids">' + "".join(shown) + "</div>"
+    return '<div class="grids">' + "".join(tables) + "</div>"
 
 
 def grid(array, caption, here=None):
-    """Return an array (H, W) as a coloured table; a power of ten common to all numbers stands in the caption."""
+    """Return an array (H, W) as a coloured table; the caption holds the power of ten that all numbers share."""
     array = np.asarray(array, float)
-    most = abs(array).max()
-    power = math.floor(math.log10(most)) if most > 0 else 0
+    largest = abs(array).max()
+    power = math.floor(math.log10(largest)) if largest > 0 else 0
     power = 0 if -1 <= power <= 2 else power
     whole = not np.any(array % 1)
     scaled = array / 10.0 ** power
@@ -89,7 +89,7 @@ def grid(array, caption, here=None):
     for i, line in enumerate(scaled):
         cells = [f'<th scope="row">{i}</th>']
         for j, value in enumerate(line):
-            share = abs(value) / (most / 10.0 ** power) if most else 0
+            share = abs(value) / (largest / 10.0 ** power) if largest else 0
             colour = "--blue" if value > 0 else "--orange"
             text = f"{value:.0f}" if whole else "0" if value == 0 else f"{value:.2f}"
             text = text.removeprefix("-") if not text.strip("-0.") else text.replace("-", "−")

@@ -1,4 +1,4 @@
-"""The page: cards for every tensor forward and back, one gradient by hand, and the updates of one weight."""
+"""The page: a card for every tensor forward and backward, one gradient by hand, and the updates of one weight."""
 
 import math
 
@@ -9,13 +9,13 @@ from .elements import SCRIPT, STYLE, card, formula, grid, grids, link, sentence
 from .numbers import KERNEL, NUDGE, number, term, under
 
 HALF = (KERNEL - 1) // 2
-# By kind of tensor: what it is, the forward equation, where it is from
+# By kind of tensor: its name, its forward equation, and the source of the equation
 FORWARD = {
     "conv": ("convolution", f"z[i,j,o] = Σ_a,b,c  x[i+a−{HALF}, j+b−{HALF}, c] · w[a,b,c,o]",
              "section 4, eq. 30: the weighted input, its sum over the kernel's field"),
     "output.conv": ("1 × 1 convolution", "z[i,j,o] = Σ_c  x[i,j,c] · w[c,o]", "section 9, eq. 30"),
     "dropout": ("dropout", "y = m / keep · z",
-                "section 8.1; m is 1 with probability keep = 0.75, drawn anew in every step"),
+                "section 8.1; m is 1 with probability keep = 0.75, sampled anew in every step"),
     "bias": ("bias", "z[i,j,o] + b[o]", "eq. 30, the term b"),
     "relu": ("ReLU", "a = max(0, z)", "eq. 37"),
     "pool": ("maximum pooling", "y[i,j] = max of x[2i..2i+1, 2j..2j+1]", "section 4.3"),
@@ -24,25 +24,25 @@ FORWARD = {
     "logits": ("logits", "z, as they are", "section 9"),
     "probabilities": ("softmax", "p[k] = e^z[k] / Σ_j e^z[j]", "eq. 8"),
 }
-# By kind of what is made of a tensor: how the delta comes back through it, and where that is from
+# By kind of the tensor that is made of another one: how the delta comes back through it, and the source of the equation
 BACK = {
     "conv": ("through the convolution", f"δ[i,j,c] = Σ_a,b,o  δ'[i−a+{HALF}, j−b+{HALF}, o] · w[a,b,c,o]",
-             "eq. 34, 41-44: every δ' that this number went into, times its weight"),
+             "eq. 34, 41-44: every δ' that this number contributed to, times its weight"),
     "output.conv": ("through the 1 × 1 convolution", "δ[i,j,c] = Σ_o  δ'[i,j,o] · w[c,o]", "eq. 34"),
-    "dropout": ("through the dropout", "δ = m / keep · δ'", "section 8.1: what was dropped gets nothing"),
+    "dropout": ("through the dropout", "δ = m / keep · δ'", "section 8.1: a dropped number has δ = 0"),
     "bias": ("through the bias", "δ = δ'", "eq. 42: adding a constant changes no slope"),
     "relu": ("through ReLU", "δ = δ' where a > 0, else 0", "eq. 33-34, the factor σ'(z)"),
-    "pool": ("through the pooling", "δ = δ' at the place that won, else 0", "section 4.3"),
+    "pool": ("through the pooling", "δ = δ' at the largest number, else 0", "section 4.3"),
     "deconv": ("through the transposed convolution", "δ[i,j,c] = Σ_a,b,o  δ'[2i+a, 2j+b, o] · w[a,b,o,c]", "eq. 34"),
     "concat": ("through the concatenation", "δ = its own channels of δ'", "section 9"),
     "logits": ("through the identity", "δ = δ'", "section 9"),
     "probabilities": ("through cost and softmax", "δ[k] = w_class / n · (p[k] − [k is the truth])",
-                      "eq. 38 with eq. 8 and 60 put in; this is where the error begins"),
+                      "eq. 38 with eq. 8 and 60 inserted; here the error begins"),
 }
 
 
 def parts(step):
-    """Return the page's body, a list of HTML, for a `numbers.Step`."""
+    """Return the page's body for a `numbers.Step`, a list of str of HTML."""
     order = list(step.wiring)
     network = step.network
     return [
@@ -50,15 +50,13 @@ def parts(step):
         "<h1>One step of training, number by number</h1>",
         f"<p>A StemNet of {network.levels} levels with {network.features} feature maps at the first sees a frame of "
         f"{step.x.shape[1]} × {step.x.shape[2]} pixels with a bright disc, computes how wrong it is, sends the error "
-        "back layer by "
-        "layer, and changes its weights. All numbers are those that the reference computed, in the grids with "
-        "two decimals, below them with four digits; the sums there are worked out again with all digits, and compared. "
-        "The kernels are "
-        f"{KERNEL} × {KERNEL}, where the thesis has 5 × 5, so that a sum fits into a few lines. Equations and "
-        "sections are the thesis's.</p>",
-        "<p>δ of a number is the error of eq. 31: how much the cost would change with it. Grids: blue is above 0, "
-        "orange below; ×10⁻³ over a grid counts for all of it; 0 is 0, and 0.00 only near it; the framed number is "
-        "the one worked out. Arrow keys left and right go from card to card.</p>",
+        "back layer by layer, and changes its weights. The reference computed all numbers; the grids show them with "
+        "two decimals, the lines below with four digits. The sums in these lines are worked out again with all "
+        f"digits, and compared. The kernels are {KERNEL} × {KERNEL}, where the thesis has 5 × 5, so that a sum fits "
+        "into a few lines. Equations and sections are those of the thesis.</p>",
+        "<p>δ of a number is the error of eq. 31: how much the cost would change with it. In the grids blue is above 0 "
+        "and orange below; ×10⁻³ over a grid applies to all its numbers; 0 is exactly 0, and 0.00 only near it; the "
+        "framed number is worked out below the grid. Arrow keys left and right go from card to card.</p>",
         '<nav class="steps" aria-label="parts"><a href="#network">The network</a><a href="#forward">Forward</a>'
         '<a href="#cost">The cost</a><a href="#back">Back</a><a href="#gradient">One gradient by hand</a>'
         '<a href="#update">The update</a></nav>',
@@ -73,7 +71,7 @@ def parts(step):
 
 
 def kind_of(name):
-    """Return the key of FORWARD and BACK for a tensor."""
+    """Return the key of FORWARD and BACK for the name of a tensor."""
     if name in FORWARD:
         return name
     return name.split(".")[-1].removeprefix("deconv_")
@@ -118,14 +116,14 @@ def forward_card(step, name, order):
 
 
 def channels(array, caption, worked):
-    """Return grids of all channels of an array (H, W, C); the number that is worked out has a frame."""
+    """Return a grid for each channel of an array (H, W, C), with a frame around the number that is worked out."""
     i, j, channel = worked.place
     return grids(*(grid(array[..., c], f"{caption}, channel {c}", (i, j) if c == channel else None)
                    for c in range(array.shape[2])))
 
 
 def weights(w, name, caption):
-    """Return grids of all weights of a tensor's layer, or of the gradient by them."""
+    """Return grids of all weights of a tensor's layer, or of the gradient with respect to them."""
     if kind_of(name) == "output.conv":
         return grids(grid(w[0, 0], f"{caption}[c,o]"))
     return grids(*(grid(w[:, :, c, d], f"{caption}[·,·,{c},{d}]")
@@ -162,7 +160,7 @@ def back_card(step, name):
             before += f', with <a href="#f-{consumer}">its weights</a>'
         content.append(formula(equation) + f"<p>Back {way}{before}.</p>")
     if len(consumers) > 1:
-        content.append("<p>The map went two ways, down and across: what comes back from both is added.</p>")
+        content.append("<p>The map went two ways, down and across: the errors that come back from both are added.</p>")
     content += [channels(step.delta(name), f"δ of {name}", worked), sentence("δ", worked)]
     if kind_of(name) in ("conv", "output.conv", "deconv"):
         content.append(weight_gradients(step, name))
@@ -176,7 +174,7 @@ def back_card(step, name):
 
 
 def weight_gradients(step, name):
-    """Return the gradient by the weights of a tensor's layer."""
+    """Return the gradient with respect to the weights of a tensor's layer."""
     equation = {"deconv": "∂C/∂w[a,b,o,c] = Σ_i,j  δ[2i+a, 2j+b, o] · x[i,j,c]",
                 "output.conv": "∂C/∂w[c,o] = Σ_i,j  x[i,j,c] · δ[i,j,o]",
                 "conv": f"∂C/∂w[a,b,c,o] = Σ_i,j  x[i+a−{HALF}, j+b−{HALF}, c] · δ[i,j,o]"}[kind_of(name)]
@@ -184,7 +182,7 @@ def weight_gradients(step, name):
 
 
 def gradient_card(step):
-    """Return the card of one entry of a gradient: its sum, and its finite difference."""
+    """Return the cards of one element of a gradient: its sum, and its finite difference."""
     name = "down0.conv.weight"
     a, b, c, o = index = step.weight_of(name)
     x, delta = step.x[0], step.delta("down0.conv")[..., o]
@@ -202,12 +200,12 @@ def gradient_card(step):
              "kernel. Each pixel of its output saw one pixel of the frame through it; the gradient is the sum of their "
              "products.</p>",
              formula(f"∂C/∂w = Σ_i,j  x[i,j] · δ[i,j,{o}]"),
-             grids(grid(seen, "x, seen through w"), grid(delta, f"δ of down0.conv, channel {o}"),
+             grids(grid(seen, "x that w multiplied"), grid(delta, f"δ of down0.conv, channel {o}"),
                    grid(together, "their products")),
              f'<p class="worked">sums of the rows: {rows} = {number(gradient)}</p>'),
-        card("g-difference", "the same by a finite difference", "what a slope is",
-             "<p>Without any calculus: change w a little up and down, run the whole network both times, and see what "
-             "the cost does.</p>",
+        card("g-difference", "the same by a finite difference", "the definition of a slope",
+             "<p>Without any calculus: change w a little up and down, run the whole network both times, and see how "
+             "the cost changes.</p>",
              formula("(C(w + h) − C(w − h)) / 2h"),
              f'<p class="worked">h = {NUDGE:g}; C(w + h) = {above:.12f}; C(w − h) = {below:.12f}; quotient '
              f"{quotient:.10g}; by hand {gradient:.10g}; they differ by {abs(quotient - gradient):.1e}</p>",
@@ -215,12 +213,12 @@ def gradient_card(step):
 
 
 def update_cards(step):
-    """Return cards with the weight's way under the three optimizers."""
+    """Return a card for each of the three optimizers, with the updates of the weight."""
     name = "down0.conv.weight"
     index = step.weight_of(name)
     all_rows = step.updates(name, index)
     eta, mu = step.settings.learning_rate, step.settings.momentum
-    shown = []
+    cards = []
     for kind, equation, source in (
             ("SGD", "w' = w − η ∂C/∂w", "eq. 10, 15"),
             ("momentum", "v' = μ v − η ∂C/∂w;  w' = w + v'", "eq. 28-29"),
@@ -249,6 +247,6 @@ def update_cards(step):
             lines.append(f'<p class="worked">step {t}, C = {number(row["cost"])}, ∂C/∂w = {number(g)}:<br>{text}</p>')
         constants = {"SGD": f"η = {eta:g}", "momentum": f"η = {eta:g}, μ = {mu:g}, v begins at 0",
                      "Adam": "α = 0.001, β₁ = 0.9, β₂ = 0.999, ε = 10⁻⁸, m and v begin at 0"}[kind]
-        shown.append(card(f"u-{kind}", kind, source, formula(equation), f"<p>{constants}. All weights are changed at "
+        cards.append(card(f"u-{kind}", kind, source, formula(equation), f"<p>{constants}. All weights are changed at "
                           "once; dropout masks are new in every step, so the cost jumps.</p>", *lines))
-    return "".join(shown)
+    return "".join(cards)

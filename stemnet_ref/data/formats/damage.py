@@ -1,20 +1,20 @@
-"""Tell a damaged picture from a fault of the program or of its installation, which no other file would mend."""
+"""Distinguish a damaged picture from a fault of the program or of its installation, which no other file would mend."""
 
 import struct
 from contextlib import contextmanager
 
 from ...errors import InputError, reason
 
-DAMAGE = OSError, ValueError, OverflowError, struct.error      # what this package's own readers raise of a damaged file
+DAMAGE = OSError, ValueError, OverflowError, struct.error      # what this package's own readers raise on a damaged file
 REPLACE = "replace or remove this file"
 
 
 @contextmanager
 def decoding():
-    """Turn what a library raises within the body into a ValueError: of damaged files, errors of every kind.
+    """Turn an error that a library raises in the body into a ValueError: damaged files cause errors of every kind.
 
-    Only a library's calls belong into the body, so that no fault of this package is taken for one of the file. What is
-    not installed, or does not fit what is, stays an ImportError.
+    Only calls of a library belong into the body, so that a fault of this package is not taken for a damaged file. An
+    ImportError stays one, because it says that a library is missing, or is of a version that does not fit.
     """
     try:
         yield
@@ -26,7 +26,7 @@ def decoding():
 
 @contextmanager
 def damage_of(name):
-    """Turn every way in which a picture cannot be read into an InputError that begins with its name."""
+    """Turn every error by which a picture cannot be read into an InputError that begins with its name."""
     try:
         yield
     except InputError:

@@ -11,16 +11,16 @@ from dataclasses import dataclass
 SIGNATURES = b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}  # bytes
 WHOLE = {1: "B", 3: "H", 4: "I", 16: "Q"}       # formats of whole numbers, by type
-BYTES = (1, 2, 6, 7)                            # types of which a value is one byte
+BYTES = (1, 2, 6, 7)                            # types whose values are one byte each
 LAYOUT = {254: "subfile", 256: "width", 257: "height", 277: "samples", 284: "planar", 32997: "depth"}
 NESTED = (330, 34665, 34853, 40965)             # tags that point at further directories
-PRIVATE = 32768                 # from here on tags are their writers' own
+PRIVATE = 32768                 # the first tag that programs define for themselves
 MAX_TAGS, MAX_VALUES, MAX_NESTED = 4096, 2 ** 21, 256
 
 
 @dataclass(slots=True)
 class Directory:
-    """Where the directory of a page begins, and what the layout of the page's pixels depends on."""
+    """Offset of the directory of a page, and the tags that determine the layout of its pixels."""
 
     offset: int
     subfile: int = 0
@@ -37,7 +37,7 @@ class Directory:
 
     @property
     def layout(self):
-        """What pages of one stack have in common."""
+        """Values that all pages of one stack share."""
         return self.width, self.height, self.samples, self.planar, self.depth
 
 
@@ -47,7 +47,7 @@ def read_directories(file):
     Raises
     ------
     ValueError, OSError
-        If one is damaged; the message is the reason alone.
+        If a directory is damaged; the message is the reason alone.
     """
     return _Reader(file).chain()
 
@@ -57,14 +57,14 @@ class _Reader:
         self.file = file
         self.size = os.fstat(file.fileno()).st_size
         self.seen = set()
-        self.used = 0               # bytes of all directories: they cannot be more than the file's
+        self.used = 0               # bytes of all directories, which cannot exceed those of the file
         head = self._read(0, 16)
         if head[:2] not in (b"II", b"MM") or len(head) < 8:
             raise ValueError("it is cut off, or damaged")
         self.order = "<" if head[:2] == b"II" else ">"
         self.big = self._unpack("H", head[2:4]) == 43
         self.offset, self.number = ("Q", "Q") if self.big else ("I", "H")
-        self.inline = 8 if self.big else 4          # bytes of values that stand in the tag itself
+        self.inline = 8 if self.big else 4          # bytes that fit into the tag itself
         self.first = self._unpack(self.offset, head[8:16] if self.big else head[4:8])
 
     def chain(self):
@@ -89,7 +89,7 @@ class _Reader:
         return self.file.read(count)
 
     def _directory(self, offset, what, nested=False):
-        """Return a Directory and the offset of the next."""
+        """Return a Directory and the offset of the next one."""
         width = struct.calcsize(self.order + self.number)
         if not 8 <= offset <= self.size - width:
             raise ValueError(f"{what} would be beyond the end: it is cut off, or damaged")

@@ -1,7 +1,7 @@
-"""What a picture file says of one plane before its pixels are read, and what a palette means.
+"""The header of a picture, which is known before its pixels are read, and the meaning of its palette.
 
 The stored values count, as for tifffile, scikit-image and ImageJ: no polarity (MinIsWhite, ImageJ's inverting lookup
-tables) turns them round. A palette is looked at, since its order is the writer's whim.
+tables) inverts them. A palette is applied, because programs write its colours in any order.
 """
 
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ class Header:
 
     height: int             # pixels
     width: int
-    dtype: np.dtype         # of the stored values
-    colours: str = ""       # what makes it a colour picture, in words; empty where a pixel has one value
+    dtype: np.dtype         # dtype of the stored values
+    colours: str = ""       # kind of colours, for messages; empty where a pixel has one value
     palette: np.ndarray | None = None       # uint16 of shape (n, 3): red, green and blue of each index
-    white_is_zero: bool = False             # what the file says of its polarity; the stored values count
+    white_is_zero: bool = False             # polarity that the file claims; the stored values count
 
     def remark(self, mask):
-        """Return what is to be said of such a frame, or mask, as `masks.values.check_values` has it, or None."""
+        """Return a remark on such a frame or mask, in the form of `masks.values.check_values`, or None."""
         if not mask and self.white_is_zero:
             return "polarity", "says that 0 is white (MinIsWhite); the stored values count, 0 is taken as the darkest"
         if not mask and self.palette is not None and _falls(self.palette):
@@ -40,16 +40,17 @@ class Header:
 
 
 def frame_values(index, palette):
-    """Return the grey values of a frame with a palette, or None if it is one of colours.
+    """Return the grey values of a frame with a palette, or None if the palette is one of colours.
 
-    A grey palette gives its grey: uint8, or uint16 where it needs more bits. Tints of one hue from dark to bright, as
-    ImageJ shows a channel in green, leave the index.
+    A grey palette gives its grey: uint8, or uint16 where it needs more bits. A palette of tints of one hue from dark to
+    bright, by which ImageJ shows a channel in green, gives the index.
 
     Parameters
     ----------
     index : uint8 or uint16 ndarray of shape (H, W), or None
-        The stored values; without them None is returned where it depends on which are used.
+        Stored values. Without them a palette with any colour is one of colours, even if no pixel has it.
     palette : uint16 ndarray of shape (n, 3)
+        Red, green and blue of each index.
     """
     if _is_ramp(palette):
         return index if index is not None else np.zeros((1, 1), np.uint8)
@@ -59,7 +60,7 @@ def frame_values(index, palette):
     if np.any(entries != entries[:, :1]):
         return None
     grey = palette[:, 0]
-    for unit in (257, 256):             # of the writers that spread 8 bits to 16
+    for unit in (257, 256):             # by which programs multiply 8 bits to get 16
         if not np.any(entries % unit) and entries.max(initial=0) // unit < 256:
             grey = (grey // unit).astype(np.uint8)
             break
@@ -67,16 +68,17 @@ def frame_values(index, palette):
 
 
 def mask_values(index, palette):
-    """Return the numbers of a mask with a palette: its indices; but black is 0 where the palette begins with another.
+    """Return the numbers of a mask with a palette: its indices, but 0 for black.
 
-    Parameters and shapes are those of `frame_values`. The index 0 then takes the place of the index that is black.
+    Where the palette does not begin with black, the index 0 gets the number of the index that is black. Parameters and
+    shapes are those of `frame_values`.
     """
     used = np.unique(index)
     _check_index(used, palette)
     black = ~palette.any(axis=1)
     if black[0]:
         return index
-    last = np.flatnonzero(~black)[-1]               # what follows may be filling
+    last = np.flatnonzero(~black)[-1]               # the entries behind it may be filling
     entries = np.flatnonzero(black)
     entries = entries if last == 0 else entries[(entries < last) | np.isin(entries, used)]
     if not len(entries):
@@ -88,7 +90,7 @@ def mask_values(index, palette):
 
 
 def _is_ramp(palette):
-    """Return whether the entries, in their order, are tints of one hue from dark to bright; grey is none."""
+    """Return whether the entries, in their order, are tints of one hue from dark to bright; grey is not a hue."""
     colour = palette.astype(float)
     strength = colour.max(axis=1)
     hue = colour[strength.argmax()] / max(strength.max(), 1)
@@ -97,7 +99,7 @@ def _is_ramp(palette):
 
 
 def _falls(palette):
-    """Return whether a grey is darker than the one before it, but for black that fills the end."""
+    """Return whether a grey is darker than the one before it; black entries that fill the end do not count."""
     grey = palette[np.all(palette == palette[:, :1], axis=1), 0].astype(int)
     if grey.any() and not grey[0]:
         grey = grey[:np.flatnonzero(grey)[-1] + 1]

@@ -1,25 +1,25 @@
-"""Check JPEG data before they are decompressed: the library fills up what is cut off, and takes memory for any size."""
+"""Check JPEG data before they are decompressed: the library fills missing rows, and takes memory for any size."""
 
 END = b"\xff\xd9"
-NO_FRAMES = 0xC4, 0xC8, 0xCC            # markers between those that begin a frame: tables, and one that is reserved
+NO_FRAMES = 0xC4, 0xC8, 0xCC            # markers among 0xC0 to 0xCF that begin no frame: tables, and a reserved one
 
 
 def check(data, height, width):
-    """Raise ValueError unless data go to their end and are of one grey picture within this size.
+    """Raise ValueError unless the data are whole and hold one grey picture within this size.
 
     Parameters
     ----------
     data : bytes
         One strip or tile.
     height, width : int
-        Of a whole strip or tile, in pixels.
+        Size of a whole strip or tile, in pixels.
     """
     if data.rstrip(b"\0")[-2:] != END:
         raise ValueError("its JPEG data are cut off")
     at = 2
     while data[at:at + 1] == b"\xff" and at + 9 < len(data):
         marker = data[at + 1]
-        if marker == 0xFF:                          # filling
+        if marker == 0xFF:                          # a fill byte
             at += 1
         elif 0xC0 <= marker <= 0xCF and marker not in NO_FRAMES:
             rows, columns, samples = (int.from_bytes(data[at + 5:at + 7], "big"),

@@ -23,19 +23,21 @@ def is_ome(description):
 def read(xml, path, directories):
     """Return (name, planes, channel names) of every position; planes are int64 of shape (T, C, Z, 2).
 
-    Of a set of several files, only the planes that are in this file have a page; the others are -1.
+    In a set of several files only the planes of this file have a page; the others are -1.
 
     Parameters
     ----------
     xml : str
+        Description of the first page.
     path : path
-        Of the file: descriptions name the files of a set.
+        File that is read, among those that the description of a set names.
     directories : list of directories.Directory
+        Directories of the pages of the file.
 
     Raises
     ------
     InputError
-        If the description is in another file, or of other files alone, or its planes have several sizes.
+        If the description is in another file, or describes only other files, or its planes have several sizes.
     ValueError
         If the description is damaged, or does not fit the pages; the message is the reason alone.
     """
@@ -119,6 +121,6 @@ def _children(element, name):
 
 
 def _safe_names(names):
-    """Return the names as parts of file names: p0001, p0002, ... where they are missing, or not all different."""
+    """Return the names as parts of file names, or p0001, p0002, ... where some are missing or equal."""
     safe = [re.sub(r"[^A-Za-z0-9.-]+", "_", name).strip("._")[:60] for name in names]
     return safe if all(safe) and len(set(safe)) == len(safe) else [f"p{at + 1:04d}" for at in range(len(names))]

@@ -1,6 +1,6 @@
-"""Read PNG pictures by Pillow, after every chunk of the file has been checked.
+"""Read PNG pictures by Pillow, after a check of every chunk of the file.
 
-Pillow leaves out some checksums: a flipped bit would be read as other pixels.
+Pillow does not compare some checksums, so that a flipped bit would be read as other pixels.
 """
 
 import struct
@@ -17,33 +17,33 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 KINDS = {0: "grey", 2: "RGB", 3: "palette", 4: "grey and alpha", 6: "RGBA"}
 SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
-# Of interlaced pictures: left, top, step to the right, step down of each pass
+# Passes of an interlaced picture: left, top, step to the right, step down
 ADAM7 = (0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)
-PIECE = 1 << 20             # bytes that are inflated at once
+MAX_INFLATED = 1 << 20      # bytes that are inflated at once
 Image.MAX_IMAGE_PIXELS = None       # mosaics of a microscope are larger than what Pillow takes for an attack
 
 
 def read_header(path):
-    """Return the Header of a PNG; its pixels are not looked at.
+    """Return the Header of a PNG without reading its pixels.
 
     Raises
     ------
     ValueError, OSError
-        If it is damaged; the message is the reason alone.
+        If the file is damaged; the message is the reason alone.
     """
     with open(path, "rb") as file:
         return _header(_chunks(file))[0]
 
 
 def read_pixels(path):
-    """Return the stored values of a PNG of grey, or of a palette its indices: bool, uint8 or uint16 of shape (H, W).
+    """Return the stored grey values, or indices of the palette, of a PNG: bool, uint8 or uint16 of shape (H, W).
 
     Raises
     ------
     InputError
-        If it has a second sample that says more than "opaque".
+        If the pixels have a second sample that is not always opaque.
     ValueError, OSError
-        If it is damaged; the message is the reason alone.
+        If the file is damaged; the message is the reason alone.
     """
     with open(path, "rb") as file:
         _, kind, bits = _header(_chunks(file))
@@ -62,7 +62,7 @@ def read_pixels(path):
 
 
 def _chunks(file):
-    """Yield the name, the bytes and the sum of every chunk, to IEND."""
+    """Yield the name and the bytes of every chunk, up to IEND."""
     if file.read(8) != SIGNATURE:
         raise ValueError("the first bytes are damaged")
     size = file.seek(0, 2)
@@ -82,7 +82,7 @@ def _chunks(file):
 
 
 def _header(chunks):
-    """Return the Header, the kind of colours and the bits, from the chunks before the pixels."""
+    """Return the Header, the kind of colours and the bits of a sample, from the chunks before the pixels."""
     name, data = next(chunks)
     if name != b"IHDR" or len(data) != 13:
         raise ValueError("it does not begin with its header")
@@ -105,16 +105,16 @@ def _header(chunks):
 
 
 def _check(chunks):
-    """Raise ValueError unless all chunks are whole and in order, and hold all rows that the header speaks of.
+    """Raise ValueError unless all chunks are whole and in order, and hold all rows that the header announces.
 
-    Pillow would fill missing rows with zeros. The rows are inflated piece by piece and not kept.
+    Pillow would fill missing rows with zeros. The rows are inflated in parts and not stored.
     """
     _, header = next(chunks)
     width, height, bits, kind, interlaced = struct.unpack(">IIBBxxB", header)
     inflate, names, found = zlib.decompressobj(), [], 0
     for name, data in chunks:
         while name == b"IDAT" and data:
-            found += len(inflate.decompress(data, PIECE))
+            found += len(inflate.decompress(data, MAX_INFLATED))
             data = inflate.unconsumed_tail
         if name != (names or [b""])[-1]:
             names.append(name)
