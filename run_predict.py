@@ -12,10 +12,24 @@ from stemnet_ref.backends import choose
 from stemnet_ref.data.discovery.selection import Selection
 from stemnet_ref.errors import others_done
 from stemnet_ref.program import cli
+from stemnet_ref.program.options import Option, add_options
 from stemnet_ref.sample import FRAMES, MASKS, SOURCE
 from stemnet_ref.storage import files
 from stemnet_ref.training import checkpoint
-from stemnet_ref.training.options import add_selection
+from stemnet_ref.training.settings import COMPUTATION, pick
+
+OPTIONS = {
+    "masks": Option("true masks, to measure against", metavar="PATH"),
+    "out": Option("folder to write into", metavar="DIR", shown="predictions, or predictions-2, ..."),
+    "results": Option("pictures; or challenge: numbered cells, as the Cell Tracking Challenge wants them", "pictures",
+                      choices=tuple(predict.RESULTS)),
+    **COMPUTATION,
+    "tile": Option("side of the tiles that larger frames are cut into; less takes less memory", predict.TILE, int,
+                   (1, 10 ** 9), metavar="PIXELS"),
+    "restore": Option("bring results back to the size that frames had before stemnet_ref.data.preprocess", False, bool),
+    **pick("channel_index", "z", "pattern",
+           sparse_masks={"default": False, "help": "let frames be without a true mask"}),
+}
 
 
 def options():
@@ -24,20 +38,7 @@ def options():
     parser.add_argument("model", metavar="MODEL", help="a .npz, or the folder of a run (then its best.npz)")
     parser.add_argument("frames", metavar="FRAMES", nargs="?",
                         help="folder, quoted glob pattern, one file or multi-page TIFF; without it: the sample")
-    parser.add_argument("--masks", metavar="PATH", help="true masks, to measure against")
-    parser.add_argument("--sparse-masks", action="store_true", help="let frames be without a true mask")
-    add_selection(parser)
-    parser.add_argument("--out", metavar="DIR", help="folder to write into (predictions, or predictions-2, ...)")
-    parser.add_argument("--results", metavar="NAME", default="pictures",
-                        help="pictures; or challenge: cells numbered, as the Cell Tracking Challenge wants (pictures)")
-    parser.add_argument("--restore", action="store_true",
-                        help="bring results back to the size that frames had before stemnet_ref.data.preprocess")
-    parser.add_argument("--backend", "--device", metavar="NAME", default="auto",
-                        help="auto, plain, cpu or cuda (auto)")
-    parser.add_argument("--precision", metavar="NAME", default="fp32",
-                        help="fp32, or on a GPU tf32: faster, with 11 significant bits (fp32)")
-    parser.add_argument("--tile", type=int, metavar="PIXELS", default=predict.TILE,
-                        help=f"tile side for larger frames ({predict.TILE}); less takes less memory")
+    add_options(parser, OPTIONS)
     return parser
 
 

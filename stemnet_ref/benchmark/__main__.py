@@ -15,32 +15,39 @@ from ..errors import InputError
 from ..network.stemnet import layer_shapes
 from ..network.table import layer_table, training_gflop
 from ..program import cli
+from ..program.options import Option, add_options, flag_of
 from ..storage.files import write_json
 from ..storage.outputs import BENCHMARK, check_output
+from ..training.settings import Settings, pick
 from .engines import CEILING, serve
 
 SIZES = (128, 256, 512, 1024)
-LARGEST = 8192                  # pixels; what does not fit into memory ends before
+MAX_SIZE = 8192                 # pixels; what does not fit into memory ends before
+
+
+OPTIONS = {
+    "device": Option("what computes", "cpu", choices=("cpu", "cuda")),
+    "against": Option("measure PyTorch in the same run, in both memory formats, of which the better one counts",
+                      None, str | None, choices=("torch",)),
+    "size": Option("side of the input", 512, int, (32, MAX_SIZE), takes=f"a multiple of 32, up to {MAX_SIZE}",
+                   metavar="PIXELS"),
+    **pick(channels={"default": 5}),
+    "rounds": Option("measurements of each, of which the median counts", 10, int, (1, 10 ** 6)),
+    "no_layers": Option("leave out the table of layers", False, bool),
+    "teaching": Option("instead, one convolution on a CPU in the forms of textbooks: loops, scipy.signal, the whole "
+                       "image unfolded", False, bool),
+    "reader": Option("instead, whether the step waits for crops that are augmented in every way: --rounds steps on the "
+                     "sample", False, bool),
+    "growth": Option(f"also the step at sides of {', '.join(map(str, SIZES))} pixels", False, bool),
+    "json": Option("write all figures into a file", metavar="FILE"),
+}
 
 
 def options():
     """Return the parser."""
     parser = cli.Parser(prog="python -m stemnet_ref.benchmark",
                         description="Measure layers, training step and prediction, turn by turn with PyTorch.")
-    add = parser.add_argument
-    add("--device", choices=("cpu", "cuda"), default="cpu", help="(%(default)s)")
-    add("--against", choices=("torch",), help="measure PyTorch in the same run: both memory formats, the better counts")
-    add("--size", type=int, default=512, metavar="PIXELS", help="side of the input, a multiple of 32 (%(default)s)")
-    add("--channels", type=int, default=5, metavar="N", help="frames in the input (%(default)s)")
-    add("--rounds", type=int, default=10, metavar="N", help="measurements of each, of which the median counts "
-                                                            "(%(default)s)")
-    add("--no-layers", action="store_true", help="leave out the table of layers")
-    add("--teaching", action="store_true", help="instead, one convolution on a CPU in the forms of textbooks: loops, "
-                                                "scipy.signal, the whole image unfolded")
-    add("--reader", action="store_true", help="instead, whether the step waits for pieces that are varied in every "
-                                              "way: --rounds steps on the sample")
-    add("--growth", action="store_true", help=f"also the step at sides of {', '.join(map(str, SIZES))} pixels")
-    add("--json", metavar="FILE", help="write all figures into a file")
+    add_options(parser, OPTIONS)
     return parser
 
 
@@ -81,12 +88,9 @@ class Worker:
 def main(argv=None):
     """Measure and print; return the exit status."""
     arguments = options().parse_args(argv)
-    if not 32 <= arguments.size <= LARGEST or arguments.size % 32:
-        raise InputError(f"--size {arguments.size}: must be a multiple of 32, up to {LARGEST}")
-    if arguments.channels < 1 or arguments.channels % 2 == 0:
-        raise InputError(f"--channels {arguments.channels}: must be odd, as 1 or 5")
-    if arguments.rounds < 1:
-        raise InputError(f"--rounds {arguments.rounds}: must be at least 1")
+    if arguments.size % 32:
+        raise InputError(f"--size {arguments.size}: must be {OPTIONS['size'].domain}")
+    Settings(channels=arguments.channels)
     if arguments.against and importlib.util.find_spec("torch") is None:
         raise InputError("--against torch: PyTorch is not installed; pip install torch==2.13.0, or leave it out")
     if arguments.json:
@@ -132,8 +136,8 @@ def measure_apart(arguments):
     way = "--teaching" if arguments.teaching else "--reader"
     unused = {"--teaching": ("device", "channels", "reader"), "--reader": ()}[way]
     for name in (*unused, "against", "size", "no_layers", "growth"):
-        if getattr(arguments, name) != options().get_default(name):
-            raise InputError(f"--{name.replace('_', '-')}: has no effect with {way}; leave one of them out")
+        if getattr(arguments, name) != OPTIONS[name].default:
+            raise InputError(f"{flag_of(name)}: has no effect with {way}; leave one of them out")
     machine = f"{describe(arguments)}, {count()} threads"
     if way == "--teaching":
         machine += " (loops and scipy.signal: 1)"

@@ -10,9 +10,9 @@ import numpy as np
 
 from ..errors import InputError, counted
 from ..program import cli
+from ..program.options import Option, add_options
 from ..storage.outputs import SHEET, check_output
-from ..training.options import add_selection
-from ..training.settings import Settings
+from ..training.settings import FRAMES, MASKS, Settings, chosen_of, pick
 from . import alignment
 from .balance import WORDS, class_weights
 from .dataset import Dataset
@@ -80,19 +80,19 @@ def _describe_frames(dataset, kinds, show):
          + " to ".join(f"{pairs[at][0].name} with {pairs[at][1].name}" for at in (0, -1)))
 
 
+OPTIONS = {
+    "out": Option("the sheet to draw", "check.png", metavar="FILE"),
+    **pick("channels", "validation", "gap", "sparse_masks", "channel_index", "z", "pattern"),
+}
+
+
 def options():
     """Return the parser."""
     parser = cli.Parser(prog="python -m stemnet_ref.data.check",
                         description="Say what a training run would see, and draw a sheet of frames with their masks.")
-    add = parser.add_argument
-    add("frames", metavar="FRAMES", help="as --frames of run_train.py")
-    add("masks", metavar="MASKS", nargs="?", help="as --masks of run_train.py")
-    add("--out", metavar="FILE", default="check.png", help="the sheet (check.png)")
-    add("--channels", type=int, metavar="N", default=1, help="as of run_train.py (1)")
-    add("--validation", type=float, metavar="PART", default=0.2, help="as of run_train.py (0.2)")
-    add("--gap", type=int, metavar="N", help="as of run_train.py (chosen to fit)")
-    add("--sparse-masks", action="store_true", help="as of run_train.py")
-    add_selection(parser)
+    parser.add_argument("frames", metavar="FRAMES", help=FRAMES.help)
+    parser.add_argument("masks", metavar="MASKS", nargs="?", help=MASKS.help)
+    add_options(parser, OPTIONS)
     return parser
 
 
@@ -108,8 +108,7 @@ def main(argv=None):
     from ..report.figures import draw_sheet
 
     given = vars(options().parse_args(argv))
-    chosen = "channels", "validation", "gap", "sparse_masks", "channel_index", "z", "pattern"
-    settings = Settings.from_options({name: given[name] for name in chosen})
+    settings = Settings.from_options(chosen_of(given))
     out = Path(given["out"])
     _check_out(out, (given["frames"], given["masks"]))
     pairs = find_pairs(given["frames"], given["masks"], cli.tell, settings.sparse_masks, names=("FRAMES", "MASKS"),

@@ -9,7 +9,6 @@ are cropped or padded to one size, alike.
 """
 
 import json
-import math
 import sys
 from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
@@ -23,9 +22,10 @@ from .. import __version__
 from ..backends.cpu.threads import count
 from ..errors import InputError, counted, others_done, reason
 from ..program import cli
+from ..program.options import Option, add_options, sides
 from ..storage import files, locks, outputs
 from ..storage.readers import read_json
-from ..training.options import add_selection
+from ..training.settings import FRAMES, pick
 from .dataset import read_ahead
 from .discovery import challenge
 from .discovery.selection import UNCHOSEN, Selection
@@ -278,52 +278,40 @@ def _check_out(out, inputs, settings, names):
             raise InputError(f"OUT {out}: {folder} holds files already; choose another folder, or remove it")
 
 
+OPTIONS = {
+    "masks": Option("masks, which are cropped or padded with their frames", metavar="PATH"),
+    **pick("channel_index", "z", "pattern", sparse_masks={"default": False, "help": "let frames be without a mask"}),
+    "background": Option("what is subtracted from the frames", "median", choices=("median", "none")),
+    "size": Option("what frames and masks are cropped or padded to; 0: leave their size", (1024, 1024),
+                   object, takes="a side in pixels, or HEIGHTxWIDTH, such as 1024 or 1040x1114",
+                   read=lambda text: None if text == "0" else sides(text), shown="1024", metavar="PIXELS"),
+    "bits": Option("bits of the frames written", None, int | None, choices=(8, 16), shown="as many as they have"),
+    "scale": Option("grey levels written for one that was read", None, float | None, (1e-9, 1e6),
+                    takes="above 0 and at most 1000000", shown="1; where the bits change, what fits"),
+    "memory": Option("memory for the frames of a sequence; what does not fit goes through a scratch file in OUT",
+                     MEMORY / 1e6, float, (1e-6, 1e12), takes="above 0, in MB", metavar="MB"),
+}
+
+
 def options():
     """Return the parser."""
     parser = cli.Parser(prog="python -m stemnet_ref.data.preprocess",
                         description="Subtract each sequence's background (its median over time), crop or pad frames "
                                     "and masks to one size.")
-    add = parser.add_argument
-    add("raw", metavar="RAW", help="folder, quoted pattern, multi-page TIFF or Cell Tracking Challenge set")
-    add("out", metavar="OUT", help="folder for OUT/frames, OUT/masks and OUT/preprocess.json")
-    add("--masks", metavar="PATH", help="masks, which are cropped or padded with their frames")
-    add("--sparse-masks", action="store_true", help="frames may be without a mask")
-    add_selection(parser)
-    add("--background", choices=("median", "none"), default="median", help="what is subtracted (median)")
-    add("--size", default="1024", metavar="PIXELS", help="side, or HEIGHTxWIDTH, to crop or pad to; 0: leave it (1024)")
-    add("--bits", type=int, choices=(8, 16), help="of the frames written (as many as they have)")
-    add("--scale", type=float, metavar="X", help="grey levels written for one that was read (1; where the bits change, "
-                                                 "what fits)")
-    add("--memory", type=float, default=MEMORY / 1e6, metavar="MB",
-        help="for the frames of a sequence; what does not fit goes through a scratch file in OUT (500)")
+    parser.add_argument("raw", metavar="RAW", help=FRAMES.help)
+    parser.add_argument("out", metavar="OUT", help="folder for OUT/frames, OUT/masks and OUT/preprocess.json")
+    add_options(parser, OPTIONS)
     return parser
-
-
-def parsed_size(text):
-    """Return (height, width) of --size, None for 0."""
-    if text == "0":
-        return None
-    try:
-        sides = tuple(int(part) for part in text.lower().split("x"))
-    except ValueError:
-        sides = ()
-    if len(sides) not in (1, 2) or not all(0 < side <= 1 << 16 for side in sides):
-        raise InputError(f"--size {text}: must be a side in pixels, or HEIGHTxWIDTH, such as 1024 or 1040x1114")
-    return sides * 2 if len(sides) == 1 else sides
 
 
 def main(argv=None):
     """Preprocess; return the exit status."""
     given = options().parse_args(argv)
-    if not 0 < given.memory < math.inf:
-        raise InputError(f"--memory {given.memory:g}: must be above 0, in MB")
-    if given.scale is not None and not 0 < given.scale <= 1e6:
-        raise InputError(f"--scale {given.scale:g}: must be above 0 and at most 1000000")
 
     def bar(**options):
         return tqdm(disable=None, leave=False, **options)
 
-    work = Preprocess(given.raw, given.masks, given.out, parsed_size(given.size), given.background == "median",
+    work = Preprocess(given.raw, given.masks, given.out, given.size, given.background == "median",
                       given.bits, given.scale, int(given.memory * 1e6), given.sparse_masks, Selection.of(vars(given)),
                       cli.tell, bar)
     written = work.run()

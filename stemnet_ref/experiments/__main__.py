@@ -1,23 +1,22 @@
 """Repeat the thesis's Table 3 on frames of one's own: python -m stemnet_ref.experiments table3 --help"""
 
-import argparse
 import os
 import shlex
 import sys
 from pathlib import Path
 
-from tqdm import tqdm
-
 from .. import metrics
 from ..data.training import TrainingData, pairs_of
 from ..errors import InputError, listed
 from ..program import cli
+from ..program.options import Option, add_options, flag_of
+from ..program.terminal import step_bar
 from ..report import page as report
 from ..storage import files, locks, outputs, readers
-from ..training.options import add_settings
 from ..training.resume import read_config, restore_best, settings_of
 from ..training.run import Diverged, Run
-from ..training.settings import names, option
+from ..training.settings import COMPUTATION, FRAMES, MASKS, chosen_of
+from ..training.settings import OPTIONS as SETTINGS
 from . import page, table
 from .variants import of_sweep, of_table_3, parsed, with_one_gap
 
@@ -28,33 +27,28 @@ WRITTEN = {"table3.csv": outputs.table(table.flat({})[0]), "table3.md": page.MAR
 DIGESTS = ("training_frames", "validation_frames", "frames_sha256", "masks_sha256")
 
 
+OPTIONS = {
+    "frames": FRAMES, "masks": MASKS,
+    "out": Option("folder for the runs, table3.csv, table3.md and report.html", metavar="DIR", required=True),
+    "seeds": Option("runs of each network, with seeds from --seed on", 3, int, (1, 1000)),
+    "vary": Option("in place of the three networks, Network5 (or what --channels says) with these values of an option "
+                   "of run_train.py, as in keep_prob=0.5,0.75,1; semicolons part values that have commas themselves",
+                   metavar="NAME=A,B,C"),
+    "fake": Option("add a Network5 that sees the same frame five times", False, bool),
+    **COMPUTATION, **SETTINGS,
+}
+
+
 def options():
-    """Return the parser."""
-    parser = cli.Parser(prog=PROG, argument_default=argparse.SUPPRESS,
+    """Return the parser. A setting that is not given is absent from the result, so that presets can fill it."""
+    parser = cli.Parser(prog=PROG,
                         description="Train networks with several seeds each on the same frames, and compare them as "
                                     "Table 3 of the thesis does. The same command again goes on after an interruption. "
                                     "--preset, --channels and --neighbours are for --vary alone, where --channels is 5 "
                                     "unless given.")
-    add = parser.add_argument
-    add("experiment", choices=("table3",), help="Network1 and Network5 with Table 1, and Network5 with Table 2")
-    add("--frames", metavar="PATH", help="as of run_train.py (the package's sample)")
-    add("--masks", metavar="PATH", help="likewise")
-    add("--out", metavar="DIR", required=True, help="folder for the runs, table3.csv, table3.md and report.html")
-    add("--seeds", type=int, metavar="N", help="runs of each, with seeds from --seed on (3)")
-    add("--vary", metavar="NAME=A,B,C", help="in place of the three networks, Network5 (or --channels) with these "
-                                             "values of an option of run_train.py, as in keep_prob=0.5,0.75,1; values "
-                                             "that have commas themselves are parted by semicolons")
-    add("--fake", action="store_true", help="add Network5 that sees five times the same frame")
-    add("--device", metavar="NAME", help="auto, cpu or cuda (auto)")
-    add("--precision", metavar="NAME", help="fp32 or tf32 (fp32)")
-    add_settings(parser)
-    return parser
-
-
-def only_settings():
-    """Return a parser of settings alone, for the values of --vary."""
-    parser = cli.Parser(prog=PROG, argument_default=argparse.SUPPRESS)
-    add_settings(parser)
+    parser.add_argument("experiment", choices=("table3",),
+                        help="Network1 and Network5 with Table 1, and Network5 with Table 2")
+    add_options(parser, OPTIONS)
     return parser
 
 
@@ -71,7 +65,7 @@ def main(argv=None):
 def run(argv, given, variants, title, seeds, claim):
     """Run the experiment in a folder that is claimed; return the exit status."""
     out = claim.folder
-    variants = with_one_gap(variants, *pairs_of(variants[0].settings, given.get("frames"), given.get("masks")),
+    variants = with_one_gap(variants, *pairs_of(variants[0].settings, given["frames"], given["masks"]),
                             cli.tell)
     runs = [(variant, seed, out / f"{variant.name}-seed{seed}") for seed in seeds for variant in variants]
     for variant, seed, folder in runs:
@@ -114,23 +108,19 @@ def run(argv, given, variants, title, seeds, claim):
 
 def resolve(given):
     """Return the Variants, the experiment's title, and the seeds that the options ask for."""
-    chosen = {name: given[name] for name in names() if name in given}
-    if chosen.get("crop") == 0:
-        chosen["crop"] = None
-    first, count = chosen.pop("seed", 0), given.get("seeds", 3)
-    if not 1 <= count <= 1000:
-        raise InputError(f"--seeds {count}: must be from 1 to 1000")
-    if "masks" in given and "frames" not in given:
+    chosen = chosen_of(given)
+    first, count = chosen.pop("seed", 0), given["seeds"]
+    if given["masks"] is not None and given["frames"] is None:
         raise InputError("--masks: --frames is missing; training needs both")
-    if "vary" in given:
-        if given.get("fake"):
+    if given["vary"] is not None:
+        if given["fake"]:
             raise InputError("--fake: has no effect with --vary; leave one of them out")
-        name, values = parsed(given["vary"], only_settings())
+        name, values = parsed(given["vary"])
         if name in chosen:
-            raise InputError(f"{option(name)}: is varied; leave it out")
-        variants, title = of_sweep(chosen, name, values), f"{option(name)} varied"
+            raise InputError(f"{flag_of(name)}: is varied; leave it out")
+        variants, title = of_sweep(chosen, name, values), f"{flag_of(name)} varied"
     else:
-        variants, title = of_table_3(chosen, given.get("fake", False)), "Table 3"
+        variants, title = of_table_3(chosen, given["fake"]), "Table 3"
     for seed in (first, first + count - 1):
         variants[0].seeded(seed)
     return variants, title, range(first, first + count)
@@ -161,8 +151,8 @@ def train(settings, folder, given, stop, verbose):
         if verbose or text.startswith("warning"):
             cli.tell(f"  {text}")
 
-    run = Run(settings, given.get("frames"), given.get("masks"), folder, (folder / "model.npz").exists(),
-              given.get("device", "auto"), given.get("precision", "fp32"), show)
+    run = Run(settings, given["frames"], given["masks"], folder, (folder / "model.npz").exists(),
+              given["backend"], given["precision"], show)
     if (folder / DIVERGED).exists():
         before = read_config(folder)
         if any(before.get(name) != run.data.source[name] for name in DIGESTS):
@@ -174,11 +164,9 @@ def train(settings, folder, given, stop, verbose):
     left = run.epoch < settings.epochs
     if left:
         steps = run.steps_per_epoch
-        with tqdm(total=settings.epochs * steps, initial=run.epoch * steps + run.position, unit="step", disable=None,
-                  leave=False, smoothing=0.05) as bar:
+        with step_bar(settings.epochs * steps, run.epoch * steps + run.position, leave=False) as progress:
             try:
-                complete = run.train(stop, lambda text, done: (bar.set_description(text, refresh=done == 0),
-                                                               bar.update(done)), report.refresh)
+                complete = run.train(stop, progress, report.refresh)
             except Diverged as error:
                 files.write_json(folder / DIVERGED, {"error": str(error)}, outputs.DIVERGED)
                 cli.tell(f"  {error}")
@@ -223,7 +211,7 @@ def _check_same(settings, folder):
         return
     for name, value in settings.as_dict().items():
         if there.get(name) != value and not (name == "epochs" and value > there.get(name, 0)):
-            raise InputError(f"{option(name)} {value}: the run in {folder} has {there.get(name)}; choose another "
+            raise InputError(f"{flag_of(name)} {value}: the run in {folder} has {there.get(name)}; choose another "
                              "--out, or give what that experiment had")
 
 
@@ -231,7 +219,7 @@ def _check_data(variants, given):
     """Raise InputError before the first step where frames do not fit a variant, or are not the same for all."""
     parts = {}
     for variant in variants:
-        data = TrainingData(variant.settings, given.get("frames"), given.get("masks"), None, lambda text: None)
+        data = TrainingData(variant.settings, given["frames"], given["masks"], None, lambda text: None)
         parts[variant.title] = data.source["validation_frames"]
     first, *others = parts
     for title in others:

@@ -10,7 +10,7 @@ from ..report import page as report
 from ..report.figures import BLUE, CURVES, GREY, ORANGE, literal, prepare, save
 from ..storage.files import make_folder, write_atomically, write_csv
 from ..storage.outputs import Kind
-from ..training.settings import Settings, names
+from ..training.settings import OPTIONS, Settings
 from . import table
 
 COLOURS = (BLUE, ORANGE, "#009e73", "#cc79a7", "#e69f00", "#56b4e9", GREY)
@@ -68,7 +68,7 @@ def about(configs):
 def settings(configs):
     """Return a table of the settings that differ between the columns, or from the default."""
     usual, rows = Settings.from_options({}).as_dict(), []
-    for name in names():
+    for name in OPTIONS:
         values = [config[name] for config in configs.values()]
         if name != "seed" and any(value != usual[name] for value in values):
             rows.append([name, *("-" if value is None else value for value in values)])

@@ -4,7 +4,8 @@ from dataclasses import dataclass, replace
 
 from ..data.split import choose_gap
 from ..errors import InputError
-from ..training.settings import PRESETS, Settings, names, option
+from ..program.options import flag_of
+from ..training.settings import OPTIONS, PRESETS, Settings
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class Variant:
 
     def seeded(self, seed):
         """Return its settings with another seed."""
-        return replace(self.settings, seed=seed).checked(())
+        return replace(self.settings, seed=seed)
 
 
 FIVE_FRAMES = "Network5, Table 1"       # what Network5 with Table 2, or of copies, is compared with too
@@ -48,7 +49,7 @@ def of_table_3(given, fake=False):
     """
     for name in ("preset", "channels", "neighbours"):
         if name in given:
-            raise InputError(f"{option(name)}: Tables 1 and 2 have their own; leave it out, or give --vary "
+            raise InputError(f"{flag_of(name)}: Tables 1 and 2 have their own; leave it out, or give --vary "
                              f"{name}=A,B,C")
     variants = []
     for name, title, changes in (*TABLE_3, *([FAKE] if fake else [])):
@@ -74,7 +75,7 @@ def of_sweep(given, name, values):
         The value by what it is called.
     """
     base = {"channels": 5, **given}
-    return [_variant(f"{name}-{written.replace(',', '-')}", f"{option(name)} {written}", {**base, name: value})
+    return [_variant(f"{name}-{written.replace(',', '-')}", f"{flag_of(name)} {written}", {**base, name: value})
             for written, value in values.items()]
 
 
@@ -103,7 +104,7 @@ def with_one_gap(variants, frames, masks, show):
     return found
 
 
-def parsed(text, parser):
+def parsed(text):
     """Return the name of a setting and its values by what they are called, of "NAME=A,B,C" or "NAME=A;B;C".
 
     Raises
@@ -117,16 +118,16 @@ def parsed(text, parser):
     if not equals or not all(written) or len(written) < 2:
         raise InputError(f"--vary {text}: must be NAME=A,B, with two values or more, as in keep_prob=0.5,0.75; values "
                          "that have commas themselves are parted by semicolons")
-    if name not in names() or isinstance(getattr(Settings, name, None), bool) or name == "seed":
+    if name not in OPTIONS or OPTIONS[name].type is bool or name == "seed":
         raise InputError(f"--vary {text}: {name} cannot be varied; options with a value can, such as levels, "
                          "keep_prob, class_weight, l2")
     found = {}
     for each in written:
-        value = vars(parser.parse_args([f"{option(name)}={each}"]))[name]
-        called = f"{value:g}" if isinstance(value, float) else str(value)
+        value = OPTIONS[name].parse(flag_of(name), each)
+        called = f"{value:g}" if isinstance(value, float) else str(value or 0)          # None: --crop 0
         if called in found:
             raise InputError(f"--vary {text}: {called} stands there twice; give each value once")
-        found[called] = None if name == "crop" and value == 0 else value
+        found[called] = value
     return name, found
 
 

@@ -5,8 +5,10 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..program import cli
+from ..program.options import Option, add_options
 from ..report.page import write_page
 from ..storage.outputs import EXPLANATION, check_output
+from ..training.settings import pick
 from . import page
 from .numbers import Step
 
@@ -14,26 +16,26 @@ PROG = "python -m stemnet_ref.explain"
 TITLE = "One step of training, number by number"
 
 
+OPTIONS = {                     # with limits beyond which nobody reads the numbers
+    "size": Option("side of the frame", 8, int, (4, 16), metavar="PIXELS"),
+    **pick(levels={"default": 2, "limits": (1, 4), "help": "resolutions of the U"},
+           features={"default": 2, "limits": (1, 4), "help": "feature maps at the first level"},
+           seed={"default": 0, "help": "seed of the weights and of the dropout masks"}),
+    "out": Option("the page to write", "backprop.html", metavar="FILE"),
+}
+
+
 def options():
     """Return the parser."""
     parser = cli.Parser(prog=PROG, description="Run one step of training on a tiny network and write a page with every "
                                                "number of it: forward, backward, and the update of a weight.")
-    add = parser.add_argument
-    add("--size", type=int, default=8, metavar="PIXELS", help="side of the frame (%(default)s)")
-    add("--levels", type=int, default=2, metavar="N", help="resolutions of the U (%(default)s)")
-    add("--features", type=int, default=2, metavar="N", help="feature maps at the first level (%(default)s)")
-    add("--seed", type=int, default=0, metavar="N", help="of the weights and the dropout masks (%(default)s)")
-    add("--out", default="backprop.html", metavar="FILE", help="(%(default)s)")
+    add_options(parser, OPTIONS)
     return parser
 
 
 def main(argv=None):
     """Write the page; return the exit status."""
     given = options().parse_args(argv)
-    for name, least, most in (("levels", 1, 4), ("features", 1, 4), ("size", 4, 16), ("seed", 0, 2 ** 63)):
-        if not least <= getattr(given, name) <= most:
-            raise InputError(f"--{name} {getattr(given, name)}: must be from {least} to {most}"
-                             + ("; more numbers than that nobody reads" if name != "seed" else ""))
     multiple = 2 ** (given.levels - 1)
     if given.size % multiple:
         raise InputError(f"--size {given.size}: with {given.levels} levels it must be a multiple of {multiple}")

@@ -2,8 +2,39 @@
 
 import sys
 
+from ..errors import InputError
 from ..program import cli
-from .table import PROG, main
+from ..program.options import Option, add_options
+from ..training.settings import Settings, chosen_of, pick
+from .stemnet import layer_shapes
+from .table import layer_table, training_gflop
+
+PROG = "python -m stemnet_ref.network"
+OPTIONS = {**pick("preset", "channels", "levels", "features"),
+           "size": Option("side of the input", 1024, int, (1, 1 << 16), metavar="PIXELS")}
+
+
+def options():
+    """Return the parser."""
+    parser = cli.Parser(prog=PROG, description="Print StemNet's table of layers.")
+    add_options(parser, OPTIONS)
+    return parser
+
+
+def main(argv=None):
+    """Print the table of layers; return the exit status."""
+    given = vars(options().parse_args(argv))
+    settings, size = Settings.from_options({**chosen_of(given), "crop": None}), given["size"]
+    if size % settings.multiple:
+        raise InputError(f"--size {size}: must be a multiple of {settings.multiple} with {settings.levels} levels")
+    rows = layer_table(layer_shapes(settings.channels, settings.levels, settings.features), size, size)
+    print(f"{'layer':<14}{'output (H, W, C)':<20}{'parameters':>12}{'GFLOP':>10}")
+    for name, shape, parameters, gflop in rows:
+        print(f"{name:<14}{' x '.join(map(str, shape)):<20}{parameters:>12,}{gflop:>10.3f}")
+    print(f"{'forward':<34}{sum(row[2] for row in rows):>12,}{sum(row[3] for row in rows):>10.3f}")
+    print(f"{'training step':<46}{training_gflop(rows):>10.3f}")
+    return 0
+
 
 if __name__ == "__main__":
     sys.exit(cli.run(PROG, main, sys.argv[1:]))

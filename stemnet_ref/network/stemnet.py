@@ -15,13 +15,6 @@ from . import initial_weights, topology
 from .flat import Flat
 from .topology import INPUT, Block
 
-# What the presets say of the network: rows 1, 3 and 10 of the README's table. "thesis-table2" differs in training only.
-PRESETS = {
-    "thesis": {"levels": 6, "logits": "linear", "init": "fan_in"},
-    "thesis-table2": {"levels": 6, "logits": "linear", "init": "fan_in"},
-    "listing": {"levels": 7, "logits": "relu", "init": "listing"},
-}
-
 
 class Record(NamedTuple):
     """What one block leaves on the tape for its backward pass.

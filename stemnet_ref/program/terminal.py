@@ -1,7 +1,7 @@
 """Lines to the terminal: a line stays one line whatever a name holds, and a terminal that closes is no fault."""
 
 import os
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 from tqdm import tqdm
 
@@ -24,6 +24,18 @@ def log(text):
 
 
 tell = log
+
+
+@contextmanager
+def step_bar(total, done, leave=True):
+    """Show a progress bar of training steps, `done` of which are behind; yield the progress of `Run.train`."""
+    with tqdm(total=total, initial=done, unit="step", disable=None, leave=leave, smoothing=0.05) as bar:
+
+        def progress(text, steps):
+            bar.set_description(text, refresh=steps == 0)
+            bar.update(steps)
+
+        yield progress
 
 
 def _escape(sign):

@@ -7,12 +7,13 @@ from pathlib import Path
 
 from .. import metrics
 from ..errors import InputError
+from ..program.options import flag_of
 from ..program.terminal import one_line
 from ..storage.columns import ROC_COLUMNS
 from ..storage.files import write_atomically
 from ..storage.outputs import REPORT
 from ..storage.readers import read_csv
-from ..training.settings import Settings, option
+from ..training.settings import Settings
 from . import figures
 
 # Table 3 of the thesis, which it measured on other frames, and the networks of its columns
@@ -245,10 +246,10 @@ def command(config):
              **{name: getattr(Settings, name) for name in first}}
     for name, default in usual.items():
         if config[name] != default:
-            words.append(option(name))
+            words.append(flag_of(name))
             if config[name] is not True:
                 words.append("0" if config[name] is None else str(config[name]))
-    words += ["--device", "cpu" if config["device"] == "cpu" else "cuda"]
+    words += ["--backend", config["device"] if config["device"] in ("cpu", "plain") else "cuda"]
     if config["precision"] != "fp32":
         words += ["--precision", config["precision"]]
     return shlex.join(words)

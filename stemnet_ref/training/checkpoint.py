@@ -20,13 +20,14 @@ from ..network.stemnet import StemNet, layer_shapes
 from ..storage.archives import open_npz
 from ..storage.files import write_atomically
 from ..storage.outputs import CONVERTED, MODEL
-from .settings import LIMITS
+from .settings import OPTIONS
 
 FORMAT = "stemnet_ref model 4"
 OLDER = ("stemnet_ref model 2", "stemnet_ref model 3")      # without scaling/image in 2, and without statistics
 PARTS = ("parameters", "statistics")                        # of a network
 MEMBERS = ("parameters/", "statistics/", "optimizer/")
-MOST = {**{name: LIMITS[name][1] for name in ("channels", "levels", "features")}, "classes": 1000, "kernel": 99}
+MAX_SIZES = {**{name: OPTIONS[name].limits[1] for name in ("channels", "levels", "features")}, "classes": 1000,
+             "kernel": 99}
 
 
 @dataclass
@@ -123,11 +124,11 @@ def build(described, shape):
     ValueError, KeyError or TypeError
         If there can be no such network, or an array is missing or has another shape.
     """
-    for name, most in MOST.items():
+    for name, limit in MAX_SIZES.items():
         value = described[name]
-        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-            raise ValueError(f"{name} is {str(value)[:40]}; it must be from 1 to {most}")
-    for name, needed, _ in layer_shapes(**{name: described[name] for name in MOST}):
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= limit:
+            raise ValueError(f"{name} is {str(value)[:40]}; it must be from 1 to {limit}")
+    for name, needed, _ in layer_shapes(**{name: described[name] for name in MAX_SIZES}):
         found = shape(f"{name}.weight")
         if found != needed:
             raise ValueError(f"parameter {name}.weight has shape {found}; {needed} is needed")

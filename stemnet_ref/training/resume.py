@@ -1,15 +1,18 @@
 """Going on with a run from its folder, after checking that all of its state is there."""
 
-from dataclasses import fields
+import glob
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from .. import metrics
 from ..errors import InputError, reason
-from ..storage import readers
+from ..program.options import flag_of
+from ..storage import files, readers
 from . import checkpoint
-from .settings import Settings, names, option
+from .settings import OPTIONS, Settings, chosen_of
 
 # What a model says of its data, beside the settings; a list with the type of what is in it
 SOURCE = {"frames": str, "masks": str, "training_frames": [str], "validation_frames": [str], "training_cells": float,
@@ -20,6 +23,36 @@ SOURCE = {"frames": str, "masks": str, "training_frames": [str], "validation_fra
 ADDED = "channel_index", "z", "pattern"
 
 UNUSABLE = TypeError, ValueError, KeyError, AttributeError, OverflowError      # as wrong types and values make them
+
+
+def resolve(given):
+    """Return the Settings, frames, masks (both None: the sample) and output folder of a run, new or resumed.
+
+    Parameters
+    ----------
+    given : dict
+        Options of run_train.py: frames, masks, out (None where they are not given), resume, and the settings chosen.
+
+    Raises
+    ------
+    InputError
+        If they do not go together, or the run to resume cannot be read.
+    """
+    chosen, frames, masks, out = chosen_of(given), given["frames"], given["masks"], given["out"]
+    if not given["resume"]:
+        if frames is None and masks is not None:
+            raise InputError("--masks: --frames is missing; training needs both")
+        settings = Settings.from_options(chosen)
+        return settings, frames, masks, Path(out or files.new_folder(Path("runs") / f"network{settings.channels}"))
+    if out is None:
+        raise InputError("--resume: name the run to go on with by --out DIR")
+    settings, *saved = settings_of(out)
+    settings = replace(settings, **chosen).with_effect(chosen)
+    for name, path, now in (("frames", saved[0], frames), ("masks", saved[1], masks)):
+        if now is None and path is not None and not (os.path.exists(path) or glob.glob(path, recursive=True)):
+            raise InputError(f"--resume: the {name} of this run are no longer at {path}; "
+                             f"say by --{name} PATH where they are now")
+    return settings, saved[0] if frames is None else frames, saved[1] if masks is None else masks, Path(out)
 
 
 def settings_of(out):
@@ -62,21 +95,17 @@ def read_config(folder):
                                validation_frames=list, dropped_frames=list, steps_per_epoch=int, device=str,
                                precision=str, version=str)
     try:
-        return {**config, **_settings({name: config[name] for name in names() if name in config}).as_dict()}
+        return {**config, **_settings(chosen_of(config)).as_dict()}
     except UNUSABLE as error:
         raise InputError(f"{path}: its settings cannot be used ({reason(error)}); {remedy}") from None
 
 
 def _settings(saved):
     """Return the Settings that a file has, by name; raise one of UNUSABLE where they are none."""
-    types = {field.name: field.type for field in fields(Settings)}
-    odd = (saved.keys() ^ types.keys()) - {*ADDED}
+    odd = (saved.keys() ^ OPTIONS.keys()) - {*ADDED}
     if odd:
         raise ValueError(f"{min(odd)} is missing or unknown")
-    for name, value in saved.items():
-        if not _is(value, types[name]):
-            raise ValueError(f"{name} is {str(value)[:40]!r}")
-    return Settings(**saved).checked(())
+    return Settings(**saved)
 
 
 def _is(value, wanted):
@@ -105,7 +134,7 @@ def resume_run(run):
         had = model.settings.get(name, getattr(Settings, name))
         unknown = name == "gap" and had is None                 # of earlier versions; _check_data compares its effect
         if name != "epochs" and had != value and not unknown:
-            raise InputError(f"{option(name)} {value}: the run in {run.out} has {had}; "
+            raise InputError(f"{flag_of(name)} {value}: the run in {run.out} has {had}; "
                              "--resume goes on with what it began with, leave the option out")
     _check_data(run, model)
     read_progress(run, model)

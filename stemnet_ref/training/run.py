@@ -22,7 +22,6 @@ from ..storage import files, outputs
 from . import checkpoint
 from .checkpoint import Model
 from .resume import resume_run, settings_of
-from .settings import option
 from .step import Steps, StepsOnGpu, cost_of, make_optimizer
 
 NOTHING = {"cost": 0.0, **asdict(metrics.Counts(0, 0, 0, 0))}
@@ -314,5 +313,5 @@ class Run:
         good = f"{saved} holds the last good model; " if saved.exists() else ""
         step = self.step if step is None else step
         return Diverged(f"training has diverged at step {step} (epoch {self.epoch + 1}): {what}; {good}begin a "
-                        f"new run in another --out with a lower {option('learning_rate')} "
+                        f"new run in another --out with a lower --learning-rate "
                         f"({self.settings.learning_rate:g} here)")

@@ -1,178 +1,144 @@
-"""The settings of a training run, their presets and their limits."""
+"""The settings of a training run: one table of their defaults, limits, choices, help and needs, and their presets."""
 
-from dataclasses import asdict, dataclass, fields, replace
+from argparse import SUPPRESS
+from dataclasses import asdict, dataclass, field, fields, replace
 
+from ..backends import NAMES
 from ..data.balance import WORDS, class_weights, parsed_weight
 from ..data.discovery.selection import Selection
 from ..errors import InputError
-from ..network.stemnet import PRESETS as NETWORK_PRESETS
+from ..program.options import Option, check_effects, flag_of, worded
 
 # What the presets change of the defaults below. "listing" reproduces the appendix's code.
 PRESETS = {
-    "thesis": NETWORK_PRESETS["thesis"],
-    "thesis-table2": {**NETWORK_PRESETS["thesis-table2"], "learning_rate": 0.1},
-    "listing": {**NETWORK_PRESETS["listing"], "learning_rate": 0.1, "scaling": "minus127",
+    "thesis": {},
+    "thesis-table2": {"learning_rate": 0.1},
+    "listing": {"levels": 7, "logits": "relu", "init": "listing", "learning_rate": 0.1, "scaling": "minus127",
                 "momentum_form": "tensorflow", "adam_form": "tensorflow", "class_weight_form": "listing"},
 }
 ADAM_LEARNING_RATE = 0.001      # where --optimizer adam comes without --learning-rate; 0.15 would be far too much
+WEIGHTED = {"cost": ("weighted_cross_entropy",)}
 
-CHOICES = {
-    "preset": tuple(PRESETS),
-    "logits": ("linear", "relu"),
-    "init": ("fan_in", "listing"),
-    "neighbours": ("frames", "copies"),
-    "activation": ("relu", "sigmoid"),
-    "normalisation": ("none", "batch"),
-    "scaling": ("standard", "mean-image", "median-image", "minus127"),
-    "draw": ("evenly", "by-cells"),
-    "optimizer": ("momentum", "sgd", "adam"),
-    "momentum_form": ("thesis", "tensorflow"),
-    "adam_form": ("kingma", "tensorflow"),
-    "cost": ("weighted_cross_entropy", "cross_entropy", "dice", "quadratic"),
-    "class_weight_form": ("eq60", "listing"),
-}
+# Headings of the help
+NETWORK, TRAINING, COST, DATA = "network", "training", "cost", "data"
+CROPS, AUGMENTATION = "crops to train on", "augmentation of the crops"
+DISAGREEMENTS = "where the thesis and its appendix disagree"
 
-# name: (least, most, what the limits are in words where they are not these two)
-LIMITS = {
-    "channels": (1, 99, None),
-    "levels": (1, 10, None),
-    "features": (1, 1024, None),
-    "epochs": (1, 10 ** 6, None),
-    "batch_size": (1, 4096, None),
-    "crop": (1, 1 << 16, None),
-    "crops_per_frame": (1, 10 ** 6, None),
-    "learning_rate": (1e-12, 1e3, "above 0 and at most 1000"),
-    "decay_rate": (1e-6, 1.0, "above 0 and at most 1"),
-    "momentum": (0.0, 0.999999, "at least 0 and below 1"),
-    "keep_prob": (1e-3, 1.0, "from 0.001 to 1, the probability to keep"),
-    "border_weight": (0.0, 1e6, None),
-    "border_sigma": (0.1, 100.0, "from 0.1 to 100 pixels"),
-    "rotation": (0.0, 180.0, "from 0 to 180 degrees"),
-    "elastic": (0.0, 10.0, "from 0 to 10 pixels; more could fold the picture"),
-    "brightness": (0.0, 100.0, None),
-    "contrast": (0.0, 0.99, None),
-    "on_cells": (0.0, 1.0, "from 0 to 1, the part of the pieces"),
-    "paste": (0, 100, None),
-    "drop_background": (0.0, 0.99, "from 0 to 0.99, the part of the training frames"),
-    "l1": (0, 10 ** 6, None),
-    "l2": (0, 10 ** 6, None),
-    "validation": (1e-6, 0.999999, "above 0 and below 1, the part of the frames to validate on"),
-    "gap": (0, 10 ** 6, None),
-    "channel_index": (0, 10 ** 6, "from 0, the first channel, to 1000000"),
-    "seed": (0, 2 ** 63, None),
-}
 
-# option: the settings under which it has an effect
-NEEDS = {
-    "momentum": ("optimizer", ("momentum",)),
-    "momentum_form": ("optimizer", ("momentum",)),
-    "adam_form": ("optimizer", ("adam",)),
-    "class_weight": ("cost", ("weighted_cross_entropy",)),
-    "class_weight_form": ("cost", ("weighted_cross_entropy",)),
-    "border_weight": ("cost", ("weighted_cross_entropy",)),
-    "border_sigma": ("cost", ("weighted_cross_entropy",)),
-}
+def setting(default, group, help, **facts):
+    """Return a dataclass field with a default and an Option."""
+    return field(default=default, metadata={"option": Option(help, SUPPRESS, group=group, **facts)})
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Every setting of a run that its result depends on; the defaults are Table 1's where the thesis names them."""
+    """Every setting of a run that its result depends on; the defaults are Table 1's where the thesis names them.
 
-    preset: str = "thesis"
-    channels: int = 1
-    levels: int = 6
-    neighbours: str = "frames"          # copies: of the frame itself in their places
-    features: int = 16
-    logits: str = "linear"
-    init: str = "fan_in"
-    activation: str = "relu"
-    normalisation: str = "none"         # batch: after the convolutions
-    scaling: str = "standard"
-    epochs: int = 8
-    batch_size: int = 1
-    crop: int | None = 128              # side in pixels; None: whole frames
-    crops_per_frame: int | None = None  # in an epoch; None: as many as have the frame's area
-    augment: bool = False               # mirror and quarter-turn
-    rotation: float = 0.0               # degrees, to either side
-    elastic: float = 0.0                # pixels, standard deviation
-    brightness: float = 0.0             # added to or taken off scaled pixels, at most
-    contrast: float = 0.0               # by which their factor differs from 1, at most
-    drop_background: float = 0.0        # part of the training frames left out, those with the fewest cell pixels
-    draw: str = "evenly"                # by-cells: frames by their share of cell pixels
-    on_cells: float = 0.0               # part of the crops that are moved onto a cell
-    paste: int = 0                      # cells of other frames pasted into each piece
-    optimizer: str = "momentum"
-    learning_rate: float = 0.15
-    decay_rate: float = 0.95            # per epoch, staircase
-    momentum: float = 0.2
-    momentum_form: str = "thesis"
-    adam_form: str = "kingma"
-    keep_prob: float = 0.75
-    cost: str = "weighted_cross_entropy"
-    class_weight: float | str = 2.0     # of the cell; "BACKGROUND,CELL"; or one of balance.WORDS
-    class_weight_form: str = "eq60"     # listing: the factor is 1 + class_weight
-    border_weight: float = 0.0          # w0 of masks.borders.border_weights
-    border_sigma: float = 5.0           # pixels
-    l1: float = 0.0
-    l2: float = 0.0
-    channel_index: int | None = None    # of files that hold several channels, from 0
-    z: int | str | None = None          # of files that hold several slices, from 0; "max" or "time"
-    pattern: str | None = None          # of file names, with {t} in place of the frame number, {s}, and *
-    sparse_masks: bool = False          # frames may be without a mask, and are then neighbours only
-    validation: float = 0.2
-    gap: int | None = None              # frames between training and validation; None: chosen to fit
-    seed: int = 0
+    Raises
+    ------
+    InputError
+        If a value is not one that its setting takes, or two do not go together.
+    """
 
-    @classmethod
-    def from_options(cls, options):
-        """Return the settings of a preset with the options given in place of its own.
+    preset: str = setting("thesis", NETWORK, "Table 1 or Table 2 of the thesis, or the code in its appendix",
+                          choices=tuple(PRESETS))
+    channels: int = setting(1, NETWORK, "frames that the network sees at once, an odd number: 1 for Network1, 5 for "
+                                        "Network5, which sees two neighbours on either side", limits=(1, 99))
+    levels: int = setting(6, NETWORK, "resolutions of the U; 6 go from 1024 pixels down to 32", limits=(1, 10))
+    features: int = setting(16, NETWORK, "feature maps at the first level; every further level has twice as many",
+                            limits=(1, 1024))
+    activation: str = setting("relu", NETWORK, "what follows the convolutions", choices=("relu", "sigmoid"))
+    normalisation: str = setting("none", NETWORK, "batch: normalise each batch after the 5 x 5 convolutions, eq. "
+                                                  "56-58; goes well with --keep-prob 1", choices=("none", "batch"))
+    epochs: int = setting(8, TRAINING, "passes over the training frames", limits=(1, 10 ** 6))
+    batch_size: int = setting(1, TRAINING, "crops in each step", limits=(1, 4096))
+    optimizer: str = setting("momentum", TRAINING, "how gradients change the weights",
+                             choices=("momentum", "sgd", "adam"))
+    learning_rate: float = setting(0.15, TRAINING, "learning rate of the first epoch", limits=(1e-12, 1e3),
+                                   takes="above 0 and at most 1000")
+    decay_rate: float = setting(0.95, TRAINING, "factor on the learning rate after each epoch", limits=(1e-6, 1.0),
+                                takes="above 0 and at most 1")
+    momentum: float = setting(0.2, TRAINING, "mu of eq. 28", limits=(0.0, 0.999999), takes="at least 0 and below 1",
+                              needs={"optimizer": ("momentum",)})
+    keep_prob: float = setting(0.75, TRAINING, "probability that dropout keeps a value; 1: no dropout", metavar="P",
+                               limits=(1e-3, 1.0))
+    l1: float = setting(0.0, TRAINING, "weight of the L1 penalty, lambda of eq. 51", limits=(0, 10 ** 6))
+    l2: float = setting(0.0, TRAINING, "weight of the L2 penalty, lambda of eq. 52", limits=(0, 10 ** 6))
+    seed: int = setting(0, TRAINING, "seed of the initial weights, the order of the frames, the crops and the dropout",
+                        limits=(0, 2 ** 63))
+    cost: str = setting("weighted_cross_entropy", COST, "the cost that training lowers",
+                        choices=("weighted_cross_entropy", "cross_entropy", "dice", "quadratic"))
+    class_weight: float | str = setting(
+        2.0, COST, "weight of the cell class in the cross-entropy, eq. 60; BACKGROUND,CELL: weights of both classes; "
+        "ratio: pixels of the larger class over those of the smaller one; median-frequency: SegNet's weights",
+        takes=f"a number, two of them (BACKGROUND,CELL), or {' or '.join(WORDS)}", needs=WEIGHTED)
+    border_weight: float = setting(0.0, COST, "U-net's extra weight of the background between cells, 10 in its paper",
+                                   limits=(0.0, 1e6), needs=WEIGHTED)
+    border_sigma: float = setting(5.0, COST, "how far the border weight reaches", metavar="PIXELS",
+                                  limits=(0.1, 100.0), takes="from 0.1 to 100 pixels",
+                                  needs={**WEIGHTED, "border_weight": "above 0"})
+    crop: int | None = setting(128, CROPS, "side of the crops", metavar="PIXELS", limits=(1, 1 << 16),
+                               takes="from 1 to 65536 pixels, or 0 for whole frames",
+                               read=lambda text: int(text) or None)
+    crops_per_frame: int | None = setting(None, CROPS, "crops of each frame in an epoch", limits=(1, 10 ** 6),
+                                          shown="as many as have the frame's area")
+    draw: str = setting("evenly", CROPS, "by-cells: take more crops of the frames with a larger share of cell pixels",
+                        choices=("evenly", "by-cells"))
+    on_cells: float = setting(0.0, CROPS, "part of the crops to move so that they hold a cell", metavar="PART",
+                              limits=(0.0, 1.0), needs={"crop": "above 0"})
+    drop_background: float = setting(0.0, CROPS, "part of the training frames to leave out, those with the smallest "
+                                                 "share of cell pixels", metavar="PART", limits=(0.0, 0.99))
+    augment: bool = setting(False, AUGMENTATION, "mirror the crops and turn them by quarter turns, at random",
+                            shown="no")
+    rotation: float = setting(0.0, AUGMENTATION, "largest random angle to turn by, to either side; 180: any angle",
+                              metavar="DEGREES", limits=(0.0, 180.0), takes="from 0 to 180 degrees")
+    elastic: float = setting(0.0, AUGMENTATION, "deform as U-net does, with random shifts of this standard deviation, "
+                                                "10 in its paper", metavar="PIXELS", limits=(0.0, 10.0),
+                             takes="from 0 to 10 pixels; more could fold the picture")
+    brightness: float = setting(0.0, AUGMENTATION, "largest random number, in standard deviations of the pixels, to "
+                                                   "add to the pixels or to subtract", limits=(0.0, 100.0))
+    contrast: float = setting(0.0, AUGMENTATION, "multiply the pixels by a random factor from 1 - X to 1 + X",
+                              limits=(0.0, 0.99))
+    paste: int = setting(0, AUGMENTATION, "cells of other frames of the sequence to paste into each crop",
+                         limits=(0, 100))
+    channel_index: int | None = setting(None, DATA, "channel to take from files that hold several, from 0",
+                                        limits=(0, 10 ** 6))
+    z: int | str | None = setting(
+        None, DATA, "slice to take from files that hold several, from 0; max: the maximum over all of them; time: the "
+        "slices are time points, as in a stack that was saved without a time axis",
+        limits=(0, 10 ** 6), choices=("max", "time"), metavar="N|max|time",
+        takes="the number of a slice, from 0, or max, or time")
+    pattern: str | None = setting(
+        None, DATA, "how files are named, with {t} in place of the frame number or time, {s} in place of what tells "
+        "sequences apart, such as positions, and * in place of what does not matter")
+    sparse_masks: bool = setting(False, DATA, "let frames be without a mask; the network sees them as neighbours only",
+                                 shown="no")
+    validation: float = setting(0.2, DATA, "part of the frames to validate on", metavar="PART",
+                                limits=(1e-6, 0.999999), takes="above 0 and below 1")
+    gap: int | None = setting(None, DATA, "frames to leave out between training and validation in a single sequence",
+                              limits=(0, 10 ** 6), shown="the most, up to --channels, that leave two thirds of the "
+                                                         "frames to train on")
+    scaling: str = setting("standard", DISAGREEMENTS, "standard: to a mean of 0 and a standard deviation of 1; "
+                           "mean-image, median-image: minus that image of the training frames; minus127: minus 127",
+                           choices=("standard", "mean-image", "median-image", "minus127"))
+    neighbours: str = setting("frames", DISAGREEMENTS, "copies: the frame itself in the places of its neighbours, as "
+                                                       "the listing trained", choices=("frames", "copies"))
+    logits: str = setting("linear", DISAGREEMENTS, "relu: a ReLU before the softmax", choices=("linear", "relu"))
+    init: str = setting("fan_in", DISAGREEMENTS, "initial weights with the standard deviation sqrt(2/N) of section "
+                                                 "2.1, or the listing's", choices=("fan_in", "listing"))
+    momentum_form: str = setting("thesis", DISAGREEMENTS, "eq. 28-29, or TensorFlow's form, in which the learning rate "
+                                 "is outside the velocity", choices=("thesis", "tensorflow"),
+                                 needs={"optimizer": ("momentum",)})
+    adam_form: str = setting("kingma", DISAGREEMENTS, "epsilon is added to the root of the corrected average, or, as "
+                             "in TensorFlow, to that of the uncorrected one", choices=("kingma", "tensorflow"),
+                             needs={"optimizer": ("adam",)})
+    class_weight_form: str = setting("eq60", DISAGREEMENTS, "listing: the cell class has the weight 1 + --class-weight",
+                                     choices=("eq60", "listing"), needs=WEIGHTED)
 
-        Parameters
-        ----------
-        options : dict
-            By name of the field; what is absent takes the preset's or the default value.
-
-        Raises
-        ------
-        InputError
-            If a value is outside its limits, or an option has no effect beside the others.
-        """
-        preset = options.get("preset", cls.preset)
-        _check_choice("preset", preset)
-        values = {**PRESETS[preset], **options}
-        if values.get("optimizer") == "adam" and "learning_rate" not in options:
-            values["learning_rate"] = ADAM_LEARNING_RATE
-        return cls(**values).checked(options)
-
-    def checked(self, options):
-        """Return these settings, if they can be used.
-
-        Parameters
-        ----------
-        options : iterable of str
-            Names of what the user has set, which must have an effect.
-
-        Raises
-        ------
-        InputError
-            If a value is outside its limits, or an option has no effect.
-        """
-        for name in CHOICES:
-            _check_choice(name, getattr(self, name))
-        for name, (least, most, words) in LIMITS.items():
-            value = getattr(self, name)
-            if value is not None and not least <= value <= most:        # NaN fails too
-                raise InputError(f"{option(name)} {value}: must be {words or f'from {least} to {most}'}")
-        for name in options:
-            needs, values = NEEDS.get(name, ("preset", PRESETS))
-            if getattr(self, needs) not in values:
-                raise InputError(f"{option(name)}: has no effect with {option(needs)} {getattr(self, needs)}; "
-                                 "leave one of them out")
+    def __post_init__(self):
+        for name, option in OPTIONS.items():
+            option.check(flag_of(name), getattr(self, name))
         self._check_class_weight()
-        for name, other in (("border_sigma", "border_weight"), ("on_cells", "crop")):
-            if name in options and not getattr(self, other):
-                raise InputError(f"{option(name)}: has no effect without {option(other)}; give it too, or leave "
-                                 f"{option(name)} out")
         if self.channels % 2 == 0:
             raise InputError(f"--channels {self.channels}: must be odd, so that the frame to segment is in the middle; "
                              f"try {self.channels + 1}")
@@ -184,6 +150,31 @@ class Settings:
             near = f"{below} or {above}" if below else f"{above}"
             raise InputError(f"--crop {self.crop}: with {self.levels} levels it must be a multiple of {multiple}; "
                              f"try {near}, or fewer --levels")
+
+    @classmethod
+    def from_options(cls, chosen):
+        """Return the settings of a preset with the chosen ones in place of its own.
+
+        Parameters
+        ----------
+        chosen : dict
+            Values by the name of the setting; what is absent has the preset's value, or else the default.
+
+        Raises
+        ------
+        InputError
+            If a value is not one that its setting takes, or a chosen setting has no effect beside the others.
+        """
+        preset = chosen.get("preset", cls.preset)
+        OPTIONS["preset"].check("--preset", preset)
+        values = {**PRESETS[preset], **chosen}
+        if values.get("optimizer") == "adam" and "learning_rate" not in chosen:
+            values["learning_rate"] = ADAM_LEARNING_RATE
+        return cls(**values).with_effect(chosen)
+
+    def with_effect(self, chosen):
+        """Return these settings; raise InputError where one of the names in `chosen` has no effect beside the rest."""
+        check_effects(OPTIONS, chosen, self.as_dict())
         return self
 
     @property
@@ -223,9 +214,7 @@ class Settings:
         """
         if self.class_weight not in WORDS:
             return self
-        resolved = replace(self, class_weight=",".join(map(repr, class_weights(self.class_weight, cells))))
-        resolved._check_class_weight()
-        return resolved
+        return replace(self, class_weight=",".join(map(repr, class_weights(self.class_weight, cells))))
 
     def _check_class_weight(self):
         weight = parsed_weight(self.class_weight)
@@ -238,16 +227,42 @@ class Settings:
                 raise InputError(f"--class-weight {self.class_weight}: must be above 0 and at most 1000000")
 
 
-def option(name):
-    """Return the command line's name of a setting."""
-    return "--" + name.replace("_", "-")
+def _option(each):
+    """Return the Option of a field of Settings, with its type, and its default in words, that of each preset too."""
+    option, default = each.metadata["option"], each.default
+    shown = option.shown or ("" if default is None else worded(default))
+    changed = {}
+    for preset, values in PRESETS.items():
+        if each.name in values:
+            changed.setdefault(worded(values[each.name]), []).append(preset)
+    shown += "".join(f"; {value} with --preset {' or '.join(presets)}" for value, presets in changed.items())
+    shown += f"; {ADAM_LEARNING_RATE} with --optimizer adam" if each.name == "learning_rate" else ""
+    return replace(option, type=each.type, shown=shown)
 
 
-def names():
-    """Return the names of all settings."""
-    return [field.name for field in fields(Settings)]
+OPTIONS = {each.name: _option(each) for each in fields(Settings)}           # in the order of Settings
+
+# Options of programs that train or predict which are no settings
+FRAMES = Option("folder, quoted glob pattern or multi-page TIFF, of grey PNG or TIFF files; or a set of the Cell "
+                "Tracking Challenge, which brings its masks", metavar="PATH", shown="the package's sample")
+MASKS = Option("likewise; 0 is background, above 0 cell; paired with the frames by number", metavar="PATH")
+COMPUTATION = {
+    "backend": Option("what computes; auto: cuda where there is a GPU, else cpu; plain: the readable reference", "auto",
+                      choices=NAMES, also=("--device",)),
+    "precision": Option("tf32: faster on a GPU, with 11 significant bits", "fp32", choices=("fp32", "tf32")),
+}
 
 
-def _check_choice(name, value):
-    if value not in CHOICES[name]:
-        raise InputError(f"{option(name)} {value}: must be one of {', '.join(CHOICES[name])}")
+def pick(*wanted, group=None, **changes):
+    """Return the Options of some settings, by name, with changes, under one heading: pick(seed={"default": 1})."""
+    found = {}
+    for name in (*wanted, *changes):
+        change = changes.get(name, {})
+        shown = {"shown": None} if "default" in change else {}              # the new one is shown instead
+        found[name] = replace(OPTIONS[name], group=group, **{**shown, **change})
+    return found
+
+
+def chosen_of(given):
+    """Return those of the given options that are settings, a dict."""
+    return {name: given[name] for name in OPTIONS if name in given}

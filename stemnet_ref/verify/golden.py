@@ -18,7 +18,7 @@ from ..storage.archives import open_npz
 from ..storage.files import write_atomically
 from ..storage.outputs import GOLDEN
 from ..training.checkpoint import build
-from ..training.settings import CHOICES, Settings
+from ..training.settings import OPTIONS, Settings
 from .rounding import SINGLE, Way
 from .trace import Trace, keys
 
@@ -179,9 +179,8 @@ def _check(golden):
                                for name in ("keep_prob", "learning_rate", "decay_rate", "momentum")})
     except InputError as error:                             # speaks of options
         raise ValueError(str(error)) from None
-    for name, known in (("optimizer", CHOICES["optimizer"]), ("momentum_form", CHOICES["momentum_form"]),
-                        ("adam_form", CHOICES["adam_form"]), ("class_weight_form", CHOICES["class_weight_form"])):
-        if training[name] not in known:
+    for name in ("optimizer", "momentum_form", "adam_form", "class_weight_form"):
+        if training[name] not in OPTIONS[name].choices:
             raise ValueError(f"{name} {training[name]!r}")
     for name in ("beta1", "beta2", "epsilon", "weight_decay"):
         float(training[name])

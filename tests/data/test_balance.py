@@ -113,10 +113,10 @@ def test_cells_are_numbered_where_the_mask_does_not(tmp_path):
     ({"border_sigma": 3.0}, "--border-sigma: has no effect without --border-weight"),
     ({"on_cells": 0.5, "crop": None}, "--on-cells: has no effect without --crop"),
     ({"on_cells": 1.5}, "--on-cells 1.5: must be from 0 to 1"),
-    ({"rotation": 200.0}, "--rotation 200.0: must be from 0 to 180"),
-    ({"elastic": 13.0}, "--elastic 13.0: must be from 0 to 10"),
-    ({"contrast": 1.0}, "--contrast 1.0: must be"), ({"brightness": -1.0}, "--brightness -1.0: must be"),
-    ({"paste": -1}, "--paste -1: must be"), ({"drop_background": 1.0}, "--drop-background 1.0: must be"),
+    ({"rotation": 200.0}, "--rotation 200: must be from 0 to 180"),
+    ({"elastic": 13.0}, "--elastic 13: must be from 0 to 10"),
+    ({"contrast": 1.0}, "--contrast 1: must be"), ({"brightness": -1.0}, "--brightness -1: must be"),
+    ({"paste": -1}, "--paste -1: must be"), ({"drop_background": 1.0}, "--drop-background 1: must be"),
     ({"draw": "cells"}, "--draw cells: must be one of evenly, by-cells"),
 ])
 def test_settings_that_cannot_be_used_are_named(options, message):

@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from checkers import STEP, assert_gradient
+from refusals import check, script
 
 from stemnet_ref.layers import conv2d, conv_transpose2d, dropout, max_pool2d, relu
-from stemnet_ref.network.stemnet import PRESETS, StemNet
-from stemnet_ref.network.table import layer_table, main, training_gflop
+from stemnet_ref.network.__main__ import main
+from stemnet_ref.network.stemnet import StemNet
+from stemnet_ref.network.table import layer_table, training_gflop
 from stemnet_ref.optimizers import add_penalty, add_penalty_gradients
 from stemnet_ref.training.settings import Settings
 from stemnet_ref.training.step import cost_gradient, cost_of
@@ -158,15 +160,7 @@ def test_table_of_layers_adds_up_to_the_notes_figures(capsys):
                                                (["--levels", "0"], "--levels 0"), (["--levels", "31"], "--levels 31"),
                                                (["--features", "0"], "--features 0")])
 def test_table_of_layers_refuses_what_is_impossible(capsys, argv, culprit):
-    with pytest.raises(SystemExit) as exit_:
-        main(argv)
-    assert exit_.value.code == 2
-    assert culprit in capsys.readouterr().err
-
-
-def test_presets():
-    assert PRESETS["thesis"]["levels"] == PRESETS["thesis-table2"]["levels"] == 6
-    assert PRESETS["listing"] == {"levels": 7, "logits": "relu", "init": "listing"}
+    check(capsys, script(main, *argv), culprit)
     z, _ = StemNet(levels=3, logits="relu").forward(np.random.default_rng(0).standard_normal((1, 8, 8, 1), np.float32))
     assert z.min() == 0
     z, _ = StemNet(levels=3).forward(np.random.default_rng(0).standard_normal((1, 8, 8, 1), np.float32))

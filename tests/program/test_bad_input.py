@@ -13,8 +13,9 @@ from refusals import SMALL, check, contents, script
 
 import run_predict
 import run_train
+from stemnet_ref.program.options import flag_of
 from stemnet_ref.training import checkpoint
-from stemnet_ref.training.settings import CHOICES, LIMITS, option
+from stemnet_ref.training.settings import OPTIONS
 
 ROOT = Path(__file__).parents[2]
 
@@ -102,7 +103,7 @@ def test_bad_files_while_predicting(tmp_path, pair, trained, capsys, case):
     (["--crop", "8"], ["--crop 8", "try 32"]),
     (["--device", "cuda"], ["--device cuda", "--device cpu"]),
     (["--device", "tpu"], ["--device tpu"]),
-    (["--precision", "fp16"], ["--precision fp16", "fp32 or tf32"]),
+    (["--precision", "fp16"], ["--precision fp16", "fp32, tf32"]),
     (["--device", "cpu", "--precision", "tf32"], ["--precision tf32", "leave it out"]),
     (["--epochs", "many"], ["--epochs", "'many'"]),
     (["--preset", "best"], ["--preset", "thesis-table2", "listing"]),
@@ -140,25 +141,20 @@ def test_two_dashes_alone_are_told_alike_whatever_argparse_leaves_of_them(pair, 
     check(capsys, script(run_predict.main, trained, pair[0], "--", "more"), "error: more: belongs to no option")
 
 
-@pytest.mark.parametrize("name", [name for name in LIMITS if name != "channels"])
+@pytest.mark.parametrize("name", [name for name, option in OPTIONS.items() if option.limits])
 @pytest.mark.parametrize("value", ["-1", "nan", "1e30"])
 def test_numbers_beyond_their_limits(tmp_path, monkeypatch, capsys, name, value):
     monkeypatch.chdir(tmp_path)
-    check(capsys, script(run_train.main, option(name), value), option(name))
+    check(capsys, script(run_train.main, flag_of(name), value), flag_of(name))
 
 
 @pytest.mark.parametrize(("name", "value"), [("seed", 2 ** 63 + 1), ("epochs", 2 * 10 ** 6), ("crop", 10 ** 5),
                                              ("gap", -1)])
 def test_messages_of_limits_name_both_ends(tmp_path, monkeypatch, capsys, name, value):
     monkeypatch.chdir(tmp_path)
-    least, most, _ = LIMITS[name]
-    check(capsys, script(run_train.main, option(name), value),
-          f"{option(name)} {value}: must be from {least} to {most}")
-
-
-def test_every_choice_and_limit_belongs_to_an_option():
-    known = {action.dest for action in run_train.options()._actions}
-    assert set(CHOICES) | set(LIMITS) <= known
+    low, high = OPTIONS[name].limits
+    check(capsys, script(run_train.main, flag_of(name), value),
+          f"{flag_of(name)} {value}: must be from {low} to {high}")
 
 
 def test_pieces_of_several_sizes_do_not_make_a_batch(tmp_path, pair, capsys):
@@ -192,7 +188,7 @@ def test_a_full_disk_keeps_the_old_model(tmp_path, pair, trained):
     before = (trained / "model.npz").read_bytes()
     limited = ("import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
                "resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000)); import run_train; "
-               "from stemnet_ref import cli; sys.exit(cli.run('run_train.py', run_train.main, sys.argv[1:]))")
+               "from stemnet_ref.program import cli; sys.exit(cli.run('run_train.py', run_train.main, sys.argv[1:]))")
     done = subprocess.run([sys.executable, "-c", limited, "--resume", "--out", str(trained), "--epochs", "2"], cwd=ROOT,
                           capture_output=True, text=True, timeout=120)
     assert done.returncode == 2, done.stderr

@@ -57,9 +57,9 @@ def main_of(arguments):
     """Return the function of a program, and what is left of its arguments."""
     if arguments[0] != "-m":
         return {"run_train.py": run_train.main, "run_predict.py": run_predict.main}[arguments[0]], arguments[1:]
-    name = {"stemnet_ref.network": "stemnet_ref.layer_table"}.get(arguments[1], arguments[1])
-    module = importlib.import_module(name)
-    return (module if hasattr(module, "main") else importlib.import_module(f"{name}.__main__")).main, arguments[2:]
+    module = importlib.import_module(arguments[1])
+    module = module if hasattr(module, "main") else importlib.import_module(f"{arguments[1]}.__main__")
+    return module.main, arguments[2:]
 
 
 def run_process(arguments, event, folder):

@@ -66,8 +66,8 @@ def test_mistakes_in_odd_options(capsys):
 @pytest.mark.parametrize(("argv", "words"), [
     (["--frames=--"], "--frames=--: -- is no value"), (["--out=--", "--seed=1"], "--out=--: -- is no value"),
     (["--out", ""], "--out: the value is empty"), (["--masks=", "--frames", "x"], "--masks: the value is empty"),
-    (["--seed="], "--seed: invalid int value: ''"), (["--seed", "1e3"], "--seed: invalid int value: '1e3'"),
-    (["--epochs", "nan"], "--epochs: invalid int value: 'nan'"), (["--l1", "nan"], "--l1 nan: must be"),
+    (["--seed="], "--seed '': must be a whole number"), (["--seed", "1e3"], "--seed '1e3': must be a whole number"),
+    (["--epochs", "nan"], "--epochs 'nan': must be a whole number"), (["--l1", "nan"], "--l1 nan: must be"),
     (["--learning-rate", "inf"], "--learning-rate inf: must be"), (["--e"], "ambiguous option: --e could match"),
     (["--", "x"], "--: no such option; see"), (["--out", "--", "x"], "--out: expected one argument")])
 def test_options_that_argparse_takes_for_something_else(argv, words, capsys):

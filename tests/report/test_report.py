@@ -18,7 +18,7 @@ from stemnet_ref import metrics
 from stemnet_ref.predict import cell_probability, logits
 from stemnet_ref.report import figures
 from stemnet_ref.report import page as report
-from stemnet_ref.training import checkpoint
+from stemnet_ref.training import checkpoint, resume
 from stemnet_ref.training.run import Run
 from stemnet_ref.training.settings import Settings
 
@@ -56,7 +56,7 @@ def test_its_command_begins_the_same_run_again(out):
     *_, command = (line for line in Page(out / "report.html").text.splitlines() if "run_train.py" in line)
     script, *words = shlex.split(command.strip())[1:]
     assert script == "run_train.py"
-    settings, frames, masks, _ = run_train.resolve(vars(run_train.options().parse_args([*words, "--out", "x"])))
+    settings, frames, masks, _ = resume.resolve(vars(run_train.options().parse_args([*words, "--out", "x"])))
     assert settings.as_dict() == {name: config[name] for name in settings.as_dict()}
     assert (frames, masks) == (config["frames"], config["masks"])
 
@@ -69,10 +69,10 @@ def test_the_command_of_any_settings_gives_these_settings(options):
     settings = Settings.from_options(options)
     config = {"frames": None, "masks": None, "device": "cpu", "precision": "fp32", **settings.as_dict()}
     words = shlex.split(report.command(config))[2:]
-    assert words[-2:] == ["--device", "cpu"]
+    assert words[-2:] == ["--backend", "cpu"]
     on_gpu = report.command({**config, "device": "NVIDIA H200", "precision": "tf32"})
-    assert on_gpu.endswith("--device cuda --precision tf32")
-    assert run_train.resolve(vars(run_train.options().parse_args([*words, "--out", "x"])))[0] == settings
+    assert on_gpu.endswith("--backend cuda --precision tf32")
+    assert resume.resolve(vars(run_train.options().parse_args([*words, "--out", "x"])))[0] == settings
 
 
 def test_every_setting_is_shown_and_what_was_changed_is_bold(out):

@@ -52,13 +52,13 @@ def test_files_that_are_none(files, tmp_path, capsys):
 
 @pytest.mark.parametrize(("options", "words"), [
     (["--size", "63"], "--size 63x63: with 6 levels the sides must be multiples of 32; try 64"),
-    (["--size", "a"], "invalid size value: 'a'"),
-    (["--steps", "0"], "--steps 0: must be at least 1"),
-    (["--steps-per-epoch", "0"], "--steps-per-epoch 0: must be at least 1"),
+    (["--size", "a"], "--size 'a': must be a side in pixels, or HEIGHTxWIDTH"),
+    (["--steps", "0"], "--steps 0: must be from 1"),
+    (["--steps-per-epoch", "0"], "--steps-per-epoch 0: must be from 1"),
     (["--frames", "here"], "--frames: has no effect without --model"),
     (["--channels", "2"], "--channels 2: must be odd"),
     (["--momentum-form", "thesis", "--optimizer", "adam"], "--momentum-form: has no effect with --optimizer adam"),
-    (["--keep-prob", "0"], "--keep-prob 0.0: must be from 0.001 to 1"),
+    (["--keep-prob", "0"], "--keep-prob 0: must be from 0.001 to 1"),
     (["--model", "nowhere"], "nowhere: no such file"),
 ])
 def test_export_options_that_cannot_be_used(options, words, tmp_path, capsys):
@@ -75,10 +75,10 @@ def test_export_options_that_cannot_be_used(options, words, tmp_path, capsys):
 
 @pytest.mark.torch
 @pytest.mark.parametrize(("options", "words"), [
-    (["conv_transpose2d", "--stride", "0"], "stride=0 must be at least 1"),
-    (["dropout", "--keep-prob", "0"], "keep_prob=0.0 must be above 0"),
-    (["dropout", "--keep-prob", "nan"], "keep_prob=nan must be above 0"),
-    (["conv2d", "--filters", "0"], "filters=0 must be at least 1"),
+    (["conv_transpose2d", "--stride", "0"], "--stride 0: must be from 1"),
+    (["dropout", "--keep-prob", "0"], "--keep-prob 0: must be from 0.001 to 1"),
+    (["dropout", "--keep-prob", "nan"], "--keep-prob nan: must be from 0.001 to 1"),
+    (["conv2d", "--filters", "0"], "--filters 0: must be from 1"),
     (["conv2d", "--kernel", "99", "--padding", "valid"], "does not fit"),
     (["batch_norm", "--shape", "1,1,1,2"], "pixels of shape=1 must be at least 2"),
     (["dice", "--shape", "1,4,4,1"], "must be at least 2"),
