@@ -42,9 +42,10 @@ def parser_of(program):
 @pytest.mark.parametrize("program", TABLES)
 def test_a_parser_has_the_options_of_its_table_and_no_others(program):
     table, own = TABLES[program]
-    flags = {flag for action in parser_of(program)._actions for flag in action.option_strings} - {"-h", "--help", "--device" if "backend" in table else ""}
+    flags = {flag for action in parser_of(program)._actions for flag in action.option_strings} - {"-h", "--help"}
     negatable = {name for name, option in table.items() if option.type is bool and option.default is argparse.SUPPRESS}
-    assert flags == {flag_of(name) for name in table} | {f"--no-{flag_of(name)[2:]}" for name in negatable}
+    others = {flag for option in table.values() for flag in option.also}
+    assert flags == {flag_of(name) for name in table} | {f"--no-{flag_of(name)[2:]}" for name in negatable} | others
     for name, option in table.items():
         common = {**OPTIONS, **COMPUTATION}.get(name)
         if common:

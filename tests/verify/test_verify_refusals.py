@@ -129,4 +129,4 @@ def test_a_folder_in_place_of_a_file(tmp_path, capsys):
     assert run("export", *COMMANDS, "--out", tmp_path) == 2
     assert "is a folder; name a file" in capsys.readouterr().err
     assert run("export", *COMMANDS, "--weight-decay", "-1", "--out", tmp_path / "x.npz") == 2
-    assert "--weight-decay -1.0: must be" in capsys.readouterr().err
+    assert "--weight-decay -1: must be" in capsys.readouterr().err
