@@ -176,7 +176,8 @@ def test_varied_pieces_are_the_same_whether_frames_stay_in_memory_or_not(tmp_pat
         np.testing.assert_array_equal(mine[1], other[1])
     assert tight.decoded <= 2 * 40                                      # donors are near
     place_of = {index: at for at, index in enumerate(range(40))}
-    assert all(abs(place_of[donor] - place_of[crop.frame]) <= epoch.NEAR for crop in crops for donor in crop.donors)
+    assert all(abs(place_of[donor] - place_of[crop.frame]) <= epoch.MAX_DISTANCE
+               for crop in crops for donor in crop.donors)
 
 
 def test_augmentation_changes_neither_order_nor_places(tmp_path):

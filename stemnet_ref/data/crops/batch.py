@@ -1,4 +1,4 @@
-"""Batches put together from crops of frames: scaled, cut, with pasted cells, on the CPU and on a GPU."""
+"""Put batches together from crops of frames, scaled and with pasted cells, on the CPU and on a GPU."""
 
 from typing import NamedTuple
 
@@ -10,27 +10,27 @@ from .pasting import paste
 
 
 class Sample(NamedTuple):
-    """A crop, and all that it is made of; arrays are where they are computed with."""
+    """A crop, and everything that it is cut from; arrays are on the device that computes with them."""
 
     crop: Crop
-    window: list                # the decoded frames
-    classes: object = None      # of the whole frame
-    weights: object = None      # of the whole frame's pixels
+    window: list                # decoded frames of the window, each (H, W)
+    classes: object = None      # classes of the whole frame's pixels, uint8 (H, W)
+    weights: object = None      # weights of the whole frame's pixels, float32 (H, W)
     coordinates: object = None  # `Crop.sampling_coordinates` of the crop
-    pastes: tuple = ()          # (Paste, alpha, cell, window of the donor) of each
-    borders: object = None      # weights of the crop's pixels with pasted cells alone, where there are any
+    pastes: tuple = ()          # (Paste, alpha, cell, window of the donor) for each pasted cell
+    borders: object = None      # border weights of the crop's pixels that the pasted cells cause
 
 
 class Buffers(NamedTuple):
     """The arrays of a batch.
 
-    On a device a set of buffers is made once for each shape, and is the same object whenever its arrays hold the next
-    batch: steps that are recorded on it (a CUDA graph) may be repeated as long as it comes back.
+    On a device a set of buffers is made once for each shape, and the same object comes back whenever its arrays hold
+    the next batch: a step that is recorded on it (a CUDA graph) may be repeated for every batch that it holds.
     """
 
     x: object                   # float32 (N, H, W, channels), scaled
     labels: object = None       # uint8 (N, H, W); None without masks
-    weights: object = None      # float32 (N, H, W), of the pixels; None where they have none of their own
+    weights: object = None      # weights of the pixels, float32 (N, H, W); None without border weights
 
 
 def assemble(scaling, samples, device=None, buffers=None):
@@ -39,12 +39,13 @@ def assemble(scaling, samples, device=None, buffers=None):
     Parameters
     ----------
     scaling : Scaling
+        Scaling of the grey levels.
     samples : list of Sample
-        All of one shape.
+        Samples of the batch, all of one shape.
     device : optional
-        The device that their arrays are on.
+        Device that holds the samples' arrays; None for NumPy's.
     buffers : dict, optional
-        The sets of the device's arrays to use again, by shape; a new one is put into it.
+        Sets of the device's arrays by shape, to be used again; a new set is added to it.
 
     Returns
     -------
@@ -64,19 +65,19 @@ def assemble(scaling, samples, device=None, buffers=None):
     if samples[0].weights is not None:
         weights = np.stack([each.crop.cut(each.weights, each.coordinates) for each in samples])
         for own, sample in zip(weights, samples, strict=True):
-            if sample.borders is not None:                  # another cell brings borders nearer, never away
+            if sample.borders is not None:                  # a further cell can only raise border weights
                 np.maximum(own, sample.borders, out=own)
         weights[labels > 0] = 0
     return Buffers(x, labels, weights)
 
 
 def _scaled(scaling, window, crop, coordinates=None):
-    """Return what a crop shows of a window, scaled: float32 (H, W, channels)."""
+    """Return the crop of a window, scaled: float32 (H, W, channels)."""
     return np.stack([scaling.apply(pixels, crop, coordinates) for pixels in window], axis=-1)
 
 
 def _assemble_on(device, scaling, samples, buffers):
-    """Return a batch on the device, in the buffers of its shape."""
+    """Return a batch on the device, in the buffers for its shape."""
     first = samples[0]
     shape = len(samples), *first.crop.shape, len(first.window)
     kinds = np.uint8 if first.classes is not None else None, np.float32 if first.weights is not None else None

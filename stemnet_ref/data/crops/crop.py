@@ -1,10 +1,10 @@
-"""What a crop of a frame shows: mirrored, turned by any angle, and deformed.
+"""A crop of a frame: mirrored, turned by any angle, and deformed.
 
-Frames and mask of a window are sampled at the same coordinates, frames between pixels linearly, masks at the nearest
-pixel (thesis sections 6.2 and 8.2). The elastic deformation is U-net's (Ronneberger et al. 2015, section 3.1):
-displacements drawn from a normal distribution on a coarse grid, with cubic interpolation between its points. Here the
-points are KNOTS pixels apart whatever the crop's size, and none is displaced by more than two standard deviations, so
-that slopes are at most 6 elastic / KNOTS: as long as that is below 1/2, nothing folds.
+The frames and the mask of a window are sampled at the same coordinates: frames are interpolated linearly, masks take
+the nearest pixel (thesis sections 6.2 and 8.2). The elastic deformation is U-net's (Ronneberger et al. 2015, section
+3.1): displacements are sampled from a normal distribution on a coarse grid, and interpolated by cubics between
+its points. Here the points are KNOTS pixels apart whatever the crop's size, and no point is displaced by more than two
+standard deviations, so that slopes are at most 6 elastic / KNOTS: below 1/2 nothing folds.
 """
 
 from dataclasses import dataclass, replace
@@ -19,22 +19,22 @@ ELASTIC, PLACE, PASTE = 0, 1, 2     # streams of a crop's random numbers
 
 @dataclass(frozen=True)
 class Crop:
-    """A part of one frame, as a training step sees it: mirrored, then turned by quarters, then as below."""
+    """A part of one frame as a training step sees it: mirrored, then turned by quarters, then turned and deformed."""
 
-    frame: int              # index into the frames
-    top: int
+    frame: int              # index of the frame
+    top: int                # first row and column, height and width in pixels
     left: int
     height: int
     width: int
     mirror: bool = False
     quarter_turns: int = 0
-    angle: float = 0.0      # radians, anticlockwise about its middle
-    elastic: float = 0.0    # pixels: standard deviation of the `displacements`
-    gain: float = 1.0       # contrast: factor on the scaled pixels
-    offset: float = 0.0     # brightness: added to them after that
-    on_cell: bool = False   # whether it is to be moved so that it holds a cell pixel
-    donors: tuple = ()      # frames of which a cell each is pasted into it
-    key: int = 0            # of what is drawn later
+    angle: float = 0.0      # radians, anticlockwise about the middle of the crop
+    elastic: float = 0.0    # standard deviation of the `displacements`, in pixels
+    gain: float = 1.0       # factor on the scaled pixels: contrast
+    offset: float = 0.0     # brightness, added to the scaled pixels after that
+    on_cell: bool = False   # whether the crop is to be moved so that it holds a cell pixel
+    donors: tuple = ()      # indices of the frames that each give a cell to be pasted into the crop
+    key: int = 0            # key of the random numbers that are sampled when the crop is cut
 
     @property
     def shape(self):
@@ -42,21 +42,22 @@ class Crop:
         return (self.width, self.height) if self.quarter_turns % 2 else (self.height, self.width)
 
     def random(self, stream):
-        """Return a random generator for one purpose, always the same."""
+        """Return the random generator of one stream; its numbers are the same at every call."""
         return np.random.Generator(np.random.Philox(key=np.array([self.key, stream], np.uint64)))
 
     def cut(self, pixels, coordinates=None, nearest=False):
-        """Return what the crop shows of `pixels`.
+        """Return the crop of `pixels`, an ndarray whose first two axes have the crop's `shape`.
 
         Beyond its lower and right end a frame goes on as its mirror image.
 
         Parameters
         ----------
         pixels : ndarray of shape (H, W); or (H, W, ...) without coordinates
+            Frame, mask, or other numbers of the whole frame's pixels.
         coordinates : ndarray, optional
-            The crop's `sampling_coordinates`. Without them it is mirrored and turned by quarters only.
+            The crop's `sampling_coordinates`. Without them the crop is mirrored and turned by quarters only.
         nearest : bool
-            Take the nearest pixel, of a mask; else interpolate linearly, float32.
+            Whether to take the nearest pixel, for a mask; otherwise pixels are interpolated linearly, in float32.
         """
         if coordinates is not None:
             return ndimage.map_coordinates(
@@ -64,15 +65,16 @@ class Crop:
                 output=pixels.dtype if nearest else np.float32)
         rows, columns = slice(self.top, self.top + self.height), slice(self.left, self.left + self.width)
         if rows.stop > len(pixels) or columns.stop > pixels.shape[1]:
-            shown = pixels[np.ix_(_folded(rows, len(pixels)), _folded(columns, pixels.shape[1]))]
+            part = pixels[np.ix_(_folded(rows, len(pixels)), _folded(columns, pixels.shape[1]))]
         else:
-            shown = pixels[rows, columns]
-        return np.rot90(shown[:, ::-1] if self.mirror else shown, self.quarter_turns)
+            part = pixels[rows, columns]
+        return np.rot90(part[:, ::-1] if self.mirror else part, self.quarter_turns)
 
     def sampling_coordinates(self):
         """Return the rows and columns of the frame at which the crop's pixels lie: float32 of shape (2, height, width).
 
-        None for a crop whose pixels are the frame's. Beyond its ends the frame goes on as its mirror image.
+        They are None for a crop that is neither turned by an angle nor deformed. Beyond its ends the frame goes on as
+        its mirror image.
         """
         if not (self.angle or self.elastic):
             return None
@@ -90,16 +92,16 @@ class Crop:
         return coordinates
 
     def displacements(self):
-        """Return by how much every pixel is displaced: float64 of shape (2, height, width), in pixels."""
+        """Return the displacement of every pixel down and to the right: float64 (2, height, width), in pixels."""
         across = [_cubic(side) for side in self.shape]
         knots = self.random(ELASTIC).standard_normal((2, across[0].shape[1], across[1].shape[1]))
         knots = self.elastic * np.clip(knots, -2, 2)
         return across[0] @ knots @ across[1].T
 
     def moved_onto_cell(self, classes):
-        """Return the crop moved so that it holds a random cell pixel of its frame, at a random place; as it is without.
+        """Return the crop, moved so that it holds a random cell pixel of its frame at a random position.
 
-        That is before it is warped: at its corners a pixel can be turned out of it.
+        A frame without cells leaves the crop unchanged. A pixel in a corner may be turned out of the crop later.
         """
         cells = np.flatnonzero(classes)
         if not len(cells):
@@ -114,9 +116,9 @@ class Crop:
 
 @cache
 def _cubic(side):
-    """Return the weights of the grid's points in every pixel of one side: (side, points), Catmull and Rom's cubic.
+    """Return the weights of the grid's points for every pixel of one side: (side, points), by Catmull and Rom's cubic.
 
-    There is a point before the first pixel and one beyond the last, so that every pixel has two on either hand.
+    The grid begins before the first pixel and ends beyond the last, so that every pixel has two points on either side.
     """
     first, t = np.divmod(np.arange(side) / KNOTS, 1)
     weights = np.zeros((side, int(first[-1]) + 4))
@@ -127,8 +129,8 @@ def _cubic(side):
     return weights
 
 
-def _folded(places, length):
+def _folded(span, length):
     """Return the indices of a slice that may run past `length`, folded back without repeating the last element."""
     period = max(2 * (length - 1), 1)
-    folded = np.arange(places.start, places.stop) % period
+    folded = np.arange(span.start, span.stop) % period
     return np.minimum(folded, period - folded) if length > 1 else np.zeros_like(folded)

@@ -1,8 +1,8 @@
-"""Which crops of which frames an epoch trains on: order, crops and augmentation (thesis sections 6.2, 8.2 and 11.2).
+"""Plan the crops that an epoch trains on: their frames, order and augmentation (thesis sections 6.2, 8.2 and 11.2).
 
-Everything random of an epoch is drawn from (seed, epoch) before it begins, so that a run that stops in the middle goes
-on with the same batches. What takes longer to draw, such as an elastic deformation, is drawn from the key of the crop
-by whoever cuts it.
+All random numbers of an epoch follow from (seed, epoch) and are sampled before it begins, so that a run that stops in
+the middle goes on with the same batches. Longer work, such as an elastic deformation, follows from the key of the crop
+and is done when the crop is cut.
 """
 
 from collections import Counter
@@ -13,20 +13,20 @@ import numpy as np
 from ...errors import InputError
 from .crop import Crop
 
-NEAR = 8        # frames: how far away the donor of pasted cells may be where not all frames fit into memory
+MAX_DISTANCE = 8    # frames between a crop and the donor of its pasted cells, where not all frames fit into memory
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How the crops of an epoch are drawn and varied; the fields are settings of that name."""
+    """The augmentation's configuration; each field is the setting of the same name."""
 
-    augment: bool = False       # all eight views of a square, four of another crop
-    rotation: float = 0.0       # degrees: any angle up to it, to either side
-    elastic: float = 0.0        # pixels
-    brightness: float = 0.0     # most that is added to scaled pixels, or taken off
-    contrast: float = 0.0       # most that their factor differs from 1
-    on_cells: float = 0.0       # the part of the crops that are moved onto a cell
-    paste: int = 0              # cells pasted into each crop
+    augment: bool = False       # whether to mirror and turn: eight views of a square crop, four of another one
+    rotation: float = 0.0       # largest angle to either side, in degrees
+    elastic: float = 0.0        # standard deviation of the displacements, in pixels
+    brightness: float = 0.0     # largest offset of the scaled pixels, up or down
+    contrast: float = 0.0       # largest difference of the scaled pixels' factor from 1
+    on_cells: float = 0.0       # share of the crops that are moved onto a cell
+    paste: int = 0              # cells that are pasted into each crop
 
     @classmethod
     def of(cls, settings):
@@ -38,24 +38,27 @@ def plan_epoch(dataset, indices, side, size_divisor, per_frame, augmentation, se
     """Return the crops of one epoch, in the order in which they are trained on.
 
     Every frame of `indices` gives `per_frame` crops. Where all frames fit into memory the order is a random
-    permutation; else frames are read in the order of their sequences, the sequences shuffled, and crops are drawn from
-    a pool of those read, so that each frame is decoded once.
+    permutation. Otherwise frames are read in the order of their sequences, which are shuffled, and crops are sampled
+    from a pool of those read, so that each frame is decoded once.
 
     Parameters
     ----------
     dataset : Dataset
+        Frames and masks.
     indices : sequence of int
-        Frames to train on.
+        Indices of the frames to train on.
     side : int or None
         Side of the crops in pixels; None for whole frames.
     size_divisor : int
-        Whole frames are cropped, at a random place, to multiples of this, for the network's pooling.
+        Number that the sides of whole frames are made multiples of, by a crop at a random position, for the pooling.
     per_frame : int
-        Crops of each frame.
+        Number of crops of each frame.
     augmentation : Augmentation
+        Configuration of the augmentation.
     seed, epoch : int
+        Seed of the run and number of the epoch.
     sampling_weights : sequence of float, optional
-        With which probability a crop is of each frame, in place of the same number of each.
+        Probability of each frame to give a crop; without it every frame gives the same number.
 
     Raises
     ------
@@ -65,7 +68,7 @@ def plan_epoch(dataset, indices, side, size_divisor, per_frame, augmentation, se
     rng = np.random.Generator(np.random.Philox(key=np.array([seed, 1 << 32], np.uint64),
                                                counter=np.array([0, epoch, 0, 0], np.uint64)))
     order = _order(dataset, np.asarray(indices), per_frame, rng, sampling_weights)
-    places = rng.random((len(order), 2))
+    positions = rng.random((len(order), 2))
     views = rng.integers(0, 8, len(order)) if augmentation.augment else np.zeros(len(order), int)
     angles, gains, offsets, luck = rng.uniform(-1, 1, (4, len(order)))
     keys = rng.integers(0, 1 << 63, len(order))
@@ -78,7 +81,7 @@ def plan_epoch(dataset, indices, side, size_divisor, per_frame, augmentation, se
             raise InputError(
                 f"{dataset.frames[index]}: {h} x {w} pixels are less than the {height or size_divisor} x "
                 f"{width or size_divisor} that a training step takes; use a smaller --crop, or fewer --levels")
-        down, right = places[number]
+        down, right = positions[number]
         view = int(views[number])
         turns = view % 4 if height == width else 2 * (view % 2)
         crops.append(Crop(
@@ -91,7 +94,7 @@ def plan_epoch(dataset, indices, side, size_divisor, per_frame, augmentation, se
 
 
 def _order(dataset, indices, per_frame, rng, sampling_weights):
-    """Return the frames' indices, each `per_frame` times or by the sampling weights, in random order."""
+    """Return the indices of the frames, each `per_frame` times or by the sampling weights, in random order."""
     if sampling_weights is None:
         stream = np.repeat(indices, per_frame)
     else:
@@ -103,11 +106,11 @@ def _order(dataset, indices, per_frame, rng, sampling_weights):
         sequences.setdefault(dataset.frames[index].sequence, []).append(index)
     names = list(sequences)
     stream = [index for name in rng.permutation(len(names)) for index in sequences[names[name]]]
-    pool, frames, order = [], Counter(), []                     # crops read and not drawn, and of which frames
+    pool, frames, order = [], Counter(), []                     # crops read and not yet sampled, and their frames
     for index in stream:
         pool.append(index)
         frames[index] += 1
-        while len(frames) > max(1, dataset.capacity // 4):      # a frame stays until its last window is drawn
+        while len(frames) > max(1, dataset.capacity // 4):      # a frame stays until its last window is sampled
             order.append(_pop_random(pool, rng))
             frames -= Counter(order[-1:])
     while pool:
@@ -116,25 +119,26 @@ def _order(dataset, indices, per_frame, rng, sampling_weights):
 
 
 def _donors(dataset, order, indices, count, rng):
-    """Return for each crop the frames that its pasted cells are from: of its sequence, and near if need be."""
+    """Return the frames that give each crop its pasted cells, of its sequence, and near it where memory is short."""
     if count == 0:
         return [()] * len(order)
-    of_sequence, place = {}, {}
+    of_sequence, number = {}, {}
     for index in indices.tolist():
         same = of_sequence.setdefault(dataset.frames[index].sequence, [])
-        place[index] = len(same)
+        number[index] = len(same)
         same.append(index)
     donors = []
     for index in order.tolist():
         same = of_sequence[dataset.frames[index].sequence]
-        low, high = (0, len(same)) if dataset.fits else (max(0, place[index] - NEAR), place[index] + NEAR)
+        low, high = (0, len(same)) if dataset.fits else (max(0, number[index] - MAX_DISTANCE),
+                                                         number[index] + MAX_DISTANCE)
         near = [other for other in same[low:high] if other != index] or [index]
         donors.append(tuple(near[at] for at in rng.integers(0, len(near), count).tolist()))
     return donors
 
 
 def _pop_random(pool, rng):
-    """Take one element at random out of the pool."""
+    """Remove a random element from the pool, and return it."""
     at = int(rng.integers(len(pool)))
     pool[at], pool[-1] = pool[-1], pool[at]
     return pool.pop()

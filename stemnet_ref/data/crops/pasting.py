@@ -13,27 +13,27 @@ from scipy import ndimage
 from .crop import PASTE, Crop
 
 MARGIN = 6          # pixels around a cell over which it is blended
-EDGE = 2            # pixels over which it ends before another cell of its own frame
-TRIES = 20          # places to look for one where a pasted cell touches no other
+EDGE = 2            # pixels over which a cell is blended towards another cell of its own frame
+MAX_TRIES = 20      # positions to try until a pasted cell touches no other
 
 
 class Paste(NamedTuple):
     """A cell to be pasted into a crop."""
 
-    source: Crop            # of the frame that it is from
+    source: Crop            # crop of the frame that gives the cell
     alpha: np.ndarray       # float32 (h, w): 1 in the cell, falling to 0 around it
     cell: np.ndarray        # uint8 (h, w): 1 in the cell
-    top: int                # where it goes, in the crop
+    top: int                # first row and column that it covers in the crop
     left: int
 
     @property
     def place(self):
-        """Rows and columns of the crop that it covers."""
+        """Rows and columns of the crop that the paste covers, as a pair of slices."""
         return np.s_[self.top:self.top + self.cell.shape[0], self.left:self.left + self.cell.shape[1]]
 
 
 def boxes(instances):
-    """Return (number, top, left, height, width) of the cells with MARGIN pixels around, if those are in the frame."""
+    """Return (number, top, left, height, width) of each cell with MARGIN pixels around it, if these are inside."""
     found = []
     for number, box in enumerate(ndimage.find_objects(instances), 1):
         if box is None:
@@ -50,21 +50,22 @@ def choose_pastes(crop, labels, instances_of, boxes_of):
     Parameters
     ----------
     crop : Crop
+        Crop that the cells are pasted into.
     labels : uint8 ndarray of shape `crop.shape`
         Classes of the crop's pixels; changed in place.
     instances_of, boxes_of : callable
-        Return the numbered cells and the `boxes` of a frame.
+        Functions that return the numbered cells and the `boxes` of a frame.
 
     Returns
     -------
     list of Paste
-        Fewer than the crop has donors where these have no cell that fits, or there is no place free.
+        One cell for each donor of the crop, except donors without a cell that fits, or that finds a free position.
     """
     rng, height, width = crop.random(PASTE), *crop.shape
     pastes = []
     for donor in crop.donors:
         view, choice = int(rng.integers(8)), rng.random()
-        spots = rng.random((TRIES, 2))
+        spots = rng.random((MAX_TRIES, 2))
         fitting = [box for box in boxes_of(donor) if max(box[3:]) <= min(height, width)]
         if not fitting:
             continue
@@ -84,7 +85,7 @@ def choose_pastes(crop, labels, instances_of, boxes_of):
 
 
 def _blending(instances, number):
-    """Return float32 weights: 1 in the cell, falling smoothly to 0 over MARGIN pixels, and over EDGE to other cells."""
+    """Return float32 weights: 1 in the cell, falling to 0 over MARGIN pixels, and over EDGE towards other cells."""
     distance, others = ndimage.distance_transform_edt, (instances > 0) & (instances != number)
     near = np.clip(1 - distance(instances != number) / MARGIN, 0, 1)
     if others.any():
@@ -95,7 +96,7 @@ def _blending(instances, number):
 def paste(x, patch, alpha):
     """Blend a patch into x, both float32 of shape (h, w, channels), in place, by the weights `alpha` (h, w).
 
-    In every channel the patch is first shifted by a constant, so that it meets x where the two are mixed.
+    In every channel the patch is first shifted by a constant, so that its mean equals that of x where the two mix.
     """
     ring = alpha * (1 - alpha)
     shift = np.einsum("hwc,hw->c", x - patch, ring, dtype=np.float64) / max(ring.sum(dtype=np.float64), 1e-6)

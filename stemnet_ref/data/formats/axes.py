@@ -1,7 +1,7 @@
 """Find out which planes of a TIFF are time points, channels, slices and positions.
 
-It is said by OME's description, or by ImageJ's, tifffile's and those of some microscopes, which tifffile understands.
-The pages of a file without any are time points.
+The description by OME says so, or one by ImageJ, tifffile or some microscopes, which tifffile understands. The pages
+of a file without a description are time points.
 """
 
 import math
@@ -14,17 +14,17 @@ from . import ome
 from .ome import MAX_PLANES
 from .tiff import has_alpha, parts
 
-POSITIONS = "PR"            # tifffile's axes of positions and regions
-INDICES = {"FrameIndex": "T", "ChannelIndex": "C", "SliceIndex": "Z"}       # Micro-Manager's
+POSITIONS = "PR"            # letters that tifffile gives to the axes of positions and regions
+INDICES = {"FrameIndex": "T", "ChannelIndex": "C", "SliceIndex": "Z"}       # names that Micro-Manager gives to axes
 
 
 @dataclass
 class Position:
-    """The planes of one place that the microscope looked at."""
+    """The planes of one position of the microscope."""
 
-    name: str               # empty where the file has only one
-    planes: np.ndarray      # int64 of shape (T, C, Z, 2): page and part of it; -1 where this file does not have it
-    channels: tuple = ()    # names, where they are known
+    name: str               # empty where the file has one position only
+    planes: np.ndarray      # page and part of the page, int64 of shape (T, C, Z, 2); -1 for planes of other files
+    channels: tuple = ()    # names of the channels, where they are known
     timed: bool = True      # whether the file itself says that T is time
     has_alpha: bool = False
 
@@ -35,13 +35,14 @@ def positions(tiff):
     Parameters
     ----------
     tiff : tiff.Tiff
+        Open file.
 
     Raises
     ------
     InputError
-        If its axes cannot be told apart, or its planes have several sizes.
+        If the axes of the file are unclear, or its planes have several sizes.
     ValueError
-        If its description is damaged, or does not fit its pages; the message is the reason alone.
+        If the description is damaged, or does not fit the pages; the message is the reason alone.
     """
     description = tiff.description()
     if ome.is_ome(description):
@@ -77,7 +78,7 @@ def _series(tiff):
 
 
 def _split(tiff, axes, shape, pages):
-    """Return the positions whose planes lie, in the order of the axes, in these pages, or behind a single one."""
+    """Return the positions of planes that lie, in the order of the axes, in these pages, or behind a single page."""
     page = tiff.page(pages[0])
     if "Y" not in axes or "X" not in axes:
         raise InputError(f"{tiff.path}: its axes are {axes}: it holds no planes; save its planes as a stack")
@@ -98,25 +99,25 @@ def _split(tiff, axes, shape, pages):
     planes = np.stack(planes, axis=-1).reshape(*lengths, 2)
     for axis in POSITIONS:
         if _length(planes, letters, axis) > 1:
-            places = np.moveaxis(planes, letters.index(axis), 0)
+            each_position = np.moveaxis(planes, letters.index(axis), 0)
             letters.remove(axis)
             break
     else:
-        places = [planes]
+        each_position = [planes]
     one_value = _is_one_value(tiff, page)
     return [Position("", _by_axis(each, letters, one_value, tiff.path), timed="T" in letters, has_alpha=has_alpha(page))
-            for each in places]
+            for each in each_position]
 
 
 def _with_images(tiff, axes, shape):
-    """Return axes and shape with an axis of ImageJ's images, where it says only how many they are."""
+    """Return axes and shape with an axis of images, where ImageJ's description gives only their number."""
     images = int(tiff.imagej_description().get("images", 1))
     known = math.prod(length for axis, length in zip(axes, shape, strict=True) if axis not in "YXS")
     return ("I" + axes, (images // known, *shape)) if images > known and not images % known else (axes, shape)
 
 
 def _by_indices(said, pages):
-    """Return the positions of pages by Micro-Manager's indices of each."""
+    """Return the positions of pages that each have indices of Micro-Manager's."""
     names = "PositionIndex", *INDICES
     try:
         values = np.array([[int(each.get(name, 0)) for name in names] for each in said])
@@ -135,7 +136,7 @@ def _by_indices(said, pages):
 
 
 def _is_one_value(tiff, page):
-    """Return whether a page's samples are no channels: colours, or grey and alpha."""
+    """Return whether a page's samples are colours, or grey and alpha, rather than channels."""
     return bool(tiff.header(page.index).colours) or has_alpha(page)
 
 
@@ -168,7 +169,7 @@ def _length(planes, letters, axis):
 
 
 def _check_imagej(tiff):
-    """Raise ValueError where ImageJ's description speaks of planes that the file cannot hold."""
+    """Raise ValueError where ImageJ's description announces planes that the file cannot hold."""
     meta = tiff.imagej_description()
     try:
         said = max(math.prod(int(meta.get(name, 1)) for name in ("channels", "slices", "frames")),

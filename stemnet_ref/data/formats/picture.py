@@ -1,7 +1,7 @@
-"""What is known of a picture file: its headers are read once, however often and by however many threads it is read.
+"""Picture files, whose headers are read once, however often and by however many threads the pixels are read.
 
-The planes of a stack are read one by one. Its file stays open for that: open files are lent to one thread at a time,
-and only those that nobody holds are closed.
+The planes of a stack are read one at a time, and the file stays open for that. An open file is lent to one thread at a
+time, and only files that no thread holds are closed.
 """
 
 import atexit
@@ -20,7 +20,7 @@ from .tiff import Tiff
 PNG = png.SIGNATURE[:4]
 NAME_ONE = "give the path of a PNG or TIFF file"
 MAX_KNOWN = 2 ** 16             # files
-MAX_PALETTE = 256               # colours of a palette that is kept: those of 16 bits take memory
+MAX_PALETTE = 256               # colours of a palette that is stored; those of 16 bits take memory
 MAX_IDLE = 32                   # open files that nobody reads
 
 
@@ -30,14 +30,14 @@ class Picture:
     Attributes
     ----------
     facts : dict
-        To keep what else is found out about the file.
+        What callers have found out about the file, stored for later calls.
 
     Raises
     ------
     InputError
-        If it is neither PNG nor TIFF.
+        If the file is neither PNG nor TIFF.
     ValueError, OSError
-        If it is damaged; the message is the reason alone.
+        If the file is damaged; the message is the reason alone.
     """
 
     def __init__(self, path, key):
@@ -57,7 +57,7 @@ class Picture:
         if self._positions is None:
             with self._open() as tiff:
                 self._positions = axes.positions(tiff)
-                if len(self._directories) == 1:             # most files: they need not be opened again for it
+                if len(self._directories) == 1:             # most files, which then need not be opened again
                     self._header(0, tiff)
         return self._positions
 
@@ -66,7 +66,7 @@ class Picture:
         if number in self._headers:
             return self._headers[number]
         if self.is_png:
-            return self._kept(number, png.read_header(self.path))
+            return self._store(number, png.read_header(self.path))
         with self._open() as tiff:
             return self._header(number, tiff)
 
@@ -78,16 +78,16 @@ class Picture:
             return tiff.pixels(number, part)
 
     def _header(self, number, tiff):
-        return self._headers.get(number) or self._kept(number, tiff.header(number))
+        return self._headers.get(number) or self._store(number, tiff.header(number))
 
-    def _kept(self, number, header):
+    def _store(self, number, header):
         if header.palette is None or len(header.palette) <= MAX_PALETTE:
             self._headers[number] = header
         return header
 
     @contextmanager
     def _open(self):
-        """Yield the Tiff: one that is open, of a stack, or a new one."""
+        """Yield a Tiff: an open one of this stack, or a new one."""
         tiff = _idle.take(self.key) or Tiff(self.path, self._directories)
         stays = False
         try:
@@ -101,13 +101,13 @@ class Picture:
 
 
 class _Idle:
-    """Open files that nobody reads; beyond so many the one is closed that was read the longest ago."""
+    """Open files that no thread reads; beyond MAX_IDLE the file is closed that was used the longest ago."""
 
     def __init__(self):
         self._files, self._lock = [], Lock()                # (key, Tiff), the last one used last
 
     def take(self, key):
-        """Return an open Tiff, which is the caller's from then on, or None."""
+        """Return an open Tiff, which then belongs to the caller, or None."""
         with self._lock:
             at = next((at for at in reversed(range(len(self._files))) if self._files[at][0] == key), None)
             return None if at is None else self._files.pop(at)[1]
@@ -129,14 +129,14 @@ atexit.register(_idle.close)
 
 
 def is_tiff(path):
-    """Return whether a file begins as a TIFF; raises InputError where it is a pipe or a device."""
+    """Return whether a file begins as a TIFF; raise InputError where it is a pipe or a device."""
     check_regular(path, NAME_ONE)
     with open(path, "rb") as file:
         return file.read(4) in SIGNATURES
 
 
 def picture(path):
-    """Return the Picture of a file, a new one where the file has changed; raises as `Picture`, and as os.stat."""
+    """Return the Picture of a file, a new one where the file has changed; raise the errors of `Picture` and os.stat."""
     check_regular(path, NAME_ONE)
     status = os.stat(path)
     return _picture(str(path), status.st_mtime_ns, status.st_size)

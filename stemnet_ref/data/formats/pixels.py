@@ -28,7 +28,7 @@ def read_size(frame, mask=False):
 
 
 def read_bytes(frame):
-    """Return the bytes of a frame's pixel, as `read_frame` returns it: 1, 2 or, at most, 4."""
+    """Return the bytes of each pixel that `read_frame` returns: 1, 2 or 4."""
     header = _header(frame)
     dtype = header.dtype
     if header.palette is not None:
@@ -38,8 +38,7 @@ def read_bytes(frame):
 
 
 def read_values(mask):
-    """Return the stored values of a mask, (H, W); with a palette its indices, or where that begins with another than
-    black, numbers of which black is 0.
+    """Return the stored values of a mask, (H, W), or of one with a palette its `header.mask_values`.
 
     Raises
     ------
@@ -50,18 +49,18 @@ def read_values(mask):
 
 
 def read_remark(frame, mask):
-    """Return what is to be said of the polarity or palette of a frame, or of a mask: (kind, words), or None."""
+    """Return a remark on the polarity or palette of a frame or mask, (kind, text), or None."""
     return _header(frame).remark(mask)
 
 
 def facts(frame):
-    """Return a dict that keeps what is found out about a frame or mask; an empty one where the file has changed."""
+    """Return the dict that stores facts about a frame or mask; it is empty again where the file has changed."""
     with damage_of(frame):
         return picture(frame.path).facts.setdefault(frame.planes, {})
 
 
 def projected(frame, mask):
-    """Return the values of a frame, or of a mask if `mask` says so; of several slices the maximum."""
+    """Return the values of a frame, or with `mask` of a mask, (H, W): the maximum where it has several slices."""
     found = None
     for page, part in _planes(frame):
         with damage_of(frame):
@@ -88,7 +87,7 @@ def _header(frame):
 
 
 def _planes(frame):
-    """Return the planes of a frame or mask; raises InputError where none of a file's planes was chosen."""
+    """Return the planes of a frame or mask; raise InputError where none of the file's planes was chosen."""
     if frame.planes:
         return frame.planes
     with damage_of(frame):

@@ -9,11 +9,11 @@ v is 0.
 import numpy as np
 from scipy import ndimage
 
-REACH = 6           # in sigma: beyond a distance d2 of so many, v is less than w0 * 2e-8, and taken as 0
+REACH = 6           # distance d2 in sigma beyond which v, less than w0 * 2e-8, is taken as 0
 
 
 def border_weights(instances, w0=10.0, sigma=5.0):
-    """Return the weight that is added to every pixel's.
+    """Return the weight that is added to the weight of every pixel's class.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ def border_weights(instances, w0=10.0, sigma=5.0):
     w0 : float
         Largest weight.
     sigma : float
-        In pixels.
+        Width of the borders in pixels.
 
     Returns
     -------

@@ -1,12 +1,12 @@
-"""Whether masks are lines around cells, their outlines or membranes, where they should hold the cells themselves."""
+"""Find masks that hold the outlines or membranes of cells, where they should hold the cells themselves."""
 
 import numpy as np
 from scipy import ndimage
 
-BORDER = 3              # pixels taken off along every border of a mask
-LEFT = 0.4              # part of a mask that is left of lines, at most
-ENCLOSED = 0.25         # of the area of lines: what they enclose, at least; it is 0 for filled cells
-SOME = 5                # masks looked at, at most
+BORDER = 3              # pixels by which masks are eroded
+MAX_LEFT = 0.4          # share of the area of lines that erosion leaves
+MIN_ENCLOSED = 0.25     # area that lines enclose, as a share of their own; filled cells enclose none
+MAX_MASKS = 5           # masks that are examined
 
 
 def are_outlines(masks, inverted=False):
@@ -15,22 +15,23 @@ def are_outlines(masks, inverted=False):
     Parameters
     ----------
     masks : sequence of uint8 ndarray of shape (H, W)
-        1 where a mask is above 0; SOME of them are looked at.
+        1 where a mask is above 0; at most MAX_MASKS of them are examined.
     inverted : bool
-        Whether masks are known to lie where frames show no cells: then lines need not be closed.
+        Whether masks are known to lie where frames show no cells; then lines need not be closed.
     """
-    some, area = _some(masks)
+    examined, area = _examined(masks)
     return are_lines(masks) and (
-        inverted or sum(int(ndimage.binary_fill_holes(mask).sum()) for mask in some) > (1 + ENCLOSED) * area)
+        inverted or sum(int(ndimage.binary_fill_holes(mask).sum()) for mask in examined) > (1 + MIN_ENCLOSED) * area)
 
 
 def are_lines(masks):
-    """Return whether what masks, as for `are_outlines`, hold is thin."""
-    some, area = _some(masks)
-    return area > 0 and sum(int(ndimage.binary_erosion(mask, iterations=BORDER).sum()) for mask in some) <= LEFT * area
+    """Return whether masks, as `are_outlines` takes them, hold thin lines."""
+    examined, area = _examined(masks)
+    left = sum(int(ndimage.binary_erosion(mask, iterations=BORDER).sum()) for mask in examined)
+    return area > 0 and left <= MAX_LEFT * area
 
 
-def _some(masks):
-    """Return some of the masks as booleans, and their area in pixels."""
-    some = [masks[round(at)] > 0 for at in np.linspace(0, len(masks) - 1, min(SOME, len(masks)))]
-    return some, sum(int(mask.sum()) for mask in some)
+def _examined(masks):
+    """Return the masks that are examined, as booleans, and their area in pixels."""
+    examined = [masks[round(at)] > 0 for at in np.linspace(0, len(masks) - 1, min(MAX_MASKS, len(masks)))]
+    return examined, sum(int(mask.sum()) for mask in examined)

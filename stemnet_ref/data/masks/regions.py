@@ -12,11 +12,11 @@ def regions(cell):
     Parameters
     ----------
     cell : ndarray of shape (H, W)
-        Not 0 within the regions.
+        Picture that is 0 outside the regions.
 
     Returns
     -------
     int32 ndarray of shape (H, W)
-        0 outside the regions.
+        Number of each pixel's region, 0 outside.
     """
     return ndimage.label(cell, np.ones((3, 3)), output=np.int32)[0]
