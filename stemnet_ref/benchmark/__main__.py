@@ -1,4 +1,4 @@
-"""python -m stemnet_ref.benchmark: the table of speed and memory, ours beside PyTorch's."""
+"""Print the table of speed and memory, ours beside PyTorch's: python -m stemnet_ref.benchmark --help"""
 
 import datetime
 import importlib.util
@@ -22,7 +22,7 @@ from ..training.settings import Settings, pick
 from .engines import CEILING, serve
 
 SIZES = (128, 256, 512, 1024)
-MAX_SIZE = 8192                 # pixels; what does not fit into memory ends before
+MAX_SIZE = 8192                 # pixels; an input that does not fit into memory fails before
 
 
 OPTIONS = {
@@ -116,8 +116,8 @@ def main(argv=None):
     gflop = {row[0]: row[3] for row in rows if row[3]}
     cases = [(("step",), training_gflop(rows)), (("predict",), sum(row[3] for row in rows))]
     if not arguments.no_layers:
-        cases += [((way, name), work * (1 if way == "forward" or name == "down0.conv" else 2))
-                  for name, work in gflop.items() for way in ("forward", "backward")]
+        cases += [((direction, name), work * (1 if direction == "forward" or name == "down0.conv" else 2))
+                  for name, work in gflop.items() for direction in ("forward", "backward")]
     report["seconds"] = table(workers, cases, arguments.rounds)
     for worker in workers:
         worker.close()
@@ -130,23 +130,21 @@ def main(argv=None):
 
 
 def measure_apart(arguments):
-    """Measure what has a table of its own; return the exit status."""
+    """Measure the convolutions of --teaching, or the steps of --reader; return the exit status."""
     from . import reader, teaching
 
-    way = "--teaching" if arguments.teaching else "--reader"
-    unused = {"--teaching": ("device", "channels", "reader"), "--reader": ()}[way]
+    flag, unused = ("--teaching", ("device", "channels", "reader")) if arguments.teaching else ("--reader", ())
     for name in (*unused, "against", "size", "no_layers", "growth"):
         if getattr(arguments, name) != OPTIONS[name].default:
-            raise InputError(f"{flag_of(name)}: has no effect with {way}; leave one of them out")
+            raise InputError(f"{flag_of(name)}: has no effect with {flag}; leave one of them out")
     machine = f"{describe(arguments)}, {count()} threads"
-    if way == "--teaching":
+    if arguments.teaching:
         machine += " (loops and scipy.signal: 1)"
     print(machine)
-    if way == "--teaching":
+    if arguments.teaching:
         seconds = teaching.measure(arguments.rounds)
     else:
-        chosen = device.choose(arguments.device)
-        seconds = reader.measure(arguments.channels, arguments.rounds, chosen)
+        seconds = reader.measure(arguments.channels, arguments.rounds, device.choose(arguments.device))
     if arguments.json:
         write_json(arguments.json, {"machine": machine, "rounds": arguments.rounds, "seconds": seconds}, BENCHMARK,
                    "--json")
@@ -154,7 +152,7 @@ def measure_apart(arguments):
 
 
 def describe(arguments):
-    """Return one line on the machine and the versions."""
+    """Return a line of text that names the date, the machine and the versions."""
     import numpy
 
     parts = [f"stemnet_ref {__version__}", f"Python {platform.python_version()}", f"NumPy {numpy.__version__}"]
@@ -163,14 +161,12 @@ def describe(arguments):
 
         parts.append(f"PyTorch {version('torch')}")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    where = f"{cores} cores of {processor()}"
-    if arguments.device == "cuda":
-        where = device.choose("cuda").name
-    return f"{datetime.date.today()}, {where}; {', '.join(parts)}"
+    machine = device.choose("cuda").name if arguments.device == "cuda" else f"{cores} cores of {processor()}"
+    return f"{datetime.date.today()}, {machine}; {', '.join(parts)}"
 
 
 def processor():
-    """Return the name of the CPU, as far as the system tells it."""
+    """Return the name of the CPU as far as the system gives it."""
     try:
         with open("/proc/cpuinfo") as file:
             return next(line.split(":")[1].strip() for line in file if line.startswith("model name"))
@@ -190,18 +186,18 @@ def table(workers, cases, rounds):
             for worker in workers:
                 repeats = repeats or max(1, min(50, int(0.05 / max(worker.seconds(case), 1e-6))))
                 seconds[worker.name].append(worker.seconds(case, repeats))
-        middle = {name: median(each) for name, each in seconds.items()}
+        medians = {name: median(each) for name, each in seconds.items()}
         label = " ".join(case)
-        result[label] = middle
-        cells = [f"{1000 * value:>12.3f} ms {gflop / value:>7.0f} GF/s" for value in middle.values()]
-        strict = [value for name, value in middle.items() if name.startswith("torch") and "tf32" not in name]
-        ratio = f"{middle['ours'] / min(strict):>13.2f}" if strict else ""
+        result[label] = medians
+        cells = [f"{1000 * value:>12.3f} ms {gflop / value:>7.0f} GF/s" for value in medians.values()]
+        strict = [value for name, value in medians.items() if name.startswith("torch") and "tf32" not in name]
+        ratio = f"{medians['ours'] / min(strict):>13.2f}" if strict else ""
         print(f"{label:<24}{gflop:>9.3f}" + "".join(f"{cell:>26}" for cell in cells) + ratio, flush=True)
     return result
 
 
 def peaks(names, arguments):
-    """Return the peak memory of a training step and of a prediction, each in a process of its own."""
+    """Return the peak memory in bytes of a training step and of a prediction, each in a process of its own."""
     result = {}
     for case in (("step",), ("predict",)):
         for name in names:
@@ -214,7 +210,7 @@ def peaks(names, arguments):
 
 
 def growth(names, arguments):
-    """Return the seconds of a step at several sizes; linear growth is a constant number of nanoseconds per pixel."""
+    """Return the seconds of a step at several sizes, and print nanoseconds per pixel, which stay constant if linear."""
     result = {}
     for size in SIZES:
         workers = [Worker(name, arguments, size) for name in names]
@@ -231,7 +227,7 @@ def growth(names, arguments):
 
 
 def ceilings(worker):
-    """Measure what the GPU can copy and compute; return bytes and operations per second."""
+    """Return the bytes per second that the GPU can copy, and the operations per second that it can compute."""
     result = {what: CEILING / min(worker.seconds(("ceiling", what), 10) for _ in range(5)) for what in ("copy", "fma")}
     print(f"ceilings: copy {result['copy'] / 1e12:.2f} TB/s, float32 FMA {result['fma'] / 1e12:.1f} TFLOP/s")
     return result

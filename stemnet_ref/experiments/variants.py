@@ -1,4 +1,4 @@
-"""What is compared: the columns of the table, and what each changes of the settings."""
+"""The variants that are compared: the columns of the table, and the settings that each of them changes."""
 
 from dataclasses import dataclass, replace
 
@@ -12,17 +12,17 @@ from ..training.settings import OPTIONS, PRESETS, Settings
 class Variant:
     """A column of the table."""
 
-    name: str               # of its folders
+    name: str               # beginning of the names of its runs' folders
     title: str
-    settings: Settings      # with the first seed
+    settings: Settings      # settings with the first seed
 
     def seeded(self, seed):
-        """Return its settings with another seed."""
+        """Return the settings with another seed."""
         return replace(self.settings, seed=seed)
 
 
-FIVE_FRAMES = "Network5, Table 1"       # what Network5 with Table 2, or of copies, is compared with too
-# Table 3: name, title, what is changed
+FIVE_FRAMES = "Network5, Table 1"       # the reference for the columns of Network5 behind it
+# Table 3: name, title, changed settings
 TABLE_3 = (
     ("network1-table1", "Network1, Table 1", {"channels": 1}),
     ("network5-table1", FIVE_FRAMES, {"channels": 5}),
@@ -37,15 +37,15 @@ def of_table_3(given, fake=False):
     Parameters
     ----------
     given : dict
-        Settings that all have in common, as the user chose them. A learning rate is that of Table 1; that of Table 2
+        Settings that all variants share, as the user chose them. A learning rate is that of Table 1; that of Table 2
         stays two thirds of it.
     fake : bool
-        Whether to add the network that sees five times the same frame.
+        Whether to add the network that sees the same frame five times.
 
     Raises
     ------
     InputError
-        If a setting is given that the tables have.
+        If a setting is given that the tables fix.
     """
     for name in ("preset", "channels", "neighbours"):
         if name in given:
@@ -63,32 +63,35 @@ def of_table_3(given, fake=False):
 
 
 def of_sweep(given, name, values):
-    """Return a Variant for every value of a setting; Network5 unless `given` says otherwise.
+    """Return a Variant for every value of a setting, of Network5 unless `given` has other channels.
 
     Parameters
     ----------
     given : dict
-        The other settings, as the user chose them.
+        Other settings, as the user chose them.
     name : str
-        Of the setting.
+        Name of the setting.
     values : dict of str to object
-        The value by what it is called.
+        Values of the setting by their names in the table.
     """
     base = {"channels": 5, **given}
     return [_variant(f"{name}-{written.replace(',', '-')}", f"{flag_of(name)} {written}", {**base, name: value})
             for written, value in values.items()]
 
 
-def with_one_gap(variants, frames, masks, show):
-    """Return Variants of one gap, that of the widest window, where none was given: so all train on the same frames.
+def with_one_gap(variants, frames, masks, log):
+    """Return the variants with the gap of the widest window where none was given, so that all train on the same frames.
 
     Parameters
     ----------
     variants : list of Variant
+        Variants that are compared.
     frames : list of data.frames.Frame
+        Frames to train and validate on.
     masks : list of data.frames.Frame or None
-    show : callable
-        Takes a line of text for the user.
+        Mask of each frame, or None.
+    log : callable
+        Function that prints a line of text for the user.
     """
     usable = [index for index, mask in enumerate(masks) if mask]
     widest = max(variant.settings.channels for variant in variants)
@@ -100,17 +103,17 @@ def with_one_gap(variants, frames, masks, show):
         found.append(variant)
     chosen = {variant.settings.gap for variant in found} - {variant.settings.gap for variant in variants} - {widest}
     if chosen:
-        show(f"note: --gap {min(chosen)} chosen for all networks, so that frames are left to train on")
+        log(f"note: --gap {min(chosen)} chosen for all networks, so that frames are left to train on")
     return found
 
 
 def parsed(text):
-    """Return the name of a setting and its values by what they are called, of "NAME=A,B,C" or "NAME=A;B;C".
+    """Return the name of a setting, and its values by their names in the table, from "NAME=A,B,C" or "NAME=A;B;C".
 
     Raises
     ------
     InputError
-        If there is no such setting, or it is not to be varied.
+        If there is no such setting, or it cannot be varied.
     """
     name, equals, values = text.partition("=")
     name = name.strip().removeprefix("--").replace("-", "_")
@@ -124,10 +127,10 @@ def parsed(text):
     found = {}
     for each in written:
         value = OPTIONS[name].parse(flag_of(name), each)
-        called = f"{value:g}" if isinstance(value, float) else str(value or 0)          # None: --crop 0
-        if called in found:
-            raise InputError(f"--vary {text}: {called} stands there twice; give each value once")
-        found[called] = value
+        label = f"{value:g}" if isinstance(value, float) else str(value or 0)           # None is --crop 0
+        if label in found:
+            raise InputError(f"--vary {text}: {label} stands there twice; give each value once")
+        found[label] = value
     return name, found
 
 
