@@ -80,12 +80,12 @@ def train(given, settings, frames, masks, claim):
     cli.tell(f"network{settings.channels} on the {run.device_name}, {steps} steps an epoch, "
                f"{'going on in' if resume else 'writing to'} {out}")
     cli.tell("".join(name.rjust(width) for name, width, _ in TABLE))
-    run.data.describe_pastes()
+    run.data.describe_pastes(cli.tell)
     claim.take()
     run.prepare()
     if with_summaries:
         files.make_folder(run.out / "summaries")
-    figures.draw_pieces(run.data.crops(run.scaling), run.out / "figures" / "pieces.png")
+    figures.draw_pieces(run.data.crops(), run.out / "figures" / "pieces.png")
     script = Path(sys.argv[0])
     again = shlex.join(["python", str(script), "--resume", "--out", str(out)])
     with (step_bar(settings.epochs * steps, run.epoch * steps + run.position) as progress,

@@ -145,7 +145,7 @@ def _run(model, frames, out, masks, tile, log, progress, results, restore, spars
     chosen, around, truth_of, _ = for_either(find, selection)
     index_of = {frame: index for index, frame in enumerate(around)}
     indices = [index_of[frame] for frame in chosen]
-    data = Dataset(around, [truth_of.get(frame) for frame in around], network.channels, tell=log,
+    data = Dataset(around, [truth_of.get(frame) for frame in around], network.channels, log=log,
                    device=device_of(*network.parameters.values()),
                    neighbours=model.settings.get("neighbours", "frames"), targets=indices, left_out=left_out)
     _check_scaled(model.scaling, data, indices)

@@ -39,7 +39,7 @@ def measure(channels, steps, device=None):
 
 
 def _measure(network, crop, steps, augmentation, border, device):
-    data = Dataset(*find_pairs(sample.FRAMES, sample.MASKS), network.channels, tell=lambda line: None, device=device,
+    data = Dataset(*find_pairs(sample.FRAMES, sample.MASKS), network.channels, log=lambda line: None, device=device,
                    border=border)
     settings, scaling = Settings(), Scaling(127.0, 18.0)
     run = (StepsOnGpu, (device, print)) if device else (Steps, ())

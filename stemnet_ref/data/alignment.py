@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..errors import InputError, counted
+from ..errors import InputError, pluralize
 from .discovery.sequences import time_indices
 from .images import eight_bit_units
 from .masks.outlines import are_lines, are_outlines
@@ -45,14 +45,14 @@ def signs_of_cells(pixels):
     return sum(_normalised(np.minimum(each, np.percentile(each, 99))) for each in features)
 
 
-def describe(dataset, show, quick=False):
+def describe(dataset, log, quick=False):
     """Show whether masks fit their frames; only warnings, from a glance at a few frames, where it must be quick.
 
     Parameters
     ----------
     dataset : dataset.Dataset
-    show : callable
-        Takes lines of text for the user.
+    log : callable
+        Function that prints a line of text for the user.
     quick : bool
     """
     found = fit(dataset, *QUICK) if quick else fit(dataset)
@@ -61,35 +61,35 @@ def describe(dataset, show, quick=False):
     some = [some[round(at)] for at in np.linspace(0, len(some) - 1, min(LEAST, len(some)))]
     masks = [classes for index in some if (classes := dataset.classes(index)) is not None]
     if masks and are_outlines(masks, given < INVERTED):
-        show("warning: masks look like outlines or membranes: thin lines, with background on both sides; a mask must "
-             "be above 0 all over its cells, so fill the outlines, or take the areas between membranes for the cells")
+        log("warning: masks look like outlines or membranes: thin lines, with background on both sides; a mask must "
+            "be above 0 all over its cells, so fill the outlines, or take the areas between membranes for the cells")
     elif given < INVERTED and are_lines([mask == 0 for mask in masks]):
-        show("note: the masks' background is thin lines, where frames show most: that is right for stained membranes "
-             "between cells; where it is outlines of cells, the masks are inverted")
+        log("note: the masks' background is thin lines, where frames show most: that is right for stained membranes "
+            "between cells; where it is outlines of cells, the masks are inverted")
     elif given < INVERTED:
-        show(f"warning: masks look inverted: they are cell where frames show none (correlation {given:.3f}); in a "
-             "mask 0 is background")
+        log(f"warning: masks look inverted: they are cell where frames show none (correlation {given:.3f}); in a "
+            "mask 0 is background")
     elif found:
-        _describe_offset(found, show, quick)
+        _describe_offset(found, log, quick)
     elif not quick:
-        show(f"cannot tell whether masks fit their frames: that needs sequences of at least {LEAST} frames of one size "
-             "in which something moves")
+        log(f"cannot tell whether masks fit their frames: that needs sequences of at least {LEAST} frames of one size "
+            "in which something moves")
 
 
-def _describe_offset(found, show, quick):
+def _describe_offset(found, log, quick):
     given, in_time, in_space = found.correlation
     moved = found.pixels != (0, 0)
     if found.frames and not (moved and in_space > in_time):
-        when = f"{counted(abs(found.frames), 'frame')} {'later' if found.frames > 0 else 'earlier'}"
-        show(f"warning: the masks of {when} fit better (correlation with the picture {in_time:.3f}, as paired "
-             f"{given:.3f}); are frames and masks counted from different numbers?")
+        when = f"{pluralize(abs(found.frames), 'frame')} {'later' if found.frames > 0 else 'earlier'}"
+        log(f"warning: the masks of {when} fit better (correlation with the picture {in_time:.3f}, as paired "
+            f"{given:.3f}); are frames and masks counted from different numbers?")
     if moved and not (found.frames and in_time > in_space):
         down, right = found.pixels
         move = f"{abs(down)} pixels {'up' if down > 0 else 'down'} and {abs(right)} {'left' if right > 0 else 'right'}"
-        show(f"warning: masks fit better when moved {move} (correlation {in_space:.3f}, as given {given:.3f}); were "
-             "they cropped or drawn otherwise than the frames?")
+        log(f"warning: masks fit better when moved {move} (correlation {in_space:.3f}, as given {given:.3f}); were "
+            "they cropped or drawn otherwise than the frames?")
     if not found.frames and not moved and not quick:
-        show(f"masks fit their frames best as they are paired and placed (correlation {given:.3f})")
+        log(f"masks fit their frames best as they are paired and placed (correlation {given:.3f})")
 
 
 def fit(dataset, most=FRAMES, side=None):

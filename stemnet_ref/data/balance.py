@@ -1,4 +1,4 @@
-"""Means against unbalanced classes that are computed from the masks (thesis sections 11.1 and 11.2)."""
+"""The classes of the masks, and the means against their imbalance (thesis sections 11.1 and 11.2)."""
 
 import numpy as np
 
@@ -72,3 +72,29 @@ def parsed_weight(text):
         raise InputError(f"--class-weight {text}: must be a number, two of them (BACKGROUND,CELL), or "
                          f"{' or '.join(WORDS)}")
     return numbers[0] if len(numbers) == 1 else numbers
+
+
+def check_classes(training, validation, log):
+    """Say which part of the pixels of the training and validation masks is cell, and warn where that is odd.
+
+    Raises
+    ------
+    InputError
+        If there is nothing to tell apart.
+    """
+    if training == 0:
+        raise InputError("--masks: no training mask holds a cell, all their pixels are 0; name the folder of the "
+                         "masks, with cells above 0")
+    if training == 1:
+        raise InputError("--masks: no training mask holds background, all their pixels are above 0; background "
+                         "must be 0 (or are --frames and --masks swapped?)")
+    log(f"cell pixels: {training:.1%} of the training masks, {validation:.1%} of the validation masks")
+    if training > 0.95:
+        log("warning: nearly all of the training masks is cell; are --frames and --masks swapped, or the "
+            "masks inverted?")
+    if validation == 0:
+        log("warning: no validation mask holds a cell, so that precision, recall and F1 are 0, and best.npz "
+            "is chosen by the validation cost alone; a larger --validation takes more frames")
+    if validation == 1:
+        log("warning: no validation mask holds background, so that F1 says nothing; check the masks of these "
+            "frames, or take others with another --validation")

@@ -8,22 +8,22 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import InputError, counted
+from ..errors import InputError, pluralize
 from ..program import cli
 from ..program.options import Option, add_options
 from ..storage.outputs import SHEET, check_output
 from ..training.settings import FRAMES, MASKS, Settings, chosen_of, pick
 from . import alignment
-from .balance import WORDS, class_weights
+from .balance import WORDS, check_classes, class_weights
 from .dataset import Dataset
 from .discovery.sequences import steps
 from .frames import spans
-from .inspection import OddFrames, check_classes, describe_split, read_all
+from .inspection import measure
 from .pairing import find_pairs
-from .split import divide
+from .split import describe, divide
 
 
-def report(dataset, settings, show=print):
+def report(dataset, settings, log=print):
     """Show all that can be said of frames and masks before a training run, and return what the frames are for.
 
     Parameters
@@ -31,8 +31,8 @@ def report(dataset, settings, show=print):
     dataset : dataset.Dataset
     settings : Settings
         Of which channels, validation, gap, scaling and sparse_masks count.
-    show : callable
-        Takes lines of text for the user.
+    log : callable
+        Function that prints a line of text for the user.
 
     Returns
     -------
@@ -45,39 +45,42 @@ def report(dataset, settings, show=print):
         If a run could not begin.
     """
     found = dataset.frames
-    training, validation, left_out, _, note = divide(found, dataset.masks, settings)
+    split = divide(found, dataset.masks, settings)
     parts = np.full(len(found), "no mask", object)
-    for indices, part in ((training, "training"), (validation, "validation"), (left_out, "gap")):
+    for indices, part in zip(split[:3], ("training", "validation", "gap"), strict=True):
         parts[indices] = part
-    describe_split(found, training, validation, left_out, settings, show, note)
-    odd = OddFrames()
-    scaling, facts, cells = read_all(dataset, training, validation, settings.scaling, show, odd)
-    _describe_frames(dataset, odd.kinds, show)
-    show(f"training frames: mean {scaling.mean:.4g}, standard deviation {scaling.std:.4g}, on the scale of 8 bits")
-    check_classes(facts["training_cells"], facts["validation_cells"], show)
+    describe(found, split, settings, log)
+    measured = measure(dataset, split, settings.scaling, log)
+    _describe_frames(dataset, measured.statistics, log)
+    log(f"training frames: mean {measured.scaling.mean:.4g}, standard deviation {measured.scaling.std:.4g}, on the "
+        "scale of 8 bits")
+    check_classes(measured.share(split.training), measured.share(split.validation), log)
+    cells = [measured.cells[index] for index in split.training.tolist()]
     shares = [cell / pixels for cell, pixels in cells]
-    show(f"a training mask is cell in {min(shares):.2%} to {max(shares):.2%} of its pixels; "
-         + "; ".join("--class-weight {}: {:.3g} and {:.3g}".format(word, *class_weights(word, cells))
-                     for word in WORDS))
-    alignment.describe(dataset, show)
+    log(f"a training mask is cell in {min(shares):.2%} to {max(shares):.2%} of its pixels; "
+        + "; ".join("--class-weight {}: {:.3g} and {:.3g}".format(word, *class_weights(word, cells))
+                    for word in WORDS))
+    alignment.describe(dataset, log)
     return parts.tolist()
 
 
-def _describe_frames(dataset, kinds, show):
-    place = {frame: index for index, frame in enumerate(dataset.frames)}
+def _describe_frames(dataset, statistics, log):
+    kinds = {}
+    for index, found in statistics.items():
+        kinds.setdefault((found.shape, found.dtype), []).append(index)
     for (shape, dtype), those in kinds.items():
-        those.sort(key=place.get)
         bits = {"uint8": "8 bits", "uint16": "16 bits"}.get(dtype, "32 bits")
-        show(f"{counted(len(those), 'frame')} of {shape[0]} x {shape[1]} pixels, {bits}: {spans(those)}")
+        log(f"{pluralize(len(those), 'frame')} of {shape[0]} x {shape[1]} pixels, {bits}: "
+            + spans([dataset.frames[index] for index in sorted(those)]))
     if len({dtype for _, dtype in kinds}) > 1:
-        show("warning: frames differ in their bits; values of 16 bits are divided by 257, others taken as they are")
+        log("warning: frames differ in their bits; values of 16 bits are divided by 257, others taken as they are")
     timed = {frame.sequence for frame in dataset.frames if frame.timed}
     for sequence, step in steps(dataset.frames).items():
         if step != 1 and sequence not in timed:
-            show(f"note: sequence {sequence}: numbers rise by {step} from frame to frame")
+            log(f"note: sequence {sequence}: numbers rise by {step} from frame to frame")
     pairs = [(frame, mask) for frame, mask in zip(dataset.frames, dataset.masks, strict=True) if mask]
-    show(f"{counted(len(pairs), 'pair')}, from "
-         + " to ".join(f"{pairs[at][0].name} with {pairs[at][1].name}" for at in (0, -1)))
+    log(f"{pluralize(len(pairs), 'pair')}, from "
+        + " to ".join(f"{pairs[at][0].name} with {pairs[at][1].name}" for at in (0, -1)))
 
 
 OPTIONS = {
@@ -111,15 +114,15 @@ def main(argv=None):
     settings = Settings.from_options(chosen_of(given))
     out = Path(given["out"])
     _check_out(out, (given["frames"], given["masks"]))
-    pairs = find_pairs(given["frames"], given["masks"], cli.tell, settings.sparse_masks, names=("FRAMES", "MASKS"),
+    pairs = find_pairs(given["frames"], given["masks"], cli.log, settings.sparse_masks, names=("FRAMES", "MASKS"),
                        selection=settings.selection)
     inputs = {each.path.resolve().parent for each in (*pairs[0], *pairs[1]) if each and each.page is None}
     if out.absolute().parent.resolve() in inputs:
         raise InputError(f"--out {out}: the sheet would lie among the frames or masks; choose another folder")
-    dataset = Dataset(*pairs, settings.channels, tell=cli.tell)
-    parts = report(dataset, settings, cli.tell)
+    dataset = Dataset(*pairs, settings.channels, log=cli.log)
+    parts = report(dataset, settings, cli.log)
     draw_sheet(dataset, parts, out, kind=SHEET)
-    cli.tell(f"done: look at {out}")
+    cli.log(f"done: look at {out}")
     return 0
 
 

@@ -27,8 +27,8 @@ class Decoded:
         Frames in a window, odd.
     memory : int
         Bytes of decoded pixels to keep. Where all frames fit, each is decoded once; else once an epoch.
-    tell : callable
-        Takes a line of text for the user.
+    log : callable
+        Function that prints a line of text for the user.
     device : optional
         Of `device.choose`: batches and windows are on it. Every frame goes there as it was read, once, or once an epoch
         where not all fit into memory.
@@ -57,9 +57,9 @@ class Decoded:
         If a frame and its mask, or the frames of a window, differ in size, or none can be used.
     """
 
-    def __init__(self, frames, masks, channels, memory=MEMORY, tell=print, device=None, border=None, paste=False,
+    def __init__(self, frames, masks, channels, memory=MEMORY, log=print, device=None, border=None, paste=False,
                  neighbours="frames", targets=None, left_out=None):
-        self.frames, self.masks, self.tell, self.device, self.border = frames, list(masks), tell, device, border
+        self.frames, self.masks, self.log, self.device, self.border = frames, list(masks), log, device, border
         self.windows = window_indices(frames, channels, neighbours)
         self.left_out, self.bad = left_out, {}
         seen = range(len(frames)) if targets is None else np.unique(self.windows[targets]).tolist()
@@ -87,7 +87,7 @@ class Decoded:
         self._there = {}                    # the same on the device
         self._boxes = {}                    # index -> `boxes` of its cells
         self._uses = Counter()              # pieces of the plan that still need a frame, where not all fit
-        self._remarks = Remarks(tell)
+        self._remarks = Remarks(log)
 
     def pixels(self, index):
         """Return the decoded frame, as stored."""
@@ -151,7 +151,7 @@ class Decoded:
             raise error
         self.left_out.append(error)
         if aloud:
-            self.tell(f"warning: left out: {error}{consequence}")
+            self.log(f"warning: left out: {error}{consequence}")
 
     def _keep(self, kind, index, read):
         if (kind, index) in self._kept:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from ..errors import InputError, counted
+from ..errors import InputError, pluralize
 from .discovery import challenge
 from .discovery.mixed import check_apart
 from .discovery.names import matches, natural, numbers_in, read, read_by
@@ -115,11 +115,11 @@ def spans(frames, most=3):
     for frame in frames:
         names.setdefault(frame.sequence, []).append(frame.name)
     words = [each[0] if len(each) == 1 else f"{each[0]} to {each[-1]}" for each in names.values()]
-    more = [f"{counted(len(words) - most, 'sequence')} more"] if len(words) > most else []
+    more = [f"{pluralize(len(words) - most, 'sequence')} more"] if len(words) > most else []
     return ", ".join(words[:most] + more)
 
 
-def describe_pages(frames, show):
+def describe_pages(frames, log):
     """Say where the pages of files were taken for time points while the files' names count frames, too."""
     pages = Counter(frame.path for frame in frames if frame.page is not None)
     labels = {frame.path: frame.label for frame in frames if frame.page is not None}
@@ -130,8 +130,8 @@ def describe_pages(frames, show):
     if len(counted_too) > 1:
         most = max(pages[path] for path in counted_too)
         each = most if most == min(pages[path] for path in counted_too) else f"up to {most}"
-        show(f"note: each of {len(counted_too)} files holds {each} pages, taken for time points of {len(counted_too)} "
-             "sequences; if they are slices, choose by --z")
+        log(f"note: each of {len(counted_too)} files holds {each} pages, taken for time points of {len(counted_too)} "
+            "sequences; if they are slices, choose by --z")
 
 
 def _files(where, option):

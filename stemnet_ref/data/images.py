@@ -121,14 +121,14 @@ def _renumbered(pixels):
 class Remarks:
     """Tells the first remark of each kind on frames, and the first on masks."""
 
-    def __init__(self, tell):
-        self.tell, self._told = tell, set()
+    def __init__(self, log):
+        self.log, self._told = log, set()
 
     def add(self, file, remark, mask=False):
         """Tell a remark, (kind, words) or None, on a frame or a mask."""
         if remark and (mask, remark[0]) not in self._told:
             self._told.add((mask, remark[0]))
-            self.tell(f"note: {file} {remark[1]}")
+            self.log(f"note: {file} {remark[1]}")
 
 
 def eight_bit_units(pixels, dtype=None):

@@ -11,7 +11,7 @@ from threading import Lock
 import numpy as np
 
 from ..backends.cpu.threads import share
-from ..errors import InputError, counted, reason
+from ..errors import InputError, pluralize, reason
 
 MEMORY = 500_000_000        # bytes
 CHUNK = 1 << 18             # values that a thread sorts at once: they stay in its cache
@@ -125,7 +125,7 @@ class Stack:
     def shape(self):
         """Height and width of all frames, in pixels; raises ValueError where they differ."""
         if len(set(self.shapes)) != 1:
-            raise ValueError(f"Stack.shape: {counted(self.count, 'frame')} of {len(set(self.shapes))} sizes; one is "
+            raise ValueError(f"Stack.shape: {pluralize(self.count, 'frame')} of {len(set(self.shapes))} sizes; one is "
                              "needed for their median")
         return self.shapes[0]
 

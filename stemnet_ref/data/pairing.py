@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from dataclasses import replace
 
-from ..errors import InputError, counted
+from ..errors import InputError, pluralize
 from .discovery import challenge
 from .discovery.mixed import shared_beginning
 from .discovery.selection import UNCHOSEN, ChoiceNeeded, NoEffect
@@ -13,7 +13,7 @@ from .discovery.truth import complete
 from .frames import find, in_order, spans
 
 
-def find_pairs(frames, masks, tell=lambda line: None, sparse=False, names=("--frames", "--masks"), lenient=False,
+def find_pairs(frames, masks, log=lambda line: None, sparse=False, names=("--frames", "--masks"), lenient=False,
                selection=UNCHOSEN):
     """Return the frames at a path, and the mask of each, None for one without.
 
@@ -22,8 +22,8 @@ def find_pairs(frames, masks, tell=lambda line: None, sparse=False, names=("--fr
     frames, masks : path or str
         As for `frames.find`. `masks` is None, or names the same set, where the layout of the Cell Tracking Challenge
         says which masks belong to the frames; those without a mask are left without then.
-    tell : callable
-        Takes a line of text for the user.
+    log : callable
+        Function that prints a line of text for the user.
     sparse : bool
         Whether frames may be without a mask.
     names : tuple of str
@@ -36,7 +36,7 @@ def find_pairs(frames, masks, tell=lambda line: None, sparse=False, names=("--fr
     InputError
         If frames and masks cannot be found or paired.
     """
-    return for_either(lambda selection: _find_pairs(frames, masks, tell, sparse, names, lenient, selection), selection)
+    return for_either(lambda selection: _find_pairs(frames, masks, log, sparse, names, lenient, selection), selection)
 
 
 def for_either(find, selection):
@@ -56,7 +56,7 @@ def for_either(find, selection):
         return found
 
 
-def _find_pairs(frames, masks, tell, sparse, names, lenient, selection):
+def _find_pairs(frames, masks, log, sparse, names, lenient, selection):
     folders = challenge.sequences(frames)
     if masks is None and not folders:
         find(frames, names[0], lenient, selection)          # its fault, such as masks among the frames, says more
@@ -64,22 +64,22 @@ def _find_pairs(frames, masks, tell, sparse, names, lenient, selection):
     found = find(frames, names[0], lenient, selection)
     of_masks = challenge.sequences(masks) if masks is not None else folders
     if not (folders and of_masks):
-        paired = pair(found, _find_masks(masks, names[1], lenient, selection, found, tell), tell, sparse)
-        return found, complete(paired, tell, lenient)
+        paired = pair(found, _find_masks(masks, names[1], lenient, selection, found, log), log, sparse)
+        return found, complete(paired, log, lenient)
     if not {folder.resolve() for folder in folders} <= {folder.resolve() for folder in of_masks}:
         raise InputError(f"{names[1]} {masks}: another set of the Cell Tracking Challenge than {frames}; leave "
                          f"{names[1]} out, or name the folder of the masks alone")
-    return found, complete(_truth(found, folders, names[1], lenient, selection), tell, lenient)
+    return found, complete(_truth(found, folders, names[1], lenient, selection), log, lenient)
 
 
-def masks_of(frames, masks, tell=lambda line: None, sparse=False, selection=UNCHOSEN, lenient=False):
+def masks_of(frames, masks, log=lambda line: None, sparse=False, selection=UNCHOSEN, lenient=False):
     """Return the masks to measure predictions by: a dict from those of the frames that have one.
 
     Parameters
     ----------
     frames : list of Frame
         A single one may come with the masks of its whole folder.
-    masks, tell, sparse, selection, lenient
+    masks, log, sparse, selection, lenient
         As for `find_pairs`; in a set of the Cell Tracking Challenge frames may be without.
 
     Raises
@@ -94,13 +94,13 @@ def masks_of(frames, masks, tell=lambda line: None, sparse=False, selection=UNCH
             raise InputError(f"--masks {masks}: has no truth of {spans(frames)}; name the set that they are of, or a "
                              "folder of masks")
     else:
-        found = _find_masks(masks, "--masks", lenient, selection, frames, tell)
+        found = _find_masks(masks, "--masks", lenient, selection, frames, log)
         single = len(frames) == 1 < len(found)
-        paired = [mask_of(frames[0], found)] if single else pair(frames, found, tell, sparse)
-    return {frame: mask for frame, mask in zip(frames, complete(paired, tell, lenient), strict=True) if mask}
+        paired = [mask_of(frames[0], found)] if single else pair(frames, found, log, sparse)
+    return {frame: mask for frame, mask in zip(frames, complete(paired, log, lenient), strict=True) if mask}
 
 
-def _find_masks(where, option, lenient, selection, frames, tell):
+def _find_masks(where, option, lenient, selection, frames, log):
     """Return the masks at a path; raises InputError where slices' numbers could be taken for those of times.
 
     ImageJ calls the planes of any stack slices. Where the frames have none, and each sequence has as many, they are its
@@ -121,8 +121,8 @@ def _find_masks(where, option, lenient, selection, frames, tell):
         lengths = [sorted(Counter(each.sequence for each in kind).values()) for kind in (frames, masks)]
         if selection.z is not None or any("Z" in frame.several for frame in frames) or lengths[0] != lengths[1]:
             raise
-        tell(f"note: the slices of {masks[0].path} are taken for time points: there are as many as frames, which have "
-             "no slices")
+        log(f"note: the slices of {masks[0].path} are taken for time points: there are as many as frames, which have "
+            "no slices")
     for mask in masks:
         part = challenge.slice_of(mask.path)
         if part is not None and challenge.holds_slices(mask.path):
@@ -138,16 +138,16 @@ def _truth(frames, folders, option, lenient, selection):
     return [masks[truth[path]] if (path := frame.path.resolve()) in truth else None for frame in frames]
 
 
-def pair(frames, masks, tell=lambda line: None, sparse=False):
+def pair(frames, masks, log=lambda line: None, sparse=False):
     """Return the masks in the order of the frames, paired by name or number, never by position alone.
 
     The first of these that gives every frame one mask is taken: equal names; names equal but for a beginning and an
     end that all frames, or all masks, share (``frame2009_1_2.png`` with ``mask2009_1_2.png``); equal numbers in the
     names (``t1.png`` with ``man_seg001.png``); equal frame numbers, where there is one sequence of each; equal places
     in time, where of two sequences without gaps one is named by times and the other counts. Where only the numbers or
-    the places are equal, `tell` gets a line that shows the first and the last pair: masks that count from 0 beside
+    the places are equal, `log` gets a line that shows the first and the last pair: masks that count from 0 beside
     frames that count from 1, some of them left out, would pair too. With `sparse` every mask must have its frame, and
-    a frame without a mask has None; `tell` gets that line then too, since pages may be of other time points.
+    a frame without a mask has None; `log` gets that line then too, since pages may be of other time points.
 
     Raises
     ------
@@ -162,8 +162,8 @@ def pair(frames, masks, tell=lambda line: None, sparse=False):
         if len(by_key) == len(masks) == matched and len(set(keys)) == len(frames) and (sparse or matched == len(keys)):
             paired = [by_key.get(key) for key in keys]
             if by_number or None in paired:
-                tell(f"note: frames and masks were paired by their {'numbers' if by_number else 'names'}, "
-                     + _first_and_last(frames, paired))
+                log(f"note: frames and masks were paired by their {'numbers' if by_number else 'names'}, "
+                    + _first_and_last(frames, paired))
             return paired
         if best is None or matched > best[0]:
             best = matched, rule
@@ -182,7 +182,7 @@ def mask_of(frame, masks):
         found = [mask for mask in masks if rule(mask) == rule(frame)]
         if len(found) == 1:
             return found[0]
-    raise InputError(f"--masks: none of the {counted(len(masks), 'mask')} has the name or the number of {frame}; "
+    raise InputError(f"--masks: none of the {pluralize(len(masks), 'mask')} has the name or the number of {frame}; "
                      "give the path of its mask")
 
 
@@ -230,7 +230,7 @@ def _unpaired(frames, masks, rule, sparse):
     known_frames, known_masks = set(frame_keys), set(mask_keys)
     lonely_frames = [frame for frame, key in zip(frames, frame_keys, strict=True) if key not in known_masks]
     lonely_masks = [mask for mask, key in zip(masks, mask_keys, strict=True) if key not in known_frames]
-    counts = f"{counted(len(frames), 'frame')} and {counted(len(masks), 'mask')}"
+    counts = f"{pluralize(len(frames), 'frame')} and {pluralize(len(masks), 'mask')}"
     remedy = "give a frame and its mask the same number"
     lonely = [f"no {other} belongs to {_some(files)}"
               for other, files in (("mask", lonely_frames), ("frame", lonely_masks)) if files]

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from .. import __version__
 from ..backends.cpu.threads import count
-from ..errors import InputError, counted, others_done, reason
+from ..errors import InputError, others_done, pluralize, reason
 from ..program import cli
 from ..program.options import Option, add_options, sides
 from ..storage import files, locks, outputs
@@ -63,7 +63,7 @@ class Preprocess:
     sparse : bool
         Whether frames may be without a mask.
     selection : Selection
-    show, progress : callable
+    log, progress : callable
         Take a line of text for the user, and (what is done, number of all, unit) to show it by the result's `update`.
 
     Raises
@@ -73,15 +73,15 @@ class Preprocess:
     """
 
     def __init__(self, frames, masks, out, size=(1024, 1024), subtract=True, bits=None, scale=None, memory=MEMORY,
-                 sparse=False, selection=UNCHOSEN, show=print, progress=tqdm):
+                 sparse=False, selection=UNCHOSEN, log=print, progress=tqdm):
         self.out, self.size, self.subtract, self.bits = Path(out), size, subtract, bits
-        self.scale, self.memory, self.show, self.progress = scale, memory, show, progress
+        self.scale, self.memory, self.log, self.progress = scale, memory, log, progress
         folders = challenge.sequences(frames)
         if masks is None and not challenge.has_truth(folders):
             found = find(frames, "RAW", True, selection)
             paired = [None] * len(found)
         else:
-            found, paired = find_pairs(frames, masks, show, sparse, ("RAW", "--masks"), True, selection)
+            found, paired = find_pairs(frames, masks, log, sparse, ("RAW", "--masks"), True, selection)
         self.pairs = list(zip(found, paired, strict=True))
         self.settings = {"version": __version__, "raw": str(Path(frames).absolute()), "masks": masks and str(masks),
                          "size": size, "background": "median" if subtract else "none", "bits": bits, "scale": scale,
@@ -89,13 +89,13 @@ class Preprocess:
         files.check_names(found, "RAW", ".png")
         self._claim = locks.Claim(self.out, "OUT", lambda: _check_out(
             self.out, [each for each in (*found, *paired) if each], self.settings,
-            {f"{frame.name}.png" for frame in found}), show)
+            {f"{frame.name}.png" for frame in found}), log)
         self._claim.check()
-        self._remarks = Remarks(show)
+        self._remarks = Remarks(log)
         self.left_out = []                                  # an InputError for each frame or mask
-        describe_pages(found, show)
+        describe_pages(found, log)
         if missing := describe_gaps(found):
-            show(f"warning: {missing}")
+            log(f"warning: {missing}")
 
     def run(self):
         """Preprocess all frames; return how many were written."""
@@ -125,7 +125,7 @@ class Preprocess:
         record["complete"] = True
         files.write_json(self.out / RECORD, record, outputs.RECORD, "OUT")
         for error in self.left_out:
-            self.show(f"warning: left out: {error}")
+            self.log(f"warning: left out: {error}")
         return len(record["frames"])
 
     def _read(self, sequence, pairs, stack):
@@ -196,17 +196,17 @@ class Preprocess:
                                   "written_size": list(geometry.size), "sequence": sequence}
         if clipped:
             part = clipped / sum(h * w for h, w in stack.shapes)
-            self.show(f"note: {part:.2%} of the pixels of {sequence} are beyond {bits} bits and were clipped; a "
-                      f"smaller --scale (now {scale:g}) keeps them")
+            self.log(f"note: {part:.2%} of the pixels of {sequence} are beyond {bits} bits and were clipped; a "
+                     f"smaller --scale (now {scale:g}) keeps them")
         changed = sorted({geometry.original for geometry in geometries if geometry.original != geometry.size})
         if changed:
             (h, w), *others = changed
             what = f"frames of {len(changed)} sizes" if others else f"{h} x {w} pixels"
-            self.show(f"{'warning: ' if lost else ''}{sequence}: {what} made {self.size[0]} x {self.size[1]}"
-                      + (f"; {lost / cell:.1%} of the cell pixels were cut off" if lost else ""))
+            self.log(f"{'warning: ' if lost else ''}{sequence}: {what} made {self.size[0]} x {self.size[1]}"
+                     + (f"; {lost / cell:.1%} of the cell pixels were cut off" if lost else ""))
         if self.subtract and len(pairs) < FEW:
-            self.show(f"warning: {sequence} has {counted(len(pairs), 'frame')}, whose median is nearly the frames "
-                      "themselves: hardly anything is left of them; use --background none")
+            self.log(f"warning: {sequence} has {pluralize(len(pairs), 'frame')}, whose median is nearly the frames "
+                     "themselves: hardly anything is left of them; use --background none")
         return {"bits": bits, "centre": centre, "scale": scale}
 
     def _write_mask(self, frame, mask, geometry):
@@ -313,11 +313,11 @@ def main(argv=None):
 
     work = Preprocess(given.raw, given.masks, given.out, given.size, given.background == "median",
                       given.bits, given.scale, int(given.memory * 1e6), given.sparse_masks, Selection.of(vars(given)),
-                      cli.tell, bar)
+                      cli.log, bar)
     written = work.run()
     if not written:
         raise InputError(f"RAW {given.raw}: no frame could be read; the lines above name them")
-    cli.tell(f"done: {counted(written, 'frame')} in {Path(given.out) / 'frames'}")
+    cli.log(f"done: {pluralize(written, 'frame')} in {Path(given.out) / 'frames'}")
     if work.left_out:
         raise others_done(work.left_out)
     return 0

@@ -1,8 +1,22 @@
 """Which frames are trained on and which are validated on."""
 
+from typing import NamedTuple
+
 import numpy as np
 
-from ..errors import InputError, counted
+from ..errors import InputError, pluralize
+from .discovery.sequences import describe_gaps, describe_sequences
+from .frames import describe_pages, spans
+
+
+class Split(NamedTuple):
+    """Indices of the frames by what they are for, and the gap between them."""
+
+    training: np.ndarray
+    validation: np.ndarray
+    left_out: np.ndarray        # between the two
+    gap: int                    # in frames: that of the settings, or else the one that was chosen
+    note: str | None = None     # for the user, where the gap is not the width of the network's window
 
 
 def choose_gap(frames, fraction, channels, usable=None):
@@ -27,7 +41,7 @@ def choose_gap(frames, fraction, channels, usable=None):
 
 
 def divide(frames, masks, settings):
-    """Return what `split` does, by a run's settings, the gap, and a note on it where it is not the window's width.
+    """Return the Split of frames by a run's settings.
 
     Parameters
     ----------
@@ -36,13 +50,10 @@ def divide(frames, masks, settings):
     settings : Settings
         Of which validation, gap and channels count.
 
-    Returns
-    -------
-    training, validation, left_out : int ndarray
-    gap : int
-        Of the settings, or else the one that was chosen.
-    note : str or None
-        For the user.
+    Raises
+    ------
+    InputError
+        If no frame is left to train on or to validate on.
     """
     usable, note = [index for index, mask in enumerate(masks) if mask], None
     gap, width, fraction = settings.gap, settings.channels, settings.validation
@@ -51,8 +62,8 @@ def divide(frames, masks, settings):
         if gap < width:
             left = len(_before(np.array(usable), _cut(usable, fraction), width))
             note = (f"note: --gap {gap} chosen: {width}, the width of the network's window, would leave {left} of "
-                    f"{counted(len(usable), 'frame')} to train on")
-    return *split(frames, fraction, gap, usable), gap, note
+                    f"{pluralize(len(usable), 'frame')} to train on")
+    return Split(*split(frames, fraction, gap, usable), gap, note)
 
 
 def split(frames, fraction, gap, usable=None):
@@ -92,7 +103,7 @@ def split(frames, fraction, gap, usable=None):
     training = _before(usable, cut, gap)
     if not len(training):
         masks = "" if len(usable) == len(frames) else f", {len(usable)} of them with masks,"
-        raise InputError(f"--frames: one sequence of {counted(len(frames), 'frame')}{masks} is too short for "
+        raise InputError(f"--frames: one sequence of {pluralize(len(frames), 'frame')}{masks} is too short for "
                          f"--validation {fraction:g} with a gap of {gap} before it; give more "
                          f"{'masks' if masks else 'frames'}, or a smaller --gap")
     return training, usable[cut:], usable[len(training):cut]
@@ -117,3 +128,39 @@ def _cut(usable, fraction):
 def _before(usable, cut, gap):
     """Return the frames that are left to train on before the gap."""
     return usable[:cut][usable[:cut] < usable[cut] - gap]
+
+
+def describe(frames, split, settings, log):
+    """Say what is trained and validated on, which sequences are too short, and where frames are missing.
+
+    Parameters
+    ----------
+    frames : list of Frame
+    split : Split
+    settings : Settings
+    log : callable
+        Function that prints a line of text for the user.
+    """
+    training, validation, left_out = split[:3]
+    sequences = len({frame.sequence for frame in frames})
+    share = len(validation) / (len(training) + len(validation))
+    text = (f"{pluralize(len(frames), 'frame')} of {pluralize(sequences, 'sequence')}: "
+            f"{len(training)} to train on, {len(validation)} to validate on")
+    if len(left_out):
+        text += f", {len(left_out)} between them left out (--gap)"
+    without = len(frames) - len(training) - len(validation) - len(left_out)
+    if without:
+        text += f", {without} without a mask, seen as neighbours only"
+    log(f"{text}; validated on {spans([frames[index] for index in validation])}")
+    if abs(share - settings.validation) > 0.15 and len(validation) > 1:
+        log(f"note: that is {share:.0%} to validate on, not --validation {settings.validation:.0%}: whole sequences "
+            "are kept for it where there are several")
+    cut = {frames[index].sequence for index in training} & {frames[index].sequence for index in validation}
+    if split.note:
+        log(split.note)
+    if not cut and settings.gap not in (None, settings.channels):
+        log("note: --gap has no effect where whole sequences are kept for validation")
+    describe_pages(frames, log)
+    describe_sequences(frames, settings.channels, log)
+    if missing := describe_gaps(frames):
+        log(f"note: {missing}; the nearest frame stands in for a missing neighbour")

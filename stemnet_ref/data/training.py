@@ -1,29 +1,72 @@
-"""The data of a training run: found, split, measured and balanced, and its batches."""
+"""The data of a training run, a pipeline of values: discover, inspect, split, measure, balance, freeze.
+
+    discover    frames, and the mask of each                      their names, and the headers of stacks
+    inspect     `dataset.Dataset`: their sizes                    every header, once
+    split       `split.Split`: what each frame is for             nothing is read for it
+    measure     `inspection.Measured`: scaling, classes, digests  every file is decoded, once while memory lasts
+    balance     `Balance`: what is seen how often                 nothing is read for it
+    freeze      `TrainingData`: all that the run needs
+
+The first three are cheap, and are done by `prepare`: a run that cannot begin says so before any pixel is decoded.
+"""
 
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
 from .. import sample
 from ..backends.cuda.device import to_host
-from ..errors import InputError, counted
-from . import alignment, balance
+from ..errors import InputError, pluralize
+from . import split
+from .balance import kept_indices, sampling_weights
 from .crops.epoch import Augmentation, plan_epoch
 from .dataset import Dataset
-from .inspection import check_classes, describe_split, read_all
+from .inspection import measure
 from .pairing import find_pairs
-from .split import divide
+from .scaling import Scaling
 
 
-def pairs_of(settings, frames, masks, show=lambda line: None):
+def discover(settings, frames=None, masks=None, log=lambda line: None):
     """Return the frames of a run, of the sample where they are None, and the mask of each, as `pairing.find_pairs`."""
-    return find_pairs(sample.FRAMES if frames is None else frames, sample.MASKS if frames is None else masks, show,
+    return find_pairs(sample.FRAMES if frames is None else frames, sample.MASKS if masks is None else masks, log,
                       settings.sparse_masks, selection=settings.selection)
 
 
-class TrainingData:
-    """Frames and masks, and what is trained and validated on.
+def inspect(settings, frames, masks, device=None, log=print):
+    """Return the Dataset of frames and masks, whose headers have been read and fit."""
+    border = (settings.border_weight, settings.border_sigma) if settings.border_weight else None
+    return Dataset(frames, masks, settings.channels, log=log, device=device, border=border, paste=settings.paste > 0,
+                   neighbours=settings.neighbours)
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """Frames and masks that a run can begin with; none of their pixels has been decoded.
+
+    Attributes
+    ----------
+    settings : Settings
+        Those of the run, with the gap that was chosen.
+    dataset : dataset.Dataset
+    split : split.Split
+    source : dict
+        What the frames are known by, in config.json and in models.
+    """
+
+    settings: object
+    dataset: Dataset
+    split: split.Split
+    source: dict
+
+    def measure(self, log):
+        """Return the `inspection.Measured` of these frames and masks."""
+        return measure(self.dataset, self.split, self.settings.scaling, log)
+
+
+def prepare(settings, frames, masks, device=None, log=lambda line: None):
+    """Discover, inspect and split the data of a run.
 
     Parameters
     ----------
@@ -31,123 +74,174 @@ class TrainingData:
     frames, masks : path, str or None
         As for `pairing.find_pairs`; None for the sample in the package.
     device : optional
-        Of `device.choose`, for the batches.
-    show : callable
-        Takes lines of text for the user.
+        Device that the batches will be on, of `device.choose`.
+    log : callable
+        Function that prints a line of text for the user.
 
-    Attributes
-    ----------
-    settings : Settings
-        Those given, and the gap in frames where it was left to be chosen.
-    dataset : dataset.Dataset
-    training, validation : int ndarray
-        Indices of its frames; those of training are fewer after `balance`, if the settings say so.
-    source : dict
-        What the data are known by, in config.json and in models.
+    Returns
+    -------
+    Prepared
 
     Raises
     ------
     InputError
         If frames and masks cannot be used with these settings.
     """
+    dataset = inspect(settings, *discover(settings, frames, masks, log), device, log)
+    found = split.divide(dataset.frames, dataset.masks, settings)
+    split.describe(dataset.frames, found, settings, log)
+    settings = replace(settings, gap=found.gap)
+    source = {"frames": frames if frames is None else os.path.abspath(frames),
+              "masks": masks if masks is None else os.path.abspath(masks),
+              "training_frames": [dataset.frames[index].name for index in found.training],
+              "validation_frames": [dataset.frames[index].name for index in found.validation]}
+    _check_crops(settings, dataset, found.training)
+    return Prepared(settings, dataset, found, source)
 
-    def __init__(self, settings, frames, masks, device, show):
-        self.show = show
-        found, paired = pairs_of(settings, frames, masks, show)
-        border = (settings.border_weight, settings.border_sigma) if settings.border_weight else None
-        self.dataset = Dataset(found, paired, settings.channels, tell=show, device=device, border=border,
-                               paste=settings.paste > 0, neighbours=settings.neighbours)
-        self.training, self.validation, left_out, gap, note = divide(found, paired, settings)
-        self.settings = replace(settings, gap=gap)
-        self.source = {"frames": frames if frames is None else os.path.abspath(frames),
-                       "masks": masks if masks is None else os.path.abspath(masks),
-                       "training_frames": [found[index].name for index in self.training],
-                       "validation_frames": [found[index].name for index in self.validation]}
-        describe_split(found, self.training, self.validation, left_out, settings, show, note)
-        self._cells = self._sampling_weights = None  # of the training frames: pixels; probabilities of being drawn
-        self._check_plan()
 
-    def measure(self):
-        """Read all frames and masks once; return the Scaling, and put into `source` what the data are known by."""
-        scaling, facts, self._cells = read_all(self.dataset, self.training, self.validation, self.settings.scaling,
-                                               self.show)
-        self.source.update(facts)
-        return scaling
+class Balance(NamedTuple):
+    """What of the training frames is seen how often, and what each class counts."""
 
-    def check_classes(self):
-        """Tell which part of the masks is cell, and where they seem not to fit their frames.
+    training: np.ndarray                # indices of the frames that are kept
+    dropped: np.ndarray                 # and of those that are not
+    sampling_weights: np.ndarray | None         # probability with which a crop is of each of them; None: all alike
+    cost: object                        # the Settings with class weights in numbers
 
-        Raises
-        ------
-        InputError
-            If there is nothing to tell apart.
-        """
-        check_classes(self.source["training_cells"], self.source["validation_cells"], self.show)
-        alignment.describe(self.dataset, self.show, quick=True)
 
-    def balance(self):
-        """Choose training frames by their share of cells; return the settings with class weights in numbers."""
-        settings = self.settings
-        kept = balance.kept_indices(self._cells, settings.drop_background)
-        dropped = [self.dataset.frames[index].name for index in np.delete(self.training, kept)]
-        self.training, self._cells = self.training[kept], [self._cells[at] for at in kept]
-        if sum(cell for cell, _ in self._cells) in (0, sum(pixels for _, pixels in self._cells)):
-            raise InputError(f"--drop-background {settings.drop_background:g}: only one class is left in the masks of "
-                             "the training frames; leave out fewer")
-        resolved = settings.resolved(self._cells)
-        if settings.draw == "by-cells":
-            self._sampling_weights = balance.sampling_weights(self._cells)
-        self.source.update(dropped_frames=dropped, class_weights=list(resolved.class_weights))
-        if dropped:
-            self.show(f"{counted(len(dropped), 'training frame')} with the fewest cells left out")
-        if resolved is not settings:
-            self.show("class weights {:.3g} (background) and {:.3g} (cell)".format(*resolved.class_weights))
-        return resolved
+def balance(settings, training, cells):
+    """Return the Balance of training frames.
 
-    def batches(self, epoch, position, scaling):
+    Parameters
+    ----------
+    settings : Settings
+    training : int ndarray
+        Indices of the frames.
+    cells : dict of int to (int, int)
+        Cell pixels, and all pixels, of the mask of each frame, by its index.
+
+    Raises
+    ------
+    InputError
+        If only one class is left.
+    """
+    kept = training[kept_indices([cells[index] for index in training.tolist()], settings.drop_background)]
+    cells = [cells[index] for index in kept.tolist()]
+    if sum(cell for cell, _ in cells) in (0, sum(pixels for _, pixels in cells)):
+        raise InputError(f"--drop-background {settings.drop_background:g}: only one class is left in the masks of "
+                         "the training frames; leave out fewer")
+    weights = sampling_weights(cells) if settings.draw == "by-cells" else None
+    return Balance(kept, training[~np.isin(training, kept)], weights, settings.resolved(cells))
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingData:
+    """All that a run is trained and validated on.
+
+    Attributes
+    ----------
+    settings, cost : Settings
+        Those of the run, and the same with class weights in numbers.
+    dataset : dataset.Dataset
+    scaling : scaling.Scaling
+    training, validation : int ndarray
+        Indices of its frames.
+    sampling_weights : float ndarray or None
+        Probability with which a crop is of each training frame; None where all give the same number.
+    source : dict
+        What the data are known by, in config.json and in models.
+    """
+
+    settings: object
+    cost: object
+    dataset: Dataset
+    scaling: Scaling
+    training: np.ndarray
+    validation: np.ndarray
+    sampling_weights: np.ndarray | None
+    source: dict
+
+    @property
+    def steps_per_epoch(self):
+        """Batches in an epoch."""
+        crops = len(self.training) * crops_per_frame(self.settings, self.dataset, self.training)
+        return -(-crops // self.settings.batch_size)
+
+    def plan(self, epoch):
+        """Return the crops of an epoch."""
+        return _plan(self.settings, self.dataset, self.training, epoch, self.sampling_weights)
+
+    def batches(self, epoch, position):
         """Yield the batches of an epoch from a position on, as `Dataset.batches` does."""
         size = self.settings.batch_size
-        return self.dataset.batches(self._plan(epoch)[position * size:], size, scaling)
+        return self.dataset.batches(self.plan(epoch)[position * size:], size, self.scaling)
 
-    def crops(self, scaling, count=12):
+    def crops(self, count=12):
         """Yield what is trained on first: of each crop the frame in the middle, scaled, its classes and weights."""
-        for batch in self.dataset.batches(self._plan(epoch=0)[:count], 1, scaling):
+        for batch in self.dataset.batches(self.plan(epoch=0)[:count], 1, self.scaling):
             x, labels, weights = (None if array is None else to_host(array)[0] for array in batch)
             yield x[..., self.settings.channels // 2].copy(), labels.copy(), None if weights is None else weights.copy()
 
-    def describe_pastes(self, count=20):
-        """Show how many cells can be pasted into the first crops, where that is less than half of those asked for."""
+    def describe_pastes(self, log, count=20):
+        """Say how many cells can be pasted into the first crops, where that is less than half of those asked for."""
         wanted = fitted = 0
-        for crop in self._plan(epoch=0)[:count] if self.settings.paste else ():
+        for crop in self.plan(epoch=0)[:count] if self.settings.paste else ():
             wanted += len(crop.donors)
             fitted += len(self.dataset.sample(crop).pastes)
         if 2 * fitted < wanted:
-            self.show(f"note: --paste {self.settings.paste}: of {wanted} cells for the first crops only {fitted} fit "
-                      "in beside those that are there; a larger --crop gives more room")
+            log(f"note: --paste {self.settings.paste}: of {wanted} cells for the first crops only {fitted} fit "
+                "in beside those that are there; a larger --crop gives more room")
 
-    @property
-    def crops_per_frame(self):
-        """Crops of each frame in an epoch: as many as have the mean area of the training frames, unless it is set."""
-        if self.settings.crops_per_frame is not None:
-            return self.settings.crops_per_frame
-        if self.settings.crop is None:
-            return 1
-        area = np.mean([self.dataset.sizes[index][0] * self.dataset.sizes[index][1] for index in self.training])
-        return max(1, round(area / self.settings.crop ** 2))
 
-    def _plan(self, epoch):
-        settings = self.settings
-        return plan_epoch(self.dataset, self.training, settings.crop, settings.multiple, self.crops_per_frame,
-                          Augmentation.of(settings), settings.seed, epoch, self._sampling_weights)
+def freeze(prepared, measured, log, scaling=None):
+    """Balance the classes and return the TrainingData.
 
-    def _check_plan(self):
-        """Raise InputError before the first step where the frames do not fit the settings."""
-        plan, size, multiple = self._plan(epoch=0), self.settings.batch_size, self.settings.multiple
-        shapes = {(crop.height, crop.width) for crop in plan}
-        if size > 1 and len(shapes) > 1:
-            raise InputError(f"--batch-size {size}: the crops differ in size; give --crop PIXELS")
-        smallest = len(plan) % size or size                 # crops in the last batch of an epoch
-        if self.settings.normalisation == "batch" and smallest == 1 and (multiple, multiple) in shapes:
-            raise InputError(f"--normalisation batch: of a crop of {multiple} x {multiple} pixels "
-                             f"{self.settings.levels} levels leave one, which has no variance; give a larger --crop, "
-                             f"fewer --levels, or a --batch-size that leaves none of {len(plan)} crops alone")
+    Parameters
+    ----------
+    prepared : Prepared
+    measured : inspection.Measured
+    log : callable
+        Function that prints a line of text for the user.
+    scaling : scaling.Scaling, optional
+        That of the model that a run goes on with; else the one that was fitted.
+    """
+    settings, dataset, (training, validation, *_), source = (
+        prepared.settings, prepared.dataset, prepared.split, prepared.source)
+    kept, dropped, weights, cost = balance(settings, training, measured.cells)
+    if len(dropped):
+        log(f"{pluralize(len(dropped), 'training frame')} with the fewest cells left out")
+    if cost is not settings:
+        log("class weights {:.3g} (background) and {:.3g} (cell)".format(*cost.class_weights))
+    source = {**source, "training_cells": measured.share(training), "validation_cells": measured.share(validation),
+              **{f"{kind}_sha256": digest for kind, digest in measured.digests.items()},
+              "dropped_frames": [dataset.frames[index].name for index in dropped],
+              "class_weights": list(cost.class_weights)}
+    return TrainingData(settings, cost, dataset, measured.scaling if scaling is None else scaling, kept, validation,
+                        weights, source)
+
+
+def crops_per_frame(settings, dataset, training):
+    """Return how many crops of each frame an epoch has: as many as have the frames' mean area, unless it is set."""
+    if settings.crops_per_frame is not None:
+        return settings.crops_per_frame
+    if settings.crop is None:
+        return 1
+    area = np.mean([dataset.sizes[index][0] * dataset.sizes[index][1] for index in training])
+    return max(1, round(area / settings.crop ** 2))
+
+
+def _plan(settings, dataset, training, epoch, weights=None):
+    return plan_epoch(dataset, training, settings.crop, settings.multiple, crops_per_frame(settings, dataset, training),
+                      Augmentation.of(settings), settings.seed, epoch, weights)
+
+
+def _check_crops(settings, dataset, training):
+    """Raise InputError where the frames do not fit the settings."""
+    plan, size, side = _plan(settings, dataset, training, epoch=0), settings.batch_size, settings.multiple
+    shapes = {(crop.height, crop.width) for crop in plan}
+    if size > 1 and len(shapes) > 1:
+        raise InputError(f"--batch-size {size}: the crops differ in size; give --crop PIXELS")
+    smallest = len(plan) % size or size                     # crops in the last batch of an epoch
+    if settings.normalisation == "batch" and smallest == 1 and (side, side) in shapes:
+        raise InputError(f"--normalisation batch: of a crop of {side} x {side} pixels {settings.levels} levels leave "
+                         "one, which has no variance; give a larger --crop, fewer --levels, or a --batch-size that "
+                         f"leaves none of {len(plan)} crops alone")

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from .. import metrics
-from ..data.training import TrainingData, pairs_of
+from ..data.training import discover, prepare
 from ..errors import InputError, listed
 from ..program import cli
 from ..program.options import Option, add_options, flag_of
@@ -65,7 +65,7 @@ def main(argv=None):
 def run(argv, given, variants, title, seeds, claim):
     """Run the experiment in a folder that is claimed; return the exit status."""
     out = claim.folder
-    variants = with_one_gap(variants, *pairs_of(variants[0].settings, given["frames"], given["masks"]),
+    variants = with_one_gap(variants, *discover(variants[0].settings, given["frames"], given["masks"]),
                             cli.tell)
     runs = [(variant, seed, out / f"{variant.name}-seed{seed}") for seed in seeds for variant in variants]
     for variant, seed, folder in runs:
@@ -219,8 +219,8 @@ def _check_data(variants, given):
     """Raise InputError before the first step where frames do not fit a variant, or are not the same for all."""
     parts = {}
     for variant in variants:
-        data = TrainingData(variant.settings, given["frames"], given["masks"], None, lambda text: None)
-        parts[variant.title] = data.source["validation_frames"]
+        prepared = prepare(variant.settings, given["frames"], given["masks"])
+        parts[variant.title] = prepared.source["validation_frames"]
     first, *others = parts
     for title in others:
         if parts[title] != parts[first]:

@@ -115,13 +115,15 @@ def _is(value, wanted):
     return isinstance(value, wanted) or (isinstance(value, int) and isinstance(0.0, wanted))
 
 
-def resume_run(run):
-    """Put a run back where its model.npz stands.
+def resume_run(run, prepared):
+    """Put a run back where its model.npz stands, and return the `Measured` of its data and the model's Scaling.
 
     Parameters
     ----------
     run : train.Run
-        Its settings, data and optimizer made anew; network, scaling, progress and rows are taken from the folder.
+        Its settings and optimizer made anew; network, progress and rows are taken from the folder.
+    prepared : data.training.Prepared
+        Its data, made anew.
 
     Raises
     ------
@@ -136,10 +138,11 @@ def resume_run(run):
         if name != "epochs" and had != value and not unknown:
             raise InputError(f"{flag_of(name)} {value}: the run in {run.out} has {had}; "
                              "--resume goes on with what it began with, leave the option out")
-    _check_data(run, model)
+    measured = _check_data(run, prepared, model)
     read_progress(run, model)
-    run.network, run.scaling = model.network, model.scaling
+    run.network = model.network
     run.rows = read_rows(run.out, run.epoch)
+    return measured, model.scaling
 
 
 def restore_best(run):
@@ -214,20 +217,21 @@ def _count(progress, name):
     return value
 
 
-def _check_data(run, model):
-    """Raise InputError unless frames and masks are those that the run began with, wherever they are by now."""
-    saved, source = {name: model.settings.get(name) for name in SOURCE}, run.data.source
+def _check_data(run, prepared, model):
+    """Return the `Measured` of frames and masks, which must be those that the run began with, wherever they are now."""
+    saved, source = {name: model.settings.get(name) for name in SOURCE}, prepared.source
     for part in ("training_frames", "validation_frames"):
         if source[part] != saved[part]:
             odd = _names(source) ^ _names(saved)
             differ = f"{min(odd)} is in one of them only" if odd else f"the {part.replace('_', ' ')} are others"
             raise InputError(f"--frames {source['frames']}: not the frames that the run in {run.out} began with "
                              f"({differ}); give it those, or begin a new run")
-    run.data.measure()
-    for kind in ("frames", "masks"):
-        if source[f"{kind}_sha256"] != saved[f"{kind}_sha256"]:
+    measured = prepared.measure(run.show)
+    for kind, digest in measured.digests.items():
+        if digest != saved[f"{kind}_sha256"]:
             raise InputError(f"--{kind} {source[kind]}: their pixels are not those that the run in {run.out} began "
                              "with; give it those, or begin a new run")
+    return measured
 
 
 def _names(source):

@@ -10,9 +10,11 @@ import numpy as np
 from .. import __version__, metrics, optimizers
 from ..backends import choose
 from ..backends.cuda.device import to_host
+from ..data import alignment
+from ..data.balance import check_classes
 from ..data.crops.batch import Sample, assemble
 from ..data.crops.crop import Crop
-from ..data.training import TrainingData
+from ..data.training import freeze, prepare
 from ..errors import InputError
 from ..network.stemnet import StemNet
 from ..predict import cell_probability
@@ -64,8 +66,8 @@ class Run:
         outputs.check_no_pictures(self.out)
         if resume and settings.gap is None:                     # the one that was chosen when the run began
             settings = replace(settings, gap=settings_of(out)[0].gap)
-        self.data = TrainingData(settings, frames, masks, self.device, show)
-        self.settings = self.data.settings
+        prepared = prepare(settings, frames, masks, self.device, show)
+        self.settings = prepared.settings
         self.epoch, self.position, self.step = 0, 0, 0          # epochs done, batches done of the next, steps in all
         self.sums = dict(NOTHING)                               # of the epoch in progress
         self.best_f1, self.best_val_loss = -1.0, 0.0           # below every F1
@@ -75,17 +77,19 @@ class Run:
         self._prepared = False
         self._examples = []                                     # for them, of the last validation
         self._scores = self._roc = None                         # header and rows of validation.csv; rows of roc.csv
+        scaling = None
         if resume:
-            resume_run(self)
+            measured, scaling = resume_run(self, prepared)
         else:
             self.network = StemNet(settings.channels, settings.levels, settings.features, logits=settings.logits,
                                    init=settings.init, activation=settings.activation,
                                    normalisation=settings.normalisation, seed=settings.seed)
-            self.scaling = self.data.measure()
-            self.data.check_classes()
+            measured = prepared.measure(show)
+            check_classes(*(measured.share(indices) for indices in prepared.split[:2]), show)
+            alignment.describe(prepared.dataset, show, quick=True)
+        self.data = freeze(prepared, measured, show, scaling)
         self.network.to(self.backend)
-        self._cost = self.data.balance()                        # the settings, class weights in numbers
-        of = self.network, self.optimizer, self._cost, len(self.data.training)
+        of = self.network, self.optimizer, self.data.cost, len(self.data.training)
         self._steps = StepsOnGpu(*of, self.device, show) if self.device else Steps(*of)
 
     @property
@@ -96,7 +100,7 @@ class Run:
     @property
     def steps_per_epoch(self):
         """Batches in an epoch."""
-        return -(-len(self.data.training) * self.data.crops_per_frame // self.settings.batch_size)
+        return self.data.steps_per_epoch
 
     def train(self, stop=lambda: False, progress=None, after_epoch=None):
         """Train until the planned number of epochs is done, or `stop` returns True.
@@ -173,7 +177,7 @@ class Run:
                     raise self._diverged(f"{part.removesuffix('s')} {array_name} is not finite")
         progress = {"epoch": self.epoch, "position": self.position, "step": self.step, "sums": self.sums,
                     "best_f1": self.best_f1, "best_val_loss": self.best_val_loss}
-        model = Model(self.network, self.scaling, {**self.data.source, **self.settings.as_dict()}, progress,
+        model = Model(self.network, self.data.scaling, {**self.data.source, **self.settings.as_dict()}, progress,
                       self.optimizer.state())
         checkpoint.save(self.out / name, model, __version__)
 
@@ -209,7 +213,7 @@ class Run:
         multiple = network.size_divisor
         sides = [max(min(side, 512) // multiple, 1) * multiple for side in window[0].shape]
         top, left = ((have - side) // 2 for have, side in zip(window[0].shape, sides, strict=True))
-        x, _, _ = assemble(self.scaling, [Sample(Crop(0, top, left, *sides), window)], self.device)
+        x, _, _ = assemble(self.data.scaling, [Sample(Crop(0, top, left, *sides), window)], self.device)
         return feature_maps(network, x)
 
     def _shown(self):
@@ -219,7 +223,7 @@ class Run:
         """Yield (index, `Whole`, logits) of whole frames."""
         for index, whole in zip(indices, self.data.dataset.whole(indices), strict=True):
             with np.errstate(over="ignore", invalid="ignore"):
-                z = predicted_logits(network, self.scaling, whole.window)
+                z = predicted_logits(network, self.data.scaling, whole.window)
             if not np.isfinite(z).all():
                 raise self._diverged(f"the prediction of {self.data.dataset.frames[index]} is not finite")
             yield index, whole, z
@@ -233,7 +237,7 @@ class Run:
         settings = self.settings
         self.optimizer.learning_rate = optimizers.staircase(settings.learning_rate, settings.decay_rate, self.epoch)
         pending, steps = 0, self._steps                         # steps whose cost is not in the sums yet
-        batches = self.data.batches(self.epoch, self.position, self.scaling)
+        batches = self.data.batches(self.epoch, self.position)
         for x, labels, weights in batches:
             steps.run(x, labels, self.step, weights)
             pending += 1
@@ -269,7 +273,7 @@ class Run:
             if index in self._shown():
                 self._examples.append(self._example(index, whole, z))
             _, truth, weights = whole
-            cost, p = cost_of(z[None], truth[None], self._cost, None if weights is None else weights[None])
+            cost, p = cost_of(z[None], truth[None], self.data.cost, None if weights is None else weights[None])
             costs.append(cost)
             mask = p[0].argmax(axis=-1)
             predicted += int(mask.sum())
@@ -300,9 +304,9 @@ class Run:
         if self.settings.scaling == "minus127":
             advice.append("--scaling standard")
         if name == "background" and self.settings.cost == "weighted_cross_entropy":
-            advice.append(f"a higher --class-weight (now {self._cost.class_weights[1]:g})")
+            advice.append(f"a higher --class-weight (now {self.data.cost.class_weights[1]:g})")
         if name == "cell" and self.settings.cost == "weighted_cross_entropy":
-            advice.append(f"a lower --class-weight (now {self._cost.class_weights[1]:.3g})")
+            advice.append(f"a lower --class-weight (now {self.data.cost.class_weights[1]:.3g})")
         advice.append(f"a lower --learning-rate (now {self.optimizer.learning_rate:.3g})")
         self.show(f"warning: every validation pixel is predicted as {name}; if that stays so, try "
                   + ", or ".join(advice))

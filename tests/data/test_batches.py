@@ -164,7 +164,7 @@ def test_numbered_cells_are_told_once(tmp_path):
         Image.fromarray(ids.astype(np.uint8)).save(masks / f"t_{number:02d}.png")
     told = []
     found = find(frames, "--frames")
-    data = Dataset(found, pair(found, find(masks, "--masks")), 1, tell=told.append)
+    data = Dataset(found, pair(found, find(masks, "--masks")), 1, log=told.append)
     list(data.whole(range(4)))
     assert len(told) == 1
     assert "t_01.png" in told[0]

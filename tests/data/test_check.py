@@ -88,7 +88,7 @@ def test_masks_that_lie_beside_their_cells_are_told(tmp_path, field, capsys):
 @settings(max_examples=10)
 def test_the_shift_is_that_which_was_made(down, right):
     frames, masks = find_pairs(str(sample.FRAMES / "*field2*"), str(sample.MASKS / "*field2*"))
-    data = Dataset(frames, masks, 1, tell=lambda line: None)
+    data = Dataset(frames, masks, 1, log=lambda line: None)
     for index in range(len(frames)):
         data._kept["classes", index] = np.roll(data.classes(index), (down, right), (0, 1))
     found = alignment.fit(data).pixels

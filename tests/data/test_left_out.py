@@ -143,7 +143,7 @@ def test_a_frame_that_is_left_out_is_replaced_as_a_missing_one(numbers, data):
     frames = [Frame(None, None, f"t{number}", "t#", number, (number,)) for number in range(1, 13)]
     some = Dataset.__new__(Dataset)
     some.windows, some.left_out, some.bad = window_indices(frames, 7), [], {}
-    some.sizes, some.masks, some.tell = [(1, 1)] * 12, [None] * 12, lambda line: None
+    some.sizes, some.masks, some.log = [(1, 1)] * 12, [None] * 12, lambda line: None
     kept = [number - 1 for number in sorted(numbers)]
     for index in data.draw(st.permutations([index for index in range(12) if index not in kept])):
         some.leave_out(index, InputError("bad"))

@@ -13,7 +13,7 @@ from PIL import Image
 from runs import rows_of, train_main
 
 import run_predict
-from stemnet_ref.data.training import pairs_of
+from stemnet_ref.data.training import discover
 from stemnet_ref.experiments import __main__ as experiments
 from stemnet_ref.experiments import page, table
 from stemnet_ref.experiments.variants import of_sweep, of_table_3, with_one_gap
@@ -298,7 +298,7 @@ def test_a_network_trained_on_copies_predicts_from_copies(tmp_path, pair, no_fig
 
 
 def test_all_networks_leave_the_gap_of_the_widest_window(movie):
-    found, told = pairs_of(Settings(), movie[1], movie[3]), []
+    found, told = discover(Settings(), movie[1], movie[3]), []
     assert [each.settings.gap for each in with_one_gap(of_table_3({}), *found, told.append)] == [2, 2, 2]
     assert "--gap 2" in told.pop()
     swept = of_sweep({"channels": 1}, "channels", {"1": 1, "3": 3})

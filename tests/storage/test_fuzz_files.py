@@ -17,7 +17,7 @@ from verifying import write_files
 import run_train
 from stemnet_ref.data import geometry
 from stemnet_ref.data import preprocess as preprocessing
-from stemnet_ref.data.training import TrainingData
+from stemnet_ref.data.training import prepare
 from stemnet_ref.errors import InputError
 from stemnet_ref.experiments import page
 from stemnet_ref.metrics import ROC_COLUMNS
@@ -140,7 +140,7 @@ def test_entries_of_a_model_that_are_of_another_kind(prepared, tmp_path):
     about = json.loads(str(arrays["about"]))
     out = tmp_path / "run"
     shutil.copytree(prepared.folder / "run", out)
-    found = make_run(prepared.folder / "run")
+    found, data = make_run(prepared.folder / "run")
 
     def damaged():
         for part in ("settings", "progress", "scaling", "network"):
@@ -154,7 +154,7 @@ def test_entries_of_a_model_that_are_of_another_kind(prepared, tmp_path):
         settings, _, _ = resume.settings_of(out)
         run = SimpleNamespace(**{**vars(found), "out": out, "settings": settings})
         try:
-            resume.resume_run(run)
+            resume.resume_run(run, data)
         except InputError as error:
             if str(error).startswith(("--frames", "--masks")):   # of the data, where their names or pixels differ
                 raise InputError(f"{path}: {error}") from None
@@ -166,10 +166,10 @@ def test_entries_of_a_model_that_are_of_another_kind(prepared, tmp_path):
 def make_run(out):
     """Return what `resume` needs of a run whose data are those of its folder."""
     settings, frames, masks = resume.settings_of(out)
-    data = TrainingData(settings, frames, masks, None, lambda line: None)
-    data.measure()
-    data.measure = lambda: None
-    return SimpleNamespace(sums=dict(NOTHING), optimizer=make_optimizer(settings), data=data)
+    data = prepare(settings, frames, masks)
+    measured = data.measure(lambda line: None)              # once, for all that is tried
+    run = SimpleNamespace(sums=dict(NOTHING), optimizer=make_optimizer(settings), show=print)
+    return run, SimpleNamespace(source=data.source, measure=lambda log: measured)
 
 
 @COUNTS

@@ -15,7 +15,7 @@ from runs import ROOT, SMALL, rows_of, train_main
 
 import run_predict
 import run_train
-from stemnet_ref.data.training import TrainingData
+from stemnet_ref.data import training
 from stemnet_ref.errors import InputError
 from stemnet_ref.metrics import COLUMNS
 from stemnet_ref.program import cli
@@ -167,8 +167,8 @@ def test_an_update_that_overflows_is_never_saved(tmp_path, movie, capsys, monkey
 
     monkeypatch.setattr(step, "training_step", spoiling)
     resumed = Run(replace(settings, epochs=2), frames, masks, tmp_path / "out", show=print, resume=True)
-    monkeypatch.setattr(resumed.data, "_plan", lambda epoch: plan(epoch)[:1])
-    plan = TrainingData._plan.__get__(resumed.data)
+    plan = training.plan_epoch
+    monkeypatch.setattr(training, "plan_epoch", lambda *arguments: plan(*arguments)[:1])
     stops = iter([False, when == "stopped"])
     with pytest.raises(InputError, match=r"training has diverged .* holds the last good model"):
         resumed.train(stop=lambda: next(stops))

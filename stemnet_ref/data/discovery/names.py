@@ -30,7 +30,7 @@ import re
 from dataclasses import dataclass
 from itertools import pairwise
 
-from ...errors import InputError, counted
+from ...errors import InputError, pluralize
 from .mixed import shared_beginning
 from .times import NUMBER, READINGS, fields, regular
 
@@ -129,9 +129,9 @@ def read_by(pattern, paths, labels, strict=True):
     else:
         if not strict:
             return read(labels)
-        raise InputError(f"{option}: {counted(len(lost), 'file')} of {len(paths)} {'does' if len(lost) == 1 else 'do'} "
-                         f"not match, the first {lost[0]}; put * in the pattern for what differs, or choose files by "
-                         "a quoted glob pattern")
+        do = "does" if len(lost) == 1 else "do"
+        raise InputError(f"{option}: {pluralize(len(lost), 'file')} of {len(paths)} {do} not match, the first "
+                         f"{lost[0]}; put * in the pattern for what differs, or choose files by a quoted glob pattern")
     numbers, timed = _numbers([field for field, _ in found])
     named = []
     for label, number, (_, before_end) in zip(labels, numbers, found, strict=True):

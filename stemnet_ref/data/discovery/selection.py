@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...errors import InputError, counted
+from ...errors import InputError, pluralize
 from ..formats.damage import damage_of
 from ..formats.picture import is_tiff, picture
 from ..formats.tiff import GREY_AND_ALPHA
@@ -132,7 +132,7 @@ class Selection:
         if not 0 <= index < size:
             if size == 1:
                 raise NoEffect(f"{option} {index}: {path} holds 1 {WORDS[axis]}; it must be 0", axis)
-            raise ChoiceRefused(f"{option} {index}: {path} holds {counted(size, WORDS[axis])}; it must be 0 to "
+            raise ChoiceRefused(f"{option} {index}: {path} holds {pluralize(size, WORDS[axis])}; it must be 0 to "
                                 f"{size - 1}")
         return index
 
@@ -151,7 +151,7 @@ UNCHOSEN = Selection()
 
 
 def _described(sizes):
-    return " x ".join(counted(sizes[axis], WORDS[axis]) for axis in "CZT" if sizes[axis] > 1 or axis == "T")
+    return " x ".join(pluralize(sizes[axis], WORDS[axis]) for axis in "CZT" if sizes[axis] > 1 or axis == "T")
 
 
 def _choose_channel(sizes, names, path):

@@ -6,7 +6,7 @@ from statistics import median_low
 
 import numpy as np
 
-from ...errors import counted, listed
+from ...errors import listed, pluralize
 from .names import place_before
 
 
@@ -106,13 +106,13 @@ def describe_gaps(frames):
         return None
     sequence, count, words = found[0]
     timed = any(frame.timed for frame in frames if frame.sequence == sequence)
-    more = f"; {counted(len(found) - 1, 'more sequence')} with gaps" if len(found) > 1 else ""
+    more = f"; {pluralize(len(found) - 1, 'more sequence')} with gaps" if len(found) > 1 else ""
     if timed:
-        return f"{counted(count, 'frame')} missing in sequence {sequence}: {words}{more}"
-    return f"{counted(count, 'frame number')} missing in sequence {sequence}, # being the number: {words}{more}"
+        return f"{pluralize(count, 'frame')} missing in sequence {sequence}: {words}{more}"
+    return f"{pluralize(count, 'frame number')} missing in sequence {sequence}, # being the number: {words}{more}"
 
 
-def describe_sequences(frames, channels, show):
+def describe_sequences(frames, channels, log):
     """Say where sequences are too short for the network's window, and where the frame number may be misread.
 
     Parameters
@@ -121,37 +121,37 @@ def describe_sequences(frames, channels, show):
         All of their sequences.
     channels : int
         Frames that the network sees.
-    show : callable
-        Takes lines of text for the user.
+    log : callable
+        Function that prints a line of text for the user.
     """
     sequences = _by_sequence(frames)
     short = [those for those in sequences.values() if len(those) < channels]
     if short:
         least = min(short, key=len)
-        show(f"warning: {len(short)} of {counted(len(sequences), 'sequence')} {'has' if len(short) == 1 else 'have'} "
-             f"fewer frames than the network sees at once, {channels}: {least[0].sequence} has {len(least)}; copies of "
-             "frames stand in for the neighbours that they lack. If the names were misread, say by --pattern where "
-             "the frame number is, with * for what tells no sequences apart; else a network of --channels 1 needs no "
-             "neighbours")
+        log(f"warning: {len(short)} of {pluralize(len(sequences), 'sequence')} {'has' if len(short) == 1 else 'have'} "
+            f"fewer frames than the network sees at once, {channels}: {least[0].sequence} has {len(least)}; copies of "
+            "frames stand in for the neighbours that they lack. If the names were misread, say by --pattern where "
+            "the frame number is, with * for what tells no sequences apart; else a network of --channels 1 needs no "
+            "neighbours")
     together = [sequence for sequence, (first, *_) in sequences.items()
                 if sequence.count("#") - first.label.count("#") > 1]
     if together:
-        show(f"note: the numbers in place of # in sequence {together[0]}{_and_more(together)} are read as one frame "
-             "number; if that is wrong, give --pattern")
+        log(f"note: the numbers in place of # in sequence {together[0]}{_and_more(together)} are read as one frame "
+            "number; if that is wrong, give --pattern")
     doubtful = {sequence: word for sequence, those in sequences.items()
                 if len(those) > 1 and (word := place_before(those[0].label, sequence))}
     if doubtful:
         sequence, word = next(iter(doubtful.items()))
-        show(f"note: the number after {word} in sequence {sequence}{_and_more(doubtful)} is read as the frame number, "
-             "though such numbers often count places, channels or slices; if that is wrong, give --pattern")
+        log(f"note: the number after {word} in sequence {sequence}{_and_more(doubtful)} is read as the frame number, "
+            "though such numbers often count places, channels or slices; if that is wrong, give --pattern")
     chance = [sequence for sequence, (first, *_) in sequences.items() if "?" in sequence and "?" not in first.label]
     if chance:
-        show(f"note: the numbers in place of ? in sequence {chance[0]}{_and_more(chance)} are taken to vary by chance "
-             "and to tell no sequences apart; if that is wrong, give --pattern, with {s} in place of them")
-    _describe_interleaved(sequences, show)
+        log(f"note: the numbers in place of ? in sequence {chance[0]}{_and_more(chance)} are taken to vary by chance "
+            "and to tell no sequences apart; if that is wrong, give --pattern, with {s} in place of them")
+    _describe_interleaved(sequences, log)
 
 
-def _describe_interleaved(sequences, show):
+def _describe_interleaved(sequences, log):
     """Warn where the numbers of several sequences are those of one that has been cut into them."""
     frames = sorted(((frame.number, sequence) for sequence, those in sequences.items() for frame in those
                      if frame.page is None and not frame.timed), key=lambda pair: pair[0])
@@ -159,9 +159,9 @@ def _describe_interleaved(sequences, show):
     cut = {sequence for _, sequence in frames}
     runs = 1 + sum(a != b for (_, a), (_, b) in pairwise(frames))
     if len(cut) > 1 and len(frames) == len(numbers) >= 5 and (runs > len(cut) or len(cut) == len(frames)):
-        show(f"warning: no two of {counted(len(cut), 'sequence')} have a frame number in common, and their frames take "
-             "turns; if they are one time-lapse, say so by --pattern, with {t} in place of the frame number and * of "
-             f"what else differs: {listed(sorted(cut)[:3])}")
+        log(f"warning: no two of {pluralize(len(cut), 'sequence')} have a frame number in common, and their frames "
+            "take turns; if they are one time-lapse, say so by --pattern, with {t} in place of the frame number and * "
+            f"of what else differs: {listed(sorted(cut)[:3])}")
 
 
 def _and_more(sequences):

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ...errors import InputError, counted
+from ...errors import InputError, pluralize
 from ..formats.pixels import read_values
 from ..masks.regions import regions
 from . import challenge
@@ -18,15 +18,15 @@ COMPLETE = 0.9      # of the marked cells. With fewer a mask is partial: one of 
 DRAWN = 0.5         # of a marker's pixels: the cell is in the mask where more are, as the challenge counts it found
 
 
-def complete(masks, tell=lambda line: None, lenient=False):
+def complete(masks, log=lambda line: None, lenient=False):
     """Return masks with silver truth, or None, in place of gold truth that holds only some of the cells.
 
     Parameters
     ----------
     masks : list of Frame or None
         Of any layout; only those in a folder of the challenge's gold truth are looked at.
-    tell : callable
-        Takes a line of text for the user.
+    log : callable
+        Function that prints a line of text for the user.
     lenient : bool
         Keep a mask that cannot be read, and tell of markers or silver truth that cannot; else it is an error.
 
@@ -58,18 +58,18 @@ def complete(masks, tell=lambda line: None, lenient=False):
             except InputError as error:
                 if not lenient:
                     raise
-                tell(f"warning: {error}")
+                log(f"warning: {error}")
         if held is None:
-            tell(f"warning: {mask}: left out, because nothing tells whether it holds all cells of its frame")
+            log(f"warning: {mask}: left out, because nothing tells whether it holds all cells of its frame")
             whole[at] = None
         elif held < COMPLETE * marked:
             words = "marked in" if reference == markers else "in"
-            partial.append(f"{mask}: {held} of the {counted(marked, 'cell')} {words} {reference}")
+            partial.append(f"{mask}: {held} of the {pluralize(marked, 'cell')} {words} {reference}")
             whole[at] = silver and _beside(mask, silver)
             replaced += bool(silver)
     hold = {True: "holds", False: "hold"}
     if partial:
-        line = (f"{len(partial)} of {counted(len(gold), 'gold mask')} {hold[len(partial) == 1]} only some "
+        line = (f"{len(partial)} of {pluralize(len(gold), 'gold mask')} {hold[len(partial) == 1]} only some "
                 f"of the frame's cells (the first, {partial[0]})")
         if not any(whole):
             raise InputError(f"{line}, and there is no silver truth; take a set with silver truth (01_ST), or name "
@@ -77,11 +77,11 @@ def complete(masks, tell=lambda line: None, lenient=False):
         without = len(partial) - replaced
         instead = [f"silver truth is taken in place of {replaced}"] * (replaced > 0)
         instead += [f"{without} without silver truth left out, the frames seen as neighbours only"] * (without > 0)
-        tell(f"note: {line}; {', '.join(instead)}")
+        log(f"note: {line}; {', '.join(instead)}")
     if unknown:
-        tell(f"note: nothing tells whether {counted(len(unknown), 'gold mask')} (the first, {unknown[0]}) "
-             f"{hold[len(unknown) == 1]} all cells of the frame, neither markers (01_GT/TRA) nor silver truth (01_ST); "
-             "a cell that is left out would count as background")
+        log(f"note: nothing tells whether {pluralize(len(unknown), 'gold mask')} (the first, {unknown[0]}) "
+            f"{hold[len(unknown) == 1]} all cells of the frame, neither markers (01_GT/TRA) nor silver truth (01_ST); "
+            "a cell that is left out would count as background")
     return whole
 
 

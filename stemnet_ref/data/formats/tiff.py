@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import tifffile
 
-from ...errors import InputError, counted, reason
+from ...errors import InputError, pluralize, reason
 from . import jpeg, lzw
 from .damage import decoding
 from .header import Header
@@ -113,7 +113,7 @@ class Tiff:
         channels = max(np.size(said.get("SI.hChannels.channelSave", 1)), 1)
         slices = int(said.get("SI.hStackManager.numSlices", 1))
         if count % channels or (slices > 1 and slices != count // channels):
-            self._refuse(f"it holds {count} pages of {counted(channels, 'channel')} and {counted(slices, 'slice')} "
+            self._refuse(f"it holds {count} pages of {pluralize(channels, 'channel')} and {pluralize(slices, 'slice')} "
                          "(ScanImage), in an order that it does not say", "save it by ImageJ as a hyperstack")
         return Series(("Z" if slices > 1 else "I") + "C" + series.axes[1:],
                       (count // channels, channels, *series.shape[1:]), [*range(count)], parts(page))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ...errors import InputError, counted
+from ...errors import InputError, pluralize
 from ..formats.damage import REPLACE
 from .regions import regions
 
@@ -64,7 +64,7 @@ def check_values(pixels, frame):
     if len(above) <= FEW:
         counts = _counts(pixels, above)
         if sum(counts) >= SEPARATE * len(above):
-            words = ", ".join(f"value {value:g}: {counted(count, 'region')}"
+            words = ", ".join(f"value {value:g}: {pluralize(count, 'region')}"
                               for value, count in zip(above, counts, strict=True))
             return "classes", (f"looks as if its values were classes rather than numbers of cells ({words}); every "
                                "value above 0 counts as cell; set to 0 those that are no cell")

@@ -117,10 +117,10 @@ def test_polarity_of_frames_is_told_once(tmp_path, photometric):
 def assert_told(folder, words, told):
     """Assert that a note on the first frame of a folder is told once, or none, by training and by preprocessing."""
     frames, by_training, by_preprocessing = find(folder, "--frames"), [], []
-    dataset = Dataset(frames, [None] * len(frames), 1, tell=by_training.append)
+    dataset = Dataset(frames, [None] * len(frames), 1, log=by_training.append)
     for index in range(len(frames)):
         dataset.pixels(index)
-    Preprocess(folder, None, folder / "out", size=None, show=by_preprocessing.append).run()
+    Preprocess(folder, None, folder / "out", size=None, log=by_preprocessing.append).run()
     for lines in (by_training, by_preprocessing):
         notes = [line for line in lines if line.startswith(f"note: {folder}")]
         assert len(notes) == told
