@@ -30,7 +30,7 @@ from .scaling import Scaling
 
 def discover(settings, frames=None, masks=None, log=lambda line: None):
     """Return the frames of a run, of the sample where they are None, and the mask of each, as `pairing.find_pairs`."""
-    return find_pairs(sample.FRAMES if frames is None else frames, sample.MASKS if masks is None else masks, log,
+    return find_pairs(sample.FRAMES if frames is None else frames, sample.MASKS if frames is None else masks, log,
                       settings.sparse_masks, selection=settings.selection)
 
 

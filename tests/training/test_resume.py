@@ -78,7 +78,8 @@ def start_script(*options):
 KILLED = """
 import os, signal, sys
 import run_train
-from stemnet_ref import cli, step
+from stemnet_ref.program import cli
+from stemnet_ref.training import step
 events = int(sys.argv.pop(1))
 def counted(function):
     def call(*arguments):
