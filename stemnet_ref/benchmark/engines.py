@@ -16,8 +16,6 @@ from ..errors import InputError, out_of_memory, reason
 KEEP_PROB = 0.75
 CEILING = 1 << 33               # bytes, or operations, in a measurement of the machine's ceiling
 FMAS = 1 << 12                  # fused multiplications and additions of a thread in that measurement
-ENGINES = ("ours", "ours-cuda-cores", "ours-tf32", "torch", "torch-channels-last", "torch-tf32",
-           "torch-tf32-channels-last")
 
 
 def make_engine(name, device, size, channels, seed=0):
@@ -26,7 +24,7 @@ def make_engine(name, device, size, channels, seed=0):
     Parameters
     ----------
     name : str
-        One of ENGINES.
+        "ours", "ours-cuda-cores", "ours-tf32", "torch" or "torch-tf32"; the last two also with "-channels-last".
     device : {"cpu", "cuda"}
         Device that computes.
     size : int
