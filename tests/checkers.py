@@ -1,6 +1,9 @@
 """Checkers shared by the tests: gradients by central differences, float32 by the rounding bound."""
 
+from zlib import crc32
+
 import numpy as np
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 STEP = 6e-6                                                 # cube root of float64's epsilon
@@ -21,6 +24,43 @@ def assert_gradient(f, x, dx, dy=1.0, rtol=1e-7, atol=1e-9):
         numeric = np.vdot(dy, np.subtract(f(hi), f(lo))) / (hi[at] - lo[at])
         assert abs(dx[at] - numeric) <= atol + rtol * abs(numeric), (
             f"dx{list(at)}: backward {dx[at]:.9e}, finite difference {numeric:.9e}")
+
+
+def assert_gradient_along_directions(f, x, dx, dy=1.0, rtol=1e-7, atol=1e-9, step=STEP):
+    """Assert <dx, v> = d<dy, f(x)> along three directions v of random signs, by central differences in float64.
+
+    Every element counts in every direction, so that one wrong element is noticed for certain, and two whose errors
+    cancel with probability 7/8. `rtol` is relative to the norm of dx, which is the standard deviation of <dx, v>.
+    """
+    assert x.dtype == dx.dtype == np.float64
+    assert x.shape == dx.shape, f"dx has shape {dx.shape}; x has {x.shape}"
+    rng = np.random.default_rng(crc32(x.tobytes()))             # other directions for every x, the same in a rerun
+    for _ in range(3):
+        v = rng.choice([-1.0, 1.0], x.shape)
+        hi, lo = x + step * v, x - step * v
+        numeric = np.vdot(dy, np.subtract(f(hi), f(lo))) / (2 * step)
+        backward = np.vdot(dx, v)
+        assert abs(backward - numeric) <= atol + rtol * np.linalg.norm(dx), (
+            f"<dx, v>: backward {backward:.9e}, finite difference {numeric:.9e}")
+
+
+def gradient_cases(**values):
+    """Return a decorator: the test runs over random shapes along directions, and over one shape element by element.
+
+    Parameters
+    ----------
+    **values
+        For each argument of the test its strategy, and its value where every element is checked. The test also takes
+        `seed` and `check`, which is `assert_gradient` or `assert_gradient_along_directions`.
+    """
+    random = {name: strategy for name, (strategy, _) in values.items()}
+    once = {name: value for name, (_, value) in values.items()}
+
+    def decorate(test):
+        return example(seed=0, check=assert_gradient, **once)(
+            given(seed=SEED, check=st.just(assert_gradient_along_directions), **random)(test))
+
+    return decorate
 
 
 def assert_within_rounding(got, exact, magnitude, terms):

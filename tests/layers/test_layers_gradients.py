@@ -1,9 +1,10 @@
-"""Every backward pass against finite differences: every element, float64, random dy; NumPy's and the kernels'."""
+"""Every backward pass against finite differences in float64 with a random dy: over many shapes along random directions,
+and over one shape element by element; NumPy's and the kernels'."""
 
 import numpy as np
 import pytest
-from checkers import SEED, all_different, assert_gradient, away_from_zero
-from hypothesis import assume, given
+from checkers import all_different, away_from_zero, gradient_cases
+from hypothesis import assume
 from hypothesis import strategies as st
 from places import PLACES, on
 
@@ -33,8 +34,9 @@ PADDING = st.sampled_from(["same", "valid"])
 
 @pytest.mark.equation("34", "36", "41", "44", "47")
 @PLACES
-@given(SEED, COUNT, st.integers(1, 6), st.integers(1, 6), COUNT, COUNT, st.integers(1, 5), st.integers(1, 5), PADDING)
-def test_conv2d(place, seed, n, h, w, c, o, kh, kw, padding):
+@gradient_cases(n=(COUNT, 2), h=(st.integers(1, 6), 3), w=(st.integers(1, 6), 4), c=(COUNT, 2), o=(COUNT, 3),
+                kh=(st.integers(1, 5), 3), kw=(st.integers(1, 5), 2), padding=(PADDING, "same"))
+def test_conv2d(place, check, seed, n, h, w, c, o, kh, kw, padding):
     layer = on(place, conv2d)
     if padding == "valid":
         h, w = h + kh - 1, w + kw - 1
@@ -42,14 +44,14 @@ def test_conv2d(place, seed, n, h, w, c, o, kh, kw, padding):
     x, weight = rng.standard_normal((n, h, w, c)), rng.standard_normal((kh, kw, c, o))
     dy = rng.standard_normal(layer.forward(x, weight, padding).shape)
     dx, dweight = layer.backward(dy, x, weight, padding)
-    assert_gradient(lambda x: layer.forward(x, weight, padding), x, dx, dy)
-    assert_gradient(lambda w: layer.forward(x, w, padding), weight, dweight, dy)
+    check(lambda x: layer.forward(x, weight, padding), x, dx, dy)
+    check(lambda w: layer.forward(x, w, padding), weight, dweight, dy)
 
 
 @PLACES
-@given(SEED, st.integers(1, 2), COUNT, SIZE, COUNT, st.integers(0, 2), COUNT, st.integers(1, 4),
-       st.sampled_from([0.5, 0.75, 1]))
-def test_conv_block(place, seed, n, h, w, ca, cb, o, k, keep_prob):
+@gradient_cases(n=(st.integers(1, 2), 2), h=(COUNT, 2), w=(SIZE, 3), ca=(COUNT, 2), cb=(st.integers(0, 2), 1),
+                o=(COUNT, 3), k=(st.integers(1, 4), 3), keep_prob=(st.sampled_from([0.5, 0.75, 1]), 0.75))
+def test_conv_block(place, check, seed, n, h, w, ca, cb, o, k, keep_prob):
     layer, rng = on(place, conv_block), np.random.default_rng(seed)
     a, second, weight = (rng.standard_normal(shape) for shape in ((n, h, w, ca), (n, h, w, cb), (k, k, ca + cb, o)))
     b, key = rng.standard_normal(o), (seed, 3, 1)
@@ -61,33 +63,35 @@ def test_conv_block(place, seed, n, h, w, ca, cb, o, k, keep_prob):
     assume(abs(z).min() > 1e-3)                             # no ReLU nearer to its kink than a difference reaches
     dy = rng.standard_normal(y.shape)
     dx, dweight, db = layer.backward(dy, x, y, weight, keep_prob, key)
-    assert_gradient(lambda w: layer.forward(x, w, b, keep_prob, key), weight, dweight, dy)
-    assert_gradient(lambda b: layer.forward(x, weight, b, keep_prob, key), b, db, dy)
+    check(lambda w: layer.forward(x, w, b, keep_prob, key), weight, dweight, dy)
+    check(lambda b: layer.forward(x, weight, b, keep_prob, key), b, db, dy)
     da, dsecond = dx if cb else (dx, None)
-    assert_gradient(lambda a: layer.forward((a, second) if cb else a, weight, b, keep_prob, key), a,
-                    np.ascontiguousarray(da), dy)
+    check(lambda a: layer.forward((a, second) if cb else a, weight, b, keep_prob, key), a,
+          np.ascontiguousarray(da), dy)
     if cb:
-        assert_gradient(lambda s: layer.forward((a, s), weight, b, keep_prob, key), second,
-                        np.ascontiguousarray(dsecond), dy)
+        check(lambda s: layer.forward((a, s), weight, b, keep_prob, key), second,
+              np.ascontiguousarray(dsecond), dy)
     assert layer.backward(dy, x, y, weight, keep_prob, key, False)[0] is None
 
 
 @pytest.mark.equation("34", "36")
 @PLACES
-@given(SEED, st.integers(1, 2), SIZE, SIZE, COUNT, COUNT, st.integers(1, 4), st.integers(1, 4), COUNT, PADDING)
-def test_conv_transpose2d(place, seed, n, h, w, c, o, kh, kw, stride, padding):
+@gradient_cases(n=(st.integers(1, 2), 2), h=(SIZE, 2), w=(SIZE, 3), c=(COUNT, 2), o=(COUNT, 3),
+                kh=(st.integers(1, 4), 3), kw=(st.integers(1, 4), 2), stride=(COUNT, 2), padding=(PADDING, "same"))
+def test_conv_transpose2d(place, check, seed, n, h, w, c, o, kh, kw, stride, padding):
     layer = on(place, conv_transpose2d)
     rng = np.random.default_rng(seed)
     x, weight = rng.standard_normal((n, h, w, c)), rng.standard_normal((kh, kw, o, c))
     dy = rng.standard_normal(layer.forward(x, weight, stride, padding).shape)
     dx, dweight = layer.backward(dy, x, weight, stride, padding)
-    assert_gradient(lambda x: layer.forward(x, weight, stride, padding), x, dx, dy)
-    assert_gradient(lambda w: layer.forward(x, w, stride, padding), weight, dweight, dy)
+    check(lambda x: layer.forward(x, weight, stride, padding), x, dx, dy)
+    check(lambda w: layer.forward(x, w, stride, padding), weight, dweight, dy)
 
 
 @PLACES
-@given(SEED, st.integers(1, 2), SIZE, SIZE, COUNT, COUNT, st.integers(1, 4), st.integers(1, 3))
-def test_conv_transpose_block(place, seed, n, h, w, c, o, k, stride):
+@gradient_cases(n=(st.integers(1, 2), 2), h=(SIZE, 2), w=(SIZE, 3), c=(COUNT, 2), o=(COUNT, 3),
+                k=(st.integers(1, 4), 2), stride=(st.integers(1, 3), 2))
+def test_conv_transpose_block(place, check, seed, n, h, w, c, o, k, stride):
     layer, rng = on(place, conv_transpose_block), np.random.default_rng(seed)
     x, weight, b = rng.standard_normal((n, h, w, c)), rng.standard_normal((k, k, o, c)), rng.standard_normal(o)
     y = layer.forward(x, weight, b, stride)
@@ -96,99 +100,99 @@ def test_conv_transpose_block(place, seed, n, h, w, c, o, k, stride):
     assume(abs(z).min() > 1e-3)                             # no ReLU nearer to its kink than a difference reaches
     dy = rng.standard_normal(y.shape)
     dx, dweight, db = layer.backward(dy, x, y, weight, stride)
-    assert_gradient(lambda x: layer.forward(x, weight, b, stride), x, dx, dy)
-    assert_gradient(lambda w: layer.forward(x, w, b, stride), weight, dweight, dy)
-    assert_gradient(lambda b: layer.forward(x, weight, b, stride), b, db, dy)
+    check(lambda x: layer.forward(x, weight, b, stride), x, dx, dy)
+    check(lambda w: layer.forward(x, w, b, stride), weight, dweight, dy)
+    check(lambda b: layer.forward(x, weight, b, stride), b, db, dy)
 
 
 @pytest.mark.equation("35", "49")
 @PLACES
-@given(SEED, COUNT, SIZE, SIZE, SIZE)
-def test_bias(place, seed, n, h, w, c):
+@gradient_cases(n=(COUNT, 2), h=(SIZE, 2), w=(SIZE, 3), c=(SIZE, 3))
+def test_bias(place, check, seed, n, h, w, c):
     layer = on(place, bias)
     rng = np.random.default_rng(seed)
     x, dy, b = rng.standard_normal((n, h, w, c)), rng.standard_normal((n, h, w, c)), rng.standard_normal(c)
     dx, db = layer.backward(dy)
-    assert_gradient(lambda x: layer.forward(x, b), x, dx, dy)
-    assert_gradient(lambda b: layer.forward(x, b), b, db, dy)
+    check(lambda x: layer.forward(x, b), x, dx, dy)
+    check(lambda b: layer.forward(x, b), b, db, dy)
 
 
 @pytest.mark.equation("37")
 @PLACES
-@given(SEED, COUNT, SIZE, SIZE, SIZE)
-def test_relu(place, seed, n, h, w, c):
+@gradient_cases(n=(COUNT, 2), h=(SIZE, 2), w=(SIZE, 3), c=(SIZE, 3))
+def test_relu(place, check, seed, n, h, w, c):
     layer = on(place, relu)
     rng = np.random.default_rng(seed)
     x, dy = away_from_zero(rng, (n, h, w, c)), rng.standard_normal((n, h, w, c))
-    assert_gradient(layer.forward, x, layer.backward(dy, layer.forward(x)), dy)
+    check(layer.forward, x, layer.backward(dy, layer.forward(x)), dy)
 
 
 @pytest.mark.equation("2")
 @PLACES
-@given(SEED, SIZE, SIZE)
-def test_sigmoid(place, seed, n, d):
+@gradient_cases(n=(SIZE, 3), d=(SIZE, 4))
+def test_sigmoid(place, check, seed, n, d):
     layer = on(place, sigmoid)
     rng = np.random.default_rng(seed)
     x, dy = 3 * rng.standard_normal((n, d)), rng.standard_normal((n, d))
-    assert_gradient(layer.forward, x, layer.backward(dy, layer.forward(x)), dy)
+    check(layer.forward, x, layer.backward(dy, layer.forward(x)), dy)
 
 
 @pytest.mark.equation("30", "34", "35", "36")
 @PLACES
-@given(SEED, SIZE, SIZE, SIZE)
-def test_dense(place, seed, n, d, m):
+@gradient_cases(n=(SIZE, 2), d=(SIZE, 3), m=(SIZE, 4))
+def test_dense(place, check, seed, n, d, m):
     layer = on(place, dense)
     rng = np.random.default_rng(seed)
     x, weight, b = rng.standard_normal((n, d)), rng.standard_normal((d, m)), rng.standard_normal(m)
     dy = rng.standard_normal((n, m))
     dx, dweight, db = layer.backward(dy, x, weight)
-    assert_gradient(lambda x: layer.forward(x, weight, b), x, dx, dy)
-    assert_gradient(lambda w: layer.forward(x, w, b), weight, dweight, dy)
-    assert_gradient(lambda b: layer.forward(x, weight, b), b, db, dy)
+    check(lambda x: layer.forward(x, weight, b), x, dx, dy)
+    check(lambda w: layer.forward(x, w, b), weight, dweight, dy)
+    check(lambda b: layer.forward(x, weight, b), b, db, dy)
 
 
 @PLACES
-@given(SEED, COUNT, COUNT, COUNT, COUNT, COUNT)
-def test_max_pool2d(place, seed, n, h, w, c, size):
+@gradient_cases(n=(COUNT, 2), h=(COUNT, 2), w=(COUNT, 3), c=(COUNT, 2), size=(COUNT, 2))
+def test_max_pool2d(place, check, seed, n, h, w, c, size):
     layer = on(place, max_pool2d)
     rng = np.random.default_rng(seed)
     x, dy = all_different(rng, (n, size * h, size * w, c)), rng.standard_normal((n, h, w, c))
     _, won = layer.forward(x, size)
-    assert_gradient(lambda x: layer.forward(x, size)[0], x, layer.backward(dy, won, size), dy)
+    check(lambda x: layer.forward(x, size)[0], x, layer.backward(dy, won, size), dy)
     other = rng.standard_normal(x.shape)
     np.testing.assert_array_equal(layer.backward(dy, won, size, other.copy()), other + layer.backward(dy, won, size))
 
 
 @PLACES
-@given(SEED, COUNT, SIZE, SIZE, SIZE, st.floats(0.05, 1))
-def test_dropout(place, seed, n, h, w, c, keep_prob):
+@gradient_cases(n=(COUNT, 2), h=(SIZE, 2), w=(SIZE, 3), c=(SIZE, 3), keep_prob=(st.floats(0.05, 1), 0.5))
+def test_dropout(place, check, seed, n, h, w, c, keep_prob):
     layer = on(place, dropout)
     rng = np.random.default_rng(seed)
     x, dy = rng.standard_normal((n, h, w, c)), rng.standard_normal((n, h, w, c))
     mask = layer.draw_mask(x.shape, keep_prob, seed, 3, 1)
-    assert_gradient(lambda x: layer.forward(x, mask, keep_prob), x, layer.backward(dy, mask, keep_prob), dy)
+    check(lambda x: layer.forward(x, mask, keep_prob), x, layer.backward(dy, mask, keep_prob), dy)
 
 
 @PLACES
-@given(SEED, COUNT, SIZE, SIZE, SIZE, SIZE)
-def test_concat(place, seed, n, h, w, ca, cb):
+@gradient_cases(n=(COUNT, 2), h=(SIZE, 2), w=(SIZE, 3), ca=(SIZE, 2), cb=(SIZE, 3))
+def test_concat(place, check, seed, n, h, w, ca, cb):
     layer = on(place, concat)
     rng = np.random.default_rng(seed)
     a, b = rng.standard_normal((n, h, w, ca)), rng.standard_normal((n, h, w, cb))
     dy = rng.standard_normal((n, h, w, ca + cb))
     da, db = layer.backward(dy, ca)
-    assert_gradient(lambda a: layer.forward(a, b), a, da, dy)
-    assert_gradient(lambda b: layer.forward(a, b), b, db, dy)
+    check(lambda a: layer.forward(a, b), a, da, dy)
+    check(lambda b: layer.forward(a, b), b, db, dy)
 
 
 @pytest.mark.equation("8", "38")
 @PLACES
-@given(SEED, COUNT, SIZE, SIZE, st.integers(1, 4))
-def test_softmax(place, seed, n, h, w, k):
+@gradient_cases(n=(COUNT, 2), h=(SIZE, 2), w=(SIZE, 3), k=(st.integers(1, 4), 3))
+def test_softmax(place, check, seed, n, h, w, k):
     layer = on(place, softmax)
     rng = np.random.default_rng(seed)
     z, dp = 2 * rng.standard_normal((n, h, w, k)), rng.standard_normal((n, h, w, k))
-    assert_gradient(layer.forward, z, layer.backward(dp, layer.forward(z)), dp)
+    check(layer.forward, z, layer.backward(dp, layer.forward(z)), dp)
 
 
 def probabilities_and_labels(seed, n, h, w, k):
@@ -198,38 +202,38 @@ def probabilities_and_labels(seed, n, h, w, k):
 
 @pytest.mark.equation("5", "60")
 @PLACES
-@given(SEED, COUNT, SIZE, SIZE, st.integers(1, 4), st.booleans())
-def test_weighted_cross_entropy(place, seed, n, h, w, k, pixels_too):
+@gradient_cases(n=(COUNT, 2), h=(SIZE, 2), w=(SIZE, 3), k=(st.integers(1, 4), 3), pixels_too=(st.booleans(), True))
+def test_weighted_cross_entropy(place, check, seed, n, h, w, k, pixels_too):
     layer = on(place, weighted_cross_entropy)
     _, labels, rng = probabilities_and_labels(seed, n, h, w, k)
     z, weights = 2 * rng.standard_normal((n, h, w, k)), [rng.uniform(0.5, 3, k)]
     weights += [rng.uniform(0, 5, (n, h, w))] if pixels_too else []
     _, p = layer.forward(z, labels, *weights)
-    assert_gradient(lambda z: layer.forward(z, labels, *weights)[0], z, layer.backward(p, labels, *weights))
+    check(lambda z: layer.forward(z, labels, *weights)[0], z, layer.backward(p, labels, *weights))
 
 
 @pytest.mark.equation("3-cost", "4")
 @PLACES
-@given(SEED, COUNT, SIZE, SIZE, st.integers(1, 4))
-def test_quadratic(place, seed, n, h, w, k):
+@gradient_cases(n=(COUNT, 2), h=(SIZE, 2), w=(SIZE, 3), k=(st.integers(1, 4), 3))
+def test_quadratic(place, check, seed, n, h, w, k):
     layer = on(place, quadratic)
     p, labels, _ = probabilities_and_labels(seed, n, h, w, k)
-    assert_gradient(lambda p: layer.forward(p, labels), p, layer.backward(p, labels))
+    check(lambda p: layer.forward(p, labels), p, layer.backward(p, labels))
 
 
 @pytest.mark.equation("6", "7")
 @PLACES
-@given(SEED, COUNT, SIZE, SIZE, st.integers(2, 4))
-def test_dice(place, seed, n, h, w, k):
+@gradient_cases(n=(COUNT, 2), h=(SIZE, 2), w=(SIZE, 3), k=(st.integers(2, 4), 3))
+def test_dice(place, check, seed, n, h, w, k):
     layer = on(place, dice)
     p, labels, _ = probabilities_and_labels(seed, n, h, w, k)
-    assert_gradient(lambda p: layer.forward(p, labels), p, layer.backward(p, labels))
+    check(lambda p: layer.forward(p, labels), p, layer.backward(p, labels))
 
 
 @pytest.mark.equation("56", "57", "58")
 @PLACES
-@given(SEED, COUNT, SIZE, st.integers(2, 4), COUNT)
-def test_batch_norm(place, seed, n, h, w, c):
+@gradient_cases(n=(COUNT, 2), h=(SIZE, 3), w=(st.integers(2, 4), 2), c=(COUNT, 2))
+def test_batch_norm(place, check, seed, n, h, w, c):
     layer = on(place, batch_norm)
     rng = np.random.default_rng(seed)
     x, dy = rng.standard_normal((n, h, w, c)), rng.standard_normal((n, h, w, c))
@@ -238,6 +242,6 @@ def test_batch_norm(place, seed, n, h, w, c):
     #                         finite difference's own error, grows without bound
     _, mean, variance = layer.forward(x, scale, shift, epsilon)
     dx, dscale, dshift = layer.backward(dy, x, scale, mean, variance, epsilon)
-    assert_gradient(lambda x: layer.forward(x, scale, shift, epsilon)[0], x, dx, dy)
-    assert_gradient(lambda s: layer.forward(x, s, shift, epsilon)[0], scale, dscale, dy)
-    assert_gradient(lambda s: layer.forward(x, scale, s, epsilon)[0], shift, dshift, dy)
+    check(lambda x: layer.forward(x, scale, shift, epsilon)[0], x, dx, dy)
+    check(lambda s: layer.forward(x, s, shift, epsilon)[0], scale, dscale, dy)
+    check(lambda s: layer.forward(x, scale, s, epsilon)[0], shift, dshift, dy)
