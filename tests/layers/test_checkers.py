@@ -11,7 +11,7 @@ from checkers import (
     away_from_zero,
     gradient_cases,
 )
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from stemnet_ref.layers import conv2d
@@ -62,6 +62,15 @@ def test_cases_are_many_shapes_along_directions_and_one_element_by_element():
     case()
     assert seen[0] == (assert_gradient, 7)
     assert {*seen[1:]} == {(assert_gradient_along_directions, 1), (assert_gradient_along_directions, 2)}
+
+
+def test_a_shape_that_would_not_be_checked_element_by_element_is_noticed():
+    @gradient_cases(n=(st.integers(1, 2), 7))
+    def case(check, seed, n):
+        assume(n != 7)
+
+    with pytest.raises(AssertionError, match="break an assumption"):
+        case()
 
 
 @CHECKS
