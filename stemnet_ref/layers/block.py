@@ -10,19 +10,12 @@ The order matters. A bias that stood before the dropout would be dropped and sca
 after the dropout would see a larger variance in training than at prediction.
 """
 
+import sys
 from typing import NamedTuple
-
-from . import batch_norm, bias, concat, conv2d, conv_transpose2d, dropout, relu, sigmoid
 
 EPSILON = 1e-5          # added to the variance by the batch normalisation
 RATE = 0.1              # at which its running statistics follow those of a batch
-
-
-class Plain:
-    """The layers that a block is made of; a backend gives its own in their place."""
-
-    batch_norm, bias, concat, conv2d, conv_transpose2d = batch_norm, bias, concat, conv2d, conv_transpose2d
-    dropout, relu, sigmoid = dropout, relu, sigmoid
+PLAIN = sys.modules[__package__]        # the layers that a block is made of; a backend gives its own in their place
 
 
 class Saved(NamedTuple):
@@ -48,7 +41,7 @@ class Saved(NamedTuple):
 
 
 def forward(x, weight, b, kind="conv", activation="relu", scale=None, statistics=None, keep_prob=1.0, key=(0, 0, 0),
-            layers=Plain):
+            layers=PLAIN):
     """Return the output of the block, and what `backward` needs.
 
     Parameters
@@ -97,7 +90,7 @@ def forward(x, weight, b, kind="conv", activation="relu", scale=None, statistics
 
 
 def backward(dy, saved, weight, kind="conv", activation="relu", scale=None, keep_prob=1.0, key=(0, 0, 0),
-             needs_dx=True, out=None, layers=Plain):
+             needs_dx=True, out=None, layers=PLAIN):
     """Return the gradients by input, weight, bias and scale.
 
     Parameters
