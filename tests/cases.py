@@ -159,7 +159,7 @@ def batch(step):
 def masks(network, step):
     """Return the dropout masks of a step, in the order of the data."""
     _, cache = network.forward(batch(step)[0], KEEP_PROB, seed=0, step=step)
-    names = [name for name, _, _ in network.layer_shapes() if name.endswith(".conv")]
+    names = [block.name for block in network.blocks if block.dropout]
     return [dropout.draw_mask(cache[name][1].shape, KEEP_PROB, 0, step, number) for number, name in enumerate(names)]
 
 

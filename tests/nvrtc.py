@@ -87,7 +87,8 @@ def network_macros(stem, dtype, kind):
     """
     found, transposed = set(), stem.startswith("conv_transpose")
     place = SimpleNamespace(product=kind, multiprocessors=132)
-    for layer, (*_, c, o), level in StemNet(5).layer_shapes():
+    for layer, (*_, c, o), level in ((block.name, block.weight, block.level) for block in StemNet(5).blocks
+                                     if block.weight):
         side = 1024 >> level
         pixels = 1, side, side
         if stem == "conv2d" and layer == "output":

@@ -13,7 +13,7 @@ from stemnet_ref.data import check, preprocess
 from stemnet_ref.experiments import __main__ as experiments
 from stemnet_ref.explain import __main__ as explain
 from stemnet_ref.verify import __main__ as verify
-from stemnet_ref.verify.conventions import CONVENTIONS
+from stemnet_ref.verify.diagnosis.conventions import CONVENTIONS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

@@ -4,8 +4,8 @@ import cases
 import torch
 from torch.nn import functional
 
-from stemnet_ref.verify import torch_layers
-from stemnet_ref.verify.torch_twin import StemNet, nchw, nhwc, to_reference
+from stemnet_ref.verify.twins import torch_layers
+from stemnet_ref.verify.twins.torch_twin import StemNet, nchw, nhwc, to_reference
 
 
 def layer_outputs(name, inputs):

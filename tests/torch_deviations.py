@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch.nn import functional
 
-from stemnet_ref.verify import torch_twin as twin
-from stemnet_ref.verify.conventions import EPSILONS
+from stemnet_ref.verify.diagnosis.conventions import EPSILONS
 from stemnet_ref.verify.golden import Golden
+from stemnet_ref.verify.twins import torch_twin as twin
 
 
 def with_training(**changes):

@@ -9,7 +9,7 @@ from stemnet_ref.program import cli
 from stemnet_ref.training.settings import Settings
 from stemnet_ref.verify import golden
 from stemnet_ref.verify.__main__ import main
-from stemnet_ref.verify.trace import keys
+from stemnet_ref.verify.golden import keys
 
 SMALL = {"preset": "thesis", "channels": 3, "features": 2, "levels": 3}
 
@@ -28,9 +28,10 @@ def _golden(size, batch, steps, seed, options):
 
 def torch_tensors(made):
     """Return the tensors of PyTorch's twin, in the reference's layouts."""
-    from stemnet_ref.verify import against, theirs, torch_twin
+    from stemnet_ref.verify import actual, frameworks
+    from stemnet_ref.verify.twins import torch_twin
 
-    return theirs.select(against.arrays(torch_twin.train(made)), made, "NCHW")
+    return actual.select(frameworks.arrays(torch_twin.train(made)), made, "NCHW")
 
 
 def deviate(*names):

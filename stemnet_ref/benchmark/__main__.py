@@ -12,7 +12,7 @@ from .. import __version__
 from ..backends.cpu.threads import count
 from ..backends.cuda import device
 from ..errors import InputError
-from ..network.stemnet import layer_shapes
+from ..network import topology
 from ..network.table import layer_table, training_gflop
 from ..program import cli
 from ..program.options import Option, add_options, flag_of
@@ -112,7 +112,7 @@ def main(argv=None):
         print(f"{name}: {settings}")
     if arguments.device == "cuda":
         report["ceilings"] = ceilings(workers[0])
-    rows = layer_table(layer_shapes(arguments.channels), arguments.size, arguments.size)
+    rows = layer_table(topology.stemnet(arguments.channels), arguments.size, arguments.size)
     gflop = {row[0]: row[3] for row in rows if row[3]}
     cases = [(("step",), training_gflop(rows)), (("predict",), sum(row[3] for row in rows))]
     if not arguments.no_layers:

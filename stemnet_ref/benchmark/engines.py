@@ -47,13 +47,14 @@ def make_engine(name, device, size, channels, seed=0):
 
 def layer_cases(channels, size):
     """Return {name: (shape of x (N, H, W, C), shape of the weight, whether it is a transposed convolution)}."""
-    from ..network.stemnet import layer_shapes
+    from ..network import topology
 
     cases = {}
-    for name, shape, level in layer_shapes(channels):
-        transposed = name.endswith("deconv")
-        side = size >> (level + transposed)
-        cases[name] = (1, side, side, shape[3 if transposed else 2]), shape, transposed
+    for block in topology.stemnet(channels):
+        if block.weight:
+            transposed = block.kind == "deconv"
+            side = size >> (block.level + transposed)
+            cases[block.name] = (1, side, side, block.weight[3 if transposed else 2]), block.weight, transposed
     return cases
 
 
@@ -193,7 +194,7 @@ class Torch(Engine):
 
     def put(self, array):
         """Return an array (N, H, W, C), or a filter, as a tensor of PyTorch's in this engine's memory format."""
-        from ..verify.torch_twin import from_reference
+        from ..verify.twins.torch_twin import from_reference
 
         return from_reference(array).to(self.device).contiguous(memory_format=self.format)
 
@@ -229,7 +230,7 @@ class Torch(Engine):
             dy, x, weight, None, [stride] * 2, [pad] * 2, [1, 1], transposed, [0, 0], 1, needed)
 
     def _network(self, what):
-        from ..verify.torch_twin import StemNet
+        from ..verify.twins.torch_twin import StemNet
 
         torch, functional = self.torch, self.torch.nn.functional
         network = StemNet(self.channels).to(self.device).to(memory_format=self.format)

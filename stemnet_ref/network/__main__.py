@@ -6,7 +6,7 @@ from ..errors import InputError
 from ..program import cli
 from ..program.options import Option, add_options
 from ..training.settings import Settings, chosen_of, pick
-from .stemnet import layer_shapes
+from . import topology
 from .table import layer_table, training_gflop
 
 PROG = "python -m stemnet_ref.network"
@@ -27,7 +27,7 @@ def main(argv=None):
     settings, size = Settings.from_options({**chosen_of(given), "crop": None}), given["size"]
     if size % settings.multiple:
         raise InputError(f"--size {size}: must be a multiple of {settings.multiple} with {settings.levels} levels")
-    rows = layer_table(layer_shapes(settings.channels, settings.levels, settings.features), size, size)
+    rows = layer_table(topology.stemnet(settings.channels, settings.levels, settings.features), size, size)
     print(f"{'layer':<14}{'output (H, W, C)':<20}{'parameters':>12}{'GFLOP':>10}")
     for name, shape, parameters, gflop in rows:
         print(f"{name:<14}{' x '.join(map(str, shape)):<20}{parameters:>12,}{gflop:>10.3f}")

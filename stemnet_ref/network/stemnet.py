@@ -254,13 +254,3 @@ class StemNet:
     def halo(self):
         """Return `topology.halo` of the network: how far its outputs can see, in pixels, before and after."""
         return topology.halo(self.blocks)
-
-    def layer_shapes(self):
-        """Return (name, shape of the weight, level) of every layer with parameters, in the order of the data."""
-        return layer_shapes(self.channels, self.levels, self.features, self.classes, self.kernel)
-
-
-def layer_shapes(channels, levels=6, features=16, classes=2, kernel=5):
-    """Return (name, shape of the weights, level) of every layer with parameters, in the order of the data."""
-    return [(block.name, block.weight, block.level)
-            for block in topology.stemnet(channels, levels, features, classes, kernel) if block.weight]

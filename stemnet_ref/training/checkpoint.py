@@ -16,7 +16,8 @@ import numpy as np
 from ..backends.cuda.device import to_host
 from ..data.scaling import Scaling
 from ..errors import InputError, counted
-from ..network.stemnet import StemNet, layer_shapes
+from ..network import topology
+from ..network.stemnet import StemNet
 from ..storage.archives import open_npz
 from ..storage.files import write_atomically
 from ..storage.outputs import CONVERTED, MODEL
@@ -128,10 +129,9 @@ def build(described, shape):
         value = described[name]
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= limit:
             raise ValueError(f"{name} is {str(value)[:40]}; it must be from 1 to {limit}")
-    for name, needed, _ in layer_shapes(**{name: described[name] for name in MAX_SIZES}):
-        found = shape(f"{name}.weight")
-        if found != needed:
-            raise ValueError(f"parameter {name}.weight has shape {found}; {needed} is needed")
+    for block in topology.stemnet(**{name: described[name] for name in MAX_SIZES}):
+        if block.weight and (found := shape(f"{block.name}.weight")) != block.weight:
+            raise ValueError(f"parameter {block.name}.weight has shape {found}; {block.weight} is needed")
     return StemNet(**described)
 
 

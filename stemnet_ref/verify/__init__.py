@@ -1,8 +1,10 @@
 """Comparing an implementation in a framework with the reference: python -m stemnet_ref.verify --help
 
-`check` does it for a layer, within a test. Read `trace` for the network written tensor by tensor, `operations` and
-`updates` for the conventions in which frameworks differ, `rounding` for how far two right results may be apart, and
-`compare` for how a difference is explained.
+Two rooms. This one compares: `golden` files, `compare` with what another implementation made of one, `check` for a
+layer within a test, `weights` to and from others, and `twins` of the network in three frameworks. `diagnosis` computes
+what is expected and says why a number is another: `trace` is the network written tensor by tensor, `operations` and
+`updates` have the conventions in which frameworks differ, `rounding` says how far two right results may be apart, and
+`search` finds the conventions that explain a difference.
 """
 
 from .checking import check

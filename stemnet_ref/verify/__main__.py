@@ -6,16 +6,18 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..errors import InputError, counted
+from ..errors import InputError, pluralize
+from ..network import topology
 from ..program import cli
 from ..program.options import Option, add_options, check_effects, flag_of, sides
 from ..storage.outputs import GOLDEN, TENSORS, check_output
 from ..training import checkpoint
 from ..training.settings import FRAMES, MASKS, OPTIONS, Settings, chosen_of, pick
-from . import against, golden, report, theirs, weights
+from . import actual, frameworks, golden, report, weights
 from .capture import from_model
 from .compare import compare
-from .layers import LAYERS, Options, compare_layer, draw
+from .diagnosis.layers import LAYERS
+from .layers import Options, compare_layer, sample_inputs
 
 PROG = "python -m stemnet_ref.verify"
 STEPS = {                       # what a golden file is made from
@@ -44,11 +46,11 @@ EXPORT = {
     **pick(channel_index=OF_MODEL, z=OF_MODEL, pattern=OF_MODEL),
     "layout": LAYOUT,
 }
-COMPARE = {"layout": Option("order of the axes of their arrays", None, str | None, choices=golden.LAYOUTS,
+COMPARE = {"layout": Option("order of the axes of its arrays", None, str | None, choices=golden.LAYOUTS,
                             shown="what fits"), **ALL}
 AGAINST = {**STEPS, **ALL, "save": Option("write the framework's tensors, as a file for compare", metavar="FILE")}
 LAYER = {
-    "against": Option("framework to compare with", choices=tuple(against.FRAMEWORKS), required=True),
+    "against": Option("framework to compare with", choices=tuple(frameworks.FRAMEWORKS), required=True),
     "shape": Option("shape of the input", (2, 12, 16, 3), object, takes="four numbers N,H,W,C, each at least 1",
                     read=lambda text: shape(text), shown="2,12,16,3", metavar="N,H,W,C"),
     "filters": Option("channels of the output", None, int | None, (1, 1 << 16), shown="4"),
@@ -60,8 +62,8 @@ LAYER = {
            seed={"default": 0, "help": "seed of the arrays"}),
     "float64": Option("double precision", False, bool),
 }
-# By option of `layer`: its default, and the layers that it concerns
-CONCERNS = {"filters": (4, ("conv2d", "conv_transpose2d", "dense", "concat")),
+# By option of `layer`: its default, and the layers that have it
+DEFAULTS = {"filters": (4, ("conv2d", "conv_transpose2d", "dense", "concat")),
             "kernel": ((5, 5), ("conv2d", "conv_transpose2d")), "padding": ("same", ("conv2d", "conv_transpose2d")),
             "stride": (2, ("conv_transpose2d",)), "keep_prob": (0.75, ("dropout",))}
 WEIGHTS = {
@@ -70,13 +72,13 @@ WEIGHTS = {
     "like": Option("a run's folder or model, whose scaling and settings the weights get", metavar="MODEL"),
     "layout": LAYOUT,
 }
-FRAMEWORK = "framework", tuple(against.FRAMEWORKS), "the framework"
+FRAMEWORK = "framework", tuple(frameworks.FRAMEWORKS), "the framework"
 # By command: what it does, its arguments (name, choices, help), its options
 COMMANDS = {
     "export": ("write the numbers of a few steps of training into a golden file", (), EXPORT),
     "compare": ("compare another implementation's numbers with a golden file", (
         ("golden", None, "written by export"),
-        ("theirs", None, ".npz or .safetensors with arrays under the golden file's names")), COMPARE),
+        ("actual", None, ".npz or .safetensors with its arrays under the golden file's names")), COMPARE),
     "against": ("build the network in a framework and compare it", (FRAMEWORK,), AGAINST),
     "layer": ("compare one layer of a framework", (("layer", tuple(LAYERS), "the layer"),), LAYER),
     "weights": ("take weights from, or to, another implementation", (
@@ -121,7 +123,7 @@ def make_golden(given):
                 raise InputError(f"--{name}: the model has its own; leave it out")
         model = checkpoint.load(given["model"])
         check_size(given["size"], model.network.levels)
-        return from_model(model, *sample(given), *counts, tell=cli.tell, changes=chosen)
+        return from_model(model, *sample(given), *counts, log=cli.log, changes=chosen)
     check_effects(EXPORT, [name for name, option in EXPORT.items() if option.needs == OF_MODEL["needs"]
                            and given.get(name) is not None], given)
     settings = Settings.from_options({**chosen, "crop": None})
@@ -143,10 +145,10 @@ def sample(given):
 
 def check_size(sides, levels):
     """Raise InputError unless the network can take frames of these sides."""
-    multiple = 2 ** (levels - 1)
-    if any(side % multiple for side in sides):
+    divisor = topology.size_divisor(topology.stemnet(levels=levels))
+    if any(side % divisor for side in sides):
         raise InputError(f"--size {sides[0]}x{sides[1]}: with {levels} levels the sides must be multiples of "
-                         f"{multiple}; try {-(-sides[0] // multiple) * multiple}")
+                         f"{divisor}; try {-(-sides[0] // divisor) * divisor}")
 
 
 def main(argv=None):
@@ -162,52 +164,53 @@ def run_export(given):
     check_output(given["out"], GOLDEN, inputs=read_by(given))
     made = make_golden(given)
     golden.write(made, given["out"], given["layout"])
-    cli.tell(f"{given['out']}: {counted(len(made.arrays), 'array')}, {os.path.getsize(given['out']) / 1e6:.0f} MB, "
-             f"{counted(made.steps, 'step')}; names and layouts are in docs/golden.md")
+    cli.log(f"{given['out']}: {pluralize(len(made.arrays), 'array')}, {os.path.getsize(given['out']) / 1e6:.0f} MB, "
+             f"{pluralize(made.steps, 'step')}; names and layouts are in docs/golden.md")
     return 0
 
 
 def run_compare(given):
     """Compare two files."""
     reference = golden.read(given["golden"])
-    tensors = theirs.read(given["theirs"], reference, given["layout"], cli.tell)
-    return show(compare(reference, tensors), given["all"])
+    tensors = actual.read(given["actual"], reference, given["layout"], cli.log)
+    return print_report(compare(reference, tensors), given["all"])
 
 
 def run_against(given):
     """Compare a framework's network."""
     if given["save"] is not None:
         check_output(given["save"], TENSORS, "--save", read_by(given))
-    framework = against.load(given["framework"])
+    framework = frameworks.load(given["framework"])
     reference = make_golden(given)
-    cli.tell(f"{against.describe(given['framework'])}, {reference.input.dtype}, "
+    cli.log(f"{frameworks.describe(given['framework'])}, {reference.input.dtype}, "
              f"Network{reference.network['channels']}, {' x '.join(map(str, reference.input.shape[1:3]))} pixels")
-    arrays = against.arrays(framework.train(reference))
+    arrays = frameworks.arrays(framework.train(reference))
     if given["save"] is not None:
-        against.save(arrays, given["framework"], given["save"])
-    return show(compare(reference, theirs.select(arrays, reference, against.LAYOUTS[given["framework"]])), given["all"])
+        frameworks.save(arrays, given["framework"], given["save"])
+    tensors = actual.select(arrays, reference, frameworks.LAYOUTS[given["framework"]])
+    return print_report(compare(reference, tensors), given["all"])
 
 
 def run_layer(given):
     """Compare a framework's layer."""
-    module = against.load(given["against"], "layers")
-    for name, (default, layers) in CONCERNS.items():
+    module = frameworks.load(given["against"], "layers")
+    for name, (default, layers) in DEFAULTS.items():
         if given[name] is None:
             given[name] = default
         elif given["layer"] not in layers:
             raise InputError(f"{flag_of(name)}: {given['layer']} has none; leave it out")
     try:
         chosen = Options(given["padding"], given["stride"], keep_prob=given["keep_prob"])
-        inputs = draw(given["layer"], chosen, given["shape"], given["filters"], given["kernel"],
-                      np.float64 if given["float64"] else np.float32, given["seed"])
+        inputs = sample_inputs(given["layer"], chosen, given["shape"], given["filters"], given["kernel"],
+                               np.float64 if given["float64"] else np.float32, given["seed"])
     except ValueError as error:
         raise InputError(str(error)) from None
-    cli.tell(f"{against.describe(given['against'])}, {', '.join(f'{k} {v.shape}' for k, v in inputs.items())}")
-    outputs = against.arrays(module.run(given["layer"], inputs, chosen))
-    return show(compare_layer(given["layer"], inputs, outputs, chosen), False)
+    cli.log(f"{frameworks.describe(given['against'])}, {', '.join(f'{k} {v.shape}' for k, v in inputs.items())}")
+    outputs = frameworks.arrays(module.run(given["layer"], inputs, chosen))
+    return print_report(compare_layer(given["layer"], inputs, outputs, chosen))
 
 
-def show(found, every):
+def print_report(found, every=False):
     """Print a report; return the exit status."""
     print("\n".join(report.lines(found, every)))
     return 0 if found.agrees else 1

@@ -12,7 +12,7 @@ from ..training.settings import Settings
 from .golden import compute
 
 
-def from_model(model, frames, masks, size, batch, steps, steps_per_epoch, dtype, seed, tell=print, changes=None):
+def from_model(model, frames, masks, size, batch, steps, steps_per_epoch, dtype, seed, log=print, changes=None):
     """Return the golden file of a trained model and the middle of real frames.
 
     Parameters
@@ -22,11 +22,12 @@ def from_model(model, frames, masks, size, batch, steps, steps_per_epoch, dtype,
         As for run_train.py; the first `batch` frames with masks are taken.
     size : tuple of int
         Height and width of what is cut out of the middle, in pixels.
-    batch, steps, steps_per_epoch : int
-    dtype : float32 or float64
+    batch, steps, steps_per_epoch, dtype
+        As for `golden.from_seed`.
     seed : int
-        Of the dropout masks.
-    tell : callable
+        Seed of the dropout masks.
+    log : callable
+        Takes a line of text for the user.
     changes : dict, optional
         Settings in place of the model's.
 
@@ -45,7 +46,7 @@ def from_model(model, frames, masks, size, batch, steps, steps_per_epoch, dtype,
         background, cell = model.settings["class_weights"]
         settings = Settings(**{**settings.as_dict(), "class_weight": f"{background!r},{cell!r}"})
     selection = Selection.of(changes or {}).completed(model.settings)
-    data = Dataset(*find_pairs(frames, masks, tell, selection=selection), settings.channels,
+    data = Dataset(*find_pairs(frames, masks, log, selection=selection), settings.channels,
                    neighbours=settings.neighbours)
     chosen = [index for index, mask in enumerate(data.masks) if mask][:batch]
     if len(chosen) < batch:

@@ -3,9 +3,11 @@
 import numpy as np
 
 from .arrays import as_array
-from .layers import COSTS, LAYERS, LayerTrace, Options, compare_layer, draw
-from .report import Finding, Report, Row, lines
-from .rounding import DOUBLE, Way
+from .diagnosis.layers import COSTS, LAYERS, LayerTrace
+from .diagnosis.rounding import DOUBLE
+from .diagnosis.search import Finding
+from .layers import Options, compare_layer, sample_inputs
+from .report import Report, Row, lines
 
 STEP = 2.0 ** -17       # of the central differences, near the cube root of float64's epsilon
 
@@ -19,21 +21,21 @@ def check(forward, backward=None, inputs=None, layer=None, options=None, dtype=n
     Parameters
     ----------
     forward : callable
-        Of the inputs in their order, returns y, or the cost.
+        Takes the inputs in their order; returns y, or the cost.
     backward : callable, optional
-        Of dy and the inputs (of the inputs alone for a cost), returns the gradients by the floating-point inputs in
+        Takes dy and the inputs (the inputs alone for a cost); returns the gradients by the floating-point inputs in
         their order, or the only one. With `layer` it may be left out, and then only the forward pass is compared.
     inputs : dict of str to array, optional
         By the reference's names, in the order of its arguments, such as ``{"x": x, "weight": w}``, without dy; arrays
-        of any library with DLPack or ``__array__``, handed on as they are. Without it they are drawn for `layer`.
+        of any library with DLPack or ``__array__``, handed on as they are. Without it they are sampled for `layer`.
     layer : str, optional
-        One of `verify.layers.LAYERS`: the reference to compare with.
+        One of `verify.diagnosis.layers.LAYERS`: the reference to compare with.
     options : verify.layers.Options, optional
         Padding, stride, keep_prob and so on.
     dtype : float32 or float64
-        Of inputs that are drawn.
+        Type of the inputs that are sampled.
     seed : int
-        Of what is drawn: inputs and dy.
+        Seed of what is sampled: inputs and dy.
 
     Raises
     ------
@@ -48,27 +50,27 @@ def check(forward, backward=None, inputs=None, layer=None, options=None, dtype=n
         raise ValueError("check: without layer= it needs inputs= and backward, to compare with central differences")
     options = options or Options()
     if inputs is None:
-        inputs = draw(layer, options, dtype=dtype, seed=seed)
+        inputs = sample_inputs(layer, options, dtype=dtype, seed=seed)
         inputs.pop("dy", None)
     arrays = {name: as_array(array) for name, array in inputs.items()}
     _check_inputs(arrays, layer, options)
     y = as_array(forward(*inputs.values()))
     is_cost = layer in COSTS if layer else y.ndim == 0
-    given = {"cost" if is_cost else "y": y}
+    actual = {"cost" if is_cost else "y": y}
     if layer is not None:
-        wanted = LayerTrace(layer, arrays, options, Way(DOUBLE)).computed(next(iter(given))).array.shape
-        assert y.shape == wanted, f"{next(iter(given))} has shape {y.shape}; the reference's has {wanted}"
+        wanted = LayerTrace(layer, arrays, options, DOUBLE).computed(next(iter(actual))).value.array.shape
+        assert y.shape == wanted, f"{next(iter(actual))} has shape {y.shape}; the reference's has {wanted}"
     dy = None
     if not is_cost:
         like = next(array for array in arrays.values() if array.dtype.kind == "f")
         dy = np.random.default_rng(seed + 1).standard_normal(y.shape).astype(like.dtype)
     if backward is not None:
-        given |= _gradients(backward, dy, inputs, arrays)
+        actual |= _gradients(backward, dy, inputs, arrays)
     if layer is None:
-        gradients = {name: gradient for name, gradient in given.items() if name.startswith("d")}
+        gradients = {name: gradient for name, gradient in actual.items() if name.startswith("d")}
         report = _against_differences(forward, inputs, arrays, dy, gradients)
     else:
-        report = compare_layer(layer, arrays if dy is None else {**arrays, "dy": dy}, given, options)
+        report = compare_layer(layer, arrays if dy is None else {**arrays, "dy": dy}, actual, options)
     assert report.agrees, "\n" + "\n".join(lines(report))
 
 
@@ -76,7 +78,7 @@ def _check_inputs(arrays, layer, options):
     """Raise ValueError unless they are what the layer takes."""
     floats = [name for name, array in arrays.items() if array.dtype.kind == "f"]
     if layer is not None:
-        wanted = [name for name in draw(layer, options) if name != "dy"]
+        wanted = [name for name in sample_inputs(layer, options) if name != "dy"]
         if list(arrays) != wanted:
             raise ValueError(f"check: inputs are {', '.join(arrays)}; {layer} takes {', '.join(wanted)}, in this order")
     if not floats:

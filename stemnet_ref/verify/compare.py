@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from .diagnose import Diagnosis
-from .report import Report, Row, ratio
-from .rounding import DOUBLE, LARGEST, SINGLE, Way
-from .trace import OVERFLOW, Trace, keys
+from .diagnosis.rounding import DOUBLE, LARGEST, SINGLE, Assumptions, ratio
+from .diagnosis.search import Diagnosis
+from .diagnosis.trace import OVERFLOW, Trace
+from .golden import keys
+from .report import Report, Row
 
 UNITS = {np.dtype(np.float32): SINGLE, np.dtype(np.float64): DOUBLE}
 VAGUE = 0.25            # of the numbers' root mean square: a wider bound explains nothing
@@ -13,38 +14,42 @@ NEAR = 0.01             # of the largest number in all steps: what is as near ag
 
 
 class Comparison:
-    """The comparison of one set of tensors with a golden file.
+    """The comparison of one set of tensors with the reference.
 
     Parameters
     ----------
     make : callable
-        Of a Way, returns a Trace (or what computes like one).
+        Takes a unit roundoff and the conventions to assume; returns a `Trace`, or what computes like one.
     keys : list of str
-        Of all tensors in the order of the data.
-    given : mapping of str to ndarray
-        Theirs, in the reference's layouts.
+        Keys of all tensors in the order of the data.
+    actual : mapping of str to ndarray
+        The other implementation's tensors, in the reference's layouts.
     expected : mapping of str to ndarray
-        The golden file's.
+        The golden file's tensors.
     training : dict
         The golden file's settings.
     unit : float
-        Unit roundoff of their arithmetic.
+        Unit roundoff of the other implementation's arithmetic.
     """
 
-    def __init__(self, make, keys, given, expected, training, unit):
-        self.make, self.given, self.expected, self.training = make, given, expected, training
-        self.keys = [key for key in keys if key in given]
+    def __init__(self, make, keys, actual, expected, training, unit):
+        self.make, self.actual, self.expected, self.training = make, actual, expected, training
+        self.keys = [key for key in keys if key in actual]
         self.unit = unit
+
+    def trace(self, conventions=frozenset()):
+        """Return what computes the tensors under conventions."""
+        return self.make(self.unit, conventions)
 
     def run(self):
         """Return the Report."""
         with np.errstate(all="ignore"):                     # what is not finite is seen in the numbers
-            rows = self.judged(self.keys, Way(self.unit))
+            rows = self.judged(self.keys)
             return Report(rows, Diagnosis(self, rows).run(), self.training)
 
-    def judged(self, keys, way):
+    def judged(self, keys, conventions=frozenset()):
         """Return the rows of some keys, in the order of the data."""
-        trace, rows, step = self.make(way), [], 0
+        trace, rows, step = self.trace(conventions), [], 0
         for key in keys:
             if key[0].isdigit() and (now := int(key.split("/")[0])) > step:
                 trace.forget(step)
@@ -56,7 +61,7 @@ class Comparison:
         """Return whether none of the parameters are given that a step of training began with."""
         step = key.partition("/")[0]
         return step.isdigit() and int(step) > 1 and not any(
-            each.startswith(f"{int(step) - 1}/parameter/") for each in self.given)
+            each.startswith(f"{int(step) - 1}/parameter/") for each in self.actual)
 
     def _scale(self, key):
         """Return the largest number that the golden file has for a tensor in any step."""
@@ -66,20 +71,19 @@ class Comparison:
 
     def judge(self, key, trace):
         """Return the Row of a tensor."""
-        computed, theirs = trace.computed(key), np.asarray(self.given[key], np.float64)
-        assert theirs.shape == computed.array.shape, (
-            f"{key} has shape {theirs.shape}; the reference's has {computed.array.shape}")
-        exact = computed.array
-        bound = 4 * trace.way.result_unit * abs(exact) + trace.way.tiny
-        if computed.error is not None:
-            bound = bound + computed.error
-        exact, theirs, bound = (np.atleast_1d(each) for each in (exact, theirs, bound))
-        difference = abs(theirs - exact)
-        missing = ~np.isfinite(theirs)
+        (exact, error), consulted = trace.computed(key)
+        actual, assumed = np.asarray(self.actual[key], np.float64), Assumptions(trace.unit, trace.conventions)
+        assert actual.shape == exact.shape, f"{key} has shape {actual.shape}; the reference's has {exact.shape}"
+        bound = 4 * assumed.result_unit() * abs(exact) + assumed.smallest()
+        if error is not None:
+            bound = bound + error
+        exact, actual, bound = (np.atleast_1d(each) for each in (exact, actual, bound))
+        difference = abs(actual - exact)
+        missing = ~np.isfinite(actual)
         difference[missing & np.isfinite(exact)] = np.inf
-        # where a number is beyond what their format holds, infinity or NaN is right
-        difference[(theirs == exact) | (missing & ~(abs(exact) < LARGEST[self.unit]))] = 0
-        if OVERFLOW in trace.consulted(key):
+        # where a number is beyond what the other side's format holds, infinity or NaN is right
+        difference[(actual == exact) | (missing & ~(abs(exact) < LARGEST[self.unit]))] = 0
+        if OVERFLOW in consulted:
             difference[missing] = 0
         shares = difference / bound
         shares[missing & (difference == 0)] = 0
@@ -87,31 +91,31 @@ class Comparison:
         golden = self.expected.get(key)
         largest, at_largest = float(difference.max()), np.unravel_index(np.argmax(difference), difference.shape)
         rms = ratio(np.sqrt(np.mean(difference ** 2)), np.sqrt(np.mean(exact ** 2)))
-        aligned = ratio(abs(np.vdot(theirs - exact, exact)), np.linalg.norm(theirs - exact) * np.linalg.norm(exact))
-        drift = np.nan if golden is None else ratio(abs(theirs - golden).max(), abs(golden).max())
-        vague = not np.mean(bound ** 2) <= VAGUE ** 2 * np.mean(theirs ** 2) + 1e-60
+        aligned = ratio(abs(np.vdot(actual - exact, exact)), np.linalg.norm(actual - exact) * np.linalg.norm(exact))
+        drift = np.nan if golden is None else ratio(abs(actual - golden).max(), abs(golden).max())
+        vague = not np.mean(bound ** 2) <= VAGUE ** 2 * np.mean(actual ** 2) + 1e-60
         verdict = "departs" if shares[at] > 1 else "agrees"
         if verdict == "agrees" and vague and golden is not None and self._adrift(key) and (
-                abs(theirs - golden).max() > NEAR * self._scale(key)):
+                abs(actual - golden).max() > NEAR * self._scale(key)):
             verdict = "unclear"
         return Row(key, largest, ratio(largest, abs(exact).max()), float(bound[at_largest]), float(shares[at]), rms,
-                   aligned, drift, verdict, vague, trace.consulted(key))
+                   aligned, drift, verdict, vague, consulted)
 
 
-def compare(golden, given):
+def compare(golden, actual):
     """Return the Report on tensors of another implementation.
 
     Parameters
     ----------
     golden : golden.Golden
-    given : mapping of str to ndarray
-        Theirs by key, in the reference's layouts.
+    actual : mapping of str to ndarray
+        The tensors by key, in the reference's layouts.
     """
-    theirs, ours = unit_of(given.values()), unit_of([golden.input])
-    inexact = theirs if theirs > ours else 0.0
-    shown = max([1, *(int(key.split("/")[0]) for key in given if "/forward/" in key or "/backward/" in key)])
-    report = Comparison(lambda way: Trace(golden, given, way, inexact), keys(golden, shown), given, golden.arrays,
-                        golden.training, max(theirs, ours)).run()
+    unit, expected_unit = unit_of(actual.values()), unit_of([golden.input])
+    inexact = unit if unit > expected_unit else 0.0
+    shown = max([1, *(int(key.split("/")[0]) for key in actual if "/forward/" in key or "/backward/" in key)])
+    report = Comparison(lambda unit, conventions: Trace(golden, actual, unit, conventions, inexact),
+                        keys(golden, shown), actual, golden.arrays, golden.training, max(unit, expected_unit)).run()
     report.known = sum(key in golden.arrays and key != "input" and not key.startswith("0/") for key in keys(golden))
     return report
 

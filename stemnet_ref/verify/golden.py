@@ -6,6 +6,7 @@ rounded once.
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -13,19 +14,21 @@ from .. import __version__
 from ..errors import InputError
 from ..layers import dropout
 from ..layers.weighted_cross_entropy import check_labels
-from ..network.stemnet import StemNet, layer_shapes
+from ..network import topology
+from ..network.stemnet import StemNet
 from ..storage.archives import open_npz
 from ..storage.files import write_atomically
 from ..storage.outputs import GOLDEN
 from ..training.checkpoint import build
 from ..training.settings import OPTIONS, Settings
-from .rounding import SINGLE, Way
-from .trace import Trace, keys
+from .diagnosis.rounding import SINGLE
+from .diagnosis.trace import Trace
 
 FORMAT = f"{GOLDEN.mark} 1"
 LAYOUTS = ("NHWC", "NCHW")
+NETWORK = ("channels", "levels", "features", "classes", "kernel", "logits")       # arguments of StemNet in a file
 SPREAD = 8.0            # standard deviation of the logits' difference, so that some probabilities are below 1e-10
-WRONG = 1 / 16          # of the labels differ from the likelier class: more would make training diverge
+WRONG = 1 / 16          # share of the labels that differ from the likelier class: more would make training diverge
 
 
 @dataclass
@@ -53,15 +56,48 @@ class Golden:
                            if key.startswith("0/parameter/")}
         self.masks = {key.replace("/mask/", "/"): array for key, array in self.arrays.items() if "/mask/" in key}
 
+    @cached_property
+    def blocks(self):
+        """Blocks of the network, as `topology.stemnet` gives them."""
+        return topology.stemnet(**self.network)
+
     def masks_of(self, step):
         """Return the dropout masks of a step, in the order of the data; none where keep_prob is 1."""
         return [mask for key, mask in self.masks.items() if key.startswith(f"{step}/")]
 
 
+def keys(golden, activations=1):
+    """Return the keys of all tensors in the order of the data: forward, backward, then the update, step by step.
+
+    `activations` is the number of steps whose forward and backward tensors are listed.
+    """
+    layers, listed = topology.layers(golden.blocks), ["input", *(f"0/parameter/{name}" for name in golden.parameters)]
+    backward = [(layer.name, layer.parameter) for layer in reversed(layers[:-1])] + [("input", None)]
+    for step in range(1, golden.steps + 1):
+        shown = step <= activations
+        if shown:
+            listed += [f"{step}/forward/{layer.name}" for layer in layers]
+        listed.append(f"{step}/cost")
+        for name, parameter in backward:
+            if shown:
+                listed.append(f"{step}/backward/{name}")
+            if parameter:
+                listed.append(f"{step}/gradient/{parameter}")
+        listed += [f"{step}/parameter/{name}" for name in golden.parameters]
+    return listed
+
+
+def mask_shapes(golden):
+    """Return the shape (N, H, W, C) of the dropout masks by block, in the order of the data."""
+    n, *frame = golden.input.shape
+    shapes = topology.map_shapes(golden.blocks, *frame)
+    return {block.name: (n, *shapes[block.name]) for block in golden.blocks if block.dropout}
+
+
 def from_seed(settings, size, batch, steps, steps_per_epoch, dtype, seed):
     """Return a golden file of random frames, labels and parameters.
 
-    They are drawn so that what implementations do differently shows: biases are not 0, the output layer is scaled so
+    They are sampled so that what implementations do differently shows: biases are not 0, the output layer is scaled so
     that some probabilities are below 1e-10, and most labels are those that it predicts, as if it had been trained.
 
     Parameters
@@ -70,9 +106,12 @@ def from_seed(settings, size, batch, steps, steps_per_epoch, dtype, seed):
     size : tuple of int
         Height and width in pixels, multiples of 2^(levels-1).
     batch : int
+        Frames in the batch.
     steps, steps_per_epoch : int
+        Steps of training, and those after which the learning rate decays.
     dtype : float32 or float64
     seed : int
+        Seed of frames, labels, parameters and dropout masks.
     """
     network = StemNet(settings.channels, settings.levels, settings.features, logits=settings.logits, init=settings.init,
                       dtype=np.float64, seed=seed)
@@ -109,8 +148,9 @@ def compute(settings, parameters, frames, x, labels, scaling, steps, steps_per_e
         "scaling": {"mean": scaling[0], "std": scaling[1]}}
     arrays = {"frames": frames, "input": x, "labels": labels, "class_weights": np.array(settings.class_weights)}
     arrays.update({f"0/parameter/{name}": array for name, array in parameters.items()})
+    shapes = mask_shapes(Golden(about, arrays))
     for step in range(1, steps + 1) if settings.keep_prob < 1 else ():
-        for number, (name, shape) in enumerate(_mask_shapes(about["network"], x.shape).items()):
+        for number, (name, shape) in enumerate(shapes.items()):
             arrays[f"{step}/mask/{name}"] = dropout.draw_mask(shape, settings.keep_prob, about["seed"], step - 1,
                                                               number).astype(np.uint8)
     golden = Golden(about, arrays)
@@ -119,24 +159,17 @@ def compute(settings, parameters, frames, x, labels, scaling, steps, steps_per_e
         if key not in arrays:
             if (step := int(key.split("/")[0])) > done + 1:
                 trace.forget(done := step - 1)
-            arrays[key] = trace.computed(key).array.astype(dtype)
+            arrays[key] = trace.computed(key).value.array.astype(dtype)
     return golden
 
 
 def prediction(network, x):
     """Return the logits of a StemNet for scaled frames, a Value: exact, and what float32 may make of them."""
-    about = {"network": {"levels": network.levels, "logits": network.logits}, "training": {"keep_prob": 1.0},
+    about = {"network": {name: getattr(network, name) for name in NETWORK}, "training": {"keep_prob": 1.0},
              "steps": 1, "scaling": {"mean": 0.0, "std": 1.0}}
     arrays = {"input": x, "labels": None, "class_weights": None}
     arrays.update({f"0/parameter/{name}": array for name, array in network.parameters.items()})
-    return Trace(Golden(about, arrays), way=Way(SINGLE), inexact=SINGLE).computed("1/forward/logits")
-
-
-def _mask_shapes(network, input_shape):
-    """Return {name of a convolution with dropout: shape of its mask}, in the order of the data."""
-    n, h, w, channels = input_shape
-    shapes = layer_shapes(channels, network["levels"], network["features"], network["classes"], network["kernel"])
-    return {name: (n, h >> level, w >> level, shape[3]) for name, shape, level in shapes if name.endswith(".conv")}
+    return Trace(Golden(about, arrays), unit=SINGLE, inexact=SINGLE).computed("1/forward/logits").value
 
 
 def write(golden, path, layout="NHWC"):
@@ -195,7 +228,7 @@ def _check(golden):
     wanted |= {f"0/parameter/{name}": array.shape for name, array in network.parameters.items()}
     if training["keep_prob"] < 1:
         wanted |= {f"{step}/mask/{name}": shape for step in range(1, golden.steps + 1)
-                   for name, shape in _mask_shapes(golden.network, x.shape).items()}
+                   for name, shape in mask_shapes(golden).items()}
     for key, shape in wanted.items():
         if golden.arrays[key].shape != shape:
             raise ValueError(f"{key} has shape {golden.arrays[key].shape}; it must have {shape}")

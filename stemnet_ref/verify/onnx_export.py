@@ -9,14 +9,16 @@ import numpy as np
 
 from ..errors import InputError
 from ..layers.block import EPSILON
+from ..network import topology
 from ..network.stemnet import StemNet
 from ..program.extras import library
 from ..storage.files import write_atomically
 from ..storage.outputs import WEIGHTS
 from .golden import prediction, to_layout
-from .trace import wiring
 
 OPSET = 17
+OPERATORS = {"conv": "Conv", "deconv": "ConvTranspose", "bias": "Add", "activation": "Relu", "pool": "MaxPool",
+             "concat": "Concat", "softmax": "Softmax"}         # a dropout does nothing at prediction: Identity
 
 
 def build(model):
@@ -35,36 +37,26 @@ def build(model):
 
     source = "frames"
     if model.scaling.image is not None:
-        source = node("Sub", [source, constant("scaling.image", model.scaling.image)], "input.less_image")
+        source = node("Sub", [source, constant("scaling.image", model.scaling.image)], "input.minus_image")
     source = node("Sub", [source, constant("scaling.mean", np.float32(model.scaling.mean))], "input.centred")
     node("Mul", [source, constant("scaling.factor", np.float32(1 / model.scaling.std))], "input")
-    arguments = {"levels": network.levels}
-    before, after = (network.kernel - 1) // 2, network.kernel // 2
-    for name, inputs in wiring(arguments).items():
-        block, _, kind = name.partition(".")
-        layer = block if block == "output" else f"{block}.{'deconv' if kind.startswith('deconv') else 'conv'}"
-        if kind in ("conv", "deconv"):
-            filters = to_layout("0/parameter/", network.parameters[f"{layer}.weight"], "NCHW")
-            weight = constant(f"parameter.{layer}.weight", filters)
-            if kind == "deconv":
-                node("ConvTranspose", [*inputs, weight], name, strides=[2, 2])
-            else:
-                node("Conv", [*inputs, weight], name,
-                     pads=[0] * 4 if block == "output" else [before, before, after, after])
-        elif kind in ("bias", "deconv_bias"):
-            b = constant(f"parameter.{layer}.bias", network.parameters[f"{layer}.bias"].reshape(-1, 1, 1))
-            node("Add", [*inputs, b], name)
-        elif kind == "dropout":
-            node("Identity", inputs, name)
-        elif kind in ("relu", "deconv_relu") or (name == "logits" and network.logits == "relu"):
-            node("Relu", inputs, name)
-        elif kind == "pool":
-            node("MaxPool", inputs, name, kernel_shape=[2, 2], strides=[2, 2])
-        elif kind == "concat":
-            node("Concat", inputs, name, axis=1)
-        else:
-            node("Softmax" if name == "probabilities" else "Identity", inputs, name,
-                 **({"axis": 1} if name == "probabilities" else {}))
+    for layer in topology.layers(network.blocks):
+        inputs, kind, attributes = list(layer.inputs), OPERATORS.get(layer.kind, "Identity"), {}
+        if layer.parameter:
+            array = network.parameters[layer.parameter]
+            array = to_layout("0/parameter/", array, "NCHW") if array.ndim == 4 else array.reshape(-1, 1, 1)
+            inputs.append(constant(f"parameter.{layer.parameter}", array))
+        if layer.kind == "conv":
+            side = layer.block.weight[0]
+            attributes["pads"] = [(side - 1) // 2] * 2 + [side // 2] * 2
+        elif layer.kind in ("deconv", "pool"):
+            attributes["strides"] = [2, 2]
+            attributes |= {"kernel_shape": [2, 2]} if layer.kind == "pool" else {}
+        elif layer.kind in ("concat", "softmax"):
+            attributes["axis"] = 1
+        elif layer.kind == "activation" and layer.block.activation == "linear":
+            kind = "Identity"
+        node(kind, inputs, layer.name, **attributes)
     float32 = onnx.TensorProto.FLOAT
     graph = helper.make_graph(
         nodes, "StemNet",
@@ -97,7 +89,7 @@ def folded(network):
     return plain
 
 
-def export(model, path, tell=print):
+def export(model, path, log=print):
     """Write a model as ONNX, and run it in onnxruntime, where that is installed, against the reference.
 
     Raises
@@ -113,13 +105,13 @@ def export(model, path, tell=print):
     try:
         runtime = library("onnxruntime", "onnxruntime", "the check")
     except InputError as error:
-        tell(f"note: not checked; {error}")
+        log(f"note: not checked; {error}")
         return
     share = check(made, model, runtime)
     if share > 1:
         raise InputError(f"{path}: the logits of onnxruntime {runtime.__version__} differ by {share:.3g} times what "
                          "rounding allows; do not use the file, and report it")
-    tell(f"onnxruntime {runtime.__version__} agrees with the reference: {share:.2g} of what rounding allows")
+    log(f"onnxruntime {runtime.__version__} agrees with the reference: {share:.2g} of what rounding allows")
 
 
 def check(made, model, runtime):

@@ -1,11 +1,12 @@
 """What came of a comparison, and its table as text."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import counted
-from .conventions import CONVENTIONS, sentence
+from ..errors import pluralize
+from .diagnosis.conventions import CONVENTIONS, sentence
+from .diagnosis.trace import layer_of
 
 HEADER = ("", "layer", "tensor", "difference", "relative", "bound", "of bound", "from golden", "")
 
@@ -18,19 +19,20 @@ class Row:
     ----------
     key : str
     difference : float
-        Largest |theirs - reference|, the reference computed from their own input to that layer.
+        Largest |actual - expected|, where the reference computes what is expected from the actual input to that layer.
     relative : float
-        That, divided by the largest |reference|.
+        `difference`, divided by the largest |expected|.
     bound : float
-        What rounding allows where the difference is largest.
+        Largest difference that rounding allows, at the element where the difference is largest.
     share : float
         The largest share of its bound that any element's difference has: above 1 the tensor departs.
     rms : float
-        Root mean square of the difference, divided by that of the reference.
+        Root mean square of the difference, divided by that of what is expected.
     aligned : float
-        Cosine of the angle between difference and reference: 1 where it is a factor; rounding is not.
+        Cosine of the angle between the difference and what is expected: 1 where all numbers are wrong by one factor,
+        near 0 where they are rounded.
     drift : float
-        Largest |theirs - golden file's|, divided by the largest of the golden file's: all that has come together.
+        Largest |actual - golden file's|, divided by the golden file's largest: all that has come together so far.
     verdict : str
         "agrees"; "departs"; "follows" from a difference that has been named; "unclear", where no parameters are given
         that its step began with, the bound tells nothing, and the number is not near the golden file's.
@@ -51,28 +53,6 @@ class Row:
     verdict: str
     vague: bool = False
     consulted: frozenset = frozenset()
-
-
-@dataclass
-class Finding:
-    """What explains that a tensor departs.
-
-    Attributes
-    ----------
-    key : str
-        The first tensor that it changes.
-    conventions : frozenset of (str, str or None)
-        Names, and the layer where one holds in it alone; empty if nothing explains the tensor.
-    others : list of frozenset
-        What explains all that is given as well.
-    hint : str
-        What can be said of a difference that nothing explains.
-    """
-
-    key: str
-    conventions: frozenset
-    others: list = field(default_factory=list)
-    hint: str = ""
 
 
 @dataclass
@@ -136,16 +116,16 @@ def lines(report, every=False):
     if report.agrees:
         worst = max(row.share for row in report.rows)
         of = f" of {report.known} in the golden file" if report.known > len(report.rows) else ""
-        return [*text, f"agrees: {counted(len(report.rows), 'tensor')}{of}, none differs by more than {worst:.2g} of "
+        return [*text, f"agrees: {pluralize(len(report.rows), 'tensor')}{of}, none differs by more than {worst:.2g} of "
                        "what rounding allows"]
     departing = sum(row.verdict in ("departs", "follows") for row in report.rows)
     unclear = [row for row in report.rows if row.verdict == "unclear"]
     if departing:
-        text.append(f"differs: {departing} of {counted(len(report.rows), 'tensor')}, {first.key} the first")
+        text.append(f"differs: {departing} of {pluralize(len(report.rows), 'tensor')}, {first.key} the first")
     if unclear:
-        text.append(f"cannot tell: {counted(len(unclear), 'tensor')}, {unclear[0].key} the first, far from the golden "
-                    "file's, but rounding alone might come to that where the parameters before are not given; give "
-                    "parameters and gradients of every step")
+        text.append(f"cannot tell: {pluralize(len(unclear), 'tensor')}, {unclear[0].key} the first, far from the "
+                    "golden file's, but rounding alone might come to that where the parameters before are not given; "
+                    "give parameters and gradients of every step")
     return [*text, *(f"  {number}. {diagnosis}" for number, diagnosis in enumerate(report.diagnoses(), 1))]
 
 
@@ -184,20 +164,3 @@ def _line(rows, first, every):
     return (f"{step} {passed}".strip() if not every else "", layer if not every else "", name,
             f"{row.difference:.2e}", f"{row.relative:.1e}", f"{row.bound:.1e}", share,
             "" if np.isnan(row.drift) else f"{row.drift:.1e}", verdict)
-
-
-def layer_of(key):
-    """Return the layer, as conventions name it, that a tensor belongs to."""
-    if "/" not in key:
-        return "input"
-    _, kind, *name = key.split("/")
-    if kind == "cost" or (name == ["logits"] and kind == "backward"):
-        return "cost"
-    return "output" if name[0] in ("logits", "probabilities") else name[0].partition(".")[0]
-
-
-def ratio(a, b):
-    """Return a / b; 0 / 0 is 0, and anything else / 0 infinite."""
-    return float(a / b) if b else (0.0 if not a else np.inf)
-
-

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from .. import __version__
-from ..errors import InputError, counted, reason
+from ..errors import InputError, pluralize, reason
 from ..program.extras import library
-from ..program.terminal import tell
+from ..program.terminal import log
 from ..storage.archives import open_arrays
 from ..storage.files import write_atomically
 from ..storage.outputs import CONVERTED, WEIGHTS, check_output
@@ -35,12 +35,12 @@ def run(given):
         if model.settings is None:
             raise InputError(f"{given['source']}: a file of weights says nothing of the network; name a model, or make "
                              "one of it by --like MODEL --to model.npz")
-        export(model, target, tell)
+        export(model, target, log)
     elif target.suffix in (".npz", ".safetensors"):
         save({**model.network.parameters, **model.network.statistics}, target, given["layout"])
     else:
         raise InputError(f"--to {target}: must end in .npz, .safetensors or .onnx; choose another name")
-    tell(f"{target}: {counted(len(model.network.parameters), 'array')} written")
+    log(f"{target}: {pluralize(len(model.network.parameters), 'array')} written")
     return 0
 
 
@@ -79,7 +79,7 @@ def network_of(names, arrays, path):
     """Return a StemNet of the shape that a file's arrays have; `names` are the arrays' names by the parameters'."""
     try:
         first, last = arrays[names["down0.conv.weight"]], arrays[names["output.weight"]]
-        levels = sum(name.startswith("down") and name.endswith("weight") for name in names)
+        levels = len({name.partition(".")[0] for name in names if name.startswith("down")})
         swapped = first.shape[0] != first.shape[1] or (first.shape[2] == first.shape[3] != first.shape[0])
         kernel, channels, features = (first.shape[2], first.shape[1], first.shape[0]) if swapped else \
             (first.shape[0], first.shape[2], first.shape[3])

@@ -34,7 +34,7 @@ def test_ten_training_steps_of_the_network(name):
 
 
 def test_prediction_of_the_thesis_network_in_float32():
-    from stemnet_ref.verify import torch_twin
+    from stemnet_ref.verify.twins import torch_twin
 
     network = StemNet(channels=5)
     twin = torch_twin.StemNet(channels=5)

@@ -141,9 +141,9 @@ def test_shapes_and_names(channels, levels, features):
 
 def test_the_thesis_network_has_12_convolutions_and_goes_from_1024_to_32():
     network = StemNet(channels=5)
-    convolutions = [name for name, _, _ in network.layer_shapes() if "deconv" not in name]
+    convolutions = [block.name for block in network.blocks if block.kind == "conv"]
     assert len(convolutions) == 12                              # eleven of 5x5, and the output's 1x1
-    rows = {name: shape for name, shape, _, _ in layer_table(network.layer_shapes(), 1024, 1024)}
+    rows = {name: shape for name, shape, _, _ in layer_table(network.blocks, 1024, 1024)}
     assert rows["down5.conv"] == (32, 32, 512)
     assert rows["output"] == (1024, 1024, 2)
     assert network.parameters["up3.deconv.weight"].shape == (2, 2, 128, 256)
@@ -152,7 +152,7 @@ def test_the_thesis_network_has_12_convolutions_and_goes_from_1024_to_32():
 
 def test_table_of_layers_adds_up_to_the_notes_figures(capsys):
     network = StemNet(channels=5)
-    rows = layer_table(network.layer_shapes(), 1024, 1024)
+    rows = layer_table(network.blocks, 1024, 1024)
     assert sum(row[3] for row in rows) == pytest.approx(177, abs=0.5)
     assert training_gflop(rows) == pytest.approx(528, abs=0.5)
     assert sum(row[2] for row in rows) == sum(array.size for array in network.parameters.values())

@@ -26,7 +26,7 @@ from stemnet_ref.training import checkpoint, resume
 from stemnet_ref.training.run import NOTHING
 from stemnet_ref.training.settings import Settings
 from stemnet_ref.training.step import make_optimizer
-from stemnet_ref.verify import golden, theirs, weights
+from stemnet_ref.verify import actual, golden, weights
 
 SECONDS, BYTES = 10, 300e6
 COUNTS = pytest.mark.parametrize("count", [60, pytest.param(400, marks=pytest.mark.fuzz)])
@@ -194,7 +194,7 @@ def test_golden_files_whose_checksums_are_right(count, prepared, tmp_path):
             yield (tmp_path / "golden.npz").read_bytes()
 
     survive(files(), tmp_path / "golden.npz", golden.read,
-            lambda found: theirs.select(found.arrays, found, tell=lambda text: None))
+            lambda found: actual.select(found.arrays, found, tell=lambda text: None))
 
 
 @COUNTS
@@ -206,7 +206,7 @@ def test_others_arrays(name, count, prepared, tmp_path):
 
     data = (prepared.folder / name).read_bytes()
     survive(mutants(data, count, 5), tmp_path / name,
-            lambda path: theirs.read(path, prepared.golden, tell=lambda text: None), same)
+            lambda path: actual.read(path, prepared.golden, tell=lambda text: None), same)
 
 
 @COUNTS

@@ -6,7 +6,7 @@ import pytest
 from stemnet_ref.layers import batch_norm, conv2d, dense, dice, dropout, max_pool2d, relu, sigmoid, softmax
 from stemnet_ref.layers import weighted_cross_entropy as cross_entropy
 from stemnet_ref.verify import check
-from stemnet_ref.verify.layers import Options, draw
+from stemnet_ref.verify.layers import Options, sample_inputs
 
 RNG = np.random.default_rng(0)
 
@@ -68,7 +68,7 @@ def test_forward_alone():
 
 def test_a_cost():
     o = Options(class_weights=(1.0, 2.0, 3.0))
-    inputs = draw("weighted_cross_entropy", o)
+    inputs = sample_inputs("weighted_cross_entropy", o)
 
     def cost(z, labels):
         return cross_entropy.forward(z, labels, o.class_weights)[0]

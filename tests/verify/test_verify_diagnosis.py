@@ -9,14 +9,14 @@ from verifying import deviate, only_costs_and_gradients, small_golden, torch_ten
 from stemnet_ref.training.settings import Settings
 from stemnet_ref.verify import golden
 from stemnet_ref.verify.compare import compare
-from stemnet_ref.verify.conventions import CONVENTIONS, sentence
-from stemnet_ref.verify.layers import Options, compare_layer, draw
+from stemnet_ref.verify.diagnosis.conventions import CONVENTIONS, sentence
+from stemnet_ref.verify.layers import Options, compare_layer, sample_inputs
 
 if find_spec("torch"):          # else conftest.py leaves these tests out
     from torch.nn import functional
     from torch_deviations import DEVIATIONS
 
-    from stemnet_ref.verify import torch_layers
+    from stemnet_ref.verify.twins import torch_layers
 
 pytestmark = pytest.mark.torch
 
@@ -186,7 +186,7 @@ def test_layer(name, other, monkeypatch):
     if other == "tf32":
         call = _in_tf32(call)
     monkeypatch.setitem(torch_layers.LAYERS, layer, lambda t, o: call(t["x"], t["weight"], o))
-    inputs = draw(layer, options, kernel=kernel, filters=filters)
+    inputs = sample_inputs(layer, options, kernel=kernel, filters=filters)
     report = compare_layer(layer, inputs, torch_layers.run(layer, inputs, options), options)
     assert_named(report, *sorted({name, other} - {None}, key=list(CONVENTIONS).index))
 
@@ -200,6 +200,6 @@ def _in_tf32(call):
 def test_layers_of_pytorch_agree():
     for layer in torch_layers.LAYERS:
         for seed in range(5):
-            inputs = draw(layer, Options(), seed=seed, dtype=np.float64 if seed % 2 else np.float32)
+            inputs = sample_inputs(layer, Options(), seed=seed, dtype=np.float64 if seed % 2 else np.float32)
             report = compare_layer(layer, inputs, torch_layers.run(layer, inputs, Options()))
             assert report.agrees, (layer, seed)

@@ -15,9 +15,9 @@ from verifying import COMMANDS, run, small_golden, write_files
 
 from stemnet_ref.errors import InputError
 from stemnet_ref.training import checkpoint
-from stemnet_ref.verify import golden, theirs
+from stemnet_ref.verify import actual, golden
 from stemnet_ref.verify.arrays import as_array
-from stemnet_ref.verify.trace import keys
+from stemnet_ref.verify.golden import keys
 
 ROOT = Path(__file__).parents[2]
 
@@ -175,10 +175,10 @@ def test_arrays_of_any_library():
 def test_select_takes_short_and_whole_numbers():
     made = small_golden()
     cost = made.arrays["1/cost"]
-    assert theirs.select({"1/cost": cost.astype(np.float16)}, made)["1/cost"].dtype == np.float32
-    assert theirs.select({"1/cost": np.array(2)}, made)["1/cost"].dtype == np.float64
+    assert actual.select({"1/cost": cost.astype(np.float16)}, made)["1/cost"].dtype == np.float32
+    assert actual.select({"1/cost": np.array(2)}, made)["1/cost"].dtype == np.float64
     with pytest.raises(InputError, match="holds no array"):
-        theirs.select({}, made)
+        actual.select({}, made)
 
 
 def test_a_channel_of_frames_is_chosen(tmp_path, pair, trained, capsys):

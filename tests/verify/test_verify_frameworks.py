@@ -6,22 +6,23 @@ import numpy as np
 import pytest
 from verifying import small_golden
 
-from stemnet_ref.verify import against, theirs
+from stemnet_ref.verify import actual, frameworks
 from stemnet_ref.verify.__main__ import main
 from stemnet_ref.verify.compare import compare
-from stemnet_ref.verify.layers import LAYERS, Options, compare_layer, draw
+from stemnet_ref.verify.diagnosis.layers import LAYERS
+from stemnet_ref.verify.layers import Options, compare_layer, sample_inputs
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-FRAMEWORKS = [pytest.param(name, marks=getattr(pytest.mark, name)) for name in against.FRAMEWORKS]
+FRAMEWORKS = [pytest.param(name, marks=getattr(pytest.mark, name)) for name in frameworks.FRAMEWORKS]
 SETTINGS = ({}, {"optimizer": "adam"}, {"optimizer": "sgd", "l2": 0.05}, {"preset": "listing", "keep_prob": 1.0},
             {"preset": "listing", "optimizer": "adam"}, {"float64": True, "momentum_form": "tensorflow"},
             {"float64": True}, {"float64": True, "optimizer": "adam"})
 
 
 def tensors(framework, made):
-    module = against.load(framework)
-    return theirs.select(against.arrays(module.train(made)), made, against.LAYOUTS[framework])
+    module = frameworks.load(framework)
+    return actual.select(frameworks.arrays(module.train(made)), made, frameworks.LAYOUTS[framework])
 
 
 @pytest.fixture(autouse=True)
@@ -41,12 +42,12 @@ def test_network(framework, settings):
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 @pytest.mark.parametrize("layer", LAYERS)
 def test_layer(framework, layer):
-    module = against.load(framework, "layers")
+    module = frameworks.load(framework, "layers")
     for seed, (padding, stride, kernel, dtype) in enumerate((("same", 2, (5, 5), np.float32), ("valid", 3, (2, 4),
                                                                                                np.float64))):
         options = Options(padding, stride, class_weights=(1.0, 2.0, 0.5))
-        inputs = draw(layer, options, kernel=kernel, dtype=dtype, seed=seed)
-        outputs = against.arrays(module.run(layer, inputs, options))
+        inputs = sample_inputs(layer, options, kernel=kernel, dtype=dtype, seed=seed)
+        outputs = frameworks.arrays(module.run(layer, inputs, options))
         report = compare_layer(layer, inputs, outputs, options)
         assert report.agrees, report.diagnoses()
         assert {"y", "cost"} & outputs.keys()
@@ -58,7 +59,7 @@ def test_commands(framework, tmp_path, capsys):
     small = ["--channels", "3", "--levels", "2", "--features", "2", "--size", "8x12", "--steps", "2"]
     assert main(["against", framework, *small, "--save", str(tmp_path / "theirs.npz")]) == 0
     text = capsys.readouterr().out
-    assert text.startswith(against.FRAMEWORKS[framework])
+    assert text.startswith(frameworks.FRAMEWORKS[framework])
     assert "agrees: " in text
     assert main(["export", *small, "--layout", "NCHW", "--out", str(tmp_path / "golden.npz")]) == 0
     assert main(["compare", str(tmp_path / "golden.npz"), str(tmp_path / "theirs.npz"), "--all"]) == 0
@@ -72,7 +73,7 @@ def in_tensorflow():
     """Return deviations planted in TensorFlow: by convention, settings and what is set where."""
     import tensorflow as tf
 
-    from stemnet_ref.verify import tensorflow_twin as twin
+    from stemnet_ref.verify.twins import tensorflow_twin as twin
 
     conv2d, concat, pool, dropout = tf.nn.conv2d, tf.concat, tf.nn.max_pool2d, twin.forward
 
@@ -135,7 +136,7 @@ def test_deviations_in_tensorflow_are_named(partner):
 def test_deviations_in_jax_are_named(monkeypatch):
     import jax.numpy as jnp
 
-    from stemnet_ref.verify import jax_twin as twin
+    from stemnet_ref.verify.twins import jax_twin as twin
 
     made = small_golden(steps=2)
     monkeypatch.setattr(twin, "max_pool", lambda x: jnp.max(

@@ -5,10 +5,12 @@ import pytest
 from verifying import small_golden
 
 from stemnet_ref import StemNet
+from stemnet_ref.network import topology
 from stemnet_ref.training.settings import Settings
 from stemnet_ref.training.step import make_optimizer
-from stemnet_ref.verify.rounding import SINGLE, Way
-from stemnet_ref.verify.trace import Trace, keys, parameter_of, wiring
+from stemnet_ref.verify.diagnosis.rounding import SINGLE
+from stemnet_ref.verify.diagnosis.trace import Trace
+from stemnet_ref.verify.golden import keys
 
 OPTIONS = ({}, {"optimizer": "adam"}, {"optimizer": "sgd"}, {"momentum_form": "tensorflow"}, {"preset": "listing"},
            {"optimizer": "adam", "adam_form": "tensorflow"}, {"keep_prob": 1.0}, {"l2": 0.05})
@@ -55,32 +57,33 @@ def test_equals_the_network_and_the_optimizers(options):
 
 def test_a_convention_changes_the_tensors():
     made = small_golden(float64=True)
-    flipped = Trace(made, way=Way(0.0, frozenset({("kernel_flipped", "up1")})))
+    flipped = Trace(made, conventions=frozenset({("kernel_flipped", "up1")}))
     same, other = "1/forward/down2.relu", "1/forward/up1.conv"
-    np.testing.assert_allclose(flipped.computed(same).array, made.arrays[same], rtol=1e-12)
-    assert not np.allclose(flipped.computed(other).array, made.arrays[other])
+    np.testing.assert_allclose(flipped.computed(same).value.array, made.arrays[same], rtol=1e-12)
+    assert not np.allclose(flipped.computed(other).value.array, made.arrays[other])
 
 
 def test_tensors_that_are_given_are_taken():
     made = small_golden(float64=True)
     given = {"1/forward/down1.relu": 2 * made.arrays["1/forward/down1.relu"]}
     trace = Trace(made, given)
-    np.testing.assert_array_equal(trace.computed("1/forward/down1.pool").array, 2 * made.arrays["1/forward/down1.pool"])
-    np.testing.assert_array_equal(trace.computed("1/forward/down1.relu").array, made.arrays["1/forward/down1.relu"])
+    np.testing.assert_array_equal(trace.value("1/forward/down1.pool").array, 2 * made.arrays["1/forward/down1.pool"])
+    np.testing.assert_array_equal(trace.computed("1/forward/down1.relu").value.array,
+                                  made.arrays["1/forward/down1.relu"])
 
 
 def test_says_what_could_change_a_tensor():
-    trace = Trace(small_golden(), way=Way(SINGLE))
-    trace.computed("1/forward/down0.conv")
-    assert {"kernel_flipped", "input_raw", "tf32"} <= trace.consulted("1/forward/down0.conv")
-    assert not {"concat_swapped", "cost_summed", "padding_other_side"} & trace.consulted("1/forward/down0.conv")
-    trace.computed("1/cost")
-    assert {"kernel_flipped", "concat_swapped", "cost_summed"} <= trace.consulted("1/cost")
+    trace = Trace(small_golden(), unit=SINGLE)
+    consulted = trace.computed("1/forward/down0.conv").consulted
+    assert {"kernel_flipped", "input_raw", "tf32"} <= consulted
+    assert not {"concat_swapped", "cost_summed", "padding_other_side"} & consulted
+    assert {"kernel_flipped", "concat_swapped", "cost_summed"} <= trace.computed("1/cost").consulted
+    assert trace.computed("1/forward/down0.conv").consulted == consulted        # a value, whatever is asked for later
 
 
 def test_every_parameter_has_a_layer_and_every_tensor_a_key():
     made = small_golden()
-    assert {parameter_of(layer) for layer in wiring(made.network)} - {None} == made.parameters.keys()
+    assert {layer.parameter for layer in topology.layers(made.blocks)} - {None} == made.parameters.keys()
     assert set(keys(made)) == {key for key in made.arrays if "/" in key and "/mask/" not in key} | {"input"}
 
 
@@ -89,7 +92,7 @@ def test_gradients_are_those_of_finite_differences(options):
     """By activations too: the cost is moved by moving one element of a tensor that is given."""
     made = small_golden((8, 8), 1, 1, float64=True, **options)
     rng, steps = np.random.default_rng(0), 0
-    for name in wiring(made.network):
+    for name in (layer.name for layer in topology.layers(made.blocks)):
         if name == "probabilities" or name.endswith((".dropout",)):
             continue
         tensor = made.arrays[f"1/forward/{name}"]
@@ -100,7 +103,7 @@ def test_gradients_are_those_of_finite_differences(options):
             for sign in (1, -1):
                 moved = tensor.copy()
                 moved[at] += sign * 1e-6
-                costs.append(float(Trace(made, {f"1/forward/{name}": moved}).computed("1/cost").array))
+                costs.append(float(Trace(made, {f"1/forward/{name}": moved}).computed("1/cost").value.array))
             numeric = (costs[0] - costs[1]) / 2e-6
             if abs(numeric - gradient[at]) > 1e-7 + 1e-5 * abs(numeric):        # unless a kink is between
                 between = abs(tensor[at]) < 1e-5

@@ -12,7 +12,7 @@ if find_spec("torch"):          # else conftest.py leaves these tests out
     import torch
     from torch.nn import functional
 
-    from stemnet_ref.verify import torch_twin as twin
+    from stemnet_ref.verify.twins import torch_twin as twin
 
 pytestmark = pytest.mark.torch
 

@@ -43,7 +43,7 @@ def test_pytorch_takes_them(trained, tmp_path):
     import torch
     from safetensors.torch import load_file
 
-    from stemnet_ref.verify import torch_twin
+    from stemnet_ref.verify.twins import torch_twin
 
     model = checkpoint.load(trained)
     assert run("weights", trained, "--to", tmp_path / "w.safetensors", "--layout", "NCHW") == 0

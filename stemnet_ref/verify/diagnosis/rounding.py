@@ -17,7 +17,6 @@ gradient there is uncertain, and counts four times: what follows from one such e
 do not. Through many layers this is an estimate and no longer a bound; it is sharp where the tensors between are given.
 """
 
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -40,45 +39,39 @@ class Value(NamedTuple):
         return Value(f(self.array), None if self.error is None else f(self.error))
 
 
-@dataclass(frozen=True)
-class Way:
-    """The way in which the other side computes: its precision and its conventions, as one layer sees them.
+class Assumptions:
+    """The precision and the conventions that the other side is assumed to have, as one layer sees them.
 
     Parameters
     ----------
     unit : float
         Unit roundoff of its arithmetic.
     conventions : frozenset of (str, str or None)
-        Name of a convention of `conventions.CONVENTIONS`, and the one layer in which it holds; None for everywhere.
+        Names of `conventions.CONVENTIONS`, each with the one layer in which it holds, or None for everywhere.
     layer : str
         The layer that asks.
-    consulted : dict
-        Filled with the names that have been asked for, and with (name, layer): no others can make a difference.
+    consulted : set, optional
+        A recorder: whatever `holds` is asked for is added to it, as NAME and as (NAME, layer). No other convention
+        can change what is computed with these assumptions.
     """
 
-    unit: float
-    conventions: frozenset = frozenset()
-    layer: str = ""
-    consulted: dict = field(default_factory=dict, compare=False)
+    def __init__(self, unit, conventions=frozenset(), layer="", consulted=None):
+        self.unit, self.conventions, self.layer = unit, conventions, layer
+        self.consulted = set() if consulted is None else consulted
 
-    def at(self, layer):
-        """Return the same way, asked by a layer."""
-        return Way(self.unit, self.conventions, layer, self.consulted)
-
-    def on(self, name):
-        """Return whether a convention holds here."""
-        self.consulted[name] = self.consulted[name, self.layer] = True
+    def holds(self, name):
+        """Record that a convention has been asked for; return whether it holds in this layer."""
+        self.consulted |= {name, (name, self.layer)}
         return (name, None) in self.conventions or (name, self.layer) in self.conventions
 
-    @property
     def result_unit(self):
-        """Unit roundoff of a result as it is stored."""
-        return max([self.unit, *(unit for name, unit in RESULTS.items() if unit > self.unit and self.on(name))])
+        """Return the unit roundoff of a result as it is stored."""
+        return max([self.unit, *(unit for name, unit in RESULTS.items() if unit > self.unit and self.holds(name))])
 
     def roundings(self, terms):
         """Return the factor of the sum of magnitudes that bounds the error of a sum of `terms` products."""
-        inner = SINGLE if self.result_unit > SINGLE else self.result_unit      # half formats add in float32
-        outer = self.result_unit - inner
+        inner = SINGLE if self.result_unit() > SINGLE else self.result_unit()      # half formats add in float32
+        outer = self.result_unit() - inner
         return inner * (min(terms, WHOLE_SUM * np.sqrt(terms)) + 2) + outer
 
     def operand(self, value):
@@ -87,25 +80,24 @@ class Way:
         What is uncertain already may be rounded to either side.
         """
         for name, cut in OPERANDS.items():
-            if self.unit < SHORTER[name] and self.on(name):
+            if self.unit < SHORTER[name] and self.holds(name):
                 error = None if value.error is None else np.hypot(value.error, SHORTER[name] * abs(value.array))
                 value = Value(cut(value.array), error)
         return value
 
     def rounded(self, array, error=None, roundings=2):
         """Return a Value after elementwise arithmetic whose intermediate results are no larger than `array`."""
-        own = roundings * self.result_unit * abs(array) + self.tiny
+        own = roundings * self.result_unit() * abs(array) + self.smallest()
         return Value(array, own if error is None else np.hypot(own, error))
 
-    @property
-    def tiny(self):
-        """What is lost where numbers below the smallest normal one count as 0."""
-        if self.unit < RESULTS["half"] and self.on("half"):
+    def smallest(self):
+        """Return what is lost where numbers below the smallest normal one count as 0."""
+        if self.unit < RESULTS["half"] and self.holds("half"):
             return 6e-8
-        return 2e-308 if self.result_unit <= DOUBLE else 1.2e-38
+        return 2e-308 if self.result_unit() <= DOUBLE else 1.2e-38
 
 
-def bilinear(f, a, b, terms, way):
+def bilinear(f, a, b, terms, assumed):
     """Return f(a, b), a sum of `terms` products of an element of a and one of b, as a Value.
 
     Parameters
@@ -114,27 +106,33 @@ def bilinear(f, a, b, terms, way):
         Of two arrays, linear in each.
     a, b : Value
     terms : int
-    way : Way
+    assumed : Assumptions
     """
-    a, b = way.operand(a), way.operand(b)
+    a, b = assumed.operand(a), assumed.operand(b)
     x, w = a.array, b.array
     error = f(abs(x), abs(w))
-    error *= way.roundings(terms)
-    error += terms * way.tiny * (1 + abs(x).max(initial=0) + abs(w).max(initial=0))     # of results, and of operands
+    error *= assumed.roundings(terms)
+    # numbers below the smallest normal one: of the results, and of the operands
+    error += terms * assumed.smallest() * (1 + abs(x).max(initial=0) + abs(w).max(initial=0))
     for x_part, w_part in ((a.error, w), (x, b.error)):
         if x_part is not None and w_part is not None:
             error = np.sqrt(error ** 2 + f(x_part ** 2, w_part ** 2))
     return Value(f(x, w), error)
 
 
-def total(value, axes, way):
+def total(value, axes, assumed):
     """Return the sum over axes."""
     array = value.array
     terms = int(np.prod([array.shape[axis] for axis in axes]))
-    error = way.roundings(terms) * abs(array).sum(axes) + terms * way.tiny
+    error = assumed.roundings(terms) * abs(array).sum(axes) + terms * assumed.smallest()
     if value.error is not None:
         error = np.hypot(error, np.sqrt((value.error ** 2).sum(axes)))
     return Value(array.sum(axes), error)
+
+
+def ratio(a, b):
+    """Return a / b; 0 / 0 is 0, and anything else / 0 infinite."""
+    return float(a / b) if b else (0.0 if not a else np.inf)
 
 
 def _short(bits, mode):

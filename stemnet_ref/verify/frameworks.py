@@ -12,7 +12,7 @@ from ..storage.outputs import TENSORS
 from .arrays import as_array
 
 FRAMEWORKS = {"torch": "PyTorch", "tensorflow": "TensorFlow", "jax": "JAX"}
-LAYOUTS = {"torch": "NCHW", "tensorflow": "NHWC", "jax": "NHWC"}        # of the filters and maps of a twin's tensors
+LAYOUTS = {"torch": "NCHW", "tensorflow": "NHWC", "jax": "NHWC"}        # layout of a twin's filters and maps
 
 
 def load(framework, what="twin"):
@@ -24,7 +24,7 @@ def load(framework, what="twin"):
         If the framework is not installed.
     """
     library(framework, framework, f"against {framework}")
-    return import_module(f"{__package__}.{framework}_{what}")
+    return import_module(f"{__package__}.twins.{framework}_{what}")
 
 
 def describe(framework):

@@ -4,16 +4,15 @@ import difflib
 
 import numpy as np
 
-from ..errors import InputError, counted
+from ..errors import InputError, pluralize
 from ..storage.archives import open_arrays
-from .golden import LAYOUTS, from_layout, is_filter
-from .trace import keys
+from .golden import LAYOUTS, from_layout, is_filter, keys
 
 NOT_COMPARED = ("about", "frames", "labels", "class_weights")
 
 
-def read(path, golden, layout=None, tell=print):
-    """Return their tensors by key, in the reference's layouts.
+def read(path, golden, layout=None, log=print):
+    """Return the tensors in a file by key, in the reference's layouts.
 
     Parameters
     ----------
@@ -21,8 +20,9 @@ def read(path, golden, layout=None, tell=print):
         `.npz` or `.safetensors`.
     golden : golden.Golden
     layout : {"NHWC", "NCHW"}, optional
-        Of their arrays; else what the file says under "about", or what fits, for filters and for the others.
-    tell : callable
+        Layout of the file's arrays; without it what the file says under "about", or what fits, for filters and for the
+        other arrays.
+    log : callable
         Takes a line of text for the user.
 
     Raises
@@ -39,10 +39,10 @@ def read(path, golden, layout=None, tell=print):
                                  ) from None
             if layout not in (None, *LAYOUTS):
                 raise InputError(f"{path}: about says layout {str(layout)[:40]!r}; it must be {' or '.join(LAYOUTS)}")
-        return select(arrays, golden, layout, path, tell)
+        return select(arrays, golden, layout, path, log)
 
 
-def select(arrays, golden, layout=None, path="theirs", tell=print):
+def select(arrays, golden, layout=None, path="the arrays", log=print):
     """Return the arrays that are tensors of the golden file, in the reference's layouts; arguments as for `read`."""
     known = shapes(golden)
     strange = [key for key in arrays if key not in known and key not in NOT_COMPARED and "/mask/" not in key]
@@ -52,7 +52,7 @@ def select(arrays, golden, layout=None, path="theirs", tell=print):
                          f"{next(iter(arrays), 'none')!r}); names are such as 1/forward/logits, see docs/golden.md")
     if strange:
         like = difflib.get_close_matches(strange[0], known, n=1)
-        tell(f"note: {counted(len(strange), 'array')} not looked at, {strange[0]!r} the first: no such name in the "
+        log(f"note: {pluralize(len(strange), 'array')} not looked at, {strange[0]!r} the first: no such name in the "
              "golden file" + (f"; did you mean {like[0]!r}?" if like else ""))
     for key, array in given.items():
         if array.dtype.kind not in "fiu" or array.dtype.itemsize > 8:

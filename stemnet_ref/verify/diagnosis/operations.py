@@ -1,54 +1,54 @@
 """The network's operations, each as the reference does it, and under the conventions in which others differ.
 
-A function takes and returns `rounding.Value`s, in the reference's layouts, and asks the `rounding.Way` for every
-convention that could change its result; the arithmetic is that of `stemnet_ref.layers`, in float64. The names of the
+A function takes and returns `rounding.Value`s, in the reference's layouts, and asks the `rounding.Assumptions` whether
+each convention holds that could change its result. It computes by `stemnet_ref.layers`, in float64. The names of the
 conventions are those of `conventions.CONVENTIONS`.
 """
 
 import numpy as np
 
-from ..layers import conv2d as conv2d_layer
-from ..layers import conv_transpose2d as conv_transpose2d_layer
+from ...layers import conv2d as conv2d_layer
+from ...layers import conv_transpose2d as conv_transpose2d_layer
 from .rounding import WHOLE_SUM, Value, bilinear, total
 
 
-def conv2d(x, weight, way, padding="same"):
+def conv2d(x, weight, assumed, padding="same"):
     """Return the convolution (eq. 30)."""
     kh, kw, c, _ = weight.array.shape
-    filters, pads = weight.map(_arrangement(weight.array.shape, way)), _pads(kh, kw, padding, way)
-    return bilinear(lambda a, b: conv2d_layer.forward(_padded(a, pads), b, "valid"), x, filters, kh * kw * c, way)
+    filters, pads = weight.map(_arrangement(weight.array.shape, assumed)), _pads(kh, kw, padding, assumed)
+    return bilinear(lambda a, b: conv2d_layer.forward(_padded(a, pads), b, "valid"), x, filters, kh * kw * c, assumed)
 
 
-def conv2d_input(dy, weight, way, padding="same"):
+def conv2d_input(dy, weight, assumed, padding="same"):
     """Return dx of the convolution (eq. 34)."""
     kh, kw, _, o = weight.array.shape
-    filters, pads = weight.map(_arrangement(weight.array.shape, way)), _pads(kh, kw, padding, way)
+    filters, pads = weight.map(_arrangement(weight.array.shape, assumed)), _pads(kh, kw, padding, assumed)
 
     def f(a, b):
         (top, bottom), (left, right) = pads
         dx = conv2d_layer.backward_input(a, b, "valid")
         return dx[:, top:dx.shape[1] - bottom, left:dx.shape[2] - right]
 
-    return bilinear(f, dy, filters, kh * kw * o, way)
+    return bilinear(f, dy, filters, kh * kw * o, assumed)
 
 
-def conv2d_weight(dy, x, shape, way, padding="same"):
+def conv2d_weight(dy, x, shape, assumed, padding="same"):
     """Return dweight of the convolution (eq. 36)."""
     kh, kw = shape[:2]
-    pads = _pads(kh, kw, padding, way)
-    arrange = _arrangement(shape, way)
+    pads = _pads(kh, kw, padding, assumed)
+    arrange = _arrangement(shape, assumed)
     arranged = arrange(np.zeros(shape)).shape
     dweight = bilinear(lambda a, b: conv2d_layer.backward_weight(a, _padded(b, pads), arranged, "valid"), dy, x,
-                       int(np.prod(dy.array.shape[:3])), way)
+                       int(np.prod(dy.array.shape[:3])), assumed)
     return dweight.map(_undo(arrange, shape))
 
 
-def _pads(kh, kw, padding, way):
+def _pads(kh, kw, padding, assumed):
     """Return ((top, bottom), (left, right)), in pixels."""
     if padding == "valid":
         return (0, 0), (0, 0)
     pads = [((side - 1) // 2, side // 2) for side in (kh, kw)]
-    if any(before != after for before, after in pads) and way.on("padding_other_side"):
+    if any(before != after for before, after in pads) and assumed.holds("padding_other_side"):
         return [pad[::-1] for pad in pads]
     return pads
 
@@ -57,17 +57,17 @@ def _padded(x, pads):
     return np.pad(x, ((0, 0), *pads, (0, 0)))
 
 
-def _arrangement(shape, way):
+def _arrangement(shape, assumed):
     """Return a function that puts filters (kh, kw, a, b) into the order in which the other side takes them."""
     kh, kw, a, b = shape
     moves = []
-    if kh * kw > 1 and way.on("kernel_flipped"):
+    if kh * kw > 1 and assumed.holds("kernel_flipped"):
         moves.append(lambda w: w[::-1, ::-1])
-    if kh == kw > 1 and way.on("filter_axes_transposed"):
+    if kh == kw > 1 and assumed.holds("filter_axes_transposed"):
         moves.append(lambda w: w.swapaxes(0, 1))
-    if (kh * kw > 1 or a != b > 1 != a) and way.on("filters_reshaped"):
+    if (kh * kw > 1 or a != b > 1 != a) and assumed.holds("filters_reshaped"):
         moves.append(lambda w: w.reshape(b, a, kh, kw).transpose(2, 3, 1, 0))
-    if a == b > 1 and way.on("filter_channels_swapped"):
+    if a == b > 1 and assumed.holds("filter_channels_swapped"):
         moves.append(lambda w: w.swapaxes(2, 3))
 
     return _in_turn(moves)
@@ -95,21 +95,21 @@ def _undo(arrange, shape):
     return undo
 
 
-def conv_transpose2d(x, weight, way, stride=2, padding="same"):
+def conv_transpose2d(x, weight, assumed, stride=2, padding="same"):
     """Return the transposed convolution; weight (kh, kw, out, in)."""
     kh, kw, _, c = weight.array.shape
-    crop = _crop(x.array.shape, weight.array.shape, stride, padding, way)
+    crop = _crop(x.array.shape, weight.array.shape, stride, padding, assumed)
     terms = -(-kh // stride) * -(-kw // stride) * c
     return bilinear(lambda a, b: crop(conv_transpose2d_layer.forward(a, b, stride, "valid")), x,
-                    weight.map(_transposed_arrangement(weight.array.shape, way)), terms, way)
+                    weight.map(_transposed_arrangement(weight.array.shape, assumed)), terms, assumed)
 
 
-def conv_transpose2d_gradients(dy, x, weight, way, stride=2, padding="same"):
+def conv_transpose2d_gradients(dy, x, weight, assumed, stride=2, padding="same"):
     """Return functions that give dx and dweight of the transposed convolution: one is often asked for alone."""
     shape = weight.array.shape
-    crop = _crop(x.array.shape, shape, stride, padding, way)
+    crop = _crop(x.array.shape, shape, stride, padding, assumed)
     full = conv_transpose2d_layer.forward(np.zeros(x.array.shape), np.zeros(shape), stride, "valid")
-    arrange = _transposed_arrangement(shape, way)
+    arrange = _transposed_arrangement(shape, assumed)
     filters = weight.map(arrange)
 
     def grown(a):
@@ -120,72 +120,72 @@ def conv_transpose2d_gradients(dy, x, weight, way, stride=2, padding="same"):
     def dx():
         return bilinear(lambda a, b: conv_transpose2d_layer.backward(grown(a), np.zeros(x.array.shape), b, stride,
                                                                      "valid")[0],
-                        dy, filters, int(np.prod(shape[:3])), way)
+                        dy, filters, int(np.prod(shape[:3])), assumed)
 
     def dweight():
         gradient = bilinear(lambda a, b: conv_transpose2d_layer.backward(grown(a), b, np.zeros(filters.array.shape),
                                                                          stride, "valid")[1],
-                            dy, x, int(np.prod(x.array.shape[:3])), way)
+                            dy, x, int(np.prod(x.array.shape[:3])), assumed)
         return gradient.map(_undo(arrange, shape))
 
     return dx, dweight
 
 
-def _crop(x_shape, shape, stride, padding, way):
+def _crop(x_shape, shape, stride, padding, assumed):
     """Return a function that cuts what "same" keeps out of the whole result."""
     if padding == "valid":
         return lambda y: y
     h, w = stride * x_shape[1], stride * x_shape[2]
     over = [max(side - stride, 0) for side in shape[:2]]
     top, left = over[0] // 2, over[1] // 2
-    if any(each % 2 for each in over) and way.on("transposed_crop_other_side"):
+    if any(each % 2 for each in over) and assumed.holds("transposed_crop_other_side"):
         top, left = over[0] - top, over[1] - left
-    if any(each > 1 for each in over) and way.on("transposed_crop_at_end"):
+    if any(each > 1 for each in over) and assumed.holds("transposed_crop_at_end"):
         top, left = 0, 0
     return lambda y: y[:, top:top + h, left:left + w]
 
 
-def _transposed_arrangement(shape, way):
+def _transposed_arrangement(shape, assumed):
     """Return a function that puts filters (kh, kw, out, in) into the order in which the other side takes them."""
     kh, kw, a, b = shape
     moves = []
-    if kh * kw > 1 and way.on("transposed_kernel_flipped"):
+    if kh * kw > 1 and assumed.holds("transposed_kernel_flipped"):
         moves.append(lambda w: w[::-1, ::-1])
-    if kh == kw > 1 and way.on("transposed_axes_transposed"):
+    if kh == kw > 1 and assumed.holds("transposed_axes_transposed"):
         moves.append(lambda w: w.swapaxes(0, 1))
-    if a * b > 1 and way.on("transposed_channels_swapped"):
+    if a * b > 1 and assumed.holds("transposed_channels_swapped"):
         moves.append(lambda w: w.swapaxes(2, 3) if a == b else w.reshape(kh, kw, b, a).swapaxes(2, 3))
 
     return _in_turn(moves)
 
 
-def dropout(x, mask, keep_prob, way):
+def dropout(x, mask, keep_prob, assumed):
     """Return x under the mask, and scaled (section 8.1); its own backward pass."""
-    if keep_prob == 1 or way.on("dropout_ignored"):
+    if keep_prob == 1 or assumed.holds("dropout_ignored"):
         return x
     scale = 1 / keep_prob
-    if way.on("dropout_not_rescaled"):
+    if assumed.holds("dropout_not_rescaled"):
         scale = 1.0
-    if keep_prob != 0.5 and way.on("dropout_keep_for_drop"):
+    if keep_prob != 0.5 and assumed.holds("dropout_keep_for_drop"):
         scale = 1 / (1 - keep_prob)
-    if way.on("dropout_mask_inverted"):
+    if assumed.holds("dropout_mask_inverted"):
         mask = 1 - mask
     factor = mask * scale
-    return way.rounded(x.array * factor, None if x.error is None else x.error * factor)
+    return assumed.rounded(x.array * factor, None if x.error is None else x.error * factor)
 
 
-def bias(x, b, way):
+def bias(x, b, assumed):
     """Return x + b (eq. 30)."""
     error = None if x.error is None and b.error is None else np.hypot(*(0.0 if each.error is None else each.error
                                                                         for each in (x, b)))
     y = x.array + b.array
-    own = way.result_unit * (abs(x.array) + abs(b.array) + abs(y)) + way.tiny
+    own = assumed.result_unit() * (abs(x.array) + abs(b.array) + abs(y)) + assumed.smallest()
     return Value(y, own if error is None else np.hypot(own, error))
 
 
-def bias_gradient(dy, way):
+def bias_gradient(dy, assumed):
     """Return db, the sum over the pixels (eq. 35)."""
-    return total(dy, (0, 1, 2), way)
+    return total(dy, (0, 1, 2), assumed)
 
 
 def relu(x):
@@ -203,25 +203,25 @@ def relu_gradient(dy, y, before=None):
     return Value(dx.array, flips if dx.error is None else np.hypot(flips, dx.error))
 
 
-def max_pool2d(x, way, size=2):
+def max_pool2d(x, assumed, size=2):
     """Return the largest value of each window (section 4.3)."""
-    if way.on("pool_average"):
-        return way.rounded(_windows(x.array, size).mean(-1),
+    if assumed.holds("pool_average"):
+        return assumed.rounded(_windows(x.array, size).mean(-1),
                            None if x.error is None else _windows(x.error, size).max(-1), 2 * size * size)
     y = _windows(x.array, size).max(-1)
     return Value(y, None if x.error is None else _windows(x.error, size).max(-1))
 
 
-def max_pool2d_gradient(dy, x, way, size=2):
+def max_pool2d_gradient(dy, x, assumed, size=2):
     """Return dx; the lowest place wins a tie."""
-    if way.on("pool_average"):
+    if assumed.holds("pool_average"):
         return dy.map(lambda a: _from_windows(np.repeat(a[..., None], size * size, -1) / size ** 2, size))
     windows = _windows(x.array, size)
     best = windows.max(-1, keepdims=True)
     ties = windows == best
-    if way.on("pool_ties_to_last"):
+    if assumed.holds("pool_ties_to_last"):
         share = _only(ties[..., ::-1])[..., ::-1]
-    elif way.on("pool_ties_share"):
+    elif assumed.holds("pool_ties_share"):
         share = ties / ties.sum(-1, keepdims=True)
     else:
         share = _only(ties)
@@ -252,23 +252,23 @@ def _only(ties):
     return ties & (np.cumsum(ties, -1) == 1)
 
 
-def concat(a, b, way):
+def concat(a, b, assumed):
     """Return a and b side by side, a first (section 9)."""
-    parts = (b, a) if way.on("concat_swapped") else (a, b)
+    parts = (b, a) if assumed.holds("concat_swapped") else (a, b)
     error = None
     if any(part.error is not None for part in parts):
         error = np.concatenate([np.zeros(part.array.shape) if part.error is None else part.error for part in parts], -1)
     return Value(np.concatenate([part.array for part in parts], -1), error)
 
 
-def concat_gradients(dy, channels_a, way):
+def concat_gradients(dy, channels_a, assumed):
     """Return da and db."""
-    if way.on("concat_swapped"):
+    if assumed.holds("concat_swapped"):
         cut = dy.array.shape[-1] - channels_a
         return dy.map(lambda a: a[..., cut:]), dy.map(lambda a: a[..., :cut])
     return dy.map(lambda a: a[..., :channels_a]), dy.map(lambda a: a[..., channels_a:])
 
 
-def add(a, b, way):
+def add(a, b, assumed):
     """Return a + b, the gradient where a map went two ways."""
-    return bias(a, b, way)
+    return bias(a, b, assumed)

@@ -7,18 +7,41 @@ is looked at.
 """
 
 import time
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from .conventions import CONVENTIONS
-from .report import Finding, layer_of, ratio
-from .rounding import SHORTER, SINGLE, Way
-from .trace import CHAIN
+from .rounding import SHORTER, SINGLE, ratio
+from .trace import CHAIN, layer_of
 
 CHANCE = 0.01           # that numbers are met by chance
 PATIENCE = 120          # seconds for all pairs: of large networks without the tensors between they are many
 ENOUGH = 8              # numbers: fewer are a factor of others by chance
 FORMATS = sorted(SHORTER, key=SHORTER.get)              # the longest first
+
+
+@dataclass
+class Finding:
+    """What explains that a tensor departs.
+
+    Attributes
+    ----------
+    key : str
+        The first tensor that it changes.
+    conventions : frozenset of (str, str or None)
+        The conventions, each with the one layer in which it holds, or None for everywhere; empty if nothing explains
+        the tensor.
+    others : list of frozenset
+        Conventions that explain all that is given equally well.
+    hint : str
+        What can be said of a difference that nothing explains.
+    """
+
+    key: str
+    conventions: frozenset
+    others: list = field(default_factory=list)
+    hint: str = ""
 
 
 class Diagnosis:
@@ -28,7 +51,7 @@ class Diagnosis:
     ----------
     comparison : compare.Comparison
     rows : list of report.Row
-        Of all tensors given, in the order of the data.
+        What came of every tensor that is given, in the order of the data.
     """
 
     def __init__(self, comparison, rows):
@@ -52,8 +75,8 @@ class Diagnosis:
             findings.append(finding)
             if finding.conventions:
                 found |= finding.conventions
-                trace = self.comparison.make(Way(self.unit, found))
-        verdicts = self.comparison.judged([finding.key for finding in findings], Way(self.unit, found))
+                trace = self.comparison.trace(found)
+        verdicts = self.comparison.judged([finding.key for finding in findings], found)
         return [finding for finding, row in zip(findings, verdicts, strict=True)
                 if finding.conventions or row.verdict == "departs"]
 
@@ -102,8 +125,8 @@ class Diagnosis:
         """Return whether a parameter or gradient is given with the same numbers for the next step."""
         step, _, rest = key.partition("/")
         later = f"{int(step) + 1}/{rest}" if step.isdigit() else None
-        given = self.comparison.given
-        return later in given and np.array_equal(given[key], given[later]) and np.any(given[key])
+        actual = self.comparison.actual
+        return later in actual and np.array_equal(actual[key], actual[later]) and np.any(actual[key])
 
     def _alike(self, row):
         """Return the rows of the same step and kind that depart."""
@@ -125,10 +148,10 @@ class Diagnosis:
         One of `count` sets may meet a tensor of few numbers by chance: it must explain half of those of the same step
         that depart.
         """
-        scale = np.sqrt(np.mean(np.square(self.comparison.given[row.key], dtype=np.float64)))
-        size, certain = np.size(self.comparison.given[row.key]), {}
+        scale = np.sqrt(np.mean(np.square(self.comparison.actual[row.key], dtype=np.float64)))
+        size, certain = np.size(self.comparison.actual[row.key]), {}
         for each in matching:
-            under = self.comparison.judge(row.key, self.comparison.make(Way(self.unit, found | each)))
+            under = self.comparison.judge(row.key, self.comparison.trace(found | each))
             certain[each] = count * ratio(2 * under.bound, scale) ** min(size, 8) <= CHANCE
         candidates = [(each, scoped) for each in matching for scoped in _scopes(each, row)]
         names = {name for candidate in matching for name, _ in candidate}
@@ -144,11 +167,10 @@ class Diagnosis:
         """Yield the sets of two conventions that could change a tensor, with those that only one of them lets ask."""
         tried = set()
         for each in single:
-            trace = self.comparison.make(Way(self.unit, found | each))
-            trace.computed(key)
+            consulted = self.comparison.trace(found | each).computed(key).consulted
             for name in CONVENTIONS:
                 pair = each | {(name, None)}
-                if (name in trace.consulted(key) and name not in SHORTER and len(pair) == 2 and not pair & found
+                if (name in consulted and name not in SHORTER and len(pair) == 2 and not pair & found
                         and pair not in tried):
                     tried.add(pair)
                     yield pair
@@ -156,17 +178,17 @@ class Diagnosis:
     def _beside(self, row, exact, found, name):
         """Yield each convention with a short format, where what is left under it looks like that format."""
         for each in exact:
-            left = self.comparison.judge(row.key, self.comparison.make(Way(self.unit, found | each)))
+            left = self.comparison.judge(row.key, self.comparison.trace(found | each))
             if name in left.consulted and self._looks_like(name, left):
                 yield each | {(name, None)}
 
     def _explained(self, key, conventions):
-        row = self.comparison.judge(key, self.comparison.make(Way(self.unit, conventions)))
+        row = self.comparison.judge(key, self.comparison.trace(conventions))
         return row.verdict == "agrees" and not row.vague
 
     def _score(self, conventions, rows):
         """Return how many of the tensors agree under conventions; where they make the bound vague, as before."""
-        judged = self.comparison.judged([row.key for row in rows], Way(self.unit, conventions))
+        judged = self.comparison.judged([row.key for row in rows], conventions)
         return sum((before if now.vague else now).verdict == "agrees" for before, now in zip(rows, judged, strict=True))
 
     def _hint(self, row):
@@ -174,19 +196,19 @@ class Diagnosis:
         if row.key.startswith("0/parameter/"):
             return ("the training does not begin with the golden file's parameters; load them, and no others. Nothing "
                     "else has been looked for.")
-        exact = self.comparison.make(Way(self.unit)).computed(row.key)
-        theirs = np.asarray(self.comparison.given[row.key], np.float64)
-        if not np.isfinite(theirs).all():
-            return f"{(~np.isfinite(theirs)).sum()} numbers are NaN or infinite; the reference's are finite."
+        exact = self.comparison.trace().computed(row.key).value
+        actual = np.asarray(self.comparison.actual[row.key], np.float64)
+        if not np.isfinite(actual).all():
+            return f"{(~np.isfinite(actual)).sum()} numbers are NaN or infinite; the reference's are finite."
         allowed = (exact.error if exact.error is not None else 0) + 4 * self.unit * abs(exact.array)
         step, _, name = row.key.partition("/parameter/")
         before, what = 0.0, "numbers are"
         if name:
-            before = self.comparison.make(Way(self.unit)).value(f"{int(step) - 1}/parameter/{name}").array
+            before = self.comparison.trace().value(f"{int(step) - 1}/parameter/{name}").array
             what = "step is"
-        moved, ours = theirs - before, exact.array - before
-        factor = np.vdot(ours, moved) / max(np.vdot(ours, ours), 1e-300)
-        if theirs.size >= ENOUGH and (abs(moved - factor * ours) <= abs(factor) * allowed + 1e-300).all():
+        moved, expected = actual - before, exact.array - before
+        factor = np.vdot(expected, moved) / max(np.vdot(expected, expected), 1e-300)
+        if actual.size >= ENOUGH and (abs(moved - factor * expected) <= abs(factor) * allowed + 1e-300).all():
             why = " Is the learning rate another, or the gradient clipped?" if name else ""
             return f"no convention known here explains it, but the {what} {factor:.7g} times the reference's.{why}"
         if row.key.endswith(".dropout") and "/forward/" in row.key:

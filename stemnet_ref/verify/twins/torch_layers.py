@@ -52,7 +52,10 @@ LAYERS = {
 
 
 def run(layer, inputs, options):
-    """Return what PyTorch makes of a layer's inputs, in their layouts; arguments as of `layers.LayerTrace`."""
+    """Return what PyTorch makes of a layer's inputs, both in the reference's layouts.
+
+    Arguments are those of `diagnosis.layers.LayerTrace`.
+    """
     tensors = {}
     for name, array in inputs.items():
         tensor = from_reference(array) if name == "weight" else nchw(array) if array.ndim == 4 else \

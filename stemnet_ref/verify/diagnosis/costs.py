@@ -1,0 +1,103 @@
+"""Softmax and the weighted cross-entropy: the reference's, and under the conventions in which others differ."""
+
+import numpy as np
+
+from ...layers import softmax as softmax_layer
+from .conventions import EPSILONS
+from .rounding import DOUBLE, WHOLE_SUM, Value
+
+
+def softmax(z, assumed):
+    """Return the probabilities (eq. 8)."""
+    p = softmax_layer.forward(z.array)
+    shifted = z.array - z.array.max(-1, keepdims=True)
+    own = assumed.result_unit() * p * (4 + abs(shifted) + z.array.shape[-1]) + assumed.smallest()
+    # the logits may have been used before they were rounded to what is given
+    own += assumed.result_unit() * 2 * p * (1 - p) * abs(z.array).max(-1, keepdims=True)
+    if z.error is not None:
+        own = np.hypot(own, p * (1 - p) * 2 * z.error.max(-1, keepdims=True))
+    return Value(p, own)
+
+
+def _of_logarithm(assumed):
+    """Return how the other side changes a probability before its logarithm: (lower limit, upper limit, addend)."""
+    low, high, added = 0.0, np.inf, 0.0
+    for epsilon in EPSILONS:
+        if assumed.holds(f"log_clipped_{epsilon}"):
+            low = epsilon
+        if assumed.holds(f"log_plus_{epsilon}"):
+            added = epsilon
+    if assumed.unit <= DOUBLE and assumed.holds("log_clipped_twice"):          # float32 does not show the second
+        return 1e-7, 1 - 1e-7, 0.0
+    return low, high, added
+
+
+def _pixel_weights(labels, class_weights, form, assumed):
+    """Return each pixel's weight, divided as the other side takes the mean (eq. 60)."""
+    weights = np.array(class_weights, np.float64)
+    if form == "listing":
+        if assumed.holds("weight_without_one"):
+            weights[1:] -= 1
+    elif assumed.holds("weight_plus_one"):
+        weights[1:] += 1
+    if (weights != weights[0]).any():
+        if assumed.holds("weights_ignored"):
+            weights[:] = 1
+        if assumed.holds("weights_exchanged"):
+            weights = weights[::-1]
+    pixels = weights[labels]
+    if assumed.holds("cost_summed"):
+        return pixels
+    if len(labels) > 1 and assumed.holds("cost_summed_over_image"):
+        return pixels / len(labels)
+    if (weights != 1).any() and assumed.holds("cost_over_weights"):
+        return pixels / pixels.sum()
+    return pixels / labels.size
+
+
+def cross_entropy(z, labels, class_weights, form, assumed):
+    """Return the weighted cross-entropy of logits (eq. 5, 60), in nats per pixel.
+
+    Where the other side takes the logarithm of the probabilities, these are rounded first: what that changes is within
+    the bound.
+    """
+    weights, (low, high, added) = _pixel_weights(labels, class_weights, form, assumed), _of_logarithm(assumed)
+    if assumed.holds("softmax_twice"):
+        z = softmax(z, assumed)
+    shifted = z.array - z.array.max(-1, keepdims=True)
+    picked = np.take_along_axis(shifted, labels[..., None].astype(np.intp), -1)[..., 0]
+    log_p = picked - np.log(np.exp(shifted).sum(-1))
+    own = assumed.result_unit() * (8 + 2 * abs(log_p) + abs(z.array).max(-1))
+    if z.error is not None:
+        own = own + 2 * z.error.max(-1)
+    if low or added:
+        log_p = np.log(np.clip(np.exp(log_p) + added, low, high))
+    terms = weights * -log_p
+    error = assumed.roundings(terms.size) * abs(terms).sum() + (weights * own).sum() + assumed.smallest()
+    return Value(np.array(terms.sum()), np.array(error))
+
+
+def cross_entropy_gradient(z, labels, class_weights, form, assumed):
+    """Return dlogits = weight (p - target) (eq. 38, 48)."""
+    weights = _pixel_weights(labels, class_weights, form, assumed)[..., None]
+    low, high, added = _of_logarithm(assumed)
+    once = softmax(z, assumed) if assumed.holds("softmax_twice") else None
+    p = softmax(z if once is None else once, assumed)
+    target = np.zeros(p.array.shape)
+    picked = labels[..., None].astype(np.intp)
+    np.put_along_axis(target, picked, 1, -1)
+    dz = weights * (p.array - target)
+    if once is not None:
+        own = weights * (p.error + 4 * assumed.result_unit()) + abs(dz) * 2 * assumed.result_unit()
+        slack = once.array * (own + own.sum(-1, keepdims=True)) + once.error * 2 * abs(dz).sum(-1, keepdims=True)
+        return Value(softmax_layer.backward(dz, once.array), slack + assumed.smallest())
+    if low or added:
+        of_label, slack = (np.take_along_axis(each, picked, -1) for each in p)
+        passed = (of_label > low) & (of_label < high)
+        near = (abs(of_label - low) <= slack) | (abs(of_label - high) <= slack)
+        factor = passed * of_label / (of_label + added)
+        uncertain = WHOLE_SUM * abs(dz) * np.where(near, 1.0, slack * added / (of_label + added) ** 2)
+        own = weights * (p.error + 4 * assumed.result_unit()) * np.where(near, 1.0, factor)
+        return Value(dz * factor, np.hypot(own, uncertain) + assumed.smallest())
+    unit = assumed.result_unit()
+    return Value(dz, weights * (p.error + 4 * unit) + 2 * unit * abs(dz) + assumed.smallest())

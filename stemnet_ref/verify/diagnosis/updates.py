@@ -1,0 +1,130 @@
+"""The optimizers' steps, each as the reference does it, and under the conventions in which others differ.
+
+The arithmetic is that of `stemnet_ref.optimizers`, written once more for `rounding.Value`s: what is uncertain in a
+gradient goes on into its averages and into the parameter.
+"""
+
+import numpy as np
+
+from .rounding import DOUBLE, Value
+
+
+def rate(training, step, assumed):
+    """Return the learning rate of a step, counted from 1: constant within an epoch (Tables 1 and 2)."""
+    decay, of_epoch = training["decay_rate"], training["steps_per_epoch"]
+    exponent = (step - 1) // of_epoch
+    if decay != 1:
+        if assumed.holds("decay_every_step"):
+            exponent = step - 1
+        if assumed.holds("decay_not_staircase"):
+            exponent = (step - 1) / of_epoch
+        if assumed.holds("decay_ignored"):
+            exponent = 0
+    eta = training["learning_rate"] * decay ** exponent
+    return float(np.float32(eta)) if assumed.unit <= DOUBLE and assumed.holds("rate_in_float32") else eta
+
+
+def update(training, step, name, w, g, slots, assumed):
+    """Return a parameter after a step, and the optimizer's averages of it.
+
+    Parameters
+    ----------
+    training : dict
+        Settings of the golden file.
+    step : int
+        Number of the step, from 1.
+    name : str
+        Name of the parameter: weights decay, biases do not (eq. 54).
+    w, g : Value
+        The parameter before the step, and the gradient by it.
+    slots : tuple of Value
+        The averages before the step; empty before the first.
+    assumed : rounding.Assumptions
+
+    Returns
+    -------
+    w : Value
+    slots : tuple of Value
+    """
+    eta, decoupled = rate(training, step, assumed), 0.0
+    decay = training["weight_decay"]
+    if decay:
+        on_it = not name.endswith("bias") or assumed.holds("weight_decay_on_biases")
+        if assumed.holds("weight_decay_ignored") or not on_it:
+            decay = 0.0
+        if assumed.holds("weight_decay_decoupled"):
+            decay, decoupled = 0.0, decay
+        g = _sum(assumed, (1, g), (decay, w))
+    elif training["optimizer"] == "adam" and assumed.holds("adamw_default"):
+        decoupled = 0.01
+    w = _sum(assumed, (1 - eta * decoupled, w))
+    if training["optimizer"] == "adam":
+        return _adam(training, step, eta, w, g, slots, assumed)
+    if training["optimizer"] == "momentum" and not (step > 1 and assumed.holds("momentum_ignored")):
+        return _momentum(training, step, eta, w, g, slots, assumed)
+    return _sum(assumed, (1, w), (-eta, g)), slots                      # eq. 15
+
+
+def _momentum(training, step, eta, w, g, slots, assumed):
+    (mu,), thesis = _constants(assumed, training["momentum"]), training["momentum_form"] == "thesis"
+    v, = slots or (Value(np.zeros(w.array.shape)),)
+    if training["decay_rate"] != 1 and assumed.holds("momentum_other_form"):
+        thesis = not thesis
+    new = 1 - mu if assumed.holds("momentum_average") or (step > 1 and assumed.holds("momentum_dampening")) else 1.0
+    nesterov = assumed.holds("momentum_nesterov")
+    if thesis:
+        v = _sum(assumed, (mu, v), (-eta * new, g))                                         # eq. 28
+        return _sum(assumed, (1, w), (mu, v), (-eta, g)) if nesterov else _sum(assumed, (1, w), (1, v)), (v,)   # eq. 29
+    v = _sum(assumed, (mu, v), (new, g))
+    return _sum(assumed, (1, w), (-eta, g), (-eta * mu, v)) if nesterov else _sum(assumed, (1, w), (-eta, v)), (v,)
+
+
+def _adam(training, step, eta, w, g, slots, assumed):
+    beta1, beta2, epsilon = _constants(assumed, training["beta1"], training["beta2"], training["epsilon"])
+    hat = training["adam_form"] == "tensorflow"
+    if assumed.holds("adam_other_epsilon_hat"):
+        hat = not hat
+    if epsilon != 1e-7 and assumed.holds("adam_epsilon_keras"):
+        epsilon = 1e-7
+    m, v = slots or (Value(np.zeros(w.array.shape)),) * 2
+    m = _sum(assumed, (beta1, m), (1 - beta1, g))                                           # eq. 23
+    squares = assumed.rounded(g.array ** 2, None if g.error is None else 2 * abs(g.array) * g.error + g.error ** 2)
+    v = _sum(assumed, (beta2, v), (1 - beta2, squares))                                     # eq. 24
+    correction1, correction2 = 1 - beta1 ** step, 1 - beta2 ** step
+    if assumed.holds("adam_no_bias_correction"):
+        correction1 = correction2 = 1.0
+    root = np.sqrt(v.array / correction2)                                               # eq. 26, 27
+    spread = _root_error(v, correction2)
+    if hat:                                                                             # eq. 22
+        epsilon = epsilon / np.sqrt(correction2)
+    if assumed.holds("adam_epsilon_in_root"):
+        below = np.sqrt(root ** 2 + epsilon)
+        spread = spread * root / below
+    else:
+        below = root + epsilon
+    step_by = eta / correction1 * m.array / below
+    error = np.hypot(eta / correction1 * m.error / below, abs(step_by) * spread / np.maximum(below, assumed.smallest()))
+    # 1 - beta is a difference of rounded numbers: it has 1 / (1 - beta) times their relative error
+    error = error + (6 + 1 / (1 - beta1) + 1 / (1 - beta2)) * assumed.result_unit() * abs(step_by)
+    return _sum(assumed, (1, w), (-1, Value(step_by, error))), (m, v)
+
+
+def _constants(assumed, *constants):
+    """Return an optimizer's constants as the other side keeps them."""
+    rounded = assumed.unit <= DOUBLE and assumed.holds("constants_in_float32")
+    return [float(np.float32(each)) if rounded else each for each in constants]
+
+
+def _root_error(v, correction):
+    """Return the error of sqrt(v / correction), which near 0 is that of its root."""
+    root = np.sqrt(v.array / correction)
+    error = v.error / correction
+    return np.minimum(error / (2 * np.maximum(root, 1e-300)), np.sqrt(error))
+
+
+def _sum(assumed, *terms):
+    """Return the sum of factor * Value."""
+    array = sum(factor * value.array for factor, value in terms)
+    size = sum(abs(factor * value.array) for factor, value in terms)
+    squares = sum((factor * value.error) ** 2 for factor, value in terms if value.error is not None)
+    return Value(array, np.hypot(2 * assumed.result_unit() * size + assumed.smallest(), np.sqrt(squares)))
