@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..network import topology
 from ..network.stemnet import StemNet
 from ..optimizers import SGD, Adam, Momentum
 from ..training.settings import Settings
 from ..training.step import cost_gradient, cost_of
 from ..verify import golden
-from ..verify.trace import wiring
 
 KERNEL = 3              # side of the convolutions' kernels: the thesis has 5, whose sums are too long to read
 NUDGE = 1e-5            # h of the finite differences
@@ -35,18 +35,20 @@ class Step:
     ----------
     size, levels, features : int
     seed : int
-        Of the weights and the dropout masks.
+        Seed of the weights and the dropout masks.
 
     Attributes
     ----------
     network : StemNet
-        Before the step; its weights are rounded to two decimals, so that the page shows them as they are.
+        The network before the step; its weights are rounded to two decimals, so that the page shows them as they are.
     x, labels : ndarray
         Input (1, H, W, 1) and classes (1, H, W).
     arrays : dict of str to ndarray
         All numbers by the names of docs/golden.md.
-    wiring : dict of str to tuple of str
-        Tensors in the order of the data, and of which each is made.
+    layers : dict of str to topology.Layer
+        The layers in the order of the data, by the names of the tensors that they make.
+    consumers : dict of str to list of topology.Layer
+        The layers that read a tensor, by its name.
     """
 
     def __init__(self, size=8, levels=2, features=2, seed=0):
@@ -57,9 +59,9 @@ class Step:
             self.network.parameters[name] = 0.1 if name.endswith("bias") else array.round(2)
         self.arrays = golden.compute(self.settings, dict(self.network.parameters), self.x, self.x, self.labels,
                                      (0.0, 1.0), 1, 1, {"made_from": "a disc", "seed": seed}).arrays
-        self.wiring = wiring({"levels": levels})
-        self.consumers = {name: [each for each, inputs in self.wiring.items() if name in inputs]
-                          for name in ("input", *self.wiring)}
+        self.layers = {layer.name: layer for layer in topology.layers(self.network.blocks)}
+        self.consumers = {name: [layer for layer in self.layers.values() if name in layer.inputs]
+                          for name in (topology.INPUT, *self.layers)}
         _, gradients = self.cost_and_gradients(self.network, 0)
         for name, array in gradients.items():
             np.testing.assert_allclose(array, self.arrays[f"1/gradient/{name}"], rtol=1e-9, atol=1e-15)
@@ -71,7 +73,7 @@ class Step:
 
     def forward(self, name):
         """Return a tensor, (H, W, C)."""
-        return self.x[0] if name == "input" else self.arrays[f"1/forward/{name}"][0]
+        return self.x[0] if name == topology.INPUT else self.arrays[f"1/forward/{name}"][0]
 
     def delta(self, name):
         """Return the gradient of the cost by a tensor, (H, W, C)."""
@@ -79,21 +81,15 @@ class Step:
 
     def mask(self, name):
         """Return the mask of a dropout, (H, W, C); `name` is "down0.dropout" and the like."""
-        return self.arrays[f"1/mask/{name.removesuffix('dropout')}conv"][0]
+        return self.arrays[f"1/mask/{self.layers[name].block.name}"][0]
 
-    def parameter(self, name, kind):
-        """Return the weight or bias of a layer; `name` is that of a tensor."""
-        return self.network.parameters[f"{self.layer(name)}.{kind}"]
+    def parameter(self, name):
+        """Return the weight or bias of the layer `name`."""
+        return self.network.parameters[self.layers[name].parameter]
 
-    def gradient(self, name, kind):
-        """Return the gradient by it."""
-        return self.arrays[f"1/gradient/{self.layer(name)}.{kind}"]
-
-    @staticmethod
-    def layer(name):
-        """Return the name that a tensor's layer has in the parameters."""
-        block, kind = name.split(".")
-        return "output" if block == "output" else f"{block}.{'deconv' if kind.startswith('deconv') else 'conv'}"
+    def gradient(self, name):
+        """Return the gradient by the weight or bias of the layer `name`."""
+        return self.arrays[f"1/gradient/{self.layers[name].parameter}"]
 
     def place(self, name):
         """Return a place of a tensor where much happens: row, column, channel; within its border, if it has one."""
@@ -109,38 +105,39 @@ class Step:
 
     def worked_forward(self, name):
         """Return how one number of a tensor comes from those before it."""
-        i, j, c = place = self.place(name)
-        kind = name.split(".")[-1]
-        inputs = [self.forward(each) for each in self.wiring[name]]
+        place = self.place(name)
+        return self._worked(name, place, self._terms(self.layers[name], *place))
+
+    def _terms(self, layer, i, j, c):
+        """Return the terms of the number at [i,j,c] that a layer makes."""
+        inputs = [self.forward(each) for each in layer.inputs]
         x = inputs[0]
-        if kind == "conv":
-            w = self.parameter(name, "weight")
-            return self._worked(name, place, products(under(x, i, j, len(w)), w[..., c]))
-        if kind == "deconv":
-            w = self.parameter(name, "weight")[i % 2, j % 2, c]
-            return self._worked(name, place, products(x[i // 2, j // 2], w))
-        if kind in ("bias", "deconv_bias"):
-            return self._worked(name, place, [(f"{term(x[place])} + {term(self.parameter(name, 'bias')[c])}",
-                                               x[place] + self.parameter(name, "bias")[c])])
-        if kind == "dropout":
-            kept, keep = self.mask(name)[place], self.settings.keep_prob
-            return self._worked(name, place, [(f"{kept} / {keep} · {term(x[place])}", kept / keep * x[place])])
-        if kind in ("relu", "deconv_relu"):
-            return self._worked(name, place, [(f"max(0, {number(x[place])})", max(0.0, x[place]))])
-        if kind == "pool":
+        if layer.kind == "conv":
+            w = self.parameter(layer.name)
+            return products(under(x, i, j, len(w)), w[..., c])
+        if layer.kind == "deconv":
+            return products(x[i // 2, j // 2], self.parameter(layer.name)[i % 2, j % 2, c])
+        if layer.kind == "pool":
             window = x[2 * i:2 * i + 2, 2 * j:2 * j + 2, c].ravel()
-            return self._worked(name, place, [(f"max({', '.join(map(number, window))})", window.max())])
-        if kind == "concat":
+            return [(f"max({', '.join(map(number, window))})", window.max())]
+        if layer.kind == "concat":
             first = x.shape[2]
             source, channel = (0, c) if c < first else (1, c - first)
-            return self._worked(name, place, [(f"{self.wiring[name][source]}[{i},{j},{channel}]",
-                                               inputs[source][i, j, channel])])
-        if name == "probabilities":
+            return [(f"{layer.inputs[source]}[{i},{j},{channel}]", inputs[source][i, j, channel])]
+        if layer.kind == "softmax":
             z = x[i, j]
             below = " + ".join(f"e^{term(each)}" for each in z)
-            return self._worked(name, place, [(f"e^{term(z[c])} / ({below})",
-                                               math.exp(z[c]) / sum(map(math.exp, z)))])
-        return self._worked(name, place, [(number(x[place]), x[place])])
+            return [(f"e^{term(z[c])} / ({below})", math.exp(z[c]) / sum(map(math.exp, z)))]
+        z = x[i, j, c]
+        if layer.kind == "bias":
+            b = self.parameter(layer.name)[c]
+            return [(f"{term(z)} + {term(b)}", z + b)]
+        if layer.kind == "dropout":
+            kept, keep = self.mask(layer.name)[i, j, c], self.settings.keep_prob
+            return [(f"{kept} / {keep} · {term(z)}", kept / keep * z)]
+        if layer.block.activation == "relu":
+            return [(f"max(0, {number(z)})", max(0.0, z))]
+        return [(number(z), z)]                                         # the logits
 
     def worked_backward(self, name):
         """Return how one number of a tensor's delta comes from the deltas after it."""
@@ -148,17 +145,16 @@ class Step:
         terms = [each for consumer in self.consumers[name] for each in self._terms_back(name, consumer, i, j, c)]
         return self._worked(name, place, terms, self.delta(name))
 
-    def _terms_back(self, name, consumer, i, j, c):
-        """Return the terms of delta[i,j,c] of a tensor that come through one of those made of it."""
-        kind = consumer.split(".")[-1]
-        if consumer == "probabilities":
+    def _terms_back(self, name, layer, i, j, c):
+        """Return the terms of delta[i,j,c] of a tensor that come back through one of the layers that read it."""
+        if layer.kind == "softmax":
             y, weights = int(self.labels[0, i, j]), self.settings.class_weights
             p = self.forward("probabilities")[i, j, c]
             hit = int(c == y)
             return [(f"{weights[y]:g} / {self.pixels} · ({term(p)} − {hit})", weights[y] / self.pixels * (p - hit))]
-        dy = self.delta(consumer)
-        if kind == "conv":
-            w = self.parameter(consumer, "weight")
+        dy = self.delta(layer.name)
+        if layer.kind == "conv":
+            w = self.parameter(layer.name)
             side = w.shape[0]
             half = (side - 1) // 2
             terms = []
@@ -168,23 +164,23 @@ class Step:
                     if 0 <= row < dy.shape[0] and 0 <= column < dy.shape[1]:
                         terms += products(dy[row, column], w[a, b, c])
             return terms
-        if kind == "deconv":
-            w = self.parameter(consumer, "weight")
+        if layer.kind == "deconv":
+            w = self.parameter(layer.name)
             return [each for a in range(2) for b in range(2)
                     for each in products(dy[2 * i + a, 2 * j + b], w[a, b, :, c])]
-        if kind == "dropout":
-            kept, keep = self.mask(consumer)[i, j, c], self.settings.keep_prob
+        if layer.kind == "dropout":
+            kept, keep = self.mask(layer.name)[i, j, c], self.settings.keep_prob
             return [(f"{kept} / {keep} · {term(dy[i, j, c])}", kept / keep * dy[i, j, c])]
-        if kind in ("relu", "deconv_relu"):
-            alive = int(self.forward(consumer)[i, j, c] > 0)
+        if layer.kind == "activation" and layer.block.activation == "relu":
+            alive = int(self.forward(layer.name)[i, j, c] > 0)
             return [(f"{alive} · {term(dy[i, j, c])}", alive * dy[i, j, c])]
-        if kind == "pool":
+        if layer.kind == "pool":
             window = self.forward(name)[i // 2 * 2:i // 2 * 2 + 2, j // 2 * 2:j // 2 * 2 + 2, c]
-            won = int(window.argmax() == i % 2 * 2 + j % 2)
-            return [(f"{won} · {term(dy[i // 2, j // 2, c])}", won * dy[i // 2, j // 2, c])]
-        if kind == "concat":
-            first = self.forward(self.wiring[consumer][0]).shape[2]
-            value = dy[i, j, c if name == self.wiring[consumer][0] else c + first]
+            largest = int(window.argmax() == i % 2 * 2 + j % 2)
+            return [(f"{largest} · {term(dy[i // 2, j // 2, c])}", largest * dy[i // 2, j // 2, c])]
+        if layer.kind == "concat":
+            first = self.forward(layer.inputs[0]).shape[2]
+            value = dy[i, j, c if name == layer.inputs[0] else c + first]
             return [(number(value), value)]
         return [(number(dy[i, j, c]), dy[i, j, c])]                     # a bias, or the logits
 

@@ -9,11 +9,11 @@ from .elements import SCRIPT, STYLE, card, formula, grid, grids, link, sentence
 from .numbers import KERNEL, NUDGE, number, term, under
 
 HALF = (KERNEL - 1) // 2
-# By kind of tensor: its name, its forward equation, and the source of the equation
+# By kind of layer: its name, its forward equation, and the source of the equation
 FORWARD = {
     "conv": ("convolution", f"z[i,j,o] = Σ_a,b,c  x[i+a−{HALF}, j+b−{HALF}, c] · w[a,b,c,o]",
              "section 4, eq. 30: the weighted input, its sum over the kernel's field"),
-    "output.conv": ("1 × 1 convolution", "z[i,j,o] = Σ_c  x[i,j,c] · w[c,o]", "section 9, eq. 30"),
+    "1x1": ("1 × 1 convolution", "z[i,j,o] = Σ_c  x[i,j,c] · w[c,o]", "section 9, eq. 30"),
     "dropout": ("dropout", "y = m / keep · z",
                 "section 8.1; m is 1 with probability keep = 0.75, sampled anew in every step"),
     "bias": ("bias", "z[i,j,o] + b[o]", "eq. 30, the term b"),
@@ -21,29 +21,29 @@ FORWARD = {
     "pool": ("maximum pooling", "y[i,j] = max of x[2i..2i+1, 2j..2j+1]", "section 4.3"),
     "deconv": ("transposed convolution", "z[2i+a, 2j+b, o] = Σ_c  x[i,j,c] · w[a,b,o,c]", "section 5.1"),
     "concat": ("concatenation", "[way down, way up], side by side as channels", "section 9"),
-    "logits": ("logits", "z, as they are", "section 9"),
-    "probabilities": ("softmax", "p[k] = e^z[k] / Σ_j e^z[j]", "eq. 8"),
+    "linear": ("logits", "z, as they are", "section 9"),
+    "softmax": ("softmax", "p[k] = e^z[k] / Σ_j e^z[j]", "eq. 8"),
 }
-# By kind of the tensor that is made of another one: how the delta comes back through it, and the source of the equation
+# By kind of layer: how the delta comes back through it, and the source of the equation
 BACK = {
     "conv": ("through the convolution", f"δ[i,j,c] = Σ_a,b,o  δ'[i−a+{HALF}, j−b+{HALF}, o] · w[a,b,c,o]",
              "eq. 34, 41-44: every δ' that this number contributed to, times its weight"),
-    "output.conv": ("through the 1 × 1 convolution", "δ[i,j,c] = Σ_o  δ'[i,j,o] · w[c,o]", "eq. 34"),
+    "1x1": ("through the 1 × 1 convolution", "δ[i,j,c] = Σ_o  δ'[i,j,o] · w[c,o]", "eq. 34"),
     "dropout": ("through the dropout", "δ = m / keep · δ'", "section 8.1: a dropped number has δ = 0"),
     "bias": ("through the bias", "δ = δ'", "eq. 42: adding a constant changes no slope"),
     "relu": ("through ReLU", "δ = δ' where a > 0, else 0", "eq. 33-34, the factor σ'(z)"),
     "pool": ("through the pooling", "δ = δ' at the largest number, else 0", "section 4.3"),
     "deconv": ("through the transposed convolution", "δ[i,j,c] = Σ_a,b,o  δ'[2i+a, 2j+b, o] · w[a,b,o,c]", "eq. 34"),
     "concat": ("through the concatenation", "δ = its own channels of δ'", "section 9"),
-    "logits": ("through the identity", "δ = δ'", "section 9"),
-    "probabilities": ("through cost and softmax", "δ[k] = w_class / n · (p[k] − [k is the truth])",
-                      "eq. 38 with eq. 8 and 60 inserted; here the error begins"),
+    "linear": ("through the identity", "δ = δ'", "section 9"),
+    "softmax": ("through cost and softmax", "δ[k] = w_class / n · (p[k] − [k is the truth])",
+                "eq. 38 with eq. 8 and 60 inserted; here the error begins"),
 }
 
 
 def parts(step):
     """Return the page's body for a `numbers.Step`, a list of str of HTML."""
-    order = list(step.wiring)
+    layers = list(step.layers.values())
     network = step.network
     return [
         f"<style>{STYLE}</style>", '<a class="skip" href="#forward">To the numbers</a>', "<main>",
@@ -60,33 +60,33 @@ def parts(step):
         '<nav class="steps" aria-label="parts"><a href="#network">The network</a><a href="#forward">Forward</a>'
         '<a href="#cost">The cost</a><a href="#back">Back</a><a href="#gradient">One gradient by hand</a>'
         '<a href="#update">The update</a></nav>',
-        '<h2 id="network">The network</h2>', overview(step, order),
-        '<h2 id="forward">Forward</h2>', input_card(step), *(forward_card(step, name, order) for name in order),
+        '<h2 id="network">The network</h2>', overview(step),
+        '<h2 id="forward">Forward</h2>', input_card(step), *(forward_card(step, layer) for layer in layers),
         '<h2 id="cost">The cost</h2>', cost_card(step),
-        '<h2 id="back">Back</h2>', *(back_card(step, name) for name in reversed(order[:-1])),
+        '<h2 id="back">Back</h2>', *(back_card(step, layer) for layer in reversed(layers[:-1])),
         '<h2 id="gradient">One gradient by hand</h2>', gradient_card(step),
         '<h2 id="update">The update of that weight</h2>', update_cards(step), "</main>",
         f"<script>{SCRIPT}</script>",
     ]
 
 
-def kind_of(name):
-    """Return the key of FORWARD and BACK for the name of a tensor."""
-    if name in FORWARD:
-        return name
-    return name.split(".")[-1].removeprefix("deconv_")
+def kind_of(layer):
+    """Return the key of FORWARD and BACK for a layer."""
+    if layer.kind == "activation":
+        return layer.block.activation
+    return "1x1" if layer.kind == "conv" and layer.block.weight[:2] == (1, 1) else layer.kind
 
 
-def overview(step, order):
+def overview(step):
     """Return a table of all tensors, with links to their cards."""
     heads = "".join(f'<th scope="col">{head}</th>' for head in ("tensor", "is", "size", "made of"))
     rows = [f"<tr>{heads}</tr>"]
-    for name in order:
-        what, _, _ = FORWARD[kind_of(name)]
+    for name, layer in step.layers.items():
+        what, _, _ = FORWARD[kind_of(layer)]
         size = " × ".join(map(str, step.forward(name).shape))
-        back = f' <a href="#b-{name}">δ</a>' if name != "probabilities" else ""
+        back = f' <a href="#b-{name}">δ</a>' if layer.kind != "softmax" else ""
         rows.append(f'<tr><th scope="row">{link(name, "f")}{back}</th><td>{what}</td><td class="size">{size}</td>'
-                    f'<td>{", ".join(step.wiring[name])}</td></tr>')
+                    f'<td>{", ".join(layer.inputs)}</td></tr>')
     return scrollable("\n".join(rows))
 
 
@@ -96,22 +96,22 @@ def input_card(step):
                 grids(grid(step.x[0, ..., 0], "input"), grid(step.labels[0], "truth")))
 
 
-def forward_card(step, name, order):
-    """Return the card of a tensor on the way forward."""
-    what, equation, source = FORWARD[kind_of(name)]
+def forward_card(step, layer):
+    """Return the card of what a layer makes on the way forward."""
+    name, (what, equation, source) = layer.name, FORWARD[kind_of(layer)]
     worked = step.worked_forward(name)
     content = [formula(equation)]
-    if kind_of(name) in ("conv", "output.conv", "deconv"):
-        content.append(weights(step.parameter(name, "weight"), name, "w"))
-    if kind_of(name) == "bias":
-        content.append(f"<p>b = {', '.join(map(number, step.parameter(name, 'bias')))}</p>")
-    if kind_of(name) == "dropout":
+    if layer.kind in ("conv", "deconv"):
+        content.append(weights(step.parameter(name), "w"))
+    if layer.kind == "bias":
+        content.append(f"<p>b = {', '.join(map(number, step.parameter(name)))}</p>")
+    if layer.kind == "dropout":
         i, j, channel = worked.place
         content.append(grids(*(grid(step.mask(name)[..., c], f"mask m, channel {c}", (i, j) if c == channel else None)
                                for c in range(step.mask(name).shape[2]))))
     content += [channels(step.forward(name), name, worked), sentence(name, worked)]
-    back = f' · <a href="#b-{name}">its δ</a>' if name != "probabilities" else ""
-    content.append(f'<p class="links">made of {", ".join(link(each, "f") for each in step.wiring[name])}{back}</p>')
+    back = f' · <a href="#b-{name}">its δ</a>' if layer.kind != "softmax" else ""
+    content.append(f'<p class="links">made of {", ".join(link(each, "f") for each in layer.inputs)}{back}</p>')
     return card(f"f-{name}", name, f"{what}; {source}", *content)
 
 
@@ -122,9 +122,9 @@ def channels(array, caption, worked):
                    for c in range(array.shape[2])))
 
 
-def weights(w, name, caption):
-    """Return grids of all weights of a tensor's layer, or of the gradient with respect to them."""
-    if kind_of(name) == "output.conv":
+def weights(w, caption):
+    """Return grids of all weights of a layer, or of the gradient with respect to them."""
+    if w.shape[:2] == (1, 1):
         return grids(grid(w[0, 0], f"{caption}[c,o]"))
     return grids(*(grid(w[:, :, c, d], f"{caption}[·,·,{c},{d}]")
                    for c in range(w.shape[2]) for d in range(w.shape[3])))
@@ -149,36 +149,36 @@ def cost_card(step):
                 f"C = {number(each.sum())} / {step.pixels} = {number(cost)}</p>")
 
 
-def back_card(step, name):
-    """Return the card of a tensor's delta."""
-    worked, consumers = step.worked_backward(name), step.consumers[name]
+def back_card(step, layer):
+    """Return the card of the delta of what a layer makes."""
+    name, worked, consumers = layer.name, step.worked_backward(layer.name), step.consumers[layer.name]
     content = []
     for consumer in consumers:
         way, equation, _ = BACK[kind_of(consumer)]
-        before = "" if consumer == "probabilities" else f", from {link(consumer, 'b')}"
-        if kind_of(consumer) in ("conv", "output.conv", "deconv"):
-            before += f', with <a href="#f-{consumer}">its weights</a>'
+        before = "" if consumer.kind == "softmax" else f", from {link(consumer.name, 'b')}"
+        if consumer.kind in ("conv", "deconv"):
+            before += f', with <a href="#f-{consumer.name}">its weights</a>'
         content.append(formula(equation) + f"<p>Back {way}{before}.</p>")
     if len(consumers) > 1:
         content.append("<p>The map went two ways, down and across: the errors that come back from both are added.</p>")
     content += [channels(step.delta(name), f"δ of {name}", worked), sentence("δ", worked)]
-    if kind_of(name) in ("conv", "output.conv", "deconv"):
-        content.append(weight_gradients(step, name))
-    if kind_of(name) == "bias":
+    if layer.kind in ("conv", "deconv"):
+        content.append(weight_gradients(step, layer))
+    if layer.kind == "bias":
         content.append(formula("∂C/∂b[o] = Σ_i,j  δ[i,j,o]")
                        + "<p>eq. 35, summed, because all pixels share the bias: "
-                       f"{', '.join(map(number, step.gradient(name, 'bias')))}</p>")
+                       f"{', '.join(map(number, step.gradient(name)))}</p>")
     content.append(f'<p class="links"><a href="#f-{name}">its numbers</a></p>')
     source = "; ".join(dict.fromkeys(BACK[kind_of(consumer)][2] for consumer in consumers))
     return card(f"b-{name}", f"δ of {name}", source, *content)
 
 
-def weight_gradients(step, name):
-    """Return the gradient with respect to the weights of a tensor's layer."""
+def weight_gradients(step, layer):
+    """Return the gradient by the weights of a layer."""
     equation = {"deconv": "∂C/∂w[a,b,o,c] = Σ_i,j  δ[2i+a, 2j+b, o] · x[i,j,c]",
-                "output.conv": "∂C/∂w[c,o] = Σ_i,j  x[i,j,c] · δ[i,j,o]",
-                "conv": f"∂C/∂w[a,b,c,o] = Σ_i,j  x[i+a−{HALF}, j+b−{HALF}, c] · δ[i,j,o]"}[kind_of(name)]
-    return formula(equation) + "<p>eq. 36, 47</p>" + weights(step.gradient(name, "weight"), name, "∂C/∂w")
+                "1x1": "∂C/∂w[c,o] = Σ_i,j  x[i,j,c] · δ[i,j,o]",
+                "conv": f"∂C/∂w[a,b,c,o] = Σ_i,j  x[i+a−{HALF}, j+b−{HALF}, c] · δ[i,j,o]"}[kind_of(layer)]
+    return formula(equation) + "<p>eq. 36, 47</p>" + weights(step.gradient(layer.name), "∂C/∂w")
 
 
 def gradient_card(step):

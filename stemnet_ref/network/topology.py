@@ -50,6 +50,11 @@ class Block(NamedTuple):
         """Channels of the map that the block writes; None for a pooling, which keeps those of its input."""
         return self.weight and self.weight[2 if self.kind == "deconv" else 3]
 
+    def layer(self, kind):
+        """Return the name of a layer of the block: down0.bias of down0.conv, up0.deconv_bias of up0.deconv."""
+        prefix, _, own = self.name.partition(".")
+        return f"{prefix}.{kind}" if own in ("", "conv") else f"{prefix}.{own}_{kind}"
+
 
 class Layer(NamedTuple):
     """One layer of a block: docs/golden.md has the list of all.
@@ -156,31 +161,27 @@ def layers(blocks, bias_first=lambda prefix: False):
     bias_first : callable
         Of what stands before the dot in a block's name: whether its bias stands before its dropout.
     """
-    found, output = [], {INPUT: INPUT}              # layer that writes a block's map, by block
+    found, output = [], {INPUT: INPUT}              # output: the layer that writes a block's map, by block
+
+    def add(name, kind, inputs, parameter=None):
+        found.append(Layer(name, kind, inputs, parameter, block))
+        return (name,)
+
     for block in blocks:
-        prefix, _, kind = block.name.partition(".")
-        if block.weight is None:
-            found.append(Layer(block.name, "pool", tuple(output[name] for name in block.inputs), None, block))
-            output[block.name] = block.name
-            continue
-        first = kind or "conv"
-        part = f"{prefix}." + ("" if first == "conv" else f"{first}_")      # down0.bias, but up0.deconv_bias
         source = tuple(output[name] for name in block.inputs)
         if len(source) > 1:
-            found.append(Layer(f"{prefix}.concat", "concat", source, None, block))
-            source = (found[-1].name,)
-        between = ["dropout", "bias"] if block.dropout else ["bias"]
-        if bias_first(prefix):
-            between.reverse()
-        for each in (first, *between, "activation"):
-            name = f"{prefix}.{first}" if each == first else part + {"activation": "relu"}.get(each, each)
-            if each == "activation" and not kind:
-                name = "logits"
-            parameter = {first: f"{block.name}.weight", "bias": f"{block.name}.bias"}.get(each)
-            found.append(Layer(name, block.kind if each == first else each, source, parameter, block))
-            source = (name,)
-        output[block.name] = name
-    return [*found, Layer("probabilities", "softmax", (output[blocks[-1].name],), None, None)]
+            source = add(block.layer("concat"), "concat", source)
+        if block.weight:
+            source = add(block.name if "." in block.name else block.layer("conv"), block.kind, source,
+                         f"{block.name}.weight")
+            between = ["dropout", "bias"] if block.dropout else ["bias"]
+            for kind in reversed(between) if bias_first(block.name.partition(".")[0]) else between:
+                source = add(block.layer(kind), kind, source, f"{block.name}.bias" if kind == "bias" else None)
+            source = add(block.layer("relu") if "." in block.name else "logits", "activation", source)
+        else:
+            source = add(block.name, block.kind, source)
+        output[block.name], = source
+    return [*found, Layer("probabilities", "softmax", source, None, None)]
 
 
 def products(blocks, height, width):

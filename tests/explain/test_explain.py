@@ -15,7 +15,7 @@ from stemnet_ref.explain.numbers import Step
 SIZES = [{}, {"size": 4, "levels": 1, "features": 1}, {"size": 8, "levels": 3, "features": 1, "seed": 4},
          {"size": 16, "levels": 2, "features": 3, "seed": 1},
          {"size": 4, "levels": 3, "features": 1, "seed": 3}]            # its first convolution's gradient is 0
-TENSORS = list(Step().wiring)
+TENSORS = list(Step().layers)
 
 
 def write(path, **options):
@@ -40,7 +40,7 @@ def evaluated(terms):
 def test_every_sum_comes_out_as_it_is_printed(tmp_path, options):
     assert write(tmp_path / "page.html", **options) == 0
     lines = [(terms, value) for terms, value in worked(Page(tmp_path / "page.html")) if "[" not in terms]
-    assert len(lines) >= len(Step(**options).wiring)
+    assert len(lines) >= len(Step(**options).layers)
     for terms, value in lines:
         size = sum(abs(float(each)) for each in re.findall(r"[\d.]+(?:e-\d+)?", terms.replace("−", "-")))
         assert evaluated(terms) == pytest.approx(float(value.replace("−", "-")), rel=2e-3, abs=5e-4 * size), terms
@@ -59,7 +59,7 @@ def test_the_page_is_whole_and_needs_nothing_else(tmp_path, options):
     assert write(path, **options) == 0
     parsed = Page(path)
     parsed.check_alone()
-    *first, last = Step(**options).wiring
+    *first, last = Step(**options).layers
     assert {f"f-{name}" for name in (*first, last)} | {f"b-{name}" for name in first} <= set(parsed.anchors)
     for equation in ("eq. 8", "eq. 10, 15", "eq. 17-27", "eq. 28-29", "eq. 30", "eq. 36", "eq. 38", "eq. 60"):
         assert equation in parsed.text, equation
