@@ -85,7 +85,7 @@ def train(given, settings, frames, masks, claim):
     run.prepare()
     if with_summaries:
         files.make_folder(run.out / "summaries")
-    figures.draw_pieces(run.data.crops(), run.out / "figures" / "pieces.png")
+    figures.plot_crops(run.data.crops(), run.out / "figures" / "pieces.png")
     script = Path(sys.argv[0])
     again = shlex.join(["python", str(script), "--resume", "--out", str(out)])
     with (step_bar(settings.epochs * steps, run.epoch * steps + run.position) as progress,

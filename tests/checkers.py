@@ -94,3 +94,22 @@ def away_from_zero(rng, shape):
 def all_different(rng, shape):
     """Return numbers no two of which are nearer to each other than a finite difference reaches."""
     return rng.permutation(np.prod(shape)).reshape(shape) * 0.01 - 0.3
+
+
+def assert_halo(network):
+    """Assert that `halo` is exactly what an aligned cell of outputs sees; the network has one channel and feature."""
+    for name, array in network.parameters.items():
+        array[:] = 1.0 if name.endswith("weight") else 0.0      # all ones: no ReLU cuts a path off
+    before, after = network.halo()
+    cell = network.size_divisor
+    side = -(-(2 * max(before, after) + 3 * cell) // cell) * cell
+    start = side // 2 // cell * cell
+    seen = np.zeros((side, side), bool)
+    for row in range(side):                                     # a pixel that outputs of the cell see changes them
+        x = np.zeros((1, side, side, 1))
+        x[0, row, start] = 1
+        z, _ = network.forward(x, with_cache=False)
+        seen[row] = np.any(z[0, start:start + cell, start:start + cell, 0])
+    rows = np.flatnonzero(seen[:, 0])
+    assert rows[0] == start - before
+    assert rows[-1] == start + cell - 1 + after

@@ -80,11 +80,11 @@ def pytest_make_collect_report(collector):
 @pytest.fixture
 def no_figures(monkeypatch):
     """Leave out the curves, where a test trains many times and does not look at them."""
-    monkeypatch.setattr(figures, "draw_curves", lambda rows, folder: None)
-    monkeypatch.setattr(figures, "draw_predictions", lambda examples, path: None)
-    monkeypatch.setattr(figures, "draw_maps", lambda maps, path: None)
-    monkeypatch.setattr(figures, "draw_roc", lambda rows, area, path: None)
-    monkeypatch.setattr(figures, "draw_pieces", lambda pieces, path: None)
+    monkeypatch.setattr(figures, "plot_curves", lambda rows, folder: None)
+    monkeypatch.setattr(figures, "plot_predictions", lambda examples, path: None)
+    monkeypatch.setattr(figures, "plot_maps", lambda maps, path: None)
+    monkeypatch.setattr(figures, "plot_roc", lambda rows, area, path: None)
+    monkeypatch.setattr(figures, "plot_crops", lambda pieces, path: None)
 
 
 @pytest.fixture

@@ -33,11 +33,11 @@ def small_figures():
     def picture(path, kind=outputs.FIGURE):
         files.write_png(path, np.zeros((4, 4), np.uint8), kind)
 
-    figures.draw_curves = lambda rows, folder: [picture(folder / f"{name}.png") for name in ("f1", "loss")]
-    for name in ("draw_predictions", "draw_maps", "draw_pieces"):
+    figures.plot_curves = lambda rows, folder: [picture(folder / f"{name}.png") for name in ("f1", "loss")]
+    for name in ("plot_predictions", "plot_maps", "plot_crops"):
         setattr(figures, name, lambda what, path: picture(path))
-    figures.draw_roc = lambda rows, area, path: picture(path)
-    figures.draw_sheet = lambda dataset, parts, path, kind: picture(path, kind)
+    figures.plot_roc = lambda rows, area, path: picture(path)
+    figures.plot_sheet = lambda dataset, parts, path, kind: picture(path, kind)
     page.plot = lambda name, results, path: picture(path)
     page.plot_compared = lambda results, path: picture(path)
 

@@ -250,7 +250,7 @@ def test_borders_of_several_pixels_grow_inwards():
 @pytest.mark.parametrize("shape", [(30, 30), (16, 600), (600, 16)])
 def test_the_figure_of_a_frame_of_any_shape_holds_its_four_pictures(tmp_path, shape):
     frame = np.arange(shape[0] * shape[1], dtype=np.float32).reshape(shape)
-    figures.draw_predictions([("a", frame, frame > 99, frame / frame.max())] * 2, tmp_path / "p.png")
+    figures.plot_predictions([("a", frame, frame > 99, frame / frame.max())] * 2, tmp_path / "p.png")
     picture = np.asarray(Image.open(tmp_path / "p.png").convert("RGB")).astype(int)
     assert 250 < picture.shape[0] < 1400
     assert np.ptp(picture, axis=2).max() > 100                              # the heat map's colours

@@ -108,7 +108,7 @@ def _check_out(out, inputs):
 
 def main(argv=None):
     """Check; return the exit status."""
-    from ..report.figures import draw_sheet
+    from ..report.figures import plot_sheet
 
     given = vars(options().parse_args(argv))
     settings = Settings.from_options(chosen_of(given))
@@ -121,7 +121,7 @@ def main(argv=None):
         raise InputError(f"--out {out}: the sheet would lie among the frames or masks; choose another folder")
     dataset = Dataset(*pairs, settings.channels, log=cli.log)
     parts = report(dataset, settings, cli.log)
-    draw_sheet(dataset, parts, out, kind=SHEET)
+    plot_sheet(dataset, parts, out, kind=SHEET)
     cli.log(f"done: look at {out}")
     return 0
 

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from ..errors import InputError
+from ..network import topology
 from ..program import cli
 from ..program.options import Option, add_options
 from ..report.page import write_page
@@ -36,13 +37,13 @@ def options():
 def main(argv=None):
     """Write the page; return the exit status."""
     given = options().parse_args(argv)
-    multiple = 2 ** (given.levels - 1)
-    if given.size % multiple:
-        raise InputError(f"--size {given.size}: with {given.levels} levels it must be a multiple of {multiple}")
+    divisor = topology.size_divisor(topology.stemnet(levels=given.levels))
+    if given.size % divisor:
+        raise InputError(f"--size {given.size}: with {given.levels} levels it must be a multiple of {divisor}")
     out = Path(given.out)
     check_output(out, EXPLANATION)
     write_page(out, TITLE, page.parts(Step(given.size, given.levels, given.features, given.seed)), EXPLANATION)
-    cli.tell(f"{out}: open it in a browser")
+    cli.log(f"{out}: open it in a browser")
     return 0
 
 

@@ -133,8 +133,8 @@ class Step:
             b = self.parameter(layer.name)[c]
             return [(f"{term(z)} + {term(b)}", z + b)]
         if layer.kind == "dropout":
-            kept, keep = self.mask(layer.name)[i, j, c], self.settings.keep_prob
-            return [(f"{kept} / {keep} · {term(z)}", kept / keep * z)]
+            m, keep = self.mask(layer.name)[i, j, c], self.settings.keep_prob
+            return [(f"{m} / {keep} · {term(z)}", m / keep * z)]
         if layer.block.activation == "relu":
             return [(f"max(0, {number(z)})", max(0.0, z))]
         return [(number(z), z)]                                         # the logits
@@ -169,8 +169,8 @@ class Step:
             return [each for a in range(2) for b in range(2)
                     for each in products(dy[2 * i + a, 2 * j + b], w[a, b, :, c])]
         if layer.kind == "dropout":
-            kept, keep = self.mask(layer.name)[i, j, c], self.settings.keep_prob
-            return [(f"{kept} / {keep} · {term(dy[i, j, c])}", kept / keep * dy[i, j, c])]
+            m, keep = self.mask(layer.name)[i, j, c], self.settings.keep_prob
+            return [(f"{m} / {keep} · {term(dy[i, j, c])}", m / keep * dy[i, j, c])]
         if layer.kind == "activation" and layer.block.activation == "relu":
             alive = int(self.forward(layer.name)[i, j, c] > 0)
             return [(f"{alive} · {term(dy[i, j, c])}", alive * dy[i, j, c])]
@@ -190,9 +190,9 @@ class Step:
         expected = float((self.forward(name) if against is None else against)[place])
         if not math.isclose(value, expected, rel_tol=1e-9, abs_tol=1e-12):
             raise AssertionError(f"{name}[{place}] is {expected}, worked out {value}")
-        shown = [text for text, part in terms if part != 0 or len(terms) == 1]
-        left_out = len(terms) - len(shown)
-        text = " + ".join(shown) if shown else "0"
+        texts = [text for text, part in terms if part != 0 or len(terms) == 1]
+        left_out = len(terms) - len(texts)
+        text = " + ".join(texts) if texts else "0"
         return Worked(place, text + (f"  ({left_out} terms that are 0 left out)" if left_out else ""), expected)
 
     def cost_and_gradients(self, network, step):
@@ -204,10 +204,10 @@ class Step:
     def nudged(self, name, index, amount):
         """Return the cost with one weight changed."""
         parameters = self.network.parameters
-        kept = parameters[name].copy()
+        before = parameters[name].copy()
         parameters[name][index] += amount
         cost, _ = self.cost_and_gradients(self.network, 0)
-        parameters[name] = kept
+        parameters[name] = before
         return cost
 
     def weight_of(self, name):

@@ -159,7 +159,7 @@ def layers(blocks, bias_first=lambda prefix: False):
     ----------
     blocks : tuple of Block
     bias_first : callable
-        Of what stands before the dot in a block's name: whether its bias stands before its dropout.
+        Takes what stands before the dot in a block's name; returns whether its bias stands before its dropout.
     """
     found, output = [], {INPUT: INPUT}              # output: the layer that writes a block's map, by block
 

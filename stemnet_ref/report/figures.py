@@ -54,8 +54,8 @@ def prepare(axes, title, x, y):
     return axes
 
 
-def draw_curves(rows, folder):
-    """Draw every curve from the rows of metrics.csv into a folder."""
+def plot_curves(rows, folder):
+    """Plot every curve from the rows of metrics.csv into a folder."""
     folder = Path(folder)
     make_folder(folder)
     epochs = [row["epoch"] for row in rows]
@@ -73,15 +73,15 @@ def draw_curves(rows, folder):
         save(figure, folder / f"{name}.png")
 
 
-def draw_roc(rows, area, path):
-    """Draw a receiver operating characteristic, with a linear and with a logarithmic axis.
+def plot_roc(rows, area, path):
+    """Plot a receiver operating characteristic, with a linear and with a logarithmic axis.
 
     Parameters
     ----------
     rows : list of dict
-        Of roc.csv.
+        Rows of roc.csv.
     area : float
-        Under the curve.
+        Area under the curve.
     path : path
     """
     false, true, margin = np.array([list(row.values()) for row in rows]).T
@@ -100,42 +100,49 @@ def draw_roc(rows, area, path):
     save(figure, path)
 
 
-def draw_maps(maps, path):
-    """Draw one feature map of every layer in the shape of the U, as in Fig. 22: of each the one that varies most.
+def plot_maps(maps, path):
+    """Plot one feature map of every block in the shape of the U, as in Fig. 22: the map that varies most.
+
+    A row has the maps of one size: those of the way down from the left, those of the way up to the right.
 
     Parameters
     ----------
     maps : dict of str to ndarray
-        As `maps.feature_maps` returns them.
+        Feature maps by name, from `maps.feature_maps`.
     path : path
     """
-    levels = sum(name.startswith("down") and name.endswith("conv") for name in maps)
-    figure = Figure(figsize=(10, 2.9 * levels), layout="constrained")
-    grid = figure.subplots(levels, 4, squeeze=False)
+    heights = sorted({array.shape[1] for array in maps.values()}, reverse=True)
+    rows = [([], []) for _ in heights]                  # the names of the maps on the way down, and on the way up
+    for name, array in maps.items():
+        if name not in ("output", "probabilities") and not name.endswith("concat"):
+            rows[heights.index(array.shape[1])][name.startswith("up")].append(name)
+    down, up = (max(map(len, side)) for side in zip(*rows, strict=True))
+    columns = down + max(up, 2)
+    figure = Figure(figsize=(2.5 * columns, 2.9 * len(heights)), layout="constrained")
+    grid = figure.subplots(len(heights), columns, squeeze=False)
     for axes in grid.flat:
         axes.set_axis_off()
-    places = {"input": (0, 0), "probabilities": (levels - 1, 3)}
-    for level in range(levels):
-        places.update({f"down{level}.conv": (level, 1), f"down{level - 1}.pool": (level, 0),
-                       f"up{level}.deconv": (level, 2), f"up{level}.conv": (level, 3)})
-    for name, array in maps.items():
-        if name not in places:
-            continue
+    cells = {"probabilities": (len(heights) - 1, columns - 1)}
+    for row, (left, right) in enumerate(rows):
+        cells |= {name: (row, column) for column, name in enumerate(left)}
+        cells |= {name: (row, down + column) for column, name in enumerate(right)}
+    for name, cell in cells.items():
+        array = maps[name]
         if name in ("input", "probabilities"):
             channel = array.shape[3] // 2
             one, what = array[0, ..., channel], {"input": "frame", "probabilities": "probability of cell"}[name]
         else:
             one, channel = liveliest(array)
             what = f"{name}: map {channel + 1} of {array.shape[3]}"
-        axes = grid[places[name]]
+        axes = grid[cell]
         axes.imshow(one, cmap="viridis" if name == "probabilities" else "gray", interpolation="nearest")
         axes.set_title(f"{what}\n{one.shape[0]} x {one.shape[1]} pixels, {one.min():.2g} to {one.max():.2g}",
                        fontsize=8)
     save(figure, path)
 
 
-def draw_predictions(examples, path):
-    """Draw frame, truth, probability and errors, as in Fig. 23.
+def plot_predictions(examples, path):
+    """Plot frame, truth, probability and errors, as in Fig. 23.
 
     Parameters
     ----------
@@ -162,40 +169,41 @@ def draw_predictions(examples, path):
     save(figure, path)
 
 
-def draw_pieces(pieces, path):
-    """Draw pieces as they are trained on.
+def plot_crops(crops, path):
+    """Plot crops as they are trained on.
 
     Parameters
     ----------
-    pieces : iterable of (pixels, classes, weights)
-        Arrays of shape (H, W), as `train.Run.pieces` yields them; weights may be None.
+    crops : iterable of (pixels, classes, weights)
+        Arrays of shape (H, W), as `TrainingData.crops` yields them; weights may be None.
     path : path
     """
-    pieces = list(pieces)
-    columns = min(len(pieces), 6)
-    rows = -(-len(pieces) // columns)
-    height, width = np.max([classes.shape for _, classes, _ in pieces], axis=0)
+    crops = list(crops)
+    columns = min(len(crops), 6)
+    rows = -(-len(crops) // columns)
+    height, width = np.max([classes.shape for _, classes, _ in crops], axis=0)
     figure = Figure(figsize=(2 * columns, 2 * height / width * rows + 0.4), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False)
-    low, high = np.percentile(np.concatenate([pixels.ravel() for pixels, _, _ in pieces]), (0.5, 99.5))
-    most = max((weights.max() for _, _, weights in pieces if weights is not None), default=0)
-    for axes, (pixels, classes, weights) in zip(grid.flat, pieces, strict=False):
+    low, high = np.percentile(np.concatenate([pixels.ravel() for pixels, _, _ in crops]), (0.5, 99.5))
+    max_weight = max((weights.max() for _, _, weights in crops if weights is not None), default=0)
+    for axes, (pixels, classes, weights) in zip(grid.flat, crops, strict=False):
         grey = np.clip((pixels - low) / max(high - low, 1e-6), 0, 1)
         axes.imshow(overlay(grey, classes, stretch=False))
-        if most > 0:
-            axes.imshow(np.ma.masked_less(weights, 0.05 * most), cmap="autumn", alpha=0.6, vmin=0, vmax=most)
+        if max_weight > 0:
+            weights = np.ma.masked_less(weights, 0.05 * max_weight)
+            axes.imshow(weights, cmap="autumn", alpha=0.6, vmin=0, vmax=max_weight)
     for axes in grid.flat:
         axes.set_axis_off()
-    weighted = f"; red to yellow: weights of borders, up to {most:.1f}" if most > 0 else ""
-    figure.suptitle(f"pieces to train on, borders of cells in blue{weighted}", fontsize=9)
+    weighted = f"; red to yellow: weights of borders, up to {max_weight:.1f}" if max_weight > 0 else ""
+    figure.suptitle(f"crops to train on, borders of cells in blue{weighted}", fontsize=9)
     save(figure, path)
 
 
 PART_COLOURS = {"training": "#0072b2", "validation": "#d55e00", "gap": "#999999", "no mask": "#999999"}
 
 
-def draw_sheet(dataset, parts, path, most=20, kind=FIGURE):
-    """Draw some frames with the borders of their masks, evenly spread over all.
+def plot_sheet(dataset, parts, path, limit=20, kind=FIGURE):
+    """Plot some frames with the borders of their masks, evenly spread over all.
 
     Parameters
     ----------
@@ -203,13 +211,13 @@ def draw_sheet(dataset, parts, path, most=20, kind=FIGURE):
     parts : list of str
         What each frame is for: a key of PART_COLOURS.
     path : path
-    most : int
-        Frames to draw.
+    limit : int
+        The most frames that are plotted.
     kind : outputs.Kind
         What the file says that it is.
     """
     count = len(dataset.frames)
-    some = sorted({round(at) for at in np.linspace(0, count - 1, min(most, count))})
+    some = sorted({round(at) for at in np.linspace(0, count - 1, min(limit, count))})
     columns = min(len(some), 4)
     rows = -(-len(some) // columns)
     height, width = np.median(dataset.sizes, axis=0)

@@ -16,7 +16,7 @@ def feature_maps(network, x):
     Returns
     -------
     dict of str to ndarray of shape (N, h, w, c)
-        By layer, in the order of the data: ``input``, ``down0.conv``, ``down0.pool``, ..., ``up0.deconv``,
+        Maps by name, in the order of the data: ``input``, ``down0.conv``, ``down0.pool``, ..., ``up0.deconv``,
         ``up0.concat``, ``up0.conv``, ``output``, ``probabilities``. Convolutions are with bias and activation;
         ``output`` are the logits.
     """

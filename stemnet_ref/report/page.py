@@ -75,7 +75,7 @@ def refresh(run):
         Run that has finished an epoch.
     """
     folder, best = run.out / "figures", metrics.best(run.rows)
-    figures.draw_curves(run.rows, folder)
+    figures.plot_curves(run.rows, folder)
     if run.pictured != best["epoch"]:
         try:
             network, roc = run.best_network(), read_csv(run.out / "roc.csv", ROC_COLUMNS)
@@ -84,9 +84,9 @@ def refresh(run):
             for name in BEST_PICTURES:
                 (folder / f"{name}.png").unlink(missing_ok=True)
         else:
-            figures.draw_predictions(run.examples(network), folder / "predictions.png")
-            figures.draw_maps(run.maps(network), folder / "maps.png")
-            figures.draw_roc(roc, best["roc_auc"], folder / "roc.png")
+            figures.plot_predictions(run.examples(network), folder / "predictions.png")
+            figures.plot_maps(run.maps(network), folder / "maps.png")
+            figures.plot_roc(roc, best["roc_auc"], folder / "roc.png")
         run.pictured = best["epoch"]
     write(run.out, run.rows, run.config())
 

@@ -19,11 +19,11 @@ def from_model(model, frames, masks, size, batch, steps, steps_per_epoch, dtype,
     ----------
     model : checkpoint.Model
     frames, masks : path
-        As for run_train.py; the first `batch` frames with masks are taken.
+        Paths as run_train.py takes them; the first `batch` frames with masks are taken.
     size : tuple of int
         Height and width of what is cut out of the middle, in pixels.
     batch, steps, steps_per_epoch, dtype
-        As for `golden.from_seed`.
+        The same as for `golden.from_seed`.
     seed : int
         Seed of the dropout masks.
     log : callable

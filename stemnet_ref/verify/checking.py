@@ -26,8 +26,9 @@ def check(forward, backward=None, inputs=None, layer=None, options=None, dtype=n
         Takes dy and the inputs (the inputs alone for a cost); returns the gradients by the floating-point inputs in
         their order, or the only one. With `layer` it may be left out, and then only the forward pass is compared.
     inputs : dict of str to array, optional
-        By the reference's names, in the order of its arguments, such as ``{"x": x, "weight": w}``, without dy; arrays
-        of any library with DLPack or ``__array__``, handed on as they are. Without it they are sampled for `layer`.
+        Inputs by the reference's names, in the order of its arguments, such as ``{"x": x, "weight": w}``, without dy:
+        arrays of any library with DLPack or ``__array__``, handed on as they are. Without it they are sampled for
+        `layer`.
     layer : str, optional
         One of `verify.diagnosis.layers.LAYERS`: the reference to compare with.
     options : verify.layers.Options, optional

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .diagnosis.rounding import DOUBLE, LARGEST, SINGLE, Assumptions, ratio
+from .diagnosis.rounding import DOUBLE, MAX_NUMBER, SINGLE, Assumptions, ratio
 from .diagnosis.search import Diagnosis
 from .diagnosis.trace import OVERFLOW, Trace
 from .golden import keys
@@ -82,7 +82,7 @@ class Comparison:
         missing = ~np.isfinite(actual)
         difference[missing & np.isfinite(exact)] = np.inf
         # where a number is beyond what the other side's format holds, infinity or NaN is right
-        difference[(actual == exact) | (missing & ~(abs(exact) < LARGEST[self.unit]))] = 0
+        difference[(actual == exact) | (missing & ~(abs(exact) < MAX_NUMBER[self.unit]))] = 0
         if OVERFLOW in consulted:
             difference[missing] = 0
         shares = difference / bound
@@ -113,9 +113,9 @@ def compare(golden, actual):
     """
     unit, expected_unit = unit_of(actual.values()), unit_of([golden.input])
     inexact = unit if unit > expected_unit else 0.0
-    shown = max([1, *(int(key.split("/")[0]) for key in actual if "/forward/" in key or "/backward/" in key)])
+    steps = max([1, *(int(key.split("/")[0]) for key in actual if "/forward/" in key or "/backward/" in key)])
     report = Comparison(lambda unit, conventions: Trace(golden, actual, unit, conventions, inexact),
-                        keys(golden, shown), actual, golden.arrays, golden.training, max(unit, expected_unit)).run()
+                        keys(golden, steps), actual, golden.arrays, golden.training, max(unit, expected_unit)).run()
     report.known = sum(key in golden.arrays and key != "input" and not key.startswith("0/") for key in keys(golden))
     return report
 

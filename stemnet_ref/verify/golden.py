@@ -74,12 +74,11 @@ def keys(golden, activations=1):
     layers, listed = topology.layers(golden.blocks), ["input", *(f"0/parameter/{name}" for name in golden.parameters)]
     backward = [(layer.name, layer.parameter) for layer in reversed(layers[:-1])] + [("input", None)]
     for step in range(1, golden.steps + 1):
-        shown = step <= activations
-        if shown:
+        if step <= activations:
             listed += [f"{step}/forward/{layer.name}" for layer in layers]
         listed.append(f"{step}/cost")
         for name, parameter in backward:
-            if shown:
+            if step <= activations:
                 listed.append(f"{step}/backward/{name}")
             if parameter:
                 listed.append(f"{step}/gradient/{parameter}")

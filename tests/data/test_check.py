@@ -186,7 +186,7 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_masks_that_do_not_fit_are_told_of_before_training_and_measuring(tmp_path, field, no_figures, monkeypatch,
                                                                           capsys, fault):
-    monkeypatch.setattr(figures, "draw_sheet", lambda *arguments, **keywords: None)
+    monkeypatch.setattr(figures, "plot_sheet", lambda *arguments, **keywords: None)
     frames, masks = field
     change, warning = FAULTS[fault]
     paths = sorted(masks.iterdir())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from checkers import STEP, assert_gradient, assert_gradient_along_directions
+from checkers import STEP, assert_gradient, assert_gradient_along_directions, assert_halo
 from refusals import check, script
 
 from stemnet_ref.layers import conv2d, conv_transpose2d, dropout, max_pool2d, relu
@@ -279,22 +279,7 @@ def test_the_documented_command_warns_of_nothing():
 
 @pytest.mark.parametrize(("levels", "kernel"), [(1, 5), (2, 5), (3, 5), (4, 3), (3, 2)])
 def test_halo_is_exactly_what_an_aligned_cell_of_outputs_sees(levels, kernel):
-    network = StemNet(1, levels, 1, kernel=kernel, dtype=np.float64)
-    for name, array in network.parameters.items():
-        array[:] = 1.0 if name.endswith("weight") else 0.0      # all ones: no ReLU cuts a path off
-    before, after = network.halo()
-    cell = network.size_divisor
-    side = -(-(2 * max(before, after) + 3 * cell) // cell) * cell
-    start = side // 2 // cell * cell
-    seen = np.zeros((side, side), bool)
-    for row in range(side):                                     # a pixel that outputs of the cell see changes them
-        x = np.zeros((1, side, side, 1))
-        x[0, row, start] = 1
-        z, _ = network.forward(x, with_cache=False)
-        seen[row] = np.any(z[0, start:start + cell, start:start + cell, 0])
-    rows = np.flatnonzero(seen[:, 0])
-    assert rows[0] == start - before
-    assert rows[-1] == start + cell - 1 + after
+    assert_halo(StemNet(1, levels, 1, kernel=kernel, dtype=np.float64))
 
 
 def test_halo_of_the_thesis_network_is_about_190_pixels():

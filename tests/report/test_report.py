@@ -105,13 +105,13 @@ def test_the_pictures_say_of_which_epoch_they_are_and_what_they_show(out):
 
 def test_pictures_and_roc_are_of_the_best_model_also_after_a_resume(tmp_path, movie, monkeypatch, capsys):
     """The second of three epochs is made the best one; a second run is resumed after it."""
-    drawn, finish, draw_roc = [], Run._finish_epoch, figures.draw_roc
+    drawn, finish, plot_roc = [], Run._finish_epoch, figures.plot_roc
     monkeypatch.setattr(Run, "_finish_epoch", lambda run, *rest: {**finish(run, *rest), "f1_pooled":
                                                                   (0.5, 0.9, 0.1)[run.epoch - 1]})
-    monkeypatch.setattr(figures, "draw_predictions", lambda examples, path: drawn.append(examples))
-    monkeypatch.setattr(figures, "draw_maps", lambda maps, path: drawn.append(maps))
-    monkeypatch.setattr(figures, "draw_roc", lambda rows, area, path: (drawn.append((rows, area)),
-                                                                       draw_roc(rows, area, path)))
+    monkeypatch.setattr(figures, "plot_predictions", lambda examples, path: drawn.append(examples))
+    monkeypatch.setattr(figures, "plot_maps", lambda maps, path: drawn.append(maps))
+    monkeypatch.setattr(figures, "plot_roc", lambda rows, area, path: (drawn.append((rows, area)),
+                                                                       plot_roc(rows, area, path)))
     whole, part = tmp_path / "whole", tmp_path / "part"
     assert train_main(*movie, *SMALL, "--out", whole) == 0
     assert len(drawn) == 6                                      # not again after the third epoch
@@ -147,7 +147,7 @@ def test_the_marker_of_the_roc_is_at_one_half(monkeypatch, tmp_path, cells):
             for place, margin in enumerate(margins)]
     if not cells:                                               # nothing is called cell
         rows = [rows[0], *rows[4:]]
-    figures.draw_roc(rows, 0.75, tmp_path / "roc.png")
+    figures.plot_roc(rows, 0.75, tmp_path / "roc.png")
     for axes in drawn[0].axes:
         marker = next(line for line in axes.lines if line.get_marker() == "o")
         assert (marker.get_xdata()[0], marker.get_ydata()[0]) == (cells / 6, cells / 4)

@@ -25,9 +25,9 @@ SMALL = ["--levels", "2", "--features", "2", "--crop", "16", "--crops-per-frame"
 
 @pytest.fixture
 def movie(tmp_path, monkeypatch):
-    monkeypatch.setattr(figures, "draw_curves", lambda rows, folder: None)
-    monkeypatch.setattr(figures, "draw_predictions", lambda examples, path: None)
-    monkeypatch.setattr(figures, "draw_roc", lambda rows, area, path: None)
+    monkeypatch.setattr(figures, "plot_curves", lambda rows, folder: None)
+    monkeypatch.setattr(figures, "plot_predictions", lambda examples, path: None)
+    monkeypatch.setattr(figures, "plot_roc", lambda rows, area, path: None)
     frames, masks = sequence(tmp_path / "movie", 6)
     return ["--frames", frames, "--masks", masks]
 

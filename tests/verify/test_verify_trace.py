@@ -25,13 +25,14 @@ def reference(made):
     network, optimizer, tensors = StemNet(**made.network, dtype=np.float64), make_optimizer(settings), {}
     for name, array in made.parameters.items():
         network.parameters[name] = array
+    outputs = {block.name: block.layer("relu") if block.weight else block.name for block in network.blocks[:-1]}
+    outputs["output"] = "logits"
     for step in range(1, made.steps + 1):
+        maps = {}
         z, cache = network.forward(np.asarray(made.input, np.float64), made.training["keep_prob"], made.about["seed"],
-                                   step - 1)
+                                   step - 1, keep=maps.__setitem__)
         if step == 1:
-            tensors["1/forward/logits"] = z
-            tensors.update({f"1/forward/{name.replace('.conv', '.relu')}": kept[1] for name, kept in cache.items()
-                            if name.endswith(".conv")})
+            tensors.update({f"1/forward/{outputs[name]}": array for name, array in maps.items() if name != "input"})
         tensors[f"{step}/cost"], p = weighted_cross_entropy.forward(z, made.labels, made.class_weights)
         dlogits = weighted_cross_entropy.backward(p, made.labels, made.class_weights)
         gradients = network.backward(dlogits, cache)

@@ -162,7 +162,7 @@ class LayerTrace:
         Inputs by name, dy among them.
     options : verify.layers.Options
     unit, conventions
-        As for `Assumptions`.
+        The same as for `Assumptions`.
     """
 
     def __init__(self, layer, inputs, options, unit, conventions=frozenset()):

@@ -23,7 +23,7 @@ import numpy as np
 
 WHOLE_SUM = 4.0         # factor of the second bound
 DOUBLE, SINGLE = 2.0 ** -53, 2.0 ** -24     # unit roundoff of float64 and float32
-LARGEST = {SINGLE: 2e37, DOUBLE: 1e307}             # near the largest number, with room for what sums it
+MAX_NUMBER = {SINGLE: 2e37, DOUBLE: 1e307}             # near the largest number, with room for what sums it
 # By convention: unit roundoff of results
 RESULTS = {"float32": SINGLE, "half": 2.0 ** -11, "bfloat16": 2.0 ** -8}
 
@@ -103,7 +103,7 @@ def bilinear(f, a, b, terms, assumed):
     Parameters
     ----------
     f : callable
-        Of two arrays, linear in each.
+        Takes two arrays, and is linear in each.
     a, b : Value
     terms : int
     assumed : Assumptions

@@ -231,7 +231,7 @@ def _scopes(conventions, row):
 
 
 def _alike(a, b):
-    """Return whether two sets of conventions are told to the user in the same words."""
+    """Return whether two sets of conventions read the same in a diagnosis."""
     return {CONVENTIONS[name].does for name, _ in a} == {CONVENTIONS[name].does for name, _ in b}
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from ...network import topology
 from . import costs, updates
 from . import operations as op
-from .rounding import DOUBLE, LARGEST, SINGLE, Assumptions, Value
+from .rounding import DOUBLE, MAX_NUMBER, SINGLE, Assumptions, Value
 
 # Among what is consulted: a number on the way was beyond the largest; a tensor on the way was not given
 OVERFLOW, CHAIN = "overflow", "chain"
@@ -73,7 +73,7 @@ class Trace:
         if key not in self._known:
             consulted = set()
             value = _Computation(self, key, consulted).run()
-            if isinstance(value, Value) and not (abs(value.array) < LARGEST[SINGLE]).all():
+            if isinstance(value, Value) and not (abs(value.array) < MAX_NUMBER[SINGLE]).all():
                 consulted.add(OVERFLOW)
             self._known[key] = Computed(value, frozenset(consulted))
         return self._known[key]

@@ -102,26 +102,26 @@ def train(golden):
 
     def loss(parameters, probes, x, masks):
         """Return the cost, and the tensors; the gradient by a probe, which is 0, is that by what it is added to."""
-        kept = {}
+        by_name = {}
 
         def keep(name, tensor):
-            kept[name] = tensor + probes[name] if name in probes else tensor
-            return kept[name]
+            by_name[name] = tensor + probes[name] if name in probes else tensor
+            return by_name[name]
 
         z = forward(parameters, x, golden.network["levels"], masks, training["keep_prob"], golden.network["logits"],
                     keep)
-        return cost(z, labels, class_weights), kept
+        return cost(z, labels, class_weights), by_name
 
     for step in range(1, golden.steps + 1):
         masks = [jnp.asarray(mask, x.dtype) for mask in golden.masks_of(step)]
         probes = {}
         if step == 1:
-            _, kept = jax.eval_shape(loss, parameters, {}, x, masks)
-            probes = {name: jnp.zeros(tensor.shape, tensor.dtype) for name, tensor in kept.items()}
+            _, by_name = jax.eval_shape(loss, parameters, {}, x, masks)
+            probes = {name: jnp.zeros(tensor.shape, tensor.dtype) for name, tensor in by_name.items()}
         run = jax.jit(jax.value_and_grad(loss, argnums=(0, 1, 2), has_aux=True))
-        (value, kept), (gradients, by_probes, by_x) = run(parameters, probes, x, masks)
+        (value, by_name), (gradients, by_probes, by_x) = run(parameters, probes, x, masks)
         if step == 1:
-            tensors.update({f"1/forward/{name}": tensor for name, tensor in kept.items()})
+            tensors.update({f"1/forward/{name}": tensor for name, tensor in by_name.items()})
             tensors.update({f"1/backward/{name}": tensor for name, tensor in by_probes.items()})
             tensors["1/backward/input"] = by_x
         rate = training["learning_rate"] * training["decay_rate"] ** ((step - 1) // training["steps_per_epoch"])

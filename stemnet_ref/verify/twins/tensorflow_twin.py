@@ -91,8 +91,8 @@ def train(golden):
     for step in range(1, golden.steps + 1):
         masks, forward_tensors = [tf.cast(mask, x.dtype) for mask in golden.masks_of(step)], {}
 
-        def keep(name, tensor, into=forward_tensors):
-            into[name] = tensor
+        def keep(name, tensor, tensors=forward_tensors):
+            tensors[name] = tensor
             return tensor
 
         with tf.GradientTape(persistent=True) as tape:
