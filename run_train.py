@@ -63,24 +63,24 @@ def train(given, settings, frames, masks, claim):
     if with_summaries:
         summaries.check(summaries.OPTION if given["summaries"] else f"{out / 'summaries'}")
     if frames is None:
-        cli.tell(f"training on the sample: 15 {SOURCE} (your own: --frames PATH --masks PATH)")
-    run = Run(settings, frames, masks, out, resume, given["backend"], given["precision"], cli.tell)
+        cli.log(f"training on the sample: 15 {SOURCE} (your own: --frames PATH --masks PATH)")
+    run = Run(settings, frames, masks, out, resume, given["backend"], given["precision"], cli.log)
 
-    def tell(run):
+    def refresh(run):
         report.refresh(run)
         if with_summaries:
             summaries.write(run)
 
     restore_best(run)
     if run.epoch >= settings.epochs:
-        tell(run)
-        cli.tell(f"the run in {out} has {run.epoch} epochs already; ask for more with --epochs")
+        refresh(run)
+        cli.log(f"the run in {out} has {run.epoch} epochs already; ask for more with --epochs")
         return 0
     steps = run.steps_per_epoch
-    cli.tell(f"network{settings.channels} on the {run.device_name}, {steps} steps an epoch, "
+    cli.log(f"network{settings.channels} on the {run.device_name}, {steps} steps an epoch, "
                f"{'going on in' if resume else 'writing to'} {out}")
-    cli.tell("".join(name.rjust(width) for name, width, _ in TABLE))
-    run.data.describe_pastes(cli.tell)
+    cli.log("".join(name.rjust(width) for name, width, _ in TABLE))
+    run.data.describe_pastes(cli.log)
     claim.take()
     run.prepare()
     if with_summaries:
@@ -89,19 +89,19 @@ def train(given, settings, frames, masks, claim):
     script = Path(sys.argv[0])
     again = shlex.join(["python", str(script), "--resume", "--out", str(out)])
     with (step_bar(settings.epochs * steps, run.epoch * steps + run.position) as progress,
-          cli.StopRequest("stopping after this step or validation; Ctrl-C again stops without saving") as stop):
+          cli.StopRequest() as stop):
 
         def after_epoch(run):
-            cli.tell("".join(f"{run.rows[-1][name]:{width}{form}}" for name, width, form in TABLE))
-            tell(run)
+            cli.log("".join(f"{run.rows[-1][name]:{width}{form}}" for name, width, form in TABLE))
+            refresh(run)
 
         complete = run.train(stop, progress, after_epoch)
     if not complete:
-        cli.tell(f"stopped in epoch {run.epoch + 1}, and saved; go on with: {again}")
+        cli.log(f"stopped in epoch {run.epoch + 1}, and saved; go on with: {again}")
         return 130
     lost = "" if (out / "best.npz").exists() else " (its model, best.npz, is missing)"
-    cli.tell(f"done: best pooled F1 {run.best_f1:.3f}{lost}; model, metrics.csv, figures and report.html in {out}")
-    cli.tell(f"next: {shlex.join(['python', str(script.with_name('run_predict.py')), str(out)])}"
+    cli.log(f"done: best pooled F1 {run.best_f1:.3f}{lost}; model, metrics.csv, figures and report.html in {out}")
+    cli.log(f"next: {shlex.join(['python', str(script.with_name('run_predict.py')), str(out)])}"
           + ("" if frames is None else " YOUR_FRAMES --out DIR"))
     return 0
 

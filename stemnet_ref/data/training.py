@@ -230,13 +230,14 @@ def crops_per_frame(settings, dataset, training):
 
 
 def _plan(settings, dataset, training, epoch, weights=None):
-    return plan_epoch(dataset, training, settings.crop, settings.multiple, crops_per_frame(settings, dataset, training),
+    return plan_epoch(dataset, training, settings.crop, settings.size_divisor,
+                      crops_per_frame(settings, dataset, training),
                       Augmentation.of(settings), settings.seed, epoch, weights)
 
 
 def _check_crops(settings, dataset, training):
     """Raise InputError where the frames do not fit the settings."""
-    plan, size, side = _plan(settings, dataset, training, epoch=0), settings.batch_size, settings.multiple
+    plan, size, side = _plan(settings, dataset, training, epoch=0), settings.batch_size, settings.size_divisor
     shapes = {(crop.height, crop.width) for crop in plan}
     if size > 1 and len(shapes) > 1:
         raise InputError(f"--batch-size {size}: the crops differ in size; give --crop PIXELS")

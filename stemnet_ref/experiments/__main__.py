@@ -66,7 +66,7 @@ def run(argv, given, variants, title, seeds, claim):
     """Run the experiment in a folder that is claimed; return the exit status."""
     out = claim.folder
     variants = with_one_gap(variants, *discover(variants[0].settings, given["frames"], given["masks"]),
-                            cli.tell)
+                            cli.log)
     runs = [(variant, seed, out / f"{variant.name}-seed{seed}") for seed in seeds for variant in variants]
     for variant, seed, folder in runs:
         _check_same(variant.seeded(seed), folder)
@@ -74,7 +74,7 @@ def run(argv, given, variants, title, seeds, claim):
     claim.take()
     others = {path.parent for path in out.glob("*/config.json")} - {folder for _, _, folder in runs}
     if others:
-        cli.tell(f"note: {len(others)} more runs lie in {out}, and are left out of this table: "
+        cli.log(f"note: {len(others)} more runs lie in {out}, and are left out of this table: "
                    f"{listed(sorted(path.name for path in others))}")
     files.write_json(out / EXPERIMENT, {"experiment": title}, outputs.EXPERIMENT)
     command = shlex.join(["python", "-m", "stemnet_ref.experiments", *map(str, argv)])
@@ -83,9 +83,9 @@ def run(argv, given, variants, title, seeds, claim):
     def write():
         page.write(out, results, configs, title, command)
 
-    with cli.StopRequest("stopping after this step or validation; Ctrl-C again stops without saving") as stop:
+    with cli.StopRequest() as stop:
         for number, (variant, seed, folder) in enumerate(runs, 1):
-            cli.tell(f"{number} of {len(runs)}: {variant.title}, seed {seed}")
+            cli.log(f"{number} of {len(runs)}: {variant.title}, seed {seed}")
             with locks.Claim(folder, check=lambda folder=folder: _check_run(folder), log=cli.log) as of_run:
                 of_run.take()
                 rows, new = train(variant.seeded(seed), folder, given, stop, verbose=number == 1)
@@ -93,7 +93,7 @@ def run(argv, given, variants, title, seeds, claim):
             if stop():
                 if trained and any(results.values()):
                     write()
-                cli.tell(f"stopped, and saved; go on with: {command}")
+                cli.log(f"stopped, and saved; go on with: {command}")
                 return 130
             results[variant.title][seed] = rows
             configs.setdefault(variant.title, read_config(folder))
@@ -102,7 +102,7 @@ def run(argv, given, variants, title, seeds, claim):
                 trained = False
     write()
     print(table.markdown(table.lines(results, configs)), end="")
-    cli.tell(f"done: table3.csv, table3.md, figures and report.html in {out}")
+    cli.log(f"done: table3.csv, table3.md, figures and report.html in {out}")
     return 0
 
 
@@ -138,7 +138,7 @@ def train(settings, folder, given, stop, verbose):
     stop : callable
         As of `Run.train`.
     verbose : bool
-        Whether to tell what a run says of its data; warnings are always told.
+        Whether to log what a run says of its data; warnings are always logged.
 
     Returns
     -------
@@ -147,18 +147,18 @@ def train(settings, folder, given, stop, verbose):
     trained : bool
         Whether there was anything left to do.
     """
-    def show(text):
+    def log(text):
         if verbose or text.startswith("warning"):
-            cli.tell(f"  {text}")
+            cli.log(f"  {text}")
 
     run = Run(settings, given["frames"], given["masks"], folder, (folder / "model.npz").exists(),
-              given["backend"], given["precision"], show)
+              given["backend"], given["precision"], log)
     if (folder / DIVERGED).exists():
         before = read_config(folder)
         if any(before.get(name) != run.data.source[name] for name in DIGESTS):
             raise InputError(f"--frames, --masks: not those of the run in {folder}; choose another --out")
         found = readers.read_json(folder / DIVERGED, "remove it, to try the run again", error=str)
-        cli.tell(f"  had diverged: {found['error']}")
+        cli.log(f"  had diverged: {found['error']}")
         return None, False
     restore_best(run)
     left = run.epoch < settings.epochs
@@ -169,14 +169,14 @@ def train(settings, folder, given, stop, verbose):
                 complete = run.train(stop, progress, report.refresh)
             except Diverged as error:
                 files.write_json(folder / DIVERGED, {"error": str(error)}, outputs.DIVERGED)
-                cli.tell(f"  {error}")
+                cli.log(f"  {error}")
                 return None, True
         if not complete:
             return None, True
     elif not report.is_fresh(folder):
         report.refresh(run)
     row = metrics.best(run.rows)
-    cli.tell(f"  {'' if left else 'had been done: '}pooled F1 {row['f1_pooled']:.3f} in epoch {row['epoch']} of "
+    cli.log(f"  {'' if left else 'had been done: '}pooled F1 {row['f1_pooled']:.3f} in epoch {row['epoch']} of "
                f"{len(run.rows)}, {sum(each['seconds'] for each in run.rows):.0f} s")
     return run.rows, left
 

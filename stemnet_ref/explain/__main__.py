@@ -3,13 +3,11 @@
 import sys
 from pathlib import Path
 
-from ..errors import InputError
-from ..network import topology
 from ..program import cli
 from ..program.options import Option, add_options
 from ..report.page import write_page
 from ..storage.outputs import EXPLANATION, check_output
-from ..training.settings import pick
+from ..training.settings import check_size, pick
 from . import page
 from .numbers import Step
 
@@ -37,9 +35,7 @@ def options():
 def main(argv=None):
     """Write the page; return the exit status."""
     given = options().parse_args(argv)
-    divisor = topology.size_divisor(topology.stemnet(levels=given.levels))
-    if given.size % divisor:
-        raise InputError(f"--size {given.size}: with {given.levels} levels it must be a multiple of {divisor}")
+    check_size((given.size, given.size), given.levels)
     out = Path(given.out)
     check_output(out, EXPLANATION)
     write_page(out, TITLE, page.parts(Step(given.size, given.levels, given.features, given.seed)), EXPLANATION)

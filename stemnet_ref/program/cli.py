@@ -133,7 +133,7 @@ class StopRequest:
     a terminal that closes may send it more than once.
     """
 
-    def __init__(self, message):
+    def __init__(self, message="stopping after this step or validation; Ctrl-C again stops without saving"):
         self.message = message
         self.requested = False
         self._before = {}

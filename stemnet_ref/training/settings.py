@@ -7,7 +7,8 @@ from ..backends import NAMES
 from ..data.balance import WORDS, class_weights, parsed_weight
 from ..data.discovery.selection import Selection
 from ..errors import InputError
-from ..program.options import Option, check_effects, flag_of, worded
+from ..network import topology
+from ..program.options import Option, check_effects, flag_of, worded, written
 
 # What the presets change of the defaults below. "listing" reproduces the appendix's code.
 PRESETS = {
@@ -144,11 +145,11 @@ class Settings:
                              f"try {self.channels + 1}")
         if self.channels == 1 and self.neighbours == "copies":
             raise InputError("--neighbours copies: has no effect with --channels 1; give 5, or leave it out")
-        multiple = self.multiple
-        if self.crop is not None and self.crop % multiple:
-            below, above = self.crop // multiple * multiple, -(-self.crop // multiple) * multiple
-            near = f"{below} or {above}" if below else f"{above}"
-            raise InputError(f"--crop {self.crop}: with {self.levels} levels it must be a multiple of {multiple}; "
+        divisor = self.size_divisor
+        if self.crop is not None and self.crop % divisor:
+            below = self.crop // divisor * divisor
+            near = f"{below} or {below + divisor}" if below else f"{divisor}"
+            raise InputError(f"--crop {self.crop}: with {self.levels} levels it must be a multiple of {divisor}; "
                              f"try {near}, or fewer --levels")
 
     @classmethod
@@ -183,9 +184,9 @@ class Settings:
         return Selection(self.channel_index, self.z, self.pattern)
 
     @property
-    def multiple(self):
-        """That of the sides of what the network sees, in pixels."""
-        return 2 ** (self.levels - 1)
+    def size_divisor(self):
+        """Number that divides both sides of what the network sees, in pixels."""
+        return topology.size_divisor(topology.stemnet(levels=self.levels))
 
     def as_dict(self):
         """Return the settings as a dict for JSON."""
@@ -266,3 +267,12 @@ def pick(*wanted, group=None, **changes):
 def chosen_of(given):
     """Return those of the given options that are settings, a dict."""
     return {name: given[name] for name in OPTIONS if name in given}
+
+
+def check_size(sides, levels):
+    """Raise InputError unless a network of so many levels can take frames of these sides, which --size gave."""
+    divisor = topology.size_divisor(topology.stemnet(levels=levels))
+    if any(side % divisor for side in sides):
+        fitting = [-(-side // divisor) * divisor for side in sides]
+        raise InputError(f"--size {written(sides)}: with {levels} levels each side must be a multiple of {divisor}; "
+                         f"try {written(fitting)}")

@@ -7,12 +7,11 @@ from dataclasses import replace
 import numpy as np
 
 from ..errors import InputError, pluralize
-from ..network import topology
 from ..program import cli
 from ..program.options import Option, add_options, check_effects, flag_of, sides
 from ..storage.outputs import GOLDEN, TENSORS, check_output
 from ..training import checkpoint
-from ..training.settings import FRAMES, MASKS, OPTIONS, Settings, chosen_of, pick
+from ..training.settings import FRAMES, MASKS, OPTIONS, Settings, check_size, chosen_of, pick
 from . import actual, frameworks, golden, report, weights
 from .capture import from_model
 from .compare import compare
@@ -141,14 +140,6 @@ def sample(given):
     from ..sample import FRAMES, MASKS
 
     return (given["frames"], given["masks"]) if given["frames"] is not None else (FRAMES, MASKS)
-
-
-def check_size(sides, levels):
-    """Raise InputError unless the network can take frames of these sides."""
-    divisor = topology.size_divisor(topology.stemnet(levels=levels))
-    if any(side % divisor for side in sides):
-        raise InputError(f"--size {sides[0]}x{sides[1]}: with {levels} levels the sides must be multiples of "
-                         f"{divisor}; try {-(-sides[0] // divisor) * divisor}")
 
 
 def main(argv=None):

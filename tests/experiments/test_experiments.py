@@ -109,7 +109,7 @@ def test_the_same_command_goes_on_and_repeats_nothing(tmp_path, movie, no_figure
     class StopAfter:
         """Asks to stop once a number of steps is done."""
 
-        def __init__(self, text):
+        def __init__(self):
             self.stop = lambda: len(count_steps) >= len(everything) // 2
 
         def __enter__(self):
