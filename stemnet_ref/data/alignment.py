@@ -1,12 +1,11 @@
-"""Whether masks lie on what they were drawn on, or on something beside it in time or in space.
+"""Find out whether masks lie on the cells that they were drawn on, or beside them in time or in space.
 
 Where cells are, frames differ from the median of their sequence, and what differs has steep edges. Both, clipped at
 their 99th percentile and normalised, are correlated with the mask: with that of the frame and those of its neighbours
-in time, and with the mask shifted by some pixels. Another mask, or another place, that fits better than the one given
-tells of a pairing that is off by so much.
+in time, and with the mask shifted by some pixels. If another mask, or another position, fits better than the given one,
+the pairing is probably wrong by this much.
 
-Sequences of less than LEAST frames are left out: what stands still there, such as a trap or dust, cannot be told from a
-cell.
+Sequences of less than MIN_FRAMES frames are left out: there a still object, such as a trap or dust, looks like a cell.
 """
 
 from functools import lru_cache
@@ -19,20 +18,20 @@ from .discovery.sequences import time_indices
 from .images import eight_bit_units
 from .masks.outlines import are_lines, are_outlines
 
-REACH = 3               # frames in time, either way
-NEAR = 64               # pixels in space, either way
-LEAST = 5               # frames that an offset is judged by
-FRAMES = 40             # looked at, at most
-IN_TIME = 2.5           # standard errors by which another mask must fit better to be told, and
-BETTER_IN_TIME = 1.02   # how many times as well
-BETTER_IN_SPACE = 1.2   # how many times as well masks must fit in another place
-INVERTED = -0.1         # correlation below which masks are where the frames show nothing
-SMALLEST = 8            # pixels: a side of frames in which edges can be seen
-QUICK = 10, 512         # frames looked at, and pixels that their longer side is made smaller to, in a hurry
+REACH = 3               # largest offset in time, in frames
+NEAR = 64               # largest offset in space, in pixels
+MIN_FRAMES = 5          # frames that an offset is judged by
+MAX_FRAMES = 40         # frames that are examined
+IN_TIME = 2.5           # standard errors by which another mask must fit better to be reported, and
+BETTER_IN_TIME = 1.02   # its factor on the fit
+BETTER_IN_SPACE = 1.2   # factor by which masks must fit better at another position
+INVERTED = -0.1         # correlation below which masks lie where the frames show nothing
+MIN_SIDE = 8            # side in pixels of frames in which edges can be seen
+QUICK = 10, 512         # frames that are examined quickly, and the longer side in pixels that they are reduced to
 
 
 class Fit(NamedTuple):
-    """How well masks fit."""
+    """The fit of masks to their frames."""
 
     frames: int             # offset in time that fits best: the frame's number plus this is the number of its mask
     pixels: tuple           # by how much the masks lie too low and too far right
@@ -40,25 +39,27 @@ class Fit(NamedTuple):
 
 
 def signs_of_cells(pixels):
-    """Return where cells may be in a frame less its background: float64 of the shape of `pixels`, of zero mean."""
+    """Return the signs of cells in a frame minus its background: float64 of the shape of `pixels`, with zero mean."""
     features = [np.hypot(*np.gradient(pixels)), abs(pixels - np.median(pixels))]
     return sum(_normalised(np.minimum(each, np.percentile(each, 99))) for each in features)
 
 
 def describe(dataset, log, quick=False):
-    """Show whether masks fit their frames; only warnings, from a glance at a few frames, where it must be quick.
+    """Say whether masks fit their frames.
 
     Parameters
     ----------
     dataset : dataset.Dataset
+        Frames and masks.
     log : callable
         Function that prints a line of text for the user.
     quick : bool
+        Whether to examine a few frames only, and to print warnings only.
     """
     found = fit(dataset, *QUICK) if quick else fit(dataset)
     given = found.correlation[0] if found else 0.0
     some = [index for index, mask in enumerate(dataset.masks) if mask]
-    some = [some[round(at)] for at in np.linspace(0, len(some) - 1, min(LEAST, len(some)))]
+    some = [some[round(at)] for at in np.linspace(0, len(some) - 1, min(MIN_FRAMES, len(some)))]
     masks = [classes for index in some if (classes := dataset.classes(index)) is not None]
     if masks and are_outlines(masks, given < INVERTED):
         log("warning: masks look like outlines or membranes: thin lines, with background on both sides; a mask must "
@@ -72,8 +73,8 @@ def describe(dataset, log, quick=False):
     elif found:
         _describe_offset(found, log, quick)
     elif not quick:
-        log(f"cannot tell whether masks fit their frames: that needs sequences of at least {LEAST} frames of one size "
-            "in which something moves")
+        log(f"cannot tell whether masks fit their frames: that needs sequences of at least {MIN_FRAMES} frames of one "
+            "size in which something moves")
 
 
 def _describe_offset(found, log, quick):
@@ -92,25 +93,26 @@ def _describe_offset(found, log, quick):
         log(f"masks fit their frames best as they are paired and placed (correlation {given:.3f})")
 
 
-def fit(dataset, most=FRAMES, side=None):
-    """Return the Fit of a dataset's masks, or None where there are too few frames to tell.
+def fit(dataset, limit=MAX_FRAMES, side=None):
+    """Return the Fit of a dataset's masks, or None where there are too few frames to judge by.
 
     Parameters
     ----------
     dataset : dataset.Dataset
-    most : int
-        Frames to look at.
+        Frames and masks.
+    limit : int
+        Number of frames that are examined.
     side : int, optional
-        Pixels that the longer side of larger frames is made smaller to, by means; offsets are then so much coarser.
+        Longer side in pixels that larger frames are reduced to, by means; offsets become coarser by this factor.
     """
     sequences, index_of = {}, time_indices(dataset.frames)
     for index, frame in enumerate(dataset.frames):
-        if dataset.masks[index] and dataset.sizes[index] and min(dataset.sizes[index]) >= SMALLEST:
+        if dataset.masks[index] and dataset.sizes[index] and min(dataset.sizes[index]) >= MIN_SIDE:
             sequences.setdefault((frame.sequence, dataset.sizes[index]), []).append(index)
     around, gains = {}, {offset: [] for offset in range(-REACH, REACH + 1)}
-    share = max(LEAST, most // max(len(sequences), 1))
-    for (_, size), indices in list(sequences.items())[:max(most // LEAST, 1)]:
-        if len(indices) < LEAST:
+    share = max(MIN_FRAMES, limit // max(len(sequences), 1))
+    for (_, size), indices in list(sequences.items())[:max(limit // MIN_FRAMES, 1)]:
+        if len(indices) < MIN_FRAMES:
             continue
         factor = -(-max(size) // side) if side else 1
 
@@ -123,7 +125,7 @@ def fit(dataset, most=FRAMES, side=None):
         some = [indices[round(at)] for at in np.linspace(0, len(indices) - 1, min(share, len(indices)))]
         pictures = {index: _smaller(pixels, factor) for index in some
                     if (pixels := _pixels(dataset, index)) is not None}
-        if len(pictures) < LEAST:
+        if len(pictures) < MIN_FRAMES:
             continue
         still = np.median(list(pictures.values()), axis=0)
         for index, pixels in pictures.items():
@@ -160,17 +162,17 @@ def _pixels(dataset, index):
 
 
 def _smaller(array, factor):
-    """Return the means of squares of pixels, float32; what is left over below and at the right is left out."""
+    """Return the means of squares of pixels, float32; the pixels that fill no square are left out."""
     height, width = (side // factor for side in array.shape)
     squares = array[:height * factor, :width * factor].reshape(height, factor, width, factor)
     return squares.mean(axis=(1, 3), dtype=np.float32)
 
 
 def _best_in_time(gains):
-    """Return the offset whose masks fit best, 0 unless another fits better beyond doubt."""
+    """Return the offset in time whose masks fit best, but 0 unless another one fits clearly better."""
     best, least = 0, 0.0
     for offset, found in gains.items():
-        if offset == 0 or len(found) < LEAST:
+        if offset == 0 or len(found) < MIN_FRAMES:
             continue
         other, given = np.transpose(found)
         gain = other - given

@@ -29,19 +29,19 @@ def class_weights(how, cells):
 
 
 def kept_indices(cells, drop):
-    """Return which frames are left without that part of them which hold the fewest cell pixels.
+    """Return the indices of the frames that stay when a share of them, with the fewest cell pixels, is dropped.
 
     Parameters
     ----------
     cells : sequence of (int, int)
         Cell pixels, and all pixels, of the mask of each frame.
     drop : float
-        The part, from 0 to below 1; rounded to whole frames, of which at least one stays.
+        Share of the frames to drop, from 0 to below 1, rounded to whole frames, of which at least one stays.
 
     Returns
     -------
     int ndarray
-        Their places in `cells`, in order.
+        Indices into `cells`, ascending.
     """
     share = np.array([cell / pixels for cell, pixels in cells])
     dropped = np.argsort(share, kind="stable")[:min(round(drop * len(cells)), len(cells) - 1)]
@@ -49,18 +49,18 @@ def kept_indices(cells, drop):
 
 
 def sampling_weights(cells):
-    """Return the probability with which a frame is drawn: by its share of cell pixels."""
+    """Return the probability of each frame to be sampled, by its share of cell pixels."""
     share = np.array([cell / pixels for cell, pixels in cells])
     return share / share.sum()
 
 
 def parsed_weight(text):
-    """Return what --class-weight says: one of WORDS, a number, or a pair of numbers for background and cell.
+    """Return the value of --class-weight: one of WORDS, a number, or a pair of numbers for background and cell.
 
     Raises
     ------
     InputError
-        If it is none of these.
+        If the text is none of these.
     """
     if text in WORDS or not isinstance(text, str):
         return text
@@ -75,12 +75,12 @@ def parsed_weight(text):
 
 
 def check_classes(training, validation, log):
-    """Say which part of the pixels of the training and validation masks is cell, and warn where that is odd.
+    """Say which share of the training and validation masks is cell, and warn where it is unusual.
 
     Raises
     ------
     InputError
-        If there is nothing to tell apart.
+        If the training masks hold one class only.
     """
     if training == 0:
         raise InputError("--masks: no training mask holds a cell, all their pixels are 0; name the folder of the "

@@ -1,6 +1,6 @@
-"""What a training run is about to see, checked and told: python -m stemnet_ref.data.check FRAMES MASKS
+"""Report what a training run would see: python -m stemnet_ref.data.check FRAMES MASKS
 
-run_train.py tells the cheap part of it, `data.inspection`, before its first step.
+run_train.py prints the cheap part of the report, `data.inspection`, before its first step.
 """
 
 import sys
@@ -24,20 +24,21 @@ from .split import describe, divide
 
 
 def report(dataset, settings, log=print):
-    """Show all that can be said of frames and masks before a training run, and return what the frames are for.
+    """Print a report on frames and masks, and return the use of each frame in a training run.
 
     Parameters
     ----------
     dataset : dataset.Dataset
+        Frames and masks.
     settings : Settings
-        Of which channels, validation, gap, scaling and sparse_masks count.
+        Settings of the run: channels, validation, gap, scaling and sparse_masks are used.
     log : callable
         Function that prints a line of text for the user.
 
     Returns
     -------
     list of str
-        Of each frame: "training", "validation", "gap", or "no mask".
+        Use of each frame: "training", "validation", "gap", or "no mask".
 
     Raises
     ------
@@ -100,7 +101,7 @@ def options():
 
 
 def _check_out(out, inputs):
-    """Raise InputError unless the sheet can be written there, over nothing but an earlier sheet."""
+    """Raise InputError unless the sheet can be written, and replaces nothing but an earlier sheet."""
     if out.suffix.lower() != ".png":
         raise InputError(f"--out {out}: the sheet is a PNG; give a name that ends in .png")
     check_output(out, SHEET, inputs=inputs)

@@ -1,4 +1,4 @@
-"""From frames on disk to batches: windows of frames, scaled, cut and augmented as a plan says, and reading ahead."""
+"""Read frames from disk into batches: windows of frames, scaled, cut and augmented by a plan, and read ahead."""
 
 from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
@@ -29,7 +29,7 @@ class Dataset(Decoded):
         self._buffers = {}                  # shape -> `crops.batch.Buffers` on the device
 
     def sample(self, crop):
-        """Return all that a crop is made of, a `crops.batch.Sample`."""
+        """Return the `crops.batch.Sample` of a crop."""
         if crop.on_cell:
             crop = crop.moved_onto_cell(self.classes(crop.frame))
         coordinates, pastes, borders = crop.sampling_coordinates(), [], None
@@ -57,7 +57,7 @@ class Dataset(Decoded):
     def batches(self, plan, batch_size, scaling):
         """Yield the batches of a plan, `crops.batch.Buffers`, read ahead in a background thread.
 
-        On a device those of one shape are the same object: one set of arrays, filled anew each time.
+        On a device all batches of one shape are the same object: one set of arrays, filled anew each time.
         """
         groups = [plan[start:start + batch_size] for start in range(0, len(plan), batch_size)]
         frames = [[index for crop in crops for index in (crop.frame, *crop.donors)] for crops in groups]
@@ -71,7 +71,7 @@ class Dataset(Decoded):
             yield assemble(scaling, loaded, self.device, self._buffers) if self.device else loaded
 
     def whole(self, indices):
-        """Yield frames whole and in order, each as a `Whole`, read ahead; None for one that is left out."""
+        """Yield whole frames in order, each as a `Whole`, read ahead, or None for a frame that is left out."""
         def load(index):
             try:
                 return Whole(self.window(index), self.classes(index), self.weights(index))
@@ -83,13 +83,13 @@ class Dataset(Decoded):
         yield from self._read_ahead(load, indices, [[index] for index in indices])
 
     def _read_ahead(self, load, items, frames):
-        """Yield load(item) for each item; frames[k] are those it segments or is pasted from.
+        """Yield load(item) for each item; frames[k] are the frames that item k needs.
 
         Where not all frames fit into memory, each is freed when the last item that needs it has been loaded.
         """
         needed = [[frame for index in each for frame in set(self.windows[index].tolist())] for each in frames]
         if not self.fits:
-            self._kept.clear()
+            self._stored.clear()
             self._there.clear()
             self._uses = Counter(frame for each in needed for frame in each)
 
@@ -100,7 +100,7 @@ class Dataset(Decoded):
                 for frame in needed[position]:
                     if self._uses[frame] <= 0:
                         for kind in ("pixels", "classes", "instances", "weights"):
-                            self._kept.pop((kind, frame), None)
+                            self._stored.pop((kind, frame), None)
                             self._there.pop((kind, frame), None)
             return loaded
 

@@ -1,4 +1,4 @@
-"""Frames and masks as they are read: decoded when asked for, kept while memory lasts, or left out."""
+"""Frames and masks that are decoded when they are asked for, stored while memory lasts, or left out."""
 
 from collections import Counter
 
@@ -16,45 +16,46 @@ ONE_SIZE = ("crop or pad them to one size by python -m stemnet_ref.data.preproce
 
 
 class Decoded:
-    """Frames with their masks, decoded when asked for and kept while memory lasts.
+    """Frames with their masks, decoded when they are asked for and stored while memory lasts.
 
     Parameters
     ----------
     frames : list of Frame
+        Frames in the order of `frames.find`.
     masks : list of Frame or None
-        The mask of each frame; None for a frame without.
+        Mask of each frame; None for a frame without one.
     channels : int
         Frames in a window, odd.
     memory : int
-        Bytes of decoded pixels to keep. Where all frames fit, each is decoded once; else once an epoch.
+        Bytes of decoded pixels to store. Where all frames fit, each is decoded once, otherwise once an epoch.
     log : callable
         Function that prints a line of text for the user.
     device : optional
-        Of `device.choose`: batches and windows are on it. Every frame goes there as it was read, once, or once an epoch
-        where not all fit into memory.
+        Device that holds batches and windows. Every frame is copied to it as it was read, once, or once an epoch where
+        not all frames fit into memory.
     border : tuple of float, optional
-        Weight and sigma of `border_weights`, where pixels have weights of their own.
+        Weight and sigma of `border_weights`, which pixels have only with this argument.
     paste : bool
         Whether cells will be pasted.
     neighbours : {"frames", "copies"}
-        As for `discovery.sequences.window_indices`.
+        Neighbours of a frame in its window, as `discovery.sequences.window_indices` takes them.
     targets : list of int, optional
-        The frames to segment, if not all or those with masks; no others than they and their neighbours are looked at.
+        Frames to segment, by default all or those with masks; only these and their neighbours are examined.
     left_out : list, optional
-        Gets an InputError for each frame and mask that cannot be used, and the others are done: the nearest frame
-        stands in for a neighbour, and a frame is without its mask. Without a list the first one is raised.
+        List that gets an InputError for each frame and mask that cannot be used: the nearest frame takes the place of a
+        neighbour, and a frame loses its mask. Without a list the first error is raised.
 
     Attributes
     ----------
     sizes : list of (int, int) or None
-        Height and width of each frame, in pixels; None of a frame that is left out or not looked at.
+        Height and width of each frame, in pixels; None for a frame that is left out or not examined.
     bad : dict of int to InputError
-        The frames that are left out, by index.
+        Errors of the frames that are left out, by index.
 
     Raises
     ------
     InputError
-        If a frame and its mask, or the frames of a window, differ in size, or none can be used.
+        If a frame and its mask, or the frames of a window, differ in size, or no frame can be used.
     """
 
     def __init__(self, frames, masks, channels, memory=MEMORY, log=print, device=None, border=None, paste=False,
@@ -83,7 +84,7 @@ class Decoded:
         self.capacity = max(memory // bytes_a_frame, 8 * channels)      # in frames
         self.fits = len(good) <= self.capacity
         self.decoded = 0                    # frames, since the beginning
-        self._kept = {}                     # (kind, index) -> array, here
+        self._stored = {}                     # (kind, index) -> array, here
         self._there = {}                    # the same on the device
         self._boxes = {}                    # index -> `boxes` of its cells
         self._uses = Counter()              # pieces of the plan that still need a frame, where not all fit
@@ -104,7 +105,7 @@ class Decoded:
         return self._keep("instances", index, self._read_instances)
 
     def weights(self, index):
-        """Return the weights that the frame's pixels have of their own, float32 of shape (H, W), or None."""
+        """Return the border weights of the frame's pixels, float32 of shape (H, W), or None without any."""
         if self.border is None or self.masks[index] is None:
             return None
         return self._keep("weights", index,
@@ -127,7 +128,7 @@ class Decoded:
                     raise                                           # else a neighbour, for which another stands in now
 
     def leave_out(self, index, error):
-        """Do without a frame, as if it were missing; raises the error where no frame may be left out."""
+        """Leave a frame out, as if it were missing; raise the error where no frame may be left out."""
         if self.left_out is None:
             raise error
         self.bad[index], self.sizes[index], self.masks[index] = error, None, None
@@ -139,14 +140,14 @@ class Decoded:
         self.refuse(error, "; the nearest frame stands in for it as a neighbour" if middle else "")
 
     def leave_mask_out(self, index, error):
-        """Do without a mask, as if it were missing; raises the error where no mask may be left out."""
+        """Leave a mask out, as if it were missing; raise the error where no mask may be left out."""
         if self.left_out is None:
             raise error
         self.masks[index] = None
         self.refuse(error)
 
     def refuse(self, error, consequence="", aloud=True):
-        """Keep the error of what is left out, and tell of it; raises it where nothing may be left out."""
+        """Store the error of what is left out, and print it as a warning; raise it where nothing may be left out."""
         if self.left_out is None:
             raise error
         self.left_out.append(error)
@@ -154,11 +155,11 @@ class Decoded:
             self.log(f"warning: left out: {error}{consequence}")
 
     def _keep(self, kind, index, read):
-        if (kind, index) in self._kept:
-            return self._kept[kind, index]
+        if (kind, index) in self._stored:
+            return self._stored[kind, index]
         array = read(index)
         if self._needed(index):
-            self._kept[kind, index] = array
+            self._stored[kind, index] = array
         return array
 
     def _needed(self, index):
@@ -188,7 +189,7 @@ class Decoded:
         return self._unchanged(read_instances(self.masks[index]), index, self.masks[index])
 
     def _unchanged(self, array, index, file):
-        """Return what was read of a frame or a mask, if it still has the size that its header had."""
+        """Return the pixels of a frame or a mask; raise InputError if the size is not that of its header."""
         if array.shape != self.sizes[index]:
             (h, w), (was_h, was_w) = array.shape, self.sizes[index]
             raise InputError(f"{file}: has {h} x {w} pixels, and had {was_h} x {was_w} when this began; it was changed "
@@ -196,7 +197,7 @@ class Decoded:
         return array
 
     def _moved(self, kind, index):
-        """Return `pixels`, `classes` or `weights` of a frame where they are computed with."""
+        """Return `pixels`, `classes` or `weights` of a frame on the device that computes with them."""
         if self.device is None:
             return getattr(self, kind)(index)
         if (kind, index) in self._there:
@@ -208,11 +209,11 @@ class Decoded:
         if self._needed(index):
             self._there[kind, index] = array
         if kind != "classes":
-            self._kept.pop((kind, index), None)                     # nobody asks for them here any more
+            self._stored.pop((kind, index), None)                     # nobody asks for them here any more
         return array
 
     def _leave_odd_sizes_out(self, seen):
-        """Leave out frames that differ in size from one in their window, and from more than half of their sequence."""
+        """Leave out frames that differ in size from a frame of their window and from most of their sequence."""
         sequences = {}
         for index in seen:
             if index not in self.bad:

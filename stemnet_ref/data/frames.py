@@ -23,7 +23,7 @@ OTHER_PICTURES = (".jpg", ".jpeg", ".bmp", ".gif", ".jp2", ".webp", ".avi", ".mp
 
 @dataclass(frozen=True)
 class Frame:
-    """Where one picture is: a file, or a time point of a stack, and its place in a time-lapse."""
+    """One picture of a time-lapse: its file or time point of a stack, its sequence and its number."""
 
     path: Path
     page: int | None        # time point, from 0; None in a file of one
@@ -53,16 +53,18 @@ def find(where, option, lenient=False, selection=UNCHOSEN):
     Parameters
     ----------
     where : path or str
+        Folder, glob pattern or file.
     option : str
-        Name of the option to put into messages, such as ``--frames``.
+        Option by which the user named it, such as ``--frames``.
     lenient : bool
-        Take a file that cannot be read for one frame; else it is an error.
+        Whether to take a file that cannot be read for one frame; otherwise it is an error.
     selection : Selection
+        Choice among the channels and slices of files that hold several.
 
     Raises
     ------
     InputError
-        If nothing is there, masks lie among frames, or two files have the same sequence and number.
+        If there are no frames, masks lie among frames, or two files have the same sequence and number.
     """
     files = _files(where, option)
     check_apart(files, option, where)
@@ -70,7 +72,7 @@ def find(where, option, lenient=False, selection=UNCHOSEN):
 
 
 def in_order(files, option, lenient=False, selection=UNCHOSEN, names=None):
-    """Return the frames of files, as `find` does; `names` holds the Name of each, where they were read before."""
+    """Return the frames of files, as `find` does; `names` holds the Name of each where these are known."""
     frames = [frame for group in _alike(files, option, lenient, selection, names) for frame in group]
     if not frames:
         raise InputError(f"{option}: no plane of the chosen channel and slice is in {files[0]}, nor in any other file; "
@@ -89,8 +91,8 @@ def in_order(files, option, lenient=False, selection=UNCHOSEN, names=None):
 def find_neighbours(where, option, channels, selection=UNCHOSEN, lenient=False):
     """Return the frames to process, and all frames among which their neighbours in time are found.
 
-    They differ where `where` is one file of one page: its neighbours are those of its sequence, in its folder, of which
-    no other file is opened.
+    They differ where `where` is one file of one page: its neighbours belong to its sequence and lie in its folder, of
+    which no other file is opened.
     """
     frames = find(where, option, lenient, selection)
     if channels == 1 or len(frames) > 1 or frames[0].page is not None or not Path(where).is_file():
@@ -109,18 +111,18 @@ def find_neighbours(where, option, channels, selection=UNCHOSEN, lenient=False):
     return [frame for frame in around if frame.path == path], around
 
 
-def spans(frames, most=3):
-    """Return in words from which to which frame each sequence goes, at most so many of them."""
+def spans(frames, limit=3):
+    """Return as text the first and the last frame of each sequence, for at most `limit` of them."""
     names = {}
     for frame in frames:
         names.setdefault(frame.sequence, []).append(frame.name)
     words = [each[0] if len(each) == 1 else f"{each[0]} to {each[-1]}" for each in names.values()]
-    more = [f"{pluralize(len(words) - most, 'sequence')} more"] if len(words) > most else []
-    return ", ".join(words[:most] + more)
+    more = [f"{pluralize(len(words) - limit, 'sequence')} more"] if len(words) > limit else []
+    return ", ".join(words[:limit] + more)
 
 
 def describe_pages(frames, log):
-    """Say where the pages of files were taken for time points while the files' names count frames, too."""
+    """Say where the pages of files were taken for time points although the files' names count frames too."""
     pages = Counter(frame.path for frame in frames if frame.page is not None)
     labels = {frame.path: frame.label for frame in frames if frame.page is not None}
     names = read(list(labels.values()))
@@ -128,8 +130,8 @@ def describe_pages(frames, log):
     counted_too = [path for path, name in zip(labels, names, strict=True)
                    if files[name.sequence] > 1 and pages_taken_for_time(path) > 1]
     if len(counted_too) > 1:
-        most = max(pages[path] for path in counted_too)
-        each = most if most == min(pages[path] for path in counted_too) else f"up to {most}"
+        largest = max(pages[path] for path in counted_too)
+        each = largest if largest == min(pages[path] for path in counted_too) else f"up to {largest}"
         log(f"note: each of {len(counted_too)} files holds {each} pages, taken for time points of {len(counted_too)} "
             "sequences; if they are slices, choose by --z")
 
@@ -160,12 +162,12 @@ def _files(where, option):
 
 
 def _is_picture(file):
-    """Return whether a file is to be read, also one that cannot be: a link to nothing, or a folder, named as one."""
+    """Return whether a path is named as a picture; a broken link or a folder of such a name causes an error later."""
     return file.is_file() or (file.suffix.lower() in SUFFIXES and (file.is_dir() or not file.exists()))
 
 
 def _remedy(folder):
-    """Return what to do about a folder without PNG and TIFF."""
+    """Return the remedy for a folder without PNG and TIFF files."""
     others = [file.suffix for file in folder.iterdir() if file.suffix.lower() in OTHER_PICTURES]
     if others:
         return f"it holds {min(others)} files, convert them to PNG or TIFF"
@@ -208,19 +210,19 @@ def _alike(files, option, lenient, selection, names):
 
 
 def _label(file, root):
-    """Return a file's path from a folder on, without suffix."""
+    """Return a file's path relative to a folder, without suffix."""
     return file.relative_to(root).with_suffix("").as_posix()
 
 
 def _names(files, labels, selection, beside=()):
-    """Return the Name of each file; labels `beside` theirs tell what varies."""
+    """Return the Name of each file; the labels `beside` help to find the numbers that vary."""
     if selection.pattern is not None:
         return read_by(selection.pattern, files, labels, selection.strict)
     return read([*labels, *beside])[:len(labels)]
 
 
 def _labels_beside(file):
-    """Return the labels of the files in a file's folder, among which alone its name says what counts the frames."""
+    """Return the labels of the files in a file's folder, which show the number in its name that counts the frames."""
     try:
         return [other.with_suffix("").name for other in file.parent.iterdir() if other.suffix.lower() in SUFFIXES]
     except OSError:                                     # a folder that may not be listed

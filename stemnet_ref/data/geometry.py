@@ -8,12 +8,12 @@ import numpy as np
 from ..errors import InputError, reason
 from ..storage.readers import read_json
 
-RECORD = "preprocess.json"          # of what `data.preprocess` did
-MOST_PIXELS = 1 << 30               # of a frame
+RECORD = "preprocess.json"          # the file in which `data.preprocess` records what it did
+MAX_PIXELS = 1 << 30                # pixels of a frame
 
 
 class Geometry(NamedTuple):
-    """From pictures of `original` height and width, in pixels, to those of `size`."""
+    """The crop or padding of pictures of `original` height and width, in pixels, to `size`."""
 
     original: tuple
     size: tuple
@@ -78,4 +78,4 @@ def read_record(frames):
 def _is_size(size):
     """Return whether these are a height and a width in pixels, of a frame that memory holds."""
     return (len(size) == 2 and all(type(side) is int and side > 0 for side in size)
-            and size[0] * size[1] <= MOST_PIXELS)
+            and size[0] * size[1] <= MAX_PIXELS)

@@ -13,7 +13,7 @@ from .formats.pixels import facts, projected, read_bytes, read_remark, read_size
 from .masks.regions import regions
 from .masks.values import check_values
 
-LARGEST = 1e18      # of floats: sums of their squares still fit into 32 bits
+MAX_FLOAT = 1e18    # largest float of a frame, so that sums of squares fit into 32 bits
 
 __all__ = ["Remarks", "eight_bit_units", "read_bytes", "read_frame", "read_instances", "read_mask", "read_numbers",
            "read_remark", "read_size", "read_values"]
@@ -38,8 +38,8 @@ def read_frame(frame):
             pixels = pixels.astype(np.float32)
         if not np.isfinite(pixels).all():
             raise InputError(f"{frame}: {np.sum(~np.isfinite(pixels))} pixels are NaN or infinite; {REPLACE}")
-        if (largest := max(pixels.max(), -pixels.min())) > LARGEST:
-            raise InputError(f"{frame}: the largest of its pixels is {largest:g}, and those above {LARGEST:g} cannot "
+        if (largest := max(pixels.max(), -pixels.min())) > MAX_FLOAT:
+            raise InputError(f"{frame}: the largest of its pixels is {largest:g}, and those above {MAX_FLOAT:g} cannot "
                              f"be computed with; divide them by a number, or {REPLACE}")
         return pixels
     if pixels.dtype.kind == "u" and pixels.dtype.itemsize <= 2:
@@ -53,19 +53,19 @@ def read_frame(frame):
 def read_instances(frame):
     """Return the numbered cells of a mask: int32 ndarray of shape (H, W), 0 in the background.
 
-    Where the mask does not number its cells, those that touch, also at a corner, are one.
+    Where the mask does not number its cells, cells that touch, also at a corner, are one.
 
     Raises
     ------
     InputError
-        As `read_mask`.
+        If `read_mask` raises it.
     """
     pixels, _ = _read_mask(frame)
     return _renumbered(pixels) if _numbered(pixels) else regions(pixels)
 
 
 def read_numbers(frame):
-    """Return a mask's pixels as they are, uint8 or uint16, for a PNG; raises as `read_mask`."""
+    """Return a mask's pixels for a PNG, as they are, uint8 or uint16; raise the errors of `read_mask`."""
     pixels, _ = _read_mask(frame)
     if not _numbered(pixels):
         return (pixels > 0).astype(np.uint8) * np.uint8(255)
@@ -75,7 +75,7 @@ def read_numbers(frame):
 
 
 def read_mask(frame):
-    """Return the classes of a mask's pixels, and what is to be said of its values.
+    """Return the classes of a mask's pixels, and a remark on its values.
 
     Masks may be 0/1, 0/255 or numbers of cells.
 
@@ -84,7 +84,7 @@ def read_mask(frame):
     classes : uint8 ndarray of shape (H, W)
         1 where the value is above 0 (a cell), else 0.
     remark : (str, str) or None
-        As `masks.values.check_values` returns it.
+        Kind and text of the remark, from `masks.values.check_values`.
 
     Raises
     ------
@@ -96,7 +96,7 @@ def read_mask(frame):
 
 
 def _read_mask(frame):
-    """Return a mask's pixels, and what is to be said of them, which is found out once."""
+    """Return a mask's pixels, and the remark on them, which is made once."""
     known = facts(frame)
     pixels = read_values(frame)
     if "remark" not in known:
@@ -119,15 +119,15 @@ def _renumbered(pixels):
 
 
 class Remarks:
-    """Tells the first remark of each kind on frames, and the first on masks."""
+    """Logs the first remark of each kind on frames and on masks."""
 
     def __init__(self, log):
-        self.log, self._told = log, set()
+        self.log, self._logged = log, set()
 
     def add(self, file, remark, mask=False):
         """Tell a remark, (kind, words) or None, on a frame or a mask."""
-        if remark and (mask, remark[0]) not in self._told:
-            self._told.add((mask, remark[0]))
+        if remark and (mask, remark[0]) not in self._logged:
+            self._logged.add((mask, remark[0]))
             self.log(f"note: {file} {remark[1]}")
 
 

@@ -1,4 +1,4 @@
-"""All that a run needs to know of the pixels of its frames and masks, found out by decoding each file once."""
+"""Statistics of the pixels of frames and masks that a run needs, by decoding each file once."""
 
 from hashlib import sha256
 from typing import NamedTuple
@@ -14,7 +14,7 @@ SATURATED = 0.01        # part of the pixels at a frame's lowest or highest valu
 
 
 class Statistics(NamedTuple):
-    """What is known of the pixels of one frame."""
+    """Statistics of the pixels of one frame."""
 
     shape: tuple        # height and width in pixels
     dtype: str
@@ -33,7 +33,7 @@ class Statistics(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """What is known of the pixels of all frames and masks of a run."""
+    """Statistics of the pixels of all frames and masks of a run."""
 
     scaling: Scaling    # fitted to the training frames
     statistics: dict    # Statistics by index of the frame, in the order in which they were read
@@ -41,26 +41,26 @@ class Measured(NamedTuple):
     digests: dict       # SHA-256 of the pixels of all "frames" and of these "masks"
 
     def share(self, indices):
-        """Return the mean over frames of the part of their masks that is cell."""
+        """Return the share of cell in the masks, as a mean over frames."""
         return float(np.mean([np.divide(*self.cells[index]) for index in indices.tolist()]))
 
 
 def measure(dataset, split, scaling, log):
-    """Decode all frames, and the masks to train and validate on, and return what is Measured of them.
+    """Decode all frames, and the masks to train and validate on, and return their Measured statistics.
 
     Parameters
     ----------
     dataset : dataset.Dataset
     split : split.Split
     scaling : str
-        Kind of scaling, as for `scaling.fit`.
+        Kind of scaling, as `scaling.fit` takes it.
     log : callable
         Function that prints a line of text for the user.
 
     Raises
     ------
     InputError
-        If a file cannot be read, or frames of several sizes cannot be scaled so.
+        If a file cannot be read, or this kind of scaling needs frames of one size.
     """
     _check_one_size(dataset, scaling)
     log(f"reading {pluralize(len(dataset.frames), 'frame')} and their masks")

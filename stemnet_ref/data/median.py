@@ -41,24 +41,25 @@ def background(frames):
 
 
 def subtract_background(frames):
-    """Return the frames less their temporal median, float of shape (T, H, W): what stands still becomes 0."""
+    """Return the frames minus their temporal median, float of shape (T, H, W): what stands still becomes 0."""
     return np.asarray(frames) - background(frames)
 
 
 class Stack:
-    """Frames kept in memory or, where they do not fit, in a scratch file; of one size where they are read by rows.
+    """Frames held in memory or, where they do not fit, in a scratch file; of one size where they are read by rows.
 
     Parameters
     ----------
     memory : int
-        Bytes of pixels to hold at once; half of it for frames, the other for what is sorted.
+        Bytes of pixels to hold at once: half of them for frames, the other half for sorting.
     folder : path, optional
-        For the scratch file, which vanishes with the program, however that ends; else the system's temporary one.
+        Folder for the scratch file, which vanishes with the program, however that ends; by default the system's
+        temporary folder.
 
     Attributes
     ----------
     dtype : numpy dtype
-        Of the frames: uint8, uint16 or float32; the first one's.
+        Dtype of the frames, uint8, uint16 or float32, which the first frame determines.
     shapes : list of (int, int)
         Height and width of each frame, in pixels.
     """
@@ -110,7 +111,7 @@ class Stack:
                              ) from None
 
     def clear(self):
-        """Take all frames off."""
+        """Remove all frames."""
         if self._file:
             self._file.close()
         self.dtype, self.shapes = None, []
@@ -123,14 +124,14 @@ class Stack:
 
     @property
     def shape(self):
-        """Height and width of all frames, in pixels; raises ValueError where they differ."""
+        """Height and width of all frames, in pixels; raise ValueError where they differ."""
         if len(set(self.shapes)) != 1:
             raise ValueError(f"Stack.shape: {pluralize(self.count, 'frame')} of {len(set(self.shapes))} sizes; one is "
                              "needed for their median")
         return self.shapes[0]
 
     def frame(self, number):
-        """Return a frame, in the order in which they came."""
+        """Return a frame by its number, in the order in which frames were appended."""
         return self._part(number, 0, self.shapes[number][0])
 
     def rows(self, start, stop):
@@ -154,7 +155,7 @@ class Stack:
     def median(self, progress=lambda rows: None):
         """Return the median of every pixel over the frames, float64 (H, W); float32 for float32 frames.
 
-        `progress` is called with the number of rows done since.
+        `progress` is called with the number of rows done since its last call.
         """
         height, width = self.shape
         row = self.count * width * self.dtype.itemsize
@@ -166,7 +167,7 @@ class Stack:
             band, done = self.rows(start, stop).reshape(self.count, -1), out[start:stop].reshape(-1)
 
             def work(at, band=band, done=done):
-                _median_into(done[at:at + size], band[:, at:at + size])
+                _write_medians(done[at:at + size], band[:, at:at + size])
 
             share(work, range(0, band.shape[1], size))
             progress(stop - start)
@@ -174,10 +175,10 @@ class Stack:
         return out
 
 
-def _median_into(out, values):
+def _write_medians(out, values):
     """Write the medians of the columns of `values` into `out`.
 
-    Sorted as 16 bits, because NumPy has vector instructions for them and not for 8.
+    Values are sorted as 16 bits, for which NumPy has vector instructions, unlike 8 bits.
     """
     columns = np.ascontiguousarray(values.T, np.uint16 if values.dtype == np.uint8 else values.dtype)
     count = columns.shape[1]

@@ -20,16 +20,16 @@ def find_pairs(frames, masks, log=lambda line: None, sparse=False, names=("--fra
     Parameters
     ----------
     frames, masks : path or str
-        As for `frames.find`. `masks` is None, or names the same set, where the layout of the Cell Tracking Challenge
-        says which masks belong to the frames; those without a mask are left without then.
+        Folder, glob pattern or file. `masks` is None, or names the same set, where the layout of the Cell Tracking
+        Challenge says which masks belong to the frames; there frames may be without a mask.
     log : callable
         Function that prints a line of text for the user.
     sparse : bool
         Whether frames may be without a mask.
     names : tuple of str
-        What the user gave the two paths by.
+        Options by which the user named the two paths.
     lenient, selection
-        As for `frames.find`.
+        Arguments of `frames.find`.
 
     Raises
     ------
@@ -40,12 +40,12 @@ def find_pairs(frames, masks, log=lambda line: None, sparse=False, names=("--fra
 
 
 def for_either(find, selection):
-    """Return find(selection), a tuple that ends in masks or None, where a choice need have an effect on masks alone.
+    """Return find(selection), a tuple that ends in masks or None, where a choice may have an effect on masks alone.
 
     Raises
     ------
     InputError
-        As `find`; NoEffect where neither frames nor masks need the choice.
+        If `find` raises it; NoEffect where neither frames nor masks need the choice.
     """
     try:
         return find(selection)
@@ -73,14 +73,14 @@ def _find_pairs(frames, masks, log, sparse, names, lenient, selection):
 
 
 def masks_of(frames, masks, log=lambda line: None, sparse=False, selection=UNCHOSEN, lenient=False):
-    """Return the masks to measure predictions by: a dict from those of the frames that have one.
+    """Return the masks to measure predictions by: a dict from each frame that has one to its mask.
 
     Parameters
     ----------
     frames : list of Frame
         A single one may come with the masks of its whole folder.
     masks, log, sparse, selection, lenient
-        As for `find_pairs`; in a set of the Cell Tracking Challenge frames may be without.
+        Arguments of `find_pairs`; in a set of the Cell Tracking Challenge frames may be without a mask.
 
     Raises
     ------
@@ -101,7 +101,7 @@ def masks_of(frames, masks, log=lambda line: None, sparse=False, selection=UNCHO
 
 
 def _find_masks(where, option, lenient, selection, frames, log):
-    """Return the masks at a path; raises InputError where slices' numbers could be taken for those of times.
+    """Return the masks at a path; raise InputError where numbers of slices could be taken for those of times.
 
     ImageJ calls the planes of any stack slices. Where the frames have none, and each sequence has as many, they are its
     time points. Where each frame is a slice of a file of its own, so is its mask, also if that does not say so; but a
@@ -187,7 +187,7 @@ def mask_of(frame, masks):
 
 
 def _pairing_rules(frames, masks):
-    """Return the rules, the strictest first: whether it looks at numbers alone, and what must be equal in a pair."""
+    """Return the rules, the strictest first: whether a rule compares numbers alone, and the key that pairs share."""
     rules = [(False, lambda frame: (frame.label, frame.page)), (False, _without_shared_words(frames, masks)),
              (True, lambda frame: frame.numbers)]
     if len({frame.sequence for frame in frames}) == len({mask.sequence for mask in masks}) == 1:
@@ -201,10 +201,10 @@ def _pairing_rules(frames, masks):
 
 
 def _without_shared_words(frames, masks):
-    """Return a function from a frame or mask to its label less what all of its kind share.
+    """Return a function from a frame or mask to its label, without what all frames, or all masks, share.
 
-    That is folders with one name for all, and words at the beginning and the end. Words hold no digits: numbers tell
-    files apart.
+    Shared are folders with one name for all, and words at the beginning and the end. Words hold no digits, because
+    numbers tell files apart.
     """
     rest = {}
     for kind in (frames, masks):
@@ -259,11 +259,11 @@ def _unpaired(frames, masks, rule, sparse):
 
 
 def _first_and_last(frames, masks):
-    """Return in words the first and the last of those pairs that lack neither frame nor mask."""
+    """Return as text the first and the last pair that lacks neither frame nor mask."""
     both = [(frame, mask) for frame, mask in zip(frames, masks, strict=True) if frame and mask]
     return "from " + " to ".join(f"{both[at][0].name} with {both[at][1].name}" for at in (0, -1))
 
 
 def _some(files):
-    """Return the first of the files, and how many more there are."""
+    """Return as text the first of the files, and the number of the others."""
     return str(files[0]) if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"

@@ -36,35 +36,37 @@ from .images import Remarks, eight_bit_units, read_frame, read_numbers, read_rem
 from .median import MEMORY, Stack
 from .pairing import find_pairs
 
-FEW = 3             # frames: with less, their median is the frames themselves
+MIN_FRAMES = 3      # frames of a sequence; the median of fewer is the frames themselves
 CENTRES = {8: 127, 16: 127 * 257}
 
 
 class Preprocess:
-    """What is done to all sequences.
+    """The preprocessing of all sequences.
 
     Parameters
     ----------
     frames, masks : path or str
-        As for `pairing.find_pairs`; masks may be None.
+        Folders, glob patterns or files, as `pairing.find_pairs` takes them; masks may be None.
     out : path
-        Folder to write into.
+        Folder to write to.
     size : tuple of int or None
         Height and width that all frames are cropped or padded to; None leaves them.
     subtract : bool
         Whether to subtract the background.
     bits : {8, 16}, optional
-        Of the written frames; else those of the frames, 16 for floats.
+        Bits of the written frames; by default those of the frames, and 16 for floats.
     scale : float, optional
-        Grey levels written for one that was read. Else 1 where the written frames have as many bits as those read, and
-        otherwise, sequence by sequence, the largest with which 99.9 % of the pixels fit.
+        Factor on the grey levels. The default is 1 where the written frames have as many bits as those read, and
+        otherwise, for each sequence, the largest factor with which 99.9 % of the pixels fit.
     memory : int
         Bytes of pixels to hold at once.
     sparse : bool
         Whether frames may be without a mask.
     selection : Selection
+        Choice among the channels and slices of files that hold several.
     log, progress : callable
-        Take a line of text for the user, and (what is done, number of all, unit) to show it by the result's `update`.
+        Function that prints a line of text for the user, and function that takes (text, total, unit) and returns a
+        progress bar with `update`.
 
     Raises
     ------
@@ -204,7 +206,7 @@ class Preprocess:
             what = f"frames of {len(changed)} sizes" if others else f"{h} x {w} pixels"
             self.log(f"{'warning: ' if lost else ''}{sequence}: {what} made {self.size[0]} x {self.size[1]}"
                      + (f"; {lost / cell:.1%} of the cell pixels were cut off" if lost else ""))
-        if self.subtract and len(pairs) < FEW:
+        if self.subtract and len(pairs) < MIN_FRAMES:
             self.log(f"warning: {sequence} has {pluralize(len(pairs), 'frame')}, whose median is nearly the frames "
                      "themselves: hardly anything is left of them; use --background none")
         return {"bits": bits, "centre": centre, "scale": scale}
@@ -219,9 +221,10 @@ class Preprocess:
         except InputError as error:
             self.left_out.append(error)
             return 0, 0
-        kept = geometry.apply(numbers)
-        files.write_png(self.out / "masks" / f"{frame.name}.png", kept, outputs.PREPROCESSED, fast=True, option="OUT")
-        return np.sum(numbers > 0), np.sum(numbers > 0) - np.sum(kept > 0)
+        written = geometry.apply(numbers)
+        files.write_png(self.out / "masks" / f"{frame.name}.png", written, outputs.PREPROCESSED, fast=True,
+                        option="OUT")
+        return np.sum(numbers > 0), np.sum(numbers > 0) - np.sum(written > 0)
 
     def _all(self, work, number, what):
         """Return the sum of work(0), work(1), ..., done in threads of which none runs far ahead."""
@@ -235,7 +238,7 @@ class Preprocess:
         return total
 
     def _scale(self, stack, still, bits):
-        """Return the grey levels written for one that was read."""
+        """Return the factor on the grey levels of a sequence."""
         if self.scale is not None:
             return self.scale
         if stack.dtype == f"u{bits // 8}":
@@ -243,9 +246,9 @@ class Preprocess:
         room = CENTRES[bits] if self.subtract else 2 ** bits - 1
         some = range(0, stack.count, -(-stack.count // 20))
         for percent in 99.9, 100:                           # all of them in a scene that hardly changes
-            most = max(float(np.percentile(abs(stack.frame(number) - still), percent)) for number in some)
-            if most:
-                return room / most
+            largest = max(float(np.percentile(abs(stack.frame(number) - still), percent)) for number in some)
+            if largest:
+                return room / largest
         return 1.0
 
 
@@ -255,7 +258,7 @@ def _pixels(frame):
 
 
 def _or_error(read, frame):
-    """Return what a function reads of a frame, or its InputError."""
+    """Return the result of a function that reads a frame, or its InputError."""
     try:
         return read(frame)
     except InputError as error:
@@ -263,7 +266,7 @@ def _or_error(read, frame):
 
 
 def _check_out(out, inputs, settings, names):
-    """Raise InputError where writing would touch what is there: more than files of these names by the same call."""
+    """Raise InputError where writing would replace other files than those of these names by the same call."""
     files.check_folder(out, "OUT")
     folders = out / "frames", out / "masks"
     if {folder.resolve() for folder in (out, *folders)} & {each.path.resolve().parent for each in inputs}:

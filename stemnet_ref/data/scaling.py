@@ -31,14 +31,14 @@ class Scaling:
     image: np.ndarray | None = None     # float32 (H, W), in 8-bit units
 
     def apply(self, pixels, crop=None, coordinates=None):
-        """Return what a crop shows of a frame, scaled, float32.
+        """Return the crop of a frame, scaled, float32.
 
         Parameters
         ----------
         pixels : ndarray of shape (H, W)
-            As `data.images.read_frame` returns them.
+            Pixels that `data.images.read_frame` returns.
         crop : crops.crop.Crop, optional
-            Else all of them, and then they may have another shape where there is no image.
+            Part of the frame; by default all of it, which may have any shape where there is no image.
         coordinates : ndarray, optional
             The crop's `sampling_coordinates`.
         """
@@ -51,7 +51,7 @@ class Scaling:
         return x
 
     def fill(self, x, example, channel, pixels, crop, coordinates=None):
-        """Write what a crop shows of a frame, scaled, into x[example, :, :, channel], all on a GPU."""
+        """Write the crop of a frame, scaled, to x[example, :, :, channel], all on a GPU."""
         factor = crop.gain / self.std
         fill(x, example, channel, pixels, crop, coordinates, self.mean - crop.offset / factor, factor)
         if self.image is not None:
@@ -113,14 +113,14 @@ def fit(kind, frames, read):
     ----------
     kind : {"standard", "mean-image", "median-image", "minus127"}
     frames : list
-        What `read` takes; each is read once, or for an image twice.
+        Frames that `read` takes; each is read once, or twice for an image.
     read : callable
-        Returns the pixels of a frame, of one shape where there is an image.
+        Function that returns the pixels of a frame, all of one shape where there is an image.
 
     Raises
     ------
     InputError
-        If nothing is left but a constant.
+        If the pixels, minus the image, are constant.
     """
     if kind == "minus127":
         return LISTING

@@ -1,4 +1,4 @@
-"""Which frames are trained on and which are validated on."""
+"""Divide frames into those to train on and those to validate on."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from .frames import describe_pages, spans
 
 
 class Split(NamedTuple):
-    """Indices of the frames by what they are for, and the gap between them."""
+    """Indices of the frames to train on and to validate on, and the gap between these parts."""
 
     training: np.ndarray
     validation: np.ndarray
@@ -22,14 +22,16 @@ class Split(NamedTuple):
 def choose_gap(frames, fraction, channels, usable=None):
     """Return the gap, in frames, that fits a network which sees windows of `channels` frames.
 
-    It is the largest up to the window's width that leaves two thirds of the frames to train on, but never below half a
-    window, with which a frame to validate on would be seen in training. Whole sequences need none, and get the width.
+    The gap is at most the width of the window, and as large as leaves two thirds of the frames to train on, but never
+    less than half a window: then a frame to validate on would be seen in training. Whole sequences need no gap, and
+    get the width.
 
     Parameters
     ----------
     frames, fraction, usable
-        As for `split`.
+        Arguments of `split`.
     channels : int
+        Frames in a window, odd.
     """
     usable, sequences = _sequences(frames, usable)
     if len(sequences) > 1:
@@ -48,7 +50,7 @@ def divide(frames, masks, settings):
     frames : list of Frame
     masks : list of Frame or None
     settings : Settings
-        Of which validation, gap and channels count.
+        Settings of the run: validation, gap and channels are used.
 
     Raises
     ------
@@ -76,13 +78,13 @@ def split(frames, fraction, gap, usable=None):
     Parameters
     ----------
     frames : list of Frame
-        In the order of `find`.
+        Frames in the order of `frames.find`.
     fraction : float
-        In (0, 1).
+        Share of the frames to validate on, between 0 and 1.
     gap : int
-        In frames.
+        Number of frames between the parts.
     usable : sequence of int, optional
-        Indices of the frames that have masks; the others are in none of the three.
+        Indices of the frames that have masks; the other frames are in none of the three parts.
 
     Raises
     ------
@@ -121,7 +123,7 @@ def _sequences(frames, usable):
 
 
 def _cut(usable, fraction):
-    """Return the place of the first frame to validate on among those of a single sequence."""
+    """Return the position of the first frame to validate on among the usable frames of a single sequence."""
     return len(usable) - max(1, round(fraction * len(usable)))
 
 
@@ -131,7 +133,7 @@ def _before(usable, cut, gap):
 
 
 def describe(frames, split, settings, log):
-    """Say what is trained and validated on, which sequences are too short, and where frames are missing.
+    """Print what is trained and validated on, which sequences are too short, and where frames are missing.
 
     Parameters
     ----------

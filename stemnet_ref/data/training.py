@@ -48,11 +48,11 @@ class Prepared:
     Attributes
     ----------
     settings : Settings
-        Those of the run, with the gap that was chosen.
+        Settings of the run, with the gap that was chosen.
     dataset : dataset.Dataset
     split : split.Split
     source : dict
-        What the frames are known by, in config.json and in models.
+        Names of the frames, for config.json and models.
     """
 
     settings: object
@@ -72,7 +72,7 @@ def prepare(settings, frames, masks, device=None, log=lambda line: None):
     ----------
     settings : Settings
     frames, masks : path, str or None
-        As for `pairing.find_pairs`; None for the sample in the package.
+        Folder, glob pattern or file, as `pairing.find_pairs` takes them; None for the sample in the package.
     device : optional
         Device that the batches will be on, of `device.choose`.
     log : callable
@@ -100,9 +100,9 @@ def prepare(settings, frames, masks, device=None, log=lambda line: None):
 
 
 class Balance(NamedTuple):
-    """What of the training frames is seen how often, and what each class counts."""
+    """The training frames that are used, how often each is sampled, and the weights of the classes."""
 
-    training: np.ndarray                # indices of the frames that are kept
+    training: np.ndarray                # indices of the frames that are used
     dropped: np.ndarray                 # and of those that are not
     sampling_weights: np.ndarray | None         # probability with which a crop is of each of them; None: all alike
     cost: object                        # the Settings with class weights in numbers
@@ -124,13 +124,13 @@ def balance(settings, training, cells):
     InputError
         If only one class is left.
     """
-    kept = training[kept_indices([cells[index] for index in training.tolist()], settings.drop_background)]
-    cells = [cells[index] for index in kept.tolist()]
+    used = training[kept_indices([cells[index] for index in training.tolist()], settings.drop_background)]
+    cells = [cells[index] for index in used.tolist()]
     if sum(cell for cell, _ in cells) in (0, sum(pixels for _, pixels in cells)):
         raise InputError(f"--drop-background {settings.drop_background:g}: only one class is left in the masks of "
                          "the training frames; leave out fewer")
     weights = sampling_weights(cells) if settings.draw == "by-cells" else None
-    return Balance(kept, training[~np.isin(training, kept)], weights, settings.resolved(cells))
+    return Balance(used, training[~np.isin(training, used)], weights, settings.resolved(cells))
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,15 +140,15 @@ class TrainingData:
     Attributes
     ----------
     settings, cost : Settings
-        Those of the run, and the same with class weights in numbers.
+        Settings of the run, and the same with class weights as numbers.
     dataset : dataset.Dataset
     scaling : scaling.Scaling
     training, validation : int ndarray
-        Indices of its frames.
+        Indices of the frames.
     sampling_weights : float ndarray or None
-        Probability with which a crop is of each training frame; None where all give the same number.
+        Probability of each training frame to give a crop; None where all give the same number.
     source : dict
-        What the data are known by, in config.json and in models.
+        Names and digests of the data, for config.json and models.
     """
 
     settings: object
@@ -176,7 +176,7 @@ class TrainingData:
         return self.dataset.batches(self.plan(epoch)[position * size:], size, self.scaling)
 
     def crops(self, count=12):
-        """Yield what is trained on first: of each crop the frame in the middle, scaled, its classes and weights."""
+        """Yield the first crops: of each the frame in the middle, scaled, its classes and its weights."""
         for batch in self.dataset.batches(self.plan(epoch=0)[:count], 1, self.scaling):
             x, labels, weights = (None if array is None else to_host(array)[0] for array in batch)
             yield x[..., self.settings.channels // 2].copy(), labels.copy(), None if weights is None else weights.copy()
@@ -202,11 +202,11 @@ def freeze(prepared, measured, log, scaling=None):
     log : callable
         Function that prints a line of text for the user.
     scaling : scaling.Scaling, optional
-        That of the model that a run goes on with; else the one that was fitted.
+        Scaling of the model that a run goes on with; by default the one that was fitted.
     """
     settings, dataset, (training, validation, *_), source = (
         prepared.settings, prepared.dataset, prepared.split, prepared.source)
-    kept, dropped, weights, cost = balance(settings, training, measured.cells)
+    used, dropped, weights, cost = balance(settings, training, measured.cells)
     if len(dropped):
         log(f"{pluralize(len(dropped), 'training frame')} with the fewest cells left out")
     if cost is not settings:
@@ -215,12 +215,12 @@ def freeze(prepared, measured, log, scaling=None):
               **{f"{kind}_sha256": digest for kind, digest in measured.digests.items()},
               "dropped_frames": [dataset.frames[index].name for index in dropped],
               "class_weights": list(cost.class_weights)}
-    return TrainingData(settings, cost, dataset, measured.scaling if scaling is None else scaling, kept, validation,
+    return TrainingData(settings, cost, dataset, measured.scaling if scaling is None else scaling, used, validation,
                         weights, source)
 
 
 def crops_per_frame(settings, dataset, training):
-    """Return how many crops of each frame an epoch has: as many as have the frames' mean area, unless it is set."""
+    """Return the number of crops of each frame in an epoch: as many as cover a frame, unless it is set."""
     if settings.crops_per_frame is not None:
         return settings.crops_per_frame
     if settings.crop is None:

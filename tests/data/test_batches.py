@@ -129,13 +129,14 @@ def test_frames_that_do_not_fit_are_decoded_once_an_epoch(tmp_path):
     assert data.capacity < 200
     for epoch in range(2):
         before, crops = data.decoded, plan(data, epoch=epoch)
-        alive = [(sum(kind == "pixels" for kind, _ in data._kept), x.shape) for x, *_ in data.batches(crops, 1, PLAIN)]
+        alive = [(sum(kind == "pixels" for kind, _ in data._stored), x.shape)
+                 for x, *_ in data.batches(crops, 1, PLAIN)]
         assert data.decoded - before == 200
         assert max(count for count, _ in alive) <= 2 * data.capacity
         assert sorted(crop.frame for crop in crops) == sorted(2 * list(range(200)))
         order = [crop.frame for crop in crops]
         assert order != sorted(order)
-    assert not data._kept
+    assert not data._stored
 
 
 def test_pieces_are_the_same_whether_frames_stay_in_memory_or_not(tmp_path):

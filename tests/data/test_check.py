@@ -90,7 +90,7 @@ def test_the_shift_is_that_which_was_made(down, right):
     frames, masks = find_pairs(str(sample.FRAMES / "*field2*"), str(sample.MASKS / "*field2*"))
     data = Dataset(frames, masks, 1, log=lambda line: None)
     for index in range(len(frames)):
-        data._kept["classes", index] = np.roll(data.classes(index), (down, right), (0, 1))
+        data._stored["classes", index] = np.roll(data.classes(index), (down, right), (0, 1))
     found = alignment.fit(data).pixels
     if max(abs(down), abs(right)) <= 2:
         assert found == (0, 0)
@@ -209,7 +209,7 @@ def test_the_glance_at_a_few_frames_makes_large_ones_smaller():
     for side in (448, 200, 50):
         data = Dataset(*find_pairs(str(sample.FRAMES / "*field2*"), str(sample.MASKS / "*field2*")), 1)
         for index in range(len(data.frames)):
-            data._kept["classes", index] = np.roll(data.classes(index), (16, -24), (0, 1))
+            data._stored["classes", index] = np.roll(data.classes(index), (16, -24), (0, 1))
         down, right = alignment.fit(data, 10, side).pixels
         assert abs(down - 16) <= max(3, 448 / side)
         assert abs(right + 24) <= max(3, 448 / side)

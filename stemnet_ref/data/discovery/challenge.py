@@ -53,15 +53,15 @@ def truth_files(folders, z=None):
     Parameters
     ----------
     folders : list of Path
-        As `sequences` returns them.
+        Sequence folders, from `sequences`.
     z : int or "max", optional
-        The slice, from 0, that is taken of frames in three dimensions, or the maximum over all. Truth of a single slice
-        counts only if it is of this one; slices are no time points here, so that "time" finds none of that.
+        Slice, from 0, that is taken of frames in three dimensions, or the maximum over all. Truth of a single slice
+        counts only if it is of this one. Slices are no time points here, so that "time" finds no such truth.
 
     Raises
     ------
     InputError
-        If there is none.
+        If no truth is known.
     """
     found, other_slices = {}, set()
     for folder in folders:
@@ -102,7 +102,7 @@ def is_gold(path):
 
 
 def slice_of(mask):
-    """Return the slice that a file of truth is of, from 0; None for the truth of a frame, or of all its slices."""
+    """Return the slice, from 0, of a file of truth; None for the truth of a frame, or of all its slices."""
     return (_time_and_slice(mask) or (None, None))[1]
 
 

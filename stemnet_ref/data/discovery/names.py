@@ -269,18 +269,18 @@ def _by_chance(columns, meanings, kinds, before):
     if any(kinds[at] in CALENDAR for at in others):
         return None
     rows = [*zip(*columns, strict=True)]
-    places = {}
+    by_place = {}
     for row in rows:
-        places.setdefault(tuple(row[at] for at in apart), []).append(row)
-    if len(others) < 2 or min(map(len, places.values())) < ENOUGH:
+        by_place.setdefault(tuple(row[at] for at in apart), []).append(row)
+    if len(others) < 2 or min(map(len, by_place.values())) < ENOUGH:
         return None
     unique = [at for at in others if all(len({row[at] for row in those}) == len(those) and
-                                         regular(row[at] for row in those) for those in places.values())]
+                                         regular(row[at] for row in those) for those in by_place.values())]
     named = [at for at in unique if meanings[at] in ("duration", "time", "frame")] or unique
     if len(named) != 1:
         return None
     at, = named
-    ordered = [sorted(those, key=lambda row: row[at]) for those in places.values()]
+    ordered = [sorted(those, key=lambda row: row[at]) for those in by_place.values()]
     chance = [each for each in others if each != at and (re.search("[0-9][.,]$", before[each]) or not all(
         _goes_round([row[each] for row in those]) for those in ordered))]
     for those in ordered if chance else ():

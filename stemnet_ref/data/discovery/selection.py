@@ -1,4 +1,4 @@
-"""What of the files is taken for frames, where files hold more than one time-lapse."""
+"""Select a channel and a slice of files that hold several."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -45,21 +45,21 @@ class Selection:
 
     @classmethod
     def of(cls, options):
-        """Return that of a mapping from names to values, in which names may be absent."""
+        """Return the Selection of a mapping from names to values, in which names may be absent."""
         return cls(*(options.get(name) for name in ("channel_index", "z", "pattern")))
 
     @property
     def options(self):
-        """The choice alone, as `of` takes it."""
+        """The values that were chosen, a dict that `of` takes."""
         return {"channel_index": self.channel_index, "z": self.z, "pattern": self.pattern}
 
     @property
     def takes_pages(self):
-        """Whether the pages of files that do not say what they are are taken for slices."""
+        """Whether the pages of a file that does not say what they are count as slices."""
         return self.pages_are_slices and self.z not in (None, "time")
 
     def of_masks(self, pages_are_slices=False):
-        """Return what holds for the masks of such frames: they have one channel, and may be named otherwise."""
+        """Return the Selection for the masks of such frames, which have one channel, and may have other names."""
         return replace(self, channel_index=None, strict=False, must_apply=False, pages_are_slices=pages_are_slices,
                        of_masks_alone=True)
 
@@ -76,19 +76,19 @@ class Selection:
         Parameters
         ----------
         planes : int ndarray of shape (T, C, Z, 2)
-            As `formats.axes.Position` has them.
+            Planes of a `formats.axes.Position`.
         channels : sequence of str
             Names of the channels; empty where they are not known.
         path : path
-            Of the file, for messages.
+            File, for messages.
 
         Returns
         -------
         taken : list of (int, tuple)
-            Time point from 0, and its planes, pairs of int; of several the maximum is meant. Time points that the file
+            Time point from 0, and its planes, pairs of int, of which the maximum is taken. Time points that the file
             does not have are left out.
         several : str
-            Those of "C" and "Z" of which the file has more than one.
+            Axes, "C" and "Z", along which the file has more than one plane.
 
         Raises
         ------
@@ -174,10 +174,10 @@ def time_lapses(path, selection):
     Returns
     -------
     lapses : list of (str, list)
-        Name of the position, empty where there is one; and its time points as `Selection.take` returns them. They are
+        Name of the position, empty where there is only one, and its time points as `Selection.take` returns them, or
         None in a file of one plane.
     several : str
-        Those of "C", channels, and "Z", slices, of which the file has more than one.
+        Axes, "C" for channels and "Z" for slices, along which the file has more than one plane.
 
     Raises
     ------
@@ -206,7 +206,7 @@ def time_lapses(path, selection):
 
 
 def pages_taken_for_time(path):
-    """Return how many pages of a file are time points only since it does not say what they are; 1 of others."""
+    """Return the number of pages that are taken for time points because the file does not say what they are, or 1."""
     with damage_of(path):
         file = picture(path)
         found = [] if file.is_png else file.positions()

@@ -205,16 +205,16 @@ def _common(group):
 
 
 def _composites(label, refused):
-    """Return the times of a label, by reading and by the places of their first and last numbers among all of them."""
+    """Return the times of a label, by reading and by the indices of their first and last number."""
     starts = [match.start() for match in NUMBER.finditer(label)]
     found, taken = {}, set()
     for reading, (pattern, read) in enumerate(COMPOSITE):
         for match in pattern.finditer(label):
             field = read(match)
-            places = [at for at, start in enumerate(starts) if field and field.start <= start < field.end]
-            if places and not taken & {*places} and (reading, places[0], places[-1]) not in refused:
-                taken |= {*places}
-                found[reading, places[0], places[-1]] = field
+            within = [at for at, start in enumerate(starts) if field and field.start <= start < field.end]
+            if within and not taken & {*within} and (reading, within[0], within[-1]) not in refused:
+                taken |= {*within}
+                found[reading, within[0], within[-1]] = field
     return found
 
 
@@ -251,16 +251,16 @@ def _times(kind, values, texts, rest):
         return values if clear or (len(days) > len(several) and all(map(regular, several))) else None
     parts = [[re.split("[^0-9]", text) for text in group.values()] for group in several]
     if not all(map(regular, several)):
-        told = kind != "compact" and all(
+        are_times = kind != "compact" and all(
             len({*map(tuple, (each[:-1] for each in group))}) == len(group) <= 2 * len({each[-1] for each in group})
             for group in parts)
     elif kind == "fraction":                            # 0.5, 1.0, 1.5, but not 1.1, 1.2, 1.3
-        told = _step(several[0]) > MILLION // 10 ** max(len(each[-1]) for group in parts for each in group)
+        are_times = _step(several[0]) > MILLION // 10 ** max(len(each[-1]) for group in parts for each in group)
     elif kind == "compact":                             # 1050, 1100, 1110, but not 1030, 1040, 1050
-        told = len(set(map(len, texts))) == 1 and not all(regular(map(int, group.values())) for group in several)
+        are_times = len(set(map(len, texts))) == 1 and not all(regular(map(int, group.values())) for group in several)
     else:
-        told = True
-    return values if told else None
+        are_times = True
+    return values if are_times else None
 
 
 def _is_month_first(values, texts, rest):

@@ -24,11 +24,12 @@ def complete(masks, log=lambda line: None, lenient=False):
     Parameters
     ----------
     masks : list of Frame or None
-        Of any layout; only those in a folder of the challenge's gold truth are looked at.
+        Masks of any layout; only those in a folder of the challenge's gold truth are examined.
     log : callable
         Function that prints a line of text for the user.
     lenient : bool
-        Keep a mask that cannot be read, and tell of markers or silver truth that cannot; else it is an error.
+        Whether to keep a mask that cannot be read, and to warn of markers or silver truth that cannot be read;
+        otherwise it is an error.
 
     Raises
     ------

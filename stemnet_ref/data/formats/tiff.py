@@ -22,9 +22,9 @@ GREY_AND_ALPHA = "its pixels have two values, grey and alpha, which are no chann
 GREY, PALETTE, MASK = (0, 1, 32844), 3, 4
 COLOURS = {2: "RGB", 5: "CMYK", 6: "YCbCr", 8: "CIELab", 9: "CIELab", 10: "CIELab", 32803: "a colour filter's mosaic"}
 ALPHA = 1, 2
-BIG = 40000                             # bytes that one compressed byte can stand for, at most, in any compression
+MAX_RATIO = 40000                       # bytes that one compressed byte can give in any compression
 OTHERS = JPEG, 34925, 50000             # LZMA, Zstandard; decoders of other kinds crash, or make up missing rows
-RATIOS = {1: 1, 5: 2800, 8: 1032, 32773: 64, 32946: 1032, **dict.fromkeys(OTHERS, BIG)}
+RATIOS = {1: 1, 5: 2800, 8: 1032, 32773: 64, 32946: 1032, **dict.fromkeys(OTHERS, MAX_RATIO)}
 OTHER_FORMATS = dict.fromkeys(("is_ome", "is_mmstack", "is_ndtiff"), False)      # they span files, or are read in axes
 DESCRIBED = ("shaped", "imagej", "lsm", "fluoview", "stk", "sis", "scanimage")      # as tifffile names them
 UPRIGHT = {2: np.fliplr, 3: lambda a: a[::-1, ::-1], 4: np.flipud, 5: np.transpose, 6: lambda a: np.rot90(a, -1),
@@ -207,7 +207,7 @@ class Tiff:
         bits = math.prod(page.chunks) * number * page.bitspersample if page.is_tiled else \
             math.prod(page.shaped) * page.bitspersample
         held = sum(counts[:number])
-        if bits // 8 > held * RATIOS.get(int(page.compression), BIG):
+        if bits // 8 > held * RATIOS.get(int(page.compression), MAX_RATIO):
             raise ValueError(f"its {held} bytes of data cannot hold {page.imagelength} x {page.imagewidth} pixels")
         size = (page.tilelength, page.tilewidth) if page.is_tiled else (page.rowsperstrip, page.imagewidth)
         for index in range(number if page.compression in (LZW, JPEG) else 0):
@@ -219,8 +219,8 @@ class Tiff:
                 jpeg.check(data, *size)
 
     def _check_opaque(self, data):
-        most = 1 if data.dtype.kind == "f" else np.iinfo(data.dtype).max
-        if np.any(data[-1] != most):
+        opaque = 1 if data.dtype.kind == "f" else np.iinfo(data.dtype).max
+        if np.any(data[-1] != opaque):
             raise InputError(f"{self.path}: {GREY_AND_ALPHA}")
 
     def _colours(self, page):

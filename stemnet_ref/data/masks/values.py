@@ -1,4 +1,4 @@
-"""Tell from a mask's values what kind of mask it is, and refuse those of which every value above 0 is not cell."""
+"""Find out from a mask's values what kind of mask it is, and refuse masks in which a value above 0 is not cell."""
 
 import numpy as np
 
@@ -6,33 +6,34 @@ from ...errors import InputError, pluralize
 from ..formats.damage import REPLACE
 from .regions import regions
 
-FEW = 5                 # values above 0 at most, where they may be classes
-SMOOTH = 0.1            # of the pixels at borders that lie between their neighbours. Measured on masks of three kinds:
+MAX_CLASSES = 5         # values above 0 that may be classes
+SMOOTH = 0.1            # share of the pixels at borders that lie between their neighbours. Masks of three kinds had
                         # 0.03 or less, 0.07 where cells are crowded; interpolated 0.24 or more, as JPEG 0.18 or more
-ENDS = 16               # grey levels from 0 and from 255, between which the best JPEG's values are none
-LEAST = 16              # such pixels, with fewer of which nothing can be told
+ENDS = 16               # largest distance of grey levels from 0 or 255 in the best JPEG of a mask
+MIN_PIXELS = 16         # pixels between their neighbours that are needed to judge by
 IGNORE = 255
-SEPARATE = 3            # regions of a value on average, from which on it is a class rather than one cell
+SEPARATE = 3            # mean number of regions of a value from which on it is a class rather than a cell
 
 
 def check_values(pixels, frame):
-    """Return what is to be said of a mask's values.
+    """Return a remark on a mask's values.
 
     Parameters
     ----------
     pixels : ndarray of shape (H, W)
+        Values of the mask.
     frame : Frame
-        The mask, for messages.
+        Mask, for messages.
 
     Returns
     -------
     (str, str) or None
-        A word for the kind of remark, and the remark, to follow the mask's name; None where one value is above 0.
+        Kind of the remark, and its text, to follow the mask's name; None where one value is above 0.
 
     Raises
     ------
     InputError
-        If a value above 0 may be something else than cell.
+        If a value above 0 may be something other than cell.
     """
     if np.issubdtype(pixels.dtype, np.floating):
         _check_floats(pixels, frame)
@@ -44,13 +45,13 @@ def check_values(pixels, frame):
     if len(above) <= 1:
         return None
     consecutive = above[-1] == len(above)
-    stands_out = len(above) <= FEW and above[-1] == IGNORE and above[-2] == len(above) - 1
+    stands_out = len(above) <= MAX_CLASSES and above[-1] == IGNORE and above[-2] == len(above) - 1
     if stands_out and pixels.dtype.itemsize == 1 and not _one_more_cell(pixels, above):
         words = ", ".join(f"{value:g}" for value in values[:-1])
         raise InputError(f"{frame}: holds {words} and {IGNORE}, which often means 'ignore'; every value above 0 would "
                          f"count as cell; write 0 or the number of a cell in place of {IGNORE}")
     if ((_near_ends(above) and _scattered(pixels))
-            or ((len(above) > FEW or (len(above) > 3 and not consecutive)) and _smooth(pixels))):
+            or ((len(above) > MAX_CLASSES or (len(above) > 3 and not consecutive)) and _smooth(pixels))):
         raise InputError(f"{frame}: holds {len(values)} grey values that pass smoothly into one another or lie "
                          "scattered, as after a resizing with interpolation, in a JPEG, a map of probabilities, or a "
                          "picture, and every one above 0 would count as cell; save masks as PNG, resize them by "
@@ -61,7 +62,7 @@ def check_values(pixels, frame):
     if stands_out:
         return "ignore", (f"holds {IGNORE}, which means 'ignore' in some masks; here it counts as cell, as every value "
                           "above 0 does")
-    if len(above) <= FEW:
+    if len(above) <= MAX_CLASSES:
         counts = _counts(pixels, above)
         if sum(counts) >= SEPARATE * len(above):
             words = ", ".join(f"value {value:g}: {pluralize(count, 'region')}"
@@ -108,14 +109,14 @@ def _neighbours(pixels):
 
 
 def _counts(pixels, values):
-    """Return of how many regions each value is."""
+    """Return the number of regions of each value."""
     return [int(regions(pixels == value).max()) for value in values]
 
 
 def _one_more_cell(pixels, above):
-    """Return whether the largest value numbers a cell as the others do, rather than what is to be ignored.
+    """Return whether the largest value numbers a cell as the others do, rather than pixels to be ignored.
 
-    Then it is one region, so are most others, and their borders are with the background more than with it.
+    A cell is one region, as are most others, and the others border on the background more than on it.
     """
     *others, largest = _counts(pixels, above)
     if largest > 1 or sum(others) >= 2 * len(others):
@@ -145,4 +146,4 @@ def _smooth(pixels):
     between = np.zeros(middle.shape, bool)
     for a, b in ((up, down), (left, right)):
         between |= (np.minimum(a, b) < middle) & (middle < np.maximum(a, b))
-    return np.count_nonzero(lonely | between) > max(LEAST, SMOOTH * np.count_nonzero(border))
+    return np.count_nonzero(lonely | between) > max(MIN_PIXELS, SMOOTH * np.count_nonzero(border))
