@@ -1,7 +1,8 @@
 """Which code computes with an array: the plain functions with NumPy's, a backend's of the same names with its own.
 
 This module and the choice of a backend (`backends.choose`) are all that dispatches. A backend registers the type of its
-arrays; it is imported when the first of them is met, and nothing here imports it.
+arrays, and the device that holds them; its modules are imported when the first of them is met, and nothing here imports
+one.
 """
 
 from functools import cache, wraps
@@ -9,12 +10,15 @@ from importlib import import_module
 
 import numpy as np
 
-_packages = {}                  # type of array -> name of the package with the functions for it
+_registered = {}                # type of array -> name of the package with the functions for it, and the device
 
 
-def register(array_type, package):
-    """Let `package` compute with arrays of a type: its module MODULE holds a function for each one of MODULE here."""
-    _packages[array_type] = package
+def register(array_type, package, device):
+    """Let `package` compute with arrays of a type: its module MODULE holds a function for each one of MODULE here.
+
+    `device` holds them: it has `empty`, `to_device` and `to_host` (`backends.cuda.device.CuPy`).
+    """
+    _registered[array_type] = package, device
 
 
 def operation(function):
@@ -23,7 +27,7 @@ def operation(function):
     Raises
     ------
     ValueError
-        From the function, if its arrays are not all of one type.
+        From the function, if its arrays are not all of one type, or of a type that nobody computes with.
     """
     module = function.__module__.rpartition(".")[2]
 
@@ -40,34 +44,57 @@ def operation(function):
 
 
 def package_of(*arguments):
-    """Return the package that computes with the arrays among the arguments; None where all are NumPy's.
+    """Return the name of the package that computes with the arrays among the arguments; None where all are NumPy's.
+
+    Arrays are looked for in tuples and dicts too.
 
     Raises
     ------
     ValueError
-        If the arrays are of several types.
+        If the arrays are of several types, or of one that nobody has registered.
     """
+    return _entry(arguments)[0]
+
+
+def device_of(*arguments):
+    """Return the device of the arrays among the arguments, None where all are NumPy's; it raises as `package_of`."""
+    return _entry(arguments)[1]
+
+
+def to_host(array):
+    """Return an array as NumPy's, wherever it lies."""
+    device = device_of(array)
+    return device.to_host(array) if device else array
+
+
+def to_device_of(other, array):
+    """Return NumPy's `array` where the array `other` lies."""
+    device = device_of(other)
+    return device.to_device(array) if device else array
+
+
+def _entry(arguments):
     found = {kind for each in arguments for kind in _types(each)}
     if len(found) > 1:
         raise ValueError(f"arrays of {' and '.join(sorted(kind.__name__ for kind in found))}: move them to one device")
-    for kind in found:
-        if kind is not np.ndarray:
-            return _package(kind)
-    return None
+    for kind in found - {np.ndarray}:
+        if kind not in _registered and kind.__module__.partition(".")[0] == "cupy":
+            import_module("stemnet_ref.backends.cuda").register_cupy()
+        if kind not in _registered:
+            raise ValueError(f"{kind.__name__}: must be an array of NumPy or CuPy")
+        return _registered[kind]
+    return None, None
 
 
 def _types(argument):
     """Return the types of the arrays in an argument: an array, or a tuple or a dict of some."""
-    if isinstance(argument, np.ndarray) or hasattr(argument, "__cuda_array_interface__"):
-        return {type(argument)} if type(argument) in _packages or not isinstance(argument, np.ndarray) else {np.ndarray}
-    if isinstance(argument, tuple):
-        return {kind for each in argument for kind in _types(each)}
-    return {kind for each in argument.values() for kind in _types(each)} if isinstance(argument, dict) else set()
-
-
-def _package(kind):
-    if kind not in _packages and kind.__module__.partition(".")[0] == "cupy":
-        import_module("stemnet_ref.backends.cuda").register_cupy()
-    if kind not in _packages:
-        raise ValueError(f"{kind.__name__}: must be an array of NumPy or CuPy")
-    return _packages[kind]
+    kind = type(argument)
+    if kind in _registered:
+        return {kind}
+    if isinstance(argument, np.ndarray):
+        return {np.ndarray}
+    if isinstance(argument, (tuple, dict)):
+        return {kind for each in (argument.values() if isinstance(argument, dict) else argument)
+                for kind in _types(each)}
+    is_array = hasattr(kind, "shape") and hasattr(kind, "dtype") and not isinstance(argument, np.generic)
+    return {kind} if is_array else set()

@@ -11,10 +11,10 @@ extern "C" __global__ void outcomes(const REAL* p, const unsigned char* labels, 
     int64 end = pixels * (blockIdx.x + 1) / gridDim.x;
     for (int64 t = pixels * blockIdx.x / gridDim.x + threadIdx.x; t < end; t += blockDim.x) {
         bool cell = false;
-        REAL most = p[t * K];
+        REAL largest = p[t * K];
         for (int k = 1; k < K; k++)
-            if (p[t * K + k] > most) {
-                most = p[t * K + k];
+            if (p[t * K + k] > largest) {
+                largest = p[t * K + k];
                 cell = true;
             }
         bool truth = labels[t] > 0;

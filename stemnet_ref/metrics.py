@@ -20,8 +20,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from .backends.cuda.device import device_of
-from .backends.cuda.shared import sum_over
+from .dispatch import operation
 from .storage.columns import COLUMNS, IMAGE_COLUMNS, ROC_COLUMNS
 
 __all__ = ["COLUMNS", "ROC_COLUMNS", "Counts", "Roc", "Scores", "best", "count", "margins", "outcomes",
@@ -89,6 +88,7 @@ def count(predicted, truth):
     return Counts(tp, fp, truth.size - tp - fp - fn, fn)
 
 
+@operation
 def outcomes(p, labels):
     """Return how many pixels are right and wrong in which way, as float64 (TP, FP, TN, FN).
 
@@ -98,9 +98,6 @@ def outcomes(p, labels):
         Probabilities; the class of the largest is predicted, of equals the lowest. Class 0 is background.
     labels : int array of shape (N, H, W)
     """
-    device = device_of(p, labels)
-    if device:
-        return sum_over(device, "metrics.outcomes", labels.size, (4,), p, labels, rest=(labels.size, p.shape[-1]))
     counts = count(p.argmax(axis=-1), labels)
     return np.array([counts.tp, counts.fp, counts.tn, counts.fn], np.float64)
 

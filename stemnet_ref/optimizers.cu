@@ -1,32 +1,32 @@
 // Optimizers; equations, names and order of optimizers.py. One thread for each element; block 256. eta, and Adam's rate and
-// correction, change from step to step: they are in `schedule` (shared.cu).
+// correction, change from step to step: `step` holds them (step_state.cu).
 #include "common.cuh"
 
 // w' = w - eta g                                                                     (eq. 15-16)
-extern "C" __global__ void sgd(REAL* w, const REAL* g, const double* schedule, int64 elements)
+extern "C" __global__ void sgd(REAL* w, const REAL* g, const double* step, int64 elements)
 {
     int64 t = thread_number();
-    REAL eta = schedule[1];
+    REAL eta = step[1];
     if (t < elements) w[t] -= eta * g[t];
 }
 
 // v' = mu v - eta g;  w' = w + v'                                                    (eq. 28-29)
-extern "C" __global__ void momentum_thesis(REAL* w, REAL* v, const REAL* g, const double* schedule, REAL mu,
+extern "C" __global__ void momentum_thesis(REAL* w, REAL* v, const REAL* g, const double* step, REAL mu,
                                            int64 elements)
 {
     int64 t = thread_number();
-    REAL eta = schedule[1];
+    REAL eta = step[1];
     if (t >= elements) return;
     v[t] = mu * v[t] - eta * g[t];
     w[t] += v[t];
 }
 
 // v' = mu v + g;  w' = w - eta v'
-extern "C" __global__ void momentum_tensorflow(REAL* w, REAL* v, const REAL* g, const double* schedule, REAL mu,
+extern "C" __global__ void momentum_tensorflow(REAL* w, REAL* v, const REAL* g, const double* step, REAL mu,
                                                int64 elements)
 {
     int64 t = thread_number();
-    REAL eta = schedule[1];
+    REAL eta = step[1];
     if (t >= elements) return;
     v[t] = mu * v[t] + g[t];
     w[t] -= eta * v[t];
@@ -35,11 +35,11 @@ extern "C" __global__ void momentum_tensorflow(REAL* w, REAL* v, const REAL* g, 
 // m' = b1 m + (1-b1) g;  v' = b2 v + (1-b2) g^2;  w' = w - rate m' / (sqrt(v' / correction) + epsilon)    (eq. 23-27)
 // keep1 = 1-b1, keep2 = 1-b2; Kingma and Ba: rate = eta / (1-b1^t), correction = 1-b2^t; TensorFlow's form: rate = lr_t of
 // eq. 22, correction = 1
-extern "C" __global__ void adam(REAL* w, REAL* m, REAL* v, const REAL* g, const double* schedule, REAL keep1,
+extern "C" __global__ void adam(REAL* w, REAL* m, REAL* v, const REAL* g, const double* step, REAL keep1,
                                 REAL keep2, REAL epsilon, int64 elements)
 {
     int64 t = thread_number();
-    REAL rate = schedule[1], correction = schedule[2];
+    REAL rate = step[1], correction = step[2];
     if (t >= elements) return;
     m[t] += keep1 * (g[t] - m[t]);
     v[t] += keep2 * (g[t] * g[t] - v[t]);

@@ -18,15 +18,56 @@ multiplied by a small number, and Kingma and Ba's does not change.
 """
 
 import math
+import sys
+from typing import NamedTuple
 
 import numpy as np
 
-from .backends.cpu.threads import share
-from .backends.cuda.device import blocks, device_of, launch, to_host
-from .backends.cuda.shared import parts_of, write_schedule
+from .dispatch import operation, to_device_of, to_host
 from .network.flat import Flat
 
-PIECE = 1 << 18      # parameters that a thread updates at once
+
+class Rates(NamedTuple):
+    """The numbers of an optimizer that change from step to step.
+
+    Attributes
+    ----------
+    rate : float
+        What the gradient, or its average, is multiplied by: the learning rate, for Adam divided by 1-b1^t (eq. 25).
+    correction : float
+        1-b2^t of eq. 26; 1 where there is none.
+    """
+
+    rate: float
+    correction: float = 1.0
+
+
+@operation
+def sgd(w, g, rates):
+    """Change `w` by its gradient, in place (eq. 15-16)."""
+    w -= w.dtype.type(rates.rate) * g
+
+
+@operation
+def momentum(w, g, v, rates, mu, form):
+    """Change `w` and its velocity `v` by the gradient, in place."""
+    eta = w.dtype.type(rates.rate)
+    v *= w.dtype.type(mu)
+    if form == "thesis":
+        v -= eta * g                                                # eq. 28
+        w += v                                                      # eq. 29
+    else:
+        v += g
+        w -= eta * v
+
+
+@operation
+def adam(w, g, m, v, rates, beta1, beta2, epsilon):
+    """Change `w` and the averages `m` and `v` by the gradient, in place."""
+    real = w.dtype.type
+    m += real(1 - beta1) * (g - m)                                  # eq. 23
+    v += real(1 - beta2) * (g * g - v)                              # eq. 24
+    w -= real(rates.rate) * m / (np.sqrt(v / real(rates.correction)) + real(epsilon))      # eq. 25-27, or 22
 
 
 class SGD:
@@ -36,22 +77,28 @@ class SGD:
     ----------
     learning_rate : float
         eta, above 0. The attribute may be changed between updates, for a decay.
+
+    Attributes
+    ----------
+    rules : module
+        Where the equations `sgd`, `momentum` and `adam` are taken from: this module, or a backend's of that name.
+    slots : dict
+        Name of the slot -> dict of arrays by parameter.
     """
 
     def __init__(self, learning_rate):
         _check("learning_rate", learning_rate, learning_rate > 0, "above 0")
-        self.learning_rate = learning_rate
-        self.slots = {}             # name of the slot -> dict of arrays by parameter
+        self.learning_rate, self.rules, self.slots = learning_rate, sys.modules[__name__], {}
 
-    def update(self, parameters, gradients, schedule=None):
+    def update(self, parameters, gradients, rates=None):
         """Change `parameters` in place by one step against `gradients`, dicts of arrays with the same names.
 
         Parameters
         ----------
         parameters, gradients : dict of str to ndarray
             Two `Flat` are changed as a whole.
-        schedule : array, optional
-            On a GPU, for a caller who has called `begin_step`: `shared.write_schedule` of what it returned.
+        rates : Rates or backends.cuda.step_state.StepState, optional
+            For a caller who has called `begin_step`: what it returned, or a StepState with that.
 
         Raises
         ------
@@ -64,20 +111,13 @@ class SGD:
         for name, w in parameters.items():
             if w.shape != gradients[name].shape:
                 raise ValueError(f"update: {name} has shape {w.shape}; its gradient {gradients[name].shape}")
-        device = device_of(*parameters.values())
-        if schedule is None:
-            rates = self.begin_step()
-            schedule = write_schedule(device, 0, *rates) if device else rates
+        rates = self.begin_step() if rates is None else rates
         if isinstance(parameters, Flat) and isinstance(gradients, Flat):
-            arrays = parameters.buffer, gradients.buffer, *(self._flat_slot(slot, parameters) for slot in self.slots)
-            if device:
-                self._step(schedule, *arrays)
-            else:                                                   # in pieces that stay in the cache
-                share(lambda start: self._step(schedule, *(array[start:start + PIECE] for array in arrays)),
-                      range(0, len(parameters.buffer), PIECE))
+            self._apply(rates, parameters.buffer, gradients.buffer,
+                        *(self._flat_slot(slot, parameters) for slot in self.slots))
             return
         for name, w in parameters.items():
-            self._step(schedule, w, gradients[name], *(self._slot(slot, name, w) for slot in self.slots))
+            self._apply(rates, w, gradients[name], *(self._slot(slot, name, w) for slot in self.slots))
 
     def state(self):
         """Return all that the next update depends on besides the arguments: a dict of arrays by name."""
@@ -101,37 +141,28 @@ class SGD:
         self.slots = slots
 
     def begin_step(self):
-        """Count a step that is about to be taken; return its rate, and the correction of Adam's average (eq. 26)."""
-        return self.learning_rate, 1.0
+        """Count a step that is about to be taken; return its Rates."""
+        return Rates(self.learning_rate)
 
-    def _step(self, schedule, w, g):
-        """Change `w` by its gradient, and the arrays of the slots, which follow in their order.
-
-        `schedule` is what `begin_step` returned, or on a GPU the array with it.
-        """
-        if device_of(w, g):
-            launch("optimizers.sgd", blocks(w.size), w, g, schedule, w.size)
-            return
-        w -= w.dtype.type(schedule[0]) * g
+    def _apply(self, rates, w, g):
+        """Change `w` by its gradient, and the arrays of the slots, which follow in their order."""
+        self.rules.sgd(w, g, rates)
 
     def _slot(self, slot, name, w):
-        """Return the slot's array for a parameter, zeros at first (eq. 17-18), on the parameter's device."""
+        """Return the slot's array for a parameter, zeros at first (eq. 17-18), where the parameter lies."""
         arrays = self.slots[slot]
         if type(arrays.get(name)) is not type(w):
-            array, device = arrays.get(name, np.zeros(w.shape, w.dtype)), device_of(w)
-            arrays[name] = device.to_device(array) if device else array
+            arrays[name] = to_device_of(w, arrays.get(name, np.zeros(w.shape, w.dtype)))
         return arrays[name]
 
     def _flat_slot(self, slot, parameters):
         """Return the buffer of the slot's arrays for all parameters, which lie as these do."""
         arrays = self.slots[slot]
         if not isinstance(arrays, Flat):
-            device = device_of(parameters.buffer)
-            self.slots[slot] = Flat(parameters.shapes, parameters.buffer.dtype)
+            flat = Flat(parameters.shapes, parameters.buffer.dtype)
             for name, array in arrays.items():
-                self.slots[slot][name] = to_host(array)
-            if device:
-                self.slots[slot] = self.slots[slot].to(device)
+                flat[name] = to_host(array)
+            self.slots[slot] = flat.beside(parameters.buffer)
         return self.slots[slot].buffer
 
 
@@ -154,18 +185,8 @@ class Momentum(SGD):
         self.momentum, self.form = momentum, form
         self.slots = {"velocity": {}}
 
-    def _step(self, schedule, w, g, v):
-        if device_of(w, v, g):
-            launch(f"optimizers.momentum_{self.form}", blocks(w.size), w, v, g, schedule, self.momentum, w.size)
-            return
-        eta = w.dtype.type(schedule[0])
-        v *= w.dtype.type(self.momentum)
-        if self.form == "thesis":
-            v -= eta * g                                            # eq. 28
-            w += v                                                  # eq. 29
-        else:
-            v += g
-            w -= eta * v
+    def _apply(self, rates, w, g, v):
+        self.rules.momentum(w, g, v, rates, self.momentum, self.form)
 
 
 class Adam(SGD):
@@ -204,23 +225,19 @@ class Adam(SGD):
         self.t = int(state.get("t", 0))
 
     def begin_step(self):
-        """Count a step; return the rate with which eq. 25 is done, and the correction of eq. 26."""
         self.t += 1                                                 # eq. 20
         correction1, correction2 = 1 - self.beta1 ** self.t, 1 - self.beta2 ** self.t
         if self.form == "tensorflow":
-            return self.learning_rate / correction1 * math.sqrt(correction2), 1.0                  # eq. 22
-        return self.learning_rate / correction1, correction2                                       # eq. 25-27
+            return Rates(self.learning_rate / correction1 * math.sqrt(correction2))                # eq. 22
+        return Rates(self.learning_rate / correction1, correction2)                                # eq. 25-27
 
-    def _step(self, schedule, w, g, m, v):
-        real = w.dtype.type
-        if device_of(w, m, v, g):
-            launch("optimizers.adam", blocks(w.size), w, m, v, g, schedule, 1 - self.beta1, 1 - self.beta2,
-                   self.epsilon, w.size)
-            return
-        rate, correction = schedule
-        m += real(1 - self.beta1) * (g - m)                         # eq. 23
-        v += real(1 - self.beta2) * (g * g - v)                     # eq. 24
-        w -= real(rate) * m / (np.sqrt(v / real(correction)) + real(self.epsilon))
+    def _apply(self, rates, w, g, m, v):
+        self.rules.adam(w, g, m, v, rates, self.beta1, self.beta2, self.epsilon)
+
+
+@operation
+def step_state(x, step, optimizer):
+    """Return a backend's numbers of a step on `x`, from which its kernels read; None for NumPy, which needs no such."""
 
 
 def staircase(learning_rate, decay_rate, epoch):
@@ -233,6 +250,7 @@ def staircase(learning_rate, decay_rate, epoch):
     return learning_rate * decay_rate ** epoch
 
 
+@operation
 def add_penalty(cost, parameters, l1, l2, examples):
     """Return the cost with the regularization term (eq. 51-52).
 
@@ -250,27 +268,15 @@ def add_penalty(cost, parameters, l1, l2, examples):
     if l1 == l2 == 0:
         return cost
     weights = [w for name, w in parameters.items() if name.endswith("weight")]
-    device = device_of(*weights)
-    if not device:
-        absolute, squares = (sum(float(np.sum(of(w), dtype=np.float64)) for w in weights) for of in (abs, np.square))
-        return cost + l1 / examples * absolute + l2 / (2 * examples) * squares
-    counts = [parts_of(w.size) for w in weights]
-    parts, start = device.empty((sum(counts), 2), np.float64), 0
-    for w, count in zip(weights, counts, strict=True):
-        launch("optimizers.penalty_sums", count, w, parts[start:start + count], w.size)
-        start += count
-    launch("optimizers.add_penalty", 1, cost, parts, l1 / examples, l2 / (2 * examples), len(parts))
-    return cost
+    absolute, squares = (sum(float(np.sum(of(w), dtype=np.float64)) for w in weights) for of in (abs, np.square))
+    return cost + l1 / examples * absolute + l2 / (2 * examples) * squares
 
 
+@operation
 def add_penalty_gradients(gradients, parameters, l1, l2, examples):
     """Add the gradient of the regularization term to `gradients`, in place (L2: eq. 53; biases stay, eq. 54)."""
     for name, w in parameters.items():
-        if name.endswith("weight") and (l1 or l2):
-            if device_of(w, gradients[name]):
-                launch("optimizers.add_penalty_gradients", blocks(w.size), gradients[name], w, l1 / examples,
-                       l2 / examples, w.size)
-                continue
+        if name.endswith("weight"):
             if l1:
                 gradients[name] += w.dtype.type(l1 / examples) * np.sign(w)
             if l2:

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 
 from . import metrics
-from .backends.cuda.device import device_of, to_host
 from .data import alignment
 from .data.crops.batch import Sample, assemble
 from .data.crops.crop import Crop
@@ -21,6 +20,7 @@ from .data.discovery.sequences import describe_sequences
 from .data.frames import describe_pages, find_neighbours, spans
 from .data.geometry import geometry_of, read_record
 from .data.pairing import for_either, masks_of
+from .dispatch import device_of, to_host
 from .errors import InputError, pluralize
 from .layers import softmax
 from .pictures import number_cells, write_pictures
@@ -63,7 +63,7 @@ def logits(network, scaling, window, tile=TILE):
         for columns, around_columns in _tiles(padded_w, tile, halo):
             crop = Crop(0, around_rows.start, around_columns.start, around_rows.stop - around_rows.start,
                         around_columns.stop - around_columns.start)
-            x, _, _ = assemble(scaling, [Sample(crop, window)], device)
+            x, _, _ = assemble(scaling, [Sample(crop, window)])
             z = to_host(network.forward(x, with_cache=False)[0])
             inner = z[0, rows.start - around_rows.start:, columns.start - around_columns.start:]
             target = out[rows, columns]                         # smaller than the tile where the frame ends

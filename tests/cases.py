@@ -6,6 +6,7 @@ A case has inputs drawn from a seed; the reference and PyTorch each turn them in
 import numpy as np
 
 from stemnet_ref import StemNet
+from stemnet_ref.cost import Cost
 from stemnet_ref.layers import (
     batch_norm,
     bias,
@@ -24,7 +25,6 @@ from stemnet_ref.layers import (
 )
 from stemnet_ref.optimizers import SGD, Adam, Momentum
 from stemnet_ref.training.settings import Settings
-from stemnet_ref.training.step import cost_gradient, cost_of
 from stemnet_ref.verify.layers import Options
 
 CONVOLUTIONS = {                # name: (kh, kw, padding)
@@ -113,8 +113,8 @@ def layer_outputs(name, inputs):
         dx, dweight, db = dense.backward(dy, x, inputs["weight"])
         return {"y": dense.forward(x, inputs["weight"], inputs["b"]), "dx": dx, "dweight": dweight, "db": db}
     if name == "max_pool2d":
-        y, won = max_pool2d.forward(x)
-        return {"y": y, "dx": max_pool2d.backward(dy, won)}
+        y, argmax = max_pool2d.forward(x)
+        return {"y": y, "dx": max_pool2d.backward(dy, argmax)}
     if name == "dropout":
         mask = inputs["mask"].astype(bool)
         return {"y": dropout.forward(x, mask, KEEP_PROB), "dx": dropout.backward(dy, mask, KEEP_PROB)}
@@ -159,8 +159,8 @@ def batch(step):
 def masks(network, step):
     """Return the dropout masks of a step, in the order of the data."""
     _, cache = network.forward(batch(step)[0], KEEP_PROB, seed=0, step=step)
-    names = [block.name for block in network.blocks if block.dropout]
-    return [dropout.draw_mask(cache[name][1].shape, KEEP_PROB, 0, step, number) for number, name in enumerate(names)]
+    shapes = [record.saved.y.shape for record in cache if record.block.dropout]
+    return [dropout.draw_mask(shape, KEEP_PROB, 0, step, number) for number, shape in enumerate(shapes)]
 
 
 def rate_of(step, decays):
@@ -172,17 +172,17 @@ def network_outputs(name):
     """Return the reference's costs, first gradients and parameters over ten steps of training."""
     make, decays, preset = NETWORKS[name]
     settings, optimizer, outputs, costs = Settings.from_options({"preset": preset}), make(RATE), {}, []
-    network = small_network(settings.logits)
+    network, cost = small_network(settings.logits), Cost.of(settings)
     for step in range(STEPS):
         x, labels = batch(step)
         z, cache = network.forward(x, KEEP_PROB, seed=0, step=step)
-        cost, p = cost_of(z, labels, settings)
-        dlogits = cost_gradient(p, labels, settings)
+        value, p = cost.forward(z, labels)
+        dlogits = cost.backward(p, labels)
         gradients = network.backward(dlogits, cache)
         if step == 0:
             outputs.update({f"gradient/{key}": value.copy() for key, value in gradients.items()})
         optimizer.learning_rate = rate_of(step, decays)
         optimizer.update(network.parameters, gradients)
-        costs.append(cost)
+        costs.append(value)
     return {"costs": np.array(costs), **outputs,
             **{f"parameter/{key}": value for key, value in network.parameters.items()}}

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stemnet_ref.backends.cuda import device
+from stemnet_ref.backends.cuda import sources
 
 HERE = Path(__file__).parent
 BUILT = HERE.parent / ".pytest_cache" / "cuda"
@@ -84,7 +84,7 @@ class Emulator:
         return array.ctypes.data
 
     def function(self, stem, name, real, options):
-        return getattr(_library(device.source(stem), real, options), f"run_{name}"), name
+        return getattr(_library(sources.source(stem), real, options), f"run_{name}"), name
 
     def record(self, work):
         """Keep the kernels that a function starts; return a function that runs them, and its result."""
@@ -133,14 +133,14 @@ def _library(source, real, options=()):
     compiler = shutil.which("g++")
     macros = [f"#define {name} {value}" for name, value in (("REAL", real), *options)]
     lines = [*macros, '#include "cuda_on_cpu.h"', f'#include "{source}"']
-    for name, parameters in device.kernels(source).items():
+    for name, parameters in sources.kernels(source).items():
         arguments = ", ".join(f"*({'const ' if const else ''}{kind}{'*' if pointer else ''}*)a[{i}]"
                               for i, (kind, pointer, const, _) in enumerate(parameters))
         lines.append(f'extern "C" int run_{name}(const unsigned* grid, unsigned threads, uint64_t seed, void** a)\n'
                      f"{{ return emulate(grid, threads, seed, [=] {{ {name}({arguments}); }}); }}")
     checks = ["-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", "-Wno-unknown-pragmas",
               "-fsanitize=bounds,alignment", "-fsanitize-undefined-trap-on-error"]
-    folders = [f"-I{HERE / 'cuda'}", f"-I{device.HEADERS}"]
+    folders = [f"-I{HERE / 'cuda'}", f"-I{sources.HEADERS}"]
     command = [compiler, "-std=c++17", "-O1", "-fPIC", "-shared", "-fno-strict-aliasing", *checks, *folders]
     program = "\n".join(lines)
     parts = [*command, _compiler_version(compiler), program, source.read_text(), _sources()]
@@ -159,7 +159,7 @@ def _library(source, real, options=()):
 @cache
 def _sources():
     """Return all that a .cu file may include, as one text."""
-    files = [*(HERE / "cuda").iterdir(), *device.PACKAGE.rglob("*.cu*")]
+    files = [*(HERE / "cuda").iterdir(), *sources.PACKAGE.rglob("*.cu*")]
     return "\0".join(path.read_text() for path in sorted(files) if path.is_file())
 
 

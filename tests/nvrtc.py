@@ -13,10 +13,11 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from stemnet_ref.backends.cuda import device, shared
+from stemnet_ref.backends.cuda import sources
+from stemnet_ref.backends.cuda.gemm import GemmConfig
 from stemnet_ref.network.stemnet import StemNet
 
-FILES = sorted(device.PACKAGE.rglob("*.cu"))
+FILES = sorted(sources.PACKAGE.rglob("*.cu"))
 
 
 class CompileError(AssertionError):
@@ -50,7 +51,7 @@ def compile_cuda(version, path, architecture, real="float", macros=()):
         On errors, and on warnings except that a chip is old.
     """
     library, program = compilers()[version], ctypes.c_void_p()
-    options = ["--std=c++14", f"-I{device.HEADERS}", f"--gpu-architecture=sm_{architecture}",
+    options = ["--std=c++14", f"-I{sources.HEADERS}", f"--gpu-architecture=sm_{architecture}",
                "-ftz=true", "--device-as-default-execution-space",           # CuPy gives these two
                "--ptxas-options=-v", *(f"-D{name}={value}" for name, value in (("REAL", real), *macros))]
     text = Path(path).read_bytes()
@@ -85,7 +86,7 @@ def network_macros(stem, dtype, kind):
     kind : int
         PRODUCT of backends/cuda/windows.cuh that the chip would have.
     """
-    found, transposed = set(), stem.startswith("conv_transpose")
+    found, transposed = set(), stem in ("conv_transpose2d", "block_transpose")
     place = SimpleNamespace(product=kind, multiprocessors=132)
     for layer, (*_, c, o), level in ((block.name, block.weight, block.level) for block in StemNet(5).blocks
                                      if block.weight):
@@ -93,17 +94,17 @@ def network_macros(stem, dtype, kind):
         pixels = 1, side, side
         if stem == "conv2d" and layer == "output":
             c, o, kernel = 16, 2, (1, 1)
-        elif stem == "conv_block" and layer.endswith(".conv"):
+        elif stem == "block" and layer.endswith(".conv"):
             kernel = 5, 5
         elif transposed and layer.endswith(".deconv"):
             c, o, kernel, pixels = o, c, (1, 1), (1, side // 2, side // 2)
         else:
             continue
-        found.add(shared.Product.convolve(place, pixels, kernel, c, o, dtype, (c, o)).options)
-        found.add(shared.Product.weight_gradient(place, pixels, kernel, c, o, dtype, (c, o)).options)
+        found.add(GemmConfig.convolve(place, pixels, kernel, c, o, dtype, (c, o)).options)
+        found.add(GemmConfig.weight_gradient(place, pixels, kernel, c, o, dtype, (c, o)).options)
         if layer != "down0.conv":
-            found.add(shared.Product.convolve(place, pixels, kernel, o, c, dtype, (c, o)).options)
-    if stem == "conv_block":
+            found.add(GemmConfig.convolve(place, pixels, kernel, o, c, dtype, (c, o)).options)
+    if stem == "block":
         found |= {(("VECTOR", 0),), (("VECTOR", 1),)}
     return sorted(found) or [()]
 

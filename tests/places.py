@@ -1,15 +1,20 @@
-"""Where the layers' tests run: NumPy, the CUDA files on the emulated device, and a GPU."""
+"""Where operations run in the tests: plain, on the CPU's backend, in CUDA on the emulated device, on a GPU."""
 
 import shutil
 from functools import cache
+from importlib import import_module
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from emulated import Emulator
 
+from stemnet_ref import backends
+from stemnet_ref.backends import Backend
 from stemnet_ref.backends.cuda import device
 from stemnet_ref.errors import InputError
+
+OPERATIONS = "forward", "backward", "backward_input", "backward_weight", "draw_mask", "average"
 
 
 @cache
@@ -24,7 +29,7 @@ def emulator():
 def find_gpu():
     """Return the GPU, or None."""
     try:
-        return device.choose("cuda")
+        return backends.choose("cuda").device
     except InputError:
         return None
 
@@ -34,41 +39,67 @@ def gpu():
     return find_gpu() or pytest.fail("there is no CuPy or no GPU here, but STEMNET_REQUIRE_GPU is set")
 
 
-def on(place, layer):
-    """Return a layer whose functions take and return NumPy arrays, and compute at a place."""
-    if place is None:
-        return layer
+def plain():
+    """Stand for the reference: it has no device."""
+
+
+def cpu():
+    """Stand for the CPU's backend: it has no device."""
+
+
+def backend_at(place):
+    """Return the Backend of a place."""
+    if place in (plain, cpu):
+        return backends.choose(place.__name__)
+    return Backend(place().name, import_module("stemnet_ref.backends.cuda"), place())
+
+
+def on(place, module):
+    """Return a module's operations as a place has them; they take and return NumPy arrays."""
+    there = getattr(backend_at(place).layers, module.__name__.rpartition(".")[2])
+    functions = {name: getattr(there, name) for name in OPERATIONS if hasattr(there, name)}
     where = place()
-    names = "forward", "backward", "backward_input", "backward_weight"
-    functions = {name: _moved(where, getattr(layer, name)) for name in names if hasattr(layer, name)}
-    if hasattr(layer, "draw_mask"):
-        functions["draw_mask"] = lambda *arguments: where.to_host(layer.draw_mask(*arguments, device=where))
-    return SimpleNamespace(**functions)
+    return SimpleNamespace(**{name: _moved(where, function) for name, function in functions.items()} if where else
+                           functions)
+
+
+def to_device(where, array):
+    """Return an argument as it is on a device: labels as uint8, class weights and numbers as they are."""
+    if isinstance(array, tuple):
+        moved = [to_device(where, each) for each in array]
+        return type(array)(*moved) if hasattr(array, "_fields") else tuple(moved)
+    if not isinstance(array, np.ndarray):
+        return array
+    labels = np.issubdtype(array.dtype, np.integer)
+    return where.to_device(np.ascontiguousarray(array.astype(np.uint8) if labels else array))
+
+
+def to_host(where, result):
+    """Return a result as NumPy's, arrays of shape () as floats."""
+    if isinstance(result, tuple):
+        moved = [to_host(where, each) for each in result]
+        return type(result)(*moved) if hasattr(result, "_fields") else tuple(moved)
+    if not isinstance(result, where.array_type):
+        return result
+    array = where.to_host(result)
+    return array if array.ndim else float(array)
 
 
 def _moved(where, function):
-    """Return the function with its arrays moved to the device, and its results back."""
-    def there(array):
-        if isinstance(array, tuple):
-            return tuple(map(there, array))
-        if not isinstance(array, np.ndarray) or (array.ndim == 1 and function.__module__.endswith("cross_entropy")):
-            return array                                    # the class weights
-        labels = np.issubdtype(array.dtype, np.integer) and array.dtype != np.int32
-        return where.to_device(np.ascontiguousarray(array.astype(np.uint8) if labels else array))
+    """Return the function with its arrays moved to the device, and its results and what it changes moved back."""
+    def run(*arguments, **named):
+        if function.__name__ == "draw_mask":
+            named = {"like": where.empty((), np.float32)}
+        there = [to_device(where, each) for each in arguments]
+        result = to_host(where, function(*there, **{name: to_device(where, each) for name, each in named.items()}))
+        for array, changed in zip(arguments, there, strict=True):
+            if isinstance(array, np.ndarray):
+                array[...] = where.to_host(changed)
+        return result
 
-    def back(result):
-        if isinstance(result, tuple):
-            return tuple(map(back, result))
-        if result is None:
-            return None
-        array = where.to_host(result)
-        return array if array.ndim else float(array)
-
-    return lambda *arguments: back(function(*map(there, arguments)))
+    return run
 
 
-PLACES = pytest.mark.parametrize("place", [
-    pytest.param(None, id="numpy"), pytest.param(emulator, id="emulated"),
-    pytest.param(gpu, id="gpu", marks=pytest.mark.gpu)])
-KERNEL_PLACES = pytest.mark.parametrize("place", [
-    pytest.param(emulator, id="emulated"), pytest.param(gpu, id="gpu", marks=pytest.mark.gpu)])
+_KERNELS = [pytest.param(emulator, id="emulated"), pytest.param(gpu, id="gpu", marks=pytest.mark.gpu)]
+PLACES = pytest.mark.parametrize("place", [plain, cpu, *_KERNELS])
+KERNEL_PLACES = pytest.mark.parametrize("place", _KERNELS)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from places import KERNEL_PLACES
 
-from stemnet_ref.backends.cuda import device
+from stemnet_ref.dispatch import to_host
 from stemnet_ref.metrics import Counts, Roc, Scores, count, margins, outcomes, summarise
 
 
@@ -220,5 +220,5 @@ def test_outcomes_are_the_same_in_a_kernel(place, seed, n, side, classes):
     labels = rng.integers(0, classes, (n, side, side)).astype(np.uint8)
     found = outcomes(p, labels)
     where = place()
-    np.testing.assert_array_equal(device.to_host(outcomes(where.to_device(p), where.to_device(labels))), found)
+    np.testing.assert_array_equal(to_host(outcomes(where.to_device(p), where.to_device(labels))), found)
     assert Counts.of(found) == count(p.argmax(axis=-1) > 0, labels > 0)

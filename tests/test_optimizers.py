@@ -10,9 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stemnet_ref import StemNet
+from stemnet_ref.cost import Cost
 from stemnet_ref.optimizers import SGD, Adam, Momentum, add_penalty, add_penalty_gradients, staircase
-from stemnet_ref.training.settings import Settings
-from stemnet_ref.training.step import cost_gradient, cost_of
 
 SHAPES = {"a.weight": (3, 2), "a.bias": (2,)}
 
@@ -53,12 +52,12 @@ def test_gradient_of_a_mini_batch_is_the_mean_of_its_examples(cost, seed):
     (The Dice cost is a ratio of sums over the batch, no mean of costs.)
     """
     rng = np.random.default_rng(seed)
-    network, settings = StemNet(1, 2, 2, kernel=3, dtype=np.float64, seed=1), Settings(cost=cost)
+    network, cost = StemNet(1, 2, 2, kernel=3, dtype=np.float64, seed=1), Cost(cost, (1.0, 2.0))
     x, labels = rng.standard_normal((4, 4, 6, 1)), rng.integers(0, 2, (4, 4, 6))
 
     def gradients(rows):
         z, cache = network.forward(x[rows])
-        return network.backward(cost_gradient(cost_of(z, labels[rows], settings)[1], labels[rows], settings), cache)
+        return network.backward(cost.backward(cost.forward(z, labels[rows])[1], labels[rows]), cache)
 
     each = [gradients([row]) for row in range(4)]
     for rows in ([0, 1, 2, 3], [3, 1], [2]):                # the whole set, and mini-batches X_1 .. X_m of it

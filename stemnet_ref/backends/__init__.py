@@ -1,9 +1,11 @@
 """How the operations of the layers are computed, and the choice of a backend."""
 
+from importlib import import_module
+from importlib.util import find_spec
 from types import ModuleType
 from typing import NamedTuple
 
-from ..errors import InputError
+from ..errors import InputError, NoGpu
 
 NAMES = "auto", "plain", "cpu", "cuda"
 
@@ -25,6 +27,12 @@ class Backend(NamedTuple):
     layers: ModuleType
     device: object = None
 
+    @property
+    def optimizers(self):
+        """The module with the equations of the optimizers."""
+        package = self.layers.__name__.removesuffix(".layers")
+        return import_module(f"{package}.optimizers")
+
 
 def choose(name="auto", precision="fp32", log=lambda text: None):
     """Return the backend for the options --backend and --precision.
@@ -34,7 +42,7 @@ def choose(name="auto", precision="fp32", log=lambda text: None):
     name : {"auto", "plain", "cpu", "cuda"}
         "auto" is "cuda" where there is a GPU, else "cpu".
     precision : {"fp32", "tf32"}
-        Of the operands of convolutions: "tf32" rounds them to 11 significant bits, on a GPU that can.
+        Precision of the operands of convolutions: "tf32" rounds them to 11 significant bits, on a GPU that can.
     log : callable
         Takes a line of text for the user, where CuPy is installed and "auto" still takes the CPU.
 
@@ -44,15 +52,27 @@ def choose(name="auto", precision="fp32", log=lambda text: None):
         If there is no such backend, if "cuda" is asked for and CuPy or a GPU is missing, or "tf32" and what is there
         cannot do it.
     """
-    from .cuda import device
-
     if name not in NAMES:
         raise InputError(f"--backend {name}: must be {', '.join(NAMES[:-1])} or {NAMES[-1]}")
-    gpu = device.choose("cpu" if name == "plain" else name, precision, log)
-    if gpu:
-        from . import cuda as layers
-    elif name == "plain":
+    if precision not in ("fp32", "tf32"):
+        raise InputError(f"--precision {precision}: must be fp32 or tf32")
+    if name in ("plain", "cpu") and precision == "tf32":
+        raise InputError("--precision tf32: is for --backend cuda only; on a CPU leave it out")
+    if name == "plain":
         from .. import layers
-    else:
-        from . import cpu as layers
-    return Backend(gpu.name if gpu else "plain" if name == "plain" else "cpu", layers, gpu)
+        return Backend("plain", layers)
+    if name in ("auto", "cuda"):
+        from . import cuda
+        try:
+            device = cuda.register_cupy(precision)
+            return Backend(device.name, cuda, device)
+        except NoGpu as error:
+            if name == "cuda":
+                raise InputError(f"--backend cuda: {error.reason}; {error.remedy}, or use --backend cpu") from None
+            if precision == "tf32":
+                raise InputError(f"--precision tf32: needs a GPU; {error.reason}; {error.remedy}, or leave --precision "
+                                 "out") from None
+            if find_spec("cupy"):
+                log(f"note: the CPU is used: {error.reason}")
+    from . import cpu
+    return Backend("cpu", cpu)

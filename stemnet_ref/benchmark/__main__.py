@@ -8,9 +8,8 @@ import platform
 import sys
 from statistics import median
 
-from .. import __version__
+from .. import __version__, backends
 from ..backends.cpu.threads import count
-from ..backends.cuda import device
 from ..errors import InputError
 from ..network import topology
 from ..network.table import layer_table, training_gflop
@@ -26,7 +25,7 @@ MAX_SIZE = 8192                 # pixels; an input that does not fit into memory
 
 
 OPTIONS = {
-    "device": Option("what computes", "cpu", choices=("cpu", "cuda")),
+    "backend": Option("what computes", "cpu", choices=("plain", "cpu", "cuda"), also=("--device",)),
     "against": Option("measure PyTorch in the same run, in both memory formats, of which the better one counts",
                       None, str | None, choices=("torch",)),
     "size": Option("side of the input", 512, int, (32, MAX_SIZE), takes=f"a multiple of 32, up to {MAX_SIZE}",
@@ -58,7 +57,7 @@ class Worker:
         context = multiprocessing.get_context("spawn")
         self.name, (self.connection, there) = name, context.Pipe()
         self.process = context.Process(target=serve, daemon=True, args=(
-            there, name, arguments.device, size or arguments.size, arguments.channels))
+            there, name, arguments.backend, size or arguments.size, arguments.channels))
         self.process.start()
         there.close()
         self.settings = self._answer()
@@ -98,11 +97,11 @@ def main(argv=None):
     if arguments.teaching or arguments.reader:
         return measure_apart(arguments)
     names = ["ours"]
-    if arguments.device == "cuda" and device.choose("cuda").product == 2:
+    if arguments.backend == "cuda" and backends.choose("cuda").device.product == 2:
         names += ["ours-cuda-cores", "ours-tf32"]
     if arguments.against:
         names += ["torch", "torch-channels-last"]
-        names += ["torch-tf32", "torch-tf32-channels-last"] if arguments.device == "cuda" else []
+        names += ["torch-tf32", "torch-tf32-channels-last"] if arguments.backend == "cuda" else []
     report = {"version": __version__, "machine": describe(arguments), "size": arguments.size,
               "channels": arguments.channels, "rounds": arguments.rounds}
     print(report["machine"])
@@ -110,7 +109,7 @@ def main(argv=None):
     report["settings"] = {worker.name: worker.settings for worker in workers if worker.settings}
     for name, settings in report["settings"].items():
         print(f"{name}: {settings}")
-    if arguments.device == "cuda":
+    if arguments.backend == "cuda":
         report["ceilings"] = ceilings(workers[0])
     rows = layer_table(topology.stemnet(arguments.channels), arguments.size, arguments.size)
     gflop = {row[0]: row[3] for row in rows if row[3]}
@@ -133,7 +132,7 @@ def measure_apart(arguments):
     """Measure the convolutions of --teaching, or the steps of --reader; return the exit status."""
     from . import reader, teaching
 
-    flag, unused = ("--teaching", ("device", "channels", "reader")) if arguments.teaching else ("--reader", ())
+    flag, unused = ("--teaching", ("backend", "channels", "reader")) if arguments.teaching else ("--reader", ())
     for name in (*unused, "against", "size", "no_layers", "growth"):
         if getattr(arguments, name) != OPTIONS[name].default:
             raise InputError(f"{flag_of(name)}: has no effect with {flag}; leave one of them out")
@@ -144,7 +143,7 @@ def measure_apart(arguments):
     if arguments.teaching:
         seconds = teaching.measure(arguments.rounds)
     else:
-        seconds = reader.measure(arguments.channels, arguments.rounds, device.choose(arguments.device))
+        seconds = reader.measure(arguments.channels, arguments.rounds, backends.choose(arguments.backend))
     if arguments.json:
         write_json(arguments.json, {"machine": machine, "rounds": arguments.rounds, "seconds": seconds}, BENCHMARK,
                    "--json")
@@ -161,7 +160,7 @@ def describe(arguments):
 
         parts.append(f"PyTorch {version('torch')}")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    machine = device.choose("cuda").name if arguments.device == "cuda" else f"{cores} cores of {processor()}"
+    machine = backends.choose("cuda").name if arguments.backend == "cuda" else f"{cores} cores of {processor()}"
     return f"{datetime.date.today()}, {machine}; {', '.join(parts)}"
 
 

@@ -4,13 +4,14 @@ An engine has `make(case)`, which returns a function to time, `seconds(function,
 is a tuple: ("forward", NAME) or ("backward", NAME) for a layer with weights, ("step",) or ("predict",).
 """
 
+import itertools
 import resource
 import sys
 import time
 
 import numpy as np
 
-from ..backends.cuda.device import blocks, launch
+from ..backends.cuda.launch import blocks, launch
 from ..errors import InputError, out_of_memory, reason
 
 KEEP_PROB = 0.75
@@ -25,8 +26,8 @@ def make_engine(name, device, size, channels, seed=0):
     ----------
     name : str
         "ours", "ours-cuda-cores", "ours-tf32", "torch" or "torch-tf32"; the last two also with "-channels-last".
-    device : {"cpu", "cuda"}
-        Device that computes.
+    device : {"plain", "cpu", "cuda"}
+        Backend that computes; PyTorch computes on the CPU with the first two.
     size : int
         Side of the input in pixels.
     channels : int
@@ -35,13 +36,13 @@ def make_engine(name, device, size, channels, seed=0):
         Seed of the random inputs.
     """
     if name.startswith("ours"):
-        ours = (Ours if device == "cpu" else OursOnGpu)(device, size, channels, seed)
+        ours = (OursOnGpu if device == "cuda" else Ours)(device, size, channels, seed)
         if name == "ours-cuda-cores":
             ours.device.product = 1
         elif name == "ours-tf32":
             ours.device.product = 3
         return ours
-    return (Torch if device == "cpu" else TorchOnGpu)(device, size, channels, seed, tf32="tf32" in name,
+    return (TorchOnGpu if device == "cuda" else Torch)(device, size, channels, seed, tf32="tf32" in name,
                                                       channels_last=name.endswith("channels-last"))
 
 
@@ -102,7 +103,7 @@ class Ours(Engine):
     def settings(self):
         from ..backends.cpu.threads import count
 
-        return "" if self.device else f"{count()} threads"
+        return f"{count()} threads" if self.backend.name == "cpu" else ""
 
     def put(self, array):
         return self.device.to_device(array) if self.device else array
@@ -125,23 +126,24 @@ class Ours(Engine):
     def _network(self, what):
         from ..network.stemnet import StemNet
         from ..training.settings import Settings
-        from ..training.step import StepsOnGpu, make_optimizer, training_step
+        from ..training.step import Objective, make_optimizer, make_steps, training_step
 
         network, chosen = StemNet(self.channels).to(self.backend), Settings()
         x, labels = map(self.put, self.batch())
+        batch = x, labels, None
         if what == "predict":
             return lambda: network.forward(x, with_cache=False)
-        optimizer = make_optimizer(chosen)
+        optimizer, objective = make_optimizer(chosen, self.backend), Objective.of(chosen, 10)
         if self.device:
-            steps = StepsOnGpu(network, optimizer, chosen, 10, self.device, print)
+            steps, taken = make_steps(network, optimizer, objective, self.backend), itertools.count(1)
 
             def step():
-                steps.run(x, labels, 0)
-                if steps.count == steps.most:
-                    steps.take()
+                steps.run(batch, 0)
+                if next(taken) % steps.max_pending == 0:
+                    steps.flush()
 
             return step
-        return lambda: training_step(network, optimizer, x, labels, chosen, 0, 10)
+        return lambda: training_step(network, optimizer, batch, objective, 0)
 
 
 class OursOnGpu(Ours):
@@ -182,7 +184,7 @@ class Torch(Engine):
         import torch
 
         super().__init__(device, size, channels, seed)
-        self.torch, self.device = torch, device
+        self.torch, self.device = torch, "cuda" if device == "cuda" else "cpu"
         self.format = torch.channels_last if channels_last else torch.contiguous_format
         if device == "cuda":
             torch.backends.cudnn.benchmark = True

@@ -3,23 +3,21 @@
 import time
 
 from .. import sample
-from ..backends import choose
 from ..data.crops.batch import assemble
 from ..data.crops.epoch import Augmentation, plan_epoch
 from ..data.dataset import Dataset
 from ..data.pairing import find_pairs
 from ..data.scaling import Scaling
 from ..network.stemnet import StemNet
-from ..optimizers import Momentum
 from ..training.settings import Settings
-from ..training.step import Steps, StepsOnGpu
+from ..training.step import Objective, make_optimizer, make_steps
 
 CROPS = 128, 416            # pixels; frames have 448
 VARIED = Augmentation(augment=True, rotation=180.0, elastic=10.0, brightness=0.3, contrast=0.3, on_cells=0.5, paste=2)
 BORDER = 10.0, 5.0
 
 
-def measure(channels, steps, device=None):
+def measure(channels, count, backend):
     """Print and return what came of so many steps at each size of piece.
 
     Returns
@@ -31,26 +29,26 @@ def measure(channels, steps, device=None):
     print(f"{'pieces':<16}{'step':>10}{'waited':>10}{'alone':>10}   (ms; alone: to prepare one with nothing beside)")
     for crop in CROPS:
         for name, augmentation, border in (("plain", Augmentation(), None), ("varied", VARIED, BORDER)):
-            row = found[f"{name} {crop}"] = _measure(StemNet(channels), crop, steps, augmentation, border, device)
+            row = found[f"{name} {crop}"] = _measure(StemNet(channels), crop, count, augmentation, border, backend)
             print(f"{name + ' ' + str(crop):<16}" + "".join(f"{1e3 * value:10.2f}" for value in row.values()))
         ratio = found[f"varied {crop}"]["step"] / found[f"plain {crop}"]["step"]
         print(f"{'varied / plain':<16}{ratio:10.2f}")
     return found
 
 
-def _measure(network, crop, steps, augmentation, border, device):
-    data = Dataset(*find_pairs(sample.FRAMES, sample.MASKS), network.channels, log=lambda line: None, device=device,
-                   border=border)
+def _measure(network, crop, count, augmentation, border, backend):
+    data = Dataset(*find_pairs(sample.FRAMES, sample.MASKS), network.channels, log=lambda line: None,
+                   device=backend.device, border=border)
     settings, scaling = Settings(), Scaling(127.0, 18.0)
-    run = (StepsOnGpu, (device, print)) if device else (Steps, ())
-    runner = run[0](network.to(choose("cuda" if device else "cpu")), Momentum(0.01), settings, 10, *run[1])
-    plan = plan_epoch(data, range(10), crop, 32, -(-(steps + 4) // 10), augmentation, 0, 0)[:steps + 4]
+    network.to(backend)
+    steps = make_steps(network, make_optimizer(settings, backend), Objective.of(settings, 10), backend)
+    plan = plan_epoch(data, range(10), crop, 32, -(-(count + 4) // 10), augmentation, 0, 0)[:count + 4]
     for each in plan:                                       # read all frames
         data.sample(each)
     started = time.perf_counter()
     for each in plan:
         loaded = data.sample(each)
-        if device is None:
+        if backend.device is None:
             assemble(scaling, [loaded])
     alone = (time.perf_counter() - started) / len(plan)
     batches, waited = data.batches(plan, 1, scaling), 0.0
@@ -58,10 +56,10 @@ def _measure(network, crop, steps, augmentation, border, device):
         if step == 4:                                       # what was loaded ahead, compiled and recorded is behind
             waited, started = 0.0, time.perf_counter()
         before = time.perf_counter()
-        x, labels, weights = next(batches)
+        batch = next(batches)
         waited += time.perf_counter() - before
-        runner.run(x, labels, step, weights)
+        steps.run(batch, step)
         if step % 16 == 15:
-            runner.take()
-    runner.take()
-    return {"step": (time.perf_counter() - started) / steps, "waited": waited / steps, "alone": alone}
+            steps.flush()
+    steps.flush()
+    return {"step": (time.perf_counter() - started) / count, "waited": waited / count, "alone": alone}

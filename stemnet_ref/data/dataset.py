@@ -68,7 +68,7 @@ class Dataset(Decoded):
 
         for loaded in self._read_ahead(load, groups, frames):
             # kernels are started by one thread only
-            yield assemble(scaling, loaded, self.device, self._buffers) if self.device else loaded
+            yield assemble(scaling, loaded, self._buffers) if self.device else loaded
 
     def whole(self, indices):
         """Yield whole frames in order, each as a `Whole`, read ahead, or None for a frame that is left out."""

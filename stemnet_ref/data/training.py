@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import sample
-from ..backends.cuda.device import to_host
+from ..dispatch import to_host
 from ..errors import InputError, pluralize
 from . import split
 from .balance import kept_indices, sampling_weights
@@ -74,7 +74,7 @@ def prepare(settings, frames, masks, device=None, log=lambda line: None):
     frames, masks : path, str or None
         Folder, glob pattern or file, as `pairing.find_pairs` takes them; None for the sample in the package.
     device : optional
-        Device that the batches will be on, of `device.choose`.
+        Device of the backend (`backends.choose`), which will hold the batches; None for NumPy.
     log : callable
         Function that prints a line of text for the user.
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..cost import Cost
 from ..network import topology
 from ..network.stemnet import StemNet
 from ..optimizers import SGD, Adam, Momentum
 from ..training.settings import Settings
-from ..training.step import cost_gradient, cost_of
 from ..verify import golden
 
 KERNEL = 3              # side of the convolutions' kernels: the thesis has 5, whose sums are too long to read
@@ -198,8 +198,9 @@ class Step:
     def cost_and_gradients(self, network, step):
         """Return the cost and the gradients of a step, by the layers of the reference."""
         z, cache = network.forward(self.x, self.settings.keep_prob, self.settings.seed, step)
-        cost, p = cost_of(z, self.labels, self.settings)
-        return cost, network.backward(cost_gradient(p, self.labels, self.settings), cache)
+        cost = Cost.of(self.settings)
+        value, p = cost.forward(z, self.labels)
+        return value, network.backward(cost.backward(p, self.labels), cache)
 
     def nudged(self, name, index, amount):
         """Return the cost with one weight changed."""

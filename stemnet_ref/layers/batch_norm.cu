@@ -73,8 +73,8 @@ extern "C" __global__ void batch_norm_backward(const REAL* dy, const REAL* x, co
     int64 t = thread_number();
     if (t >= elements) return;
     int c = t % C;
-    REAL deviation = sqrt(variance[c] + epsilon), pixels = REAL(elements / C), xhat = (x[t] - mean[c]) / deviation;
-    dx[t] = scale[c] / deviation * (dy[t] - dshift[c] / pixels - xhat * (dscale[c] / pixels));
+    REAL std = sqrt(variance[c] + epsilon), pixels = REAL(elements / C), xhat = (x[t] - mean[c]) / std;
+    dx[t] = scale[c] / std * (dy[t] - dshift[c] / pixels - xhat * (dscale[c] / pixels));
 }
 
 // running += rate * (batch - running); grid ceil(C / 256), block 256

@@ -1,4 +1,4 @@
-// Convolution, stride 1; equations, names and order of conv2d.py. The grids are those of Product in shared.py.
+// Convolution, stride 1; equations, names and order of conv2d.py. The grids are those of GemmConfig in gemm.py.
 #include "windows.cuh"
 
 // y[n,i,j,o] = sum over a,b,c of x[n, i+a-top, j+b-left, c] * w[a,b,c,o]; part blockIdx.z of the sum

@@ -1,4 +1,4 @@
-// Transposed convolution; equations, names and order of conv_transpose2d.py. The grids are those of Product in shared.py.
+// Transposed convolution; equations, names and order of conv_transpose2d.py. The grids are those of GemmConfig in gemm.py.
 #include "phases.cuh"
 
 struct PhaseStore {

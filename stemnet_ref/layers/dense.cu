@@ -1,5 +1,5 @@
 // Fully connected layer, a 1 x 1 convolution of N pixels; equations, names and order of dense.py. Its dbias is that of
-// bias.cu. The grids are those of Product in shared.py.
+// bias.cu. The grids are those of GemmConfig in gemm.py.
 #include "windows.cuh"
 
 struct AddBias {

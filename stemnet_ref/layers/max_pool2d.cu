@@ -3,7 +3,7 @@
 
 // y[n,i,j,c] = max over a,b of x[n, s*i+a, s*j+b, c], one thread for each element of y; a NaN makes the maximum NaN, and
 // the lowest place wins a tie. grid ceil(J*C / 256), I, N, block 256; I and J are the sides of y
-extern "C" __global__ void max_pool2d_forward(const REAL* x, REAL* y, unsigned char* won, int I, int J, int C, int size)
+extern "C" __global__ void max_pool2d_forward(const REAL* x, REAL* y, unsigned char* argmax, int I, int J, int C, int size)
 {
     int64 t = thread_number();
     if (t >= (int64)J * C) return;
@@ -22,12 +22,12 @@ extern "C" __global__ void max_pool2d_forward(const REAL* x, REAL* y, unsigned c
             }
         }
     y[t] = undefined ? REAL(nan("")) : best;
-    won[t] = place;
+    argmax[t] = place;
 }
 
-// dx[n, s*i+a, s*j+b, c] += dy[n,i,j,c] if (a,b) won, or =, and 0 for the others, if not `add`: one thread for each element
+// dx[n, s*i+a, s*j+b, c] += dy[n,i,j,c] if (a,b) is the argmax; without `add` = it, and 0 for the others; one thread for each
 // of dx, gathering, so no atomics. grid ceil(J*s*C / 256), I*s, N, block 256; I and J are the sides of dy
-extern "C" __global__ void max_pool2d_backward(const REAL* dy, const unsigned char* won, REAL* dx, int I, int J, int C,
+extern "C" __global__ void max_pool2d_backward(const REAL* dy, const unsigned char* argmax, REAL* dx, int I, int J, int C,
                                                int size, int add)
 {
     int64 t = thread_number();
@@ -35,6 +35,6 @@ extern "C" __global__ void max_pool2d_backward(const REAL* dy, const unsigned ch
     int c = (unsigned)t % C, w = (unsigned)t / C, h = blockIdx.y, n = blockIdx.z;
     t += ((int64)n * I * size + h) * J * size * C;
     int64 out = (((int64)n * I + h / size) * J + w / size) * C + c;
-    REAL d = won[out] == h % size * size + w % size ? dy[out] : REAL(0);
+    REAL d = argmax[out] == h % size * size + w % size ? dy[out] : REAL(0);
     dx[t] = add ? dx[t] + d : d;
 }

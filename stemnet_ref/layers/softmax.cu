@@ -8,10 +8,10 @@ extern "C" __global__ void softmax_forward(const REAL* z, REAL* p, int64 rows, i
     if (t >= rows) return;
     z += t * K;
     p += t * K;
-    REAL most = z[0], total = 0;
-    for (int k = 1; k < K; k++) most = z[k] > most ? z[k] : most;
-    for (int k = 0; k < K; k++) total += exp(z[k] - most);
-    for (int k = 0; k < K; k++) p[k] = exp(z[k] - most) / total;
+    REAL largest = z[0], total = 0;
+    for (int k = 1; k < K; k++) largest = z[k] > largest ? z[k] : largest;
+    for (int k = 0; k < K; k++) total += exp(z[k] - largest);
+    for (int k = 0; k < K; k++) p[k] = exp(z[k] - largest) / total;
 }
 
 // dz_j = p_j (dp_j - sum over k of dp_k p_k)

@@ -20,12 +20,12 @@ extern "C" __global__ void weighted_cross_entropy_forward(const REAL* logits, co
     int64 end = pixels * (blockIdx.x + 1) / gridDim.x;
     for (int64 t = pixels * blockIdx.x / gridDim.x + threadIdx.x; t < end; t += blockDim.x) {
         const REAL* z = logits + t * K;
-        REAL most = z[0], total = 0;
-        for (int k = 1; k < K; k++) most = z[k] > most ? z[k] : most;
-        for (int k = 0; k < K; k++) total += exp(z[k] - most);
-        for (int k = 0; k < K; k++) p[t * K + k] = exp(z[k] - most) / total;
+        REAL largest = z[0], total = 0;
+        for (int k = 1; k < K; k++) largest = z[k] > largest ? z[k] : largest;
+        for (int k = 0; k < K; k++) total += exp(z[k] - largest);
+        for (int k = 0; k < K; k++) p[t * K + k] = exp(z[k] - largest) / total;
         int label = labels[t];
-        if (label < K) cost -= weights.of(label, t) * (z[label] - most - log(total));
+        if (label < K) cost -= weights.of(label, t) * (z[label] - largest - log(total));
         else cost = nan("");
     }
     cost = block_sum(cost, shared);

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from ..backends.cuda.device import device_of
+from ..dispatch import device_of, to_device_of
 
 ALIGNED = 4             # every array begins at a multiple of so many elements, as a GPU's vector loads need
 
@@ -16,26 +16,23 @@ class Flat(dict):
     ----------
     shapes : dict of str to tuple of int
     dtype : numpy dtype
-    device : optional
-        Of `device.choose`; the CPU without it.
+    buffer : 1-D array, optional
+        The array to be viewed, of whatever library; NumPy's zeros without it.
 
     Attributes
     ----------
     buffer : 1-D array
-        All of them, one after the other. On a GPU its elements are what the memory holds; on the CPU zeros.
+        All arrays, one after the other.
     """
 
-    def __init__(self, shapes, dtype, device=None):
+    def __init__(self, shapes, dtype, buffer=None):
         sizes = {name: math.prod(shape) for name, shape in shapes.items()}
-        length = sum(-(-size // ALIGNED) * ALIGNED for size in sizes.values())
-        self._view(shapes, device.empty((length,), dtype) if device else np.zeros(length, dtype))
-
-    def _view(self, shapes, buffer):
-        self.buffer, start = buffer, 0
+        starts, length = {}, 0
+        for name, size in sizes.items():
+            starts[name], length = length, length + -(-size // ALIGNED) * ALIGNED
+        self.buffer = np.zeros(length, dtype) if buffer is None else buffer
         for name, shape in shapes.items():
-            size = math.prod(shape)
-            super().__setitem__(name, buffer[start:start + size].reshape(shape))
-            start += -(-size // ALIGNED) * ALIGNED
+            super().__setitem__(name, self.buffer[starts[name]:starts[name] + sizes[name]].reshape(shape))
 
     @property
     def shapes(self):
@@ -43,14 +40,17 @@ class Flat(dict):
         return {name: array.shape for name, array in self.items()}
 
     def to(self, device):
-        """Return a copy on a device of `device.choose`."""
-        out = Flat.__new__(Flat)
-        out._view(self.shapes, device.to_device(self.buffer))
-        return out
+        """Return a copy on a device of `backends.choose`."""
+        return Flat(self.shapes, self.buffer.dtype, device.to_device(self.buffer))
+
+    def beside(self, array):
+        """Return NumPy's arrays where another array lies: these, or a copy on its device."""
+        return Flat(self.shapes, self.buffer.dtype, to_device_of(array, self.buffer))
 
     def like(self):
-        """Return another of the same shapes, dtype and device, whose elements are to be written."""
-        return Flat(self.shapes, self.buffer.dtype, device_of(self.buffer))
+        """Return another of the same shapes and dtype that lies where this does; its elements are to be written."""
+        device, buffer = device_of(self.buffer), self.buffer
+        return Flat(self.shapes, buffer.dtype, device.empty(buffer.shape, buffer.dtype) if device else None)
 
     def __setitem__(self, name, array):
         """Copy a NumPy array into the place of the one of that name, on the CPU."""

@@ -1,6 +1,6 @@
 """The feature maps of a network, layer by layer, for pictures and summaries (thesis Fig. 22)."""
 
-from ..backends.cuda.device import device_of, to_host
+from ..dispatch import to_host
 from ..layers import concat, softmax
 
 
@@ -28,7 +28,7 @@ def feature_maps(network, x):
             maps[block.layer("concat")] = concat.forward(*(found[name] for name in block.inputs))
         maps[block.name] = found[block.name]
     maps["probabilities"] = softmax.forward(z)
-    return {name: to_host(array) if device_of(array) else array for name, array in maps.items()}
+    return {name: to_host(array) for name, array in maps.items()}
 
 
 def liveliest(array):

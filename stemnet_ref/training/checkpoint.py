@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..backends.cuda.device import to_host
 from ..data.scaling import Scaling
+from ..dispatch import to_host
 from ..errors import InputError, counted
 from ..network import topology
 from ..network.stemnet import StemNet

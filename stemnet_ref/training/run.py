@@ -9,12 +9,13 @@ import numpy as np
 
 from .. import __version__, metrics, optimizers
 from ..backends import choose
-from ..backends.cuda.device import to_host
+from ..cost import Cost
 from ..data import alignment
 from ..data.balance import check_classes
 from ..data.crops.batch import Sample, assemble
 from ..data.crops.crop import Crop
 from ..data.training import freeze, prepare
+from ..dispatch import to_host
 from ..errors import InputError
 from ..network.stemnet import StemNet
 from ..predict import cell_probability
@@ -24,7 +25,7 @@ from ..storage import files, outputs
 from . import checkpoint
 from .checkpoint import Model
 from .resume import resume_run, settings_of
-from .step import Steps, StepsOnGpu, cost_of, make_optimizer
+from .step import Objective, make_optimizer, make_steps
 
 NOTHING = {"cost": 0.0, **asdict(metrics.Counts(0, 0, 0, 0))}
 
@@ -71,7 +72,7 @@ class Run:
         self.epoch, self.position, self.step = 0, 0, 0          # epochs done, batches done of the next, steps in all
         self.sums = dict(NOTHING)                               # of the epoch in progress
         self.best_f1, self.best_val_loss = -1.0, 0.0           # below every F1
-        self.optimizer = make_optimizer(settings)
+        self.optimizer = make_optimizer(settings, self.backend)
         self.rows = []                                          # of metrics.csv, dicts by `metrics.COLUMNS`
         self.pictured = None                                    # epoch whose model is in the report's pictures
         self._prepared = False
@@ -89,8 +90,9 @@ class Run:
             alignment.describe(prepared.dataset, show, quick=True)
         self.data = freeze(prepared, measured, show, scaling)
         self.network.to(self.backend)
-        of = self.network, self.optimizer, self.data.cost, len(self.data.training)
-        self._steps = StepsOnGpu(*of, self.device, show) if self.device else Steps(*of)
+        self._cost = Cost.of(self.data.cost)
+        self._steps = make_steps(self.network, self.optimizer, Objective.of(self.data.cost, len(self.data.training)),
+                                 self.backend, show)
 
     @property
     def device_name(self):
@@ -213,7 +215,7 @@ class Run:
         multiple = network.size_divisor
         sides = [max(min(side, 512) // multiple, 1) * multiple for side in window[0].shape]
         top, left = ((have - side) // 2 for have, side in zip(window[0].shape, sides, strict=True))
-        x, _, _ = assemble(self.data.scaling, [Sample(Crop(0, top, left, *sides), window)], self.device)
+        x, _, _ = assemble(self.data.scaling, [Sample(Crop(0, top, left, *sides), window)])
         return feature_maps(network, x)
 
     def _shown(self):
@@ -238,13 +240,13 @@ class Run:
         self.optimizer.learning_rate = optimizers.staircase(settings.learning_rate, settings.decay_rate, self.epoch)
         pending, steps = 0, self._steps                         # steps whose cost is not in the sums yet
         batches = self.data.batches(self.epoch, self.position)
-        for x, labels, weights in batches:
-            steps.run(x, labels, self.step, weights)
+        for batch in batches:
+            steps.run(batch, self.step)
             pending += 1
             self.position += 1
             self.step += 1
             stopping = stop()
-            if stopping or pending == steps.most:
+            if stopping or pending == steps.max_pending:
                 self._settle(steps, pending)
                 pending = 0
             if progress:
@@ -259,7 +261,7 @@ class Run:
     def _settle(self, steps, pending):
         """Add what came of the last steps to the epoch's sums."""
         first = self.step - pending
-        for step, (cost, counts) in enumerate(steps.take(), first):
+        for step, (cost, counts) in enumerate(steps.flush(), first):
             if not math.isfinite(cost):
                 raise self._diverged(f"the cost is {cost}", step)
             self.sums["cost"] += cost
@@ -273,7 +275,7 @@ class Run:
             if index in self._shown():
                 self._examples.append(self._example(index, whole, z))
             _, truth, weights = whole
-            cost, p = cost_of(z[None], truth[None], self.data.cost, None if weights is None else weights[None])
+            cost, p = self._cost.forward(z[None], truth[None], None if weights is None else weights[None])
             costs.append(cost)
             mask = p[0].argmax(axis=-1)
             predicted += int(mask.sum())
@@ -304,9 +306,9 @@ class Run:
         if self.settings.scaling == "minus127":
             advice.append("--scaling standard")
         if name == "background" and self.settings.cost == "weighted_cross_entropy":
-            advice.append(f"a higher --class-weight (now {self.data.cost.class_weights[1]:g})")
+            advice.append(f"a higher --class-weight (now {self._cost.class_weights[1]:g})")
         if name == "cell" and self.settings.cost == "weighted_cross_entropy":
-            advice.append(f"a lower --class-weight (now {self.data.cost.class_weights[1]:.3g})")
+            advice.append(f"a lower --class-weight (now {self._cost.class_weights[1]:.3g})")
         advice.append(f"a lower --learning-rate (now {self.optimizer.learning_rate:.3g})")
         self.show(f"warning: every validation pixel is predicted as {name}; if that stays so, try "
                   + ", or ".join(advice))

@@ -1,45 +1,58 @@
 """One step of training: forward, cost, backward, update."""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from .. import metrics, optimizers
-from ..backends.cuda.device import device_of, launch, to_host
-from ..backends.cuda.shared import write_schedule
-from ..layers import dice, quadratic, softmax, weighted_cross_entropy
+from ..cost import Cost
+from ..dispatch import to_host
 
 
-def cost_of(logits, labels, settings, weights=None):
-    """Return the cost named in the settings, and the probabilities; `weights` are those of pixels, if they have any."""
-    if settings.cost in ("weighted_cross_entropy", "cross_entropy"):
-        return weighted_cross_entropy.forward(logits, labels, settings.class_weights, weights)
-    p = softmax.forward(logits)
-    return {"dice": dice, "quadratic": quadratic}[settings.cost].forward(p, labels), p
+class Objective(NamedTuple):
+    """What a step of training makes smaller, and with which dropout.
 
-
-def cost_gradient(p, labels, settings, weights=None):
-    """Return the gradient of the cost by the logits, at the probabilities p.
-
-    Dice and the quadratic cost are functions of the probabilities, so their gradient goes through the softmax.
+    Attributes
+    ----------
+    cost : Cost
+    keep_prob : float
+        Probability that dropout keeps an element.
+    seed : int
+        Seed of the dropout masks.
+    l1, l2 : float
+        lambda of the regularization terms (eq. 51 and 52).
+    examples : int
+        N of these, the size of the training set.
     """
-    if settings.cost in ("weighted_cross_entropy", "cross_entropy"):
-        return weighted_cross_entropy.backward(p, labels, settings.class_weights, weights)
-    return softmax.backward({"dice": dice, "quadratic": quadratic}[settings.cost].backward(p, labels), p)
+
+    cost: Cost
+    keep_prob: float
+    seed: int
+    l1: float
+    l2: float
+    examples: int
+
+    @classmethod
+    def of(cls, settings, examples):
+        """Return the objective that the settings name, for a training set of so many examples."""
+        return cls(Cost.of(settings), settings.keep_prob, settings.seed, settings.l1, settings.l2, examples)
 
 
-def make_optimizer(settings):
-    """Return the optimizer named in the settings."""
+def make_optimizer(settings, backend=None):
+    """Return the optimizer named in the settings; its equations are computed by the backend, if one is given."""
     if settings.optimizer == "adam":
-        return optimizers.Adam(settings.learning_rate, form=settings.adam_form)
-    if settings.optimizer == "momentum":
-        return optimizers.Momentum(settings.learning_rate, settings.momentum, settings.momentum_form)
-    return optimizers.SGD(settings.learning_rate)
+        optimizer = optimizers.Adam(settings.learning_rate, form=settings.adam_form)
+    elif settings.optimizer == "momentum":
+        optimizer = optimizers.Momentum(settings.learning_rate, settings.momentum, settings.momentum_form)
+    else:
+        optimizer = optimizers.SGD(settings.learning_rate)
+    if backend:
+        optimizer.rules = backend.optimizers
+    return optimizer
 
 
-def training_step(network, optimizer, x, labels, settings, step, examples, weights=None):
+def training_step(network, optimizer, batch, objective, step):
     """Change the network by one step of training: forward, cost, backward, update.
 
     Parameters
@@ -47,16 +60,12 @@ def training_step(network, optimizer, x, labels, settings, step, examples, weigh
     network : StemNet
     optimizer : optimizers.SGD
         Its learning rate set for this step.
-    x : float ndarray of shape (N, H, W, channels)
-        Scaled.
-    labels : int ndarray of shape (N, H, W)
-    settings : Settings
+    batch : tuple of x, labels and weights
+        Scaled frames (N, H, W, channels), labels (N, H, W), and weights of the pixels of that shape, which are added to
+        those of their classes, or None.
+    objective : Objective
     step : int
         Number of the step since the beginning, from 0: the counter of its dropout masks.
-    examples : int
-        N of the regularization term (eq. 51-52).
-    weights : float ndarray of shape (N, H, W), optional
-        Of the pixels, added to those of their classes.
 
     Returns
     -------
@@ -66,23 +75,23 @@ def training_step(network, optimizer, x, labels, settings, step, examples, weigh
     p : ndarray of shape (N, H, W, classes)
         Probabilities, with dropout.
     """
-    device = device_of(x)
-    schedule = write_schedule(device, step, *optimizer.begin_step()) if device else None
-    return _training_step(network, optimizer, x, labels, weights, settings, step if schedule is None else schedule,
-                          examples, schedule)
+    state = optimizers.step_state(batch[0], step, optimizer)
+    return _step(network, optimizer, batch, objective, step if state is None else state, state)
 
 
-def _training_step(network, optimizer, x, labels, weights, settings, step, examples, schedule):
+def _step(network, optimizer, batch, objective, step, rates):
+    x, labels, weights = batch
+    cost, penalty = objective.cost, (objective.l1, objective.l2, objective.examples)
     with np.errstate(over="ignore", invalid="ignore"):      # a cost that is no number says it
-        logits, cache = network.forward(x, settings.keep_prob, settings.seed, step)
-        cost, p = cost_of(logits, labels, settings, weights)
-        cost = optimizers.add_penalty(cost, network.parameters, settings.l1, settings.l2, examples)
-        if schedule is None and not math.isfinite(cost):
-            return cost, p
-        gradients = network.backward(cost_gradient(p, labels, settings, weights), cache)
-        optimizers.add_penalty_gradients(gradients, network.parameters, settings.l1, settings.l2, examples)
-        optimizer.update(network.parameters, gradients, schedule)
-    return cost, p
+        logits, cache = network.forward(x, objective.keep_prob, objective.seed, step)
+        value, p = cost.forward(logits, labels, weights)
+        value = optimizers.add_penalty(value, network.parameters, *penalty)
+        if isinstance(value, float) and not math.isfinite(value):
+            return value, p
+        gradients = network.backward(cost.backward(p, labels, weights), cache)
+        optimizers.add_penalty_gradients(gradients, network.parameters, *penalty)
+        optimizer.update(network.parameters, gradients, rates)
+    return value, p
 
 
 class Steps:
@@ -90,97 +99,59 @@ class Steps:
 
     Parameters
     ----------
-    network, optimizer, settings, examples
-        As for `training_step`.
+    network, optimizer, objective
+        The arguments of `training_step`.
 
     Attributes
     ----------
-    most : int
-        Steps to run before `take` must be called.
+    max_pending : int
+        Steps to run before `flush` must be called.
     """
 
-    most = 1
+    max_pending = 1
 
-    def __init__(self, network, optimizer, settings, examples):
-        self.network, self.optimizer, self.settings, self.examples = network, optimizer, settings, examples
+    def __init__(self, network, optimizer, objective):
+        self.network, self.optimizer, self.objective = network, optimizer, objective
         self._results = []
 
-    def run(self, x, labels, step, weights=None):
+    def run(self, batch, step):
         """Take a step; arguments as for `training_step`."""
-        cost, p = training_step(self.network, self.optimizer, x, labels, self.settings, step, self.examples, weights)
-        self._results.append((cost, metrics.outcomes(p, labels)))
+        cost, p = training_step(self.network, self.optimizer, batch, self.objective, step)
+        self._results.append((cost, metrics.outcomes(p, batch[1])))
 
-    def take(self):
+    def flush(self):
         """Return the cost and the `metrics.Counts` of every step since the last call."""
         results, self._results = self._results, []
         return [(float(to_host(cost)), metrics.Counts.of(to_host(found))) for cost, found in results]
 
 
-@dataclass
-class _Known:
-    """Arrays of inputs, and the record of a step on them: how to repeat it, and where cost and counts then are."""
-
-    x: object
-    labels: object
-    weights: object
-    repeat: Callable = None
-    result: tuple = None
-
-
-class StepsOnGpu(Steps):
-    """Steps of training on a GPU: as a whole, once they are known, and without waiting for what comes of them.
-
-    The first step on an array is started kernel by kernel, the second is recorded, and from then on the record is
-    repeated (a CUDA graph). So the inputs have to be in the same arrays every time.
+class RecordedSteps(Steps):
+    """Steps of training on a GPU, recorded and repeated as a whole, without waiting for what comes of them.
 
     Parameters
     ----------
-    device
-        Of `device.choose`.
-    tell : callable
-        Takes a line of text for the user.
+    recorder : backends.cuda.recorder.Recorder
     """
 
-    most = 16
+    def __init__(self, network, optimizer, objective, recorder):
+        super().__init__(network, optimizer, objective)
+        self.max_pending, self._recorder = recorder.max_pending, recorder
 
-    def __init__(self, network, optimizer, settings, examples, device, tell):
-        super().__init__(network, optimizer, settings, examples)
-        self.device, self.tell = device, tell
-        self.kept, self.count = device.empty((self.most, 5), np.float64), 0
-        self.schedule = device.empty((3,), np.float64)
-        self._known = {}            # by the shape of x
+    def run(self, batch, step):
+        """Take a step, or have it taken later; a batch of the same arrays must be the same object."""
+        self._recorder.run(self._kernels, batch, step, self.optimizer.begin_step())
 
-    def run(self, x, labels, step, weights=None):
-        """Take a step, or have it taken later; arguments as for `training_step`, on the device."""
-        write_schedule(self.device, step, *self.optimizer.begin_step(), into=self.schedule)
-        known = self._known.get(x.shape)
-        if known is None or known.x is not x or known.labels is not labels or known.weights is not weights:
-            self._known[x.shape] = _Known(x, labels, weights)
-            cost, found = self._kernels(x, labels, weights)
-        else:
-            if known.repeat is None:
-                self._record(known)
-            known.repeat()
-            cost, found = known.result
-        launch("shared.keep", 1, cost, found, self.kept, self.count, block=1)
-        self.count += 1
-
-    def _record(self, known):
-        def start_all():
-            known.result = self._kernels(known.x, known.labels, known.weights)
-
-        try:
-            known.repeat, known.result = self.device.record(lambda: self._kernels(known.x, known.labels, known.weights))
-        except (RuntimeError, MemoryError) as error:                       # the steps are right without it, but slower
-            self.tell(f"note: a step cannot be recorded as a CUDA graph ({error}); its kernels are started one by one")
-            known.repeat = start_all
-
-    def _kernels(self, x, labels, weights):
-        cost, p = _training_step(self.network, self.optimizer, x, labels, weights, self.settings, self.schedule,
-                                 self.examples, self.schedule)
-        return cost, metrics.outcomes(p, labels)
-
-    def take(self):
+    def flush(self):
         """Return the cost and the `metrics.Counts` of every step since the last call; this waits for the GPU."""
-        results, self.count = self.device.to_host(self.kept)[:self.count].tolist(), 0
-        return [(cost, metrics.Counts.of(found)) for cost, *found in results]
+        return [(cost, metrics.Counts.of(found)) for cost, *found in self._recorder.flush()]
+
+    def _kernels(self, batch, state):
+        cost, p = _step(self.network, self.optimizer, batch, self.objective, state, state)
+        return cost, metrics.outcomes(p, batch[1])
+
+
+def make_steps(network, optimizer, objective, backend, log=print):
+    """Return the Steps of a run on a backend; `log` takes a line of text for the user."""
+    if backend.device is None:
+        return Steps(network, optimizer, objective)
+    return RecordedSteps(network, optimizer, objective, backend.layers.Recorder(backend.device, log))

@@ -7,7 +7,7 @@ import numpy as np
 import nvrtc
 import pytest
 
-from stemnet_ref.backends.cuda import device
+from stemnet_ref.backends.cuda import sources
 
 FILES = nvrtc.FILES
 ALWAYS = [(12, 60), (12, 80), (13, 90)]                        # version of NVRTC, chip
@@ -33,7 +33,7 @@ def name(value):
 def test_every_kernel_compiles_and_spills_nothing(path, macros, version, architecture):
     log = nvrtc.compile_cuda(version, path, architecture, macros=macros)
     found = SPILL.findall(log)
-    assert len(found) == len(device.kernels(path)) > 0
+    assert len(found) == len(sources.kernels(path)) > 0
     if architecture >= 80:
         assert set(found) == {("0", "0", "0")}, log
 
@@ -42,7 +42,7 @@ def test_every_kernel_compiles_and_spills_nothing(path, macros, version, archite
 @pytest.mark.parametrize(("path", "macros"), CASES_IN_DOUBLE, ids=name)
 def test_every_kernel_compiles_in_double(path, macros):
     log = nvrtc.compile_cuda(12, path, 90, "double", macros)
-    assert len(SPILL.findall(log)) == len(device.kernels(path))
+    assert len(SPILL.findall(log)) == len(sources.kernels(path))
 
 
 @pytest.mark.nvrtc
@@ -86,7 +86,7 @@ def test_what_the_report_cannot_do_is_one_line(capsys, monkeypatch, arguments, i
 
 
 def test_every_kernel_is_started_somewhere():
-    text = "\n".join(path.read_text() for path in device.PACKAGE.rglob("*.py"))
+    text = "\n".join(path.read_text() for path in sources.PACKAGE.rglob("*.py"))
     for path in FILES:
-        for name in device.kernels(path):
+        for name in sources.kernels(path):
             assert f'{path.stem}.{name}"' in text or name.startswith("momentum_"), name

@@ -6,7 +6,8 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from stemnet_ref.backends.cuda import device
+from stemnet_ref import backends, dispatch
+from stemnet_ref.backends.cuda import device, sources
 from stemnet_ref.errors import InputError
 
 
@@ -62,27 +63,42 @@ def cupy(monkeypatch):
     module.RawModule = lambda code, options: SimpleNamespace(options=options)
     module.pools = pools
     monkeypatch.setitem(sys.modules, "cupy", module)
-    monkeypatch.setattr(device, "_devices", {})
-    monkeypatch.setattr(device, "find_spec", lambda name: name == "cupy")
+    monkeypatch.setattr(dispatch, "_registered", {})
+    monkeypatch.setattr(backends, "find_spec", lambda name: name == "cupy")
     return module
 
 
 def test_the_gpu_is_taken_where_there_is_one(cupy):
     told = []
     for name in ("auto", "cuda"):
-        found = device.choose(name, tell=told.append)
-        assert (found.name, found.product, found.multiprocessors) == ("cuda (NVIDIA H100)", 2, 132)
-    assert device.choose("cuda", "tf32").product == 3
-    assert device.choose("cpu") is None
+        name, layers, found = backends.choose(name, log=told.append)
+        assert (name, found.name, found.product, found.multiprocessors) == (*["cuda (NVIDIA H100)"] * 2, 2, 132)
+        assert layers is backends.cuda
+        assert dispatch.device_of(cupy.ndarray()) is found
+    assert backends.choose("cuda", "tf32").device.product == 3
     assert told == []
+
+
+@pytest.mark.parametrize(("name", "package"), [("plain", "stemnet_ref"), ("cpu", "stemnet_ref.backends.cpu")])
+def test_the_cpu_is_taken_where_it_is_asked_for(cupy, name, package):
+    found = backends.choose(name)
+    assert (found.name, found.device) == (name, None)
+    assert found.layers.__name__ == (f"{package}.layers" if name == "plain" else package)
+    assert found.optimizers.__name__ == f"{package}.optimizers"
+
+
+def test_an_array_of_cupy_is_computed_with_before_anybody_chose_a_backend(cupy):
+    cupy.ndarray.__module__, cupy.ndarray.shape, cupy.ndarray.dtype = "cupy", (), None
+    assert dispatch.package_of(cupy.ndarray()) == "stemnet_ref.backends.cuda"
+    assert dispatch.device_of(cupy.ndarray()).name == "cuda (NVIDIA H100)"
 
 
 @pytest.mark.parametrize("name", ["auto", "cuda"])
 def test_tf32_needs_a_chip_that_can(cupy, name):
     cupy.cuda.runtime.getDeviceProperties = lambda number: {"name": b"P100", "major": 6, "multiProcessorCount": 56}
-    assert device.choose(name).product == 1
+    assert backends.choose(name).device.product == 1
     with pytest.raises(InputError, match="--precision tf32: P100 has no tensor cores"):
-        device.choose(name, "tf32")
+        backends.choose(name, "tf32")
 
 
 def no_driver():
@@ -98,14 +114,14 @@ def no_driver():
 def test_without_a_gpu_the_reason_is_named(cupy, monkeypatch, spoil, reason):
     spoil(cupy, monkeypatch)
     told = []
-    with pytest.raises(InputError, match=f"^--device cuda: .*{reason}.*or use --device cpu$"):
-        device.choose("cuda")
+    with pytest.raises(InputError, match=f"^--backend cuda: .*{reason}.*or use --backend cpu$"):
+        backends.choose("cuda")
     with pytest.raises(InputError, match=f"^--precision tf32: needs a GPU; .*{reason}.*or leave --precision out$"):
-        device.choose("auto", "tf32")
-    assert device.choose("auto", tell=told.append) is None
+        backends.choose("auto", "tf32")
+    assert backends.choose("auto", log=told.append).name == "cpu"
     assert len(told) == 1
-    monkeypatch.setattr(device, "find_spec", lambda name: None)
-    assert device.choose("auto", tell=told.append) is None
+    monkeypatch.setattr(backends, "find_spec", lambda name: None)
+    assert backends.choose("auto", log=told.append).name == "cpu"
     assert len(told) == 1                                       # who has no CuPy does not hear of it
 
 
@@ -133,15 +149,15 @@ def test_a_record_that_fails_is_ended(cupy, error, void):
 
 
 def test_a_changed_header_is_compiled_anew(cupy, monkeypatch, tmp_path):
-    monkeypatch.setattr(device, "PACKAGE", tmp_path)
+    monkeypatch.setattr(sources, "PACKAGE", tmp_path)
     (tmp_path / "layers").mkdir()
     (tmp_path / "layers" / "a.cu").write_text("")
     found = set()
     for text in ("one", "two", "two"):
         (tmp_path / "layers" / "a.cuh").write_text(text)
-        device.headers_digest.cache_clear()
-        device.source.cache_clear()
+        sources.headers_digest.cache_clear()
+        sources.source.cache_clear()
         found.add(device.CuPy()._module("a", "float", ()).options)
-    device.headers_digest.cache_clear()
-    device.source.cache_clear()
+    sources.headers_digest.cache_clear()
+    sources.source.cache_clear()
     assert len(found) == 2

@@ -10,9 +10,11 @@ from checkers import SEED, assert_within_rounding
 from emulated import EmulatedArray, Emulator, KernelFault, _library
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from places import KERNEL_PLACES, emulator, on
+from places import KERNEL_PLACES, backend_at, emulator, on
 
-from stemnet_ref.backends.cuda import device
+from stemnet_ref.backends.cuda import sources
+from stemnet_ref.backends.cuda.launch import launch
+from stemnet_ref.dispatch import to_host
 from stemnet_ref.layers import (
     bias,
     conv2d,
@@ -25,7 +27,7 @@ from stemnet_ref.layers import (
 from stemnet_ref.network.stemnet import StemNet
 from stemnet_ref.optimizers import SGD, Adam, Momentum
 from stemnet_ref.training.settings import Settings
-from stemnet_ref.training.step import training_step
+from stemnet_ref.training.step import Objective, training_step
 
 SIDE = st.integers(1, 11)                       # a tile is 4 to 32 pixels high,
 WIDTH = st.one_of(SIDE, st.integers(12, 18), st.integers(30, 70))       # 8, 16 or 32 wide,
@@ -99,15 +101,14 @@ def test_tf32_is_the_product_of_operands_rounded_to_eleven_bits(place, channels)
     x, weight, dy = (float32(rng, *shape) for shape in ((1, 6, 35, 8), (3, 3, 8, channels), (1, 6, 35, channels)))
     layer = on(place, conv2d)
     with mock.patch.object(place(), "product", 3):
-        found = layer.forward(x, weight), layer.backward_weight(dy, x, weight.shape), layer.backward_input(dy, weight)
+        found = layer.forward(x, weight), *layer.backward(dy, x, weight)
     x, weight, dy = (((array.view(np.uint32) + 0x1000) & ~np.uint32(0x1fff)).view(np.float32).astype(float)
                      for array in (x, weight, dy))
     size = [abs(array) for array in (x, weight, dy)]
-    for got, of, terms in zip(found, (lambda x, weight, dy: conv2d.forward(x, weight),
-                                      lambda x, weight, dy: conv2d.backward_weight(dy, x, weight.shape),
-                                      lambda x, weight, dy: conv2d.backward_input(dy, weight)),
-                              (9 * 8, 6 * 35, 9 * channels), strict=True):
-        assert_within_rounding(got, of(x, weight, dy), of(*size), terms + 1)
+    exact, large = ((conv2d.forward(x, weight), *conv2d.backward(dy, x, weight)) for x, weight, dy in (
+        (x, weight, dy), size))
+    for each in zip(found, exact, large, (9 * 8 + 1, 9 * channels + 1, 6 * 35 + 1), strict=True):
+        assert_within_rounding(*each)
 
 
 @KERNEL_PLACES
@@ -160,36 +161,37 @@ def test_a_label_that_is_no_class_makes_the_cost_nan(place):
                          ids=["sgd", "momentum", "momentum_tensorflow", "adam", "adam_tensorflow"])
 def test_training_steps_in_float64_are_numpys(place, cost, make):
     decay = {} if cost == "cross_entropy" else {"l1": 0.01, "l2": 0.02}
-    assert_steps_are_numpys(place(), make, {"cost": cost, **decay, "logits": "relu" if cost == "dice" else "linear"})
+    assert_steps_are_numpys(place, make, {"cost": cost, **decay, "logits": "relu" if cost == "dice" else "linear"})
 
 
 @KERNEL_PLACES
 @pytest.mark.parametrize("chosen", [{"normalisation": "batch"}, {"activation": "sigmoid", "keep_prob": 1.0},
                                     {"normalisation": "batch", "activation": "sigmoid", "cost": "dice"}], ids=str)
 def test_training_steps_of_the_alternatives_in_float64_are_numpys(place, chosen):
-    assert_steps_are_numpys(place(), lambda: Momentum(0.01), chosen)
+    assert_steps_are_numpys(place, lambda: Momentum(0.01), chosen)
 
 
-def assert_steps_are_numpys(where, make, chosen):
-    """Take three steps on a device and on the CPU, and compare all that they change."""
-    settings = Settings.from_options(chosen)
+def assert_steps_are_numpys(place, make, chosen):
+    """Take three steps on a device and in plain NumPy, and compare all that they change."""
+    settings, where = Settings.from_options(chosen), place()
+    objective = Objective.of(settings, 10)
     networks = [cases.small_network(settings.logits, activation=settings.activation,
                                     normalisation=settings.normalisation) for _ in range(2)]
     optimizers = [make(), make()]
-    networks[0].to(where)
+    networks[0].to(backend_at(place))
     for step in range(3):
         x, labels = cases.batch(step)
         labels = labels.astype(np.uint8)
-        there = where.to_device(x), where.to_device(labels)
-        ours, _ = training_step(networks[0], optimizers[0], *there, settings, step, 10)
-        theirs, _ = training_step(networks[1], optimizers[1], x, labels, settings, step, 10)
-        assert float(device.to_host(ours)) == pytest.approx(theirs, rel=1e-12)
+        batches = (where.to_device(x), where.to_device(labels), None), (x, labels, None)
+        actual, expected = (training_step(*each, objective, step)[0]
+                            for each in zip(networks, optimizers, batches, strict=True))
+        assert float(to_host(actual)) == pytest.approx(expected, rel=1e-12)
     for got, want in ((networks[0].parameters, networks[1].parameters),
                       (networks[0].statistics, networks[1].statistics)):
         for name, array in want.items():
             np.testing.assert_allclose(where.to_host(got[name]), array, rtol=1e-9, atol=1e-12, err_msg=name)
     for key, array in optimizers[1].state().items():
-        np.testing.assert_allclose(device.to_host(optimizers[0].state()[key]), array, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(to_host(optimizers[0].state()[key]), array, rtol=1e-9, atol=1e-12)
 
 
 @KERNEL_PLACES
@@ -198,10 +200,10 @@ def test_two_training_steps_are_bit_equal_whatever_the_order_of_threads(place, p
     where, results = place(), []
     monkeypatch.setattr(where, "product", product)
     for _ in range(2):                          # the emulator takes another order for every launch
-        network, optimizer = StemNet(3, 3, 4, seed=1).to(where), Momentum(0.1)
+        network, optimizer = StemNet(3, 3, 4, seed=1).to(backend_at(place)), Momentum(0.1)
         x, labels = cases.batch(0)
-        training_step(network, optimizer, where.to_device(x.astype(np.float32)),
-                      where.to_device(labels.astype(np.uint8)), Settings(), 0, 10)
+        batch = where.to_device(x.astype(np.float32)), where.to_device(labels.astype(np.uint8)), None
+        training_step(network, optimizer, batch, Objective.of(Settings(), 10), 0)
         results.append([where.to_host(array).tobytes() for array in network.parameters.values()])
     assert results[0] == results[1]
 
@@ -276,7 +278,7 @@ def test_an_array_of_the_emulator_refuses_arithmetic_outside_kernels():
 def test_the_launcher_checks_what_cuda_would_not(arguments, culprit):
     array = emulator().to_device(np.zeros(4, np.float32))
     with pytest.raises(ValueError, match=culprit):
-        device.launch("relu.relu_forward", 1, *arguments(array))
+        launch("relu.relu_forward", 1, *arguments(array))
 
 
 def test_the_launcher_refuses_arrays_that_vectors_cannot_be_read_from():
@@ -290,15 +292,15 @@ def test_the_launcher_refuses_arrays_that_vectors_cannot_be_read_from():
 def test_the_launcher_refuses_sizes_that_an_int_does_not_hold():
     array = emulator().to_device(np.zeros(4, np.float32))
     with pytest.raises(ValueError, match="D=2147483648 must be a whole number of 32 bits, give it fewer pixels"):
-        device.launch("dense.dense_backward_input", 1, array, array, array, 1, 2 ** 31, 1)
+        launch("dense.dense_backward_input", 1, array, array, array, 1, 2 ** 31, 1)
     with pytest.raises(ValueError, match="more than CUDA allows"):
-        device.launch("relu.relu_forward", (1, 65536), array, array, 4)
+        launch("relu.relu_forward", (1, 65536), array, array, 4)
 
 
 def test_parameters_of_a_kernel_are_read_from_its_text():
-    found = device.kernels(device.source("dropout"))
+    found = sources.kernels(sources.source("dropout"))
     assert found["dropout_draw_mask"] == [
         ("bool", True, False, "mask"), ("int64", False, False, "elements"), ("int", False, False, "threshold"),
-        ("uint64", False, False, "seed"), ("double", True, True, "schedule"), ("uint64", False, False, "layer")]
-    text = "\n".join(path.read_text() for path in Path(device.PACKAGE).rglob("*.cu"))
-    assert text.count("__global__") == sum(len(device.kernels(path)) for path in device.PACKAGE.rglob("*.cu"))
+        ("uint64", False, False, "seed"), ("double", True, True, "step"), ("uint64", False, False, "layer")]
+    text = "\n".join(path.read_text() for path in Path(sources.PACKAGE).rglob("*.cu"))
+    assert text.count("__global__") == sum(len(sources.kernels(path)) for path in sources.PACKAGE.rglob("*.cu"))

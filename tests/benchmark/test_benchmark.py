@@ -4,9 +4,10 @@ import json
 
 import numpy as np
 import pytest
-from places import emulator
+from places import backend_at, emulator
 
-from stemnet_ref.backends.cuda import device
+from stemnet_ref import backends
+from stemnet_ref.backends.cuda.launch import blocks, launch
 from stemnet_ref.benchmark import __main__ as benchmark
 from stemnet_ref.benchmark import reader, teaching
 from stemnet_ref.benchmark.engines import Ours, TorchOnGpu, layer_cases
@@ -67,7 +68,7 @@ def test_the_table_beside_textbooks(tmp_path, capsys, monkeypatch):
 
 @pytest.mark.parametrize(("options", "culprit"), [
     (["--size", "100"], "--size 100: must be a multiple of 32"), (["--channels", "2"], "--channels 2: must be odd"),
-    (["--rounds", "0"], "--rounds 0"), (["--device", "cuda"], "--device cuda: CuPy is not installed"),
+    (["--rounds", "0"], "--rounds 0"), (["--device", "cuda"], "--backend cuda: CuPy is not installed"),
     (["--size", "99999999968"], "up to 8192"), (["--json", "nowhere/b.json"], "--json nowhere/b.json: must be"),
     (["--json", "."], "--json .: is a folder; name a file"),
 ])
@@ -78,7 +79,7 @@ def test_impossible_options(monkeypatch, options, culprit):
 
 
 def test_the_cases_run_on_a_device(monkeypatch):
-    monkeypatch.setattr(device, "choose", lambda name: emulator())
+    monkeypatch.setattr(backends, "choose", lambda name: backend_at(emulator))
     engine = Ours("cuda", 32, 1, 0)
     for case in (("forward", "down0.conv"), ("backward", "down0.conv"), ("forward", "up1.deconv"),
                  ("backward", "up1.deconv")):
@@ -87,10 +88,10 @@ def test_the_cases_run_on_a_device(monkeypatch):
 
 def test_the_ceilings_do_the_work_they_are_counted_for():
     a, b = emulator().to_device(np.arange(4000, dtype=np.float32)), emulator().empty(4000, np.float32)
-    device.launch("benchmark/ceilings.ceiling_copy", device.blocks(1000), a, b, 1000)
+    launch("benchmark/ceilings.ceiling_copy", blocks(1000), a, b, 1000)
     np.testing.assert_array_equal(emulator().to_host(b), emulator().to_host(a))
     out = emulator().empty(256, np.float32)
-    device.launch("benchmark/ceilings.ceiling_fma", 1, out, 5, 1.0)
+    launch("benchmark/ceilings.ceiling_fma", 1, out, 5, 1.0)
     np.testing.assert_array_equal(emulator().to_host(out), 8 * 5.0)         # eight chains of five additions of 1
 
 
@@ -125,5 +126,5 @@ def test_the_reader(tmp_path, capsys, monkeypatch):
 
 
 def test_the_reader_on_a_device():
-    found = reader._measure(StemNet(1, 2, 2), 32, 1, reader.VARIED, reader.BORDER, emulator())
+    found = reader._measure(StemNet(1, 2, 2), 32, 1, reader.VARIED, reader.BORDER, backend_at(emulator))
     assert 0 < found["waited"] < found["step"]

@@ -114,7 +114,7 @@ def test_kernels_sample_as_the_cpu_does(place, angle, sigma, key, mirror, dtype,
     there = where.to_device
     moved = None if crop.sampling_coordinates() is None else there(crop.sampling_coordinates())
     sample = Sample(crop, [there(each) for each in pixels], there(classes), there(own), moved)
-    theirs = assemble(scaling, [sample], where)
+    theirs = assemble(scaling, [sample])
     for mine, other in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(where.to_host(other), mine, rtol=1e-5, atol=1e-4)
     np.testing.assert_array_equal(where.to_host(theirs[1]), ours[1])

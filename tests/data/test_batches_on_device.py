@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pictures import sequence
-from places import KERNEL_PLACES, emulator
+from places import KERNEL_PLACES, backend_at, emulator
 
 from stemnet_ref import predict
 from stemnet_ref.data.crops.batch import Sample, assemble
@@ -44,7 +44,7 @@ def test_pieces_are_cut_mirrored_turned_and_scaled_as_on_the_cpu(place, mirror, 
     crops = [Crop(0, top, left, height, width, mirror, turns), Crop(0, 1, 0, height, width, mirror, turns)]
     there = [where.to_device(pixels) for pixels in window]
     parts = [Sample(crop, there, where.to_device(classes)) for crop in crops]
-    x, labels, _ = assemble(SCALING, parts, where)
+    x, labels, _ = assemble(SCALING, parts)
     x, labels = where.to_host(x), where.to_host(labels)
     expected = [np.stack([SCALING.apply(crop.cut(pixels)) for pixels in window], axis=-1) for crop in crops]
     assert_equal_but_for_rounding(x, np.stack(expected))
@@ -77,8 +77,8 @@ def test_every_frame_is_sent_once_or_once_an_epoch_as_it_was_read(tmp_path, plac
 
 
 def test_a_frame_goes_on_beyond_its_end_as_its_mirror_image():
-    where, network = emulator(), StemNet(3, 3, 4)
+    network = StemNet(3, 3, 4)
     window = [np.random.default_rng(number).integers(0, 256, (37, 18)).astype(np.uint8) for number in range(3)]
     expected = predict.logits(network, SCALING, window, tile=16)
-    found = predict.logits(network.to(where), SCALING, window, tile=16)
+    found = predict.logits(network.to(backend_at(emulator)), SCALING, window, tile=16)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from places import PLACES
+from places import PLACES, backend_at
 
-from stemnet_ref.backends.cuda.device import to_host
+from stemnet_ref.dispatch import to_host
 from stemnet_ref.network.flat import ALIGNED, Flat
 from stemnet_ref.optimizers import SGD, Adam, Momentum
 
@@ -44,15 +44,17 @@ def test_assigning_copies_and_checks_name_and_shape():
     lambda: SGD(0.1), lambda: Momentum(0.1, 0.5), lambda: Momentum(0.1, 0.5, "tensorflow"), lambda: Adam(0.1),
     lambda: Adam(0.1, form="tensorflow")])
 def test_an_optimizer_changes_a_flat_as_separate_arrays_and_goes_on_from_their_state(place, make):
-    where = place and place()
+    where = place()
     separate, ours = {name: array.copy() for name, array in filled(1).items()}, filled(1)
     optimizers = [make(), make()]
+    optimizers[1].rules = backend_at(place).optimizers
     for step in range(4):
         gradients = filled(2 + step)
         optimizers[0].update(separate, dict(gradients))
         if step == 2:                                       # the state of one serves the other
             state = optimizers[1].state()
             optimizers[1] = make()
+            optimizers[1].rules = optimizers[0].rules
             optimizers[1].load_state({key: to_host(array) for key, array in state.items()})
         if where:
             ours, gradients = ours.to(where) if step == 0 else ours, gradients.to(where)

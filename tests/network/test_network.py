@@ -10,13 +10,13 @@ import pytest
 from checkers import STEP, assert_gradient, assert_gradient_along_directions, assert_halo
 from refusals import check, script
 
+from stemnet_ref.cost import Cost
 from stemnet_ref.layers import conv2d, conv_transpose2d, dropout, max_pool2d, relu
 from stemnet_ref.network.__main__ import main
 from stemnet_ref.network.stemnet import StemNet
 from stemnet_ref.network.table import layer_table, training_gflop
 from stemnet_ref.optimizers import add_penalty, add_penalty_gradients
 from stemnet_ref.training.settings import Settings
-from stemnet_ref.training.step import cost_gradient, cost_of
 
 MARGIN = 20 * STEP      # no ReLU or maximum may change its mind within a finite difference
 
@@ -91,7 +91,7 @@ def test_gradient_of_the_whole_network(monkeypatch, cost, keep_prob, logits, sha
     else:
         pytest.fail("no seed keeps every ReLU and maximum away from its kink")
     z, cache = network.forward(x, keep_prob, seed, 3)
-    dlogits = cost_gradient(cost_of(z, labels, settings)[1], labels, settings)
+    dlogits = Cost.of(settings).backward(Cost.of(settings).forward(z, labels)[1], labels)
     gradients = network.backward(dlogits, cache)
     add_penalty_gradients(gradients, network.parameters, *penalty)
     assert gradients.keys() == network.parameters.keys()
@@ -102,7 +102,7 @@ def test_gradient_of_the_whole_network(monkeypatch, cost, keep_prob, logits, sha
             kept = network.parameters[name].copy()
             network.parameters[name] = value
             z, _ = network.forward(x, keep_prob, seed, 3, with_cache=False, training=True)
-            penalised = add_penalty(cost_of(z, labels, settings)[0], network.parameters, *penalty)
+            penalised = add_penalty(Cost.of(settings).forward(z, labels)[0], network.parameters, *penalty)
             network.parameters[name] = kept
             return penalised
         checker(of_one, array, gradients[name])
@@ -112,14 +112,14 @@ def test_gradient_check_of_the_network_notices_a_lost_skip_connection(monkeypatc
     network, x, labels = tiny(0)
     settings = Settings()
     z, cache = network.forward(x)
-    dlogits = cost_gradient(cost_of(z, labels, settings)[1], labels, settings)
+    dlogits = Cost.of(settings).backward(Cost.of(settings).forward(z, labels)[1], labels)
     backward = max_pool2d.backward
     monkeypatch.setattr(max_pool2d, "backward", lambda dy, argmax, add_to: backward(dy, argmax))
     wrong = network.backward(dlogits, cache)["down0.conv.weight"]
 
     def of_one(value):
         network.parameters["down0.conv.weight"] = value
-        return cost_of(network.forward(x)[0], labels, settings)[0]
+        return Cost.of(settings).forward(network.forward(x)[0], labels)[0]
 
     for checker in (assert_gradient, along_directions):
         with pytest.raises(AssertionError, match="finite difference"):

@@ -15,6 +15,7 @@ from runs import SMALL, rows_of, train_main
 
 import run_train
 from stemnet_ref import metrics
+from stemnet_ref.backends import choose
 from stemnet_ref.predict import cell_probability, logits
 from stemnet_ref.report import figures
 from stemnet_ref.report import page as report
@@ -118,6 +119,7 @@ def test_pictures_and_roc_are_of_the_best_model_also_after_a_resume(tmp_path, mo
     assert train_main(*movie, *SMALL, "--epochs", "2", "--out", part) == 0
     assert train_main("--resume", "--out", part, "--epochs", "3") == 0
     best = checkpoint.load(whole / "best.npz")
+    best.network.to(choose("cpu"))
     assert best.progress["epoch"] == 2
     scores, frames, masks = metrics.Scores(), *([np.asarray(Image.open(folder / f"t_{number}.png")) for number in
                                                  (11, 12)] for folder in (movie[1], movie[3]))

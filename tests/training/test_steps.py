@@ -5,30 +5,30 @@ from unittest import mock
 import cases
 import numpy as np
 import pytest
-from places import KERNEL_PLACES
+from places import KERNEL_PLACES, backend_at
 
-from stemnet_ref.backends.cuda.device import to_host
+from stemnet_ref.dispatch import to_host
 from stemnet_ref.optimizers import Adam, Momentum, staircase
 from stemnet_ref.training.settings import Settings
-from stemnet_ref.training.step import Steps, StepsOnGpu
+from stemnet_ref.training.step import Objective, Steps, make_steps
 
 
-def trained(where, make, steps_of, shapes=(None,), rounds=5, l2=0.0, **alternatives):
+def trained(place, make, steps_of, shapes=(None,), rounds=5, l2=0.0, **alternatives):
     """Return the parameters' bytes after some steps, and what came of each."""
-    network, optimizer = cases.small_network(**alternatives).to(where), make()
-    steps = steps_of(network, optimizer, Settings.from_options({"l2": l2}), 10)
-    arrays, results = {}, []
+    where, network, optimizer = place(), cases.small_network(**alternatives).to(backend_at(place)), make()
+    steps = steps_of(network, optimizer, Objective.of(Settings.from_options({"l2": l2}), 10))
+    buffers, results = {}, []
     for step in range(rounds):
         optimizer.learning_rate = staircase(0.1, 0.5, step // 2)
         shape = shapes[step % len(shapes)]
         x, labels = (array[:, :shape] for array in cases.batch(step))
-        if shape not in arrays:
-            arrays[shape] = where.to_device(x), where.to_device(labels.astype(np.uint8))
-        for array, values in zip(arrays[shape], (x, labels), strict=True):
+        if shape not in buffers:
+            buffers[shape] = where.to_device(x), where.to_device(labels.astype(np.uint8)), None
+        for array, values in zip(buffers[shape][:2], (x, labels), strict=True):
             copy_into(array, np.ascontiguousarray(values.astype(array.dtype)))
-        steps.run(*arrays[shape], step)
-        results += steps.take() if step % 2 else []
-    results += steps.take()
+        steps.run(buffers[shape], step)
+        results += steps.flush() if step % 2 else []
+    results += steps.flush()
     assert len(results) == rounds
     arrays = [*network.parameters.values(), *network.statistics.values()]
     return [to_host(array).tobytes() for array in arrays], results
@@ -42,8 +42,8 @@ def copy_into(array, values):
         np.copyto(array.view(np.ndarray), values)
 
 
-def recorded(where, tell=print):
-    return lambda *of: StepsOnGpu(*of, where, tell)
+def recorded(place, log=print):
+    return lambda *of: make_steps(*of, backend_at(place), log)
 
 
 @KERNEL_PLACES
@@ -52,23 +52,20 @@ def recorded(where, tell=print):
                          ids=["momentum", "adam", "adam_tensorflow"])
 def test_repeated_steps_are_bit_equal_to_started_ones(place, make, l2):
     """Inputs, learning rate, Adam's corrections and dropout masks change from step to step."""
-    where = place()
-    assert trained(where, make, recorded(where), l2=l2) == trained(where, make, Steps, l2=l2)
+    assert trained(place, make, recorded(place), l2=l2) == trained(place, make, Steps, l2=l2)
 
 
 @KERNEL_PLACES
 @pytest.mark.parametrize("alternatives", [{"normalisation": "batch"}, {"activation": "sigmoid"}], ids=str)
 def test_repeated_steps_of_the_alternatives_are_bit_equal_too(place, alternatives):
     """Dropout masks are drawn by a kernel of their own, and running statistics change from step to step."""
-    where = place()
-    both = [trained(where, lambda: Momentum(0.1), of, **alternatives) for of in (recorded(where), Steps)]
+    both = [trained(place, lambda: Momentum(0.1), of, **alternatives) for of in (recorded(place), Steps)]
     assert both[0] == both[1]
 
 
 @KERNEL_PLACES
 def test_batches_of_another_shape_have_a_record_of_their_own(place):
-    where = place()
-    both = [trained(where, lambda: Momentum(0.1), of, (None, None, 4), 8) for of in (recorded(where), Steps)]
+    both = [trained(place, lambda: Momentum(0.1), of, (None, None, 4), 8) for of in (recorded(place), Steps)]
     assert both[0] == both[1]
 
 
@@ -82,17 +79,38 @@ def test_the_kernels_are_started_once_to_run_and_once_to_record(place):
         return find(stem, name, *options)
 
     with mock.patch.object(where, "function", watched):
-        steps = trained(where, lambda: Momentum(0.1), recorded(where), rounds=5)
+        steps = trained(place, lambda: Momentum(0.1), recorded(place), rounds=5)
     assert steps
     assert started.count("momentum_thesis") == 2
-    assert started.count("keep") == started.count("write_schedule") == 5
+    assert started.count("keep_result") == started.count("write_step_state") == 5
+
+
+@KERNEL_PLACES
+def test_a_graph_is_repeated_on_its_own_set_of_buffers_only(place):
+    """A graph reads the memory it was recorded with: another set of the same shape is a new beginning."""
+    where, (x, labels) = place(), cases.batch(0)
+    records, record = [], where.record
+
+    def counted(work):
+        records.append(work)
+        return record(work)
+
+    sets = [(where.to_device(x), where.to_device(labels.astype(np.uint8)), None) for _ in range(2)]
+    same_arrays = sets[1][0], *sets[1][1:]
+    with mock.patch.object(where, "record", counted):
+        network, optimizer = cases.small_network().to(backend_at(place)), Momentum(0.1)
+        steps = make_steps(network, optimizer, Objective.of(Settings(), 10), backend_at(place))
+        for step, batch in enumerate([sets[0], sets[0], sets[0], sets[1], sets[0], sets[0], sets[1], same_arrays]):
+            steps.run(batch, step)
+    assert len(records) == 2                                    # at the second and the sixth step
+    assert len(steps.flush()) == 8
 
 
 @KERNEL_PLACES
 def test_where_a_step_cannot_be_recorded_it_is_started(place):
     where, told = place(), []
     with mock.patch.object(where, "record", side_effect=RuntimeError("capture is not allowed")):
-        found = trained(where, lambda: Adam(0.1), recorded(where, told.append))
-    assert found == trained(where, lambda: Adam(0.1), Steps)
+        found = trained(place, lambda: Adam(0.1), recorded(place, told.append))
+    assert found == trained(place, lambda: Adam(0.1), Steps)
     assert len(told) == 1
     assert "capture is not allowed" in told[0]

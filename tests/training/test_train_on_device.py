@@ -1,4 +1,4 @@
-"""The scripts with --device cuda: the whole run in kernels, on the emulated device and on a GPU."""
+"""The scripts with --backend cuda: the whole run in kernels, on the emulated device and on a GPU."""
 
 import json
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pictures import sequence
 from PIL import Image
-from places import KERNEL_PLACES
+from places import KERNEL_PLACES, backend_at, cpu
 
 import run_predict
 import run_train
@@ -48,12 +48,11 @@ def test_a_run_is_that_of_the_cpu_within_rounding_and_goes_on_there(tmp_path, mo
                                                                     options):
     monkeypatch.setattr(place(), "product", product)
     start = [*movie, *SMALL, *options]
-    assert run(run_train.main, *start, "--device", "cpu", "--epochs", "3", "--out", tmp_path / "cpu") == 0
-    where = place()
-    monkeypatch.setattr(train, "choose", lambda name, precision, tell: {"cuda": where, "cpu": None}[name])
-    assert run(run_train.main, *start, "--device", "cuda", "--epochs", "2", "--out", tmp_path / "gpu") == 0
-    assert json.loads((tmp_path / "gpu" / "config.json").read_text())["device"] == where.name
-    assert run(run_train.main, "--resume", "--device", "cuda", "--out", tmp_path / "gpu", "--epochs", "3") == 0
+    assert run(run_train.main, *start, "--backend", "cpu", "--epochs", "3", "--out", tmp_path / "cpu") == 0
+    monkeypatch.setattr(train, "choose", lambda name, precision, log: backend_at({"cuda": place, "cpu": cpu}[name]))
+    assert run(run_train.main, *start, "--backend", "cuda", "--epochs", "2", "--out", tmp_path / "gpu") == 0
+    assert json.loads((tmp_path / "gpu" / "config.json").read_text())["device"] == place().name
+    assert run(run_train.main, "--resume", "--backend", "cuda", "--out", tmp_path / "gpu", "--epochs", "3") == 0
     ours, theirs = (checkpoint.load(tmp_path / name / "model.npz") for name in ("gpu", "cpu"))
     for name, array in theirs.network.parameters.items():
         # float32: a dozen steps, whose sums run in another order
@@ -64,18 +63,18 @@ def test_a_run_is_that_of_the_cpu_within_rounding_and_goes_on_there(tmp_path, mo
     rows = [readers.read_csv(tmp_path / name / "metrics.csv", metrics.COLUMNS) for name in ("gpu", "cpu")]
     for column in ("train_loss", "train_accuracy", "val_loss", "train_recall", "roc_auc"):
         np.testing.assert_allclose(*([row[column] for row in each] for each in rows), rtol=1e-3, err_msg=column)
-    assert run(run_train.main, "--resume", "--device", "cpu", "--out", tmp_path / "gpu", "--epochs", "4") == 0
+    assert run(run_train.main, "--resume", "--backend", "cpu", "--out", tmp_path / "gpu", "--epochs", "4") == 0
     assert run(run_predict.main, tmp_path / "gpu", movie[1], "--out", tmp_path / "p") == 0
 
 
 @KERNEL_PLACES
 def test_a_prediction_is_that_of_the_cpu_within_rounding(tmp_path, movie, monkeypatch, capsys, place):
     checkpoint.save(tmp_path / "model.npz", Model(StemNet(3, 3, 4), Scaling(100.0, 30.0), {}, {}, {}), "0")
-    where = place()
-    monkeypatch.setattr(run_predict, "choose", lambda name, precision, tell: {"cuda": where, "cpu": None}[name])
+    monkeypatch.setattr(run_predict, "choose", lambda name, precision, log: backend_at(
+        {"cuda": place, "cpu": cpu}[name]))
     for name in ("cpu", "cuda"):
-        assert run(run_predict.main, tmp_path / "model.npz", movie[1], "--device", name, "--out", tmp_path / name) == 0
-    assert f"done on the {where.name}: " in capsys.readouterr().out
+        assert run(run_predict.main, tmp_path / "model.npz", movie[1], "--backend", name, "--out", tmp_path / name) == 0
+    assert f"done on the {place().name}: " in capsys.readouterr().out
     for number in range(1, 7):
         ours, theirs = (np.asarray(Image.open(tmp_path / name / f"t_{number:02d}_probability.png")).astype(int)
                         for name in ("cuda", "cpu"))
@@ -85,7 +84,7 @@ def test_a_prediction_is_that_of_the_cpu_within_rounding(tmp_path, movie, monkey
 
 @KERNEL_PLACES
 def test_two_runs_are_bit_equal(tmp_path, movie, monkeypatch, place):
-    monkeypatch.setattr(train, "choose", lambda name, precision, tell: place())
+    monkeypatch.setattr(train, "choose", lambda name, precision, log: backend_at(place))
     for name in ("a", "b"):
         assert run(run_train.main, *movie, *SMALL, "--epochs", "2", "--out", tmp_path / name) == 0
     assert (tmp_path / "a" / "model.npz").read_bytes() == (tmp_path / "b" / "model.npz").read_bytes()

@@ -1,4 +1,4 @@
-// What several layers start; names of shared.py. One thread for each element of the sum; block 256.
+// What several layers start; names of launch.py. One thread for each element of the sum; block 256.
 #include "common.cuh"
 
 // out[t] = factor * sum over p of parts[p, t]: the last step of every sum that several blocks share. The parts are added in
@@ -12,25 +12,9 @@ extern "C" __global__ void sum_parts(const REAL* parts, REAL* out, REAL factor, 
     out[t] = factor * sum;
 }
 
-// What changes from step to step, where kernels that are repeated as they were recorded find it: the step's number, and rate
-// and correction of the optimizer; one thread
-extern "C" __global__ void write_schedule(double* schedule, double step, double rate, double correction)
-{
-    schedule[0] = step;
-    schedule[1] = rate;
-    schedule[2] = correction;
-}
-
-// kept[slot] = (cost, counts[0], ..., counts[3]); one thread
-extern "C" __global__ void keep(const double* cost, const double* counts, double* kept, int slot)
-{
-    kept[5 * slot] = *cost;
-    for (int i = 0; i < 4; i++) kept[5 * slot + 1 + i] = counts[i];
-}
-
 // out[k, j, i] = in[k, i, j] for in (K, I, J): a kernel's channels in and out exchanged
 // grid ceil(J / 32), ceil(I / 32), K; block 256
-extern "C" __global__ void exchange(const REAL* in, REAL* out, int I, int J)
+extern "C" __global__ void swap_channels(const REAL* in, REAL* out, int I, int J)
 {
     __shared__ REAL tile[32][33];                           // 33, so that a column lies in 32 banks
     int64 offset = (int64)blockIdx.z * I * J;

@@ -1,7 +1,7 @@
 // The two products of windows.cuh, fast: a block copies pieces of image and filters into shared memory, where many of its
 // threads use them, and while one piece is multiplied the next two are on their way. The sums stay in registers.
 //
-// For example the convolution 5 x 5 from 128 to 64 channels at 128 x 128 on tensor cores. backends/cuda/shared.py chooses TILE_ROWS
+// For example the convolution 5 x 5 from 128 to 64 channels at 128 x 128 on tensor cores. backends/cuda/gemm.py chooses TILE_ROWS
 // 128, TILE_COLUMNS 64, TILE_WIDTH 32, KERNEL 5 and CHUNK 8. A block of 128 threads, 4 warps, makes 4 x 32 pixels and all 64
 // channels out, 64 sums in each thread. It takes 8 channels in at a time: of the image (4 + 4) x (32 + 4) pixels of them, and
 // then for each of the kernel's 25 elements 8 x 64 weights. Every element shifts the 4 x 32 pixels within the 8 x 36.

@@ -11,7 +11,7 @@
 
 #include "common.cuh"
 
-#ifndef VECTOR                                              // what the host says otherwise, for each shape: shared.py
+#ifndef VECTOR                                              // what the host says otherwise, for each shape: gemm.py
 #define VECTOR 1                                            // every array's channels are a multiple of 4
 #endif
 #ifndef PRODUCT

@@ -1,10 +1,10 @@
-"""Put batches together from crops of frames, scaled and with pasted cells, on the CPU and on a GPU."""
+"""Put batches together from crops of frames, scaled and with pasted cells."""
 
 from typing import NamedTuple
 
 import numpy as np
 
-from ..scaling import fill, fill_labels, paste_on, settle_weights
+from ...dispatch import operation
 from .crop import Crop
 from .pasting import paste
 
@@ -33,8 +33,8 @@ class Buffers(NamedTuple):
     weights: object = None      # weights of the pixels, float32 (N, H, W); None without border weights
 
 
-def assemble(scaling, samples, device=None, buffers=None):
-    """Return a batch.
+def assemble(scaling, samples, buffers=None):
+    """Return a batch, where the arrays of the samples lie.
 
     Parameters
     ----------
@@ -42,17 +42,19 @@ def assemble(scaling, samples, device=None, buffers=None):
         Scaling of the grey levels.
     samples : list of Sample
         Samples of the batch, all of one shape.
-    device : optional
-        Device that holds the samples' arrays; None for NumPy's.
     buffers : dict, optional
-        Sets of the device's arrays by shape, to be used again; a new set is added to it.
+        Sets of a device's arrays by shape, to be used again; a new set is added to it.
 
     Returns
     -------
     Buffers
     """
-    if device:
-        return _assemble_on(device, scaling, samples, {} if buffers is None else buffers)
+    return assemble_like(samples[0].window[0], scaling, samples, {} if buffers is None else buffers)
+
+
+@operation
+def assemble_like(pixels, scaling, samples, buffers):
+    """Return the batch of `assemble`, where the array `pixels` lies."""
     x = np.stack([_scaled(scaling, each.window, each.crop, each.coordinates) for each in samples])
     labels = weights = None
     if samples[0].classes is not None:
@@ -74,28 +76,3 @@ def assemble(scaling, samples, device=None, buffers=None):
 def _scaled(scaling, window, crop, coordinates=None):
     """Return the crop of a window, scaled: float32 (H, W, channels)."""
     return np.stack([scaling.apply(pixels, crop, coordinates) for pixels in window], axis=-1)
-
-
-def _assemble_on(device, scaling, samples, buffers):
-    """Return a batch on the device, in the buffers for its shape."""
-    first = samples[0]
-    shape = len(samples), *first.crop.shape, len(first.window)
-    kinds = np.uint8 if first.classes is not None else None, np.float32 if first.weights is not None else None
-    if (shape, kinds) not in buffers:
-        buffers[shape, kinds] = Buffers(device.empty(shape, np.float32),
-                                        *(kind and device.empty(shape[:3], kind) for kind in kinds))
-    batch = x, labels, weights = buffers[shape, kinds]
-    for number, (crop, window, classes, own, coordinates, pastes, borders) in enumerate(samples):
-        for channel, pixels in enumerate(window):
-            scaling.fill(x, number, channel, pixels, crop, coordinates)
-        if classes is not None:
-            fill_labels(labels, number, classes, crop, coordinates)
-        for each, alpha, cell, donor in pastes:
-            patch = device.empty((1, *cell.shape, len(donor)), np.float32)
-            for channel, pixels in enumerate(donor):
-                scaling.fill(patch, 0, channel, pixels, each.source)
-            paste_on(x, labels, number, patch, alpha, cell, each.top, each.left)
-        if own is not None:
-            fill(weights.reshape(*shape[:3], 1), number, 0, own, crop, coordinates)
-            settle_weights(weights, labels, number, borders)
-    return batch

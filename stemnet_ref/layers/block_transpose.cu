@@ -1,4 +1,4 @@
-// Transposed convolution, bias and ReLU; equations, names and order of conv_transpose_block.py.
+// The block with a transposed convolution: this, bias and ReLU; equations of block.py.
 #include "phases.cuh"
 
 struct ActivePhase {
@@ -18,7 +18,7 @@ struct ActivePhase {
 };
 
 // y = relu(transposed convolution + b), arguments and grid those of conv_transpose2d_forward
-extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) conv_transpose_block_forward(
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) block_transpose_forward(
     const REAL* x, const REAL* weight, const REAL* bias, REAL* y, int N, int H, int W, int C, int O, int KH, int KW,
     int stride, int HO, int WO, int top, int left)
 {

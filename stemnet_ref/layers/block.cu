@@ -1,5 +1,5 @@
-// Convolution, dropout, bias and ReLU; equations, names and order of conv_block.py. The input is `a` and `b` side by side,
-// CA and CB channels; CB may be 0. The grids are those of Product in shared.py.
+// Convolution, dropout, bias and ReLU; equations, names and order of block.py. The input is `a` and `b` side by side,
+// CA and CB channels; CB may be 0. The grids are those of GemmConfig in gemm.py.
 #include "philox.cuh"
 #include "windows.cuh"
 
@@ -24,17 +24,17 @@ struct Activation {
     }
 };
 
-extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) conv_block_forward(
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) block_forward(
     const REAL* a, const REAL* b, const REAL* weight, const REAL* bias, REAL* y, int N, int H, int W, int CA, int CB, int O,
-    int KH, int KW, REAL scale, int threshold, uint64 seed, const double* schedule, uint64 layer)
+    int KH, int KW, REAL scale, int threshold, uint64 seed, const double* step, uint64 layer)
 {
     __shared__ Shared shared;
     convolve(shared, {a, b, CA, CB, N, H, W, H, W, KH, KW, 1, (KH - 1) / 2, (KW - 1) / 2}, {weight, O, 0, KW, 1}, 0, 1,
-             Activation{bias, y, O, scale, {threshold, seed, (uint64)schedule[0], layer}});
+             Activation{bias, y, O, scale, {threshold, seed, (uint64)step[0], layer}});
 }
 
 // The convolution alone, where a small map is summed in parts: part blockIdx.z, into parts (gridDim.z, N, H, W, O)
-extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) conv_block_sums(
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) block_sums(
     const REAL* a, const REAL* b, const REAL* weight, REAL* parts, int N, int H, int W, int CA, int CB, int O, int KH, int KW)
 {
     __shared__ Shared shared;
@@ -43,8 +43,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) conv_block_sums(
 }
 
 // What is left to do then; one thread for each four channels of a pixel, block 256
-extern "C" __global__ void conv_block_activation(const REAL* parts, const REAL* bias, REAL* y, int count, int64 pixels, int O,
-                                                 REAL scale, int threshold, uint64 seed, const double* schedule, uint64 layer)
+extern "C" __global__ void block_activation(const REAL* parts, const REAL* bias, REAL* y, int count, int64 pixels, int O,
+                                                 REAL scale, int threshold, uint64 seed, const double* step, uint64 layer)
 {
     int fours = (O + 3) / 4;
     int64 row = thread_number() / fours;
@@ -55,20 +55,20 @@ extern "C" __global__ void conv_block_activation(const REAL* parts, const REAL* 
         Four part = load(parts + (p * pixels + row) * O + column, O - column);
         for (int e = 0; e < 4; e++) sum.x[e] += part.x[e];
     }
-    Activation{bias, y, O, scale, {threshold, seed, (uint64)schedule[0], layer}}((int)row, column, sum);
+    Activation{bias, y, O, scale, {threshold, seed, (uint64)step[0], layer}}((int)row, column, sum);
 }
 
 // dz = m / keep_prob * dy where y > 0, else 0;  db[c] = sum over pixels of dy where y > 0, in parts (number of parts, O)
 // A thread has sixteen channels, for which the mask is drawn at once, of every (256 / across)-th pixel.
 // grid number of parts, ceil(O / 16 / across); block 256; across at most 16, a power of two
-extern "C" __global__ void conv_block_gradient(const REAL* dy, const REAL* y, REAL* dz, REAL* parts, REAL scale, int threshold,
-                                               uint64 seed, const double* schedule, uint64 layer, int64 pixels, int O, int across)
+extern "C" __global__ void block_gradient(const REAL* dy, const REAL* y, REAL* dz, REAL* parts, REAL scale, int threshold,
+                                               uint64 seed, const double* step, uint64 layer, int64 pixels, int O, int across)
 {
     __shared__ REAL shared[256][17];                        // 17, so that neighbours fall into other banks
     const int GROUP = 16;
     int lines = 256 / across, line = threadIdx.x / across, first = (blockIdx.y * across + threadIdx.x % across) * GROUP;
     int64 begin = pixels * blockIdx.x / gridDim.x, end = pixels * (blockIdx.x + 1) / gridDim.x;
-    Mask mask(threshold, seed, (uint64)schedule[0], layer);
+    Mask mask(threshold, seed, (uint64)step[0], layer);
     Four db[4] = {};
     for (int64 pixel = begin + line; pixel < end; pixel += lines)
         #pragma unroll
@@ -114,7 +114,7 @@ struct Apart {                                              // dx into the gradi
 
 // dx = dz correlated with the flipped kernel, of which `weight` (KH, KW, O, CA+CB) has the channels exchanged already; part
 // blockIdx.z of the sum, into da (gridDim.z, N, H, W, CA) and db
-extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) conv_block_backward_input(
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) block_backward_input(
     const REAL* dz, const REAL* weight, REAL* da, REAL* db, int N, int H, int W, int CA, int CB, int O, int KH, int KW)
 {
     __shared__ Shared shared;
@@ -124,7 +124,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) conv_block_backwar
 }
 
 // dw = x under the kernel times dz; part blockIdx.z of the sum
-extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) conv_block_backward_weight(
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) block_backward_weight(
     const REAL* dz, const REAL* a, const REAL* b, REAL* dweight, int N, int H, int W, int CA, int CB, int O, int KH, int KW)
 {
     __shared__ Shared shared;

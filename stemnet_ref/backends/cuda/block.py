@@ -1,0 +1,121 @@
+"""The network's block on the GPU: `layers.block`, fused where it is a convolution, bias and ReLU.
+
+A map is written once then: what follows the convolution is done to its sums in the kernel that makes them. Two inputs
+are read side by side without being concatenated. With another activation or with batch normalisation the block is the
+reference's composition of this package's layers.
+"""
+
+import sys
+
+from ...dispatch import device_of
+from ...layers import block as plain
+from ...layers._shapes import check_shapes
+from ...layers.block import Saved
+from . import conv_transpose2d
+from .dropout import mask_arguments
+from .gemm import GemmConfig
+from .launch import add_parts, blocks, copy, launch, number_of_parts, swap_channels
+from .step_state import unread
+
+LAYERS = sys.modules[__package__]
+
+
+def forward(x, weight, b, kind="conv", activation="relu", scale=None, statistics=None, keep_prob=1.0, key=(0, 0, 0)):
+    if not _is_fused(kind, activation, scale, keep_prob):
+        return plain.forward(x, weight, b, kind, activation, scale, statistics, keep_prob, key, LAYERS)
+    if kind == "deconv":
+        check_shapes("block.forward", x=(x, "N H W C"), weight=(weight, "kh kw O C"), b=(b, "O"))
+        y = conv_transpose2d.enlarge("block_transpose.block_transpose_forward", x, weight, 2, "same", b)
+    else:
+        y = _convolve(*_pair(x), weight, b, keep_prob, key)
+    return y, Saved(x, None, y)
+
+
+def backward(dy, saved, weight, kind="conv", activation="relu", scale=None, keep_prob=1.0, key=(0, 0, 0),
+             needs_dx=True, out=None):
+    out = out or (None, None, None)
+    if not _is_fused(kind, activation, scale, keep_prob):
+        dx, *gradients = plain.backward(dy, saved, weight, kind, activation, scale, keep_prob, key, needs_dx, None,
+                                        LAYERS)
+        return dx, *map(_written, gradients, out)
+    check_shapes("block.backward", dy=(dy, "N H W O"), y=(saved.y, "N H W O"))
+    dz, db = _activation_gradient(dy, saved.y, keep_prob, key, out[1])
+    if kind == "deconv":
+        dx, dweight = conv_transpose2d.gradients(dz, saved.x, weight, out=out[0])
+        return dx, dweight, db, None
+    first, second = _pair(saved.x)
+    sizes, other, device = _sizes("backward", first, second, weight), first if second is None else second, device_of(dz)
+    (kh, kw, c, o), channels = weight.shape, (first.shape[3], other.shape[3], weight.shape[3])
+    dweight, = GemmConfig.weight_gradient(device, dy.shape[:3], (kh, kw), c, o, dy.dtype, channels).run(
+        "block.block_backward_weight", (dz, first, other), [weight.shape], sizes, out[0])
+    if not needs_dx:
+        return None, dweight, db, None
+    shapes = [first.shape, (*first.shape[:3], sizes[4])]            # CB may be 0
+    dx = GemmConfig.convolve(device, dy.shape[:3], (kh, kw), o, c, dy.dtype, channels).run(
+        "block.block_backward_input", (dz, swap_channels(weight)), shapes, sizes)
+    return dx[0] if second is None else tuple(dx), dweight, db, None
+
+
+def _is_fused(kind, activation, scale, keep_prob):
+    """Return whether there are kernels for the whole block."""
+    return activation == "relu" and scale is None and (kind == "conv" or keep_prob == 1)
+
+
+def _convolve(first, second, weight, b, keep_prob, key):
+    """Return relu(m / keep_prob * conv(x, w) + b)."""
+    n, h, w, ca, cb, o, kh, kw = sizes = _sizes("forward", first, second, weight)
+    check_shapes("block.forward", weight=(weight, "kh kw C O"), b=(b, "O"))
+    device, other = device_of(first, weight, b), first if second is None else second
+    config, mask = GemmConfig.convolve(device, (n, h, w), (kh, kw), ca + cb, o, first.dtype, (ca, cb, o)), _mask(
+        device, keep_prob, key)
+    y = device.empty((n, h, w, o), first.dtype)
+    if config.split_k == 1:
+        config.launch("block.block_forward", 1, first, other, weight, b, y, *sizes, *mask)
+        return y
+    parts = device.empty((config.split_k, *y.shape), y.dtype)
+    config.launch("block.block_sums", config.split_k, first, other, weight, parts, *sizes)
+    launch("block.block_activation", blocks(n * h * w * blocks(o, 4)), parts, b, y, len(parts), n * h * w, o, *mask,
+           options=config.options)
+    return y
+
+
+def _activation_gradient(dy, y, keep_prob, key, out):
+    """Return dz and db, this in the array `out` if given: back through ReLU, bias and dropout."""
+    device, o = device_of(dy, y), dy.shape[3]
+    pixels, dz = dy.size // o, device.empty(dy.shape, dy.dtype)
+    across = 1 << min(4, (blocks(o, 16) - 1).bit_length())          # groups of 16 channels in a block: 1, 2, 4, 8 or 16
+    parts = device.empty((number_of_parts(pixels), o), dy.dtype)
+    launch("block.block_gradient", (len(parts), blocks(o, 16 * across)), dy, y, dz, parts,
+           *_mask(device, keep_prob, key), pixels, o, across, options=(("VECTOR", int(o % 4 == 0)),))
+    return dz, add_parts(parts, out=out)
+
+
+def _pair(x):
+    """Return the first input, and the second or None."""
+    return x if isinstance(x, tuple) else (x, None)
+
+
+def _sizes(function, first, second, weight):
+    """Return the sizes that the kernels take: N H W CA CB O KH KW."""
+    check_shapes(f"block.{function}", x=(first, "N H W CA"), weight=(weight, "kh kw C O"))
+    ca, cb = first.shape[3], 0 if second is None else second.shape[3]
+    if second is not None:
+        check_shapes(f"block.{function}", x=(first, "N H W CA"), second=(second, "N H W CB"))
+    kh, kw, c, o = weight.shape
+    if c != ca + cb:
+        raise ValueError(f"block.{function}: x has {ca + cb} channels; weight of shape {weight.shape} needs {c}")
+    return (*first.shape[:3], ca, cb, o, kh, kw)
+
+
+def _mask(device, keep_prob, key):
+    """Return what the kernels take to draw the mask: scale, threshold, seed, the step's numbers, layer."""
+    seed, step, layer = key
+    return 1 / keep_prob, *mask_arguments(device, keep_prob, seed, unread(device) if keep_prob == 1 else step, layer)
+
+
+def _written(gradient, out):
+    """Return the gradient in the array `out`, if there is one for it."""
+    if out is None or gradient is None:
+        return gradient
+    copy(gradient, out)
+    return out

@@ -1,0 +1,33 @@
+"""Inverted dropout on the GPU: `layers.dropout` by the kernels of dropout.cu; its masks are the same (philox.cuh)."""
+
+import numpy as np
+
+from ...dispatch import device_of
+from ...layers.dropout import LEVELS, check_key
+from .launch import blocks, elementwise, launch
+from .step_state import StepState, state_of
+
+
+def draw_mask(shape, keep_prob, seed, step, layer, like=None):
+    device = device_of(like)
+    mask = device.empty(shape, np.bool_)
+    launch("dropout.dropout_draw_mask", blocks(blocks(mask.size, 16)), mask, mask.size,
+           *mask_arguments(device, keep_prob, seed, step, layer))
+    return mask
+
+
+def forward(x, mask, keep_prob):
+    check_key(keep_prob, 0, 0, 0)
+    if x.shape != mask.shape:
+        raise ValueError(f"dropout: mask has shape {mask.shape}; x has {x.shape}")
+    return elementwise("dropout.dropout_forward", x, mask, like=x, rest=(1 / keep_prob,))
+
+
+def backward(dy, mask, keep_prob):
+    return forward(dy, mask, keep_prob)
+
+
+def mask_arguments(device, keep_prob, seed, step, layer):
+    """Return what a kernel takes to draw a mask: threshold, seed, the step's numbers, layer."""
+    check_key(keep_prob, seed, 0 if isinstance(step, StepState) else step, layer)
+    return round(LEVELS * keep_prob), seed, state_of(device, step).numbers, layer

@@ -1,0 +1,144 @@
+"""Kernels started: the launch that checks what CUDA would not, one thread for each element, and sums in parts."""
+
+import numpy as np
+
+from ...dispatch import device_of
+from .sources import kernels, signature, source
+
+BLOCK = 256             # threads in a block, wherever a kernel does not say otherwise
+VECTOR = 16             # bytes that a kernel compiled with VECTOR reads at once, from a multiple of them on
+LIMIT = 2 ** 31         # what a kernel indexes with an int is below it
+MAX_PARTS = 512         # into which a sum is divided: enough blocks to keep a GPU busy
+
+
+def launch(name, grid, *arguments, block=BLOCK, options=()):
+    """Start a kernel, after checking what CUDA would not.
+
+    Parameters
+    ----------
+    name : str
+        ``stem.kernel``, such as ``relu.relu_forward``.
+    grid : int or tuple of int
+        Number of blocks, as `blocks` gives it; nothing is started where it holds a 0.
+    *arguments
+        Arrays on one device, ints and floats, in the order of the kernel's parameters.
+    block : int
+        Threads in a block.
+    options : tuple of (str, int)
+        Macros to compile the file with; with VECTOR 1, all arrays must begin at multiples of 16 bytes.
+
+    Raises
+    ------
+    ValueError
+        If an argument does not fit its parameter: number, dtype, contiguity, alignment, device, or range.
+    """
+    stem, _, kernel = name.partition(".")
+    parameters = kernels(source(stem))[kernel]
+    if len(arguments) != len(parameters):
+        raise ValueError(f"{kernel}: {len(arguments)} arguments; it takes {len(parameters)}")
+    arrays = [each for each, parameter in zip(arguments, parameters, strict=True) if parameter.pointer]
+    device = device_of(*arrays)
+    double = _is_double(kernel, arguments, parameters)
+    checked = tuple([_checked(kernel, argument, *expected)
+                     for argument, expected in zip(arguments, signature(stem, kernel, double), strict=True)])
+    if ("VECTOR", 1) in options:
+        for array, parameter in zip(arguments, parameters, strict=True):
+            if parameter.pointer and array.size and device.address(array) % VECTOR:
+                raise ValueError(f"{kernel}: {parameter.name} does not begin at a multiple of {VECTOR} bytes; copy it "
+                                 "first")
+    grid = grid if isinstance(grid, tuple) else (grid,)
+    if max(grid) >= LIMIT or max((*grid[1:], 0)) > 65535:
+        raise ValueError(f"{kernel}: a grid of {grid} blocks is more than CUDA allows; give it less at once")
+    if min(grid) > 0:
+        device.run(device.function(stem, kernel, "double" if double else "float", options), grid, block, checked)
+
+
+def blocks(count, size=BLOCK):
+    """Return how many blocks of `size` cover `count`."""
+    return -(-count // size)
+
+
+def elementwise(name, *arrays, like, rest=()):
+    """Run a kernel that has one thread for each element of its output; return the output, an array like `like`.
+
+    Its parameters are the arrays, the output, `rest`, and the number of elements.
+    """
+    out = device_of(*arrays).empty(like.shape, like.dtype)
+    launch(name, blocks(out.size), *arrays, out, *rest, out.size)
+    return out
+
+
+def number_of_parts(count):
+    """Return into how many parts to divide `count` summands: not too small, and not too many."""
+    return max(1, min(MAX_PARTS, count // 256))
+
+
+def sum_over(name, count, shape, *arguments, dtype=np.float64, columns=None, rest=(), factor=1.0, out=None):
+    """Run a kernel that sums `count` values in parts; return the sum of the parts, added in their order.
+
+    Parameters
+    ----------
+    count : int
+        Number of values that are summed up; every part takes an equal share.
+    shape : tuple of int
+        Shape of the sum.
+    *arguments, rest
+        The kernel's parameters before and after the array of parts (number of parts, *shape); the first is an array.
+    dtype : numpy dtype
+        Type of the sum.
+    columns : int, optional
+        Number of columns of a kernel that sums columns: its grid covers them by 32 at a time.
+    factor : float
+        What the sum is multiplied by.
+    out : array, optional
+        The array to write the sum into.
+    """
+    parts = device_of(arguments[0]).empty((number_of_parts(count), *shape), dtype)
+    launch(name, len(parts) if columns is None else (blocks(columns, 32), len(parts)), *arguments, parts, *rest)
+    return add_parts(parts, factor, out)
+
+
+def add_parts(parts, factor=1.0, out=None):
+    """Return `factor` times the sum over the first axis of `parts`, added in order; in the array `out` if given."""
+    if len(parts) == 1 and factor == 1 and out is None:
+        return parts.reshape(parts.shape[1:])
+    out = device_of(parts).empty(parts.shape[1:], parts.dtype) if out is None else out
+    launch("shared.sum_parts", blocks(out.size), parts, out, factor, len(parts), out.size)
+    return out
+
+
+def copy(array, out):
+    """Copy an array into another of its shape, as a kernel does it."""
+    add_parts(array.reshape(1, *array.shape), out=out)
+
+
+def swap_channels(weight):
+    """Return a kernel (..., I, J) as (..., J, I): channels in and out exchanged."""
+    *_, i, j = weight.shape
+    out = device_of(weight).empty((*weight.shape[:-2], j, i), weight.dtype)
+    launch("shared.swap_channels", (blocks(j, 32), blocks(i, 32), weight.size // (i * j)), weight, out, i, j)
+    return out
+
+
+def _is_double(kernel, arguments, parameters):
+    """Return whether REAL stands for float64: the dtype of the first array declared so."""
+    for argument, parameter in zip(arguments, parameters, strict=True):
+        if parameter.kind == "REAL" and parameter.pointer:
+            if argument.dtype not in (np.float32, np.float64):
+                raise ValueError(f"{kernel}: {parameter.name} is {argument.dtype}; it must be float32 or float64")
+            return argument.dtype == np.float64
+    return False
+
+
+def _checked(kernel, argument, parameter, dtype, lowest, highest):
+    """Return the argument as the kernel takes it."""
+    if parameter.pointer:
+        if argument.dtype != dtype:
+            raise ValueError(f"{kernel}: {parameter.name} is {argument.dtype}; it must be {dtype}")
+        if not argument.flags.c_contiguous:
+            raise ValueError(f"{kernel}: {parameter.name} is not contiguous; copy it first")
+        return argument
+    if lowest is not None and not (isinstance(argument, (int, np.integer)) and lowest <= argument <= highest):
+        raise ValueError(f"{kernel}: {parameter.name}={argument!r} must be a whole number of {8 * dtype.itemsize} bits"
+                         + (", give it fewer pixels at once" if isinstance(argument, int) else ""))
+    return dtype.type(argument)

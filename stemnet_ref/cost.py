@@ -1,0 +1,42 @@
+"""The cost of a network's logits: the softmax, and one of the costs that compare its probabilities with the labels."""
+
+from typing import NamedTuple
+
+from .layers import dice, quadratic, softmax, weighted_cross_entropy
+
+OF_PROBABILITIES = {"dice": dice, "quadratic": quadratic}
+
+
+class Cost(NamedTuple):
+    """A cost as a function of logits (N, H, W, K) and labels (N, H, W).
+
+    Attributes
+    ----------
+    name : {"weighted_cross_entropy", "cross_entropy", "dice", "quadratic"}
+    class_weights : tuple of K floats
+        Weights of the classes in the cross-entropy; ones without weights.
+    """
+
+    name: str
+    class_weights: tuple = (1.0, 1.0)
+
+    @classmethod
+    def of(cls, settings):
+        """Return the cost that the settings name."""
+        return cls(settings.cost, settings.class_weights)
+
+    def forward(self, logits, labels, pixel_weights=None):
+        """Return the cost and the probabilities; `pixel_weights` (N, H, W) are added to those of the classes."""
+        if self.name not in OF_PROBABILITIES:
+            return weighted_cross_entropy.forward(logits, labels, self.class_weights, pixel_weights)
+        p = softmax.forward(logits)
+        return OF_PROBABILITIES[self.name].forward(p, labels), p
+
+    def backward(self, p, labels, pixel_weights=None):
+        """Return the gradient of the cost by the logits, at the probabilities `p`.
+
+        Dice and the quadratic cost are functions of the probabilities, so their gradient goes through the softmax.
+        """
+        if self.name not in OF_PROBABILITIES:
+            return weighted_cross_entropy.backward(p, labels, self.class_weights, pixel_weights)
+        return softmax.backward(OF_PROBABILITIES[self.name].backward(p, labels), p)
