@@ -20,7 +20,7 @@ from stemnet_ref.training.settings import COMPUTATION, pick
 
 OPTIONS = {
     "masks": Option("true masks, to measure against", metavar="PATH"),
-    "out": Option("folder to write into", metavar="DIR", shown="predictions, or predictions-2, ..."),
+    "out": Option("folder to write into", metavar="DIR", default_text="predictions, or predictions-2, ..."),
     "results": Option("pictures; or challenge: numbered cells, as the Cell Tracking Challenge wants them", "pictures",
                       choices=tuple(predict.RESULTS)),
     **COMPUTATION,

@@ -28,8 +28,8 @@ TABLE = (("epoch", 5, "d"), ("seconds", 8, ".1f"), ("learning_rate", 14, ".5f"),
 RUN = "run"
 OPTIONS = {
     "frames": replace(FRAMES, group=RUN), "masks": replace(MASKS, group=RUN),
-    "out": Option("folder for the model, curves and tables", metavar="DIR", shown="runs/networkN, N is --channels",
-                  group=RUN),
+    "out": Option("folder for the model, curves and tables", metavar="DIR", group=RUN,
+                  default_text="runs/networkN, N is --channels"),
     "resume": Option("go on with the run in --out; only --epochs, --backend, --precision and the place of --frames and "
                      "--masks may change", False, bool, group=RUN),
     **{name: replace(option, group=RUN) for name, option in COMPUTATION.items()},

@@ -15,7 +15,7 @@ CLEAN = ("pictures.py", "predict.py", "benchmark/__main__.py", "benchmark/engine
          "storage", "verify")
 # What a name must not be, with the word in its place
 WORDS = {
-    "into": "out", "tell": "log", "show": "log", "told": "what was logged", "shown": "text, or what it is",
+    "into": "out", "tell": "log", "show": "log", "told": "what was logged", "default_text": "text, or what it is",
     "most": "max_..., or limit", "won": "argmax", "places": "coordinates", "Piece": "Crop", "Part": "Sample",
     "Variety": "the augmentation's configuration", "Product": "the GEMM's configuration", "finish": "epilogue",
     "multiple": "size_divisor", "Way": "precision and convention", "chances": "sampling_weights",

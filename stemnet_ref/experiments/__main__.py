@@ -127,25 +127,27 @@ def resolve(given):
 
 
 def train(settings, folder, given, stop, verbose):
-    """Train a run, or what is left of it.
+    """Train a run, or the rest of it.
 
     Parameters
     ----------
     settings : Settings
+        Settings of the run.
     folder : path
+        Folder of the run.
     given : dict
-        Of the command line.
+        Options of the command line.
     stop : callable
-        As of `Run.train`.
+        Function that returns whether to stop, as `Run.train` takes it.
     verbose : bool
-        Whether to log what a run says of its data; warnings are always logged.
+        Whether to print what the run says of its data; its warnings are always printed.
 
     Returns
     -------
     rows : list of dict, or None
-        Of its metrics.csv; None if it diverged or was stopped.
+        Rows of the run's metrics.csv; None if it diverged or was stopped.
     trained : bool
-        Whether there was anything left to do.
+        Whether any step was left to train.
     """
     def log(text):
         if verbose or text.startswith("warning"):
@@ -177,12 +179,12 @@ def train(settings, folder, given, stop, verbose):
         report.refresh(run)
     row = metrics.best(run.rows)
     cli.log(f"  {'' if left else 'had been done: '}pooled F1 {row['f1_pooled']:.3f} in epoch {row['epoch']} of "
-               f"{len(run.rows)}, {sum(each['seconds'] for each in run.rows):.0f} s")
+            f"{len(run.rows)}, {sum(each['seconds'] for each in run.rows):.0f} s")
     return run.rows, left
 
 
 def _check_out(out, title):
-    """Raise InputError where a folder holds something else than this experiment."""
+    """Raise InputError where a folder holds something other than this experiment."""
     if outputs.is_run(out):
         raise InputError(f"--out {out}: holds a run of run_train.py; choose another folder")
     if outputs.EXPERIMENT.made(out / EXPERIMENT):
@@ -202,7 +204,7 @@ def _check_run(folder):
 
 
 def _check_same(settings, folder):
-    """Raise InputError where a folder holds a run of other settings; more epochs are no other settings."""
+    """Raise InputError where a folder holds a run of other settings; only the number of epochs may be larger."""
     if (folder / "model.npz").exists():
         there = settings_of(folder)[0].as_dict()
     elif (folder / DIVERGED).exists():
@@ -216,7 +218,7 @@ def _check_same(settings, folder):
 
 
 def _check_data(variants, given):
-    """Raise InputError before the first step where frames do not fit a variant, or are not the same for all."""
+    """Raise InputError where the frames do not fit a variant, or the validation frames differ between variants."""
     parts = {}
     for variant in variants:
         prepared = prepare(variant.settings, given["frames"], given["masks"])

@@ -1,4 +1,4 @@
-"""Options of the command line and settings, each stated once: its meaning, its default, and the values it takes."""
+"""Options of the command line and settings, each stated once: meaning, default, and the values that it takes."""
 
 import argparse
 from dataclasses import dataclass, field
@@ -9,40 +9,40 @@ from ..errors import InputError
 
 NOUNS = {int: "a whole number", float: "a number", str: "text", bool: "True or False"}
 METAVARS = {int: "N", float: "X", str: "TEXT"}
-MAX_SHOWN = 1 << 16         # the help leaves out larger limits, which nobody meets
+MAX_LIMIT = 1 << 16         # the help leaves out larger limits, which nobody reaches
 
 
 @dataclass(frozen=True)
 class Option:
-    """What parser, checks and messages need to know of an option or a setting.
+    """An option or a setting, as the parser, the checks and the messages need to know it.
 
     Attributes
     ----------
     help : str
-        Its meaning. The help adds limits, choices, needs and default.
+        Meaning of the option. The help adds limits, choices, needs and default.
     default : object
-        Its value where it is not given; argparse.SUPPRESS: it is absent from the result.
+        Value where the option is not given; with argparse.SUPPRESS it is then absent from the result.
     type : type or union of types
-        Types of its value; None among them stands for no value.
+        Types of the value; None among them stands for no value.
     limits : tuple of two numbers, optional
         Smallest and largest number.
     choices : tuple, optional
-        The only words that it takes, or values where there are no limits.
+        The only texts that the option takes, or the only values where there are no limits.
     takes : str, optional
-        What it takes, in words, where limits and choices do not say it.
+        Text for the values that the option takes, where limits and choices do not say it.
     read : callable, optional
-        Returns the value of a text, or raises ValueError; else the types do.
+        Function that returns the value of a text, or raises ValueError. By default the types do.
     needs : dict
-        By the name of another option, the values with which this option has an effect: a tuple, or what all but 0 and
-        no value are called in the help.
-    shown : str, optional
-        The default in words.
+        Values of another option, by its name, with which this option has an effect: a tuple, or the text by which the
+        help calls all values but 0 and None.
+    default_text : str, optional
+        Default as the help gives it.
     metavar, group : str, optional
-        What stands for the value in the help, and the heading that the option stands under.
+        Placeholder for the value in the help, and heading above the option.
     required : bool
-        Whether it must be given.
+        Whether the option must be given.
     also : tuple of str
-        Other flags for it.
+        Further flags of the option.
     """
 
     help: str
@@ -53,7 +53,7 @@ class Option:
     takes: str | None = None
     read: object = None
     needs: dict = field(default_factory=dict)
-    shown: str | None = None
+    default_text: str | None = None
     metavar: str | None = None
     group: str | None = None
     required: bool = False
@@ -61,12 +61,12 @@ class Option:
 
     @property
     def types(self):
-        """The types of its value, a tuple."""
+        """Types of the value, a tuple."""
         return get_args(self.type) or (self.type,)
 
     @property
     def domain(self):
-        """What it takes, in words."""
+        """Values that the option takes, as text."""
         if self.takes:
             return self.takes
         if self.choices:
@@ -76,7 +76,7 @@ class Option:
         return next(NOUNS[kind] for kind in self.types if kind in NOUNS)
 
     def check(self, flag, value):
-        """Raise InputError, which names the option by its flag, unless it takes the value."""
+        """Raise InputError, which names the option by its flag, unless the option takes the value."""
         if value is None and NoneType in self.types:
             return
         kinds = tuple({*self.types, int} if float in self.types else self.types)    # a whole number is a number too
@@ -109,18 +109,18 @@ class Option:
         raise InputError(f"{flag} {text!r}: must be {noun}")
 
     def described(self, options):
-        """Return its help, with limits, what it needs of `options`, and its default."""
-        telling = self.limits and not self.choices and (self.takes or self.limits[1] <= MAX_SHOWN)
-        notes = [self.domain] if telling else []
+        """Return the help of the option, with its limits, its needs among `options`, and its default."""
+        has_limits = self.limits and not self.choices and (self.takes or self.limits[1] <= MAX_LIMIT)
+        notes = [self.domain] if has_limits else []
         notes += [f"only with {flag_of(name)} {values if isinstance(values, str) else ' or '.join(values)}".rstrip()
                   for name, values in self.needs.items() if name in options]
-        unsaid = any(self.default is value for value in (None, False, argparse.SUPPRESS))
-        default = self.shown or ("" if unsaid else worded(self.default))
+        no_default = any(self.default is value for value in (None, False, argparse.SUPPRESS))
+        default = self.default_text or ("" if no_default else worded(self.default))
         notes += [f"default: {default}"] if default else []
         return (self.help + (f" ({'; '.join(notes)})" if notes else "")).replace("%", "%%")
 
     def add_to(self, parser, name, options):
-        """Add the option to a parser, or to a group of one, that has `options`."""
+        """Add the option to a parser, or to a group of its options; `options` are all options of the parser."""
         common = {"dest": name, "default": self.default, "required": self.required, "help": self.described(options)}
         if self.type is not bool:
             words = f"{{{','.join(map(str, self.choices))}}}" if self.choices else METAVARS.get(self.types[0])
@@ -133,7 +133,7 @@ class Option:
 
 
 class _Parse(argparse.Action):
-    """Puts the value of an Option's text into the result."""
+    """Stores the value of an Option's text in the result."""
 
     def __init__(self, option, **rest):
         super().__init__(**rest)
@@ -174,12 +174,12 @@ def check_effects(options, given, values):
 
 
 def flag_of(name):
-    """Return the command line's name of an option."""
+    """Return the flag of an option on the command line."""
     return "--" + name.replace("_", "-")
 
 
 def worded(value):
-    """Return a value as the command line has it."""
+    """Return a value as it is written on the command line."""
     return str(value).removesuffix(".0")
 
 

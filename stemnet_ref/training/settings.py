@@ -82,7 +82,7 @@ class Settings:
                                takes="from 1 to 65536 pixels, or 0 for whole frames",
                                read=lambda text: int(text) or None)
     crops_per_frame: int | None = setting(None, CROPS, "crops of each frame in an epoch", limits=(1, 10 ** 6),
-                                          shown="as many as have the frame's area")
+                                          default_text="as many as have the frame's area")
     draw: str = setting("evenly", CROPS, "by-cells: take more crops of the frames with a larger share of cell pixels",
                         choices=("evenly", "by-cells"))
     on_cells: float = setting(0.0, CROPS, "part of the crops to move so that they hold a cell", metavar="PART",
@@ -90,7 +90,7 @@ class Settings:
     drop_background: float = setting(0.0, CROPS, "part of the training frames to leave out, those with the smallest "
                                                  "share of cell pixels", metavar="PART", limits=(0.0, 0.99))
     augment: bool = setting(False, AUGMENTATION, "mirror the crops and turn them by quarter turns, at random",
-                            shown="no")
+                            default_text="no")
     rotation: float = setting(0.0, AUGMENTATION, "largest random angle to turn by, to either side; 180: any angle",
                               metavar="DEGREES", limits=(0.0, 180.0), takes="from 0 to 180 degrees")
     elastic: float = setting(0.0, AUGMENTATION, "deform as U-net does, with random shifts of this standard deviation, "
@@ -113,12 +113,12 @@ class Settings:
         None, DATA, "how files are named, with {t} in place of the frame number or time, {s} in place of what tells "
         "sequences apart, such as positions, and * in place of what does not matter")
     sparse_masks: bool = setting(False, DATA, "let frames be without a mask; the network sees them as neighbours only",
-                                 shown="no")
+                                 default_text="no")
     validation: float = setting(0.2, DATA, "part of the frames to validate on", metavar="PART",
                                 limits=(1e-6, 0.999999), takes="above 0 and below 1")
     gap: int | None = setting(None, DATA, "frames to leave out between training and validation in a single sequence",
-                              limits=(0, 10 ** 6), shown="the most, up to --channels, that leave two thirds of the "
-                                                         "frames to train on")
+                              limits=(0, 10 ** 6), default_text="the most, up to --channels, that leave two thirds of "
+                                                                "the frames to train on")
     scaling: str = setting("standard", DISAGREEMENTS, "standard: to a mean of 0 and a standard deviation of 1; "
                            "mean-image, median-image: minus that image of the training frames; minus127: minus 127",
                            choices=("standard", "mean-image", "median-image", "minus127"))
@@ -180,12 +180,12 @@ class Settings:
 
     @property
     def selection(self):
-        """What of the files is taken for frames."""
+        """The choice among the channels and slices of files that hold several."""
         return Selection(self.channel_index, self.z, self.pattern)
 
     @property
     def size_divisor(self):
-        """Number that divides both sides of what the network sees, in pixels."""
+        """Number of pixels that divides both sides of the network's input."""
         return topology.size_divisor(topology.stemnet(levels=self.levels))
 
     def as_dict(self):
@@ -196,7 +196,7 @@ class Settings:
     def class_weights(self):
         """Weights of background and cell in the cross-entropy: (1, w) of eq. 60, or the listing's (1, 1 + w).
 
-        Those that depend on the data are known only once these settings are `resolved`.
+        Weights that depend on the data are known only once these settings are `resolved`.
         """
         if self.cost == "cross_entropy":
             return 1.0, 1.0
@@ -206,7 +206,7 @@ class Settings:
         return 1.0, weight + (1.0 if self.class_weight_form == "listing" else 0.0)
 
     def resolved(self, cells):
-        """Return these settings with numbers in place of what depends on the data.
+        """Return these settings with numbers in place of class weights that depend on the data.
 
         Parameters
         ----------
@@ -229,23 +229,23 @@ class Settings:
 
 
 def _option(each):
-    """Return the Option of a field of Settings, with its type, and its default in words, that of each preset too."""
+    """Return the Option of a field of Settings, with its type, and with its default as text, in each preset too."""
     option, default = each.metadata["option"], each.default
-    shown = option.shown or ("" if default is None else worded(default))
+    text = option.default_text or ("" if default is None else worded(default))
     changed = {}
     for preset, values in PRESETS.items():
         if each.name in values:
             changed.setdefault(worded(values[each.name]), []).append(preset)
-    shown += "".join(f"; {value} with --preset {' or '.join(presets)}" for value, presets in changed.items())
-    shown += f"; {ADAM_LEARNING_RATE} with --optimizer adam" if each.name == "learning_rate" else ""
-    return replace(option, type=each.type, shown=shown)
+    text += "".join(f"; {value} with --preset {' or '.join(presets)}" for value, presets in changed.items())
+    text += f"; {ADAM_LEARNING_RATE} with --optimizer adam" if each.name == "learning_rate" else ""
+    return replace(option, type=each.type, default_text=text)
 
 
 OPTIONS = {each.name: _option(each) for each in fields(Settings)}           # in the order of Settings
 
-# Options of programs that train or predict which are no settings
+# Options of programs that train or predict, beside the settings
 FRAMES = Option("folder, quoted glob pattern or multi-page TIFF, of grey PNG or TIFF files; or a set of the Cell "
-                "Tracking Challenge, which brings its masks", metavar="PATH", shown="the package's sample")
+                "Tracking Challenge, which brings its masks", metavar="PATH", default_text="the package's sample")
 MASKS = Option("likewise; 0 is background, above 0 cell; paired with the frames by number", metavar="PATH")
 COMPUTATION = {
     "backend": Option("what computes; auto: cuda where there is a GPU, else cpu; plain: the readable reference", "auto",
@@ -259,8 +259,8 @@ def pick(*wanted, group=None, **changes):
     found = {}
     for name in (*wanted, *changes):
         change = changes.get(name, {})
-        shown = {"shown": None} if "default" in change else {}              # the new one is shown instead
-        found[name] = replace(OPTIONS[name], group=group, **{**shown, **change})
+        text = {"default_text": None} if "default" in change else {}        # the help then gives the new default
+        found[name] = replace(OPTIONS[name], group=group, **{**text, **change})
     return found
 
 
@@ -270,7 +270,7 @@ def chosen_of(given):
 
 
 def check_size(sides, levels):
-    """Raise InputError unless a network of so many levels can take frames of these sides, which --size gave."""
+    """Raise InputError unless a network with these levels can take frames of these sides, which --size gave."""
     divisor = topology.size_divisor(topology.stemnet(levels=levels))
     if any(side % divisor for side in sides):
         fitting = [-(-side // divisor) * divisor for side in sides]

@@ -21,8 +21,8 @@ from .layers import Options, compare_layer, sample_inputs
 PROG = "python -m stemnet_ref.verify"
 STEPS = {                       # what a golden file is made from
     **pick("preset", "channels", "levels", "features"),
-    "size": Option("side of the frames in pixels, or HEIGHTxWIDTH", (64, 64), object, shown="64", metavar="PIXELS",
-                   takes="a side in pixels, or HEIGHTxWIDTH, such as 64 or 64x96", read=sides),
+    "size": Option("side of the frames in pixels, or HEIGHTxWIDTH", (64, 64), object, metavar="PIXELS",
+                   takes="a side in pixels, or HEIGHTxWIDTH, such as 64 or 64x96", read=sides, default_text="64"),
     **pick("batch_size"),
     "steps": Option("steps of training", 5, int, (1, 10 ** 6)),
     "steps_per_epoch": Option("steps after which the learning rate decays", 2, int, (1, 10 ** 6)),
@@ -46,18 +46,18 @@ EXPORT = {
     "layout": LAYOUT,
 }
 COMPARE = {"layout": Option("order of the axes of its arrays", None, str | None, choices=golden.LAYOUTS,
-                            shown="what fits"), **ALL}
+                            default_text="what fits"), **ALL}
 AGAINST = {**STEPS, **ALL, "save": Option("write the framework's tensors, as a file for compare", metavar="FILE")}
 LAYER = {
     "against": Option("framework to compare with", choices=tuple(frameworks.FRAMEWORKS), required=True),
     "shape": Option("shape of the input", (2, 12, 16, 3), object, takes="four numbers N,H,W,C, each at least 1",
-                    read=lambda text: shape(text), shown="2,12,16,3", metavar="N,H,W,C"),
-    "filters": Option("channels of the output", None, int | None, (1, 1 << 16), shown="4"),
-    "kernel": Option("side of the kernel in pixels, or HEIGHTxWIDTH", None, object, shown="5", metavar="K",
+                    read=lambda text: shape(text), default_text="2,12,16,3", metavar="N,H,W,C"),
+    "filters": Option("channels of the output", None, int | None, (1, 1 << 16), default_text="4"),
+    "kernel": Option("side of the kernel in pixels, or HEIGHTxWIDTH", None, object, default_text="5", metavar="K",
                      takes="a side in pixels, or HEIGHTxWIDTH, such as 5 or 5x3", read=sides),
-    "padding": Option("padding of the convolutions", None, str | None, choices=("same", "valid"), shown="same"),
-    "stride": Option("stride of the transposed convolution", None, int | None, (1, 1 << 16), shown="2"),
-    **pick(keep_prob={"default": None, "shown": "0.75", "help": "probability that the dropout keeps a value"},
+    "padding": Option("padding of the convolutions", None, str | None, choices=("same", "valid"), default_text="same"),
+    "stride": Option("stride of the transposed convolution", None, int | None, (1, 1 << 16), default_text="2"),
+    **pick(keep_prob={"default": None, "default_text": "0.75", "help": "probability that the dropout keeps a value"},
            seed={"default": 0, "help": "seed of the arrays"}),
     "float64": Option("double precision", False, bool),
 }

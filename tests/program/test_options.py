@@ -49,7 +49,8 @@ def test_a_parser_has_the_options_of_its_table_and_no_others(program):
     for name, option in table.items():
         common = {**OPTIONS, **COMPUTATION}.get(name)
         if common:
-            facts = [(each.default, each.shown, each.limits, each.choices, each.type) for each in (option, common)]
+            facts = [(each.default, each.default_text, each.limits, each.choices, each.type)
+                     for each in (option, common)]
             assert (facts[0] != facts[1]) == (name in own), name
 
 
