@@ -8,11 +8,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from ..network.maps import liveliest
 from ..pictures import overlay, stretch_contrast
 from ..program.terminal import one_line
 from ..storage.files import make_folder, write_atomically
 from ..storage.outputs import FIGURE
-from .maps import liveliest
 
 BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#777777"        # told apart by the colour-blind too
 VALIDATION = {"marker": "o", "markersize": 4}

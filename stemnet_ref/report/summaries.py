@@ -11,10 +11,10 @@ import time
 
 import numpy as np
 
+from ..network.maps import liveliest
 from ..program.extras import library
 from ..storage.files import make_folder, write_atomically
 from ..storage.outputs import EVENTS
-from .maps import liveliest
 
 OPTION = "--summaries"
 # Column of metrics.csv by the name in TensorBoard, which plots training and validation together where they share it

@@ -17,10 +17,10 @@ from ..data.crops.crop import Crop
 from ..data.training import freeze, prepare
 from ..dispatch import to_host
 from ..errors import InputError
+from ..network.maps import feature_maps
 from ..network.stemnet import StemNet
 from ..predict import cell_probability
 from ..predict import logits as predicted_logits
-from ..report.maps import feature_maps
 from ..storage import files, outputs
 from . import checkpoint
 from .checkpoint import Model

@@ -12,9 +12,9 @@ from stemnet_ref.explain import page
 from stemnet_ref.explain.numbers import Step
 from stemnet_ref.layers import weighted_cross_entropy
 from stemnet_ref.network import topology
+from stemnet_ref.network.maps import feature_maps
 from stemnet_ref.network.table import layer_table
 from stemnet_ref.report import figures
-from stemnet_ref.report.maps import feature_maps
 from stemnet_ref.training import checkpoint
 from stemnet_ref.training.settings import Settings
 from stemnet_ref.verify import golden, onnx_export, weights

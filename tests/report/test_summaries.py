@@ -10,8 +10,8 @@ import refusals
 from PIL import Image
 from runs import SMALL, rows_of, train_main
 
+from stemnet_ref.network.maps import liveliest
 from stemnet_ref.report import summaries
-from stemnet_ref.report.maps import liveliest
 from stemnet_ref.training.run import Run
 from stemnet_ref.training.settings import Settings
 

@@ -4,8 +4,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from ...data.crops.batch import Buffers
 from ...dispatch import device_of
+from ..buffers import Buffers
 from .launch import blocks, launch
 
 # By the bits of a pixel: its unit on the scale of 8 bits, the kernel for whole pixels, and the one for those in between

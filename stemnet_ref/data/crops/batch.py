@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...backends.buffers import Buffers
 from ...dispatch import operation
 from .crop import Crop
 from .pasting import paste
@@ -19,18 +20,6 @@ class Sample(NamedTuple):
     coordinates: object = None  # `Crop.sampling_coordinates` of the crop
     pastes: tuple = ()          # (Paste, alpha, cell, window of the donor) for each pasted cell
     borders: object = None      # border weights of the crop's pixels that the pasted cells cause
-
-
-class Buffers(NamedTuple):
-    """The arrays of a batch.
-
-    On a device a set of buffers is made once for each shape, and the same object comes back whenever its arrays hold
-    the next batch: a step that is recorded on it (a CUDA graph) may be repeated for every batch that it holds.
-    """
-
-    x: object                   # float32 (N, H, W, channels), scaled
-    labels: object = None       # uint8 (N, H, W); None without masks
-    weights: object = None      # weights of the pixels, float32 (N, H, W); None without border weights
 
 
 def assemble(scaling, samples, buffers=None):

@@ -5,7 +5,7 @@ import pytest
 from cases import small_network
 
 from stemnet_ref.layers import conv2d, conv_transpose2d, max_pool2d, softmax
-from stemnet_ref.report.maps import feature_maps, liveliest
+from stemnet_ref.network.maps import feature_maps, liveliest
 
 
 @pytest.mark.parametrize("alternatives", [{}, {"activation": "sigmoid"}, {"normalisation": "batch"}], ids=str)

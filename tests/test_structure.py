@@ -1,0 +1,110 @@
+"""The structure of the package: imports run one way, without circles, and the layers know nothing but arrays."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+# From the ground up: a room imports rooms that stand before it, and itself.
+ROOMS = ("errors", "dispatch", "sample", "program", "layers", "storage", "network", "optimizers", "cost", "backends",
+         "metrics", "data", "pictures", "predict", "training", "network.__main__", "report", "data.check",
+         "data.preprocess", "verify", "explain", "experiments", "benchmark")
+ALLOWED_IN_LAYERS = {"numpy", "functools", "sys", "typing", "stemnet_ref.dispatch", "stemnet_ref.layers"}
+
+
+def modules():
+    """Return the path of every module by its name; a package's is that of its __init__.py."""
+    found = {}
+    for path in (ROOT / "stemnet_ref").rglob("*.py"):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def imports(name, path, text, known):
+    """Return the names of the modules that a text imports, within functions too; those of the package as they are."""
+    package, found = name if path.name == "__init__.py" else name.rpartition(".")[0], set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            above = package.rsplit(".", node.level - 1)[0] if node.level else ""
+            base = ".".join(part for part in (above, node.module) if part)
+            found |= {f"{base}.{alias.name}" if f"{base}.{alias.name}" in known else base for alias in node.names}
+    return found - {name}
+
+
+def graph():
+    known = modules()
+    return {name: imports(name, path, path.read_text(), known) for name, path in known.items()}
+
+
+def circle(edges):
+    """Return a circle of names, each of which leads to the next; None where there is none."""
+    done, way = set(), []
+
+    def visit(name):
+        if name in way:
+            return [*way[way.index(name):], name]
+        if name not in done:
+            way.append(name)
+            for each in sorted(edges.get(name, ())):
+                if found := visit(each):
+                    return found
+            done.add(way.pop())
+        return None
+
+    return next((found for name in sorted(edges) if (found := visit(name))), None)
+
+
+def upward(edges):
+    """Return the imports of a room that stands above."""
+    def floor(name):
+        inside = name.removeprefix("stemnet_ref.")
+        return ROOMS.index(inside if inside in ROOMS else inside.split(".")[0])
+
+    return [f"{name} imports {each}" for name, found in edges.items() for each in found
+            if each.startswith("stemnet_ref.") and floor(each) > floor(name)]
+
+
+def foreign(edges):
+    """Return what the layers import besides arrays, each other, and the one line of dispatch."""
+    return [f"{name} imports {each}" for name, found in edges.items() if name.startswith("stemnet_ref.layers")
+            for each in found if ".".join(each.split(".")[:2]) not in ALLOWED_IN_LAYERS]
+
+
+def without_the_face(edges):
+    """Leave out stemnet_ref/__init__.py, which hands names on when they are asked for, after a program has begun."""
+    return {name: found - {"stemnet_ref"} for name, found in edges.items() if name != "stemnet_ref"}
+
+
+def test_imports_run_one_way():
+    edges = without_the_face(graph())
+    assert circle(edges) is None
+    assert upward(edges) == []
+    assert foreign(edges) == []
+
+
+@pytest.mark.parametrize(("name", "planted", "check"), [
+    ("stemnet_ref.layers.relu", "from ..backends.cpu.threads import share", foreign),
+    ("stemnet_ref.layers.relu", "import threading", foreign),
+    ("stemnet_ref.layers.relu", "def f():\n    from ..network import StemNet", upward),
+    ("stemnet_ref.data.images", "from ..training.run import Run", upward),
+    ("stemnet_ref.storage.outputs", "from . import files", circle)])
+def test_a_planted_import_is_seen(name, planted, check):
+    edges, path = without_the_face(graph()), modules()[name]
+    edges[name] = imports(name, path, f"{path.read_text()}\n{planted}\n", modules())
+    assert check(edges)
+
+
+def test_the_layers_stay_short():
+    """Below 700 lines without docstrings, comments on lines of their own, and blank lines."""
+    lines = 0
+    for path in (ROOT / "stemnet_ref" / "layers").glob("*.py"):
+        text = path.read_text()
+        tree = ast.parse(text)
+        strings = {line for node in ast.walk(tree) if isinstance(node, ast.Expr)
+                   and isinstance(node.value, ast.Constant) for line in range(node.lineno, node.end_lineno + 1)}
+        lines += sum(bool(line.strip()) for number, line in enumerate(text.splitlines(), 1) if number not in strings)
+    assert lines < 700
