@@ -7,7 +7,7 @@ import numpy as np
 from ..errors import InputError
 from .crops.pasting import boxes
 from .discovery.sequences import window_indices
-from .images import Remarks, read_bytes, read_frame, read_instances, read_mask, read_remark, read_size
+from .images import Remarks, read_bytes, read_frame, read_mask, read_remark, read_size
 from .masks.borders import border_weights
 
 MEMORY = 2 << 30        # bytes of decoded frames to keep
@@ -60,7 +60,8 @@ class Decoded:
 
     def __init__(self, frames, masks, channels, memory=MEMORY, log=print, device=None, border=None, paste=False,
                  neighbours="frames", targets=None, left_out=None):
-        self.frames, self.masks, self.log, self.device, self.border = frames, list(masks), log, device, border
+        self.frames, self.masks, self.log, self.device = frames, list(masks), log, device
+        self.border, self.paste = border, paste
         self.windows = window_indices(frames, channels, neighbours)
         self.left_out, self.bad = left_out, {}
         seen = range(len(frames)) if targets is None else np.unique(self.windows[targets]).tolist()
@@ -98,18 +99,19 @@ class Decoded:
 
     def classes(self, index):
         """Return the classes of the frame's mask, uint8 of shape (H, W), or None for a frame without a mask."""
-        return None if self.masks[index] is None else self._keep("classes", index, self._read_classes)
+        if self.masks[index] is None:
+            return None
+        return self._keep("classes", index, self._classes_of if self.paste or self.border else self._read_mask)
 
     def instances(self, index):
         """Return the numbered cells of the frame's mask, int32 of shape (H, W)."""
-        return self._keep("instances", index, self._read_instances)
+        return self._keep("instances", index, lambda index: self._read_mask(index, numbered=True))
 
     def weights(self, index):
         """Return the border weights of the frame's pixels, float32 of shape (H, W), or None without any."""
         if self.border is None or self.masks[index] is None:
             return None
-        return self._keep("weights", index,
-                          lambda index: border_weights(self._read_instances(index), *self.border))
+        return self._keep("weights", index, self._weights_of)
 
     def boxes(self, index):
         """Return the `crops.pasting.boxes` of the frame's cells."""
@@ -175,18 +177,26 @@ class Decoded:
         self._remarks.add(self.frames[index], read_remark(self.frames[index], False))
         return pixels
 
-    def _read_classes(self, index):
+    def _read_mask(self, index, numbered=False):
         try:
-            classes, remark = read_mask(self.masks[index])
-            self._unchanged(classes, index, self.masks[index])
+            pixels, remark = read_mask(self.masks[index], numbered)
+            self._unchanged(pixels, index, self.masks[index])
         except InputError as error:
             self.leave_mask_out(index, error)
             return None
         self._remarks.add(self.masks[index], remark, True)
-        return classes
+        return pixels
 
-    def _read_instances(self, index):
-        return self._unchanged(read_instances(self.masks[index]), index, self.masks[index])
+    def _classes_of(self, index):
+        """Return classes by the numbered cells, which are asked for as well: a mask is decoded once."""
+        instances = self.instances(index)
+        return None if instances is None else (instances > 0).astype(np.uint8)
+
+    def _weights_of(self, index):
+        weights = border_weights(self.instances(index), *self.border)
+        if not self.paste:
+            self._kept.pop(("instances", index), None)              # nobody asks for them any more
+        return weights
 
     def _unchanged(self, array, index, file):
         """Return the pixels of a frame or a mask; raise InputError if the size is not that of its header."""

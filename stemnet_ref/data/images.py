@@ -60,8 +60,7 @@ def read_instances(frame):
     InputError
         If `read_mask` raises it.
     """
-    pixels, _ = _read_mask(frame)
-    return _renumbered(pixels) if _numbered(pixels) else regions(pixels)
+    return read_mask(frame, numbered=True)[0]
 
 
 def read_numbers(frame):
@@ -74,15 +73,15 @@ def read_numbers(frame):
     return pixels.astype(np.uint8 if pixels.max() < 256 else np.uint16)
 
 
-def read_mask(frame):
-    """Return the classes of a mask's pixels, and a remark on its values.
+def read_mask(frame, numbered=False):
+    """Return the classes of a mask's pixels, or its numbered cells, and a remark on its values.
 
     Masks may be 0/1, 0/255 or numbers of cells.
 
     Returns
     -------
     classes : uint8 ndarray of shape (H, W)
-        1 where the value is above 0 (a cell), else 0.
+        1 where the value is above 0 (a cell), else 0; or, if `numbered`, what `read_instances` returns.
     remark : (str, str) or None
         Kind and text of the remark, from `masks.values.check_values`.
 
@@ -92,6 +91,8 @@ def read_mask(frame):
         If the file cannot be read, has colours, or a value may be something else than background or cell.
     """
     pixels, remark = _read_mask(frame)
+    if numbered:
+        return _renumbered(pixels) if _numbered(pixels) else regions(pixels), remark
     return (pixels > 0).astype(np.uint8), remark
 
 

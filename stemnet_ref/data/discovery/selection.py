@@ -7,7 +7,7 @@ import numpy as np
 
 from ...errors import InputError, pluralize
 from ..formats.damage import damage_of
-from ..formats.picture import is_tiff, picture
+from ..formats.picture import picture
 from ..formats.tiff import GREY_AND_ALPHA
 from . import challenge
 
@@ -187,12 +187,9 @@ def time_lapses(path, selection):
         If the file cannot be read, or has no such channel or slice.
     """
     with damage_of(path):
-        if Path(path).suffix.lower() == ".png" and not is_tiff(path):
-            return [("", None)], ""             # what is wrong with a PNG is said when it is read
-        file = picture(path)
-        if file.is_png:
-            return [("", None)], ""
-        found = file.positions()
+        found = picture(path).positions
+    if not found:
+        return [("", None)], ""
     if selection.must_apply and selection.channel_index is not None and found[0].has_alpha:
         raise ChoiceRefused(f"{path}: {GREY_AND_ALPHA}")
     if selection.takes_pages or challenge.holds_slices(Path(path)):
@@ -208,6 +205,5 @@ def time_lapses(path, selection):
 def pages_taken_for_time(path):
     """Return the number of pages that are taken for time points because the file does not say what they are, or 1."""
     with damage_of(path):
-        file = picture(path)
-        found = [] if file.is_png else file.positions()
+        found = picture(path).positions
     return len(found[0].planes) if len(found) == 1 and not found[0].timed else 1

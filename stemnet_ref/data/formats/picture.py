@@ -6,14 +6,14 @@ time, and only files that no thread holds are closed.
 
 import atexit
 import os
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from threading import Lock
 
 from ...errors import InputError
 from ...storage.readers import check_regular
 from . import axes, png
-from .damage import REPLACE
+from .damage import DAMAGE, REPLACE
 from .directories import SIGNATURES, read_directories
 from .tiff import Tiff
 
@@ -25,10 +25,15 @@ MAX_IDLE = 32                   # open files that nobody reads
 
 
 class Picture:
-    """A PNG or TIFF file, as its headers describe it.
+    """A PNG or TIFF file, as its headers describe it; they are read once, when it is made.
+
+    What is wrong with a file that is named as a PNG is said when its header is asked for.
 
     Attributes
     ----------
+    is_png : bool
+    positions : list of axes.Position
+        Positions of a TIFF; none of a PNG.
     facts : dict
         What callers have found out about the file, stored for later calls.
 
@@ -42,33 +47,36 @@ class Picture:
 
     def __init__(self, path, key):
         self.path, self.key, self.facts = path, key, {}
-        self._headers, self._positions = {}, None
-        with open(path, "rb") as file:
+        self._headers, self._fault, self.positions = {}, None, []
+        with ExitStack() as opened:
+            file = opened.enter_context(open(path, "rb"))
             magic = file.read(4)
-            self.is_png = magic == PNG
-            if not magic:
-                raise InputError(f"{path}: the file is empty (0 bytes); {REPLACE}")
-            if magic not in (PNG, *SIGNATURES):
-                raise InputError(f"{path}: this is no PNG or TIFF picture, whatever its name; convert it, or {REPLACE}")
-            self._directories = None if self.is_png else read_directories(file)
-
-    def positions(self):
-        """Return the `axes.Position`s of a TIFF."""
-        if self._positions is None:
-            with self._open() as tiff:
-                self._positions = axes.positions(tiff)
+            file.seek(0)
+            self.is_png = magic not in SIGNATURES and (magic == PNG or path.lower().endswith(".png"))
+            if self.is_png:
+                try:
+                    _check_magic(path, magic)
+                    self._headers[0] = png.read_header(file)
+                except (InputError, *DAMAGE) as error:
+                    self._fault = error
+                return
+            _check_magic(path, magic)
+            self._directories = read_directories(file)
+            file.seek(0)
+            opened.pop_all()                                # the Tiff closes it
+            with self._lent(Tiff(file, self._directories)) as tiff:
+                self.positions = axes.positions(tiff)
                 if len(self._directories) == 1:             # most files, which then need not be opened again
-                    self._header(0, tiff)
-        return self._positions
+                    self._store(0, tiff.header(0))
 
     def header(self, number):
         """Return the Header of the planes of a page."""
+        if self._fault:
+            raise self._fault
         if number in self._headers:
             return self._headers[number]
-        if self.is_png:
-            return self._store(number, png.read_header(self.path))
         with self._open() as tiff:
-            return self._header(number, tiff)
+            return self._store(number, tiff.header(number))
 
     def pixels(self, number, part):
         """Return the stored values of a plane, (H, W)."""
@@ -77,18 +85,18 @@ class Picture:
         with self._open() as tiff:
             return tiff.pixels(number, part)
 
-    def _header(self, number, tiff):
-        return self._headers.get(number) or self._store(number, tiff.header(number))
-
     def _store(self, number, header):
         if header.palette is None or len(header.palette) <= MAX_PALETTE:
             self._headers[number] = header
         return header
 
-    @contextmanager
     def _open(self):
-        """Yield a Tiff: an open one of this stack, or a new one."""
-        tiff = _idle.take(self.key) or Tiff(self.path, self._directories)
+        """Return the context of a Tiff: an open one of this stack, or a new one."""
+        return self._lent(_idle.take(self.key) or Tiff(open(self.path, "rb"), self._directories))
+
+    @contextmanager
+    def _lent(self, tiff):
+        """Yield a Tiff; afterwards that of a stack stays open, unless reading it failed."""
         stays = False
         try:
             yield tiff
@@ -98,6 +106,14 @@ class Picture:
                 _idle.put(self.key, tiff)
             else:
                 tiff.close()
+
+
+def _check_magic(path, magic):
+    """Raise InputError unless a file begins as a PNG or a TIFF."""
+    if not magic:
+        raise InputError(f"{path}: the file is empty (0 bytes); {REPLACE}")
+    if magic not in (PNG, *SIGNATURES):
+        raise InputError(f"{path}: this is no PNG or TIFF picture, whatever its name; convert it, or {REPLACE}")
 
 
 class _Idle:
@@ -126,13 +142,6 @@ class _Idle:
 
 _idle = _Idle()
 atexit.register(_idle.close)
-
-
-def is_tiff(path):
-    """Return whether a file begins as a TIFF; raise InputError where it is a pipe or a device."""
-    check_regular(path, NAME_ONE)
-    with open(path, "rb") as file:
-        return file.read(4) in SIGNATURES
 
 
 def picture(path):

@@ -91,8 +91,7 @@ def _planes(frame):
     if frame.planes:
         return frame.planes
     with damage_of(frame):
-        file = picture(frame.path)
-        found = [] if file.is_png else file.positions()
+        found = picture(frame.path).positions
     if sum(each.planes.size // 2 for each in found) > 1:
         raise InputError(f"{frame}: holds several planes, and none of them is chosen; save the one that is meant as "
                          "a file of its own")

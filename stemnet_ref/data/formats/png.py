@@ -23,7 +23,7 @@ MAX_INFLATED = 1 << 20      # bytes that are inflated at once
 Image.MAX_IMAGE_PIXELS = None       # mosaics of a microscope are larger than what Pillow takes for an attack
 
 
-def read_header(path):
+def read_header(file):
     """Return the Header of a PNG without reading its pixels.
 
     Raises
@@ -31,8 +31,7 @@ def read_header(path):
     ValueError, OSError
         If the file is damaged; the message is the reason alone.
     """
-    with open(path, "rb") as file:
-        return _header(_chunks(file))[0]
+    return _header(_chunks(file))[0]
 
 
 def read_pixels(path):

@@ -5,6 +5,7 @@ What a file declares is compared with what it holds before memory is taken: miss
 
 import logging
 import math
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,7 +50,8 @@ class Tiff:
 
     Parameters
     ----------
-    path : path
+    file : binary file
+        The file, open at its beginning; it is closed with the Tiff, or if none can be made.
     directories : list of directories.Directory
 
     Raises
@@ -58,15 +60,13 @@ class Tiff:
         If it is damaged; the message is the reason alone.
     """
 
-    def __init__(self, path, directories):
-        self.path, self.directories = path, directories
-        with decoding():
-            self._file = tifffile.TiffFile(path, **OTHER_FORMATS)
+    def __init__(self, file, directories):
+        self.path, self.directories = file.name, directories
+        with ExitStack() as opened, decoding():
+            opened.enter_context(file)
+            self._file = tifffile.TiffFile(file, **OTHER_FORMATS)
+            self.close = opened.pop_all().close         # closes the file
         self.size = self._file.filehandle.size
-
-    def close(self):
-        """Close the file."""
-        self._file.close()
 
     def page(self, number):
         """Return a tifffile.TiffPage."""

@@ -52,9 +52,9 @@ def test_a_file_of_one_plane_is_opened_once_to_be_found_and_once_to_be_read(tmp_
     opened = []
 
     class Counted(Tiff):
-        def __init__(self, path, found):
-            opened.append(path)
-            super().__init__(path, found)
+        def __init__(self, file, found):
+            opened.append(file.name)
+            super().__init__(file, found)
 
     monkeypatch.setattr(picture, "Tiff", Counted)
     tifffile.imwrite(tmp_path / "m.tif", np.eye(8, dtype=np.uint8))
