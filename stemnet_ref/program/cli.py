@@ -10,9 +10,9 @@ import warnings
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 
 from ..errors import INTERRUPTED, InputError, out_of_memory, reason
-from .terminal import Output, OutputLost, log, one_line, tell
+from .terminal import Output, OutputLost, log, one_line
 
-__all__ = ["Parser", "StopRequest", "log", "run", "tell"]
+__all__ = ["Parser", "StopRequest", "log", "run"]
 
 PIPE_CLOSED = 141           # exit status that a shell gives a program killed by SIGPIPE
 

@@ -23,9 +23,6 @@ def log(text):
     tqdm.write(one_line(text))
 
 
-tell = log
-
-
 @contextmanager
 def step_bar(total, done, leave=True):
     """Show a progress bar of training steps, `done` of which are behind; yield the progress of `Run.train`."""

@@ -80,7 +80,7 @@ def refresh(run):
         try:
             network, roc = run.best_network(), read_csv(run.out / "roc.csv", ROC_COLUMNS)
         except InputError as error:
-            run.show(f"warning: report.html is without pictures of the best model: {error}")
+            run.log(f"warning: report.html is without pictures of the best model: {error}")
             for name in BEST_PICTURES:
                 (folder / f"{name}.png").unlink(missing_ok=True)
         else:

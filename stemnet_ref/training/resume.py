@@ -159,7 +159,7 @@ def restore_best(run):
     if (run.epoch, run.position) == (best["epoch"], 0):
         run.save("best.npz")
     else:
-        run.show(f"warning: {run.out / 'best.npz'}: is missing, the model of epoch {best['epoch']} with the best "
+        run.log(f"warning: {run.out / 'best.npz'}: is missing, the model of epoch {best['epoch']} with the best "
                  f"pooled F1 ({best['f1_pooled']:.3f}); restore it, or go on until a better one comes")
 
 
@@ -226,7 +226,7 @@ def _check_data(run, prepared, model):
             differ = f"{min(odd)} is in one of them only" if odd else f"the {part.replace('_', ' ')} are others"
             raise InputError(f"--frames {source['frames']}: not the frames that the run in {run.out} began with "
                              f"({differ}); give it those, or begin a new run")
-    measured = prepared.measure(run.show)
+    measured = prepared.measure(run.log)
     for kind, digest in measured.digests.items():
         if digest != saved[f"{kind}_sha256"]:
             raise InputError(f"--{kind} {source[kind]}: their pixels are not those that the run in {run.out} began "

@@ -40,17 +40,19 @@ class Run:
     Parameters
     ----------
     settings : Settings
+        Settings of the run; a `gap` of None is chosen to fit the frames.
     frames, masks : path, str or None
-        Folder, glob pattern or file; None for the sample in the package.
+        Folder, glob pattern or file; None stands for the sample in the package.
     out : path
         Folder for everything that the run writes.
     resume : bool
-        Go on from out/model.npz.
+        Whether to go on from out/model.npz.
     backend : {"auto", "plain", "cpu", "cuda"}
+        Backend that computes, see `backends.choose`.
     precision : {"fp32", "tf32"}
-        As for `backends.choose`.
-    show : callable
-        Takes lines of text for the user.
+        Precision of the operands of convolutions.
+    log : callable
+        Function that prints a line of text for the user.
 
     Raises
     ------
@@ -58,16 +60,15 @@ class Run:
         If frames, masks or the folder cannot be used.
     """
 
-    def __init__(self, settings, frames, masks, out, resume=False, backend="auto", precision="fp32",
-                 show=print):
-        self.out, self.show = Path(out), show
-        self.backend, self.precision = choose(backend, precision, show), precision
+    def __init__(self, settings, frames, masks, out, resume=False, backend="auto", precision="fp32", log=print):
+        self.out, self.log = Path(out), log
+        self.backend, self.precision = choose(backend, precision, log), precision
         self.device = self.backend.device
         files.check_folder(self.out)
         outputs.check_no_pictures(self.out)
         if resume and settings.gap is None:                     # the one that was chosen when the run began
             settings = replace(settings, gap=settings_of(out)[0].gap)
-        prepared = prepare(settings, frames, masks, self.device, show)
+        prepared = prepare(settings, frames, masks, self.device, log)
         self.settings = prepared.settings
         self.epoch, self.position, self.step = 0, 0, 0          # epochs done, batches done of the next, steps in all
         self.sums = dict(NOTHING)                               # of the epoch in progress
@@ -85,14 +86,14 @@ class Run:
             self.network = StemNet(settings.channels, settings.levels, settings.features, logits=settings.logits,
                                    init=settings.init, activation=settings.activation,
                                    normalisation=settings.normalisation, seed=settings.seed)
-            measured = prepared.measure(show)
-            check_classes(*(measured.share(indices) for indices in prepared.split[:2]), show)
-            alignment.describe(prepared.dataset, show, quick=True)
-        self.data = freeze(prepared, measured, show, scaling)
+            measured = prepared.measure(log)
+            check_classes(*(measured.share(indices) for indices in prepared.split[:2]), log)
+            alignment.describe(prepared.dataset, log, quick=True)
+        self.data = freeze(prepared, measured, log, scaling)
         self.network.to(self.backend)
         self._cost = Cost.of(self.data.cost)
         self._steps = make_steps(self.network, self.optimizer, Objective.of(self.data.cost, len(self.data.training)),
-                                 self.backend, show)
+                                 self.backend, log)
 
     @property
     def device_name(self):
@@ -207,18 +208,18 @@ class Run:
         """Return (name, pixels, truth, probability of cell) of the first and the last validation frame."""
         if network is self.network and self._examples:
             return self._examples
-        return [self._example(*each) for each in self._predict(self._shown(), network)]
+        return [self._example(*each) for each in self._predict(self._pictured_frames(), network)]
 
     def maps(self, network):
         """Return the feature maps of the middle of the first validation frame, 512 pixels wide at most."""
         window, _, _ = next(self.data.dataset.whole([int(self.data.validation[0])]))
-        multiple = network.size_divisor
-        sides = [max(min(side, 512) // multiple, 1) * multiple for side in window[0].shape]
+        divisor = network.size_divisor
+        sides = [max(min(side, 512) // divisor, 1) * divisor for side in window[0].shape]
         top, left = ((have - side) // 2 for have, side in zip(window[0].shape, sides, strict=True))
         x, _, _ = assemble(self.data.scaling, [Sample(Crop(0, top, left, *sides), window)])
         return feature_maps(network, x)
 
-    def _shown(self):
+    def _pictured_frames(self):
         return sorted({int(self.data.validation[0]), int(self.data.validation[-1])})
 
     def _predict(self, indices, network):
@@ -272,7 +273,7 @@ class Run:
         """Validate, and return the epoch's row."""
         costs, scores, predicted, self._examples = [], metrics.Scores(), 0, []
         for index, whole, z in self._predict(self.data.validation.tolist(), self.network):
-            if index in self._shown():
+            if index in self._pictured_frames():
                 self._examples.append(self._example(index, whole, z))
             _, truth, weights = whole
             cost, p = self._cost.forward(z[None], truth[None], None if weights is None else weights[None])
@@ -310,7 +311,7 @@ class Run:
         if name == "cell" and self.settings.cost == "weighted_cross_entropy":
             advice.append(f"a lower --class-weight (now {self._cost.class_weights[1]:.3g})")
         advice.append(f"a lower --learning-rate (now {self.optimizer.learning_rate:.3g})")
-        self.show(f"warning: every validation pixel is predicted as {name}; if that stays so, try "
+        self.log(f"warning: every validation pixel is predicted as {name}; if that stays so, try "
                   + ", or ".join(advice))
 
     def _diverged(self, what, step=None):

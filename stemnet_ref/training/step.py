@@ -70,8 +70,8 @@ def training_step(network, optimizer, batch, objective, step):
     Returns
     -------
     cost : float
-        With the regularization term; NaN or infinite where training has failed, and then nothing is updated. On a GPU
-        an array of shape (), so that nothing waits for it; then all is updated.
+        Cost with the regularization term. Where training has failed it is NaN or infinite, and nothing is updated. On
+        a GPU it is an array of shape (), so that nothing waits for it, and all is updated.
     p : ndarray of shape (N, H, W, classes)
         Probabilities, with dropout.
     """

@@ -239,7 +239,7 @@ def test_a_size_that_changes_while_a_run_reads_is_told(tmp_path, kind):
                                     lambda path: path.unlink()])
 def test_a_frame_that_is_lost_in_a_run_stops_it_and_keeps_its_model(tmp_path, pair, no_figures, damage):
     settings = Settings.from_options({"levels": 2, "features": 2, "crop": 16, "epochs": 3})
-    run = Run(settings, *pair, tmp_path / "out", show=lambda line: None)
+    run = Run(settings, *pair, tmp_path / "out", log=lambda line: None)
     data = run.data.dataset
     data.fits = False                                                   # frames are read again in every epoch
 

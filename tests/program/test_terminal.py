@@ -40,7 +40,7 @@ NAME = "a\nb\x1b[2J" + os.fsdecode(b"\xff")
 
 def test_lines_with_odd_names(capsys):
     def main(argv):
-        cli.tell(f"done: {NAME}")
+        cli.log(f"done: {NAME}")
         print("table:\n" + NAME.replace("\n", ""))
         raise InputError(f"{NAME}: cannot be read")
 

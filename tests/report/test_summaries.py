@@ -72,7 +72,7 @@ def test_they_hold_scalars_pictures_and_histograms_of_every_epoch(tmp_path, movi
             np.testing.assert_allclose(values, [float(row[columns[name]]) for row in rows], rtol=1e-6, err_msg=name)
     found = read(out / "summaries" / "validation")
     settings = Settings.from_options({"levels": 2, "features": 2, "crop": 16, "epochs": 3, "seed": 5})
-    run = Run(settings, movie[1], movie[3], out, resume=True, show=lambda line: None)
+    run = Run(settings, movie[1], movie[3], out, resume=True, log=lambda line: None)
     maps = run.maps(run.network)
     assert {name for name in maps if "conv" in name or "pool" in name or "concat" in name} == {
         "down0.conv", "down0.pool", "down1.conv", "up0.deconv", "up0.concat", "up0.conv"}

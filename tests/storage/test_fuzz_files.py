@@ -168,7 +168,7 @@ def make_run(out):
     settings, frames, masks = resume.settings_of(out)
     data = prepare(settings, frames, masks)
     measured = data.measure(lambda line: None)              # once, for all that is tried
-    run = SimpleNamespace(sums=dict(NOTHING), optimizer=make_optimizer(settings), show=print)
+    run = SimpleNamespace(sums=dict(NOTHING), optimizer=make_optimizer(settings), log=print)
     return run, SimpleNamespace(source=data.source, measure=lambda log: measured)
 
 

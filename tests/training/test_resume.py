@@ -56,12 +56,12 @@ VARIED = {"crop": 32, "crops_per_frame": 2, "augment": True, "rotation": 180.0, 
 def test_a_stop_after_any_step_resumes_bit_for_bit(tmp_path, movie, steps, options):
     settings = Settings.from_options({"levels": 2, "features": 2, "crop": 16, "epochs": 3, "channels": 3, **options})
     frames, masks = movie[1], movie[3]
-    whole = Run(settings, frames, masks, tmp_path / "whole", show=lambda line: None)
+    whole = Run(settings, frames, masks, tmp_path / "whole", log=lambda line: None)
     assert whole.train() is True
     asked = []
-    part = Run(settings, frames, masks, tmp_path / "part", show=lambda line: None)
+    part = Run(settings, frames, masks, tmp_path / "part", log=lambda line: None)
     assert part.train(stop=lambda: asked.append(1) or len(asked) > steps) is False
-    resumed = Run(settings, frames, masks, tmp_path / "part", resume=True, show=lambda line: None)
+    resumed = Run(settings, frames, masks, tmp_path / "part", resume=True, log=lambda line: None)
     assert resumed.step == part.step
     assert resumed.train() is True
     assert (tmp_path / "whole" / "model.npz").read_bytes() == (tmp_path / "part" / "model.npz").read_bytes()
@@ -162,7 +162,7 @@ def test_the_gap_that_was_chosen_is_the_runs(tmp_path, movie, capsys, monkeypatc
     assert re.search(r"gap \*</th><td>2</td>", (tmp_path / "part" / "report.html").read_text())
     monkeypatch.setattr(split, "choose_gap", lambda *arguments: 4)
     settings = Settings.from_options({"levels": 2, "features": 2, "crop": 16, "seed": 5, "channels": 5})
-    Run(settings, movie[1], movie[3], tmp_path / "part", resume=True, show=lambda line: None)
+    Run(settings, movie[1], movie[3], tmp_path / "part", resume=True, log=lambda line: None)
     assert train_main("--resume", "--out", tmp_path / "part", "--epochs", "2") == 0
     assert (tmp_path / "part" / "model.npz").read_bytes() == (tmp_path / "whole" / "model.npz").read_bytes()
     assert train_main("--resume", "--out", tmp_path / "part", "--epochs", "3", "--gap", "3") == 2

@@ -32,7 +32,7 @@ def run(tmp_path, **options):
     """Train on twelve frames; return the saved model and the rows of metrics.csv."""
     frames, masks = sequence(tmp_path / "movie", 12, radius=4, discs=3)
     out = tmp_path / "out"
-    assert Run(Settings.from_options({**BASE, **options}), frames, masks, out, show=silent).train()
+    assert Run(Settings.from_options({**BASE, **options}), frames, masks, out, log=silent).train()
     with open(out / "metrics.csv") as file:
         rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
     return checkpoint.load(out / "model.npz"), rows

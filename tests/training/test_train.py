@@ -96,7 +96,7 @@ def test_training_learns_bright_discs(tmp_path, movie, no_figures):
 
 def test_statistics_that_are_not_finite_are_not_saved(tmp_path, movie, no_figures):
     settings = Settings.from_options({"levels": 2, "features": 2, "crop": 16, "epochs": 1, "normalisation": "batch"})
-    run = Run(settings, movie[1], movie[3], tmp_path / "out", show=lambda line: None)
+    run = Run(settings, movie[1], movie[3], tmp_path / "out", log=lambda line: None)
     run.prepare()
     run.save("model.npz")
     before = (tmp_path / "out" / "model.npz").read_bytes()
@@ -156,7 +156,7 @@ def test_an_update_that_overflows_is_never_saved(tmp_path, movie, capsys, monkey
     """The cost is taken before the update, so that the last step of an epoch can spoil the model unseen."""
     frames, masks = movie[1], movie[3]
     settings = Settings.from_options({"levels": 2, "features": 2, "crop": 16, "epochs": 1})
-    Run(settings, frames, masks, tmp_path / "out", show=print).train()
+    Run(settings, frames, masks, tmp_path / "out", log=print).train()
     good = (tmp_path / "out" / "model.npz").read_bytes()
     take = step.training_step
 
@@ -166,7 +166,7 @@ def test_an_update_that_overflows_is_never_saved(tmp_path, movie, capsys, monkey
         return result
 
     monkeypatch.setattr(step, "training_step", spoiling)
-    resumed = Run(replace(settings, epochs=2), frames, masks, tmp_path / "out", show=print, resume=True)
+    resumed = Run(replace(settings, epochs=2), frames, masks, tmp_path / "out", log=print, resume=True)
     plan = training.plan_epoch
     monkeypatch.setattr(training, "plan_epoch", lambda *arguments: plan(*arguments)[:1])
     stops = iter([False, when == "stopped"])
