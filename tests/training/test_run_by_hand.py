@@ -8,6 +8,7 @@ from pictures import sequence
 from PIL import Image
 
 from stemnet_ref import StemNet
+from stemnet_ref.backends import choose
 from stemnet_ref.data.crops.epoch import Augmentation, plan_epoch
 from stemnet_ref.data.crops.pasting import choose_pastes, paste
 from stemnet_ref.data.dataset import Dataset
@@ -103,6 +104,7 @@ def by_hand(tmp_path, **options):
 
     network = StemNet(3, 2, 2, seed=3, logits=options.get("logits", "linear"), init=options.get("init", "fan_in"),
                       activation=options.get("activation", "relu"), normalisation=options.get("normalisation", "none"))
+    network.to(choose("cpu"))                                   # as the run: other sums would lead elsewhere in time
     rate = options.get("learning_rate", 0.001 if options.get("optimizer") == "adam" else 0.15)
     mu, form = options.get("momentum", 0.2), options.get("momentum_form", "thesis")
     optimizer = {"momentum": lambda: Momentum(rate, mu, form),
