@@ -14,7 +14,8 @@ from pathlib import Path
 from ..errors import InputError, pluralize
 from .discovery import challenge
 from .discovery.mixed import check_apart
-from .discovery.names import matches, natural, numbers_in, read, read_by
+from .discovery.names import natural, numbers_in, read
+from .discovery.patterns import matches, read_by
 from .discovery.selection import UNCHOSEN, ChoiceRefused, pages_taken_for_time, time_lapses
 
 SUFFIXES = (".png", ".tif", ".tiff")

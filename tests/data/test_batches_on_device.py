@@ -76,6 +76,19 @@ def test_every_frame_is_sent_once_or_once_an_epoch_as_it_was_read(tmp_path, plac
     assert len(there._there) == (120 if memory else 0)
 
 
+@KERNEL_PLACES
+def test_the_same_buffers_come_back_for_every_batch_of_one_kind(tmp_path, place):
+    """A step that was recorded on a set of buffers may be repeated whenever that very set comes again."""
+    there = dataset(tmp_path, place())
+    crops = plan_epoch(there, range(60), 16, 4, 1, Augmentation(), 0, 0)[:5]
+    first, *batches, last = there.batches(crops, 2, SCALING)
+    assert all(batch is first for batch in batches)
+    assert last.x.shape == (1, 16, 16, 5)                               # the rest of an epoch has its own set
+    assert last is not first
+    assert next(there.batches(crops, 2, SCALING)) is first              # in the next epoch too
+    assert first.weights is None
+
+
 def test_a_frame_goes_on_beyond_its_end_as_its_mirror_image():
     network = StemNet(3, 3, 4)
     window = [np.random.default_rng(number).integers(0, 256, (37, 18)).astype(np.uint8) for number in range(3)]

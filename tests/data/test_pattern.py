@@ -7,7 +7,7 @@ import pytest
 from pictures import stack
 from test_frames import touch
 
-from stemnet_ref.data.discovery.names import read_by
+from stemnet_ref.data.discovery.patterns import read_by
 from stemnet_ref.data.discovery.selection import Selection
 from stemnet_ref.data.frames import find
 from stemnet_ref.errors import InputError

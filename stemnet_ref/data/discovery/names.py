@@ -30,9 +30,8 @@ import re
 from dataclasses import dataclass
 from itertools import pairwise
 
-from ...errors import InputError, pluralize
 from .mixed import shared_beginning
-from .times import NUMBER, READINGS, fields, regular
+from .times import NUMBER, fields, regular
 
 # What the letters before a number, or after it, say that it counts.
 TIME = {"t", "time", "timepoint", "tp", "sk"}
@@ -72,7 +71,7 @@ def read(labels):
     named = {}
     for group in groups.values():
         rows = [found[label] for label in group]
-        columns = [_numbers(column) for column in zip(*rows, strict=True)]
+        columns = [numbers_of(column) for column in zip(*rows, strict=True)]
         counts = [numbers for numbers, _ in columns]
         meanings = [_meaning(group[0][after:field.start], field, group[0][field.end:])
                     for after, field in zip((0, *(each.end for each in rows[0])), rows[0], strict=False)]
@@ -85,65 +84,11 @@ def read(labels):
             if at is None:
                 named[label] = Name(label, 0)
                 continue
-            spans = [(row[each].start, row[each].end if columns[each][1] else row[each].start + row[each].digits)
-                     for each in sorted((at, *others, *chance))]
+            spans = [(row[each].start, row[each].end if columns[each][1] else row[each].start + row[each].digits,
+                      "?" if each in chance else "#") for each in sorted((at, *others, *chance))]
             numbers, timed = columns[at]
-            marks = ["?" if each in chance else "#" for each in sorted((at, *others, *chance))]
-            named[label] = Name(_marked(label, spans, marks), numbers[index], timed)
+            named[label] = Name(marked(label, spans), numbers[index], timed)
     return [named[label] for label in labels]
-
-
-def read_by(pattern, paths, labels, strict=True):
-    """Return a Name for each label, with the frame number where a pattern has {t}.
-
-    Parameters
-    ----------
-    pattern : str
-        A file's name, or the end of its path, with or without suffix: {t} is the number or the time that counts the
-        frames, {s} what tells sequences apart, and * anything that does not matter, both within a name.
-    paths : list of Path
-    labels : list of str
-        The ends of these paths, without suffix.
-    strict : bool
-        Whether all files must match; else none is read by the pattern where one does not.
-
-    Raises
-    ------
-    InputError
-        If the pattern has no {t}, or files do not match it.
-    """
-    option = f"--pattern {pattern}"
-    if pattern.count("{t}") != 1:
-        raise InputError(f"{option}: must hold {{t}} once, in place of the frame number, as in "
-                         '"img_{t}_Phase_000.tif"')
-    if strict and not paths:
-        raise InputError(f"{option}: is for files of one frame each, and here all hold several, which are numbered "
-                         "within their file; leave --pattern out")
-    lost = paths
-    for reading in READINGS:
-        found = [_match(pattern, path, *reading) for path in paths]
-        unmatched = [path for path, match in zip(paths, found, strict=True) if match is None]
-        if not unmatched:
-            break
-        lost = min(lost, unmatched, key=len)
-    else:
-        if not strict:
-            return read(labels)
-        do = "does" if len(lost) == 1 else "do"
-        raise InputError(f"{option}: {pluralize(len(lost), 'file')} of {len(paths)} {do} not match, the first "
-                         f"{lost[0]}; put * in the pattern for what differs, or choose files by a quoted glob pattern")
-    numbers, timed = _numbers([field for field, _ in found])
-    named = []
-    for label, number, (_, before_end) in zip(labels, numbers, found, strict=True):
-        spans = [(max(0, len(label) - start), len(label) - end, mark) for start, end, mark in before_end]
-        spans = [span for span in spans if span[1] >= 0]
-        named.append(Name(_marked(label, [span[:2] for span in spans], [mark for *_, mark in spans]), number, timed))
-    return named
-
-
-def matches(pattern, path):
-    """Return whether a path matches a pattern of `read_by`."""
-    return any(_match(pattern, path, *reading) for reading in READINGS)
 
 
 def place_before(label, sequence):
@@ -189,18 +134,18 @@ def _template(label, row):
     """Return what names that are alike share: the label with marks for its numbers and times."""
     marks = {"duration": "\0h", "lapse": "\0h", "date": "\0d", "moment": "\0m", "clock": "\0c",
              "compact": "\0k", "half": "\0c", "stamp": "\0m"}
-    return _marked(label, [(field.start, field.end) for field in row], [marks.get(field.kind, "\0") for field in row])
+    return marked(label, [(field.start, field.end, marks.get(field.kind, "\0")) for field in row])
 
 
-def _marked(label, spans, marks=None):
-    """Return the label with marks, or # each, in place of its spans, which are in order."""
+def marked(label, spans):
+    """Return the label with marks in place of parts of it; `spans` holds (start, end, mark) of each, in order."""
     out, after = "", 0
-    for (start, end), mark in zip(spans, marks or "#" * len(spans), strict=True):
+    for start, end, mark in spans:
         out, after = out + label[after:start] + mark, end
     return out + label[after:]
 
 
-def _numbers(column):
+def numbers_of(column):
     """Return the numbers of a column of Fields, and whether they are times or decimals."""
     if all(field.count is not None for field in column) and len({field.unit for field in column}) == 1:
         return [field.count for field in column], False
@@ -306,21 +251,3 @@ def _rise_together(rows, at, others, apart):
     return max(map(len, groups.values())) >= ENOUGH and all(
         before[at] < after[at] and all(before[each] <= after[each] for each in others)
         for group in groups.values() for before, after in pairwise(group))
-
-
-def _match(pattern, path, form, read_field):
-    """Return the Field at {t}, and the spans of {t} and each *, from the end of the stem, with marks; or None."""
-    parts = path.absolute().parts[-1 - pattern.count("/"):]
-    name = "/".join(parts)
-    stem = name.removesuffix(path.suffix)
-    forms = {"{t}": f"(?P<t>(?i:{form.pattern}))", "{s}": "[^/]*?"}
-    pieces = [f"(?P<ignored{at}>[^/]*?)" if piece == "*" else forms.get(piece, re.escape(piece))
-              for at, piece in enumerate(re.split(r"(\*|\{t\}|\{s\})", pattern))]
-    for text in (name, stem):
-        match = re.fullmatch("".join(pieces), text)
-        field = match and read_field(form.fullmatch(match["t"]))
-        if field:
-            marks = {"t": "#", **{group: "*" for group in match.groupdict() if group.startswith("ignored")}}
-            return field, sorted(((len(stem) - match.start(group), len(stem) - match.end(group), mark)
-                                  for group, mark in marks.items()), reverse=True)
-    return None
