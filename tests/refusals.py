@@ -2,7 +2,7 @@
 
 from stemnet_ref.program import cli
 
-SMALL = ["--levels", "2", "--features", "2", "--crop", "16", "--epochs", "1", "--gap", "1"]
+SMALL = ["--levels", "2", "--features", "2", "--crop", "16", "--crops-per-frame", "2", "--epochs", "1", "--gap", "1"]
 
 
 def script(main, *argv):

@@ -7,7 +7,8 @@ import run_train
 from stemnet_ref.program import cli
 
 ROOT = Path(__file__).parent.parent
-SMALL = ["--levels", "2", "--features", "2", "--crop", "16", "--epochs", "3", "--seed", "5"]
+SETTINGS = {"levels": 2, "features": 2, "crop": 16, "crops_per_frame": 2, "epochs": 3, "seed": 5}
+SMALL = [word for name, value in SETTINGS.items() for word in (f"--{name.replace('_', '-')}", str(value))]
 
 
 def train_main(*argv):

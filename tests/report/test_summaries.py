@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import refusals
 from PIL import Image
-from runs import SMALL, rows_of, train_main
+from runs import SETTINGS, SMALL, rows_of, train_main
 
 from stemnet_ref.network.maps import liveliest
 from stemnet_ref.report import summaries
@@ -71,7 +71,7 @@ def test_they_hold_scalars_pictures_and_histograms_of_every_epoch(tmp_path, movi
         for name, values in scalars(out / "summaries" / part, columns).items():
             np.testing.assert_allclose(values, [float(row[columns[name]]) for row in rows], rtol=1e-6, err_msg=name)
     found = read(out / "summaries" / "validation")
-    settings = Settings.from_options({"levels": 2, "features": 2, "crop": 16, "epochs": 3, "seed": 5})
+    settings = Settings.from_options(SETTINGS)
     run = Run(settings, movie[1], movie[3], out, resume=True, log=lambda line: None)
     maps = run.maps(run.network)
     assert {name for name in maps if "conv" in name or "pool" in name or "concat" in name} == {

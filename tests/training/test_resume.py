@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 from PIL import Image
-from runs import ROOT, SMALL, rows_of, train_main
+from runs import ROOT, SETTINGS, SMALL, rows_of, train_main
 
 from stemnet_ref.data import split
 from stemnet_ref.metrics import COLUMNS
@@ -54,7 +54,7 @@ VARIED = {"crop": 32, "crops_per_frame": 2, "augment": True, "rotation": 180.0, 
 @pytest.mark.parametrize("options", [{}, VARIED], ids=["plain", "varied"])
 @pytest.mark.parametrize("steps", [1, 7, 12, 20])
 def test_a_stop_after_any_step_resumes_bit_for_bit(tmp_path, movie, steps, options):
-    settings = Settings.from_options({"levels": 2, "features": 2, "crop": 16, "epochs": 3, "channels": 3, **options})
+    settings = Settings.from_options({**SETTINGS, "channels": 3, **options})
     frames, masks = movie[1], movie[3]
     whole = Run(settings, frames, masks, tmp_path / "whole", log=lambda line: None)
     assert whole.train() is True
@@ -161,7 +161,7 @@ def test_the_gap_that_was_chosen_is_the_runs(tmp_path, movie, capsys, monkeypatc
     assert config["gap"] == checkpoint.load(tmp_path / "part" / "model.npz").settings["gap"] == 2
     assert re.search(r"gap \*</th><td>2</td>", (tmp_path / "part" / "report.html").read_text())
     monkeypatch.setattr(split, "choose_gap", lambda *arguments: 4)
-    settings = Settings.from_options({"levels": 2, "features": 2, "crop": 16, "seed": 5, "channels": 5})
+    settings = Settings.from_options({**SETTINGS, "channels": 5})
     Run(settings, movie[1], movie[3], tmp_path / "part", resume=True, log=lambda line: None)
     assert train_main("--resume", "--out", tmp_path / "part", "--epochs", "2") == 0
     assert (tmp_path / "part" / "model.npz").read_bytes() == (tmp_path / "whole" / "model.npz").read_bytes()

@@ -22,7 +22,8 @@ from stemnet_ref.training.run import Run
 from stemnet_ref.training.settings import Settings
 
 EPOCHS = 2
-BASE = {"levels": 2, "features": 2, "crop": 16, "epochs": EPOCHS, "channels": 3, "gap": 1, "seed": 3}
+BASE = {"levels": 2, "features": 2, "crop": 16, "crops_per_frame": 2, "epochs": EPOCHS, "channels": 3, "gap": 1,
+        "seed": 3}
 
 
 def silent(line):
@@ -115,7 +116,7 @@ def by_hand(tmp_path, **options):
     for epoch in range(EPOCHS):
         optimizer.learning_rate = rate * options.get("decay_rate", 0.95) ** epoch
         crop = options.get("crop", 16)
-        per_frame = options.get("crops_per_frame", round(40 * 48 / crop ** 2) if crop else 1)
+        per_frame = options.get("crops_per_frame", 2) or round(40 * 48 / crop ** 2) if crop else 1
         plan = plan_epoch(data, training, crop, 2, per_frame, augmentation, 3, epoch, chances)
         assert len(plan) == len(training) * per_frame
         costs, trained = [], np.zeros((2, 2))                   # pixels by truth and prediction
@@ -180,12 +181,12 @@ def area_under_roc(ranked):
 
 
 OPTIONS = [
-    {}, {"augment": True}, {"batch_size": 4}, {"crops_per_frame": 2}, {"crop": None}, {"keep_prob": 1.0},
-    {"keep_prob": 0.5}, {"l1": 0.05}, {"l2": 0.5}, {"optimizer": "sgd"}, {"optimizer": "adam"},
-    {"optimizer": "adam", "adam_form": "tensorflow", "learning_rate": 0.01}, {"momentum": 0.9},
-    {"momentum": 0.9, "momentum_form": "tensorflow", "decay_rate": 0.5}, {"learning_rate": 0.05}, {"decay_rate": 0.5},
-    {"cost": "cross_entropy"}, {"cost": "dice"}, {"cost": "quadratic"}, {"class_weight": 5.0},
-    {"class_weight_form": "listing"}, {"logits": "relu"}, {"init": "listing"},
+    {}, {"augment": True}, {"batch_size": 4}, {"crops_per_frame": None}, {"crop": None, "crops_per_frame": None},
+    {"keep_prob": 1.0}, {"keep_prob": 0.5}, {"l1": 0.05}, {"l2": 0.5}, {"optimizer": "sgd"}, {"optimizer": "adam"},
+    {"optimizer": "adam", "adam_form": "tensorflow", "learning_rate": 0.01}, {"momentum": 0.9, "learning_rate": 0.02},
+    {"momentum": 0.9, "momentum_form": "tensorflow", "learning_rate": 0.02, "decay_rate": 0.5},
+    {"learning_rate": 0.05}, {"decay_rate": 0.5}, {"cost": "cross_entropy"}, {"cost": "dice"}, {"cost": "quadratic"},
+    {"class_weight": 5.0}, {"class_weight_form": "listing"}, {"logits": "relu"}, {"init": "listing"},
     {"neighbours": "copies"}, {"activation": "sigmoid"}, {"normalisation": "batch"},
     {"scaling": "minus127", "learning_rate": 0.001}, {"scaling": "mean-image"}, {"scaling": "median-image"},
     {"class_weight": "ratio"}, {"class_weight": "median-frequency"}, {"class_weight": "0.5,4"},
