@@ -195,7 +195,7 @@ class Decoded:
     def _weights_of(self, index):
         weights = border_weights(self.instances(index), *self.border)
         if not self.paste:
-            self._kept.pop(("instances", index), None)              # nobody asks for them any more
+            self._stored.pop(("instances", index), None)              # nobody asks for them any more
         return weights
 
     def _unchanged(self, array, index, file):
