@@ -85,10 +85,10 @@ class Decoded:
         self.capacity = max(memory // bytes_a_frame, 8 * channels)      # in frames
         self.fits = len(good) <= self.capacity
         self.decoded = 0                    # frames, since the beginning
-        self._stored = {}                     # (kind, index) -> array, here
+        self._stored = {}                   # (kind, index) -> array, here
         self._there = {}                    # the same on the device
         self._boxes = {}                    # index -> `boxes` of its cells
-        self._uses = Counter()              # pieces of the plan that still need a frame, where not all fit
+        self._uses = Counter()              # crops of the plan that still need a frame, where not all fit
         self._remarks = Remarks(log)
 
     def pixels(self, index):
@@ -195,7 +195,7 @@ class Decoded:
     def _weights_of(self, index):
         weights = border_weights(self.instances(index), *self.border)
         if not self.paste:
-            self._stored.pop(("instances", index), None)              # nobody asks for them any more
+            self._stored.pop(("instances", index), None)            # nobody asks for them any more
         return weights
 
     def _unchanged(self, array, index, file):
@@ -219,7 +219,7 @@ class Decoded:
         if self._needed(index):
             self._there[kind, index] = array
         if kind != "classes":
-            self._stored.pop((kind, index), None)                     # nobody asks for them here any more
+            self._stored.pop((kind, index), None)                   # nobody asks for them here any more
         return array
 
     def _leave_odd_sizes_out(self, seen):

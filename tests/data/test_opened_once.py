@@ -50,7 +50,8 @@ def movie(folder, kind):
     return folders
 
 
-@pytest.mark.parametrize("options", [(), EVERYTHING], ids=["default", "everything"])
+@pytest.mark.parametrize("options", [(), ("--border-weight", "5"), EVERYTHING],
+                         ids=["default", "borders", "everything"])
 @pytest.mark.parametrize("kind", ["png", "tif", "stack"])
 def test_a_run_opens_each_file_for_its_header_once_and_decodes_it_once(tmp_path, no_figures, opens, kind, options):
     frames, masks = movie(tmp_path, kind)
