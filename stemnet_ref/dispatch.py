@@ -27,7 +27,7 @@ def operation(function):
     Raises
     ------
     ValueError
-        From the function, if its arrays are not all of one type, or of a type that nobody computes with.
+        The function raises it if its arrays are not all of one type, or of a type that no backend has registered.
     """
     module = function.__module__.rpartition(".")[2]
 

@@ -143,10 +143,10 @@ class Roc:
                          np.minimum(~rising, np.float32(-np.inf).view(np.uint32)))      # beyond it there is NaN
         return rates[0], rates[1], np.concatenate(([np.inf], least.view(np.float32)))
 
-    def points(self, most=1000):
-        """Return rows of `ROC_COLUMNS` for a table or a plot: at most so many points of the curve, both ends with."""
+    def points(self, limit=1000):
+        """Return rows of `ROC_COLUMNS` for a table or a plot, at most `limit` points of the curve with both its ends."""
         points = np.stack(self.curve(), axis=1)
-        return points[np.unique(np.linspace(0, len(points) - 1, min(len(points), most)).round().astype(int))].tolist()
+        return points[np.unique(np.linspace(0, len(points) - 1, min(len(points), limit)).round().astype(int))].tolist()
 
     def area(self):
         """Return the area under the curve, NaN where there is one class only."""
@@ -162,11 +162,11 @@ class Scores:
     Attributes
     ----------
     counts : list of Counts
-        Of each image.
+        The counts of each image.
     areas : list of float
-        Under each image's ROC.
+        The area under each image's ROC.
     roc : Roc
-        Of all pixels.
+        The ROC of all pixels together.
     """
 
     def __init__(self):

@@ -1,8 +1,10 @@
 """Where operations run in the tests: plain, on the CPU's backend, in CUDA on the emulated device, on a GPU."""
 
+import inspect
 import shutil
 from functools import cache
 from importlib import import_module
+from importlib.util import find_spec
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,8 +15,6 @@ from stemnet_ref import backends
 from stemnet_ref.backends import Backend
 from stemnet_ref.backends.cuda import device
 from stemnet_ref.errors import InputError
-
-OPERATIONS = "forward", "backward", "backward_input", "backward_weight", "draw_mask", "average"
 
 
 @cache
@@ -54,17 +54,24 @@ def backend_at(place):
     return Backend(place().name, import_module("stemnet_ref.backends.cuda"), place())
 
 
+def module_at(package, module):
+    """Return the module of a package of layers that computes what a plain module does: this where it has none."""
+    path = f"{package}.{module.__name__.rpartition('.')[2]}"
+    return import_module(path if find_spec(path) else module.__name__)
+
+
 def on(place, module):
-    """Return a module's operations as a place has them; they take and return NumPy arrays."""
-    there = getattr(backend_at(place).layers, module.__name__.rpartition(".")[2])
-    functions = {name: getattr(there, name) for name in OPERATIONS if hasattr(there, name)}
-    where = place()
+    """Return a module's functions as a place has them; they take and return NumPy arrays."""
+    there, where = module_at(backend_at(place).layers.__name__, module), place()
+    functions = {name: function for name, function in vars(there).items() if inspect.isfunction(function)}
     return SimpleNamespace(**{name: _moved(where, function) for name, function in functions.items()} if where else
                            functions)
 
 
 def to_device(where, array):
     """Return an argument as it is on a device: labels as uint8, class weights and numbers as they are."""
+    if isinstance(array, dict):
+        return {name: to_device(where, each) for name, each in array.items()}
     if isinstance(array, tuple):
         moved = [to_device(where, each) for each in array]
         return type(array)(*moved) if hasattr(array, "_fields") else tuple(moved)
@@ -85,6 +92,14 @@ def to_host(where, result):
     return array if array.ndim else float(array)
 
 
+def arrays(value):
+    """Return the arrays in arguments, one after the other."""
+    if isinstance(value, np.ndarray) or hasattr(value, "__cuda_array_interface__"):
+        return [value]
+    values = value.values() if isinstance(value, dict) else value if isinstance(value, (tuple, list)) else ()
+    return [array for each in values for array in arrays(each)]
+
+
 def _moved(where, function):
     """Return the function with its arrays moved to the device, and its results and what it changes moved back."""
     def run(*arguments, **named):
@@ -92,9 +107,8 @@ def _moved(where, function):
             named = {"like": where.empty((), np.float32)}
         there = [to_device(where, each) for each in arguments]
         result = to_host(where, function(*there, **{name: to_device(where, each) for name, each in named.items()}))
-        for array, changed in zip(arguments, there, strict=True):
-            if isinstance(array, np.ndarray):
-                array[...] = where.to_host(changed)
+        for array, changed in zip(arrays(arguments), arrays(there), strict=True):
+            array[...] = where.to_host(changed)
         return result
 
     return run

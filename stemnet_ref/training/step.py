@@ -73,7 +73,7 @@ def training_step(network, optimizer, batch, objective, step):
         Cost with the regularization term. Where training has failed it is NaN or infinite, and nothing is updated. On
         a GPU it is an array of shape (), so that nothing waits for it, and all is updated.
     p : ndarray of shape (N, H, W, classes)
-        Probabilities, with dropout.
+        The probabilities that the network gives with dropout.
     """
     state = optimizers.step_state(batch[0], step, optimizer)
     return _step(network, optimizer, batch, objective, step if state is None else state, state)

@@ -6,21 +6,23 @@ plain operation on the absolute values of its arguments unless the row gives it.
 """
 
 import inspect
-from importlib import import_module
 from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
 import pytest
-from places import OPERATIONS as NAMES
-from places import PLACES, cpu, emulator, on
+from places import PLACES, arrays, cpu, emulator, module_at, on
 
-from stemnet_ref import layers
+from stemnet_ref import layers, metrics, optimizers
 from stemnet_ref.layers.block import Saved
+from stemnet_ref.optimizers import Rates
 
-SIGNATURES = {name: {function: inspect.signature(getattr(getattr(layers, name), function)).parameters
-                     for function in NAMES if hasattr(getattr(layers, name), function)}
-              for name in layers.__all__ if name != "perceptron"}          # which needs `dense` alone
+MODULES = {**{name: getattr(layers, name) for name in layers.__all__}, "metrics": metrics, "optimizers": optimizers}
+# Those whose results are of another kind on a device; test_kernels.py takes steps of training with them
+APART = "optimizers.step_state", "optimizers.add_penalty"
+SIGNATURES = {f"{name}.{key}": inspect.signature(function).parameters for name, module in MODULES.items()
+              for key, function in vars(module).items() if name != "perceptron" and inspect.isfunction(function)
+              and (hasattr(function, "__wrapped__") or key in ("forward", "backward"))}
 
 
 class Row(NamedTuple):
@@ -75,6 +77,21 @@ def of_batch_norm_back(dy, x, scale, mean, variance, epsilon):
     xhat, pixels = (abs(x) + abs(mean)) / std, x.size // x.shape[3]
     dshift, dscale = abs(dy).sum(axis=(0, 1, 2)), (abs(dy) * xhat).sum(axis=(0, 1, 2))
     return abs(scale) / std * (abs(dy) + dshift / pixels + xhat * dscale / pixels), dscale, dshift
+
+
+def updated(slots, *numbers):
+    """Return the arguments of an optimizer's equations."""
+    def make(rng):
+        w, g = rng.standard_normal((2, 70))
+        return w, g, *(rng.uniform(0.5, 2, 70) for _ in range(slots)), Rates(0.1, 0.2), *numbers
+
+    return make
+
+
+def of_update(w, g, *rest):
+    """Return magnitudes of what an optimizer changes, w, g and the averages, whatever its form."""
+    averages = [abs(each) + abs(g) + g * g for each in rest if isinstance(each, np.ndarray)]
+    return abs(w) + sum(averages) + abs(g), abs(g), *averages
 
 
 def block(kind, activation="relu", pair=False, scaled=False, keep_prob=1.0, sides=(2, 5, 6), c=8, o=4):
@@ -162,6 +179,13 @@ OPERATIONS = [
                                            (rng.standard_normal(3), rng.uniform(0.5, 2, 3))), 10, of_batch_norm),
     Row("batch_norm.backward", normalised, 30, of_batch_norm_back),
     Row("batch_norm.average", more(normal((3,), (3,)), 0.1), 4),
+    Row("metrics.outcomes", lambda rng: (rng.integers(0, 4, (2, 9, 9, 3)) / 4, rng.integers(0, 3, (2, 9, 9))), 0),
+    Row("optimizers.sgd", updated(0), 3, of_update),
+    *(Row("optimizers.momentum", updated(1, 0.3, form), 4, of_update) for form in ("thesis", "tensorflow")),
+    Row("optimizers.adam", updated(2, 0.9, 0.99, 1e-3), 8, of_update),
+    Row("optimizers.add_penalty_gradients", lambda rng: (
+        *({f"a.{kind}": rng.standard_normal(70) for kind in ("weight", "bias")} for _ in range(2)), 0.3, 0.2, 4), 4,
+        lambda *arguments: [abs(each) + 1 for each in arrays(arguments)]),
     *block("conv"), *block("conv", pair=True, keep_prob=0.75), *block("deconv"), *block("conv", "sigmoid"),
     *block("conv", "linear"), *block("deconv", "sigmoid"), *block("conv", scaled=True, pair=True, keep_prob=0.75),
     *block("conv", sides=(1, 3, 3), c=72, o=20, keep_prob=0.75),
@@ -174,15 +198,15 @@ def compare(row, module, dtype):
     there, named = _called(row, _cast(arguments, dtype))
     exact, exact_named = _called(row, _cast(arguments, dtype, np.float64))
     name, function = row.operation.split(".")
-    plain = getattr(getattr(layers, name), function)
-    got, want = (_results(operation(*each, **keywords), each[0] if function == "average" else None)
+    plain = getattr(MODULES[name], function)
+    got, want = (_results(operation(*each, **keywords), each)
                  for operation, each, keywords in ((getattr(module, function), there, named),
                                                    (plain, exact, exact_named)))
     if row.magnitude:
         large = _results(row.magnitude(*_cast(arguments, np.float64)), None)
     else:
         size, size_named = _called(row, _absolute(arguments))
-        large = _results(plain(*size, **size_named), size[0] if function == "average" else None)
+        large = _results(plain(*size, **size_named), size)
     terms = row.terms if isinstance(row.terms, tuple) else (row.terms,) * len(want)
     assert len(got) == len(want)
     for number, (ours, right, count) in enumerate(zip(got, want, terms, strict=True)):
@@ -191,7 +215,8 @@ def compare(row, module, dtype):
             continue
         ours, right = np.asarray(ours), np.asarray(right)
         assert ours.shape == right.shape
-        assert ours.ndim == 0 or ours.dtype == (dtype if right.dtype == np.float64 else right.dtype)
+        of_arguments = right.dtype == np.float64 and name != "metrics"          # else a dtype that is always the same
+        assert ours.ndim == 0 or ours.dtype == (dtype if of_arguments else right.dtype)
         allowed = 2 * count * np.finfo(dtype).eps * np.asarray(large[number]) if count else 0
         assert (abs(ours - right.astype(float)) <= allowed).all(), (
             f"{row.operation}, result {number}: the worst error is {np.max(abs(ours - right.astype(float)))}, where "
@@ -206,16 +231,20 @@ def _called(row, arguments):
     return tuple(first), {**options, "scale": scale}
 
 
-def _results(results, changed):
-    """Return what an operation returns, or changes in place, as a flat list; of `Saved` nothing but the statistics."""
+def _results(results, arguments):
+    """Return what an operation returns, or else its arguments' arrays, as a list; of `Saved` only the statistics."""
+    if results is None:
+        return arrays(arguments)
     flat = []
-    for each in (changed,) if results is None else results if isinstance(results, tuple) else (results,):
+    for each in results if isinstance(results, (tuple, list)) else (results,):
         flat += [each.mean, each.variance] if isinstance(each, Saved) else each if isinstance(each, tuple) else [each]
     return flat
 
 
 def _cast(value, dtype, then=None):
     """Return arguments with their floating-point arrays in a dtype, and copied."""
+    if isinstance(value, dict):
+        return {name: _cast(each, dtype, then) for name, each in value.items()}
     if isinstance(value, tuple):
         made = [_cast(each, dtype, then) for each in value]
         return type(value)(*made) if hasattr(value, "_fields") else tuple(made)
@@ -243,35 +272,33 @@ def named(rows):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
 @pytest.mark.parametrize("row", named(OPERATIONS))
 def test_an_operation_is_the_plain_one_within_rounding(place, row, dtype):
-    compare(row, on(place, getattr(layers, row.operation.partition(".")[0])), dtype)
+    compare(row, on(place, MODULES[row.operation.partition(".")[0]]), dtype)
 
 
 def test_every_operation_has_a_row():
-    assert {row.operation for row in OPERATIONS} == {f"{name}.{function}" for name, functions in SIGNATURES.items()
-                                                     for function in functions}
+    assert {row.operation for row in OPERATIONS} == {*SIGNATURES} - {*APART}
 
 
 @pytest.mark.parametrize("package", ["stemnet_ref.backends.cpu", "stemnet_ref.backends.cuda"])
-@pytest.mark.parametrize("name", SIGNATURES)
-def test_a_backend_offers_the_operations_of_the_reference_under_their_signatures(package, name):
-    module = getattr(import_module(package), name)
-    for function, parameters in SIGNATURES[name].items():
-        ours = inspect.signature(getattr(module, function)).parameters
-        known = {each: value for each, value in parameters.items() if each != "layers"}
-        assert [(each, value.default) for each, value in ours.items() if each != "layers"] == [
-            (each, value.default) for each, value in known.items()]
+@pytest.mark.parametrize("operation", SIGNATURES)
+def test_a_backend_offers_the_operations_of_the_reference_under_their_signatures(package, operation):
+    name, function = operation.split(".")
+    ours = inspect.signature(getattr(module_at(package, MODULES[name]), function)).parameters
+    actual, expected = ([(each, value.default) for each, value in parameters.items() if each != "layers"]
+                        for parameters in (ours, SIGNATURES[operation]))
+    assert actual == expected
 
 
 @pytest.mark.parametrize("place", [cpu, emulator])
-@pytest.mark.parametrize("row", named([next(row for row in OPERATIONS if row.operation == f"{name}.{function}")
-                                       for name, functions in SIGNATURES.items() for function in functions]))
+@pytest.mark.parametrize("row", named([next(row for row in OPERATIONS if row.operation == operation)
+                                       for operation in SIGNATURES if operation not in APART]))
 def test_a_fault_in_an_operation_of_a_backend_is_noticed(place, row):
     """The largest element of each result in turn is wrong by a hundredth; of a mask or an argmax it is another."""
     name, function = row.operation.split(".")
-    right = getattr(on(place, getattr(layers, name)), function)
+    right = getattr(on(place, MODULES[name]), function)
     for number in range(len(row.terms) if isinstance(row.terms, tuple) else 1):
         def wrong(*arguments, number=number, **named):
-            results = _results(right(*arguments, **named), arguments[0])
+            results = _results(right(*arguments, **named), arguments)
             array = results[number] = np.array(results[number])
             at = np.unravel_index(np.argmax(abs(array)), array.shape)
             array[at] = not array[at] if array.dtype == bool else array[at] + (
