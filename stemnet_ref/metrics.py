@@ -144,7 +144,7 @@ class Roc:
         return rates[0], rates[1], np.concatenate(([np.inf], least.view(np.float32)))
 
     def points(self, limit=1000):
-        """Return rows of `ROC_COLUMNS` for a table or a plot, at most `limit` points of the curve with both its ends."""
+        """Return rows of `ROC_COLUMNS` for a plot: at most `limit` points of the curve, with both its ends."""
         points = np.stack(self.curve(), axis=1)
         return points[np.unique(np.linspace(0, len(points) - 1, min(len(points), limit)).round().astype(int))].tolist()
 

@@ -11,16 +11,17 @@ NAMES = "auto", "plain", "cpu", "cuda"
 
 
 class Backend(NamedTuple):
-    """What computes.
+    """The code that computes a run's operations, and where their arrays lie.
 
     Attributes
     ----------
     name : str
-        For the user: "plain", "cpu", or "cuda" and the chip.
+        The name that the user reads: "plain", "cpu", or "cuda" and the chip.
     layers : module
-        The operations: `stemnet_ref.layers`, `stemnet_ref.backends.cpu` or `stemnet_ref.backends.cuda`.
+        The package with the operations: `stemnet_ref.layers`, `stemnet_ref.backends.cpu` or
+        `stemnet_ref.backends.cuda`.
     device : cuda.device.CuPy, or None
-        What holds the arrays; None where they are NumPy's.
+        The GPU that holds the arrays; None where they are NumPy's.
     """
 
     name: str
