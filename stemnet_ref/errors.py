@@ -40,9 +40,6 @@ def pluralize(number, noun):
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-counted = pluralize
-
-
 def listed(items, limit=5):
     """Return the first `limit` items as text, with commas between them, and the number of those left out."""
     more = [f"{len(items) - limit} more"] if len(items) > limit else []

@@ -1,4 +1,4 @@
-"""Names are the field's words, and docstrings say what a value is: all names and docstrings of clean rooms are read."""
+"""Names are the field's words, and docstrings say what a value is: all names and docstrings of the package are read."""
 
 import ast
 import re
@@ -8,11 +8,6 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "stemnet_ref"
-# The rooms and modules that are clean so far. This list only grows
-CLEAN = ("cost.py", "dispatch.py", "metrics.py", "optimizers.py", "pictures.py", "predict.py", "backends/__init__.py",
-         "backends/cuda", "benchmark/__main__.py", "benchmark/engines.py", "benchmark/teaching.py", "data",
-         "experiments", "explain", "network/__main__.py", "network/flat.py", "network/table.py", "network/topology.py",
-         "program", "report", "sample", "storage", "training", "verify")
 # What a name must not be, with the word in its place
 WORDS = {
     "into": "out", "tell": "log", "show": "log", "told": "what was logged", "shown": "text, or what it is",
@@ -62,10 +57,9 @@ def faults(source):
     return found
 
 
-@pytest.mark.parametrize("room", CLEAN)
-def test_names_and_docstrings_of_a_clean_room(room):
-    modules = [PACKAGE / room] if room.endswith(".py") else sorted((PACKAGE / room).rglob("*.py"))
-    assert modules
+def test_names_and_docstrings_of_the_package():
+    modules = sorted(PACKAGE.rglob("*.py"))
+    assert len(modules) > 100
     found = [f"{path.relative_to(PACKAGE)}, {fault}" for path in modules for fault in faults(path.read_text())]
     assert not found, "\n".join(found)
 

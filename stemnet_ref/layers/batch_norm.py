@@ -61,9 +61,9 @@ def backward(dy, x, scale, mean, variance, epsilon):
     ----------
     dy : float ndarray, shape of `x`
     x, scale, epsilon
-        As given to `forward`.
+        The arguments of `forward`.
     mean, variance
-        As returned by `forward`, of x itself.
+        The statistics that `forward` returned, of x itself.
     """
     check_shapes("batch_norm.backward", dy=(dy, "N H W C"), x=(x, "N H W C"), scale=(scale, "C"),
                  mean=(mean, "C"), variance=(variance, "C"))

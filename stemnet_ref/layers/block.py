@@ -59,7 +59,7 @@ def forward(x, weight, b, kind="conv", activation="relu", scale=None, statistics
     statistics : pair of float ndarray of shape (O,), optional
         Mean and variance to normalise by, at prediction; those of the batch without it.
     keep_prob : float
-        Of the dropout; 1 for none.
+        Probability that the dropout keeps a value; 1 for no dropout.
     key : tuple of int
         Seed, step and layer of its mask, as for `dropout.draw_mask`.
     layers : module
@@ -97,7 +97,7 @@ def backward(dy, saved, weight, kind="conv", activation="relu", scale=None, keep
     ----------
     dy : float ndarray, shape of the output
     saved : Saved
-        As returned by `forward`.
+        The value that `forward` returned.
     weight, kind, activation, scale, keep_prob, key, layers
         The arguments of `forward`.
     needs_dx : bool

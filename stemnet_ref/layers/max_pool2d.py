@@ -44,13 +44,13 @@ def forward(x, size=2):
 
 @operation
 def backward(dy, argmax, size=2, add_to=None):
-    """Return dx, or add it to the gradient that came back to the same x another way.
+    """Return dx, or add it to another gradient with respect to the same x.
 
     Parameters
     ----------
     dy : float ndarray of shape (N, H, W, C)
     argmax : ndarray of that shape
-        As returned by `forward`.
+        The array that `forward` returned.
     size : int
     add_to : ndarray of shape (N, s*H, s*W, C), optional
         The other gradient by x; it is changed in place.

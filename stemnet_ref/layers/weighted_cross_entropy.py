@@ -36,7 +36,7 @@ def forward(logits, labels, class_weights, pixel_weights=None):
     Returns
     -------
     cost : float
-        In nats per pixel, summed in float64; on a GPU an array of shape (), so that nothing waits for it.
+        Mean over the pixels in nats, summed in float64; on a GPU an array of shape (), so that nothing waits for it.
     p : ndarray, shape and dtype of `logits`
 
     Raises

@@ -25,7 +25,7 @@ class Record(NamedTuple):
     saved : layers.block.Saved, or ndarray
         What the block's own backward needs; the argmax of a pooling.
     keep_prob : float
-        Of its dropout.
+        Probability that its dropout keeps a value.
     key : tuple
         Seed, step and layer of its dropout mask.
     """
@@ -63,7 +63,7 @@ class StemNet:
         running means at prediction.
     dtype : numpy dtype
     seed : int
-        Of the initial weights.
+        Seed of the initial weights.
 
     Attributes
     ----------
@@ -75,11 +75,11 @@ class StemNet:
         The running means and variances of the batch normalisation, ``down0.conv.mean``, ``down0.conv.variance``, ...;
         empty without it.
     blocks : tuple of topology.Block
-        In the order of the data.
+        Blocks in the order of the data.
     layers : module
         The layers that compute: `stemnet_ref.layers`, or those of a backend (`to`).
     size_divisor : int
-        Both sides of the input are multiples of it, in pixels: 2^(L-1).
+        Number of pixels that divides both sides of the input: 2^(L-1).
 
     Raises
     ------
@@ -136,16 +136,16 @@ class StemNet:
         x : float ndarray of shape (N, H, W, channels)
             H and W multiples of 2^(L-1); dtype of the parameters.
         keep_prob : float
-            Of the dropout: 0.75 in the thesis's training, 1 at prediction.
+            Probability that the dropout keeps a value: 0.75 in the thesis's training, 1 at prediction.
         seed, step : int
             Key of the dropout masks (`layers.dropout.draw_mask`; the layer's number is `dropout_layer`).
         with_cache : bool
-            False at prediction, so that every map is freed when it has been read for the last time.
+            Whether to return a cache; without it every map is freed when it has been read for the last time.
         training : bool, optional
-            Whether batch normalisation is by this batch, which is added to the running statistics, or by these;
-            as `with_cache` unless given.
+            Whether batch normalisation takes the statistics of this batch, and adds them to the running ones, or takes
+            the running ones; by default the value of `with_cache`.
         keep : callable, optional
-            Called as keep(name, map) with the input and the map of every block, for those who look at them.
+            Function that is called as keep(name, map) with the input and the map of every block.
 
         Returns
         -------
@@ -179,14 +179,14 @@ class StemNet:
         return y, tape if with_cache else None
 
     def backward(self, dlogits, cache):
-        """Return the gradients of the cost by every parameter, under the parameters' names: a Flat.
+        """Return the gradients of the cost with respect to all parameters, by the parameters' names: a Flat.
 
         Parameters
         ----------
         dlogits : float ndarray of shape (N, H, W, classes)
-            Gradient by the logits.
+            Gradient of the cost with respect to the logits.
         cache : list of Record
-            From `forward`; emptied on the way, so that memory is freed as early as it can be.
+            Tape that `forward` returned; it is emptied on the way, so that memory is freed early.
 
         Raises
         ------

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..data.scaling import Scaling
 from ..dispatch import to_host
-from ..errors import InputError, counted
+from ..errors import InputError, pluralize
 from ..network import topology
 from ..network.stemnet import StemNet
 from ..storage.archives import open_npz
@@ -107,7 +107,7 @@ def runs_inside(folder):
     inside = sorted(path.parent for path in Path(folder).glob("*/model.npz"))
     if not inside:
         return ""
-    return f"its folders hold {counted(len(inside), 'run')} ({inside[0]}{', ...' if len(inside) > 1 else ''}); "
+    return f"its folders hold {pluralize(len(inside), 'run')} ({inside[0]}{', ...' if len(inside) > 1 else ''}); "
 
 
 def build(described, shape):

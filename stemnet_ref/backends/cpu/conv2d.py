@@ -60,10 +60,10 @@ def correlate(inputs, weight, pads, outputs, epilogue=None, flipped=False):
     Parameters
     ----------
     inputs : list of float ndarray of shape (N, H, W, Ci)
-        Seen side by side: C is the sum of their channels.
+        Arrays that are concatenated along the channels: C is the sum of theirs.
     weight : float ndarray of shape (kh, kw, C, O)
     pads : ((top, bottom), (left, right))
-        In pixels, below the kernel's sides.
+        Rows and columns of zeros around the inputs, each less than the kernel's side.
     outputs : list of float ndarray of shape (N, H+top+bottom-kh+1, W+left+right-kw+1, Oi)
         C-contiguous; O is the sum of their channels.
     epilogue : callable, optional

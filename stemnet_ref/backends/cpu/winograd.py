@@ -56,7 +56,7 @@ def use_winograd(dtype, kernel, terms, pixels):
 
 
 def correlate(inputs, weight, pads, outputs, epilogue=None, flipped=False):
-    """As `conv2d.correlate`."""
+    """Write what `conv2d.correlate` writes, with fewer products."""
     tiles = _Tiles(inputs[0].shape, weight.shape, pads)
 
     def work(job):
@@ -79,7 +79,7 @@ def correlate(inputs, weight, pads, outputs, epilogue=None, flipped=False):
 
 
 def weight_gradient(inputs, dy, pads, dweight):
-    """As `conv2d.weight_gradient`."""
+    """Write what `conv2d.weight_gradient` writes, with fewer products."""
     shape = dweight.shape
     tiles = _Tiles(inputs[0].shape, shape, pads)
     kh, kw, _, o = shape
