@@ -79,7 +79,7 @@ def test_arrays_of_a_backend_are_computed_with_there_wherever_they_stand(backend
     ((THERE, HERE), "arrays of Remote and ndarray: move them to one device"),
     (((HERE, THERE),), "arrays of Remote and ndarray"), (({"a": HERE, "b": THERE},), "arrays of Remote and ndarray"),
     ((THERE, Elsewhere()), "arrays of Elsewhere and Remote"), ((Strange(),), "Strange: must be an array of NumPy or"),
-    ((HERE, Strange()), "arrays of Strange and ndarray")], ids=str)
+    ((HERE, Strange()), "arrays of Strange and ndarray")])
 def test_mixed_and_unknown_arrays_are_refused(backend, arguments, culprit):
     for call in (shifted, package_of, device_of):
         with pytest.raises(ValueError, match=culprit):
