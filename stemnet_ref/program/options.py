@@ -180,7 +180,7 @@ def flag_of(name):
 
 def worded(value):
     """Return a value as it is written on the command line."""
-    return str(value).removesuffix(".0")
+    return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
 def sides(text):
@@ -189,8 +189,3 @@ def sides(text):
     if len(found) > 2 or not all(0 < side <= 1 << 16 for side in found):
         raise ValueError(text)
     return tuple(found * 2 if len(found) == 1 else found)
-
-
-def written(sides):
-    """Return (height, width) as `sides` reads it."""
-    return f"{sides[0]}" if sides[0] == sides[1] else f"{sides[0]}x{sides[1]}"

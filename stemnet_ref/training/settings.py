@@ -8,7 +8,7 @@ from ..data.balance import WORDS, class_weights, parsed_weight
 from ..data.discovery.selection import Selection
 from ..errors import InputError
 from ..network import topology
-from ..program.options import Option, check_effects, flag_of, worded, written
+from ..program.options import Option, check_effects, flag_of, worded
 
 # What the presets change of the defaults below. "listing" reproduces the appendix's code.
 PRESETS = {
@@ -273,6 +273,6 @@ def check_size(sides, levels):
     """Raise InputError unless a network with these levels can take frames of these sides, which --size gave."""
     divisor = topology.size_divisor(topology.stemnet(levels=levels))
     if any(side % divisor for side in sides):
-        fitting = [-(-side // divisor) * divisor for side in sides]
-        raise InputError(f"--size {written(sides)}: with {levels} levels each side must be a multiple of {divisor}; "
-                         f"try {written(fitting)}")
+        fitting = (-(-side // divisor) * divisor for side in sides)
+        raise InputError(f"--size {'x'.join(map(str, sides))}: with {levels} levels each side must be a multiple of "
+                         f"{divisor}; try {'x'.join(map(str, fitting))}")
