@@ -205,6 +205,15 @@ def test_staircase_decays_once_an_epoch():
     assert [staircase(0.15, 0.95, epoch) for epoch in range(3)] == pytest.approx([0.15, 0.1425, 0.135375])
 
 
+def test_the_penalty_is_of_the_weights_alone():
+    parameters = {"a.weight": np.array([3.0, -4.0, 0.0]), "a.scale": np.array([5.0]), "a.bias": np.array([7.0])}
+    assert add_penalty(1.0, parameters, 0.4, 0.2, 2) == pytest.approx(1 + 0.4 / 2 * 7 + 0.2 / 4 * 25)
+    gradients = {name: np.ones_like(array) for name, array in parameters.items()}
+    add_penalty_gradients(gradients, parameters, 0.4, 0.2, 2)
+    np.testing.assert_allclose(gradients["a.weight"], [1 + 0.2 + 0.1 * 3, 1 - 0.2 - 0.1 * 4, 1])
+    assert gradients["a.scale"] == gradients["a.bias"] == 1
+
+
 @pytest.mark.equation("50", "51", "52", "53", "54")
 @given(SEED, st.floats(0, 2), st.floats(0, 2), st.integers(1, 9))
 def test_penalty_and_its_gradient(seed, l1, l2, examples):

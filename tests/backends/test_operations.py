@@ -184,7 +184,8 @@ OPERATIONS = [
     *(Row("optimizers.momentum", updated(1, 0.3, form), 4, of_update) for form in ("thesis", "tensorflow")),
     Row("optimizers.adam", updated(2, 0.9, 0.99, 1e-3), 8, of_update),
     Row("optimizers.add_penalty_gradients", lambda rng: (
-        *({f"a.{kind}": rng.standard_normal(70) for kind in ("weight", "bias")} for _ in range(2)), 0.3, 0.2, 4), 4,
+        *({f"a.{kind}": rng.integers(-2, 3, 70) * 0.7 for kind in ("weight", "scale", "bias")} for _ in range(2)),
+        0.3, 0.2, 4), 4,                                            # some weights are 0, where |w| has no slope
         lambda *arguments: [abs(each) + 1 for each in arrays(arguments)]),
     *block("conv"), *block("conv", pair=True, keep_prob=0.75), *block("deconv"), *block("conv", "sigmoid"),
     *block("conv", "linear"), *block("deconv", "sigmoid"), *block("conv", scaled=True, pair=True, keep_prob=0.75),

@@ -183,6 +183,11 @@ def test_dice_value():
     assert dice.forward(sets, np.array([[[1, 0, 1, 1]]])) == pytest.approx(1 - 2 / 5)
 
 
+def test_dice_sums_in_float64():
+    p, y = softmax.forward(np.random.default_rng(0).standard_normal((1, 64, 64, 2), np.float32)), np.tri(64, dtype=int)
+    assert dice.forward(p, y[None]) == pytest.approx(dice.forward(p.astype(float), y[None]), rel=1e-14)
+
+
 def test_dice_of_two_empty_sets_is_agreement():
     p, y = np.array([[[[1.0, 0]]]]), np.array([[[0]]])
     assert dice.forward(p, y) == 0
