@@ -46,9 +46,9 @@ def test_two_runs_with_one_seed_give_equal_files_and_resume_goes_on_bit_for_bit(
     assert len(tables) == 1
 
 
-VARIED = {"crop": 32, "crops_per_frame": 6, "batch_size": 3, "augment": True, "rotation": 180.0, "elastic": 5.0, "contrast": 0.3,
-          "on_cells": 0.5, "paste": 1, "border_weight": 5.0, "draw": "by-cells", "class_weight": "ratio",
-          "learning_rate": 0.01}
+VARIED = {"crop": 32, "crops_per_frame": 6, "batch_size": 3, "augment": True, "rotation": 180.0, "elastic": 5.0,
+          "contrast": 0.3, "on_cells": 0.5, "paste": 1, "border_weight": 5.0, "draw": "by-cells",
+          "class_weight": "ratio", "learning_rate": 0.01}
 
 
 @pytest.mark.parametrize("options", [{}, VARIED], ids=["plain", "varied"])
