@@ -14,9 +14,7 @@ def softmax(z, assumed):
     own = assumed.result_unit() * p * (4 + abs(shifted) + z.array.shape[-1]) + assumed.smallest()
     # the logits may have been used before they were rounded to what is given
     own += assumed.result_unit() * 2 * p * (1 - p) * abs(z.array).max(-1, keepdims=True)
-    if z.error is not None:
-        own = np.hypot(own, p * (1 - p) * 2 * z.error.max(-1, keepdims=True))
-    return Value(p, own)
+    return Value(p, own).uncertain(None if z.error is None else p * (1 - p) * 2 * z.error.max(-1, keepdims=True))
 
 
 def _of_logarithm(assumed):

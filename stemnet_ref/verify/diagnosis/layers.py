@@ -30,7 +30,7 @@ def _conv_transpose2d(v, o, assumed):
 
 
 def _bias(v, o, assumed):
-    return {"y": lambda: op.bias(v["x"], v["b"], assumed), "dx": lambda: v["dy"],
+    return {"y": lambda: op.add(v["x"], v["b"], assumed), "dx": lambda: v["dy"],
             "db": lambda: op.bias_gradient(v["dy"], assumed)}
 
 
@@ -49,7 +49,7 @@ def _dense(v, o, assumed):
     def product(a, b):
         return bilinear(np.matmul, a, b, len(b.array), assumed)
 
-    return {"y": lambda: op.bias(product(v["x"], v["weight"]), v["b"], assumed),
+    return {"y": lambda: op.add(product(v["x"], v["weight"]), v["b"], assumed),
             "dx": lambda: product(v["dy"], v["weight"].map(np.transpose)),
             "dweight": lambda: product(v["x"].map(np.transpose), v["dy"]),
             "db": lambda: total(v["dy"], (0,), assumed)}

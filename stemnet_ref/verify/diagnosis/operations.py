@@ -171,16 +171,14 @@ def dropout(x, mask, keep_prob, assumed):
     if assumed.holds("dropout_mask_inverted"):
         mask = 1 - mask
     factor = mask * scale
-    return assumed.rounded(x.array * factor, None if x.error is None else x.error * factor)
+    return assumed.rounded(*x.map(lambda a: a * factor))
 
 
-def bias(x, b, assumed):
-    """Return x + b (eq. 30)."""
-    error = None if x.error is None and b.error is None else np.hypot(*(0.0 if each.error is None else each.error
-                                                                        for each in (x, b)))
+def add(x, b, assumed):
+    """Return x + b: the output of a bias (eq. 30), or the gradient by a map that went two ways."""
     y = x.array + b.array
-    own = assumed.result_unit() * (abs(x.array) + abs(b.array) + abs(y)) + assumed.smallest()
-    return Value(y, own if error is None else np.hypot(own, error))
+    error = assumed.result_unit() * (abs(x.array) + abs(b.array) + abs(y)) + assumed.smallest()
+    return Value(y, error).uncertain(x.error, b.error)
 
 
 def bias_gradient(dy, assumed):
@@ -199,17 +197,15 @@ def relu_gradient(dy, y, before=None):
     dx = dy.map(lambda a: a * passed)
     if y.error is None or before is None:
         return dx
-    flips = WHOLE_SUM * abs(dy.array) * (abs(before.array) <= before.error)
-    return Value(dx.array, flips if dx.error is None else np.hypot(flips, dx.error))
+    return dx.uncertain(WHOLE_SUM * abs(dy.array) * (abs(before.array) <= before.error))
 
 
 def max_pool2d(x, assumed, size=2):
     """Return the largest value of each window (section 4.3)."""
+    y = x.map(lambda a: _windows(a, size).max(-1))
     if assumed.holds("pool_average"):
-        return assumed.rounded(_windows(x.array, size).mean(-1),
-                           None if x.error is None else _windows(x.error, size).max(-1), 2 * size * size)
-    y = _windows(x.array, size).max(-1)
-    return Value(y, None if x.error is None else _windows(x.error, size).max(-1))
+        return assumed.rounded(_windows(x.array, size).mean(-1), y.error, 2 * size * size)
+    return y
 
 
 def max_pool2d_gradient(dy, x, assumed, size=2):
@@ -231,8 +227,7 @@ def max_pool2d_gradient(dy, x, assumed, size=2):
     slack = _windows(x.error, size)
     uncertain = (windows >= best - slack - slack.max(-1, keepdims=True))
     uncertain &= uncertain.sum(-1, keepdims=True) > 1
-    flips = WHOLE_SUM * _from_windows(abs(dy.array)[..., None] * uncertain, size)
-    return Value(dx.array, flips if dx.error is None else np.hypot(flips, dx.error))
+    return dx.uncertain(WHOLE_SUM * _from_windows(abs(dy.array)[..., None] * uncertain, size))
 
 
 def _windows(x, size):
@@ -254,11 +249,11 @@ def _only(ties):
 
 def concat(a, b, assumed):
     """Return a and b side by side, a first (section 9)."""
-    parts = (b, a) if assumed.holds("concat_swapped") else (a, b)
-    error = None
-    if any(part.error is not None for part in parts):
-        error = np.concatenate([np.zeros(part.array.shape) if part.error is None else part.error for part in parts], -1)
-    return Value(np.concatenate([part.array for part in parts], -1), error)
+    arrays, errors = zip(*((b, a) if assumed.holds("concat_swapped") else (a, b)), strict=True)
+    if all(error is None for error in errors):
+        return Value(np.concatenate(arrays, -1))
+    errors = [np.zeros(array.shape) if error is None else error for array, error in zip(arrays, errors, strict=True)]
+    return Value(np.concatenate(arrays, -1), np.concatenate(errors, -1))
 
 
 def concat_gradients(dy, channels_a, assumed):
@@ -267,8 +262,3 @@ def concat_gradients(dy, channels_a, assumed):
         cut = dy.array.shape[-1] - channels_a
         return dy.map(lambda a: a[..., cut:]), dy.map(lambda a: a[..., :cut])
     return dy.map(lambda a: a[..., :channels_a]), dy.map(lambda a: a[..., channels_a:])
-
-
-def add(a, b, assumed):
-    """Return a + b, the gradient where a map went two ways."""
-    return bias(a, b, assumed)

@@ -17,6 +17,7 @@ gradient there is uncertain, and counts four times: what follows from one such e
 do not. Through many layers this is an estimate and no longer a bound; it is sharp where the tensors between are given.
 """
 
+from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -37,6 +38,11 @@ class Value(NamedTuple):
     def map(self, f):
         """Return the value whose elements f has moved to other places."""
         return Value(f(self.array), None if self.error is None else f(self.error))
+
+    def uncertain(self, *errors):
+        """Return the value with errors that are independent of its own; None is no error."""
+        known = [each for each in (self.error, *errors) if each is not None]
+        return Value(self.array, reduce(np.hypot, known) if known else None)
 
 
 class Assumptions:
@@ -87,8 +93,7 @@ class Assumptions:
 
     def rounded(self, array, error=None, roundings=2):
         """Return a Value after elementwise arithmetic whose intermediate results are no larger than `array`."""
-        own = roundings * self.result_unit() * abs(array) + self.smallest()
-        return Value(array, own if error is None else np.hypot(own, error))
+        return Value(array, roundings * self.result_unit() * abs(array) + self.smallest()).uncertain(error)
 
     def smallest(self):
         """Return what is lost where numbers below the smallest normal one count as 0."""
@@ -125,9 +130,8 @@ def total(value, axes, assumed):
     array = value.array
     terms = int(np.prod([array.shape[axis] for axis in axes]))
     error = assumed.roundings(terms) * abs(array).sum(axes) + terms * assumed.smallest()
-    if value.error is not None:
-        error = np.hypot(error, np.sqrt((value.error ** 2).sum(axes)))
-    return Value(array.sum(axes), error)
+    return Value(array.sum(axes), error).uncertain(
+        None if value.error is None else np.sqrt((value.error ** 2).sum(axes)))
 
 
 def ratio(a, b):

@@ -174,7 +174,7 @@ class _Computation:
         return {"conv": lambda: op.conv2d(x, self.parameter(layer.parameter), assumed),
                 "deconv": lambda: op.conv_transpose2d(x, self.parameter(layer.parameter), assumed),
                 "dropout": lambda: self.dropped(x, layer),
-                "bias": lambda: op.bias(x, self.parameter(layer.parameter), assumed),
+                "bias": lambda: op.add(x, self.parameter(layer.parameter), assumed),
                 "activation": lambda: op.relu(x) if self.is_relu(layer) else x,
                 "pool": lambda: op.max_pool2d(x, assumed),
                 "concat": lambda: op.concat(x, self.source(layer, 1), assumed),
