@@ -64,7 +64,7 @@ def run(*arguments):
 
 def write_files(folder):
     """Return the paths of a golden file, and of one that holds what an implementation that is right would have made."""
-    paths = folder / "golden.npz", folder / "theirs.npz"
+    paths = folder / "golden.npz", folder / "actual.npz"
     assert run("export", *COMMANDS, "--out", paths[0]) == 0
     made = golden.read(paths[0])
     np.savez(paths[1], **{key: made.arrays[key] for key in keys(made) if key in made.arrays})

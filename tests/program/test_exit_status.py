@@ -46,7 +46,7 @@ def prepared(tmp_path_factory):
     shutil.copytree(frames, folder / "bad")
     (folder / "bad" / "t_03.png").write_bytes((frames / "t_03.png").read_bytes()[:200])
     write_files(folder)
-    with np.load(folder / "theirs.npz") as archive:
+    with np.load(folder / "actual.npz") as archive:
         arrays = dict(archive)
     np.savez(folder / "differs.npz", **{**arrays, "1/cost": arrays["1/cost"] + 1})
     (folder / "damaged.npz").write_bytes((folder / "run" / "model.npz").read_bytes()[:-500])

@@ -47,7 +47,7 @@ def prepared(tmp_path_factory):
     weights.save(model.network.parameters, folder / "weights.safetensors")
     safetensors = pytest.importorskip("safetensors.numpy", reason="safetensors is not installed")
     safetensors.save_file({key: np.ascontiguousarray(made.arrays[key]) for key in ("1/cost", "1/forward/logits")},
-                          folder / "theirs.safetensors")
+                          folder / "weights.safetensors")
     return SimpleNamespace(folder=folder, model=model, golden=made)
 
 
@@ -194,11 +194,11 @@ def test_golden_files_whose_checksums_are_right(count, prepared, tmp_path):
             yield (tmp_path / "golden.npz").read_bytes()
 
     survive(files(), tmp_path / "golden.npz", golden.read,
-            lambda found: actual.select(found.arrays, found, tell=lambda text: None))
+            lambda found: actual.select(found.arrays, found, log=lambda text: None))
 
 
 @COUNTS
-@pytest.mark.parametrize("name", ["theirs.npz", "theirs.safetensors"])
+@pytest.mark.parametrize("name", ["actual.npz", "weights.safetensors"])
 def test_others_arrays(name, count, prepared, tmp_path):
     def same(found):
         for key, array in found.items():
@@ -206,7 +206,7 @@ def test_others_arrays(name, count, prepared, tmp_path):
 
     data = (prepared.folder / name).read_bytes()
     survive(mutants(data, count, 5), tmp_path / name,
-            lambda path: actual.read(path, prepared.golden, tell=lambda text: None), same)
+            lambda path: actual.read(path, prepared.golden, log=lambda text: None), same)
 
 
 @COUNTS

@@ -86,7 +86,7 @@ def test_example_of_the_documentation_agrees(tmp_path):
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=100,
                           env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert done.returncode == 0, done.stderr
-    assert run("compare", tmp_path / "golden.npz", tmp_path / "theirs.npz") == 0
+    assert run("compare", tmp_path / "golden.npz", tmp_path / "actual.npz") == 0
 
 
 def test_compare_tells_by_its_exit_status(files, capsys):
@@ -105,7 +105,7 @@ def test_compare_tells_by_its_exit_status(files, capsys):
     assert len(capsys.readouterr().out.splitlines()) > 3 * len(text.splitlines())
 
 
-def test_theirs_may_be_in_the_other_layout(files, tmp_path, capsys):
+def test_arrays_may_be_in_the_other_layout(files, tmp_path, capsys):
     made = golden.read(files[0])
     own = {key: made.arrays[key] for key in keys(made) if key in made.arrays}
     turned = {key: golden.to_layout(key, array, "NCHW") for key, array in own.items()}

@@ -57,16 +57,16 @@ def test_layer(framework, layer):
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_commands(framework, tmp_path, capsys):
     small = ["--channels", "3", "--levels", "2", "--features", "2", "--size", "8x12", "--steps", "2"]
-    assert main(["against", framework, *small, "--save", str(tmp_path / "theirs.npz")]) == 0
+    assert main(["against", framework, *small, "--save", str(tmp_path / "actual.npz")]) == 0
     text = capsys.readouterr().out
     assert text.startswith(frameworks.FRAMEWORKS[framework])
     assert "agrees: " in text
     assert main(["export", *small, "--layout", "NCHW", "--out", str(tmp_path / "golden.npz")]) == 0
-    assert main(["compare", str(tmp_path / "golden.npz"), str(tmp_path / "theirs.npz"), "--all"]) == 0
+    assert main(["compare", str(tmp_path / "golden.npz"), str(tmp_path / "actual.npz"), "--all"]) == 0
     assert main(["layer", "conv_transpose2d", "--against", framework, "--kernel", "3"]) == 0
-    assert main(["compare", str(tmp_path / "golden.npz"), str(tmp_path / "theirs.npz")]) == 0
+    assert main(["compare", str(tmp_path / "golden.npz"), str(tmp_path / "actual.npz")]) == 0
     assert main(["export", *small, "--seed", "1", "--out", str(tmp_path / "other.npz")]) == 0
-    assert main(["compare", str(tmp_path / "other.npz"), str(tmp_path / "theirs.npz")]) == 1
+    assert main(["compare", str(tmp_path / "other.npz"), str(tmp_path / "actual.npz")]) == 1
 
 
 def in_tensorflow():

@@ -29,7 +29,7 @@ def test_others_files_that_cannot_be_used(change, words, files, capsys):
     text = capsys.readouterr().err
     assert words in text
     assert text.count("\n") == 1
-    assert "theirs.npz" in text
+    assert "actual.npz" in text
 
 
 def test_files_that_are_none(files, tmp_path, capsys):
@@ -39,13 +39,13 @@ def test_files_that_are_none(files, tmp_path, capsys):
     np.savez(tmp_path / "pickled.npz", about=np.array([{}], object))
     np.savez(tmp_path / "old.npz", about=np.array(json.dumps({"format": "stemnet_ref golden 0"})))
     for name, words in (("empty.npz", "cut off"), ("cut.npz", "cut off"), ("none.npz", "no such file"),
-                        ("pickled.npz", "about is"), ("old.npz", "golden 0"), ("theirs.npz", "no golden file")):
+                        ("pickled.npz", "about is"), ("old.npz", "golden 0"), ("actual.npz", "no golden file")):
         assert run("compare", tmp_path / name, files[1]) == 2
         text = capsys.readouterr().err
         assert words in text, text
         assert name in text
         assert text.count("\n") == 1
-        if name not in ("old.npz", "theirs.npz"):
+        if name not in ("old.npz", "actual.npz"):
             assert run("compare", files[0], tmp_path / name) == 2
             assert words in capsys.readouterr().err
 
