@@ -1,5 +1,8 @@
 """The network written tensor by tensor is the network: its tensors equal StemNet's and the optimizers'."""
 
+import inspect
+import sys
+
 import numpy as np
 import pytest
 from verifying import small_golden
@@ -62,6 +65,17 @@ def test_a_convention_changes_the_tensors():
     same, other = "1/forward/down2.relu", "1/forward/up1.conv"
     np.testing.assert_allclose(flipped.computed(same).value.array, made.arrays[same], rtol=1e-12)
     assert not np.allclose(flipped.computed(other).value.array, made.arrays[other])
+
+
+def test_a_deep_network_does_not_exhaust_the_stack():
+    made = small_golden((64, 64), 1, 1, levels=7, features=1)
+    frames, limit = len(inspect.stack()), sys.getrecursionlimit()
+    sys.setrecursionlimit(frames + 60)
+    try:
+        found = Trace(made).computed("1/parameter/down0.conv.weight")
+    finally:
+        sys.setrecursionlimit(limit)
+    np.testing.assert_array_equal(found.value.array.astype(np.float32), made.arrays["1/parameter/down0.conv.weight"])
 
 
 def test_tensors_that_are_given_are_taken():

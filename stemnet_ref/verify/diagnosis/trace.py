@@ -69,19 +69,41 @@ class Trace:
         return self.computed(key).value
 
     def computed(self, key):
-        """Return a tensor computed from those that it depends on, and what was consulted for it: a Computed."""
-        if key not in self._known:
+        """Return a tensor computed from those that it depends on, and what was consulted for it: a Computed.
+
+        Those that it depends on are computed first, one after the other, so that no network is too deep for Python.
+        """
+        pending = [] if key in self._known else [key]
+        while pending:
             consulted = set()
-            value = _Computation(self, key, consulted).run()
+            try:
+                value = _Computation(self, pending[-1], consulted).run()
+            except _Missing as missing:
+                pending.append(missing.key)
+                continue
             if isinstance(value, Value) and not (abs(value.array) < MAX_NUMBER[SINGLE]).all():
                 consulted.add(OVERFLOW)
-            self._known[key] = Computed(value, frozenset(consulted))
+            self._known[pending.pop()] = Computed(value, frozenset(consulted))
+        return self._known[key]
+
+    def known(self, key):
+        """Return a tensor that has been computed, a Computed; raise _Missing if it has not."""
+        if key not in self._known:
+            raise _Missing(key)
         return self._known[key]
 
     def forget(self, step):
         """Drop what is known of a step but for the optimizer's averages after it."""
         self._known = {key: value for key, value in self._known.items()
                        if not key.startswith(f"{step}/") or key.startswith(f"{step}/update/")}
+
+
+class _Missing(Exception):
+    """A tensor has to be computed first."""
+
+    def __init__(self, key):
+        super().__init__(key)
+        self.key = key
 
 
 class _Computation:
@@ -110,7 +132,7 @@ class _Computation:
 
     def computed(self, key):
         """Return what this tensor depends on, computed also where it is given."""
-        value, consulted = self.trace.computed(key)
+        value, consulted = self.trace.known(key)
         self.consulted |= consulted
         return value
 
@@ -215,10 +237,10 @@ class _Computation:
     def _gradient(self, name):
         """Return the gradient by the parameter `name`, with those of earlier steps where they are not zeroed."""
         layer, assumed = self.trace.owners[name], self.assume(name)
+        earlier = self.step > 1 and assumed.holds("gradients_accumulated") and self.tensor(
+            f"{self.step - 1}/gradient/{name}")
         gradient = self._layer_gradient(name, layer, assumed)
-        if self.step > 1 and assumed.holds("gradients_accumulated"):
-            return op.add(gradient, self.tensor(f"{self.step - 1}/gradient/{name}"), assumed)
-        return gradient
+        return op.add(gradient, earlier, assumed) if earlier else gradient
 
     def _layer_gradient(self, name, layer, assumed):
         dy = self.delta(layer.name)
