@@ -105,7 +105,7 @@ def outcomes(p, labels):
 class Roc:
     """Receiver operating characteristic of any number of pixels, in memory that does not grow with them (8 MB).
 
-    Pixels are counted by their margin, the logit of the cell less that of the background, so that probabilities that
+    Pixels are counted by their margin, the logit of the cell minus that of the background, so that probabilities that
     round to 0 or 1 are still told apart. Margins that agree in sign, exponent and the next 10 bits count as equal, NaN
     as the least. Of such margins the curve is exact: the counts are whole numbers that do not depend on the order of
     the pixels.

@@ -1,4 +1,4 @@
-"""Whether the step waits for the reader: steps on the sample's frames, plain and with everything that varies pieces."""
+"""Measure whether the step waits for the reader, on the sample's frames, without and with all augmentation."""
 
 import time
 
@@ -12,27 +12,29 @@ from ..network.stemnet import StemNet
 from ..training.settings import Settings
 from ..training.step import Objective, make_optimizer, make_steps
 
-CROPS = 128, 416            # pixels; frames have 448
-VARIED = Augmentation(augment=True, rotation=180.0, elastic=10.0, brightness=0.3, contrast=0.3, on_cells=0.5, paste=2)
+CROPS = 128, 416            # sides in pixels; frames have 448
+AUGMENTED = Augmentation(augment=True, rotation=180.0, elastic=10.0, brightness=0.3, contrast=0.3, on_cells=0.5,
+                         paste=2)
 BORDER = 10.0, 5.0
 
 
 def measure(channels, count, backend):
-    """Print and return what came of so many steps at each size of piece.
+    """Measure `count` steps for each size of crop; print and return the seconds.
 
     Returns
     -------
     dict of str to dict of str to float
-        For "plain 128" and so on: seconds of a step, waited of these for the reader, and to prepare a piece alone.
+        Seconds of a step ("step"), of waiting for the reader in it ("waited"), and of preparing a crop alone ("alone"),
+        by "plain 128", "augmented 128" and so on.
     """
     found = {}
-    print(f"{'pieces':<16}{'step':>10}{'waited':>10}{'alone':>10}   (ms; alone: to prepare one with nothing beside)")
+    print(f"{'crops':<18}{'step':>10}{'waited':>10}{'alone':>10}   (ms; alone: to prepare a crop with nothing beside)")
     for crop in CROPS:
-        for name, augmentation, border in (("plain", Augmentation(), None), ("varied", VARIED, BORDER)):
+        for name, augmentation, border in (("plain", Augmentation(), None), ("augmented", AUGMENTED, BORDER)):
             row = found[f"{name} {crop}"] = _measure(StemNet(channels), crop, count, augmentation, border, backend)
-            print(f"{name + ' ' + str(crop):<16}" + "".join(f"{1e3 * value:10.2f}" for value in row.values()))
-        ratio = found[f"varied {crop}"]["step"] / found[f"plain {crop}"]["step"]
-        print(f"{'varied / plain':<16}{ratio:10.2f}")
+            print(f"{name + ' ' + str(crop):<18}" + "".join(f"{1e3 * value:10.2f}" for value in row.values()))
+        ratio = found[f"augmented {crop}"]["step"] / found[f"plain {crop}"]["step"]
+        print(f"{'augmented / plain':<18}{ratio:10.2f}")
     return found
 
 
@@ -43,7 +45,7 @@ def _measure(network, crop, count, augmentation, border, backend):
     network.to(backend)
     steps = make_steps(network, make_optimizer(settings, backend), Objective.of(settings, 10), backend)
     plan = plan_epoch(data, range(10), crop, 32, -(-(count + 4) // 10), augmentation, 0, 0)[:count + 4]
-    for each in plan:                                       # read all frames
+    for each in plan:                                       # reads all frames
         data.sample(each)
     started = time.perf_counter()
     for each in plan:
@@ -53,7 +55,7 @@ def _measure(network, crop, count, augmentation, border, backend):
     alone = (time.perf_counter() - started) / len(plan)
     batches, waited = data.batches(plan, 1, scaling), 0.0
     for step in range(len(plan)):
-        if step == 4:                                       # what was loaded ahead, compiled and recorded is behind
+        if step == 4:                                       # loading ahead, compiling and recording are over
             waited, started = 0.0, time.perf_counter()
         before = time.perf_counter()
         batch = next(batches)

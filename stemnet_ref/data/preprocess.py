@@ -121,9 +121,9 @@ class Preprocess:
                         record["sequences"][sequence] = self._write(sequence, pairs, stack, record["frames"])
                 except MemoryError as error:
                     largest = max(pairs, key=lambda pair: _pixels(pair[0]))[0]
-                    less = ", or use a smaller --memory" if len(pairs) > 1 else ""
+                    hint = ", or use a smaller --memory" if len(pairs) > 1 else ""
                     raise InputError(f"{largest}: does not fit into the memory ({reason(error)}); cut the frames into "
-                                     f"smaller ones{less}") from None
+                                     f"smaller ones{hint}") from None
         record["complete"] = True
         files.write_json(self.out / RECORD, record, outputs.RECORD, "OUT")
         for error in self.left_out:

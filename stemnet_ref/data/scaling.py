@@ -71,7 +71,7 @@ def fit(kind, frames, read):
     if kind == "standard":
         image, left = None, "every pixel of the training frames is"
     else:
-        image, left = _image(kind, frames, read), f"less their {kind.replace('-', ' ')} every pixel of them is"
+        image, left = _image(kind, frames, read), f"minus their {kind.replace('-', ' ')} every pixel of them is"
     count, total, squares, first = 0, 0.0, 0.0, None
     for frame in frames:
         pixels = eight_bit_units(read(frame))

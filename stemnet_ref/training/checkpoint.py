@@ -1,9 +1,9 @@
 """Models on disk: one `.npz` of plain arrays, read without pickle, replaced in one move.
 
     parameters/NAME      float arrays, as in `StemNet.parameters`
-    statistics/NAME      likewise, of batch normalisation
+    statistics/NAME      float arrays, as in `StemNet.statistics`, with batch normalisation
     optimizer/NAME       state of the optimizer
-    scaling/image        float32 (H, W): what is subtracted from every frame, if anything is
+    scaling/image        image that is subtracted from every frame, float32 (H, W), if there is one
     about                JSON text: format, package version, settings, scaling, progress
 """
 
@@ -24,8 +24,8 @@ from ..storage.outputs import CONVERTED, MODEL
 from .settings import OPTIONS
 
 FORMAT = "stemnet_ref model 4"
-OLDER = ("stemnet_ref model 2", "stemnet_ref model 3")      # without scaling/image in 2, and without statistics
-PARTS = ("parameters", "statistics")                        # of a network
+OLDER = ("stemnet_ref model 2", "stemnet_ref model 3")      # 2 has no scaling/image, and neither has statistics
+PARTS = ("parameters", "statistics")                        # dicts of arrays of a network
 MEMBERS = ("parameters/", "statistics/", "optimizer/")
 MAX_SIZES = {**{name: OPTIONS[name].limits[1] for name in ("channels", "levels", "features")}, "classes": 1000,
              "kernel": 99}
@@ -37,20 +37,20 @@ class Model:
 
     network: StemNet
     scaling: Scaling
-    settings: dict          # of the run that made it
-    progress: dict          # where that run stands
+    settings: dict          # settings of the run that trained it
+    progress: dict          # epoch, step and sums of that run
     optimizer_state: dict   # arrays by name
 
 
 def save(path, model, version, kind=MODEL, option="--out"):
     """Write a model; the file is the same, byte for byte, for the same model.
 
-    `kind` is MODEL, or CONVERTED of a model that is of no run.
+    `kind` is MODEL, or CONVERTED for a model that comes from no run.
 
     Raises
     ------
     InputError
-        If it cannot be written; an older file of this name is unharmed then.
+        If the file cannot be written; an older file of this name is unharmed.
     """
     about = {"format": FORMAT, "version": version, "settings": model.settings, "progress": model.progress,
              "scaling": {"mean": model.scaling.mean, "std": model.scaling.std},
@@ -72,7 +72,7 @@ def load(path):
     Raises
     ------
     InputError
-        If there is no such file, or it is no model of this package, or damaged.
+        If there is no such file, or the file is damaged, or is no model of this package.
     """
     path = Path(path)
     if path.is_dir():
@@ -103,7 +103,7 @@ def load(path):
 
 
 def runs_inside(folder):
-    """Return words that name the runs that lie in a folder's folders, as an experiment's do; "" where none do."""
+    """Return text that names the runs inside a folder, such as an experiment's, or "" where there are none."""
     inside = sorted(path.parent for path in Path(folder).glob("*/model.npz"))
     if not inside:
         return ""
@@ -111,19 +111,19 @@ def runs_inside(folder):
 
 
 def build(described, shape):
-    """Return the StemNet that a file describes, after a look at whether the file can hold it.
+    """Return the StemNet that a file describes, after a check that the file can hold it.
 
     Parameters
     ----------
     described : dict
         Arguments of StemNet.
     shape : callable
-        Takes the name of a parameter, and returns the shape of the file's array.
+        Function that takes the name of a parameter and returns the shape of the file's array.
 
     Raises
     ------
     ValueError, KeyError or TypeError
-        If there can be no such network, or an array is missing or has another shape.
+        If no network has these arguments, or an array is missing or has another shape.
     """
     for name, limit in MAX_SIZES.items():
         value = described[name]

@@ -246,7 +246,8 @@ OPTIONS = {each.name: _option(each) for each in fields(Settings)}           # in
 # Options of programs that train or predict, beside the settings
 FRAMES = Option("folder, quoted glob pattern or multi-page TIFF, of grey PNG or TIFF files; or a set of the Cell "
                 "Tracking Challenge, which brings its masks", metavar="PATH", default_text="the package's sample")
-MASKS = Option("likewise; 0 is background, above 0 cell; paired with the frames by number", metavar="PATH")
+MASKS = Option("masks in the same formats; 0 is background, above 0 cell; paired with the frames by number",
+               metavar="PATH")
 COMPUTATION = {
     "backend": Option("what computes; auto: cuda where there is a GPU, else cpu; plain: the readable reference", "auto",
                       choices=NAMES, also=("--device",)),

@@ -114,11 +114,11 @@ def test_the_reader(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(reader, "CROPS", (64, 96))
     assert benchmark.main(["--reader", "--channels", "1", "--rounds", "1", "--json", str(tmp_path / "b.json")]) == 0
     found = json.loads((tmp_path / "b.json").read_text())["seconds"]
-    assert list(found) == ["plain 64", "varied 64", "plain 96", "varied 96"]
+    assert list(found) == ["plain 64", "augmented 64", "plain 96", "augmented 96"]
     for row in found.values():
         assert 0 < row["waited"] < row["step"]
         assert row["alone"] > 0
-    assert capsys.readouterr().out.count("varied / plain") == 2
+    assert capsys.readouterr().out.count("augmented / plain") == 2
     with pytest.raises(InputError, match="--size: has no effect with --reader"):
         benchmark.main(["--reader", "--size", "64"])
     with pytest.raises(InputError, match="--reader: has no effect with --teaching"):
@@ -126,5 +126,5 @@ def test_the_reader(tmp_path, capsys, monkeypatch):
 
 
 def test_the_reader_on_a_device():
-    found = reader._measure(StemNet(1, 2, 2), 32, 1, reader.VARIED, reader.BORDER, backend_at(emulator))
+    found = reader._measure(StemNet(1, 2, 2), 32, 1, reader.AUGMENTED, reader.BORDER, backend_at(emulator))
     assert 0 < found["waited"] < found["step"]

@@ -156,7 +156,7 @@ def test_an_image_of_frames_of_different_bits_is_in_one_unit():
 
 def test_frames_that_are_their_own_image_are_refused():
     frames = np.random.default_rng(0).integers(0, 255, (1, 8, 8)).astype(np.uint8).repeat(3, axis=0)
-    with pytest.raises(InputError, match="less their mean image every pixel of them is 0"):
+    with pytest.raises(InputError, match="minus their mean image every pixel of them is 0"):
         fit("mean-image", range(3), frames.__getitem__)
 
 

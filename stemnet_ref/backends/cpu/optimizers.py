@@ -1,6 +1,6 @@
-"""The equations of `optimizers`, applied by several threads to pieces of a buffer that stay in the cache.
+"""The equations of `optimizers`, applied by several threads to blocks of a buffer that fit into the cache.
 
-Every element is computed with by itself, so the results are those of `optimizers`, bit for bit.
+Every element is computed by itself, so that the results are those of `optimizers`, bit for bit.
 """
 
 from ... import optimizers as plain
@@ -9,7 +9,7 @@ from .threads import share
 
 __all__ = ["adam", "add_penalty", "add_penalty_gradients", "momentum", "sgd", "step_state"]
 
-PIECE = 1 << 18      # parameters that a thread updates at once
+BLOCK = 1 << 18      # parameters that a thread updates at once
 
 
 def sgd(w, g, rates):
@@ -25,6 +25,6 @@ def adam(w, g, m, v, rates, beta1, beta2, epsilon):
 
 
 def _share(rule, arrays, *numbers):
-    """Apply a rule to arrays of one length, piece by piece; an array of several axes has its pieces along the first."""
-    share(lambda start: rule(*(array[start:start + PIECE] for array in arrays), *numbers),
-          range(0, len(arrays[0]), PIECE))
+    """Apply a rule to blocks, along the first axis, of arrays of one length."""
+    share(lambda start: rule(*(array[start:start + BLOCK] for array in arrays), *numbers),
+          range(0, len(arrays[0]), BLOCK))
