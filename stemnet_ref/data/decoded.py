@@ -1,18 +1,17 @@
 """Frames and masks that are decoded when they are asked for, stored while memory lasts, or left out."""
 
 from collections import Counter
+from operator import attrgetter
 
 import numpy as np
 
 from ..errors import InputError
 from .crops.pasting import boxes
-from .discovery.sequences import window_indices
-from .images import Remarks, read_bytes, read_frame, read_mask, read_remark, read_size
+from .headers import inspect, leave_out
+from .images import Remarks, read_bytes, read_frame, read_mask, read_remark
 from .masks.borders import border_weights
 
 MEMORY = 2 << 30        # bytes of decoded frames to keep
-ONE_SIZE = ("crop or pad them to one size by python -m stemnet_ref.data.preprocess --size PIXELS --background none, or "
-            "take a network of --channels 1, which sees no neighbours")
 
 
 class Decoded:
@@ -47,41 +46,26 @@ class Decoded:
 
     Attributes
     ----------
-    sizes : list of (int, int) or None
-        Height and width of each frame, in pixels; None for a frame that is left out or not examined.
-    bad : dict of int to InputError
-        Errors of the frames that are left out, by index.
+    headers : headers.Headers
+        Sizes and neighbours of the frames; another one takes its place where a file turns out to be unusable.
 
     Raises
     ------
     InputError
-        If a frame and its mask, or the frames of a window, differ in size, or no frame can be used.
+        If `headers.inspect` raises it.
     """
+
+    frames, masks, windows, sizes, bad = (property(attrgetter(f"headers.{name}"))
+                                          for name in ("frames", "masks", "windows", "sizes", "bad"))
 
     def __init__(self, frames, masks, channels, memory=MEMORY, log=print, device=None, border=None, paste=False,
                  neighbours="frames", targets=None, left_out=None):
-        self.frames, self.masks, self.log, self.device = frames, list(masks), log, device
-        self.border, self.paste = border, paste
-        self.windows = window_indices(frames, channels, neighbours)
-        self.left_out, self.bad = left_out, {}
-        seen = range(len(frames)) if targets is None else np.unique(self.windows[targets]).tolist()
-        self.sizes = [None] * len(frames)
-        for index in seen:
-            try:
-                self.sizes[index] = read_size(frames[index])
-            except InputError as error:
-                self.leave_out(index, error)
-        if left_out is not None:
-            self._leave_odd_sizes_out(seen)
-        if targets is None:
-            targets = [index for index, mask in enumerate(masks) if mask] or seen
-        self._check_sizes(targets)
-        good = [index for index in seen if index not in self.bad]
-        if not set(good) & set(targets):
-            raise self.bad[targets[0]]
+        self.log, self.device, self.border, self.paste, self.left_out = log, device, border, paste, left_out
+        self.headers = inspect(frames, masks, channels, neighbours, targets, self._refuse_if_lenient)
+        good = [size for size in self.sizes if size]
         # pixels of as much as 32 bits, classes, weights, numbers of cells
-        bytes_a_pixel = read_bytes(frames[good[0]]) + 1 + 4 * bool(border) + 4 * paste
-        bytes_a_frame = max(h * w for h, w in (self.sizes[index] for index in good)) * bytes_a_pixel
+        bytes_a_pixel = read_bytes(frames[self.sizes.index(good[0])]) + 1 + 4 * bool(border) + 4 * paste
+        bytes_a_frame = max(h * w for h, w in good) * bytes_a_pixel
         self.capacity = max(memory // bytes_a_frame, 8 * channels)      # in frames
         self.fits = len(good) <= self.capacity
         self.decoded = 0                    # frames, since the beginning
@@ -129,24 +113,13 @@ class Decoded:
                 if len(self.bad) == before or index in self.bad:
                     raise                                           # else a neighbour, for which another stands in now
 
-    def leave_out(self, index, error):
-        """Leave a frame out, as if it were missing; raise the error where no frame may be left out."""
-        if self.left_out is None:
-            raise error
-        self.bad[index], self.sizes[index], self.masks[index] = error, None, None
-        middle = self.windows.shape[1] // 2
-        for direction in (-1, 1):
-            for distance in range(1, middle + 1):
-                column = self.windows[:, middle + direction * distance]
-                column[column == index] = self.windows[column == index, middle + direction * (distance - 1)]
-        self.refuse(error, "; the nearest frame stands in for it as a neighbour" if middle else "")
+    def leave_out(self, index, error, mask_alone=False):
+        """Leave a frame or its mask out, as if it were missing; raise the error where nothing may be left out."""
+        self.headers = leave_out(self.headers, index, error, self._refuse_if_lenient, mask_alone)
 
-    def leave_mask_out(self, index, error):
-        """Leave a mask out, as if it were missing; raise the error where no mask may be left out."""
-        if self.left_out is None:
-            raise error
-        self.masks[index] = None
-        self.refuse(error)
+    @property
+    def _refuse_if_lenient(self):
+        return None if self.left_out is None else self.refuse
 
     def refuse(self, error, consequence="", aloud=True):
         """Store the error of what is left out, and print it as a warning; raise it where nothing may be left out."""
@@ -182,7 +155,7 @@ class Decoded:
             pixels, remark = read_mask(self.masks[index], numbered)
             self._unchanged(pixels, index, self.masks[index])
         except InputError as error:
-            self.leave_mask_out(index, error)
+            self.leave_out(index, error, mask_alone=True)
             return None
         self._remarks.add(self.masks[index], remark, True)
         return pixels
@@ -221,40 +194,3 @@ class Decoded:
         if kind != "classes":
             self._stored.pop((kind, index), None)                   # nobody asks for them here any more
         return array
-
-    def _leave_odd_sizes_out(self, seen):
-        """Leave out frames that differ in size from a frame of their window and from most of their sequence."""
-        sequences = {}
-        for index in seen:
-            if index not in self.bad:
-                sequences.setdefault(self.frames[index].sequence, []).append(index)
-        odd = {}
-        for indices in sequences.values():
-            (usual, times), = Counter(self.sizes[index] for index in indices).most_common(1)
-            odd.update({index: usual for index in indices if 2 * times > len(indices) and self.sizes[index] != usual
-                        and {self.sizes[other] for other in self.windows[index]} - {self.sizes[index], None}})
-        for index, (usual_h, usual_w) in odd.items():
-            h, w = self.sizes[index]
-            self.leave_out(index, InputError(f"{self.frames[index]}: {h} x {w} pixels, but most of its sequence has "
-                                             f"{usual_h} x {usual_w}; {ONE_SIZE}"))
-
-    def _check_sizes(self, targets):
-        """Raise InputError, or leave masks out, where the frames of a window or a frame and its mask differ in size."""
-        for index in targets:
-            if index in self.bad:
-                continue
-            frame, mask, size = self.frames[index], self.masks[index], self.sizes[index]
-            other = next((other for other in self.windows[index].tolist() if self.sizes[other] != size), index)
-            if other != index:
-                (h, w), (other_h, other_w) = size, self.sizes[other]
-                raise InputError(f"{frame}: {h} x {w} pixels, but {self.frames[other]} beside it in a window has "
-                                 f"{other_h} x {other_w}; {ONE_SIZE}")
-            if mask and mask.page == frame.page and mask.path.resolve() == frame.path.resolve():
-                raise InputError(f"--masks: {frame} is a frame too; name the folder of the masks")
-            try:
-                mh, mw = read_size(mask, mask=True) if mask else size
-                if (mh, mw) != size:
-                    raise InputError(f"{mask}: {mh} x {mw} pixels, but its frame {frame} has {size[0]} x {size[1]}; "
-                                     "a mask must have the size of its frame")
-            except InputError as error:
-                self.leave_mask_out(index, error)

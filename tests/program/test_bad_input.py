@@ -232,7 +232,7 @@ def test_an_unquoted_pattern_is_spoken_of(tmp_path, pair, trained, capsys, monke
 
 
 def test_out_below_a_file_is_refused_before_anything_is_read(tmp_path, pair, capsys, monkeypatch):
-    monkeypatch.setattr("stemnet_ref.data.decoded.read_size", None)
+    monkeypatch.setattr("stemnet_ref.data.headers.read_size", None)
     (tmp_path / "file").touch()
     check(capsys, script(run_train.main, "--frames", pair[0], "--masks", pair[1], *SMALL, "--out",
                          tmp_path / "file" / "out"), "cannot write in")
