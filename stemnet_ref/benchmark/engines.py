@@ -11,6 +11,7 @@ import time
 
 import numpy as np
 
+from ..backends.buffers import Buffers
 from ..backends.cuda.launch import blocks, launch
 from ..errors import InputError, out_of_memory, reason
 
@@ -130,7 +131,7 @@ class Ours(Engine):
 
         network, chosen = StemNet(self.channels).to(self.backend), Settings()
         x, labels = map(self.put, self.batch())
-        batch = x, labels, None
+        batch = Buffers(x, labels)
         if what == "predict":
             return lambda: network.forward(x, with_cache=False)
         optimizer, objective = make_optimizer(chosen, self.backend), Objective.of(chosen, 10)

@@ -60,9 +60,8 @@ def training_step(network, optimizer, batch, objective, step):
     network : StemNet
     optimizer : optimizers.SGD
         Its learning rate set for this step.
-    batch : tuple of x, labels and weights
-        Scaled frames (N, H, W, channels), labels (N, H, W), and weights of the pixels of that shape, which are added to
-        those of their classes, or None.
+    batch : backends.buffers.Buffers
+        The frames, the labels, and weights of the pixels, which are added to those of their classes.
     objective : Objective
     step : int
         Number of the step since the beginning, from 0: the counter of its dropout masks.
@@ -75,7 +74,7 @@ def training_step(network, optimizer, batch, objective, step):
     p : ndarray of shape (N, H, W, classes)
         The probabilities that the network gives with dropout.
     """
-    state = optimizers.step_state(batch[0], step, optimizer)
+    state = optimizers.step_state(batch.x, step, optimizer)
     return _step(network, optimizer, batch, objective, step if state is None else state, state)
 
 
@@ -117,7 +116,7 @@ class Steps:
     def run(self, batch, step):
         """Take a step; arguments as for `training_step`."""
         cost, p = training_step(self.network, self.optimizer, batch, self.objective, step)
-        self._results.append((cost, metrics.outcomes(p, batch[1])))
+        self._results.append((cost, metrics.outcomes(p, batch.labels)))
 
     def flush(self):
         """Return the cost and the `metrics.Counts` of every step since the last call."""
@@ -147,7 +146,7 @@ class RecordedSteps(Steps):
 
     def _kernels(self, batch, state):
         cost, p = _step(self.network, self.optimizer, batch, self.objective, state, state)
-        return cost, metrics.outcomes(p, batch[1])
+        return cost, metrics.outcomes(p, batch.labels)
 
 
 def make_steps(network, optimizer, objective, backend, log=print):

@@ -12,6 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from places import KERNEL_PLACES, backend_at, emulator, on
 
+from stemnet_ref.backends.buffers import Buffers
 from stemnet_ref.backends.cuda import sources
 from stemnet_ref.backends.cuda.launch import launch
 from stemnet_ref.dispatch import to_host
@@ -182,7 +183,7 @@ def assert_steps_are_numpys(place, make, chosen):
     for step in range(3):
         x, labels = cases.batch(step)
         labels = labels.astype(np.uint8)
-        batches = (where.to_device(x), where.to_device(labels), None), (x, labels, None)
+        batches = Buffers(where.to_device(x), where.to_device(labels)), Buffers(x, labels)
         actual, expected = (training_step(*each, objective, step)[0]
                             for each in zip(networks, optimizers, batches, strict=True))
         assert float(to_host(actual)) == pytest.approx(expected, rel=1e-12)
@@ -202,7 +203,7 @@ def test_two_training_steps_are_bit_equal_whatever_the_order_of_threads(place, p
     for _ in range(2):                          # the emulator takes another order for every launch
         network, optimizer = StemNet(3, 3, 4, seed=1).to(backend_at(place)), Momentum(0.1)
         x, labels = cases.batch(0)
-        batch = where.to_device(x.astype(np.float32)), where.to_device(labels.astype(np.uint8)), None
+        batch = Buffers(where.to_device(x.astype(np.float32)), where.to_device(labels.astype(np.uint8)))
         training_step(network, optimizer, batch, Objective.of(Settings(), 10), 0)
         results.append([where.to_host(array).tobytes() for array in network.parameters.values()])
     assert results[0] == results[1]

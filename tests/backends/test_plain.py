@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from stemnet_ref import backends, layers
+from stemnet_ref.backends.buffers import Buffers
 from stemnet_ref.network import StemNet
 from stemnet_ref.training.settings import Settings
 from stemnet_ref.training.step import Objective, make_optimizer, training_step
@@ -31,7 +32,7 @@ def train(settings, backend="plain", dtype=np.float64):
     optimizer, rng, costs = make_optimizer(settings), np.random.default_rng(0), []
     for step in range(3):
         x, labels = rng.standard_normal((2, 16, 16, 3)).astype(dtype), rng.integers(0, 2, (2, 16, 16))
-        costs.append(training_step(network, optimizer, (x, labels, None), Objective.of(settings, 10), step)[0])
+        costs.append(training_step(network, optimizer, Buffers(x, labels), Objective.of(settings, 10), step)[0])
     return np.concatenate([costs, network.parameters.buffer, network.statistics.buffer])
 
 

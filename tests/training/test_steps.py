@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from places import KERNEL_PLACES, backend_at
 
+from stemnet_ref.backends.buffers import Buffers
 from stemnet_ref.dispatch import to_host
 from stemnet_ref.optimizers import Adam, Momentum, staircase
 from stemnet_ref.training.settings import Settings
@@ -23,7 +24,7 @@ def trained(place, make, steps_of, shapes=(None,), rounds=5, l2=0.0, **alternati
         shape = shapes[step % len(shapes)]
         x, labels = (array[:, :shape] for array in cases.batch(step))
         if shape not in buffers:
-            buffers[shape] = where.to_device(x), where.to_device(labels.astype(np.uint8)), None
+            buffers[shape] = Buffers(where.to_device(x), where.to_device(labels.astype(np.uint8)))
         for array, values in zip(buffers[shape][:2], (x, labels), strict=True):
             copy_into(array, np.ascontiguousarray(values.astype(array.dtype)))
         steps.run(buffers[shape], step)
@@ -95,15 +96,19 @@ def test_a_graph_is_repeated_on_its_own_set_of_buffers_only(place):
         records.append(work)
         return record(work)
 
-    sets = [(where.to_device(x), where.to_device(labels.astype(np.uint8)), None) for _ in range(2)]
-    same_arrays = sets[1][0], *sets[1][1:]
+    sets = [Buffers(where.to_device(x), where.to_device(labels.astype(np.uint8))) for _ in range(2)]
+    same_arrays = Buffers(*sets[1])
     with mock.patch.object(where, "record", counted):
         network, optimizer = cases.small_network().to(backend_at(place)), Momentum(0.1)
         steps = make_steps(network, optimizer, Objective.of(Settings(), 10), backend_at(place))
         for step, batch in enumerate([sets[0], sets[0], sets[0], sets[1], sets[0], sets[0], sets[1], same_arrays]):
             steps.run(batch, step)
-    assert len(records) == 2                                    # at the second and the sixth step
-    assert len(steps.flush()) == 8
+        assert len(records) == 2                                # at the second and the sixth step
+        assert len(steps.flush()) == 8
+        for step in range(steps.max_pending):
+            steps.run(sets[0], step)
+        with pytest.raises(ValueError, match="16 steps were taken since the last flush"):
+            steps.run(sets[0], 0)
 
 
 @KERNEL_PLACES

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..buffers import Buffers
 from .launch import launch
 from .step_state import StepState
 
@@ -15,15 +16,15 @@ class _Graph:
 
     Attributes
     ----------
-    batch : tuple of arrays
-        The buffers.
+    batch : Buffers
+        The set of buffers.
     repeat : callable or None
         Runs the recorded kernels; None until they are recorded.
     result : tuple of arrays
         Where cost and counts are after a repetition.
     """
 
-    batch: tuple
+    batch: Buffers
     repeat: Callable = None
     result: tuple = None
 
@@ -31,8 +32,8 @@ class _Graph:
 class Recorder:
     """Runs a step on every batch: kernel by kernel on buffers that it meets, then as a graph of its kernels.
 
-    A graph reads and writes the memory that its kernels were recorded with. So it is valid for one set of buffers, a
-    tuple of arrays that is the same object each time it holds another batch; a new set is a new beginning.
+    A graph reads and writes the memory that its kernels were recorded with. So it is valid for one set of
+    buffers, which is the same object each time it holds another batch; a new set is a new beginning.
 
     Parameters
     ----------
@@ -61,15 +62,22 @@ class Recorder:
         ----------
         step : callable
             Starts the kernels: step(batch, state) returns the cost, of shape (), and four counts, both float64.
-        batch : tuple of arrays
-            Its set of buffers.
+        batch : Buffers
+            The set of buffers that holds the batch.
         number : int
             Number of the step, for `state`.
         rates : optimizers.Rates
             Rates of the step, for `state`.
+
+        Raises
+        ------
+        ValueError
+            If the results of so many steps must be flushed first.
         """
+        if self._pending == self.max_pending:
+            raise ValueError(f"Recorder.run: {self.max_pending} steps were taken since the last flush; flush them")
         self.state.write(number, *rates)
-        shape = batch[0].shape
+        shape = batch.x.shape
         graph = self._graphs.get(shape)
         if graph is None or graph.batch is not batch:
             self._graphs[shape] = _Graph(batch)
