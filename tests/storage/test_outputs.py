@@ -167,7 +167,7 @@ def test_what_is_no_file_is_refused(place, capsys, command):
 
 
 def test_a_device_is_told_by_its_mode():
-    assert [what for is_it, what in outputs.OTHERS.items() if is_it(os.stat(os.devnull).st_mode)] == ["a device"]
+    assert [what for is_it, what in outputs.NO_FILES.items() if is_it(os.stat(os.devnull).st_mode)] == ["a device"]
 
 
 @EVERY
