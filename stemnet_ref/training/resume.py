@@ -1,4 +1,4 @@
-"""Going on with a run from its folder, after checking that all of its state is there."""
+"""Resume a run from its folder, after a check that all of its state is there."""
 
 import glob
 import os
@@ -14,15 +14,15 @@ from ..storage import files, readers
 from . import checkpoint
 from .settings import OPTIONS, Settings, chosen_of
 
-# What a model says of its data, beside the settings; a list with the type of what is in it
+# Entries of a model on its data, beside the settings, with their types; [type] is a list of values of the type
 SOURCE = {"frames": str, "masks": str, "training_frames": [str], "validation_frames": [str], "training_cells": float,
           "validation_cells": float, "frames_sha256": str, "masks_sha256": str, "dropped_frames": [str],
           "class_weights": [float]}
 
-# Settings that earlier versions did not have; their models are of the defaults
+# Settings that earlier versions did not have; their models were trained with the defaults
 ADDED = "channel_index", "z", "pattern"
 
-UNUSABLE = TypeError, ValueError, KeyError, AttributeError, OverflowError      # as wrong types and values make them
+UNUSABLE = TypeError, ValueError, KeyError, AttributeError, OverflowError      # what wrong types and values raise
 
 
 def resolve(given):
@@ -36,7 +36,7 @@ def resolve(given):
     Raises
     ------
     InputError
-        If they do not go together, or the run to resume cannot be read.
+        If options do not go together, or the run to resume cannot be read.
     """
     chosen, frames, masks, out = chosen_of(given), given["frames"], given["masks"], given["out"]
     if not given["resume"]:
@@ -56,7 +56,7 @@ def resolve(given):
 
 
 def settings_of(out):
-    """Return the Settings, frames and masks of the run in a folder, as its model.npz has them.
+    """Return the Settings, frames and masks of the run in a folder, from its model.npz.
 
     Raises
     ------
@@ -83,12 +83,12 @@ def settings_of(out):
 
 
 def read_config(folder):
-    """Return what the config.json of a run says, after a look at all that is read of it.
+    """Return the content of a run's config.json, after a check of all its entries that are used.
 
     Raises
     ------
     InputError
-        If it cannot be used.
+        If the file cannot be used.
     """
     path, remedy = Path(folder) / "config.json", "remove this run's folder"
     config = readers.read_json(path, remedy, frames=str | None, masks=str | None, training_frames=list,
@@ -101,7 +101,7 @@ def read_config(folder):
 
 
 def _settings(saved):
-    """Return the Settings that a file has, by name; raise one of UNUSABLE where they are none."""
+    """Return the Settings from their values in a file, by name; raise one of UNUSABLE where they are wrong."""
     odd = (saved.keys() ^ OPTIONS.keys()) - {*ADDED}
     if odd:
         raise ValueError(f"{min(odd)} is missing or unknown")
@@ -109,7 +109,7 @@ def _settings(saved):
 
 
 def _is(value, wanted):
-    """Return whether a value is of a type or one of several; a whole number is a float too, a bool is no number."""
+    """Return whether a value has a type, or one of several; a whole number counts as float, a bool as no number."""
     if isinstance(value, bool):
         return wanted is bool
     return isinstance(value, wanted) or (isinstance(value, int) and isinstance(0.0, wanted))
@@ -120,10 +120,10 @@ def resume_run(run, prepared):
 
     Parameters
     ----------
-    run : train.Run
-        Its settings and optimizer made anew; network, progress and rows are taken from the folder.
+    run : training.run.Run
+        Run with new settings and a new optimizer; it gets network, progress and rows from the folder.
     prepared : data.training.Prepared
-        Its data, made anew.
+        Data of the run, prepared anew.
 
     Raises
     ------
@@ -146,12 +146,12 @@ def resume_run(run, prepared):
 
 
 def restore_best(run):
-    """Write the best.npz of a run where it is missing and the best epoch is the last; else warn of it.
+    """Write best.npz where it is missing and the best epoch is the last one; warn where it is missing otherwise.
 
     Raises
     ------
     InputError
-        If it cannot be written.
+        If the file cannot be written.
     """
     if not run.rows or (run.out / "best.npz").exists():
         return
@@ -164,12 +164,12 @@ def restore_best(run):
 
 
 def read_progress(run, model):
-    """Put a run where its model says that it stands: epoch, step, sums, and the optimizer's state.
+    """Set epoch, step, sums and the optimizer's state of a run to those of its model.
 
     Raises
     ------
     InputError
-        If a part of it is missing, or there can be no such state.
+        If a part of the state is missing, or the state is impossible.
     """
     try:
         _check_optimizer_state(run.optimizer, model)
@@ -188,12 +188,12 @@ def read_progress(run, model):
 
 
 def read_rows(out, epochs):
-    """Return the rows of the metrics.csv of a run that has done some epochs.
+    """Return the rows of the metrics.csv of a run that has finished `epochs` epochs.
 
     Raises
     ------
     InputError
-        If it has not a row for each of them, in their order, or one that is no row.
+        If a row for one of the epochs is missing, in the wrong order, or damaged.
     """
     if not epochs:
         return []

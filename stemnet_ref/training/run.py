@@ -1,4 +1,4 @@
-"""Training as in the thesis (section 13, Table 1): the loop, validation, and what is written on the way."""
+"""Training as in the thesis (section 13, Table 1): the loop, the validation, and the files of a run."""
 
 import math
 import time
@@ -31,11 +31,11 @@ NOTHING = {"cost": 0.0, **asdict(metrics.Counts(0, 0, 0, 0))}
 
 
 class Diverged(InputError):
-    """Training whose numbers have left the finite ones."""
+    """Training has diverged: a number is NaN or infinite."""
 
 
 class Run:
-    """One training run: data, network, optimizer, and where it stands.
+    """One training run: its data, network, optimizer and progress.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ class Run:
 
     @property
     def device_name(self):
-        """What computes, for the user."""
+        """Name of what computes, for the user."""
         return self.backend.name
 
     @property
@@ -111,11 +111,11 @@ class Run:
         Parameters
         ----------
         stop : callable
-            Asked after every step; the state is saved when it returns True.
+            Function that is called after every step; when it returns True, the state is saved and training stops.
         progress : callable
-            Called as progress(text, steps) with what is being done, and how many steps have been done since.
+            Function that is called as progress(text, steps) with the work in hand and the steps done since.
         after_epoch : callable
-            Called with the run after every epoch.
+            Function that is called with the run after every epoch.
 
         Returns
         -------
@@ -147,12 +147,12 @@ class Run:
         return True
 
     def prepare(self):
-        """Make the run's folder and write config.json, if it has not been done; `train` begins with it.
+        """Make the run's folder and write config.json, at the first call; `train` begins with it.
 
         Raises
         ------
         InputError
-            If they cannot be written.
+            If folder or file cannot be written.
         """
         if self._prepared:
             return
@@ -162,12 +162,12 @@ class Run:
         self._prepared = True
 
     def config(self):
-        """Return all that config.json holds."""
+        """Return the content of config.json, a dict."""
         return {**self.data.source, **self.settings.as_dict(), "device": self.device_name, "precision": self.precision,
                 "steps_per_epoch": self.steps_per_epoch, "version": __version__}
 
     def save(self, name):
-        """Write the state of the run into its folder.
+        """Write the state of the run to its folder.
 
         Raises
         ------
@@ -185,12 +185,12 @@ class Run:
         checkpoint.save(self.out / name, model, __version__)
 
     def best_network(self):
-        """Return the network of the best epoch, that of best.npz.
+        """Return the network of the best epoch, from best.npz.
 
         Raises
         ------
         InputError
-            If best.npz cannot be read, or is of another epoch.
+            If best.npz cannot be read, or holds another epoch.
         """
         best = metrics.best(self.rows)["epoch"]
         if (self.epoch, self.position) == (best, 0):
@@ -236,7 +236,7 @@ class Run:
                 cell_probability(z))
 
     def _train_epoch(self, stop, progress):
-        """Train on what is left of the epoch; return False if stopped."""
+        """Train on the rest of the epoch; return False if stopped."""
         settings = self.settings
         self.optimizer.learning_rate = optimizers.staircase(settings.learning_rate, settings.decay_rate, self.epoch)
         pending, steps = 0, self._steps                         # steps whose cost is not in the sums yet
@@ -260,7 +260,7 @@ class Run:
         return True
 
     def _settle(self, steps, pending):
-        """Add what came of the last steps to the epoch's sums."""
+        """Add costs and counts of the last steps to the epoch's sums."""
         first = self.step - pending
         for step, (cost, counts) in enumerate(steps.flush(), first):
             if not math.isfinite(cost):
@@ -315,7 +315,7 @@ class Run:
                   + ", or ".join(advice))
 
     def _diverged(self, what, step=None):
-        """Return the error that ends a run whose numbers have left the finite ones."""
+        """Return the error that ends a run in which a number is NaN or infinite."""
         saved = self.out / "model.npz"
         good = f"{saved} holds the last good model; " if saved.exists() else ""
         step = self.step if step is None else step

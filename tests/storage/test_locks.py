@@ -18,7 +18,7 @@ from stemnet_ref.storage import files, locks, outputs
 
 HOLDER = """
 import sys, time
-from stemnet_ref import locks
+from stemnet_ref.storage import locks
 with locks.Claim(sys.argv[1]) as claim:
     claim.take()
     print("held", flush=True)
