@@ -1,1 +1,6 @@
-"""Frames and masks: finding, pairing and reading them, splitting, cutting into batches, scaling."""
+"""From picture files to batches.
+
+`formats` reads files; `images` and `masks` say what their values mean; `discovery`, behind `frames.find` and
+`pairing.find_pairs`, finds time-lapses and their masks. `training` makes the data of a run of these: `headers`, `split`,
+`inspection`, `balance`. `dataset` decodes frames and cuts them into `crops`. `check` and `preprocess` are programs.
+"""
