@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from checkers import SEED, assert_within_rounding
 from emulated import EmulatedArray, Emulator, KernelFault, _library
-from hypothesis import example, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from places import KERNEL_PLACES, backend_at, emulator, on
 
@@ -42,14 +42,25 @@ def float32(rng, *shape):
 
 @PRODUCTS
 @KERNEL_PLACES
-@settings(max_examples=12)
+@pytest.mark.parametrize(("n", "h", "w", "c", "o", "k", "padding"), [
+    (1, 9, 40, 16, 16, 5, "same"), (1, 9, 14, 20, 32, 5, "same"), (2, 5, 33, 20, 32, 5, "valid"),
+    (1, 5, 34, 68, 68, 5, "same"), (3, 11, 7, 3, 3, 3, "same"), (1, 11, 7, 9, 9, 3, "valid"),
+    (1, 4, 50, 1, 33, 6, "valid"), (2, 3, 17, 10, 70, 1, "same")])
+def test_conv2d_in_float32_over_shapes_that_do_not_fill_the_tiles(place, product, n, h, w, c, o, k, padding):
+    assert_conv2d(place, product, 0, n, h, w, c, o, k, padding)
+
+
+@pytest.mark.sweep
+@PRODUCTS
+@KERNEL_PLACES
 @given(SEED, st.integers(1, 3), SIDE, WIDTH, CHANNELS, CHANNELS, st.sampled_from([1, 3, 5, 6]),
        st.sampled_from(["same", "valid"]))
-@example(seed=0, n=1, h=9, w=40, c=16, o=16, k=5, padding="same")
-@example(seed=0, n=1, h=9, w=14, c=20, o=32, k=5, padding="same")
-@example(seed=0, n=2, h=5, w=33, c=20, o=32, k=5, padding="valid")
-@example(seed=0, n=1, h=5, w=34, c=68, o=68, k=5, padding="same")
-def test_conv2d_in_float32_over_shapes_that_do_not_fill_the_tiles(place, product, seed, n, h, w, c, o, k, padding):
+def test_conv2d_in_float32_over_many_shapes(place, product, seed, n, h, w, c, o, k, padding):
+    assert_conv2d(place, product, seed, n, h, w, c, o, k, padding)
+
+
+def assert_conv2d(place, product, seed, n, h, w, c, o, k, padding):
+    """Compare a convolution and its gradients with the plain ones, within the rounding bound."""
     rng = np.random.default_rng(seed)
     h, w = (h, w) if padding == "same" else (h + k - 1, w + k - 1)
     x, weight = float32(rng, n, h, w, c), float32(rng, k, k, c, o)
@@ -70,14 +81,25 @@ def test_conv2d_in_float32_over_shapes_that_do_not_fill_the_tiles(place, product
 
 @PRODUCTS
 @KERNEL_PLACES
-@settings(max_examples=12)
+@pytest.mark.parametrize(("n", "h", "w", "c", "o", "k", "stride", "padding"), [
+    (1, 9, 40, 32, 16, 2, 2, "same"), (1, 5, 33, 64, 32, 3, 2, "valid"), (1, 5, 3, 68, 68, 2, 2, "same"),
+    (2, 7, 9, 3, 5, 3, 3, "same"), (1, 4, 17, 9, 1, 1, 2, "valid"), (1, 3, 5, 5, 40, 4, 1, "valid")])
+def test_conv_transpose2d_in_float32_over_shapes_that_do_not_fill_the_tiles(place, product, n, h, w, c, o, k, stride,
+                                                                           padding):
+    assert_conv_transpose2d(place, product, 0, n, h, w, c, o, k, stride, padding)
+
+
+@pytest.mark.sweep
+@PRODUCTS
+@KERNEL_PLACES
 @given(SEED, st.integers(1, 2), SIDE, WIDTH, CHANNELS, CHANNELS, st.integers(1, 4), st.integers(1, 3),
        st.sampled_from(["same", "valid"]))
-@example(seed=0, n=1, h=9, w=40, c=32, o=16, k=2, stride=2, padding="same")
-@example(seed=0, n=1, h=5, w=33, c=64, o=32, k=3, stride=2, padding="valid")
-@example(seed=0, n=1, h=5, w=3, c=68, o=68, k=2, stride=2, padding="same")
-def test_conv_transpose2d_in_float32_over_shapes_that_do_not_fill_the_tiles(place, product, seed, n, h, w, c, o, k,
-                                                                           stride, padding):
+def test_conv_transpose2d_in_float32_over_many_shapes(place, product, seed, n, h, w, c, o, k, stride, padding):
+    assert_conv_transpose2d(place, product, seed, n, h, w, c, o, k, stride, padding)
+
+
+def assert_conv_transpose2d(place, product, seed, n, h, w, c, o, k, stride, padding):
+    """Compare a transposed convolution and its gradients with the plain ones, within the rounding bound."""
     rng = np.random.default_rng(seed)
     x, weight = float32(rng, n, h, w, c), float32(rng, k, k, o, c)
     layer = on(place, conv_transpose2d)
@@ -113,10 +135,9 @@ def test_tf32_is_the_product_of_operands_rounded_to_eleven_bits(place, channels)
 
 
 @KERNEL_PLACES
-@settings(max_examples=10)
-@given(SEED, st.integers(1, 70), st.integers(1, 40), st.integers(1, 70))
-def test_dense_and_bias_in_float32(place, seed, n, d, m):
-    rng = np.random.default_rng(seed)
+@pytest.mark.parametrize(("n", "d", "m"), [(1, 1, 1), (70, 40, 70), (33, 3, 17), (5, 12, 32)])
+def test_dense_and_bias_in_float32(place, n, d, m):
+    rng = np.random.default_rng(0)
     x, weight, b, dy = float32(rng, n, d), float32(rng, d, m), float32(rng, m), float32(rng, n, m)
     x64, weight64, b64, dy64 = (array.astype(float) for array in (x, weight, b, dy))
     assert_within_rounding(on(place, dense).forward(x, weight, b), dense.forward(x64, weight64, b64),
@@ -201,7 +222,7 @@ def test_two_training_steps_are_bit_equal_whatever_the_order_of_threads(place, p
     where, results = place(), []
     monkeypatch.setattr(where, "product", product)
     for _ in range(2):                          # the emulator takes another order for every launch
-        network, optimizer = StemNet(3, 3, 4, seed=1).to(backend_at(place)), Momentum(0.1)
+        network, optimizer = StemNet(3, 2, 8, seed=1).to(backend_at(place)), Momentum(0.1)
         x, labels = cases.batch(0)
         batch = Buffers(where.to_device(x.astype(np.float32)), where.to_device(labels.astype(np.uint8)))
         training_step(network, optimizer, batch, Objective.of(Settings(), 10), 0)

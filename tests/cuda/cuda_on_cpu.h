@@ -5,20 +5,7 @@
 // array meets a guard page, and one outside a local or shared array a trap of the compiler (-fsanitize=bounds).
 #pragma once
 
-#include <csetjmp>
-#include <csignal>
-#include <cstdint>
-#include <cstdio>
-#include <cstdlib>
-#include <cstring>
-#include <algorithm>
-#include <cmath>
-#include <functional>
-#include <sys/mman.h>
-#include <ucontext.h>
-#include <xmmintrin.h>
-#include <utility>
-#include <vector>
+#include "standard.h"
 
 #define __global__
 #define __device__

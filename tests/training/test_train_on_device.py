@@ -48,11 +48,11 @@ def test_a_run_is_that_of_the_cpu_within_rounding_and_goes_on_there(tmp_path, mo
                                                                     options):
     monkeypatch.setattr(place(), "product", product)
     start = [*movie, *SMALL, *options]
-    assert run(run_train.main, *start, "--backend", "cpu", "--epochs", "3", "--out", tmp_path / "cpu") == 0
+    assert run(run_train.main, *start, "--backend", "cpu", "--epochs", "2", "--out", tmp_path / "cpu") == 0
     monkeypatch.setattr(train, "choose", lambda name, precision, log: backend_at({"cuda": place, "cpu": cpu}[name]))
-    assert run(run_train.main, *start, "--backend", "cuda", "--epochs", "2", "--out", tmp_path / "gpu") == 0
+    assert run(run_train.main, *start, "--backend", "cuda", "--epochs", "1", "--out", tmp_path / "gpu") == 0
     assert json.loads((tmp_path / "gpu" / "config.json").read_text())["device"] == place().name
-    assert run(run_train.main, "--resume", "--backend", "cuda", "--out", tmp_path / "gpu", "--epochs", "3") == 0
+    assert run(run_train.main, "--resume", "--backend", "cuda", "--out", tmp_path / "gpu", "--epochs", "2") == 0
     ours, theirs = (checkpoint.load(tmp_path / name / "model.npz") for name in ("gpu", "cpu"))
     for name, array in theirs.network.parameters.items():
         # float32: a dozen steps, whose sums run in another order
@@ -63,7 +63,7 @@ def test_a_run_is_that_of_the_cpu_within_rounding_and_goes_on_there(tmp_path, mo
     rows = [readers.read_csv(tmp_path / name / "metrics.csv", metrics.COLUMNS) for name in ("gpu", "cpu")]
     for column in ("train_loss", "train_accuracy", "val_loss", "train_recall", "roc_auc"):
         np.testing.assert_allclose(*([row[column] for row in each] for each in rows), rtol=1e-3, err_msg=column)
-    assert run(run_train.main, "--resume", "--backend", "cpu", "--out", tmp_path / "gpu", "--epochs", "4") == 0
+    assert run(run_train.main, "--resume", "--backend", "cpu", "--out", tmp_path / "gpu", "--epochs", "3") == 0
     assert run(run_predict.main, tmp_path / "gpu", movie[1], "--out", tmp_path / "p") == 0
 
 
