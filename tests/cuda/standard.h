@@ -1,5 +1,4 @@
 // The headers of the system and of C++'s library that cuda_on_cpu.h needs; emulated.py compiles them once for all.
-#pragma once
 
 #include <csetjmp>
 #include <csignal>
