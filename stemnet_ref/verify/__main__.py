@@ -156,7 +156,7 @@ def run_export(given):
     made = make_golden(given)
     golden.write(made, given["out"], given["layout"])
     cli.log(f"{given['out']}: {pluralize(len(made.arrays), 'array')}, {os.path.getsize(given['out']) / 1e6:.0f} MB, "
-             f"{pluralize(made.steps, 'step')}; names and layouts are in docs/golden.md")
+            f"{pluralize(made.steps, 'step')}; names and layouts are in docs/golden.md")
     return 0
 
 
@@ -174,7 +174,7 @@ def run_against(given):
     framework = frameworks.load(given["framework"])
     reference = make_golden(given)
     cli.log(f"{frameworks.describe(given['framework'])}, {reference.input.dtype}, "
-             f"Network{reference.network['channels']}, {' x '.join(map(str, reference.input.shape[1:3]))} pixels")
+            f"Network{reference.network['channels']}, {' x '.join(map(str, reference.input.shape[1:3]))} pixels")
     arrays = frameworks.arrays(framework.train(reference))
     if given["save"] is not None:
         frameworks.save(arrays, given["framework"], given["save"])

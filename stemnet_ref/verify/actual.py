@@ -6,7 +6,7 @@ import numpy as np
 
 from ..errors import InputError, pluralize
 from ..storage.archives import open_arrays
-from .golden import LAYOUTS, from_layout, is_filter, keys
+from .golden import LAYOUTS, from_layout, is_filter, keys, nchw_shape
 
 NOT_COMPARED = ("about", "frames", "labels", "class_weights")
 
@@ -53,7 +53,7 @@ def select(arrays, golden, layout=None, path="the arrays", log=print):
     if strange:
         like = difflib.get_close_matches(strange[0], known, n=1)
         log(f"note: {pluralize(len(strange), 'array')} not looked at, {strange[0]!r} the first: no such name in the "
-             "golden file" + (f"; did you mean {like[0]!r}?" if like else ""))
+            "golden file" + (f"; did you mean {like[0]!r}?" if like else ""))
     for key, array in given.items():
         if array.dtype.kind not in "fiu" or array.dtype.itemsize > 8:
             raise InputError(f"{path}: {key} is {array.dtype}; convert it to float32 or float64")
@@ -63,17 +63,17 @@ def select(arrays, golden, layout=None, path="the arrays", log=print):
     for filters in (True, False):
         names = [key for key, array in given.items() if is_filter(key) == filters and array.ndim == 4]
         fitting = [each for each in LAYOUTS if layout in (None, each)
-                   and all(_shape(key, given[key], each) == known[key] for key in names)]
+                   and all(from_layout(key, given[key], each).shape == known[key] for key in names)]
         chosen[filters] = fitting[0] if fitting else layout or LAYOUTS[0]
     for key, array in given.items():
         if known[key] == () and array.size == 1:
             given[key] = array.reshape(())
             continue
-        if _shape(key, array, chosen[is_filter(key)]) != known[key]:
+        given[key] = from_layout(key, array, chosen[is_filter(key)])
+        if given[key].shape != known[key]:
             said = f" (read as {layout}, as you said)" if layout else ""
             raise InputError(f"{path}: {key} has shape {array.shape}{said}; the golden file has {known[key]}"
-                             + (", or in NCHW " + str(_nchw(key, known[key])) if len(known[key]) == 4 else ""))
-        given[key] = from_layout(key, array, chosen[is_filter(key)])
+                             + (f", or in NCHW {nchw_shape(key, known[key])}" if len(known[key]) == 4 else ""))
     return given
 
 
@@ -84,11 +84,3 @@ def shapes(golden):
         step, _, rest = key.partition("/")
         found[key] = golden.arrays[key if key in golden.arrays or step == "0" else f"1/{rest}"].shape
     return found
-
-
-def _shape(key, array, layout):
-    return from_layout(key, array, layout).shape
-
-
-def _nchw(key, shape):
-    return tuple(shape[axis] for axis in ((3, 2, 0, 1) if is_filter(key) else (0, 3, 1, 2)))

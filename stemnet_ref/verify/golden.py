@@ -244,7 +244,16 @@ def to_layout(key, array, layout):
     """
     if layout == "NHWC" or array.ndim != 4:
         return array
-    return np.ascontiguousarray(array.transpose((3, 2, 0, 1) if is_filter(key) else (0, 3, 1, 2)))
+    return np.ascontiguousarray(array.transpose(_nchw_axes(key)))
+
+
+def nchw_shape(key, shape):
+    """Return the shape in NCHW of what has the shape of four axes in the reference's layout."""
+    return tuple(shape[axis] for axis in _nchw_axes(key))
+
+
+def _nchw_axes(key):
+    return (3, 2, 0, 1) if is_filter(key) else (0, 3, 1, 2)
 
 
 def from_layout(key, array, layout):

@@ -13,7 +13,7 @@ from ..storage.archives import open_arrays
 from ..storage.files import write_atomically
 from ..storage.outputs import CONVERTED, WEIGHTS, check_output
 from ..training import checkpoint
-from .golden import from_layout, to_layout
+from .golden import from_layout, nchw_shape, to_layout
 
 PREFIX = "0/parameter/"         # a golden file's names of the same arrays
 
@@ -108,7 +108,7 @@ def fill(network, names, arrays, path):
             array = array.transpose(2, 3, 1, 0)
         if array.shape != parameter.shape:
             raise InputError(f"{path}: {name} has shape {found.shape}; {parameter.shape} is needed"
-                             + (f", or {to_layout(PREFIX, parameter, 'NCHW').shape}" if parameter.ndim == 4 else ""))
+                             + (f", or {nchw_shape(PREFIX, parameter.shape)}" if parameter.ndim == 4 else ""))
         if not np.isfinite(array).all():
             raise InputError(f"{path}: {name} holds NaN or infinity")
         (network.parameters if name in network.parameters else network.statistics)[name] = array
