@@ -1,7 +1,11 @@
 """Small frames and masks on disk for the tests."""
 
+from pathlib import Path
+
 import numpy as np
 from PIL import Image
+
+from stemnet_ref.data.frames import Frame
 
 
 def cells(rng, height=40, width=48, radius=6, discs=1):
@@ -31,3 +35,16 @@ def stack(path, pages):
     """Write arrays as the pages of one TIFF."""
     images = [Image.fromarray(page) for page in pages]
     images[0].save(path, save_all=True, append_images=images[1:])
+
+
+def touch(folder, *names):
+    """Write pictures of 2 x 2 pixels."""
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.zeros((2, 2), np.uint8)).save(folder / name)
+    return folder
+
+
+def made(*numbers, sequence="s"):
+    """Return frames with these numbers that are on no disk."""
+    return [Frame(Path(f"{sequence}{n}.png"), None, f"{sequence}{n}", sequence, n, (n,)) for n in numbers]

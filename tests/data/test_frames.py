@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pictures import sequence, stack
-from PIL import Image
+from pictures import made, sequence, stack, touch
 
 from stemnet_ref.data.discovery.sequences import gaps, window_indices
 from stemnet_ref.data.frames import Frame, find, find_neighbours
@@ -18,19 +17,6 @@ from stemnet_ref.data.pairing import mask_of, pair
 from stemnet_ref.data.split import choose_gap, divide, split
 from stemnet_ref.errors import InputError
 from stemnet_ref.training.settings import Settings
-
-
-def touch(folder, *names):
-    """Write pictures of 2 x 2 pixels."""
-    for name in names:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(np.zeros((2, 2), np.uint8)).save(folder / name)
-    return folder
-
-
-def made(*numbers, sequence="s"):
-    """Return frames with these numbers that are on no disk."""
-    return [Frame(Path(f"{sequence}{n}.png"), None, f"{sequence}{n}", sequence, n, (n,)) for n in numbers]
 
 
 def test_numbers_are_sorted_as_numbers_and_name_the_sequence(tmp_path):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_frames import touch
+from pictures import touch
 
 from stemnet_ref.data.discovery.names import OTHER, PLACE, numbers_in, read
 from stemnet_ref.data.discovery.times import fields

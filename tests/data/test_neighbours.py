@@ -7,8 +7,7 @@ import pytest
 import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
-from pictures import sequence
-from test_frames import made, touch
+from pictures import made, sequence, touch
 
 from stemnet_ref.data.discovery.selection import Selection
 from stemnet_ref.data.discovery.sequences import describe_gaps, describe_sequences, gaps, time_indices, window_indices

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pictures import stack
-from test_frames import touch
+from pictures import stack, touch
 
 from stemnet_ref.data.discovery.patterns import read_by
 from stemnet_ref.data.discovery.selection import Selection
