@@ -13,7 +13,7 @@ Reading order, bottom up:
 3. `stemnet_ref.optimizers`: what is done with the gradients.
 4. `stemnet_ref.data`: from files to batches; `stemnet_ref.training`: a run; `stemnet_ref.predict`,
    `stemnet_ref.metrics`.
-5. `stemnet_ref.backends`: the same operations, fast, `cpu` and `cuda`. Nothing before depends on them.
+5. `stemnet_ref.backends`: the same operations, fast, `cpu` and `cuda`. No layer depends on them.
 6. `stemnet_ref.verify`: other implementations beside this one; `stemnet_ref.report`, `stemnet_ref.experiments`.
 
 `python -m stemnet_ref.explain` shows one step of training in numbers.

@@ -23,8 +23,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .dispatch import operation, to_device_of, to_host
-from .network.flat import Flat
+from .dispatch import device_of, operation, to_device_of, to_host
+from .flat import Flat
 
 
 class Rates(NamedTuple):
@@ -65,8 +65,8 @@ def momentum(w, g, v, rates, mu, form):
 def adam(w, g, m, v, rates, beta1, beta2, epsilon):
     """Change `w` and the averages `m` and `v` by the gradient, in place."""
     real = w.dtype.type
-    m += real(1 - beta1) * (g - m)                                  # eq. 23
-    v += real(1 - beta2) * (g * g - v)                              # eq. 24
+    m += real(1 - beta1) * (g - m)                                  # eq. 23: b1 m + (1-b1) g, with one product less
+    v += real(1 - beta2) * (g * g - v)                              # eq. 24, likewise
     w -= real(rates.rate) * m / (np.sqrt(v / real(rates.correction)) + real(epsilon))      # eq. 25-27, or 22
 
 
@@ -162,7 +162,7 @@ class SGD:
             flat = Flat(parameters.shapes, parameters.buffer.dtype)
             for name, array in arrays.items():
                 flat[name] = to_host(array)
-            self.slots[slot] = flat.beside(parameters.buffer)
+            self.slots[slot] = flat.on(device_of(parameters.buffer))
         return self.slots[slot].buffer
 
 

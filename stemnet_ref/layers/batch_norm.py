@@ -50,6 +50,7 @@ def forward(x, scale, shift, epsilon, statistics=None):
     if not epsilon > 0:
         raise ValueError(f"batch_norm: epsilon={epsilon} must be above 0")
     mean, variance = statistics or _statistics(x)
+    check_shapes("batch_norm.forward", x=(x, "N H W C"), mean=(mean, "C"), variance=(variance, "C"))
     return scale * ((x - mean) / np.sqrt(variance + x.dtype.type(epsilon))) + shift, mean, variance
 
 

@@ -101,7 +101,7 @@ def backward(dy, saved, weight, kind="conv", activation="relu", scale=None, keep
     weight, kind, activation, scale, keep_prob, key, layers
         The arguments of `forward`.
     needs_dx : bool
-        Whether dx is asked for; it may be None otherwise.
+        Whether dx is asked for; it is None otherwise, which a convolution alone can do.
     out : tuple of ndarray or None, optional
         Where to write dweight, db and dscale.
 
@@ -121,8 +121,12 @@ def backward(dy, saved, weight, kind="conv", activation="relu", scale=None, keep
         dz = layers.dropout.backward(dz, mask, keep_prob)
     if scale is not None:
         dz, dscale, db = layers.batch_norm.backward(dz, saved.z, scale, saved.mean, saved.variance, EPSILON)
-    dx, dweight = _convolution(kind, layers).backward(dz, _joined(saved.x, layers), weight)
-    if isinstance(saved.x, tuple):
+    x = _joined(saved.x, layers)
+    if needs_dx:
+        dx, dweight = _convolution(kind, layers).backward(dz, x, weight)
+    else:
+        dx, dweight = None, layers.conv2d.backward_weight(dz, x, weight.shape)
+    if dx is not None and isinstance(saved.x, tuple):
         dx = layers.concat.backward(dx, saved.x[0].shape[3])
     gradients = dweight, db, dscale
     if out is not None:

@@ -4,7 +4,7 @@ Forward    y[n,i,j,o] = sum over a,b,c of x[n, i+a-top, j+b-left, c] * w[a,b,c,o
            with a shared weight: the sum runs over the receptive field)
 Backward   dw[a,b,c,o] = sum over n,i,j of x[n, i+a-top, j+b-left, c] * dy[n,i,j,o]       (eq. 36, 47)
            dx[n,i,j,c] = sum over a,b,o of dy[n, i-a+top, j-b+left, o] * w[a,b,c,o]       (eq. 34, 41-44 without the
-           activation's derivative: that is the next layer's)
+           activation's derivative: relu.backward has multiplied by it)
 
 x is 0 outside. "same" pads k-1 rows so that y has the size of x, top = (k-1)//2 of them above; "valid" pads none.
 The thesis (section 4) also divides by the sum of the kernel; neither its listing nor this code does.
@@ -24,10 +24,10 @@ def loops(x, weight, padding="same"):
     """Return what `forward` returns, by the loops of the equation, one for every letter: slow, and plain to see."""
     (top, _), (left, _) = pads(x.shape, weight.shape, padding)
     y = np.zeros(output_shape(x.shape, weight.shape, padding), x.dtype)
-    for image, i, j, k in np.ndindex(y.shape):
+    for n, i, j, o in np.ndindex(y.shape):
         for a, b, c in np.ndindex(weight.shape[:3]):
             if 0 <= i + a - top < x.shape[1] and 0 <= j + b - left < x.shape[2]:
-                y[image, i, j, k] += x[image, i + a - top, j + b - left, c] * weight[a, b, c, k]
+                y[n, i, j, o] += x[n, i + a - top, j + b - left, c] * weight[a, b, c, o]
     return y
 
 
@@ -141,6 +141,9 @@ def check_gradient(dy, x, shape, padding):
     """Raise ValueError unless dy and x fit to each other and to a weight of the given shape."""
     check_shapes("conv2d.backward", dy=(dy, "N H W O"), x=(x, "N Hx Wx C"))
     expected = output_shape(x.shape, shape, padding)
-    if dy.shape != expected or x.shape[3] != shape[2]:
+    if x.shape[3] != shape[2]:
+        raise ValueError(f"conv2d.backward: x has {x.shape[3]} channels; weight of shape {tuple(shape)} needs "
+                         f"{shape[2]}")
+    if dy.shape != expected:
         raise ValueError(f"conv2d.backward: dy has shape {dy.shape}; x of shape {x.shape} and weight of shape "
                          f"{tuple(shape)} with padding={padding!r} need {expected}")

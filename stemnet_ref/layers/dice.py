@@ -12,8 +12,7 @@ denominator.)
 import numpy as np
 
 from ..dispatch import operation
-from ._shapes import check_shapes
-from .weighted_cross_entropy import check_labels
+from ._shapes import check_labels, check_shapes
 
 
 @operation

@@ -9,8 +9,7 @@ y is 1 at the pixel's class and 0 at the others; n counts the pixels of the batc
 import numpy as np
 
 from ..dispatch import operation
-from ._shapes import check_shapes
-from .weighted_cross_entropy import check_labels
+from ._shapes import check_labels, check_shapes
 
 
 @operation

@@ -7,6 +7,7 @@ Backward   dx = dy where y > 0, else 0   (the factor sigma'(z) of eq. 33-34; the
 import numpy as np
 
 from ..dispatch import operation
+from ._shapes import check_alike
 
 
 @operation
@@ -27,8 +28,7 @@ def backward(dy, y):
     Raises
     ------
     ValueError
-        If the shapes differ.
+        If the shapes or the dtypes differ.
     """
-    if dy.shape != y.shape:
-        raise ValueError(f"relu.backward: dy has shape {dy.shape}; y has {y.shape}")
+    check_alike("relu.backward", dy=dy, y=y)
     return dy * (y > 0)

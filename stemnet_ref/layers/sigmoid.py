@@ -7,6 +7,7 @@ Backward   dx = dy * y * (1 - y)    (sigma'(z) of eq. 32-34)
 import numpy as np
 
 from ..dispatch import operation
+from ._shapes import check_alike
 
 
 @operation
@@ -19,6 +20,5 @@ def forward(x):
 @operation
 def backward(dy, y):
     """Return dx from the gradient by the output and the output itself, both of the shape of x."""
-    if dy.shape != y.shape:
-        raise ValueError(f"sigmoid.backward: dy has shape {dy.shape}; y has {y.shape}")
+    check_alike("sigmoid.backward", dy=dy, y=y)
     return dy * y * (1 - y)

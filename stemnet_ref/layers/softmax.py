@@ -11,6 +11,7 @@ from functools import reduce
 import numpy as np
 
 from ..dispatch import operation
+from ._shapes import check_alike
 
 
 @operation
@@ -23,8 +24,7 @@ def forward(z):
 @operation
 def backward(dp, p):
     """Return dz from the gradient by the output and the output, both of shape (..., K)."""
-    if dp.shape != p.shape:
-        raise ValueError(f"softmax.backward: dp has shape {dp.shape}; p has {p.shape}")
+    check_alike("softmax.backward", dp=dp, p=p)
     return p * (dp - over_classes(np.add, dp * p))
 
 

@@ -15,7 +15,7 @@ overflow and keeps small probabilities.
 import numpy as np
 
 from ..dispatch import operation
-from ._shapes import check_shapes
+from ._shapes import check_labels, check_shapes
 from .softmax import over_classes
 
 
@@ -67,7 +67,7 @@ def _pick(name, scores, labels, class_weights, pixel_weights):
     class_weights = checked_weights(name, scores, labels, class_weights, pixel_weights)
     check_labels("weighted_cross_entropy", labels, scores.shape[3])
     weights = class_weights[labels] if pixel_weights is None else class_weights[labels] + pixel_weights
-    return weights[..., None], labels[..., None].astype(np.intp, copy=False)
+    return weights[..., None], labels[..., None]
 
 
 def checked_weights(name, scores, labels, class_weights, pixel_weights):
@@ -81,12 +81,3 @@ def checked_weights(name, scores, labels, class_weights, pixel_weights):
         raise ValueError(f"weighted_cross_entropy: class_weights has shape {class_weights.shape}; "
                          f"{scores.shape[3]} classes need one weight each")
     return class_weights
-
-
-def check_labels(layer, labels, classes):
-    """Raise ValueError unless `labels` are integers from 0 to classes-1."""
-    if not np.issubdtype(labels.dtype, np.integer):
-        raise ValueError(f"{layer}: labels are {labels.dtype}; they must be integers, the class of each pixel")
-    if labels.size and not (labels.min() >= 0 and labels.max() < classes):
-        raise ValueError(f"{layer}: labels run from {labels.min()} to {labels.max()}; "
-                         f"{classes} classes allow 0 to {classes - 1}")

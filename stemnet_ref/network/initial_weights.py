@@ -1,7 +1,9 @@
 """Initial weights: section 2.1's, and the listing's (`StemNet`, argument `init`).
 
-    fan_in      normal, sigma = sqrt(2/N), N = kernel area * channels in; biases 0
-    listing     normal, redrawn beyond two sigma, sigma = sqrt(2/(k^2 * features)); biases 0.1; sigma 0.1 in the output
+    fan_in      normal, sigma = sqrt(2/N), N = kernel area * channels in, also for transposed convolutions; biases 0
+    listing     normal, redrawn beyond two sigma, sigma = sqrt(2/(k^2 * features)), k = 5 also for transposed
+                convolutions, features: those of the output going down, of the input going up; sigma 0.1 in the output
+                layer; biases 0.1
 """
 
 import math

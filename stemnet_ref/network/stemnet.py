@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import layers
+from ..flat import Flat
 from ..layers.block import RATE
 from . import initial_weights, topology
-from .flat import Flat
 from .topology import INPUT, Block
 
 
@@ -53,10 +53,7 @@ class StemNet:
     logits : {"linear", "relu"}
         Section 9, or the listing's ReLU on the logits.
     init : {"fan_in", "listing"}
-        "fan_in": normal with sigma = sqrt(2/N), N = kernel area * channels in, as section 2.1 puts it also for the
-        transposed convolutions, biases 0.
-        "listing": truncated normal, sigma = sqrt(2/(25*features)) with the level's larger count of features going up,
-        its own going down, also for the transposed convolutions; 0.1 for the output layer and for every bias.
+        Initial weights of section 2.1 or of the listing; `initial_weights` has the formulas.
     activation : {"relu", "sigmoid"}
     normalisation : {"none", "batch"}
         "batch": batch normalisation (eq. 56-58), with the means and variances of the batch in training, and their
@@ -91,8 +88,8 @@ class StemNet:
                  activation="relu", normalisation="none", dtype=np.float32, seed=0):
         for name, value, least in (("channels", channels, 1), ("levels", levels, 1), ("features", features, 1),
                                    ("classes", classes, 2), ("kernel", kernel, 1), ("seed", seed, 0)):
-            if not isinstance(value, (int, np.integer)) or not least <= value < 2 ** 64:
-                raise ValueError(f"StemNet: {name}={value!r} must be a whole number, at least {least}")
+            if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not least <= value < 2 ** 64:
+                raise ValueError(f"StemNet: {name}={value!r} must be a whole number, at least {least} and below 2^64")
         if not np.issubdtype(dtype, np.floating):
             raise ValueError(f"StemNet: dtype={dtype!r} must be a floating-point type")
         if channels % 2 == 0:
@@ -124,8 +121,7 @@ class StemNet:
     def to(self, backend):
         """Compute with a backend of `backends.choose`, and move the parameters to it; return the network."""
         self.layers = backend.layers
-        if backend.device:
-            self.parameters, self.statistics = self.parameters.to(backend.device), self.statistics.to(backend.device)
+        self.parameters, self.statistics = self.parameters.on(backend.device), self.statistics.on(backend.device)
         return self
 
     def forward(self, x, keep_prob=1.0, seed=0, step=0, with_cache=True, training=None, keep=lambda *of_map: None):
@@ -142,7 +138,7 @@ class StemNet:
         with_cache : bool
             Whether to return a cache; without it every map is freed when it has been read for the last time.
         training : bool, optional
-            Whether batch normalisation takes the statistics of this batch, and adds them to the running ones, or takes
+            Whether batch normalisation takes the statistics of this batch, and so changes the running ones, or takes
             the running ones; by default the value of `with_cache`.
         keep : callable, optional
             Function that is called as keep(name, map) with the input and the map of every block.

@@ -130,10 +130,10 @@ def size_divisor(blocks):
 
 
 def halo(blocks):
-    """Return how far beyond a cell of d x d pixels its outputs can see, in pixels: before and after it.
+    """Return how far beyond a square of d x d pixels its outputs can see, in pixels: before and after it.
 
     d is the `size_divisor`. The pixels that output 0 and output d-1 read are followed back through the blocks. A tile
-    that starts and ends between two such cells needs this much of the frame around it (`stemnet_ref.predict`).
+    that starts and ends between two such squares needs this much of the frame around it (`stemnet_ref.predict`).
     """
     last = size_divisor(blocks) - 1
     seen = {blocks[-1].name: (0, last)}             # first and last pixel of each map that is read
@@ -160,7 +160,14 @@ def layers(blocks, bias_first=lambda prefix: False):
     blocks : tuple of Block
     bias_first : callable
         Takes what stands before the dot in a block's name; returns whether its bias stands before its dropout.
+
+    Raises
+    ------
+    ValueError
+        If a block has batch normalisation or the sigmoid: the names of the layers are those of networks without.
     """
+    if any(block.normalised or block.activation == "sigmoid" for block in blocks):
+        raise ValueError("topology.layers: lists networks with ReLU and without batch normalisation only")
     found, output = [], {INPUT: INPUT}              # output: the layer that writes a block's map, by block
 
     def add(name, kind, inputs, parameter=None):

@@ -13,7 +13,7 @@ import numpy as np
 from .. import __version__
 from ..errors import InputError
 from ..layers import dropout
-from ..layers.weighted_cross_entropy import check_labels
+from ..layers._shapes import check_labels
 from ..network import topology
 from ..network.stemnet import StemNet
 from ..storage.archives import open_npz

@@ -141,10 +141,11 @@ def test_max_pool2d(check, seed, n, h, w, c, size):
     layer = max_pool2d
     rng = np.random.default_rng(seed)
     x, dy = all_different(rng, (n, size * h, size * w, c)), rng.standard_normal((n, h, w, c))
-    _, won = layer.forward(x, size)
-    check(lambda x: layer.forward(x, size)[0], x, layer.backward(dy, won, size), dy)
+    _, argmax = layer.forward(x, size)
+    check(lambda x: layer.forward(x, size)[0], x, layer.backward(dy, argmax, size), dy)
     other = rng.standard_normal(x.shape)
-    np.testing.assert_array_equal(layer.backward(dy, won, size, other.copy()), other + layer.backward(dy, won, size))
+    np.testing.assert_array_equal(layer.backward(dy, argmax, size, other.copy()),
+                                  other + layer.backward(dy, argmax, size))
 
 
 @gradient_cases(n=(COUNT, 2), h=(SIZE, 2), w=(SIZE, 3), c=(SIZE, 3), keep_prob=(st.floats(0.05, 1), 0.5))

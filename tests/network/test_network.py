@@ -12,9 +12,11 @@ from refusals import check, script
 
 from stemnet_ref.cost import Cost
 from stemnet_ref.layers import conv2d, conv_transpose2d, dropout, max_pool2d, relu
+from stemnet_ref.network import topology
 from stemnet_ref.network.__main__ import main
 from stemnet_ref.network.stemnet import StemNet
 from stemnet_ref.network.table import layer_table, training_gflop
+from stemnet_ref.network.topology import Block
 from stemnet_ref.optimizers import add_penalty, add_penalty_gradients
 from stemnet_ref.training.settings import Settings
 
@@ -306,3 +308,28 @@ def test_impossible_networks_are_refused(arguments, culprit):
 def test_inputs_that_do_not_fit_are_refused(x, culprit):
     with pytest.raises(ValueError, match=culprit):
         StemNet(levels=3).forward(x)
+
+
+def test_the_gradients_of_a_map_that_several_blocks_read_are_added(monkeypatch):
+    """Both convolutions after the first read its map, which no pooling does here."""
+    def blocks(*arguments):
+        first, *_, output = stemnet(*arguments)
+        between = Block("down0.conv2", "conv", (first.name,), (3, 3, 2, 2), 0, activation="sigmoid")
+        both = Block("down0.conv3", "conv", (first.name, between.name), (3, 3, 4, 2), 0, activation="sigmoid")
+        return first, between, both, output._replace(inputs=(both.name,))
+
+    stemnet = topology.stemnet
+    monkeypatch.setattr(topology, "stemnet", blocks)
+    network, x, _ = tiny(0, levels=1, features=2, activation="sigmoid")
+    z, cache = network.forward(x)
+    dz = np.random.default_rng(1).standard_normal(z.shape)
+    weight, dweight = network.parameters["down0.conv.weight"], network.backward(dz, cache)["down0.conv.weight"]
+
+    def logits(value):
+        kept = weight.copy()
+        weight[...] = value
+        found = network.forward(x, with_cache=False)[0]
+        weight[...] = kept
+        return found
+
+    assert_gradient(logits, weight.copy(), dweight, dz)

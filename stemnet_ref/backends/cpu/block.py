@@ -17,7 +17,7 @@ from . import conv2d, conv_transpose2d
 from .bias import sum_over_pixels
 from .threads import bands, share, sum_parts
 
-WHOLE = 1 << 20         # elements of a map whose dropout mask is drawn at once: it may be divided by channels
+MAX_WHOLE = 1 << 20         # elements of a map whose dropout mask is drawn at once: it may be divided by channels
 
 
 def forward(x, weight, b, kind="conv", activation="relu", scale=None, statistics=None, keep_prob=1.0, key=(0, 0, 0)):
@@ -90,7 +90,7 @@ def activation_gradient(dy, y, activation="relu", keep_prob=1.0, key=(0, 0, 0), 
 
 def _is_fused(kind, activation, weight, scale, keep_prob):
     return scale is None and activation in ("relu", "linear") and (
-        kind == "conv" or (weight.shape[:2] == (2, 2) and keep_prob == 1))
+        kind == "conv" or (kind == "deconv" and weight.shape[:2] == (2, 2) and keep_prob == 1))
 
 
 def _checked(x, weight, kind):
@@ -108,7 +108,7 @@ def _mask(shape, keep_prob, key):
     """Return a function of an image and a slice of its rows: their dropout mask, bool of shape (rows, W, O)."""
     n, h, w, o = shape
     dropout.check_key(keep_prob, *key)
-    if keep_prob == 1 or n * h * w * o <= WHOLE:
+    if keep_prob == 1 or n * h * w * o <= MAX_WHOLE:
         whole = dropout.draw_mask(shape, keep_prob, *key) if keep_prob < 1 else None
         return lambda image, rows: whole[image, rows]
 

@@ -1,7 +1,7 @@
 """The convolution of layers/conv2d.py as matrix products of the image unfolded under the kernel, band by band (im2col).
 
 In float32 winograd.py does the same with fewer multiplications. `correlate` and `weight_gradient` take several arrays
-that are seen side by side, so that block.py need not concatenate them.
+that are seen side by side, which winograd.py does not concatenate.
 """
 
 import numpy as np

@@ -13,14 +13,17 @@ BLOCK = 1 << 18      # parameters that a thread updates at once
 
 
 def sgd(w, g, rates):
+    """Do what `optimizers.sgd` does."""
     _share(plain.sgd, (w, g), rates)
 
 
 def momentum(w, g, v, rates, mu, form):
+    """Do what `optimizers.momentum` does."""
     _share(plain.momentum, (w, g, v), rates, mu, form)
 
 
 def adam(w, g, m, v, rates, beta1, beta2, epsilon):
+    """Do what `optimizers.adam` does."""
     _share(plain.adam, (w, g, m, v), rates, beta1, beta2, epsilon)
 
 

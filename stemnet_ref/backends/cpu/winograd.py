@@ -31,9 +31,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 from .threads import divide, share
 
 POINTS = (0, 1, -1, 2, -2, 0.5, -0.5)       # near 1, so that powers stay small, and exact in B and A
-ELEMENTS = 1 << 20                          # of transformed pixels at once, so that they stay in the cache
-FEWEST = 16                                 # for which the transforms of the weights pay
-TERMS = 100                                 # of a sum, at least
+MAX_ELEMENTS = 1 << 20                          # of transformed pixels at once, so that they stay in the cache
+MIN_TILES = 16                                 # for which the transforms of the weights pay
+MIN_TERMS = 100                                 # of a sum, at least
 
 
 def use_winograd(dtype, kernel, terms, pixels):
@@ -51,8 +51,8 @@ def use_winograd(dtype, kernel, terms, pixels):
         N, H and W of the output, of which there must be tiles enough.
     """
     (kh, kw), (n, h, w) = kernel, pixels
-    return (dtype == np.float32 and min(kh, kw) > 2 and max(kh, kw) < 7 and terms >= TERMS
-            and n * (-(-h // (9 - kh)) * -(-w // (9 - kw))) >= FEWEST)
+    return (dtype == np.float32 and min(kh, kw) > 2 and max(kh, kw) < 7 and terms >= MIN_TERMS
+            and n * (-(-h // (9 - kh)) * -(-w // (9 - kw))) >= MIN_TILES)
 
 
 def correlate(inputs, weight, pads, outputs, epilogue=None, flipped=False):
@@ -115,7 +115,7 @@ class _Tiles:
 
     def bands(self, images):
         """Return (image, first row of tiles, number of rows) of all that is multiplied at once."""
-        count = max(1, min(self.down, ELEMENTS // (64 * max(self.channels) * self.across)))
+        count = max(1, min(self.down, MAX_ELEMENTS // (64 * max(self.channels) * self.across)))
         return [(image, first, min(count, self.down - first))
                 for image in range(images) for first in range(0, self.down, count)]
 

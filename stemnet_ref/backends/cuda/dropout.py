@@ -3,7 +3,7 @@
 import numpy as np
 
 from ...dispatch import device_of
-from ...layers.dropout import LEVELS, check_key
+from ...layers.dropout import VALUES, check_key
 from .launch import blocks, elementwise, launch
 from .step_state import StepState, state_of
 
@@ -30,4 +30,4 @@ def backward(dy, mask, keep_prob):
 def mask_arguments(device, keep_prob, seed, step, layer):
     """Return what a kernel takes to draw a mask: threshold, seed, the step's numbers, layer."""
     check_key(keep_prob, seed, 0 if isinstance(step, StepState) else step, layer)
-    return round(LEVELS * keep_prob), seed, state_of(device, step).numbers, layer
+    return round(VALUES * keep_prob), seed, state_of(device, step).numbers, layer

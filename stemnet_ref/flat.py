@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from ..dispatch import device_of, to_device_of
+from .dispatch import device_of, to_host
 
 ALIGNED = 4             # every array begins at a multiple of so many elements, as a GPU's vector loads need
 
@@ -39,13 +39,10 @@ class Flat(dict):
         """The shapes by name."""
         return {name: array.shape for name, array in self.items()}
 
-    def to(self, device):
-        """Return a copy on a device of `backends.choose`."""
-        return Flat(self.shapes, self.buffer.dtype, device.to_device(self.buffer))
-
-    def beside(self, array):
-        """Return NumPy's arrays where another array lies: these, or a copy on its device."""
-        return Flat(self.shapes, self.buffer.dtype, to_device_of(array, self.buffer))
+    def on(self, device):
+        """Return the same arrays on the device of a `Backend`, or with None in NumPy's memory."""
+        buffer = to_host(self.buffer)
+        return Flat(self.shapes, buffer.dtype, device.to_device(buffer) if device else buffer)
 
     def like(self):
         """Return another of the same shapes and dtype that lies where this does; its elements are to be written."""

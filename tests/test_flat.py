@@ -5,7 +5,7 @@ import pytest
 from places import PLACES, backend_at
 
 from stemnet_ref.dispatch import to_host
-from stemnet_ref.network.flat import ALIGNED, Flat
+from stemnet_ref.flat import ALIGNED, Flat
 from stemnet_ref.optimizers import SGD, Adam, Momentum
 
 SHAPES = {"a.weight": (3, 3, 2, 5), "a.bias": (5,), "b.weight": (4, 1), "c.bias": (1,)}
@@ -57,7 +57,7 @@ def test_an_optimizer_changes_a_flat_as_separate_arrays_and_goes_on_from_their_s
             optimizers[1].rules = optimizers[0].rules
             optimizers[1].load_state({key: to_host(array) for key, array in state.items()})
         if where:
-            ours, gradients = ours.to(where) if step == 0 else ours, gradients.to(where)
+            ours, gradients = ours.on(where) if step == 0 else ours, gradients.on(where)
         optimizers[1].update(ours, gradients)
     for name, array in separate.items():
         # the kernels may fuse a multiplication with an addition
