@@ -1,8 +1,14 @@
-"""Which code computes with an array: the plain functions with NumPy's, a backend's of the same names with its own.
+"""Which code computes: two questions, and who answers each.
 
-This module and the choice of a backend (`backends.choose`) are all that dispatches. A backend registers the type of its
-arrays, and the device that holds them; its modules are imported when the first of them is met, and nothing here imports
-one.
+Which library's arrays are these? This module answers it at every call, by their type: an `operation` computes with
+NumPy's arrays itself, and gives those of a backend to the function of the same name in that backend. A backend
+registers the type of its arrays and the device that holds them; CuPy's arrays that nobody has registered are registered
+when the first of them is met.
+
+Which code computes with NumPy's arrays? The type cannot tell, since the `plain` and the `cpu` backend both compute with
+them. So `backends.choose` answers it once for a run: its Backend holds the package of the layers and the module of the
+optimizers' equations, which the run hands to the network (`StemNet.to`), the network to the block that is composed of
+layers (`layers.block`), and the run to the optimizer (`rules`). Nothing else chooses code.
 """
 
 from functools import cache, wraps
@@ -11,6 +17,7 @@ from importlib import import_module
 import numpy as np
 
 _registered = {}                # type of array -> name of the package with the functions for it, and the device
+_operations = {}                # last part of a module's name, and function's name -> the module's whole name
 
 
 def register(array_type, package, device):
@@ -21,15 +28,25 @@ def register(array_type, package, device):
     _registered[array_type] = package, device
 
 
+def registered(array_type):
+    """Return the device that a backend has registered for a type of arrays; None where there is none."""
+    return _registered.get(array_type, (None, None))[1]
+
+
 def operation(function):
     """Let a plain function take arrays of a backend, which the function of the same name in that backend computes with.
 
     Raises
     ------
     ValueError
-        The function raises it if its arrays are not all of one type, or of a type that no backend has registered.
+        If there is an operation of that name in another module of the same last name: a backend has one function for
+        both. The function raises it if its arrays are not all of one type, or of a type that no backend has registered.
     """
     module = function.__module__.rpartition(".")[2]
+    owner = _operations.setdefault((module, function.__name__), function.__module__)
+    if owner != function.__module__:
+        raise ValueError(f"operation: {function.__module__}.{function.__name__} has the name of an operation of "
+                         f"{owner}, and a backend holds one {module}.{function.__name__}; rename one of them")
 
     @cache
     def of(package):

@@ -47,7 +47,7 @@ class Emulator:
     """The device; `seed` orders the threads."""
 
     array_type = EmulatedArray
-    name = "emulated"
+    name, precision = "emulated", "fp32"
 
     def __init__(self):
         self.seed = 0

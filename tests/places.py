@@ -12,7 +12,7 @@ import pytest
 from emulated import Emulator
 
 from stemnet_ref import backends
-from stemnet_ref.backends import Backend
+from stemnet_ref.backends import Backend, cuda
 from stemnet_ref.backends.cuda import device
 from stemnet_ref.errors import InputError
 
@@ -51,7 +51,7 @@ def backend_at(place):
     """Return the Backend of a place."""
     if place in (plain, cpu):
         return backends.choose(place.__name__)
-    return Backend(place().name, import_module("stemnet_ref.backends.cuda"), place())
+    return Backend(place().name, cuda, cuda.optimizers, place())
 
 
 def module_at(package, module):

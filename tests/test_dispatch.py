@@ -113,3 +113,12 @@ def test_a_function_that_a_backend_lacks_is_an_error_and_never_falls_back(backen
     assert missing(HERE) is HERE
     with pytest.raises(AttributeError, match="missing"):
         missing(THERE)
+
+
+def test_two_operations_for_which_a_backend_has_one_place_are_refused():
+    shifted, another = (lambda x: x), (lambda x: x)
+    for function, name in ((shifted, "shifted"), (another, "another")):
+        function.__module__, function.__name__ = "elsewhere.test_dispatch", name
+    with pytest.raises(ValueError, match=r"elsewhere.test_dispatch.shifted has the name of an operation of"):
+        operation(shifted)
+    assert operation(another)(HERE) is HERE

@@ -1,6 +1,5 @@
 """How the operations of the layers are computed, and the choice of a backend."""
 
-from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
 from typing import NamedTuple
@@ -20,19 +19,16 @@ class Backend(NamedTuple):
     layers : module
         The package with the operations: `stemnet_ref.layers`, `stemnet_ref.backends.cpu` or
         `stemnet_ref.backends.cuda`.
+    optimizers : module
+        The module with the equations of the optimizers: `stemnet_ref.optimizers`, or that of the backend.
     device : cuda.device.CuPy, or None
         The GPU that holds the arrays; None where they are NumPy's.
     """
 
     name: str
     layers: ModuleType
+    optimizers: ModuleType
     device: object = None
-
-    @property
-    def optimizers(self):
-        """The module with the equations of the optimizers."""
-        package = self.layers.__name__.removesuffix(".layers")
-        return import_module(f"{package}.optimizers")
 
 
 def choose(name="auto", precision="fp32", log=lambda text: None):
@@ -51,7 +47,7 @@ def choose(name="auto", precision="fp32", log=lambda text: None):
     ------
     InputError
         If there is no such backend, if "cuda" is asked for and CuPy or a GPU is missing, or "tf32" and what is there
-        cannot do it.
+        cannot do it, or if the GPU computes with another precision in this process already.
     """
     if name not in NAMES:
         raise InputError(f"--backend {name}: must be {', '.join(NAMES[:-1])} or {NAMES[-1]}")
@@ -60,13 +56,14 @@ def choose(name="auto", precision="fp32", log=lambda text: None):
     if name in ("plain", "cpu") and precision == "tf32":
         raise InputError("--precision tf32: is for --backend cuda only; on a CPU leave it out")
     if name == "plain":
-        from .. import layers
-        return Backend("plain", layers)
+        from .. import layers, optimizers
+        return Backend("plain", layers, optimizers)
     if name in ("auto", "cuda"):
         from . import cuda
+        from .cuda import optimizers
         try:
             device = cuda.register_cupy(precision)
-            return Backend(device.name, cuda, device)
+            return Backend(device.name, cuda, optimizers, device)
         except NoGpu as error:
             if name == "cuda":
                 raise InputError(f"--backend cuda: {error.reason}; {error.remedy}, or use --backend cpu") from None
@@ -76,4 +73,5 @@ def choose(name="auto", precision="fp32", log=lambda text: None):
             if find_spec("cupy"):
                 log(f"note: the CPU is used: {error.reason}")
     from . import cpu
-    return Backend("cpu", cpu)
+    from .cpu import optimizers
+    return Backend("cpu", cpu, optimizers)

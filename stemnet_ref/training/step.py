@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import metrics, optimizers
+from ..backends.cuda.recorder import Recorder
 from ..cost import Cost
 from ..dispatch import to_host
 
@@ -153,4 +154,4 @@ def make_steps(network, optimizer, objective, backend, log=print):
     """Return the Steps of a run on a backend; `log` takes a line of text for the user."""
     if backend.device is None:
         return Steps(network, optimizer, objective)
-    return RecordedSteps(network, optimizer, objective, backend.layers.Recorder(backend.device, log))
+    return RecordedSteps(network, optimizer, objective, Recorder(backend.device, log))

@@ -71,12 +71,22 @@ def cupy(monkeypatch):
 def test_the_gpu_is_taken_where_there_is_one(cupy):
     told = []
     for name in ("auto", "cuda"):
-        name, layers, found = backends.choose(name, log=told.append)
+        name, layers, optimizers, found = backends.choose(name, log=told.append)
         assert (name, found.name, found.product, found.multiprocessors) == (*["cuda (NVIDIA H100)"] * 2, 2, 132)
-        assert layers is backends.cuda
+        assert (layers, optimizers) == (backends.cuda, backends.cuda.optimizers)
         assert dispatch.device_of(cupy.ndarray()) is found
-    assert backends.choose("cuda", "tf32").device.product == 3
     assert told == []
+
+
+def test_a_process_has_one_precision(cupy):
+    """A second one would change that of a run that lives, whose arrays are the same."""
+    found = backends.choose("cuda", "tf32").device
+    assert found.product == 3
+    assert backends.choose("auto", "tf32").device is found
+    for name in ("auto", "cuda"):
+        with pytest.raises(InputError, match=r"--precision fp32: this process computes with tf32 .* since its first use"):
+            backends.choose(name)
+    assert dispatch.device_of(cupy.ndarray()) is found
 
 
 @pytest.mark.parametrize(("name", "package"), [("plain", "stemnet_ref"), ("cpu", "stemnet_ref.backends.cpu")])
@@ -91,6 +101,8 @@ def test_an_array_of_cupy_is_computed_with_before_anybody_chose_a_backend(cupy):
     cupy.ndarray.__module__, cupy.ndarray.shape, cupy.ndarray.dtype = "cupy", (), None
     assert dispatch.package_of(cupy.ndarray()) == "stemnet_ref.backends.cuda"
     assert dispatch.device_of(cupy.ndarray()).name == "cuda (NVIDIA H100)"
+    with pytest.raises(InputError, match=r"--precision tf32: this process computes with fp32 .* before the first"):
+        backends.choose("cuda", "tf32")
 
 
 @pytest.mark.parametrize("name", ["auto", "cuda"])

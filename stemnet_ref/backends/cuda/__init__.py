@@ -23,10 +23,8 @@ from . import (
     softmax,
     weighted_cross_entropy,
 )
-from .recorder import Recorder
 
 __all__ = [
-    "Recorder",
     "batch_norm",
     "bias",
     "block",

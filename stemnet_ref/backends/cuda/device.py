@@ -19,6 +19,8 @@ class CuPy:
     ----------
     name : str
         What the user reads: "cuda" and the chip.
+    precision : {"fp32", "tf32"}
+        Precision of the operands of convolutions.
     product : int
         How it multiplies matrices, PRODUCT of backends/cuda/windows.cuh.
     multiprocessors : int
@@ -60,6 +62,7 @@ class CuPy:
         self.multiprocessors = chip["multiProcessorCount"]
         self.pools = cupy.get_default_memory_pool(), cupy.cuda.MemoryPool()
         self._recorder = cupy.cuda.Stream(non_blocking=True)
+        self.precision = precision
         self.product = 3 if precision == "tf32" else 2 if has_tf32 else 1
         self.name = f"cuda ({chip['name'].decode()}{', tf32' if precision == 'tf32' else ''})"
 
@@ -121,6 +124,21 @@ class CuPy:
 
 
 def register(device):
-    """Let operations on arrays of `device.array_type` run on it; return the device."""
-    dispatch.register(device.array_type, __package__, device)
-    return device
+    """Let operations on arrays of `device.array_type` run on it; return the one that does.
+
+    The arrays do not say who made them, so that a process has one device for all: the first one that was registered.
+
+    Raises
+    ------
+    InputError
+        If the first one has another precision.
+    """
+    first = dispatch.registered(device.array_type)
+    if first is None:
+        dispatch.register(device.array_type, __package__, device)
+        return device
+    if first.precision != device.precision:
+        raise InputError(f"--precision {device.precision}: this process computes with {first.precision} on the GPU "
+                         f"since its first use; start another process for {device.precision}, or choose it before the "
+                         "first array is used")
+    return first
