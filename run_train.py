@@ -62,7 +62,7 @@ def train(given, settings, frames, masks, claim):
     with_summaries = given["summaries"] or (out / "summaries").is_dir()      # they go on when resumed
     if with_summaries:
         summaries.check(summaries.OPTION if given["summaries"] else f"{out / 'summaries'}")
-    if frames is None:
+    if frames is None and masks is None:
         cli.log(f"training on the sample: 15 {SOURCE} (your own: --frames PATH --masks PATH)")
     run = Run(settings, frames, masks, out, resume, given["backend"], given["precision"], cli.log)
 

@@ -28,6 +28,11 @@ def class_weights(how, cells):
     return tuple((np.median(frequency) / frequency).tolist())
 
 
+def kept_count(count, drop):
+    """Return the number of frames, out of `count`, that stay when a share of them is dropped by `kept_indices`."""
+    return max(count - round(drop * count), 1)
+
+
 def kept_indices(cells, drop):
     """Return the indices of the frames that stay when a share of them, with the fewest cell pixels, is dropped.
 
@@ -44,7 +49,7 @@ def kept_indices(cells, drop):
         Indices into `cells`, ascending.
     """
     share = np.array([cell / pixels for cell, pixels in cells])
-    dropped = np.argsort(share, kind="stable")[:min(round(drop * len(cells)), len(cells) - 1)]
+    dropped = np.argsort(share, kind="stable")[:len(cells) - kept_count(len(cells), drop)]
     return np.delete(np.arange(len(cells)), dropped)
 
 

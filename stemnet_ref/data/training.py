@@ -20,7 +20,7 @@ from .. import sample
 from ..dispatch import to_host
 from ..errors import InputError, pluralize
 from . import split
-from .balance import kept_indices, sampling_weights
+from .balance import kept_count, kept_indices, sampling_weights
 from .crops.epoch import Augmentation, plan_epoch
 from .dataset import Dataset
 from .inspection import measure
@@ -29,7 +29,15 @@ from .scaling import Scaling
 
 
 def discover(settings, frames=None, masks=None, log=lambda line: None):
-    """Return the frames of a run, of the sample where they are None, and the mask of each, as `pairing.find_pairs`."""
+    """Return the frames of a run, of the sample where they are None, and the mask of each, as `pairing.find_pairs`.
+
+    Raises
+    ------
+    InputError
+        If there are masks without frames, or `pairing.find_pairs` raises it.
+    """
+    if frames is None and masks is not None:
+        raise InputError("--masks: --frames is missing; training needs both")
     return find_pairs(sample.FRAMES if frames is None else frames, sample.MASKS if frames is None else masks, log,
                       settings.sparse_masks, selection=settings.selection)
 
@@ -95,7 +103,9 @@ def prepare(settings, frames, masks, device=None, log=lambda line: None):
               "masks": masks if masks is None else os.path.abspath(masks),
               "training_frames": [dataset.frames[index].name for index in found.training],
               "validation_frames": [dataset.frames[index].name for index in found.validation]}
-    _check_crops(settings, dataset, found.training)
+    kept = found.training[:kept_count(len(found.training), settings.drop_background)]
+    if len(kept) == len(found.training) or len({dataset.sizes[index] for index in found.training.tolist()}) == 1:
+        _check_crops(settings, dataset, kept)                   # else it depends on which frames will be left out
     return Prepared(settings, dataset, found, source)
 
 
@@ -203,10 +213,16 @@ def freeze(prepared, measured, log, scaling=None):
         Function that prints a line of text for the user.
     scaling : scaling.Scaling, optional
         Scaling of the model that a run goes on with; by default the one that was fitted.
+
+    Raises
+    ------
+    InputError
+        If only one class is left, or the frames that are used do not fit the settings.
     """
     settings, dataset, (training, validation, *_), source = (
         prepared.settings, prepared.dataset, prepared.split, prepared.source)
     used, dropped, weights, cost = balance(settings, training, measured.cells)
+    _check_crops(settings, dataset, used)
     if len(dropped):
         log(f"{pluralize(len(dropped), 'training frame')} with the fewest cells left out")
     if cost is not settings:
@@ -236,7 +252,7 @@ def _plan(settings, dataset, training, epoch, weights=None):
 
 
 def _check_crops(settings, dataset, training):
-    """Raise InputError where the frames do not fit the settings."""
+    """Raise InputError where the training frames that are used do not fit the settings."""
     plan, size, side = _plan(settings, dataset, training, epoch=0), settings.batch_size, settings.size_divisor
     shapes = {(crop.height, crop.width) for crop in plan}
     if size > 1 and len(shapes) > 1:

@@ -110,8 +110,6 @@ def resolve(given):
     """Return the Variants, the experiment's title, and the seeds that the options ask for."""
     chosen = chosen_of(given)
     first, count = chosen.pop("seed", 0), given["seeds"]
-    if given["masks"] is not None and given["frames"] is None:
-        raise InputError("--masks: --frames is missing; training needs both")
     if given["vary"] is not None:
         if given["fake"]:
             raise InputError("--fake: has no effect with --vary; leave one of them out")

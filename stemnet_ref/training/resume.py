@@ -40,8 +40,6 @@ def resolve(given):
     """
     chosen, frames, masks, out = chosen_of(given), given["frames"], given["masks"], given["out"]
     if not given["resume"]:
-        if frames is None and masks is not None:
-            raise InputError("--masks: --frames is missing; training needs both")
         settings = Settings.from_options(chosen)
         return settings, frames, masks, Path(out or files.new_folder(Path("runs") / f"network{settings.channels}"))
     if out is None:

@@ -17,7 +17,9 @@ from stemnet_ref.data.frames import Frame
 from stemnet_ref.data.images import read_instances
 from stemnet_ref.data.masks.borders import border_weights
 from stemnet_ref.data.pairing import find_pairs
+from stemnet_ref.data.training import prepare
 from stemnet_ref.errors import InputError
+from stemnet_ref.training.run import Run
 from stemnet_ref.training.settings import Settings
 
 CELLS = st.lists(st.tuples(st.integers(1, 99), st.just(100)), min_size=1, max_size=9)
@@ -130,6 +132,27 @@ def test_both_class_weights_can_be_given():
     assert resolved.class_weights == (1, 9)
     given_ = Settings.from_options({"class_weight": 3.0})
     assert given_.resolved([(10, 100)]) is given_
+
+
+@pytest.mark.parametrize("widths", [{48}, {48, 52}])
+def test_the_crops_of_an_epoch_are_counted_without_the_dropped_frames(widths, tmp_path):
+    """Ten training frames, of which one is dropped: with batches of two, a crop of one last pixel is alone."""
+    frames, masks = sequence(tmp_path, 12)
+    if 52 in widths:
+        sequence(tmp_path, 1, width=52)                         # then the headers do not say which sizes stay
+    options = {"levels": 2, "features": 2, "crop": 2, "crops_per_frame": 1, "normalisation": "batch", "gap": 0,
+               "validation": 1 / 6, "drop_background": 0.1}
+    fitting, alone = (Settings.from_options({**options, "batch_size": size}) for size in (3, 2))
+    assert len(prepare(fitting, frames, masks).split.training) == 10
+    assert Run(fitting, frames, masks, tmp_path / "out").steps_per_epoch == 3
+    with pytest.raises(InputError, match="--batch-size that leaves none of 9 crops alone"):
+        prepare(alone, frames, masks) if widths == {48} else Run(alone, frames, masks, tmp_path / "out")
+
+
+def test_masks_without_frames_are_refused(tmp_path):
+    _, masks = sequence(tmp_path, 12)
+    with pytest.raises(InputError, match="--masks: --frames is missing"):
+        Run(Settings(), None, masks, tmp_path / "out")
 
 
 def test_a_run_says_what_weights_and_frames_it_took(tmp_path, movie, no_figures, capsys):
