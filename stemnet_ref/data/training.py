@@ -103,9 +103,9 @@ def prepare(settings, frames, masks, device=None, log=lambda line: None):
               "masks": masks if masks is None else os.path.abspath(masks),
               "training_frames": [dataset.frames[index].name for index in found.training],
               "validation_frames": [dataset.frames[index].name for index in found.validation]}
-    kept = found.training[:kept_count(len(found.training), settings.drop_background)]
-    if len(kept) == len(found.training) or len({dataset.sizes[index] for index in found.training.tolist()}) == 1:
-        _check_crops(settings, dataset, kept)                   # else it depends on which frames will be left out
+    used = found.training[:kept_count(len(found.training), settings.drop_background)]
+    if len(used) == len(found.training) or len({dataset.sizes[index] for index in found.training.tolist()}) == 1:
+        _check_crops(settings, dataset, used)                   # else it depends on which frames will be left out
     return Prepared(settings, dataset, found, source)
 
 

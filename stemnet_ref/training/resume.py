@@ -45,7 +45,8 @@ def resolve(given):
     if out is None:
         raise InputError("--resume: name the run to go on with by --out DIR")
     settings, *saved = settings_of(out)
-    settings = replace(settings, **chosen).with_effect(chosen)
+    settings = replace(settings, **chosen)
+    settings.check_effects(chosen)
     for name, path, now in (("frames", saved[0], frames), ("masks", saved[1], masks)):
         if now is None and path is not None and not (os.path.exists(path) or glob.glob(path, recursive=True)):
             raise InputError(f"--resume: the {name} of this run are no longer at {path}; "

@@ -31,14 +31,22 @@ def setting(default, group, help, **facts):
     return field(default=default, metadata={"option": Option(help, SUPPRESS, group=group, **facts)})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Settings:
     """Every setting of a run that its result depends on; the defaults are Table 1's where the thesis names them.
+
+    Parameters
+    ----------
+    **given
+        Values by the name of the setting. A setting that is not given has the value of the preset, or else the default;
+        the learning rate of Adam is `ADAM_LEARNING_RATE` then.
 
     Raises
     ------
     InputError
         If a value is not one that its setting takes, or two do not go together.
+    TypeError
+        If there is no setting of a name.
     """
 
     preset: str = setting("thesis", NETWORK, "Table 1 or Table 2 of the thesis, or the code in its appendix",
@@ -136,7 +144,15 @@ class Settings:
     class_weight_form: str = setting("eq60", DISAGREEMENTS, "listing: the cell class has the weight 1 + --class-weight",
                                      choices=("eq60", "listing"), needs=WEIGHTED)
 
-    def __post_init__(self):
+    def __init__(self, **given):
+        if given.keys() - OPTIONS.keys():
+            raise TypeError(f"Settings: {min(given.keys() - OPTIONS.keys())} is no setting")
+        preset = given.get("preset", self.preset)
+        OPTIONS["preset"].check("--preset", preset)
+        values = {**{each.name: each.default for each in fields(self)}, **PRESETS[preset], **given}
+        if values["optimizer"] == "adam" and "learning_rate" not in given:
+            values["learning_rate"] = ADAM_LEARNING_RATE
+        vars(self).update(values)                               # the class is frozen
         for name, option in OPTIONS.items():
             option.check(flag_of(name), getattr(self, name))
         self._check_class_weight()
@@ -154,29 +170,20 @@ class Settings:
 
     @classmethod
     def from_options(cls, chosen):
-        """Return the settings of a preset with the chosen ones in place of its own.
-
-        Parameters
-        ----------
-        chosen : dict
-            Values by the name of the setting; what is absent has the preset's value, or else the default.
+        """Return Settings(**chosen).
 
         Raises
         ------
         InputError
             If a value is not one that its setting takes, or a chosen setting has no effect beside the others.
         """
-        preset = chosen.get("preset", cls.preset)
-        OPTIONS["preset"].check("--preset", preset)
-        values = {**PRESETS[preset], **chosen}
-        if values.get("optimizer") == "adam" and "learning_rate" not in chosen:
-            values["learning_rate"] = ADAM_LEARNING_RATE
-        return cls(**values).with_effect(chosen)
+        settings = cls(**chosen)
+        settings.check_effects(chosen)
+        return settings
 
-    def with_effect(self, chosen):
-        """Return these settings; raise InputError where one of the names in `chosen` has no effect beside the rest."""
+    def check_effects(self, chosen):
+        """Raise InputError where one of the names in `chosen` has no effect beside the other settings."""
         check_effects(OPTIONS, chosen, self.as_dict())
-        return self
 
     @property
     def selection(self):
@@ -196,11 +203,17 @@ class Settings:
     def class_weights(self):
         """Weights of background and cell in the cross-entropy: (1, w) of eq. 60, or the listing's (1, 1 + w).
 
-        Weights that depend on the data are known only once these settings are `resolved`.
+        Raises
+        ------
+        InputError
+            If they depend on the data; they are known once these settings are `resolved`.
         """
         if self.cost == "cross_entropy":
             return 1.0, 1.0
         weight = parsed_weight(self.class_weight)
+        if weight in WORDS:
+            raise InputError(f"--class-weight {weight}: the numbers follow from the training masks; give numbers here, "
+                             "or ask the settings that Settings.resolved returns")
         if isinstance(weight, tuple):
             return weight
         return 1.0, weight + (1.0 if self.class_weight_form == "listing" else 0.0)

@@ -128,8 +128,10 @@ def test_settings_that_cannot_be_used_are_named(options, message):
 
 def test_both_class_weights_can_be_given():
     assert Settings.from_options({"class_weight": "0.5,20"}).class_weights == (0.5, 20)
-    resolved = Settings.from_options({"class_weight": "ratio"}).resolved([(10, 100)])
-    assert resolved.class_weights == (1, 9)
+    ratio = Settings.from_options({"class_weight": "ratio"})
+    with pytest.raises(InputError, match="--class-weight ratio: the numbers follow from the training masks"):
+        assert ratio.class_weights
+    assert ratio.resolved([(10, 100)]).class_weights == (1, 9)
     given_ = Settings.from_options({"class_weight": 3.0})
     assert given_.resolved([(10, 100)]) is given_
 

@@ -233,8 +233,21 @@ def test_presets_are_the_tables_and_the_listing():
     assert {k: v for k, v in listing.as_dict().items() if getattr(thesis, k) != v} == {
         "preset": "listing", "learning_rate": 0.1, "levels": 7, "logits": "relu", "init": "listing",
         "scaling": "minus127", "momentum_form": "tensorflow", "adam_form": "tensorflow", "class_weight_form": "listing"}
-    assert Settings.from_options({"optimizer": "adam"}).learning_rate == 0.001
-    assert Settings.from_options({"optimizer": "adam", "learning_rate": 0.5}).learning_rate == 0.5
+    assert Settings(optimizer="adam").learning_rate == 0.001
+    assert Settings(optimizer="adam", learning_rate=0.5).learning_rate == 0.5
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_settings_made_in_python_are_those_of_the_options(preset):
+    made = Settings(preset=preset)
+    assert made == Settings.from_options({"preset": preset})
+    assert Settings(**made.as_dict()) == replace(made) == made
+    other = {"levels": 3, "learning_rate": 0.15, "optimizer": "adam"}           # given: in place of the preset's
+    assert made.as_dict() | other == Settings(preset=preset, **other).as_dict() == replace(made, **other).as_dict()
+    with pytest.raises(TypeError, match="rate is no setting"):
+        Settings(preset=preset, rate=0.1)
+    with pytest.raises(InputError, match="--preset table2: must be one of"):
+        Settings(preset="table2")
 
 
 def test_the_help_names_the_defaults_that_hold():
