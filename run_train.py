@@ -82,7 +82,7 @@ def train(given, settings, frames, masks, claim):
     cli.log("".join(name.rjust(width) for name, width, _ in TABLE))
     run.data.describe_pastes(cli.log)
     claim.take()
-    run.prepare()
+    run.open_folder()
     if with_summaries:
         files.make_folder(run.out / "summaries")
     figures.plot_crops(run.data.crops(), run.out / "figures" / "pieces.png")

@@ -86,7 +86,7 @@ def no_figures(monkeypatch):
     monkeypatch.setattr(figures, "plot_predictions", lambda examples, path: None)
     monkeypatch.setattr(figures, "plot_maps", lambda maps, path: None)
     monkeypatch.setattr(figures, "plot_roc", lambda rows, area, path: None)
-    monkeypatch.setattr(figures, "plot_crops", lambda pieces, path: None)
+    monkeypatch.setattr(figures, "plot_crops", lambda crops, path: None)
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ class Dataset(Decoded):
 
     def __init__(self, *arguments, **keywords):
         super().__init__(*arguments, **keywords)
-        self._buffers = {}                  # shape -> `crops.batch.Buffers` on the device
+        self._buffers = {}                  # shape -> `backends.buffers.Buffers` on the device
 
     def sample(self, crop):
         """Return the `crops.batch.Sample` of a crop."""
@@ -55,7 +55,7 @@ class Dataset(Decoded):
         return border_weights(instances, *self.border)
 
     def batches(self, plan, batch_size, scaling):
-        """Yield the batches of a plan, `crops.batch.Buffers`, read ahead in a background thread.
+        """Yield the batches of a plan, `backends.buffers.Buffers`, read ahead in a background thread.
 
         On a device all batches of one shape are the same object: one set of arrays, filled anew each time.
         """

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..errors import InputError
 from .crops.pasting import boxes
-from .headers import inspect, leave_out
+from .headers import leave_out, read_headers
 from .images import Remarks, read_bytes, read_frame, read_mask, read_remark
 from .masks.borders import border_weights
 
@@ -52,7 +52,7 @@ class Decoded:
     Raises
     ------
     InputError
-        If `headers.inspect` raises it.
+        If `headers.read_headers` raises it.
     """
 
     frames, masks, windows, sizes, bad = (property(attrgetter(f"headers.{name}"))
@@ -61,7 +61,7 @@ class Decoded:
     def __init__(self, frames, masks, channels, memory=MEMORY, log=print, device=None, border=None, paste=False,
                  neighbours="frames", targets=None, left_out=None):
         self.log, self.device, self.border, self.paste, self.left_out = log, device, border, paste, left_out
-        self.headers = inspect(frames, masks, channels, neighbours, targets, self._refuse_if_lenient)
+        self.headers = read_headers(frames, masks, channels, neighbours, targets, self._refuse_if_lenient)
         good = [size for size in self.sizes if size]
         # pixels of as much as 32 bits, classes, weights, numbers of cells
         bytes_a_pixel = read_bytes(frames[self.sizes.index(good[0])]) + 1 + 4 * bool(border) + 4 * paste

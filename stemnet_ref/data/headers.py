@@ -51,7 +51,7 @@ class Headers:
         return replace(self, masks=_with_none(self.masks, index))
 
 
-def inspect(frames, masks, channels, neighbours="frames", targets=None, refuse=None):
+def read_headers(frames, masks, channels, neighbours="frames", targets=None, refuse=None):
     """Read the headers of frames and masks.
 
     Parameters

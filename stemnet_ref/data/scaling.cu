@@ -15,10 +15,10 @@ struct Frame {
 };
 
 // A part of a frame: from (top, left) on height x width pixels, mirrored and then turned by quarters.
-struct Piece {
+struct Crop {
     int H, W, top, left, height, width, mirror, turns;
     __device__ int64 elements() const { return (int64)height * width; }
-    __device__ int64 source(int64 t) const                  // of element t of the piece
+    __device__ int64 source(int64 t) const                  // of element t of the crop
     {
         int columns = turns % 2 ? height : width, i = (int)(t / columns), j = (int)(t % columns);
         int row = turns == 0 ? i : turns == 1 ? j : turns == 2 ? height - 1 - i : height - 1 - j;
@@ -42,12 +42,12 @@ struct Place {
     }
 };
 
-// One thread for each pixel of the piece, block 256.
+// One thread for each pixel of the crop, block 256.
 template <class Pixel>
-__device__ void scale(const Pixel* frame, REAL* x, const Piece& piece, const Place& place)
+__device__ void scale(const Pixel* frame, REAL* x, const Crop& crop, const Place& place)
 {
     int64 t = thread_number();
-    if (t < piece.elements()) place.put(x, t, REAL(frame[piece.source(t)]));
+    if (t < crop.elements()) place.put(x, t, REAL(frame[crop.source(t)]));
 }
 
 // The same at places (2, elements) between the pixels, linearly.
@@ -68,8 +68,8 @@ extern "C" __global__ void scale_8_bits(const unsigned char* frame, REAL* x, int
                                         int width, int mirror, int turns, int example, int channel, int channels, REAL unit,
                                         REAL mean, REAL factor, int add)
 {
-    Piece piece = {H, W, top, left, height, width, mirror, turns};
-    scale(frame, x, piece, {piece.elements(), example, channel, channels, unit, mean, factor, add});
+    Crop crop = {H, W, top, left, height, width, mirror, turns};
+    scale(frame, x, crop, {crop.elements(), example, channel, channels, unit, mean, factor, add});
 }
 
 extern "C" __global__ void sample_8_bits(const unsigned char* frame, REAL* x, int H, int W, const float* places, int64 elements,
@@ -82,8 +82,8 @@ extern "C" __global__ void scale_16_bits(const unsigned short* frame, REAL* x, i
                                         int width, int mirror, int turns, int example, int channel, int channels, REAL unit,
                                         REAL mean, REAL factor, int add)
 {
-    Piece piece = {H, W, top, left, height, width, mirror, turns};
-    scale(frame, x, piece, {piece.elements(), example, channel, channels, unit, mean, factor, add});
+    Crop crop = {H, W, top, left, height, width, mirror, turns};
+    scale(frame, x, crop, {crop.elements(), example, channel, channels, unit, mean, factor, add});
 }
 
 extern "C" __global__ void sample_16_bits(const unsigned short* frame, REAL* x, int H, int W, const float* places, int64 elements,
@@ -96,8 +96,8 @@ extern "C" __global__ void scale_32_bits(const float* frame, REAL* x, int H, int
                                         int width, int mirror, int turns, int example, int channel, int channels, REAL unit,
                                         REAL mean, REAL factor, int add)
 {
-    Piece piece = {H, W, top, left, height, width, mirror, turns};
-    scale(frame, x, piece, {piece.elements(), example, channel, channels, unit, mean, factor, add});
+    Crop crop = {H, W, top, left, height, width, mirror, turns};
+    scale(frame, x, crop, {crop.elements(), example, channel, channels, unit, mean, factor, add});
 }
 
 extern "C" __global__ void sample_32_bits(const float* frame, REAL* x, int H, int W, const float* places, int64 elements,
@@ -111,8 +111,8 @@ extern "C" __global__ void cut_labels(const unsigned char* mask, unsigned char* 
                                       int height, int width, int mirror, int turns, int example)
 {
     int64 t = thread_number();
-    Piece piece = {H, W, top, left, height, width, mirror, turns};
-    if (t < piece.elements()) out[example * piece.elements() + t] = mask[piece.source(t)];
+    Crop crop = {H, W, top, left, height, width, mirror, turns};
+    if (t < crop.elements()) out[example * crop.elements() + t] = mask[crop.source(t)];
 }
 
 // The nearest pixel of the mask at places (2, elements); halves are rounded up.

@@ -1,7 +1,7 @@
-"""The data of a training run, a pipeline of values: discover, inspect, split, measure, balance, freeze.
+"""The data of a training run, a pipeline of values: discover, open, split, measure, balance, freeze.
 
     discover    frames, and the mask of each                      their names, and the headers of stacks
-    inspect     `dataset.Dataset`: their sizes                    every header, once
+    open        `dataset.Dataset`: their sizes                    every header, once
     split       `split.Split`: what each frame is for             nothing is read for it
     measure     `inspection.Measured`: scaling, classes, digests  every file is decoded, once while memory lasts
     balance     `Balance`: what is seen how often                 nothing is read for it
@@ -17,10 +17,11 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import sample
+from ..cost import Cost
 from ..dispatch import to_host
 from ..errors import InputError, pluralize
 from . import split
-from .balance import kept_count, kept_indices, sampling_weights
+from .balance import WORDS, kept_count, kept_indices, sampling_weights
 from .crops.epoch import Augmentation, plan_epoch
 from .dataset import Dataset
 from .inspection import measure
@@ -42,7 +43,7 @@ def discover(settings, frames=None, masks=None, log=lambda line: None):
                       settings.sparse_masks, selection=settings.selection)
 
 
-def inspect(settings, frames, masks, device=None, log=print):
+def open_dataset(settings, frames, masks, device=None, log=print):
     """Return the Dataset of frames and masks, whose headers have been read and fit."""
     border = (settings.border_weight, settings.border_sigma) if settings.border_weight else None
     return Dataset(frames, masks, settings.channels, log=log, device=device, border=border, paste=settings.paste > 0,
@@ -74,7 +75,7 @@ class Prepared:
 
 
 def prepare(settings, frames, masks, device=None, log=lambda line: None):
-    """Discover, inspect and split the data of a run.
+    """Discover, open and split the data of a run.
 
     Parameters
     ----------
@@ -95,7 +96,7 @@ def prepare(settings, frames, masks, device=None, log=lambda line: None):
     InputError
         If frames and masks cannot be used with these settings.
     """
-    dataset = inspect(settings, *discover(settings, frames, masks, log), device, log)
+    dataset = open_dataset(settings, *discover(settings, frames, masks, log), device, log)
     found = split.divide(dataset.frames, dataset.masks, settings)
     split.describe(dataset.frames, found, settings, log)
     settings = replace(settings, gap=found.gap)
@@ -115,7 +116,7 @@ class Balance(NamedTuple):
     training: np.ndarray                # indices of the frames that are used
     dropped: np.ndarray                 # and of those that are not
     sampling_weights: np.ndarray | None         # probability with which a crop is of each of them; None: all alike
-    cost: object                        # the Settings with class weights in numbers
+    cost: Cost                          # with class weights in numbers
 
 
 def balance(settings, training, cells):
@@ -140,7 +141,7 @@ def balance(settings, training, cells):
         raise InputError(f"--drop-background {settings.drop_background:g}: only one class is left in the masks of "
                          "the training frames; leave out fewer")
     weights = sampling_weights(cells) if settings.draw == "by-cells" else None
-    return Balance(used, training[~np.isin(training, used)], weights, settings.resolved(cells))
+    return Balance(used, training[~np.isin(training, used)], weights, Cost.of(settings.resolved(cells)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,8 +150,10 @@ class TrainingData:
 
     Attributes
     ----------
-    settings, cost : Settings
-        Settings of the run, and the same with class weights as numbers.
+    settings : Settings
+        Settings of the run.
+    cost : cost.Cost
+        Cost of the run, with class weights as numbers.
     dataset : dataset.Dataset
     scaling : scaling.Scaling
     training, validation : int ndarray
@@ -162,7 +165,7 @@ class TrainingData:
     """
 
     settings: object
-    cost: object
+    cost: Cost
     dataset: Dataset
     scaling: Scaling
     training: np.ndarray
@@ -225,7 +228,7 @@ def freeze(prepared, measured, log, scaling=None):
     _check_crops(settings, dataset, used)
     if len(dropped):
         log(f"{pluralize(len(dropped), 'training frame')} with the fewest cells left out")
-    if cost is not settings:
+    if settings.class_weight in WORDS:
         log("class weights {:.3g} (background) and {:.3g} (cell)".format(*cost.class_weights))
     source = {**source, "training_cells": measured.share(training), "validation_cells": measured.share(validation),
               **{f"{kind}_sha256": digest for kind, digest in measured.digests.items()},

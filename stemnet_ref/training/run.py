@@ -9,7 +9,6 @@ import numpy as np
 
 from .. import __version__, metrics, optimizers
 from ..backends import choose
-from ..cost import Cost
 from ..data import alignment
 from ..data.balance import check_classes
 from ..data.crops.batch import Sample, assemble
@@ -76,8 +75,8 @@ class Run:
         self.optimizer = make_optimizer(settings, self.backend)
         self.rows = []                                          # of metrics.csv, dicts by `metrics.COLUMNS`
         self.pictured = None                                    # epoch whose model is in the report's pictures
-        self._prepared = False
-        self._examples = []                                     # for them, of the last validation
+        self._is_open = False                                   # whether its folder is made
+        self._examples = []                                     # for the report's pictures, of the last validation
         self._scores = self._roc = None                         # header and rows of validation.csv; rows of roc.csv
         scaling = None
         if resume:
@@ -91,9 +90,9 @@ class Run:
             alignment.describe(prepared.dataset, log, quick=True)
         self.data = freeze(prepared, measured, log, scaling)
         self.network.to(self.backend)
-        self._cost = Cost.of(self.data.cost)
-        self._steps = make_steps(self.network, self.optimizer, Objective.of(self.data.cost, len(self.data.training)),
-                                 self.backend, log)
+        objective = Objective(self.data.cost, settings.keep_prob, settings.seed, settings.l1, settings.l2,
+                              examples=len(self.data.training))
+        self._steps = make_steps(self.network, self.optimizer, objective, self.backend, log)
 
     @property
     def device_name(self):
@@ -127,7 +126,7 @@ class Run:
         InputError
             If the cost is NaN or infinite (the last good model stays on disk), or a file cannot be read or written.
         """
-        self.prepare()
+        self.open_folder()
         while self.epoch < self.settings.epochs:
             started = time.perf_counter()
             if stop() or not self._train_epoch(stop, progress):
@@ -146,7 +145,7 @@ class Run:
                 after_epoch(self)
         return True
 
-    def prepare(self):
+    def open_folder(self):
         """Make the run's folder and write config.json, at the first call; `train` begins with it.
 
         Raises
@@ -154,12 +153,12 @@ class Run:
         InputError
             If folder or file cannot be written.
         """
-        if self._prepared:
+        if self._is_open:
             return
         files.make_folder(self.out)
         files.write_json(self.out / "config.json", self.config(), outputs.CONFIG)       # first: it says whose it is
         files.make_folder(self.out / "figures")
-        self._prepared = True
+        self._is_open = True
 
     def config(self):
         """Return the content of config.json, a dict."""
@@ -276,7 +275,7 @@ class Run:
             if index in self._pictured_frames():
                 self._examples.append(self._example(index, whole, z))
             _, truth, weights = whole
-            cost, p = self._cost.forward(z[None], truth[None], None if weights is None else weights[None])
+            cost, p = self.data.cost.forward(z[None], truth[None], None if weights is None else weights[None])
             costs.append(cost)
             mask = p[0].argmax(axis=-1)
             predicted += int(mask.sum())
@@ -307,9 +306,9 @@ class Run:
         if self.settings.scaling == "minus127":
             advice.append("--scaling standard")
         if name == "background" and self.settings.cost == "weighted_cross_entropy":
-            advice.append(f"a higher --class-weight (now {self._cost.class_weights[1]:g})")
+            advice.append(f"a higher --class-weight (now {self.data.cost.class_weights[1]:g})")
         if name == "cell" and self.settings.cost == "weighted_cross_entropy":
-            advice.append(f"a lower --class-weight (now {self._cost.class_weights[1]:.3g})")
+            advice.append(f"a lower --class-weight (now {self.data.cost.class_weights[1]:.3g})")
         advice.append(f"a lower --learning-rate (now {self.optimizer.learning_rate:.3g})")
         self.log(f"warning: every validation pixel is predicted as {name}; if that stays so, try "
                   + ", or ".join(advice))

@@ -1,4 +1,4 @@
-"""Pieces between the frame's pixels, pasted cells, brightness and contrast: frames and masks by one transform."""
+"""Crops between the frame's pixels, pasted cells, brightness and contrast: frames and masks by one transform."""
 
 import numpy as np
 import pytest

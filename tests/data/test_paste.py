@@ -48,7 +48,7 @@ def test_cells_are_pasted_with_their_masks_and_touch_no_other(tmp_path):
     assert count > 60
 
 
-def test_a_pasted_cell_is_the_donors_and_its_surroundings_go_over_into_the_piece():
+def test_a_pasted_cell_is_the_donors_and_its_surroundings_go_over_into_the_crop():
     rng = np.random.default_rng(0)
     instances = np.zeros((60, 60), np.int32)
     instances[20:30, 22:34] = 7

@@ -97,7 +97,7 @@ def test_training_learns_bright_discs(tmp_path, movie, no_figures):
 def test_statistics_that_are_not_finite_are_not_saved(tmp_path, movie, no_figures):
     settings = Settings.from_options({"levels": 2, "features": 2, "crop": 16, "epochs": 1, "normalisation": "batch"})
     run = Run(settings, movie[1], movie[3], tmp_path / "out", log=lambda line: None)
-    run.prepare()
+    run.open_folder()
     run.save("model.npz")
     before = (tmp_path / "out" / "model.npz").read_bytes()
     run.network.statistics["down0.conv.variance"][0] = np.inf
