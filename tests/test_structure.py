@@ -108,3 +108,26 @@ def test_the_layers_stay_short():
                    and isinstance(node.value, ast.Constant) for line in range(node.lineno, node.end_lineno + 1)}
         lines += sum(bool(line.strip()) for number, line in enumerate(text.splitlines(), 1) if number not in strings)
     assert lines < 700
+
+
+def without_print(text):
+    """Return the names of a module's public functions with a parameter `log` whose default is not print."""
+    found = []
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef) and (node.name == "__init__" or not node.name.startswith("_")):
+            names = [each.arg for each in node.args.args]
+            defaults = dict(zip(reversed(names), map(ast.unparse, reversed(node.args.defaults)), strict=False))
+            if "log" in names and defaults.get("log") != "print":
+                found.append(node.name)
+    return found
+
+
+@pytest.mark.parametrize("room", ["data", "training"])
+def test_what_is_said_is_printed_unless_another_log_is_given(room):
+    found = {name: without_print(path.read_text()) for name, path in modules().items()
+             if name.startswith(f"stemnet_ref.{room}")}
+    assert found
+    assert not {name: functions for name, functions in found.items() if functions}
+    for wrong in ("def f(a, log): pass", "def f(log=silent, b=1): pass"):
+        assert without_print(wrong) == ["f"]
+    assert without_print("def f(a, log=print, b=None): pass\ndef _g(log): pass\ndef h(): pass") == []

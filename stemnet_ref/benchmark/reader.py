@@ -39,8 +39,8 @@ def measure(channels, count, backend):
 
 
 def _measure(network, crop, count, augmentation, border, backend):
-    data = Dataset(*find_pairs(sample.FRAMES, sample.MASKS), network.channels, log=lambda line: None,
-                   device=backend.device, border=border)
+    pairs = find_pairs(sample.FRAMES, sample.MASKS, log=lambda line: None)
+    data = Dataset(*pairs, network.channels, log=lambda line: None, device=backend.device, border=border)
     settings, scaling = Settings(), Scaling(127.0, 18.0)
     network.to(backend)
     steps = make_steps(network, make_optimizer(settings, backend), Objective.of(settings, 10), backend)

@@ -44,7 +44,7 @@ def signs_of_cells(pixels):
     return sum(_normalised(np.minimum(each, np.percentile(each, 99))) for each in features)
 
 
-def describe(dataset, log, quick=False):
+def describe(dataset, log=print, quick=False):
     """Say whether masks fit their frames.
 
     Parameters

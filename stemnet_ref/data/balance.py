@@ -79,7 +79,7 @@ def parsed_weight(text):
     return numbers[0] if len(numbers) == 1 else numbers
 
 
-def check_classes(training, validation, log):
+def check_classes(training, validation, log=print):
     """Say which share of the training and validation masks is cell, and warn where it is unusual.
 
     Raises

@@ -122,7 +122,7 @@ def spans(frames, limit=3):
     return ", ".join(words[:limit] + more)
 
 
-def describe_pages(frames, log):
+def describe_pages(frames, log=print):
     """Say where the pages of files were taken for time points although the files' names count frames too."""
     pages = Counter(frame.path for frame in frames if frame.page is not None)
     labels = {frame.path: frame.label for frame in frames if frame.page is not None}

@@ -122,7 +122,7 @@ def _renumbered(pixels):
 class Remarks:
     """Logs the first remark of each kind on frames and on masks."""
 
-    def __init__(self, log):
+    def __init__(self, log=print):
         self.log, self._logged = log, set()
 
     def add(self, file, remark, mask=False):

@@ -45,7 +45,7 @@ class Measured(NamedTuple):
         return float(np.mean([np.divide(*self.cells[index]) for index in indices.tolist()]))
 
 
-def measure(dataset, split, scaling, log):
+def measure(dataset, split, scaling, log=print):
     """Decode all frames, and the masks to train and validate on, and return their Measured statistics.
 
     Parameters

@@ -13,7 +13,7 @@ from .discovery.truth import complete
 from .frames import find, in_order, spans
 
 
-def find_pairs(frames, masks, log=lambda line: None, sparse=False, names=("--frames", "--masks"), lenient=False,
+def find_pairs(frames, masks, log=print, sparse=False, names=("--frames", "--masks"), lenient=False,
                selection=UNCHOSEN):
     """Return the frames at a path, and the mask of each, None for one without.
 
@@ -72,7 +72,7 @@ def _find_pairs(frames, masks, log, sparse, names, lenient, selection):
     return found, complete(_truth(found, folders, names[1], lenient, selection), log, lenient)
 
 
-def masks_of(frames, masks, log=lambda line: None, sparse=False, selection=UNCHOSEN, lenient=False):
+def masks_of(frames, masks, log=print, sparse=False, selection=UNCHOSEN, lenient=False):
     """Return the masks to measure predictions by: a dict from each frame that has one to its mask.
 
     Parameters
@@ -138,7 +138,7 @@ def _truth(frames, folders, option, lenient, selection):
     return [masks[truth[path]] if (path := frame.path.resolve()) in truth else None for frame in frames]
 
 
-def pair(frames, masks, log=lambda line: None, sparse=False):
+def pair(frames, masks, log=print, sparse=False):
     """Return the masks in the order of the frames, paired by name or number, never by position alone.
 
     The first of these that gives every frame one mask is taken: equal names; names equal but for a beginning and an

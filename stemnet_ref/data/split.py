@@ -132,7 +132,7 @@ def _before(usable, cut, gap):
     return usable[:cut][usable[:cut] < usable[cut] - gap]
 
 
-def describe(frames, split, settings, log):
+def describe(frames, split, settings, log=print):
     """Print what is trained and validated on, which sequences are too short, and where frames are missing.
 
     Parameters

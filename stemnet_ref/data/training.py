@@ -29,7 +29,7 @@ from .pairing import find_pairs
 from .scaling import Scaling
 
 
-def discover(settings, frames=None, masks=None, log=lambda line: None):
+def discover(settings, frames=None, masks=None, log=print):
     """Return the frames of a run, of the sample where they are None, and the mask of each, as `pairing.find_pairs`.
 
     Raises
@@ -69,12 +69,12 @@ class Prepared:
     split: split.Split
     source: dict
 
-    def measure(self, log):
+    def measure(self, log=print):
         """Return the `inspection.Measured` of these frames and masks."""
         return measure(self.dataset, self.split, self.settings.scaling, log)
 
 
-def prepare(settings, frames, masks, device=None, log=lambda line: None):
+def prepare(settings, frames, masks, device=None, log=print):
     """Discover, open and split the data of a run.
 
     Parameters
@@ -194,7 +194,7 @@ class TrainingData:
             x, labels, weights = (None if array is None else to_host(array)[0] for array in batch)
             yield x[..., self.settings.channels // 2].copy(), labels.copy(), None if weights is None else weights.copy()
 
-    def describe_pastes(self, log, count=20):
+    def describe_pastes(self, log=print, count=20):
         """Say how many cells can be pasted into the first crops, where that is less than half of those asked for."""
         wanted = fitted = 0
         for crop in self.plan(epoch=0)[:count] if self.settings.paste else ():
@@ -205,7 +205,7 @@ class TrainingData:
                 "in beside those that are there; a larger --crop gives more room")
 
 
-def freeze(prepared, measured, log, scaling=None):
+def freeze(prepared, measured, log=print, scaling=None):
     """Balance the classes and return the TrainingData.
 
     Parameters

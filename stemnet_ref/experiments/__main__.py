@@ -65,8 +65,8 @@ def main(argv=None):
 def run(argv, given, variants, title, seeds, claim):
     """Run the experiment in a folder that is claimed; return the exit status."""
     out = claim.folder
-    variants = with_one_gap(variants, *discover(variants[0].settings, given["frames"], given["masks"]),
-                            cli.log)
+    found = discover(variants[0].settings, given["frames"], given["masks"], log=_silent)
+    variants = with_one_gap(variants, *found, cli.log)
     runs = [(variant, seed, out / f"{variant.name}-seed{seed}") for seed in seeds for variant in variants]
     for variant, seed, folder in runs:
         _check_same(variant.seeded(seed), folder)
@@ -215,11 +215,15 @@ def _check_same(settings, folder):
                              "--out, or give what that experiment had")
 
 
+def _silent(line):
+    """Print nothing: the runs will say it."""
+
+
 def _check_data(variants, given):
     """Raise InputError where the frames do not fit a variant, or the validation frames differ between variants."""
     parts = {}
     for variant in variants:
-        prepared = prepare(variant.settings, given["frames"], given["masks"])
+        prepared = prepare(variant.settings, given["frames"], given["masks"], log=_silent)
         parts[variant.title] = prepared.source["validation_frames"]
     first, *others = parts
     for title in others:

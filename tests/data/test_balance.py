@@ -10,14 +10,14 @@ from pictures import sequence
 from PIL import Image
 from runs import SMALL, train_main
 
-from stemnet_ref.data import balance
+from stemnet_ref.cost import Cost
+from stemnet_ref.data import balance, training
 from stemnet_ref.data.crops.epoch import Augmentation, plan_epoch
 from stemnet_ref.data.dataset import Dataset
 from stemnet_ref.data.frames import Frame
 from stemnet_ref.data.images import read_instances
 from stemnet_ref.data.masks.borders import border_weights
 from stemnet_ref.data.pairing import find_pairs
-from stemnet_ref.data.training import prepare
 from stemnet_ref.errors import InputError
 from stemnet_ref.training.run import Run
 from stemnet_ref.training.settings import Settings
@@ -145,16 +145,21 @@ def test_the_crops_of_an_epoch_are_counted_without_the_dropped_frames(widths, tm
     options = {"levels": 2, "features": 2, "crop": 2, "crops_per_frame": 1, "normalisation": "batch", "gap": 0,
                "validation": 1 / 6, "drop_background": 0.1}
     fitting, alone = (Settings.from_options({**options, "batch_size": size}) for size in (3, 2))
-    assert len(prepare(fitting, frames, masks).split.training) == 10
+    assert len(training.prepare(fitting, frames, masks).split.training) == 10
     assert Run(fitting, frames, masks, tmp_path / "out").steps_per_epoch == 3
     with pytest.raises(InputError, match="--batch-size that leaves none of 9 crops alone"):
-        prepare(alone, frames, masks) if widths == {48} else Run(alone, frames, masks, tmp_path / "out")
+        training.prepare(alone, frames, masks) if widths == {48} else Run(alone, frames, masks, tmp_path / "out")
 
 
 def test_masks_without_frames_are_refused(tmp_path):
     _, masks = sequence(tmp_path, 12)
     with pytest.raises(InputError, match="--masks: --frames is missing"):
         Run(Settings(), None, masks, tmp_path / "out")
+
+
+def test_the_cost_of_a_run_has_its_class_weights_in_numbers():
+    found = training.balance(Settings(class_weight="ratio"), np.arange(2), {0: (15, 100), 1: (5, 100)})
+    assert found.cost == Cost("weighted_cross_entropy", (1.0, 9.0))
 
 
 def test_a_run_says_what_weights_and_frames_it_took(tmp_path, movie, no_figures, capsys):

@@ -298,7 +298,7 @@ def test_a_network_trained_on_copies_predicts_from_copies(tmp_path, pair, no_fig
 
 
 def test_all_networks_leave_the_gap_of_the_widest_window(movie):
-    found, told = discover(Settings(), movie[1], movie[3]), []
+    found, told = discover(Settings(), movie[1], movie[3], log=lambda line: None), []
     assert [each.settings.gap for each in with_one_gap(of_table_3({}), *found, told.append)] == [2, 2, 2]
     assert "--gap 2" in told.pop()
     swept = of_sweep({"channels": 1}, "channels", {"1": 1, "3": 3})

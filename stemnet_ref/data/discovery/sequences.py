@@ -112,7 +112,7 @@ def describe_gaps(frames):
     return f"{pluralize(count, 'frame number')} missing in sequence {sequence}, # being the number: {words}{more}"
 
 
-def describe_sequences(frames, channels, log):
+def describe_sequences(frames, channels, log=print):
     """Say where sequences are too short for the network's window, and where the frame number may be misread.
 
     Parameters

@@ -18,7 +18,7 @@ COMPLETE = 0.9      # of the marked cells. With fewer a mask is partial: one of 
 DRAWN = 0.5         # of a marker's pixels: the cell is in the mask where more are, as the challenge counts it found
 
 
-def complete(masks, log=lambda line: None, lenient=False):
+def complete(masks, log=print, lenient=False):
     """Return masks with silver truth, or None, in place of gold truth that holds only some of the cells.
 
     Parameters
