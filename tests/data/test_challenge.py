@@ -197,7 +197,7 @@ def test_frames_of_other_layouts_have_results_too(tmp_path, trained, frames, exp
 
 def test_sets_that_cannot_be_used_are_named(tmp_path, challenge_set, trained, capsys):
     check(capsys, script(run_predict.main, trained, challenge_set, "--results", "ctc", "--out", tmp_path / "x"),
-            "--results ctc: must be pictures or challenge")
+            "--results ctc: must be one of pictures, challenge")
     for kind in ("GT", "ST"):
         for name in ("01", "02"):
             for path in (challenge_set / f"{name}_{kind}" / "SEG").iterdir():
