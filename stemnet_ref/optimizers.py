@@ -77,18 +77,18 @@ class SGD:
     ----------
     learning_rate : float
         eta, above 0. The attribute may be changed between updates, for a decay.
+    rules : module, optional
+        Where the equations `sgd`, `momentum` and `adam` are taken from: this module, or a backend's of that name.
 
     Attributes
     ----------
-    rules : module
-        Where the equations `sgd`, `momentum` and `adam` are taken from: this module, or a backend's of that name.
     slots : dict
         Name of the slot -> dict of arrays by parameter.
     """
 
-    def __init__(self, learning_rate):
+    def __init__(self, learning_rate, rules=None):
         _check("learning_rate", learning_rate, learning_rate > 0, "above 0")
-        self.learning_rate, self.rules, self.slots = learning_rate, sys.modules[__name__], {}
+        self.learning_rate, self.rules, self.slots = learning_rate, rules or sys.modules[__name__], {}
 
     def update(self, parameters, gradients, rates=None):
         """Change `parameters` in place by one step against `gradients`, dicts of arrays with the same names.
@@ -98,7 +98,7 @@ class SGD:
         parameters, gradients : dict of str to ndarray
             Two `Flat` are changed as a whole.
         rates : Rates or backends.cuda.step_state.StepState, optional
-            For a caller who has called `begin_step`: what it returned, or a StepState with that.
+            What `begin_step` returned, or a StepState with that; without it `update` begins the step.
 
         Raises
         ------
@@ -176,10 +176,12 @@ class Momentum(SGD):
         mu, in [0, 1).
     form : {"thesis", "tensorflow"}
         Whether the velocity holds eta (eq. 28) or not.
+    rules : module, optional
+        The module with the equations, see `SGD`.
     """
 
-    def __init__(self, learning_rate, momentum=0.2, form="thesis"):
-        super().__init__(learning_rate)
+    def __init__(self, learning_rate, momentum=0.2, form="thesis", rules=None):
+        super().__init__(learning_rate, rules)
         _check("momentum", momentum, 0 <= momentum < 1, "at least 0 and below 1")
         _check("form", form, form in ("thesis", "tensorflow"), "thesis or tensorflow")
         self.momentum, self.form = momentum, form
@@ -202,10 +204,12 @@ class Adam(SGD):
         Above 0.
     form : {"kingma", "tensorflow"}
         Where epsilon stands: beside the root of the corrected average, or of the uncorrected one ("epsilon hat").
+    rules : module, optional
+        The module with the equations, see `SGD`.
     """
 
-    def __init__(self, learning_rate, beta1=0.9, beta2=0.999, epsilon=1e-8, form="kingma"):
-        super().__init__(learning_rate)
+    def __init__(self, learning_rate, beta1=0.9, beta2=0.999, epsilon=1e-8, form="kingma", rules=None):
+        super().__init__(learning_rate, rules)
         _check("beta1", beta1, 0 <= beta1 < 1, "at least 0 and below 1")
         _check("beta2", beta2, 0 <= beta2 < 1, "at least 0 and below 1")
         _check("epsilon", epsilon, epsilon > 0, "above 0")
@@ -233,11 +237,6 @@ class Adam(SGD):
 
     def _apply(self, rates, w, g, m, v):
         self.rules.adam(w, g, m, v, rates, self.beta1, self.beta2, self.epsilon)
-
-
-@operation
-def step_state(x, step, optimizer):
-    """Return a backend's numbers of a step on `x`, from which its kernels read; None for NumPy, which needs no such."""
 
 
 def staircase(learning_rate, decay_rate, epoch):

@@ -1,5 +1,7 @@
 """Arrays in one buffer: where they lie, copies, and that an optimizer changes them as it does separate ones."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from places import PLACES, backend_at
@@ -41,20 +43,19 @@ def test_assigning_copies_and_checks_name_and_shape():
 
 @PLACES
 @pytest.mark.parametrize("make", [
-    lambda: SGD(0.1), lambda: Momentum(0.1, 0.5), lambda: Momentum(0.1, 0.5, "tensorflow"), lambda: Adam(0.1),
-    lambda: Adam(0.1, form="tensorflow")])
+    partial(SGD, 0.1), partial(Momentum, 0.1, 0.5), partial(Momentum, 0.1, 0.5, "tensorflow"), partial(Adam, 0.1),
+    partial(Adam, 0.1, form="tensorflow")])
 def test_an_optimizer_changes_a_flat_as_separate_arrays_and_goes_on_from_their_state(place, make):
     where = place()
     separate, ours = {name: array.copy() for name, array in filled(1).items()}, filled(1)
-    optimizers = [make(), make()]
-    optimizers[1].rules = backend_at(place).optimizers
+    rules = backend_at(place).optimizers
+    optimizers = [make(), make(rules=rules)]
     for step in range(4):
         gradients = filled(2 + step)
         optimizers[0].update(separate, dict(gradients))
         if step == 2:                                       # the state of one serves the other
             state = optimizers[1].state()
-            optimizers[1] = make()
-            optimizers[1].rules = optimizers[0].rules
+            optimizers[1] = make(rules=rules)
             optimizers[1].load_state({key: to_host(array) for key, array in state.items()})
         if where:
             ours, gradients = ours.on(where) if step == 0 else ours, gradients.on(where)

@@ -144,7 +144,7 @@ class Ours(Engine):
                     steps.flush()
 
             return step
-        return lambda: training_step(network, optimizer, batch, objective, 0)
+        return lambda: training_step(network, optimizer, batch, objective, 0, optimizer.begin_step())
 
 
 class OursOnGpu(Ours):

@@ -42,30 +42,29 @@ class Objective(NamedTuple):
 
 def make_optimizer(settings, backend=None):
     """Return the optimizer named in the settings; its equations are computed by the backend, if one is given."""
+    rules = backend and backend.optimizers
     if settings.optimizer == "adam":
-        optimizer = optimizers.Adam(settings.learning_rate, form=settings.adam_form)
-    elif settings.optimizer == "momentum":
-        optimizer = optimizers.Momentum(settings.learning_rate, settings.momentum, settings.momentum_form)
-    else:
-        optimizer = optimizers.SGD(settings.learning_rate)
-    if backend:
-        optimizer.rules = backend.optimizers
-    return optimizer
+        return optimizers.Adam(settings.learning_rate, form=settings.adam_form, rules=rules)
+    if settings.optimizer == "momentum":
+        return optimizers.Momentum(settings.learning_rate, settings.momentum, settings.momentum_form, rules)
+    return optimizers.SGD(settings.learning_rate, rules)
 
 
-def training_step(network, optimizer, batch, objective, step):
+def training_step(network, optimizer, batch, objective, number, rates):
     """Change the network by one step of training: forward, cost, backward, update.
 
     Parameters
     ----------
     network : StemNet
     optimizer : optimizers.SGD
-        Its learning rate set for this step.
     batch : backends.buffers.Buffers
         The frames, the labels, and weights of the pixels, which are added to those of their classes.
     objective : Objective
-    step : int
+    number : int
         Number of the step since the beginning, from 0: the counter of its dropout masks.
+    rates : optimizers.Rates
+        What `optimizer.begin_step` has returned for this step. Where steps are recorded on a GPU, `number` and `rates`
+        are one `backends.cuda.step_state.StepState`, from which the kernels read both.
 
     Returns
     -------
@@ -75,15 +74,10 @@ def training_step(network, optimizer, batch, objective, step):
     p : ndarray of shape (N, H, W, classes)
         The probabilities that the network gives with dropout.
     """
-    state = optimizers.step_state(batch.x, step, optimizer)
-    return _step(network, optimizer, batch, objective, step if state is None else state, state)
-
-
-def _step(network, optimizer, batch, objective, step, rates):
     x, labels, weights = batch
     cost, penalty = objective.cost, (objective.l1, objective.l2, objective.examples)
     with np.errstate(over="ignore", invalid="ignore"):      # a cost that is no number says it
-        logits, cache = network.forward(x, objective.keep_prob, objective.seed, step)
+        logits, cache = network.forward(x, objective.keep_prob, objective.seed, number)
         value, p = cost.forward(logits, labels, weights)
         value = optimizers.add_penalty(value, network.parameters, *penalty)
         if isinstance(value, float) and not math.isfinite(value):
@@ -100,7 +94,9 @@ class Steps:
     Parameters
     ----------
     network, optimizer, objective
-        The arguments of `training_step`.
+        The arguments of `training_step`; the learning rate is set before each step.
+    recorder : AtOnce or backends.cuda.recorder.Recorder, optional
+        What takes the steps and keeps their results, one by one by default.
 
     Attributes
     ----------
@@ -108,50 +104,42 @@ class Steps:
         Steps to run before `flush` must be called.
     """
 
-    max_pending = 1
-
-    def __init__(self, network, optimizer, objective):
+    def __init__(self, network, optimizer, objective, recorder=None):
         self.network, self.optimizer, self.objective = network, optimizer, objective
-        self._results = []
+        self._recorder = recorder or AtOnce()
+        self.max_pending = self._recorder.max_pending
 
-    def run(self, batch, step):
-        """Take a step; arguments as for `training_step`."""
-        cost, p = training_step(self.network, self.optimizer, batch, self.objective, step)
-        self._results.append((cost, metrics.outcomes(p, batch.labels)))
-
-    def flush(self):
-        """Return the cost and the `metrics.Counts` of every step since the last call."""
-        results, self._results = self._results, []
-        return [(float(to_host(cost)), metrics.Counts.of(to_host(found))) for cost, found in results]
-
-
-class RecordedSteps(Steps):
-    """Steps of training on a GPU, recorded and repeated as a whole, without waiting for what comes of them.
-
-    Parameters
-    ----------
-    recorder : backends.cuda.recorder.Recorder
-    """
-
-    def __init__(self, network, optimizer, objective, recorder):
-        super().__init__(network, optimizer, objective)
-        self.max_pending, self._recorder = recorder.max_pending, recorder
-
-    def run(self, batch, step):
-        """Take a step, or have it taken later; a batch of the same arrays must be the same object."""
-        self._recorder.run(self._kernels, batch, step, self.optimizer.begin_step())
+    def run(self, batch, number):
+        """Take the step of that number, or have it taken later; on a GPU a batch of the same arrays is one object."""
+        self._recorder.run(self._step, batch, number, self.optimizer.begin_step())
 
     def flush(self):
         """Return the cost and the `metrics.Counts` of every step since the last call; this waits for the GPU."""
-        return [(cost, metrics.Counts.of(found)) for cost, *found in self._recorder.flush()]
+        return [(float(cost), metrics.Counts.of(found)) for cost, *found in self._recorder.flush()]
 
-    def _kernels(self, batch, state):
-        cost, p = _step(self.network, self.optimizer, batch, self.objective, state, state)
+    def _step(self, batch, number, rates):
+        cost, p = training_step(self.network, self.optimizer, batch, self.objective, number, rates)
         return cost, metrics.outcomes(p, batch.labels)
+
+
+class AtOnce:
+    """Takes every step when it is told, and keeps its results, as `backends.cuda.recorder.Recorder` does."""
+
+    max_pending = 1
+
+    def __init__(self):
+        self._results = []
+
+    def run(self, step, batch, number, rates):
+        """Call step(batch, number, rates), which returns a cost and four counts."""
+        self._results.append(step(batch, number, rates))
+
+    def flush(self):
+        """Return (cost, four counts) of every step since the last call."""
+        results, self._results = self._results, []
+        return [(to_host(cost), *to_host(counts)) for cost, counts in results]
 
 
 def make_steps(network, optimizer, objective, backend, log=print):
     """Return the Steps of a run on a backend; `log` takes a line of text for the user."""
-    if backend.device is None:
-        return Steps(network, optimizer, objective)
-    return RecordedSteps(network, optimizer, objective, Recorder(backend.device, log))
+    return Steps(network, optimizer, objective, backend.device and Recorder(backend.device, log))

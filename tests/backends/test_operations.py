@@ -18,8 +18,8 @@ from stemnet_ref.layers.block import Saved
 from stemnet_ref.optimizers import Rates
 
 MODULES = {**{name: getattr(layers, name) for name in layers.__all__}, "metrics": metrics, "optimizers": optimizers}
-# Those whose results are of another kind on a device; test_kernels.py takes steps of training with them
-APART = "optimizers.step_state", "optimizers.add_penalty"
+# Its result is of another kind on a device; test_kernels.py takes steps of training with it
+APART = "optimizers.add_penalty",
 SIGNATURES = {f"{name}.{key}": inspect.signature(function).parameters for name, module in MODULES.items()
               for key, function in vars(module).items() if name != "perceptron" and inspect.isfunction(function)
               and (hasattr(function, "__wrapped__") or key in ("forward", "backward"))}

@@ -5,7 +5,7 @@ from unittest import mock
 import cases
 import numpy as np
 import pytest
-from places import KERNEL_PLACES, backend_at
+from places import KERNEL_PLACES, PLACES, backend_at
 
 from stemnet_ref.backends.buffers import Buffers
 from stemnet_ref.dispatch import to_host
@@ -24,7 +24,8 @@ def trained(place, make, steps_of, shapes=(None,), rounds=5, l2=0.0, **alternati
         shape = shapes[step % len(shapes)]
         x, labels = (array[:, :shape] for array in cases.batch(step))
         if shape not in buffers:
-            buffers[shape] = Buffers(where.to_device(x), where.to_device(labels.astype(np.uint8)))
+            arrays = x, labels.astype(np.uint8)
+            buffers[shape] = Buffers(*(where.to_device(array) if where else array for array in arrays))
         for array, values in zip(buffers[shape][:2], (x, labels), strict=True):
             copy_into(array, np.ascontiguousarray(values.astype(array.dtype)))
         steps.run(buffers[shape], step)
@@ -33,6 +34,13 @@ def trained(place, make, steps_of, shapes=(None,), rounds=5, l2=0.0, **alternati
     assert len(results) == rounds
     arrays = [*network.parameters.values(), *network.statistics.values()]
     return [to_host(array).tobytes() for array in arrays], results
+
+
+@PLACES
+def test_a_step_is_begun_once_whoever_takes_it(place):
+    optimizer = Adam(0.1)
+    trained(place, lambda: optimizer, recorded(place), rounds=3)
+    assert optimizer.t == 3
 
 
 def copy_into(array, values):

@@ -61,7 +61,8 @@ class Recorder:
         Parameters
         ----------
         step : callable
-            Starts the kernels: step(batch, state) returns the cost, of shape (), and four counts, both float64.
+            Starts the kernels: step(batch, number, rates) returns the cost, of shape (), and four counts, both float64.
+            `number` and `rates` are both the `StepState` that holds them.
         batch : Buffers
             The set of buffers that holds the batch.
         number : int
@@ -81,7 +82,7 @@ class Recorder:
         graph = self._graphs.get(shape)
         if graph is None or graph.batch is not batch:
             self._graphs[shape] = _Graph(batch)
-            cost, counts = step(batch, self.state)
+            cost, counts = step(batch, self.state, self.state)
         else:
             if graph.repeat is None:
                 self._record(graph, step)
@@ -97,10 +98,11 @@ class Recorder:
 
     def _record(self, graph, step):
         def start_all():
-            graph.result = step(graph.batch, self.state)
+            graph.result = step(graph.batch, self.state, self.state)
 
         try:
-            graph.repeat, graph.result = self.device.record(lambda: step(graph.batch, self.state))
+            graph.repeat, graph.result = self.device.record(
+                lambda: step(graph.batch, self.state, self.state))
         except (RuntimeError, MemoryError) as error:                       # the steps are right without it, but slower
             self.log(f"note: a step cannot be recorded as a CUDA graph ({error}); its kernels are started one by one")
             graph.repeat = start_all
