@@ -12,6 +12,8 @@ PACKAGE = TESTS.parent / "stemnet_ref"
 # The number 3 is used twice: for the temporal median (section 6.4) and for the cost (section 7.2.1).
 EQUATIONS = {"1", "2", "3-background", "3-cost", *(str(number) for number in range(4, 64))}
 
+ON_THE_HOST = {"metrics"}           # its kernel counts pixels, of which the measures are taken in Python
+
 
 def named_in_tests(sources):
     """Return {equation: names of the tests marked with it}."""
@@ -34,6 +36,15 @@ def named_in_code(sources):
             for first, last in re.findall(r"(\d+)(?:-(\d+))?", text):
                 numbers.update(range(int(first), int(last or first) + 1))
     return numbers
+
+
+def test_kernels_name_the_equations_that_their_module_states():
+    """The second paragraph of a module's documentation states them."""
+    for kernels in PACKAGE.rglob("*.cu"):
+        module = kernels.with_suffix(".py")
+        if module.exists() and kernels.stem not in ON_THE_HOST:
+            stated = named_in_code(ast.get_docstring(ast.parse(module.read_text())).split("\n\n")[1:2])
+            assert stated <= named_in_code([kernels.read_text()]), kernels.name
 
 
 def test_every_equation_has_a_test_that_names_it():

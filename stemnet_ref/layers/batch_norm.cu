@@ -29,18 +29,21 @@ struct Scaled {                                             // dy * xhat
     }
 };
 
+// n mu_c = sum of x over the pixels (eq. 57)
 extern "C" __global__ void batch_norm_sum(const REAL* x, double* parts, int64 pixels, int C)
 {
     __shared__ double shared[256];
     column_sums(shared, parts, pixels, C, Value{x, C});
 }
 
+// n v_c = sum of (x - mu_c)^2 over the pixels (eq. 58)
 extern "C" __global__ void batch_norm_squares(const REAL* x, const REAL* mean, double* parts, int64 pixels, int C)
 {
     __shared__ double shared[256];
     column_sums(shared, parts, pixels, C, Square{x, mean, C});
 }
 
+// sum of dy * xhat over the pixels, dscale_c
 extern "C" __global__ void batch_norm_scaled(const REAL* dy, const REAL* x, const REAL* mean, const REAL* variance,
                                              double* parts, int64 pixels, int C, REAL epsilon)
 {
@@ -55,7 +58,7 @@ extern "C" __global__ void batch_norm_round(const double* sums, REAL* out, int C
     if (t < C) out[t] = REAL(sums[t]);
 }
 
-// y = scale * (x - mean) / sqrt(variance + epsilon) + shift; one thread for each element, block 256
+// y = scale * (x - mean) / sqrt(variance + epsilon) + shift (eq. 56); one thread for each element, block 256
 extern "C" __global__ void batch_norm_forward(const REAL* x, const REAL* scale, const REAL* shift, const REAL* mean,
                                               const REAL* variance, REAL* y, int C, REAL epsilon, int64 elements)
 {

@@ -1,7 +1,7 @@
 // Bias; equations, names and order of bias.py.
 #include "common.cuh"
 
-// y = x + b, one thread for each element; grid ceil(elements / 256), block 256
+// y = x + b (eq. 30, the term b), one thread for each element; grid ceil(elements / 256), block 256
 extern "C" __global__ void bias_forward(const REAL* x, const REAL* b, REAL* y, int C, int64 elements)
 {
     int64 t = thread_number();
@@ -14,7 +14,7 @@ struct Gradients {
     __device__ REAL operator()(int64 pixel, int c) const { return dy[pixel * C + c]; }
 };
 
-// db[c] = sum over pixels of dy[pixel, c], in parts; grid ceil(C / 32), number of parts; block 256
+// db[c] = sum over pixels of dy[pixel, c] (eq. 35, 49), in parts; grid ceil(C / 32), number of parts; block 256
 extern "C" __global__ void bias_backward(const REAL* dy, REAL* parts, int64 pixels, int C)
 {
     __shared__ REAL shared[256];

@@ -1,5 +1,6 @@
 // Convolution, dropout, bias and ReLU; equations, names and order of block.py. The input is `a` and `b` side by side,
-// CA and CB channels; CB may be 0. The grids are those of GemmConfig in gemm.py.
+// CA and CB channels; CB may be 0. Batch normalisation (eq. 56) is that of batch_norm.cu. The grids are
+// those of GemmConfig in gemm.py.
 #include "philox.cuh"
 #include "windows.cuh"
 
@@ -30,7 +31,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) block_forward(
 {
     __shared__ Shared shared;
     convolve(shared, {a, b, CA, CB, N, H, W, H, W, KH, KW, 1, (KH - 1) / 2, (KW - 1) / 2}, {weight, O, 0, KW, 1}, 0, 1,
-             Activation{bias, y, O, scale, {threshold, seed, (uint64)step[0], layer}});
+             Activation{bias, y, O, scale, {threshold, seed, (uint64)step[STEP_NUMBER], layer}});
 }
 
 // The convolution alone, where a small map is summed in parts: part blockIdx.z, into parts (gridDim.z, N, H, W, O)
@@ -44,7 +45,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) block_sums(
 
 // What is left to do then; one thread for each four channels of a pixel, block 256
 extern "C" __global__ void block_activation(const REAL* parts, const REAL* bias, REAL* y, int count, int64 pixels, int O,
-                                                 REAL scale, int threshold, uint64 seed, const double* step, uint64 layer)
+                                            REAL scale, int threshold, uint64 seed, const double* step, uint64 layer)
 {
     int fours = (O + 3) / 4;
     int64 row = thread_number() / fours;
@@ -55,20 +56,20 @@ extern "C" __global__ void block_activation(const REAL* parts, const REAL* bias,
         Four part = load(parts + (p * pixels + row) * O + column, O - column);
         for (int e = 0; e < 4; e++) sum.x[e] += part.x[e];
     }
-    Activation{bias, y, O, scale, {threshold, seed, (uint64)step[0], layer}}((int)row, column, sum);
+    Activation{bias, y, O, scale, {threshold, seed, (uint64)step[STEP_NUMBER], layer}}((int)row, column, sum);
 }
 
 // dz = m / keep_prob * dy where y > 0, else 0;  db[c] = sum over pixels of dy where y > 0, in parts (number of parts, O)
 // A thread has sixteen channels, for which the mask is drawn at once, of every (256 / across)-th pixel.
 // grid number of parts, ceil(O / 16 / across); block 256; across at most 16, a power of two
 extern "C" __global__ void block_gradient(const REAL* dy, const REAL* y, REAL* dz, REAL* parts, REAL scale, int threshold,
-                                               uint64 seed, const double* step, uint64 layer, int64 pixels, int O, int across)
+                                          uint64 seed, const double* step, uint64 layer, int64 pixels, int O, int across)
 {
     __shared__ REAL shared[256][17];                        // 17, so that neighbours fall into other banks
     const int GROUP = 16;
     int lines = 256 / across, line = threadIdx.x / across, first = (blockIdx.y * across + threadIdx.x % across) * GROUP;
     int64 begin = pixels * blockIdx.x / gridDim.x, end = pixels * (blockIdx.x + 1) / gridDim.x;
-    Mask mask(threshold, seed, (uint64)step[0], layer);
+    Mask mask(threshold, seed, (uint64)step[STEP_NUMBER], layer);
     Four db[4] = {};
     for (int64 pixel = begin + line; pixel < end; pixel += lines)
         #pragma unroll

@@ -1,7 +1,7 @@
 // Convolution, stride 1; equations, names and order of conv2d.py. The grids are those of GemmConfig in gemm.py.
 #include "windows.cuh"
 
-// y[n,i,j,o] = sum over a,b,c of x[n, i+a-top, j+b-left, c] * w[a,b,c,o]; part blockIdx.z of the sum
+// y[n,i,j,o] = sum over a,b,c of x[n, i+a-top, j+b-left, c] * w[a,b,c,o] (eq. 30); part blockIdx.z of the sum
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) conv2d_forward(
     const REAL* x, const REAL* weight, REAL* y, int N, int H, int W, int C, int O, int KH, int KW, int HO, int WO, int top,
     int left)
@@ -11,8 +11,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) conv2d_forward(
              Plain{y + (int64)blockIdx.z * N * HO * WO * O, O});
 }
 
-// dx[n,i,j,c] = sum over a,b,o of dy[n, i-a+top, j-b+left, o] * w[a,b,c,o], as a convolution of dy with the flipped kernel,
-// of which `weight` (KH, KW, O, C) has the channels exchanged already; part blockIdx.z of the sum
+// dx[n,i,j,c] = sum over a,b,o of dy[n, i-a+top, j-b+left, o] * w[a,b,c,o] (eq. 34, 41-44), as a convolution of dy with
+// the flipped kernel, of which `weight` (KH, KW, O, C) has the channels exchanged already; part blockIdx.z of the sum
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) conv2d_backward_input(
     const REAL* dy, const REAL* weight, REAL* dx, int N, int H, int W, int C, int O, int KH, int KW, int HO, int WO, int top,
     int left)
@@ -22,7 +22,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) conv2d_backward_in
              {weight, C, KH * KW - 1, -KW, -1}, blockIdx.z, gridDim.z, Plain{dx + (int64)blockIdx.z * N * H * W * C, C});
 }
 
-// dw[a,b,c,o] = sum over n,i,j of x[n, i+a-top, j+b-left, c] * dy[n,i,j,o]; part blockIdx.z of the sum
+// dw[a,b,c,o] = sum over n,i,j of x[n, i+a-top, j+b-left, c] * dy[n,i,j,o] (eq. 36, 47); part blockIdx.z of the sum
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) conv2d_backward_weight(
     const REAL* dy, const REAL* x, REAL* dweight, int N, int H, int W, int C, int O, int KH, int KW, int HO, int WO, int top,
     int left)

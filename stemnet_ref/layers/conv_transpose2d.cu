@@ -19,8 +19,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) conv_transpose2d_f
     convolve(shared, phase.windows(x, C, N, H, W), phase.filters(weight, O), 0, 1, PhaseStore{y, phase, O});
 }
 
-// dx[n,i,j,c] = sum over a,b,o of dy[n, s*i+a-top, s*j+b-left, o] * w[a,b,o,c]: a convolution with stride s
-// part blockIdx.z of the sum
+// dx[n,i,j,c] = sum over a,b,o of dy[n, s*i+a-top, s*j+b-left, o] * w[a,b,o,c] (eq. 34, 41-44): a convolution with
+// stride s; part blockIdx.z of the sum
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) conv_transpose2d_backward_input(
     const REAL* dy, const REAL* weight, REAL* dx, int N, int H, int W, int C, int O, int KH, int KW, int stride, int HO,
     int WO, int top, int left)
@@ -30,7 +30,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) conv_transpose2d_b
              gridDim.z, Plain{dx + (int64)blockIdx.z * N * H * W * C, C});
 }
 
-// dw[a,b,o,c] = sum over n,i,j of dy[n, s*i+a-top, s*j+b-left, o] * x[n,i,j,c]; part blockIdx.z of the sum
+// dw[a,b,o,c] = sum over n,i,j of dy[n, s*i+a-top, s*j+b-left, o] * x[n,i,j,c] (eq. 36, 47); part blockIdx.z of the sum
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) conv_transpose2d_backward_weight(
     const REAL* dy, const REAL* x, REAL* dweight, int N, int H, int W, int C, int O, int KH, int KW, int stride, int HO,
     int WO, int top, int left)

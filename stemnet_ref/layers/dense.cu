@@ -1,5 +1,5 @@
 // Fully connected layer, a 1 x 1 convolution of N pixels; equations, names and order of dense.py. Its dbias is that of
-// bias.cu. The grids are those of GemmConfig in gemm.py.
+// bias.cu (eq. 35, 48-49). The grids are those of GemmConfig in gemm.py.
 #include "windows.cuh"
 
 struct AddBias {
@@ -15,7 +15,7 @@ struct AddBias {
 
 __device__ inline Windows examples(const REAL* x, int N, int D) { return {x, x, D, 0, 1, 1, N, 1, N, 1, 1, 1, 0, 0}; }
 
-// y = x w + b
+// y = x w + b (eq. 30, 42, 46)
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) dense_forward(
     const REAL* x, const REAL* weight, const REAL* bias, REAL* y, int N, int D, int M)
 {
@@ -23,7 +23,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) dense_forward(
     convolve(shared, examples(x, N, D), {weight, M, 0, 1, 1}, 0, 1, AddBias{bias, {y, M}});
 }
 
-// dx = dy w^T, of which `weight` (M, D) is transposed already; part blockIdx.z of the sum
+// dx = dy w^T (eq. 34, 41, 43-44), of which `weight` (M, D) is transposed already; part blockIdx.z of the sum
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) dense_backward_input(
     const REAL* dy, const REAL* weight, REAL* dx, int N, int D, int M)
 {
@@ -32,7 +32,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) dense_backward_inp
              Plain{dx + (int64)blockIdx.z * N * D, D});
 }
 
-// dw = x^T dy; part blockIdx.z of the sum
+// dw = x^T dy (eq. 36, 45-47); part blockIdx.z of the sum
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) dense_backward_weight(
     const REAL* dy, const REAL* x, REAL* dweight, int N, int D, int M)
 {

@@ -25,7 +25,8 @@ extern "C" __global__ void dice_sets(const REAL* p, const unsigned char* labels,
     }
 }
 
-// C = 1 - 2 |p and y| / (|p| + |y|), 0 for two empty sets; sets = (|p and y|, |p| + |y|). One thread
+// C = 1 - DC (eq. 7), DC = 2 |p and y| / (|p| + |y|) (eq. 6), C = 0 for two empty sets; sets = (|p and y|,
+// |p| + |y|). One thread
 extern "C" __global__ void dice_forward(const double* sets, double* cost)
 {
     cost[0] = sets[1] == 0 ? 0 : 1 - 2 * sets[0] / sets[1];

@@ -17,7 +17,7 @@ from ._shapes import check_labels, check_shapes
 
 @operation
 def forward(p, labels):
-    """Return the cost, a float between 0 and 1.
+    """Return the cost, a float between 0 and 1; on a GPU an array of shape (), so that nothing waits for it.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 // Quadratic cost; equations, names and order of quadratic.py.
 #include "common.cuh"
 
-// Sum of |y - p|^2 over a block's share of the pixels, in double; a label that is no class makes it NaN.
-// grid: number of parts; block 256
+// Sum of |y - p|^2 (eq. 3-4 of section 7.2.1) over a block's share of the pixels, in double; a label that is no class
+// makes it NaN. grid: number of parts; block 256
 extern "C" __global__ void quadratic_forward(const REAL* p, const unsigned char* labels, double* parts, int64 pixels,
                                              int K)
 {

@@ -14,7 +14,7 @@ from ._shapes import check_labels, check_shapes
 
 @operation
 def forward(p, labels):
-    """Return the cost, a float.
+    """Return the cost, a float; on a GPU an array of shape (), so that nothing waits for it.
 
     Parameters
     ----------

@@ -8,8 +8,8 @@ struct Weights {
     __device__ REAL of(int label, int64 t) const { return class_weights[label] + (weighted ? pixel_weights[t] : REAL(0)); }
 };
 
-// Probabilities, and -(w[y] + v) ln p[y] summed over a block's share of the pixels, in double; a label that is no class
-// makes the cost NaN. grid: number of parts; block 256
+// Probabilities (eq. 8), and -(w[y] + v) ln p[y] summed over a block's share of the pixels (eq. 60; eq. 5 where w = 1),
+// in double; a label that is no class makes the cost NaN. grid: number of parts; block 256
 extern "C" __global__ void weighted_cross_entropy_forward(const REAL* logits, const unsigned char* labels,
                                                           const REAL* class_weights, const REAL* pixel_weights,
                                                           int weighted, REAL* p, double* parts, int64 pixels, int K)
@@ -32,7 +32,7 @@ extern "C" __global__ void weighted_cross_entropy_forward(const REAL* logits, co
     if (threadIdx.x == 0) parts[blockIdx.x] = cost;
 }
 
-// dz_k = (w[y] + v) / n * (p_k - [k = y]), one thread for each pixel; grid ceil(pixels / 256), block 256
+// dz_k = (w[y] + v) / n * (p_k - [k = y]) (eq. 38), one thread for each pixel; grid ceil(pixels / 256), block 256
 extern "C" __global__ void weighted_cross_entropy_backward(const REAL* p, const unsigned char* labels,
                                                            const REAL* class_weights, const REAL* pixel_weights,
                                                            int weighted, REAL* dlogits, int64 pixels, int K)

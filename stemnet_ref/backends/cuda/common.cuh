@@ -4,6 +4,9 @@
 typedef long long int64;
 typedef unsigned long long uint64;
 
+// What `step` holds, where a kernel takes the state of a training step (step_state.py).
+enum { STEP_NUMBER, STEP_RATE, STEP_CORRECTION };
+
 // This thread's number in a grid of one dimension.
 __device__ inline int64 thread_number()
 {

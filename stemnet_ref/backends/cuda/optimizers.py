@@ -16,15 +16,11 @@ def sgd(w, g, rates):
 
 
 def momentum(w, g, v, rates, mu, form):
-    launch(f"optimizers.momentum_{form}", blocks(w.size), w, v, g, _numbers(w, rates), mu, w.size)
+    launch(f"optimizers.momentum_{form}", blocks(w.size), w, g, v, _numbers(w, rates), mu, w.size)
 
 
 def adam(w, g, m, v, rates, beta1, beta2, epsilon):
-    launch("optimizers.adam", blocks(w.size), w, m, v, g, _numbers(w, rates), 1 - beta1, 1 - beta2, epsilon, w.size)
-
-
-def step_state(x, step, optimizer):
-    return StepState(device_of(x)).write(step, *optimizer.begin_step())
+    launch("optimizers.adam", blocks(w.size), w, g, m, v, _numbers(w, rates), 1 - beta1, 1 - beta2, epsilon, w.size)
 
 
 def add_penalty(cost, parameters, l1, l2, examples):
