@@ -187,7 +187,8 @@ def test_training_steps_in_float64_are_numpys(place, cost, make):
 
 
 @KERNEL_PLACES
-@pytest.mark.parametrize("chosen", [{"normalisation": "batch"}, {"activation": "sigmoid", "keep_prob": 1.0},
+@pytest.mark.parametrize("chosen", [{"normalisation": "batch", "l1": 0.01, "l2": 0.02},
+                                    {"activation": "sigmoid", "keep_prob": 1.0},
                                     {"normalisation": "batch", "activation": "sigmoid", "cost": "dice"}], ids=str)
 def test_training_steps_of_the_alternatives_in_float64_are_numpys(place, chosen):
     assert_steps_are_numpys(place, lambda: Momentum(0.01), chosen)
