@@ -87,8 +87,10 @@ def test_mixed_and_unknown_arrays_are_refused(backend, arguments, culprit):
     assert backend.calls == []
 
 
+@pytest.mark.torch
 def test_an_array_of_a_framework_is_refused_by_a_layer():
-    torch = pytest.importorskip("torch")
+    import torch
+
     with pytest.raises(ValueError, match="Tensor: must be an array of NumPy or CuPy"):
         layers.relu.forward(torch.zeros(2))
 
