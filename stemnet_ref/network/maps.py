@@ -21,7 +21,7 @@ def feature_maps(network, x):
         ``output`` are the logits.
     """
     found = {}
-    z, _ = network.forward(x, with_cache=False, keep=found.__setitem__)
+    z, _ = network.forward(x, with_cache=False, on_map=found.__setitem__)
     maps = {"input": x}
     for block in network.blocks:
         if len(block.inputs) > 1:

@@ -124,7 +124,7 @@ class StemNet:
         self.parameters, self.statistics = self.parameters.on(backend.device), self.statistics.on(backend.device)
         return self
 
-    def forward(self, x, keep_prob=1.0, seed=0, step=0, with_cache=True, training=None, keep=lambda *of_map: None):
+    def forward(self, x, keep_prob=1.0, seed=0, step=0, with_cache=True, training=None, on_map=lambda *of_map: None):
         """Return the logits, and what `backward` needs.
 
         Parameters
@@ -140,8 +140,8 @@ class StemNet:
         training : bool, optional
             Whether batch normalisation takes the statistics of this batch, and so changes the running ones, or takes
             the running ones; by default the value of `with_cache`.
-        keep : callable, optional
-            Function that is called as keep(name, map) with the input and the map of every block.
+        on_map : callable, optional
+            Function that is called as on_map(name, map) with the input and the map of every block.
 
         Returns
         -------
@@ -157,7 +157,7 @@ class StemNet:
         self._check_input(x)
         training = with_cache if training is None else training
         tape, maps = [], {INPUT: x}
-        keep(INPUT, x)
+        on_map(INPUT, x)
         for block, read in zip(self.blocks, self._last_read(), strict=True):
             inputs = tuple(maps[name] for name in block.inputs)
             if block.kind == "pool":
@@ -166,7 +166,7 @@ class StemNet:
             else:
                 y, record = self._forward(block, inputs, keep_prob, (seed, step), training)
             maps[block.name] = y
-            keep(block.name, y)
+            on_map(block.name, y)
             if with_cache:
                 tape.append(record)
             for name in read:                       # its memory is free, unless the tape holds it

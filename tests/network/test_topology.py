@@ -50,12 +50,12 @@ def made(two_convolutions):
     return golden.from_seed(settings, (16, 24), 2, 2, 2, np.float64, 1)
 
 
-def trained(made, keep=lambda name, array: None):
+def trained(made, on_map=lambda name, array: None):
     """Return a golden file's network, and the gradients of its first step."""
     network = StemNet(**made.network, dtype=np.float64)
     for name, array in made.parameters.items():
         network.parameters[name] = array
-    z, cache = network.forward(made.input, made.training["keep_prob"], made.about["seed"], 0, keep=keep)
+    z, cache = network.forward(made.input, made.training["keep_prob"], made.about["seed"], 0, on_map=on_map)
     _, p = weighted_cross_entropy.forward(z, made.labels, made.class_weights)
     return network, network.backward(weighted_cross_entropy.backward(p, made.labels, made.class_weights), cache)
 

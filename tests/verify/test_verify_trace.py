@@ -33,7 +33,7 @@ def reference(made):
     for step in range(1, made.steps + 1):
         maps = {}
         z, cache = network.forward(np.asarray(made.input, np.float64), made.training["keep_prob"], made.about["seed"],
-                                   step - 1, keep=maps.__setitem__)
+                                   step - 1, on_map=maps.__setitem__)
         if step == 1:
             tensors.update({f"1/forward/{outputs[name]}": array for name, array in maps.items() if name != "input"})
         tensors[f"{step}/cost"], p = weighted_cross_entropy.forward(z, made.labels, made.class_weights)
