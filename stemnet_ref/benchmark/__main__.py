@@ -111,7 +111,7 @@ def main(argv=None):
         print(f"{name}: {settings}")
     if arguments.backend == "cuda":
         report["ceilings"] = ceilings(workers[0])
-    rows = layer_table(topology.stemnet(arguments.channels), arguments.size, arguments.size)
+    rows = layer_table(topology.stemnet_blocks(arguments.channels), arguments.size, arguments.size)
     gflop = {row[0]: row[3] for row in rows if row[3]}
     cases = [(("step",), training_gflop(rows)), (("predict",), sum(row[3] for row in rows))]
     if not arguments.no_layers:

@@ -52,7 +52,7 @@ def layer_cases(channels, size):
     from ..network import topology
 
     cases = {}
-    for block in topology.stemnet(channels):
+    for block in topology.stemnet_blocks(channels):
         if block.weight:
             transposed = block.kind == "deconv"
             side = size >> (block.level + transposed)

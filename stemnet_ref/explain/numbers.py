@@ -59,7 +59,7 @@ class Step:
             self.network.parameters[name] = 0.1 if name.endswith("bias") else array.round(2)
         self.arrays = golden.compute(self.settings, dict(self.network.parameters), self.x, self.x, self.labels,
                                      (0.0, 1.0), 1, 1, {"made_from": "a disc", "seed": seed}).arrays
-        self.layers = {layer.name: layer for layer in topology.layers(self.network.blocks)}
+        self.layers = {layer.name: layer for layer in topology.list_layers(self.network.blocks)}
         self.consumers = {name: [layer for layer in self.layers.values() if name in layer.inputs]
                           for name in (topology.INPUT, *self.layers)}
         _, gradients = self.cost_and_gradients(self.network, 0)

@@ -25,7 +25,7 @@ def feature_maps(network, x):
     maps = {"input": x}
     for block in network.blocks:
         if len(block.inputs) > 1:
-            maps[block.layer("concat")] = concat.forward(*(found[name] for name in block.inputs))
+            maps[block.layer_name("concat")] = concat.forward(*(found[name] for name in block.inputs))
         maps[block.name] = found[block.name]
     maps["probabilities"] = softmax.forward(z)
     return {name: to_host(array) for name, array in maps.items()}

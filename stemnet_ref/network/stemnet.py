@@ -103,7 +103,8 @@ class StemNet:
         self.kernel, self.logits, self.init = kernel, logits, init
         self.activation, self.normalisation = activation, normalisation
         self.layers = layers
-        self.blocks = topology.stemnet(channels, levels, features, classes, kernel, logits, activation, normalisation)
+        self.blocks = topology.stemnet_blocks(channels, levels, features, classes, kernel, logits, activation,
+                                              normalisation)
         self.size_divisor = topology.size_divisor(self.blocks)
         shapes = topology.parameter_shapes(self.blocks)
         self.parameters = Flat(shapes, dtype)

@@ -50,7 +50,7 @@ class Block(NamedTuple):
         """Channels of the map that the block writes; None for a pooling, which keeps those of its input."""
         return self.weight and self.weight[2 if self.kind == "deconv" else 3]
 
-    def layer(self, kind):
+    def layer_name(self, kind):
         """Return the name of a layer of the block: down0.bias of down0.conv, up0.deconv_bias of up0.deconv."""
         prefix, _, own = self.name.partition(".")
         return f"{prefix}.{kind}" if own in ("", "conv") else f"{prefix}.{own}_{kind}"
@@ -79,8 +79,8 @@ class Layer(NamedTuple):
     block: Block | None
 
 
-def stemnet(channels=1, levels=6, features=16, classes=2, kernel=5, logits="linear", activation="relu",
-            normalisation="none"):
+def stemnet_blocks(channels=1, levels=6, features=16, classes=2, kernel=5, logits="linear", activation="relu",
+                   normalisation="none"):
     """Return the blocks of StemNet in the order of the data, a tuple; arguments as for `StemNet`."""
     blocks = []
 
@@ -152,7 +152,7 @@ def halo(blocks):
     return -low, high - last
 
 
-def layers(blocks, bias_first=lambda prefix: False):
+def list_layers(blocks, bias_first=lambda prefix: False):
     """Return all `Layer` of the blocks in the order of the data, and the softmax at the end.
 
     Parameters
@@ -167,7 +167,7 @@ def layers(blocks, bias_first=lambda prefix: False):
         If a block has batch normalisation or the sigmoid: the names of the layers are those of networks without.
     """
     if any(block.normalised or block.activation == "sigmoid" for block in blocks):
-        raise ValueError("topology.layers: lists networks with ReLU and without batch normalisation only")
+        raise ValueError("topology.list_layers: lists networks with ReLU and without batch normalisation only")
     found, output = [], {INPUT: INPUT}              # output: the layer that writes a block's map, by block
 
     def add(name, kind, inputs, parameter=None):
@@ -177,14 +177,14 @@ def layers(blocks, bias_first=lambda prefix: False):
     for block in blocks:
         source = tuple(output[name] for name in block.inputs)
         if len(source) > 1:
-            source = add(block.layer("concat"), "concat", source)
+            source = add(block.layer_name("concat"), "concat", source)
         if block.weight:
-            source = add(block.name if "." in block.name else block.layer("conv"), block.kind, source,
+            source = add(block.name if "." in block.name else block.layer_name("conv"), block.kind, source,
                          f"{block.name}.weight")
             between = ["dropout", "bias"] if block.dropout else ["bias"]
             for kind in reversed(between) if bias_first(block.name.partition(".")[0]) else between:
-                source = add(block.layer(kind), kind, source, f"{block.name}.bias" if kind == "bias" else None)
-            source = add(block.layer("relu") if "." in block.name else "logits", "activation", source)
+                source = add(block.layer_name(kind), kind, source, f"{block.name}.bias" if kind == "bias" else None)
+            source = add(block.layer_name("relu") if "." in block.name else "logits", "activation", source)
         else:
             source = add(block.name, block.kind, source)
         output[block.name], = source

@@ -129,7 +129,7 @@ def build(described, shape):
         value = described[name]
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= limit:
             raise ValueError(f"{name} is {str(value)[:40]}; it must be from 1 to {limit}")
-    for block in topology.stemnet(**{name: described[name] for name in MAX_SIZES}):
+    for block in topology.stemnet_blocks(**{name: described[name] for name in MAX_SIZES}):
         if block.weight and (found := shape(f"{block.name}.weight")) != block.weight:
             raise ValueError(f"parameter {block.name}.weight has shape {found}; {block.weight} is needed")
     return StemNet(**described)

@@ -193,7 +193,7 @@ class Settings:
     @property
     def size_divisor(self):
         """Number of pixels that divides both sides of the network's input."""
-        return topology.size_divisor(topology.stemnet(levels=self.levels))
+        return topology.size_divisor(topology.stemnet_blocks(levels=self.levels))
 
     def as_dict(self):
         """Return the settings as a dict for JSON."""
@@ -285,7 +285,7 @@ def chosen_of(given):
 
 def check_size(sides, levels):
     """Raise InputError unless a network with these levels can take frames of these sides, which --size gave."""
-    divisor = topology.size_divisor(topology.stemnet(levels=levels))
+    divisor = topology.size_divisor(topology.stemnet_blocks(levels=levels))
     if any(side % divisor for side in sides):
         fitting = (-(-side // divisor) * divisor for side in sides)
         raise InputError(f"--size {'x'.join(map(str, sides))}: with {levels} levels each side must be a multiple of "

@@ -58,8 +58,8 @@ class Golden:
 
     @cached_property
     def blocks(self):
-        """Blocks of the network, as `topology.stemnet` gives them."""
-        return topology.stemnet(**self.network)
+        """Blocks of the network, as `topology.stemnet_blocks` gives them."""
+        return topology.stemnet_blocks(**self.network)
 
     def masks_of(self, step):
         """Return the dropout masks of a step, in the order of the data; none where keep_prob is 1."""
@@ -71,7 +71,8 @@ def keys(golden, activations=1):
 
     `activations` is the number of steps whose forward and backward tensors are listed.
     """
-    layers, listed = topology.layers(golden.blocks), ["input", *(f"0/parameter/{name}" for name in golden.parameters)]
+    layers = topology.list_layers(golden.blocks)
+    listed = ["input", *(f"0/parameter/{name}" for name in golden.parameters)]
     backward = [(layer.name, layer.parameter) for layer in reversed(layers[:-1])] + [("input", None)]
     for step in range(1, golden.steps + 1):
         if step <= activations:

@@ -40,7 +40,7 @@ def build(model):
         source = node("Sub", [source, constant("scaling.image", model.scaling.image)], "input.minus_image")
     source = node("Sub", [source, constant("scaling.mean", np.float32(model.scaling.mean))], "input.centred")
     node("Mul", [source, constant("scaling.factor", np.float32(1 / model.scaling.std))], "input")
-    for layer in topology.layers(network.blocks):
+    for layer in topology.list_layers(network.blocks):
         inputs, kind, attributes = list(layer.inputs), OPERATORS.get(layer.kind, "Identity"), {}
         if layer.parameter:
             array = network.parameters[layer.parameter]

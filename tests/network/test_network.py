@@ -318,8 +318,8 @@ def test_the_gradients_of_a_map_that_several_blocks_read_are_added(monkeypatch):
         both = Block("down0.conv3", "conv", (first.name, between.name), (3, 3, 4, 2), 0, activation="sigmoid")
         return first, between, both, output._replace(inputs=(both.name,))
 
-    stemnet = topology.stemnet
-    monkeypatch.setattr(topology, "stemnet", blocks)
+    stemnet = topology.stemnet_blocks
+    monkeypatch.setattr(topology, "stemnet_blocks", blocks)
     network, x, _ = tiny(0, levels=1, features=2, activation="sigmoid")
     z, cache = network.forward(x)
     dz = np.random.default_rng(1).standard_normal(z.shape)

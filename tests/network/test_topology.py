@@ -39,8 +39,8 @@ def deeper(blocks):
 @pytest.fixture
 def two_convolutions(monkeypatch):
     """Give every network of the test two convolutions on each level of each way."""
-    plain = topology.stemnet
-    monkeypatch.setattr(topology, "stemnet", lambda *arguments, **named: deeper(plain(*arguments, **named)))
+    plain = topology.stemnet_blocks
+    monkeypatch.setattr(topology, "stemnet_blocks", lambda *arguments, **named: deeper(plain(*arguments, **named)))
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def trained(made, on_map=lambda name, array: None):
 
 
 def test_names_of_layers():
-    found = {layer.name: layer for layer in topology.layers(deeper(topology.stemnet(levels=2)))}
+    found = {layer.name: layer for layer in topology.list_layers(deeper(topology.stemnet_blocks(levels=2)))}
     assert list(found) == [
         "down0.conv", "down0.dropout", "down0.bias", "down0.relu",
         "down0.conv2", "down0.conv2_dropout", "down0.conv2_bias", "down0.conv2_relu", "down0.pool",
@@ -78,13 +78,14 @@ def test_names_of_layers():
 
 def test_two_concatenations_under_one_prefix_have_names_of_their_own():
     blocks = [block._replace(inputs=("up0.conv", "down0.conv")) if block.name == "up0.conv2" else block
-              for block in deeper(topology.stemnet(levels=2))]
-    names = [layer.name for layer in topology.layers(blocks) if layer.kind == "concat"]
+              for block in deeper(topology.stemnet_blocks(levels=2))]
+    names = [layer.name for layer in topology.list_layers(blocks) if layer.kind == "concat"]
     assert names == ["up0.concat", "up0.conv2_concat"]
 
 
 def test_the_bias_stands_before_the_dropout_where_it_is_asked_for():
-    found = {layer.name: layer for layer in topology.layers(topology.stemnet(levels=2), lambda prefix: prefix == "up0")}
+    blocks = topology.stemnet_blocks(levels=2)
+    found = {layer.name: layer for layer in topology.list_layers(blocks, lambda prefix: prefix == "up0")}
     assert found["up0.bias"].inputs == ("up0.conv",)
     assert found["up0.relu"].inputs == ("up0.dropout",)
     assert found["down0.bias"].inputs == ("down0.dropout",)
@@ -104,7 +105,7 @@ def test_shapes_parameters_and_halo(two_convolutions):
 def test_the_golden_file_is_the_networks_forward_and_backward(made, tmp_path):
     maps = {}
     network, gradients = trained(made, maps.__setitem__)
-    outputs = {block.name: block.layer("relu") if block.weight else block.name for block in network.blocks[:-1]}
+    outputs = {block.name: block.layer_name("relu") if block.weight else block.name for block in network.blocks[:-1]}
     for name, array in maps.items():
         key = "input" if name == "input" else f"1/forward/{outputs.get(name, 'logits')}"
         np.testing.assert_allclose(made.arrays[key], array, rtol=1e-9, atol=1e-12, err_msg=key)

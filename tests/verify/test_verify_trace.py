@@ -28,7 +28,7 @@ def reference(made):
     network, optimizer, tensors = StemNet(**made.network, dtype=np.float64), make_optimizer(settings), {}
     for name, array in made.parameters.items():
         network.parameters[name] = array
-    outputs = {block.name: block.layer("relu") if block.weight else block.name for block in network.blocks[:-1]}
+    outputs = {block.name: block.layer_name("relu") if block.weight else block.name for block in network.blocks[:-1]}
     outputs["output"] = "logits"
     for step in range(1, made.steps + 1):
         maps = {}
@@ -98,7 +98,7 @@ def test_says_what_could_change_a_tensor():
 
 def test_every_parameter_has_a_layer_and_every_tensor_a_key():
     made = small_golden()
-    assert {layer.parameter for layer in topology.layers(made.blocks)} - {None} == made.parameters.keys()
+    assert {layer.parameter for layer in topology.list_layers(made.blocks)} - {None} == made.parameters.keys()
     assert set(keys(made)) == {key for key in made.arrays if "/" in key and "/mask/" not in key} | {"input"}
 
 
@@ -107,7 +107,7 @@ def test_gradients_are_those_of_finite_differences(options):
     """By activations too: the cost is moved by moving one element of a tensor that is given."""
     made = small_golden((8, 8), 1, 1, float64=True, **options)
     rng, steps = np.random.default_rng(0), 0
-    for name in (layer.name for layer in topology.layers(made.blocks)):
+    for name in (layer.name for layer in topology.list_layers(made.blocks)):
         if name == "probabilities" or name.endswith((".dropout",)):
             continue
         tensor = made.arrays[f"1/forward/{name}"]

@@ -49,7 +49,7 @@ class Trace:
     def __init__(self, golden, given=None, unit=DOUBLE, conventions=frozenset(), inexact=0.0):
         self.golden, self.given, self.inexact = golden, {} if given is None else given, inexact
         self.unit, self.conventions = unit, conventions
-        layers = topology.layers(golden.blocks, lambda prefix: self.assume(prefix).holds("bias_before_dropout"))
+        layers = topology.list_layers(golden.blocks, lambda prefix: self.assume(prefix).holds("bias_before_dropout"))
         self.layers = {layer.name: layer for layer in layers}
         self.owners = {layer.parameter: layer for layer in layers}
         self.consumers = {}
