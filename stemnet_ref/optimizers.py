@@ -1,4 +1,4 @@
-"""Optimizers, the decay of their learning rate, and the regularization terms.
+"""Optimizers, and the decay of their learning rate.
 
     SGD        w' = w - eta g                                                   (eq. 9-11, 15-16)
     Momentum   v' = mu v - eta g;  w' = w + v'                                  (eq. 28-29)
@@ -8,9 +8,6 @@
                w' = w - eta mhat / (sqrt(vhat) + epsilon)                       (eq. 27, with the root it lacks)
                TensorFlow's form: w' = w - lr_t m' / (sqrt(v') + epsilon),
                lr_t = eta sqrt(1-b2^t') / (1-b1^t')                             (eq. 22, "epsilon hat")
-    L1, L2     C = C0 + lambda/N sum |w|,  C = C0 + lambda/(2N) sum w^2         (eq. 50-52)
-               dC/dw = dC0/dw + lambda/N w for L2                               (eq. 53-55), never for biases
-               dC/dw = dC0/dw + lambda/N sign w for L1
 
 g is the gradient averaged over the mini-batch, as the costs give it (eq. 12-14). The two forms of momentum agree while
 eta is constant. Eq. 27 as printed divides by vhat without its root, an erratum: its step then grows when the cost is
@@ -23,8 +20,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .dispatch import device_of, operation, to_device_of, to_host
-from .flat import Flat
+from .dispatch import operation
+from .slots import Slots
 
 
 class Rates(NamedTuple):
@@ -65,8 +62,8 @@ def momentum(w, g, v, rates, mu, form):
 def adam(w, g, m, v, rates, beta1, beta2, epsilon):
     """Change `w` and the averages `m` and `v` by the gradient, in place."""
     real = w.dtype.type
-    m += real(1 - beta1) * (g - m)                                  # eq. 23: b1 m + (1-b1) g, with one product less
-    v += real(1 - beta2) * (g * g - v)                              # eq. 24, likewise
+    m += real(1 - beta1) * (g - m)              # eq. 23: b1 m + (1-b1) g. So written, the two weights add up to 1: in
+    v += real(1 - beta2) * (g * g - v)          # eq. 24 the rounding of 0.999 to float32 would make v 1.3e-5 too large
     w -= real(rates.rate) * m / (np.sqrt(v / real(rates.correction)) + real(epsilon))      # eq. 25-27, or 22
 
 
@@ -82,13 +79,13 @@ class SGD:
 
     Attributes
     ----------
-    slots : dict
-        Name of the slot -> dict of arrays by parameter.
+    slots : Slots
+        What it remembers beside the parameters; SGD remembers nothing.
     """
 
     def __init__(self, learning_rate, rules=None):
         _check("learning_rate", learning_rate, learning_rate > 0, "above 0")
-        self.learning_rate, self.rules, self.slots = learning_rate, rules or sys.modules[__name__], {}
+        self.learning_rate, self.rules, self.slots = learning_rate, rules or sys.modules[__name__], Slots()
 
     def update(self, parameters, gradients, rates=None):
         """Change `parameters` in place by one step against `gradients`, dicts of arrays with the same names.
@@ -105,23 +102,14 @@ class SGD:
         ValueError
             If the names or shapes differ.
         """
-        if parameters.keys() != gradients.keys():
-            odd = sorted(parameters.keys() ^ gradients.keys())
-            raise ValueError(f"update: parameters and gradients must have the same names; {odd[0]} is in one only")
-        for name, w in parameters.items():
-            if w.shape != gradients[name].shape:
-                raise ValueError(f"update: {name} has shape {w.shape}; its gradient {gradients[name].shape}")
+        rows = self.slots.beside(parameters, gradients)
         rates = self.begin_step() if rates is None else rates
-        if isinstance(parameters, Flat) and isinstance(gradients, Flat):
-            self._apply(rates, parameters.buffer, gradients.buffer,
-                        *(self._flat_slot(slot, parameters) for slot in self.slots))
-            return
-        for name, w in parameters.items():
-            self._apply(rates, w, gradients[name], *(self._slot(slot, name, w) for slot in self.slots))
+        for w, g, *slots in rows:
+            self._apply(rates, w, g, *slots)
 
     def state(self):
         """Return all that the next update depends on besides the arguments: a dict of arrays by name."""
-        return {f"{slot}/{name}": array for slot, arrays in self.slots.items() for name, array in arrays.items()}
+        return self.slots.state()
 
     def load_state(self, state):
         """Take over what `state` returned. The arrays are copied.
@@ -131,14 +119,7 @@ class SGD:
         ValueError
             If it is the state of another kind of optimizer.
         """
-        slots = {slot: {} for slot in self.slots}
-        for key, array in state.items():
-            slot, _, name = key.partition("/")
-            if slot not in slots:
-                raise ValueError(f"load_state: {type(self).__name__} has no slot {slot!r}; "
-                                 "the state belongs to another optimizer")
-            slots[slot][name] = np.array(array)
-        self.slots = slots
+        self.slots.load(state, type(self).__name__)
 
     def begin_step(self):
         """Count a step that is about to be taken; return its Rates."""
@@ -147,23 +128,6 @@ class SGD:
     def _apply(self, rates, w, g):
         """Change `w` by its gradient, and the arrays of the slots, which follow in their order."""
         self.rules.sgd(w, g, rates)
-
-    def _slot(self, slot, name, w):
-        """Return the slot's array for a parameter, zeros at first (eq. 17-18), where the parameter lies."""
-        arrays = self.slots[slot]
-        if type(arrays.get(name)) is not type(w):
-            arrays[name] = to_device_of(w, arrays.get(name, np.zeros(w.shape, w.dtype)))
-        return arrays[name]
-
-    def _flat_slot(self, slot, parameters):
-        """Return the buffer of the slot's arrays for all parameters, which lie as these do."""
-        arrays = self.slots[slot]
-        if not isinstance(arrays, Flat):
-            flat = Flat(parameters.shapes, parameters.buffer.dtype)
-            for name, array in arrays.items():
-                flat[name] = to_host(array)
-            self.slots[slot] = flat.on(device_of(parameters.buffer))
-        return self.slots[slot].buffer
 
 
 class Momentum(SGD):
@@ -185,7 +149,7 @@ class Momentum(SGD):
         _check("momentum", momentum, 0 <= momentum < 1, "at least 0 and below 1")
         _check("form", form, form in ("thesis", "tensorflow"), "thesis or tensorflow")
         self.momentum, self.form = momentum, form
-        self.slots = {"velocity": {}}
+        self.slots = Slots("velocity")
 
     def _apply(self, rates, w, g, v):
         self.rules.momentum(w, g, v, rates, self.momentum, self.form)
@@ -215,7 +179,7 @@ class Adam(SGD):
         _check("epsilon", epsilon, epsilon > 0, "above 0")
         _check("form", form, form in ("kingma", "tensorflow"), "kingma or tensorflow")
         self.beta1, self.beta2, self.epsilon, self.form = beta1, beta2, epsilon, form
-        self.slots = {"m": {}, "v": {}}
+        self.slots = Slots("m", "v")
         self.t = 0                                                  # eq. 19
 
     def state(self):
@@ -247,39 +211,6 @@ def staircase(learning_rate, decay_rate, epoch):
     """
     _check("decay_rate", decay_rate, 0 < decay_rate <= 1, "above 0 and at most 1")
     return learning_rate * decay_rate ** epoch
-
-
-@operation
-def add_penalty(cost, parameters, l1, l2, examples):
-    """Return the cost with the regularization term (eq. 51-52).
-
-    Parameters
-    ----------
-    cost : float, or float64 array of shape () on a GPU
-        The array is changed in place.
-    parameters : dict of str to ndarray
-        Names that end in ``weight`` count; biases do not (eq. 54).
-    l1, l2 : float
-        lambda of eq. 51 and of eq. 52; 0 for none.
-    examples : int
-        N, the size of the training set.
-    """
-    if l1 == l2 == 0:
-        return cost
-    weights = [w for name, w in parameters.items() if name.endswith("weight")]
-    absolute, squares = (sum(float(np.sum(of(w), dtype=np.float64)) for w in weights) for of in (abs, np.square))
-    return cost + l1 / examples * absolute + l2 / (2 * examples) * squares
-
-
-@operation
-def add_penalty_gradients(gradients, parameters, l1, l2, examples):
-    """Add the gradient of the regularization term to `gradients`, in place (L2: eq. 53; biases stay, eq. 54)."""
-    for name, w in parameters.items():
-        if name.endswith("weight"):
-            if l1:
-                gradients[name] += w.dtype.type(l1 / examples) * np.sign(w)
-            if l2:
-                gradients[name] += w.dtype.type(l2 / examples) * w
 
 
 def _check(name, value, good, required):

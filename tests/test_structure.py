@@ -7,9 +7,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 # From the ground up: a room imports rooms that stand before it, and itself.
-ROOMS = ("errors", "dispatch", "sample", "program", "layers", "storage", "flat", "optimizers", "network", "cost",
-         "backends", "metrics", "data", "pictures", "predict", "training", "network.__main__", "report", "data.check",
-         "data.preprocess", "verify", "explain", "experiments", "benchmark")
+ROOMS = ("errors", "dispatch", "sample", "program", "layers", "storage", "flat", "slots", "optimizers",
+         "regularization", "network", "cost", "backends", "metrics", "data", "pictures", "predict", "training",
+         "network.__main__", "report", "data.check", "data.preprocess", "verify", "explain", "experiments", "benchmark")
 ALLOWED_IN_LAYERS = {"numpy", "functools", "sys", "typing", "stemnet_ref.dispatch", "stemnet_ref.layers"}
 
 

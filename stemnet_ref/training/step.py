@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .. import metrics, optimizers
+from .. import metrics, optimizers, regularization
 from ..backends.cuda.recorder import Recorder
 from ..cost import Cost
 from ..dispatch import to_host
@@ -79,11 +79,11 @@ def training_step(network, optimizer, batch, objective, number, rates):
     with np.errstate(over="ignore", invalid="ignore"):      # a cost that is no number says it
         logits, cache = network.forward(x, objective.keep_prob, objective.seed, number)
         value, p = cost.forward(logits, labels, weights)
-        value = optimizers.add_penalty(value, network.parameters, *penalty)
+        value = regularization.add_penalty(value, network.parameters, *penalty)
         if isinstance(value, float) and not math.isfinite(value):
             return value, p
         gradients = network.backward(cost.backward(p, labels, weights), cache)
-        optimizers.add_penalty_gradients(gradients, network.parameters, *penalty)
+        regularization.add_penalty_gradients(gradients, network.parameters, *penalty)
         optimizer.update(network.parameters, gradients, rates)
     return value, p
 

@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 from places import PLACES, arrays, cpu, emulator, module_at, on
 
-from stemnet_ref import layers, metrics, optimizers
+from stemnet_ref import layers, metrics, optimizers, regularization
 from stemnet_ref.layers.block import Saved
 from stemnet_ref.optimizers import Rates
 
-MODULES = {**{name: getattr(layers, name) for name in layers.__all__}, "metrics": metrics, "optimizers": optimizers}
+MODULES = {**{name: getattr(layers, name) for name in layers.__all__}, "metrics": metrics, "optimizers": optimizers,
+           "regularization": regularization}
 # Its result is of another kind on a device; test_kernels.py takes steps of training with it
-APART = "optimizers.add_penalty",
+APART = "regularization.add_penalty",
 SIGNATURES = {f"{name}.{key}": inspect.signature(function).parameters for name, module in MODULES.items()
               for key, function in vars(module).items() if name != "perceptron" and inspect.isfunction(function)
               and (hasattr(function, "__wrapped__") or key in ("forward", "backward"))}
@@ -183,7 +184,7 @@ OPERATIONS = [
     Row("optimizers.sgd", updated(0), 3, of_update),
     *(Row("optimizers.momentum", updated(1, 0.3, form), 4, of_update) for form in ("thesis", "tensorflow")),
     Row("optimizers.adam", updated(2, 0.9, 0.99, 1e-3), 8, of_update),
-    Row("optimizers.add_penalty_gradients", lambda rng: (
+    Row("regularization.add_penalty_gradients", lambda rng: (
         *({f"a.{kind}": rng.integers(-2, 3, 70) * 0.7 for kind in ("weight", "scale", "bias")} for _ in range(2)),
         0.3, 0.2, 4), 4,                                            # some weights are 0, where |w| has no slope
         lambda *arguments: [abs(each) + 1 for each in arrays(arguments)]),

@@ -17,7 +17,7 @@ from stemnet_ref.network.__main__ import main
 from stemnet_ref.network.stemnet import StemNet
 from stemnet_ref.network.table import layer_table, training_gflop
 from stemnet_ref.network.topology import Block
-from stemnet_ref.optimizers import add_penalty, add_penalty_gradients
+from stemnet_ref.regularization import add_penalty, add_penalty_gradients
 from stemnet_ref.training.settings import Settings
 
 MARGIN = 20 * STEP      # no ReLU or maximum may change its mind within a finite difference

@@ -4,10 +4,7 @@ Every element is computed by itself, so that the results are those of `optimizer
 """
 
 from ... import optimizers as plain
-from ...optimizers import add_penalty, add_penalty_gradients
 from .threads import share
-
-__all__ = ["adam", "add_penalty", "add_penalty_gradients", "momentum", "sgd"]
 
 BLOCK = 1 << 18      # parameters that a thread updates at once
 

@@ -4,10 +4,8 @@ Rates change from step to step, and recorded kernels are started with the same a
 from a StepState.
 """
 
-import numpy as np
-
 from ...dispatch import device_of
-from .launch import blocks, launch, number_of_parts
+from .launch import blocks, launch
 from .step_state import StepState
 
 
@@ -21,26 +19,6 @@ def momentum(w, g, v, rates, mu, form):
 
 def adam(w, g, m, v, rates, beta1, beta2, epsilon):
     launch("optimizers.adam", blocks(w.size), w, g, m, v, _numbers(w, rates), 1 - beta1, 1 - beta2, epsilon, w.size)
-
-
-def add_penalty(cost, parameters, l1, l2, examples):
-    if l1 == l2 == 0:
-        return cost
-    weights = [w for name, w in parameters.items() if name.endswith("weight")]
-    counts = [number_of_parts(w.size) for w in weights]
-    parts, start = device_of(cost).empty((sum(counts), 2), np.float64), 0
-    for w, count in zip(weights, counts, strict=True):
-        launch("optimizers.penalty_sums", count, w, parts[start:start + count], w.size)
-        start += count
-    launch("optimizers.add_penalty", 1, cost, parts, l1 / examples, l2 / (2 * examples), len(parts))
-    return cost
-
-
-def add_penalty_gradients(gradients, parameters, l1, l2, examples):
-    for name, w in parameters.items():
-        if name.endswith("weight") and (l1 or l2):
-            launch("optimizers.add_penalty_gradients", blocks(w.size), gradients[name], w, l1 / examples,
-                   l2 / examples, w.size)
 
 
 def _numbers(w, rates):
