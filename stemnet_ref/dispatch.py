@@ -96,7 +96,8 @@ def _entry(arguments):
         raise ValueError(f"arrays of {' and '.join(sorted(kind.__name__ for kind in found))}: move them to one device")
     for kind in found - {np.ndarray}:
         if kind not in _registered and kind.__module__.partition(".")[0] == "cupy":
-            import_module("stemnet_ref.backends.cuda").register_cupy()
+            gpu = import_module("stemnet_ref.backends.cuda.device")
+            gpu.register(gpu.CuPy())
         if kind not in _registered:
             raise ValueError(f"{kind.__name__}: must be an array of NumPy or CuPy")
         return _registered[kind]

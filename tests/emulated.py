@@ -88,7 +88,7 @@ class Emulator:
         return getattr(_library(sources.source(stem), real, options), f"run_{name}"), name
 
     def record(self, work):
-        """Keep the kernels that a function starts; return a function that runs them, and its result."""
+        """Keep the kernels that a function starts; return a function that runs them and returns its result."""
         record = self._record = []
         result = work()
         self._record = None
@@ -96,8 +96,9 @@ class Emulator:
         def repeat():
             for each in record:
                 self.run(*each)
+            return result
 
-        return repeat, result
+        return repeat
 
     def run(self, function, grid, block, arguments):
         if self._record is not None:

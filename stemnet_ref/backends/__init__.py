@@ -61,8 +61,9 @@ def choose(name="auto", precision="fp32", log=lambda text: None):
     if name in ("auto", "cuda"):
         from . import cuda
         from .cuda import optimizers
+        from .cuda.device import CuPy, register
         try:
-            device = cuda.register_cupy(precision)
+            device = register(CuPy(precision))
             return Backend(device.name, cuda, optimizers, device)
         except NoGpu as error:
             if name == "cuda":

@@ -19,7 +19,7 @@ class Stream:
     """A stream that notes what is done to it."""
 
     def __init__(self, non_blocking):
-        self.capturing, self.current, self.non_blocking = False, False, non_blocking
+        self.capturing, self.current, self.non_blocking, self.launched = False, False, non_blocking, []
 
     def __enter__(self):
         self.current = True
@@ -38,7 +38,7 @@ class Stream:
         self.capturing = False
         if self.void:
             raise CudaError("the capture is void")
-        return SimpleNamespace(launch=lambda: "launched")
+        return SimpleNamespace(launch=lambda: self.launched.append("graph"))
 
     void = False
 
@@ -138,8 +138,11 @@ def test_without_a_gpu_the_reason_is_named(cupy, monkeypatch, spoil, reason):
 
 
 def test_a_recorded_step_has_memory_of_its_own(cupy):
-    repeat, result = device.CuPy().record(lambda: "result")
-    assert (repeat(), result) == ("launched", "result")
+    gpu = device.CuPy()
+    repeat = gpu.record(lambda: "result")
+    assert gpu._recorder.launched == []
+    assert [repeat(), repeat()] == ["result", "result"]
+    assert gpu._recorder.launched == ["graph", "graph"]
     assert cupy.pools == ["freed", "its own"]
 
 
@@ -157,7 +160,7 @@ def test_a_record_that_fails_is_ended(cupy, error, void):
     assert not gpu._recorder.capturing
     assert not gpu._recorder.current
     gpu._recorder.void = False
-    assert gpu.record(lambda: 1)[1] == 1
+    assert gpu.record(lambda: 1)() == 1
 
 
 def test_a_changed_header_is_compiled_anew(cupy, monkeypatch, tmp_path):

@@ -17,6 +17,7 @@ from stemnet_ref.backends.cuda import sources
 from stemnet_ref.backends.cuda.launch import launch
 from stemnet_ref.dispatch import to_host
 from stemnet_ref.layers import (
+    batch_norm,
     bias,
     conv2d,
     conv_transpose2d,
@@ -38,6 +39,14 @@ PRODUCTS = pytest.mark.parametrize("product", [0, 1, 2], ids=["plain", "cores", 
 
 def float32(rng, *shape):
     return rng.standard_normal(shape).astype(np.float32)
+
+
+@KERNEL_PLACES
+def test_statistics_of_other_channels_are_refused(place):
+    """A kernel would read beyond their end."""
+    x, scale = np.ones((1, 2, 2, 3)), np.ones(3)
+    with pytest.raises(ValueError, match=r"batch_norm.forward: mean has shape \(2,\)"):
+        on(place, batch_norm).forward(x, scale, scale, 0.1, (np.ones(2), np.ones(2)))
 
 
 @PRODUCTS

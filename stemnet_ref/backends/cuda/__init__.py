@@ -25,29 +25,6 @@ from . import (
     weighted_cross_entropy,
 )
 
-__all__ = [
-    "batch_norm",
-    "bias",
-    "block",
-    "concat",
-    "conv2d",
-    "conv_transpose2d",
-    "dense",
-    "dice",
-    "dropout",
-    "max_pool2d",
-    "metrics",
-    "optimizers",
-    "quadratic",
-    "regularization",
-    "relu",
-    "sigmoid",
-    "softmax",
-    "weighted_cross_entropy",
-]
-
-
-def register_cupy(precision="fp32"):
-    """Let this package compute with CuPy's arrays; return the device, which raises as `device.CuPy` where it cannot."""
-    from .device import CuPy, register
-    return register(CuPy(precision))
+__all__ = ["batch_norm", "bias", "block", "concat", "conv2d", "conv_transpose2d", "dense", "dice", "dropout",
+           "max_pool2d", "metrics", "optimizers", "quadratic", "regularization", "relu", "sigmoid", "softmax",
+           "weighted_cross_entropy"]

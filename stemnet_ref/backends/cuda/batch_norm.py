@@ -10,7 +10,8 @@ def forward(x, scale, shift, epsilon, statistics=None):
     if not epsilon > 0:
         raise ValueError(f"batch_norm: epsilon={epsilon} must be above 0")
     mean, variance = statistics or _statistics(x)
-    return elementwise("batch_norm.batch_norm_forward", x, scale, shift, mean, variance, like=x,
+    check_shapes("batch_norm.forward", x=(x, "N H W C"), mean=(mean, "C"), variance=(variance, "C"))
+    return elementwise("batch_norm.batch_norm_forward", x, scale, shift, mean, variance,
                        rest=(len(scale), epsilon)), mean, variance
 
 
@@ -19,9 +20,8 @@ def backward(dy, x, scale, mean, variance, epsilon):
                  mean=(mean, "C"), variance=(variance, "C"))
     dshift = _column_sums("batch_norm.batch_norm_sum", x, 1.0, dy)
     dscale = _column_sums("batch_norm.batch_norm_scaled", x, 1.0, dy, x, mean, variance, rest=(epsilon,))
-    dx = elementwise("batch_norm.batch_norm_backward", dy, x, scale, mean, variance, dscale, dshift, like=x,
-                     rest=(len(scale), epsilon))
-    return dx, dscale, dshift
+    return elementwise("batch_norm.batch_norm_backward", dy, x, scale, mean, variance, dscale, dshift,
+                       rest=(len(scale), epsilon)), dscale, dshift
 
 
 def average(running, of_batch, rate):

@@ -6,7 +6,7 @@ from .launch import elementwise, sum_over
 
 def forward(x, b):
     check_shapes("bias.forward", x=(x, "N H W C"), b=(b, "C"))
-    return elementwise("bias.bias_forward", x, b, like=x, rest=b.shape)
+    return elementwise("bias.bias_forward", x, b, rest=b.shape)
 
 
 def backward(dy):

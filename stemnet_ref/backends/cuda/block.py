@@ -14,7 +14,7 @@ from ...layers.block import Saved
 from . import conv_transpose2d
 from .dropout import mask_arguments
 from .gemm import GemmConfig
-from .launch import add_parts, blocks, copy, launch, number_of_parts, swap_channels
+from .launch import add_parts, blocks, launch, number_of_parts, swap_channels
 from .step_state import unread
 
 LAYERS = sys.modules[__package__]
@@ -27,7 +27,7 @@ def forward(x, weight, b, kind="conv", activation="relu", scale=None, statistics
         check_shapes("block.forward", x=(x, "N H W C"), weight=(weight, "kh kw O C"), b=(b, "O"))
         y = conv_transpose2d.enlarge("block_transpose.block_transpose_forward", x, weight, 2, "same", b)
     else:
-        y = _convolve(*_pair(x), weight, b, keep_prob, key)
+        y = _convolve(x, weight, b, keep_prob, key)
     return y, Saved(x, None, y)
 
 
@@ -43,8 +43,7 @@ def backward(dy, saved, weight, kind="conv", activation="relu", scale=None, keep
     if kind == "deconv":
         dx, dweight = conv_transpose2d.gradients(dz, saved.x, weight, out=out[0])
         return dx, dweight, db, None
-    first, second = _pair(saved.x)
-    sizes, other, device = _sizes("backward", first, second, weight), first if second is None else second, device_of(dz)
+    (first, other, sizes), device = _inputs("backward", saved.x, weight), device_of(dz)
     (kh, kw, c, o), channels = weight.shape, (first.shape[3], other.shape[3], weight.shape[3])
     dweight, = GemmConfig.weight_gradient(device, dy.shape[:3], (kh, kw), c, o, dy.dtype, channels).run(
         "block.block_backward_weight", (dz, first, other), [weight.shape], sizes, out[0])
@@ -53,7 +52,7 @@ def backward(dy, saved, weight, kind="conv", activation="relu", scale=None, keep
     shapes = [first.shape, (*first.shape[:3], sizes[4])]            # CB may be 0
     dx = GemmConfig.convolve(device, dy.shape[:3], (kh, kw), o, c, dy.dtype, channels).run(
         "block.block_backward_input", (dz, swap_channels(weight)), shapes, sizes)
-    return dx[0] if second is None else tuple(dx), dweight, db, None
+    return tuple(dx) if isinstance(saved.x, tuple) else dx[0], dweight, db, None
 
 
 def _is_fused(kind, activation, scale, keep_prob):
@@ -61,14 +60,13 @@ def _is_fused(kind, activation, scale, keep_prob):
     return activation == "relu" and scale is None and (kind == "conv" or keep_prob == 1)
 
 
-def _convolve(first, second, weight, b, keep_prob, key):
+def _convolve(x, weight, b, keep_prob, key):
     """Return relu(m / keep_prob * conv(x, w) + b)."""
-    n, h, w, ca, cb, o, kh, kw = sizes = _sizes("forward", first, second, weight)
+    first, other, sizes = _inputs("forward", x, weight)
     check_shapes("block.forward", weight=(weight, "kh kw C O"), b=(b, "O"))
-    device, other = device_of(first, weight, b), first if second is None else second
-    config, mask = GemmConfig.convolve(device, (n, h, w), (kh, kw), ca + cb, o, first.dtype, (ca, cb, o)), _mask(
-        device, keep_prob, key)
-    y = device.empty((n, h, w, o), first.dtype)
+    (n, h, w, ca, cb, o, kh, kw), device = sizes, device_of(x, weight, b)
+    config = GemmConfig.convolve(device, (n, h, w), (kh, kw), ca + cb, o, first.dtype, (ca, cb, o))
+    mask, y = _mask(device, keep_prob, key), device.empty((n, h, w, o), first.dtype)
     if config.split_k == 1:
         config.launch("block.block_forward", 1, first, other, weight, b, y, *sizes, *mask)
         return y
@@ -90,21 +88,16 @@ def _activation_gradient(dy, y, keep_prob, key, out):
     return dz, add_parts(parts, out=out)
 
 
-def _pair(x):
-    """Return the first input, and the second or None."""
-    return x if isinstance(x, tuple) else (x, None)
-
-
-def _sizes(function, first, second, weight):
-    """Return the sizes that the kernels take: N H W CA CB O KH KW."""
+def _inputs(function, x, weight):
+    """Return the first input, the second or in its place the first, and the sizes N H W CA CB O KH KW."""
+    first, other = x if isinstance(x, tuple) else (x, x)
     check_shapes(f"block.{function}", x=(first, "N H W CA"), weight=(weight, "kh kw C O"))
-    ca, cb = first.shape[3], 0 if second is None else second.shape[3]
-    if second is not None:
-        check_shapes(f"block.{function}", x=(first, "N H W CA"), second=(second, "N H W CB"))
+    check_shapes(f"block.{function}", x=(first, "N H W CA"), second=(other, "N H W CB"))
+    ca, cb = first.shape[3], other.shape[3] if isinstance(x, tuple) else 0
     kh, kw, c, o = weight.shape
     if c != ca + cb:
         raise ValueError(f"block.{function}: x has {ca + cb} channels; weight of shape {weight.shape} needs {c}")
-    return (*first.shape[:3], ca, cb, o, kh, kw)
+    return first, other, (*first.shape[:3], ca, cb, o, kh, kw)
 
 
 def _mask(device, keep_prob, key):
@@ -117,5 +110,4 @@ def _written(gradient, out):
     """Return the gradient in the array `out`, if there is one for it."""
     if out is None or gradient is None:
         return gradient
-    copy(gradient, out)
-    return out
+    return add_parts(gradient.reshape(1, *gradient.shape), out=out)

@@ -2,6 +2,7 @@
 
 from ...dispatch import device_of
 from ...layers._shapes import check_shapes
+from ...layers.concat import check_channels
 from .launch import blocks, launch
 
 
@@ -14,10 +15,8 @@ def forward(a, b):
 
 
 def backward(dy, channels_a):
-    check_shapes("concat.backward", dy=(dy, "N H W C"))
+    check_channels(dy, channels_a)
     n, h, w, c = dy.shape
-    if not 0 <= channels_a <= c:
-        raise ValueError(f"concat.backward: channels_a={channels_a} must be between 0 and the {c} of dy")
     da, db = (device_of(dy).empty((n, h, w, channels), dy.dtype) for channels in (channels_a, c - channels_a))
     launch("concat.concat_backward", blocks(dy.size), dy, da, db, n * h * w, channels_a, c - channels_a)
     return da, db

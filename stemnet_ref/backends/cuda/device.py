@@ -93,10 +93,9 @@ class CuPy:
 
         Returns
         -------
-        repeat : callable
-            Runs them all, in order, after what was started before.
-        result
-            What the function returned: arrays that every repetition writes anew, as long as they are held.
+        callable
+            Runs them all, in order, after what was started before, and returns what the function returned: arrays that
+            every repetition writes anew.
 
         Raises
         ------
@@ -114,7 +113,12 @@ class CuPy:
                     stream.end_capture()
                 raise
             graph = stream.end_capture()
-        return graph.launch, result
+
+        def repeat():
+            graph.launch()
+            return result
+
+        return repeat
 
     @cache                                                                      # noqa: B019
     def _module(self, stem, real, options):

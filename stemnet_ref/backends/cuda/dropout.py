@@ -20,7 +20,7 @@ def forward(x, mask, keep_prob):
     check_key(keep_prob, 0, 0, 0)
     if x.shape != mask.shape:
         raise ValueError(f"dropout: mask has shape {mask.shape}; x has {x.shape}")
-    return elementwise("dropout.dropout_forward", x, mask, like=x, rest=(1 / keep_prob,))
+    return elementwise("dropout.dropout_forward", x, mask, rest=(1 / keep_prob,))
 
 
 def backward(dy, mask, keep_prob):

@@ -58,13 +58,23 @@ def blocks(count, size=BLOCK):
     return -(-count // size)
 
 
-def elementwise(name, *arrays, like, rest=()):
-    """Run a kernel that has one thread for each element of its output; return the output, an array like `like`.
+def elementwise(name, *arrays, rest=()):
+    """Run a kernel that has one thread for each element of its output; return the output, an array like the first.
 
     Its parameters are the arrays, the output, `rest`, and the number of elements.
     """
-    out = device_of(*arrays).empty(like.shape, like.dtype)
+    out = device_of(*arrays).empty(arrays[0].shape, arrays[0].dtype)
     launch(name, blocks(out.size), *arrays, out, *rest, out.size)
+    return out
+
+
+def rowwise(name, *arguments):
+    """Run a kernel that has one thread for each row of K values; return its output, an array like the first argument.
+
+    Its parameters are the arguments, the output, the number of rows, and K.
+    """
+    out, k = device_of(*arguments).empty(arguments[0].shape, arguments[0].dtype), arguments[0].shape[-1]
+    launch(name, blocks(out.size // k), *arguments, out, out.size // k, k)
     return out
 
 
@@ -105,11 +115,6 @@ def add_parts(parts, factor=1.0, out=None):
     out = device_of(parts).empty(parts.shape[1:], parts.dtype) if out is None else out
     launch("shared.sum_parts", blocks(out.size), parts, out, factor, len(parts), out.size)
     return out
-
-
-def copy(array, out):
-    """Copy an array into another of its shape, as a kernel does it."""
-    add_parts(array.reshape(1, *array.shape), out=out)
 
 
 def swap_channels(weight):

@@ -12,4 +12,4 @@ def forward(p, labels):
 
 def backward(p, labels):
     check_shapes("quadratic", p=(p, "N H W K"), labels=(labels, "N H W"))
-    return elementwise("quadratic.quadratic_backward", p, labels, like=p, rest=p.shape[3:])
+    return elementwise("quadratic.quadratic_backward", p, labels, rest=p.shape[3:])

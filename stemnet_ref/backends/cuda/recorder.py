@@ -1,32 +1,11 @@
 """Steps of training on the GPU as CUDA graphs, and their results, which nobody waits for."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from ..buffers import Buffers
 from .launch import launch
 from .step_state import StepState
-
-
-@dataclass
-class _Graph:
-    """A step on one set of buffers.
-
-    Attributes
-    ----------
-    batch : Buffers
-        The set of buffers.
-    repeat : callable or None
-        Runs the recorded kernels; None until they are recorded.
-    result : tuple of arrays
-        Where cost and counts are after a repetition.
-    """
-
-    batch: Buffers
-    repeat: Callable = None
-    result: tuple = None
 
 
 class Recorder:
@@ -53,7 +32,7 @@ class Recorder:
         self.device, self.log = device, log
         self.state = StepState(device)
         self._results, self._pending = device.empty((self.max_pending, 5), np.float64), 0
-        self._graphs = {}            # by the shape of x
+        self._repeats = {}           # by the shape of x: the set of buffers, and what repeats the step; None at first
 
     def run(self, step, batch, number, rates):
         """Take a step, or have it taken later.
@@ -63,7 +42,7 @@ class Recorder:
         step : callable
             Starts the kernels: step(batch, number, rates) returns the cost, of shape (), and four counts, both float64.
             `number` and `rates` are both the `StepState` that holds them.
-        batch : Buffers
+        batch : backends.buffers.Buffers
             The set of buffers that holds the batch.
         number : int
             Number of the step, for `state`.
@@ -78,16 +57,12 @@ class Recorder:
         if self._pending == self.max_pending:
             raise ValueError(f"Recorder.run: {self.max_pending} steps were taken since the last flush; flush them")
         self.state.write(number, *rates)
-        shape = batch.x.shape
-        graph = self._graphs.get(shape)
-        if graph is None or graph.batch is not batch:
-            self._graphs[shape] = _Graph(batch)
-            cost, counts = step(batch, self.state, self.state)
-        else:
-            if graph.repeat is None:
-                self._record(graph, step)
-            graph.repeat()
-            cost, counts = graph.result
+        take = partial(step, batch, self.state, self.state)
+        known, repeat = self._repeats.get(batch.x.shape, (None, None))
+        if known is batch:
+            take = repeat or self._recorded(take)
+        cost, counts = take()
+        self._repeats[batch.x.shape] = batch, take if known is batch else None
         launch("step_state.keep_result", 1, cost, counts, self._results, self._pending, block=1)
         self._pending += 1
 
@@ -96,13 +71,10 @@ class Recorder:
         results, self._pending = self.device.to_host(self._results)[:self._pending].tolist(), 0
         return results
 
-    def _record(self, graph, step):
-        def start_all():
-            graph.result = step(graph.batch, self.state, self.state)
-
+    def _recorded(self, take):
+        """Return what repeats the kernels that `take` starts: their graph, or `take` itself where CUDA refuses it."""
         try:
-            graph.repeat, graph.result = self.device.record(
-                lambda: step(graph.batch, self.state, self.state))
+            return self.device.record(take)
         except (RuntimeError, MemoryError) as error:                       # the steps are right without it, but slower
             self.log(f"note: a step cannot be recorded as a CUDA graph ({error}); its kernels are started one by one")
-            graph.repeat = start_all
+            return take
