@@ -6,6 +6,8 @@ import multiprocessing
 import os
 import platform
 import sys
+from contextlib import ExitStack, contextmanager
+from importlib.metadata import version
 from statistics import median
 
 from .. import __version__, backends
@@ -62,17 +64,18 @@ class Worker:
         there.close()
         self.settings = self._answer()
 
-    def seconds(self, case, repeats=1):
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        if not any(exception):
+            self.connection.send(None)
+            self.process.join()
+
+    def measure(self, case, repeats=1):
+        """Return the mean seconds of `repeats` calls, and the peak memory in bytes."""
         self.connection.send((case, repeats))
-        return self._answer()[0]
-
-    def peak_bytes(self, case):
-        self.connection.send((case, 1))
-        return self._answer()[1]
-
-    def close(self):
-        self.connection.send(None)
-        self.process.join()
+        return self._answer()
 
     def _answer(self):
         try:
@@ -82,6 +85,19 @@ class Worker:
         if isinstance(answer, InputError):
             raise answer
         return answer
+
+
+@contextmanager
+def started(names, arguments, size=None):
+    """Start a Worker for each name; yield them, and end them after the body of `with`."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(Worker(name, arguments, size)) for name in names]
+
+
+def in_turn(workers, case, rounds, repeats=1):
+    """Measure a case by each worker in turn, so many rounds; return the median seconds by the worker's name."""
+    seconds = [[worker.measure(case, repeats)[0] for worker in workers] for _ in range(rounds)]
+    return {worker.name: median(each) for worker, each in zip(workers, zip(*seconds, strict=True), strict=True)}
 
 
 def main(argv=None):
@@ -94,8 +110,14 @@ def main(argv=None):
         raise InputError("--against torch: PyTorch is not installed; pip install torch==2.13.0, or leave it out")
     if arguments.json:
         check_output(arguments.json, BENCHMARK, "--json")
-    if arguments.teaching or arguments.reader:
-        return measure_apart(arguments)
+    report = (measure_apart if arguments.teaching or arguments.reader else measure)(arguments)
+    if arguments.json:
+        write_json(arguments.json, report, BENCHMARK, "--json")
+    return 0
+
+
+def measure(arguments):
+    """Measure layers, steps and predictions, and print them; return all figures by their names."""
     names = ["ours"]
     if arguments.backend == "cuda" and backends.choose("cuda").device.product == 2:
         names += ["ours-cuda-cores", "ours-tf32"]
@@ -105,59 +127,43 @@ def main(argv=None):
     report = {"version": __version__, "machine": describe(arguments), "size": arguments.size,
               "channels": arguments.channels, "rounds": arguments.rounds}
     print(report["machine"])
-    workers = [Worker(name, arguments) for name in names]
-    report["settings"] = {worker.name: worker.settings for worker in workers if worker.settings}
-    for name, settings in report["settings"].items():
-        print(f"{name}: {settings}")
-    if arguments.backend == "cuda":
-        report["ceilings"] = ceilings(workers[0])
     rows = layer_table(topology.stemnet_blocks(arguments.channels), arguments.size, arguments.size)
-    gflop = {row[0]: row[3] for row in rows if row[3]}
     cases = [(("step",), training_gflop(rows)), (("predict",), sum(row[3] for row in rows))]
     if not arguments.no_layers:
-        cases += [((direction, name), work * (1 if direction == "forward" or name == "down0.conv" else 2))
-                  for name, work in gflop.items() for direction in ("forward", "backward")]
-    report["seconds"] = table(workers, cases, arguments.rounds)
-    for worker in workers:
-        worker.close()
+        cases += [((direction, name), gflop * (1 if direction == "forward" or name == "down0.conv" else 2))
+                  for name, _, _, gflop in rows if gflop for direction in ("forward", "backward")]
+    with started(names, arguments) as workers:
+        report["settings"] = {worker.name: worker.settings for worker in workers if worker.settings}
+        for name, settings in report["settings"].items():
+            print(f"{name}: {settings}")
+        if arguments.backend == "cuda":
+            report["ceilings"] = ceilings(workers[0])
+        report["seconds"] = table(workers, cases, arguments.rounds)
     report["peak_bytes"] = peaks(names, arguments)
     if arguments.growth:
         report["growth"] = growth(names, arguments)
-    if arguments.json:
-        write_json(arguments.json, report, BENCHMARK, "--json")
-    return 0
+    return report
 
 
 def measure_apart(arguments):
-    """Measure the convolutions of --teaching, or the steps of --reader; return the exit status."""
+    """Measure the convolutions of --teaching, or the steps of --reader; return all figures by their names."""
     from . import reader, teaching
 
     flag, unused = ("--teaching", ("backend", "channels", "reader")) if arguments.teaching else ("--reader", ())
     for name in (*unused, "against", "size", "no_layers", "growth"):
         if getattr(arguments, name) != OPTIONS[name].default:
             raise InputError(f"{flag_of(name)}: has no effect with {flag}; leave one of them out")
-    machine = f"{describe(arguments)}, {count()} threads"
-    if arguments.teaching:
-        machine += " (loops and scipy.signal: 1)"
+    machine = f"{describe(arguments)}, {count()} threads{' (loops and scipy.signal: 1)' if arguments.teaching else ''}"
     print(machine)
-    if arguments.teaching:
-        seconds = teaching.measure(arguments.rounds)
-    else:
-        seconds = reader.measure(arguments.channels, arguments.rounds, backends.choose(arguments.backend))
-    if arguments.json:
-        write_json(arguments.json, {"machine": machine, "rounds": arguments.rounds, "seconds": seconds}, BENCHMARK,
-                   "--json")
-    return 0
+    seconds = teaching.measure(arguments.rounds) if arguments.teaching else reader.measure(
+        arguments.channels, arguments.rounds, backends.choose(arguments.backend))
+    return {"machine": machine, "rounds": arguments.rounds, "seconds": seconds}
 
 
 def describe(arguments):
     """Return a line of text that names the date, the machine and the versions."""
-    import numpy
-
-    parts = [f"stemnet_ref {__version__}", f"Python {platform.python_version()}", f"NumPy {numpy.__version__}"]
+    parts = [f"stemnet_ref {__version__}", f"Python {platform.python_version()}", f"NumPy {version('numpy')}"]
     if arguments.against:
-        from importlib.metadata import version
-
         parts.append(f"PyTorch {version('torch')}")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     machine = backends.choose("cuda").name if arguments.backend == "cuda" else f"{cores} cores of {processor()}"
@@ -179,15 +185,8 @@ def table(workers, cases, rounds):
     print(f"{'':<24}{'GFLOP':>9}" + "".join(f"{worker.name:>26}" for worker in workers) + last)
     result = {}
     for case, gflop in cases:
-        repeats = None
-        seconds = {worker.name: [] for worker in workers}
-        for _ in range(rounds):
-            for worker in workers:
-                repeats = repeats or max(1, min(50, int(0.05 / max(worker.seconds(case), 1e-6))))
-                seconds[worker.name].append(worker.seconds(case, repeats))
-        medians = {name: median(each) for name, each in seconds.items()}
-        label = " ".join(case)
-        result[label] = medians
+        label, once = " ".join(case), workers[0].measure(case)[0]
+        medians = result[label] = in_turn(workers, case, rounds, max(1, min(50, int(0.05 / max(once, 1e-6)))))
         cells = [f"{1000 * value:>12.3f} ms {gflop / value:>7.0f} GF/s" for value in medians.values()]
         strict = [value for name, value in medians.items() if name.startswith("torch") and "tf32" not in name]
         ratio = f"{medians['ours'] / min(strict):>13.2f}" if strict else ""
@@ -197,14 +196,13 @@ def table(workers, cases, rounds):
 
 def peaks(names, arguments):
     """Return the peak memory in bytes of a training step and of a prediction, each in a process of its own."""
-    result = {}
-    for case in (("step",), ("predict",)):
+    result = {"step": {}, "predict": {}}
+    for what, found in result.items():
         for name in names:
-            worker = Worker(name, arguments)
-            result.setdefault(case[0], {})[name] = worker.peak_bytes(case)
-            worker.close()
-        print(f"peak memory, {case[0]}: " + ", ".join(f"{name} {value / 1e9:.2f} GB"
-                                                       for name, value in result[case[0]].items()), flush=True)
+            with Worker(name, arguments) as worker:
+                found[name] = worker.measure((what,))[1]
+        print(f"peak memory, {what}: " + ", ".join(f"{name} {value / 1e9:.2f} GB" for name, value in found.items()),
+              flush=True)
     return result
 
 
@@ -212,14 +210,8 @@ def growth(names, arguments):
     """Return the seconds of a step at several sizes, and print nanoseconds per pixel, which stay constant if linear."""
     result = {}
     for size in SIZES:
-        workers = [Worker(name, arguments, size) for name in names]
-        times = {worker.name: [] for worker in workers}
-        for _ in range(max(3, arguments.rounds // 3)):
-            for worker in workers:
-                times[worker.name].append(worker.seconds(("step",)))
-        for worker in workers:
-            worker.close()
-        result[size] = {name: median(each) for name, each in times.items()}
+        with started(names, arguments, size) as workers:
+            result[size] = in_turn(workers, ("step",), max(3, arguments.rounds // 3))
         print(f"step at {size:>4}: " + ", ".join(f"{name} {1e9 * value / size ** 2:.0f} ns a pixel"
                                                  for name, value in result[size].items()), flush=True)
     return result
@@ -227,7 +219,8 @@ def growth(names, arguments):
 
 def ceilings(worker):
     """Return the bytes per second that the GPU can copy, and the operations per second that it can compute."""
-    result = {what: CEILING / min(worker.seconds(("ceiling", what), 10) for _ in range(5)) for what in ("copy", "fma")}
+    result = {what: CEILING / min(worker.measure(("ceiling", what), 10)[0] for _ in range(5))
+              for what in ("copy", "fma")}
     print(f"ceilings: copy {result['copy'] / 1e12:.2f} TB/s, float32 FMA {result['fma'] / 1e12:.1f} TFLOP/s")
     return result
 

@@ -11,13 +11,20 @@ import time
 
 import numpy as np
 
+from .. import backends
 from ..backends.buffers import Buffers
+from ..backends.cpu.threads import count
 from ..backends.cuda.launch import blocks, launch
 from ..errors import InputError, out_of_memory, reason
+from ..network import topology
+from ..network.stemnet import StemNet
+from ..training.settings import Settings
+from ..training.step import Objective, make_optimizer, make_steps, training_step
 
 KEEP_PROB = 0.75
 CEILING = 1 << 33               # bytes, or operations, in a measurement of the machine's ceiling
 FMAS = 1 << 12                  # fused multiplications and additions of a thread in that measurement
+PRODUCTS = {"ours-cuda-cores": 1, "ours-tf32": 3}       # PRODUCT of backends/cuda/windows.cuh, where not the usual one
 
 
 def make_engine(name, device, size, channels, seed=0):
@@ -36,21 +43,17 @@ def make_engine(name, device, size, channels, seed=0):
     seed : int
         Seed of the random inputs.
     """
-    if name.startswith("ours"):
-        ours = (OursOnGpu if device == "cuda" else Ours)(device, size, channels, seed)
-        if name == "ours-cuda-cores":
-            ours.device.product = 1
-        elif name == "ours-tf32":
-            ours.device.product = 3
-        return ours
-    return (TorchOnGpu if device == "cuda" else Torch)(device, size, channels, seed, tf32="tf32" in name,
-                                                      channels_last=name.endswith("channels-last"))
+    if not name.startswith("ours"):
+        return (TorchOnGpu if device == "cuda" else Torch)(device, size, channels, seed, tf32="tf32" in name,
+                                                          channels_last=name.endswith("channels-last"))
+    ours = (OursOnGpu if device == "cuda" else Ours)(device, size, channels, seed)
+    if name in PRODUCTS:
+        ours.device.product = PRODUCTS[name]
+    return ours
 
 
 def layer_cases(channels, size):
     """Return {name: (shape of x (N, H, W, C), shape of the weight, whether it is a transposed convolution)}."""
-    from ..network import topology
-
     cases = {}
     for block in topology.stemnet_blocks(channels):
         if block.weight:
@@ -95,15 +98,11 @@ class Ours(Engine):
     """The reference on the CPU."""
 
     def __init__(self, device, size, channels, seed):
-        from ..backends import choose
-
         super().__init__(device, size, channels, seed)
-        self.backend = choose(device)
+        self.backend = backends.choose(device)
         self.device = self.backend.device
 
     def settings(self):
-        from ..backends.cpu.threads import count
-
         return f"{count()} threads" if self.backend.name == "cpu" else ""
 
     def put(self, array):
@@ -125,26 +124,21 @@ class Ours(Engine):
         return lambda: layer.backward(dy, x, weight)
 
     def _network(self, what):
-        from ..network.stemnet import StemNet
-        from ..training.settings import Settings
-        from ..training.step import Objective, make_optimizer, make_steps, training_step
-
         network, chosen = StemNet(self.channels).to(self.backend), Settings()
-        x, labels = map(self.put, self.batch())
-        batch = Buffers(x, labels)
+        batch = Buffers(*map(self.put, self.batch()))
         if what == "predict":
-            return lambda: network.forward(x, with_cache=False)
+            return lambda: network.forward(batch.x, with_cache=False)
         optimizer, objective = make_optimizer(chosen, self.backend), Objective.of(chosen, 10)
-        if self.device:
-            steps, taken = make_steps(network, optimizer, objective, self.backend), itertools.count(1)
+        if not self.device:
+            return lambda: training_step(network, optimizer, batch, objective, 0, optimizer.begin_step())
+        steps, taken = make_steps(network, optimizer, objective, self.backend), itertools.count(1)
 
-            def step():
-                steps.run(batch, 0)
-                if next(taken) % steps.max_pending == 0:
-                    steps.flush()
+        def step():
+            steps.run(batch, 0)
+            if next(taken) % steps.max_pending == 0:
+                steps.flush()
 
-            return step
-        return lambda: training_step(network, optimizer, batch, objective, 0, optimizer.begin_step())
+        return step
 
 
 class OursOnGpu(Ours):
@@ -195,22 +189,18 @@ class Torch(Engine):
     def settings(self):
         return f"{self.torch.get_num_threads()} threads"
 
-    def put(self, array):
-        """Return an array (N, H, W, C), or a filter, as a tensor of PyTorch's in this engine's memory format."""
-        from ..verify.twins.torch_twin import from_reference
-
-        return from_reference(array).to(self.device).contiguous(memory_format=self.format)
-
-    def image(self, *shape):
-        n, h, w, c = shape
-        return self.torch.as_tensor(self.normal(n, c, h, w)).to(self.device).contiguous(memory_format=self.format)
+    def put(self, tensor):
+        """Return a tensor (N, C, H, W), or a filter, where and in the memory format in which this engine computes."""
+        return tensor.to(self.device).contiguous(memory_format=self.format)
 
     def make(self, case):
+        from ..verify.twins.torch_twin import from_reference, nchw
+
         functional = self.torch.nn.functional
         if len(case) == 1:
             return self._network(case[0])
         x_shape, w_shape, transposed = self.layers[case[1]]
-        x, weight = self.image(*x_shape), self.put(self.normal(*w_shape))
+        x, weight = self.put(nchw(self.normal(*x_shape))), self.put(from_reference(self.normal(*w_shape)))
 
         def forward():
             if transposed:
@@ -218,14 +208,7 @@ class Torch(Engine):
             return functional.conv2d(x, weight, padding=w_shape[0] // 2)
 
         if case[0] == "forward":
-            with self.torch.no_grad():
-                forward()
-
-            def without_graph():
-                with self.torch.no_grad():
-                    forward()
-
-            return without_graph
+            return self.torch.no_grad()(forward)
         dy = self.torch.randn_like(forward())
         stride, pad = (2, 0) if transposed else (1, w_shape[0] // 2)
         needed = [case[1] != "down0.conv", True, False]         # training needs no gradient with respect to the frame
@@ -233,19 +216,14 @@ class Torch(Engine):
             dy, x, weight, None, [stride] * 2, [pad] * 2, [1, 1], transposed, [0, 0], 1, needed)
 
     def _network(self, what):
-        from ..verify.twins.torch_twin import StemNet
+        from ..verify.twins import torch_twin
 
         torch, functional = self.torch, self.torch.nn.functional
-        network = StemNet(self.channels).to(self.device).to(memory_format=self.format)
+        network = torch_twin.StemNet(self.channels).to(self.device).to(memory_format=self.format)
         x, labels = self.batch()
-        x = torch.as_tensor(x).permute(0, 3, 1, 2).to(self.device).contiguous(memory_format=self.format)
-        labels = torch.as_tensor(labels).long().to(self.device)
+        x, labels = self.put(torch_twin.nchw(x)), torch.as_tensor(labels).long().to(self.device)
         if what == "predict":
-            def predict():
-                with torch.no_grad():
-                    network(x)
-
-            return predict
+            return torch.no_grad()(lambda: network(x))
         weights = torch.tensor([1.0, 2.0], device=self.device)
         optimizer = torch.optim.SGD(network.parameters(), 0.15, momentum=0.2)
 
@@ -276,10 +254,9 @@ class TorchOnGpu(Torch):
         return graph.replay
 
     def settings(self):
-        backends = self.torch.backends
-        return (f"cudnn.conv.fp32_precision={backends.cudnn.conv.fp32_precision}, "
-                f"cuda.matmul.fp32_precision={backends.cuda.matmul.fp32_precision}, "
-                f"cudnn.benchmark={backends.cudnn.benchmark}")
+        cudnn, cuda = self.torch.backends.cudnn, self.torch.backends.cuda
+        return (f"cudnn.conv.fp32_precision={cudnn.conv.fp32_precision}, cuda.matmul.fp32_precision="
+                f"{cuda.matmul.fp32_precision}, cudnn.benchmark={cudnn.benchmark}")
 
     def seconds(self, function, repeats):
         start, end = _record_events(lambda: self.torch.cuda.Event(enable_timing=True), function, repeats)
@@ -307,21 +284,17 @@ def serve(connection, name, device, size, channels):
     The engine's settings are sent first. An InputError is sent in place of an answer that cannot be given.
     """
     try:
-        _serve(connection, name, device, size, channels)
+        engine = make_engine(name, device, size, channels)
+        connection.send(engine.settings())
+        case = function = None
+        while (message := connection.recv()) is not None:
+            if message[0] != case:
+                function = None                                 # first frees the arrays of the last case
+                case, function = message[0], engine.make(message[0])
+                engine.seconds(function, 2)                     # compilation, choice of algorithm, page faults
+            connection.send((engine.seconds(function, message[1]), engine.peak_bytes()))
     except (InputError, MemoryError, RuntimeError) as error:
         if not (isinstance(error, InputError) or out_of_memory(error)):
             raise
         connection.send(InputError(error if isinstance(error, InputError) else
                                    f"--size {size}: {name} is out of memory ({reason(error)}); take a smaller --size"))
-
-
-def _serve(connection, name, device, size, channels):
-    engine = make_engine(name, device, size, channels)
-    connection.send(engine.settings())
-    case = function = None
-    while (message := connection.recv()) is not None:
-        if message[0] != case:
-            function = None                                     # first frees the arrays of the last case
-            case, function = message[0], engine.make(message[0])
-            engine.seconds(function, 2)                         # compilation, choice of algorithm, page faults
-        connection.send((engine.seconds(function, message[1]), engine.peak_bytes()))

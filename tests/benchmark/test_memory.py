@@ -62,7 +62,7 @@ def test_a_process_of_the_benchmark_says_it_in_one_line():
 def test_a_fault_in_a_process_of_the_benchmark_is_shown(monkeypatch, capfd):
     worker = benchmark.Worker("ours", benchmark.options().parse_args(["--size", "32", "--channels", "1"]))
     with pytest.raises(benchmark.InputError, match="its process ended"):
-        worker.seconds(("forward", "no such layer"))
+        worker.measure(("forward", "no such layer"))
     assert "KeyError" in capfd.readouterr().err
 
 
