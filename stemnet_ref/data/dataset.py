@@ -107,9 +107,9 @@ class Dataset(Decoded):
         yield from read_ahead(load_and_free, range(len(items)))
 
 
-def read_ahead(load, items, depth=3):
-    """Yield load(item) for every item, in order, at most `depth` of them loaded in advance in a background thread."""
-    with ThreadPoolExecutor(1, thread_name_prefix="reader") as reader:
+def read_ahead(load, items, depth=3, threads=1):
+    """Yield load(item) for every item, in order, at most `depth` of them loaded in advance in background threads."""
+    with ThreadPoolExecutor(threads, thread_name_prefix="reader") as reader:
         pending = deque()
         try:
             for item in items:

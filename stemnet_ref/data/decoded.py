@@ -7,7 +7,7 @@ import numpy as np
 
 from ..errors import InputError
 from .crops.pasting import boxes
-from .headers import leave_out, read_headers
+from .headers import leave_out, read_headers, unchanged
 from .images import Remarks, read_bytes, read_frame, read_mask, read_remark
 from .masks.borders import border_weights
 
@@ -142,7 +142,7 @@ class Decoded:
 
     def _read_pixels(self, index):
         try:
-            pixels = self._unchanged(read_frame(self.frames[index]), index, self.frames[index])
+            pixels = unchanged(read_frame(self.frames[index]), self.frames[index], self.sizes[index])
         except InputError as error:
             self.leave_out(index, error)
             raise
@@ -153,7 +153,7 @@ class Decoded:
     def _read_mask(self, index, numbered=False):
         try:
             pixels, remark = read_mask(self.masks[index], numbered)
-            self._unchanged(pixels, index, self.masks[index])
+            unchanged(pixels, self.masks[index], self.sizes[index])
         except InputError as error:
             self.leave_out(index, error, mask_alone=True)
             return None
@@ -170,14 +170,6 @@ class Decoded:
         if not self.paste:
             self._stored.pop(("instances", index), None)            # nobody asks for them any more
         return weights
-
-    def _unchanged(self, array, index, file):
-        """Return the pixels of a frame or a mask; raise InputError if the size is not that of its header."""
-        if array.shape != self.sizes[index]:
-            (h, w), (was_h, was_w) = array.shape, self.sizes[index]
-            raise InputError(f"{file}: has {h} x {w} pixels, and had {was_h} x {was_w} when this began; it was changed "
-                             "since then; put it back, and give the command again")
-        return array
 
     def _moved(self, kind, index):
         """Return `pixels`, `classes` or `weights` of a frame on the device that computes with them."""

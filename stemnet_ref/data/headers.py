@@ -153,8 +153,21 @@ def _check_window(headers, index):
 
 def _check_mask(headers, index):
     """Raise InputError where a mask cannot be read, or has another size than its frame."""
-    frame, mask, size = headers.frames[index], headers.masks[index], headers.sizes[index]
-    h, w = read_size(mask, mask=True) if mask else size
-    if (h, w) != size:
-        raise InputError(f"{mask}: {h} x {w} pixels, but its frame {frame} has {size[0]} x {size[1]}; a mask must have "
-                         "the size of its frame")
+    mask = headers.masks[index]
+    if mask:
+        check_mask_size(mask, read_size(mask, mask=True), headers.frames[index], headers.sizes[index])
+
+
+def check_mask_size(mask, size, frame, frame_size):
+    """Raise InputError unless a mask has the (height, width) of its frame."""
+    if size != frame_size:
+        raise InputError(f"{mask}: {size[0]} x {size[1]} pixels, but its frame {frame} has {frame_size[0]} x "
+                         f"{frame_size[1]}; a mask must have the size of its frame")
+
+
+def unchanged(pixels, file, size):
+    """Return the pixels of a frame or a mask; raise InputError unless they have the size that its header gave."""
+    if pixels.shape != size:
+        raise InputError("{}: has {} x {} pixels, and had {} x {} when this began; it was changed since then; put it "
+                         "back, and give the command again".format(file, *pixels.shape, *size))
+    return pixels

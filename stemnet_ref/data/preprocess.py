@@ -10,9 +10,9 @@ are cropped or padded to one size, alike.
 
 import json
 import sys
-from collections import Counter, deque
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +32,7 @@ from .discovery.selection import UNCHOSEN, Selection
 from .discovery.sequences import describe_gaps
 from .frames import describe_pages, find
 from .geometry import RECORD, Geometry
+from .headers import check_mask_size, unchanged
 from .images import Remarks, eight_bit_units, read_frame, read_numbers, read_remark, read_size
 from .median import MEMORY, Stack
 from .pairing import find_pairs
@@ -52,7 +53,7 @@ class Preprocess:
     size : tuple of int or None
         Height and width that all frames are cropped or padded to; None leaves them.
     subtract : bool
-        Whether to subtract the background.
+        Whether the background is subtracted.
     bits : {8, 16}, optional
         Bits of the written frames; by default those of the frames, and 16 for floats.
     scale : float, optional
@@ -60,13 +61,10 @@ class Preprocess:
         otherwise, for each sequence, the largest factor with which 99.9 % of the pixels fit.
     memory : int
         Bytes of pixels to hold at once.
-    sparse : bool
-        Whether frames may be without a mask.
-    selection : Selection
-        Choice among the channels and slices of files that hold several.
+    sparse, selection
+        Arguments of `pairing.find_pairs`.
     log, progress : callable
-        Function that prints a line of text for the user, and function that takes (text, total, unit) and returns a
-        progress bar with `update`.
+        Function that prints a line of text for the user, and tqdm, or a function that takes its arguments.
 
     Raises
     ------
@@ -101,74 +99,75 @@ class Preprocess:
 
     def run(self):
         """Preprocess all frames; return how many were written."""
-        with self._claim:
-            self._claim.take()
-            return self._run()
-
-    def _run(self):
         sequences = {}
         for frame, mask in self.pairs:
             sequences.setdefault(frame.sequence, []).append((frame, mask))
         record = {"complete": False, "settings": self.settings, "sequences": {}, "frames": {}}
-        files.write_json(self.out / RECORD, record, outputs.RECORD, "OUT")          # first: it says whose the rest is
-        for name in ("frames", *(["masks"] if any(mask for _, mask in self.pairs) else [])):
-            files.make_folder(self.out / name, "OUT")
-        for sequence, pairs in sequences.items():
-            with Stack(self.memory, self.out) as stack:
-                try:
-                    pairs = self._read(sequence, pairs, stack)
-                    if pairs:
-                        record["sequences"][sequence] = self._write(sequence, pairs, stack, record["frames"])
-                except MemoryError as error:
-                    largest = max(pairs, key=lambda pair: _pixels(pair[0]))[0]
-                    hint = ", or use a smaller --memory" if len(pairs) > 1 else ""
-                    raise InputError(f"{largest}: does not fit into the memory ({reason(error)}); cut the frames into "
-                                     f"smaller ones{hint}") from None
-        record["complete"] = True
-        files.write_json(self.out / RECORD, record, outputs.RECORD, "OUT")
+        with self._claim:
+            self._claim.take()
+            files.write_json(self.out / RECORD, record, outputs.RECORD, "OUT")      # first: it says whose the rest is
+            for name in ("frames", *(["masks"] if any(mask for _, mask in self.pairs) else [])):
+                files.make_folder(self.out / name, "OUT")
+            for sequence, pairs in sequences.items():
+                with Stack(self.memory, self.out) as stack:
+                    try:
+                        pairs = self._read(sequence, pairs, stack)
+                        if pairs:
+                            record["sequences"][sequence] = self._write(sequence, pairs, stack, record["frames"])
+                    except MemoryError as error:
+                        largest = max(pairs, key=lambda pair: np.prod(self._attempt(read_size, pair[0]) or 0))[0]
+                        hint = ", or use a smaller --memory" if len(pairs) > 1 else ""
+                        raise InputError(f"{largest}: does not fit into the memory ({reason(error)}); cut the frames "
+                                         f"into smaller ones{hint}") from None
+            record["complete"] = True
+            files.write_json(self.out / RECORD, record, outputs.RECORD, "OUT")
         for error in self.left_out:
             self.log(f"warning: left out: {error}")
         return len(record["frames"])
 
+    def _attempt(self, read, *arguments):
+        """Return what a function reads, or None where it raises an InputError, which is stored."""
+        try:
+            return read(*arguments)
+        except InputError as error:
+            self.left_out.append(error)
+            return None
+
     def _read(self, sequence, pairs, stack):
         """Put the frames of a sequence onto the stack; return the pairs of those that can be used."""
-        sizes = [_or_error(read_size, frame) for frame, _ in pairs]
-        known = Counter(size for size in sizes if isinstance(size, tuple))
-        usual = max(known, key=known.get, default=None)
+        sizes = {frame: self._attempt(read_size, frame) for frame, _ in pairs}
+        (usual, _), = Counter(size for size in sizes.values() if size).most_common(1) or [(None, 0)]
         usable = []
-        for pair, size in zip(pairs, sizes, strict=True):
-            if isinstance(size, InputError):
-                self.left_out.append(size)
-            elif self.subtract and size != usual:
-                self.left_out.append(InputError(f"{pair[0]}: {size[0]} x {size[1]} pixels, but most of its sequence "
-                                                f"has {usual[0]} x {usual[1]}, and a median over time needs one size; "
-                                                "--background none takes frames of any size"))
-            else:
-                usable.append(pair)
-        good, dtypes = self._fill(stack, sequence, usable, read_frame)
+        for frame, mask in pairs:
+            if self.subtract and sizes[frame] not in (None, usual):
+                self.left_out.append(InputError(
+                    f"{frame}: {sizes[frame][0]} x {sizes[frame][1]} pixels, but most of its sequence has {usual[0]} x "
+                    f"{usual[1]}, and a median over time needs one size; --background none takes frames of any size"))
+            elif sizes[frame]:
+                usable.append((frame, mask))
+
+        def read(frame):
+            return unchanged(read_frame(frame), frame, sizes[frame])
+
+        good, dtypes = self._fill(stack, sequence, usable, read)
         if len(dtypes) > 1:                 # 8 bits beside 16, or 32 of which some fit into 16: all in 8-bit units then
             stack.clear()
-            good, _ = self._fill(stack, sequence, good, lambda frame: eight_bit_units(read_frame(frame)))
+            good, _ = self._fill(stack, sequence, good, lambda frame: eight_bit_units(read(frame)))
         return good
 
     def _fill(self, stack, sequence, pairs, read):
         """Read frames onto the stack while they have one dtype; return the pairs that can be read, and all dtypes."""
         good, dtypes = [], set()
-        with self.progress(total=len(pairs), desc=f"reading {sequence}", unit="frame") as bar:
-            for pair, pixels in zip(pairs, read_ahead(lambda pair: _or_error(read, pair[0]), pairs), strict=True):
-                bar.update()
-                if isinstance(pixels, InputError):
-                    self.left_out.append(pixels)
-                    continue
-                if self.subtract and stack.shapes and pixels.shape != stack.shapes[0]:
-                    self.left_out.append(InputError(f"{pair[0]}: its size was changed while it was read; preprocess "
-                                                    "all frames again when they are as they should be"))
-                    continue
-                good.append(pair)
-                self._remarks.add(pair[0], read_remark(pair[0], False))
-                dtypes.add(pixels.dtype)
-                if len(dtypes) == 1:
-                    stack.append(pixels)
+        loaded = self.progress(read_ahead(lambda pair: self._attempt(read, pair[0]), pairs), total=len(pairs),
+                               desc=f"reading {sequence}", unit="frame")
+        for pair, pixels in zip(pairs, loaded, strict=True):
+            if pixels is None:
+                continue
+            good.append(pair)
+            self._remarks.add(pair[0], read_remark(pair[0], False))
+            dtypes.add(pixels.dtype)
+            if len(dtypes) == 1:
+                stack.append(pixels)
         return good, dtypes
 
     def _write(self, sequence, pairs, stack, frames):
@@ -187,12 +186,13 @@ class Preprocess:
             values = (stack.frame(number) - still) * np.float32(scale) + np.float32(centre)
             pixels = np.rint(np.clip(values, 0, 2 ** bits - 1)).astype(f"u{bits // 8}")
             fill = centre if self.subtract else int(np.median(pixels))
-            files.write_png(self.out / "frames" / f"{frame.name}.png", geometry.apply(pixels, fill),
-                            outputs.PREPROCESSED, fast=True, option="OUT")
-            lost = self._write_mask(frame, mask, geometry) if mask else (0, 0)
-            return np.array([np.sum((values < 0) | (values > 2 ** bits - 1)), *lost])
+            self._write_picture("frames", frame, geometry.apply(pixels, fill))
+            counts = self._attempt(self._write_mask, frame, mask, geometry) if mask else None
+            return np.array([np.sum((values < 0) | (values > 2 ** bits - 1)), *(counts or (0, 0))])
 
-        clipped, cell, lost = self._all(work, len(pairs), f"writing {sequence}")
+        written = self.progress(read_ahead(work, range(len(pairs)), 2 * count(), count()), total=len(pairs),
+                                desc=f"writing {sequence}", unit="frame")
+        clipped, cell, lost = sum(written)
         for (frame, _), geometry in zip(pairs, geometries, strict=True):
             frames[frame.name] = {"source": str(frame), "size": list(geometry.original),
                                   "written_size": list(geometry.size), "sequence": sequence}
@@ -213,29 +213,14 @@ class Preprocess:
 
     def _write_mask(self, frame, mask, geometry):
         """Write the mask of a frame; return its cell pixels, and how many of them are cut off."""
-        try:
-            numbers = read_numbers(mask)
-            if numbers.shape != geometry.original:
-                raise InputError(f"{mask}: {numbers.shape[0]} x {numbers.shape[1]} pixels, but its frame has "
-                                 f"{geometry.original[0]} x {geometry.original[1]}")
-        except InputError as error:
-            self.left_out.append(error)
-            return 0, 0
+        numbers = read_numbers(mask)
+        check_mask_size(mask, numbers.shape, frame, geometry.original)
         written = geometry.apply(numbers)
-        files.write_png(self.out / "masks" / f"{frame.name}.png", written, outputs.PREPROCESSED, fast=True,
-                        option="OUT")
+        self._write_picture("masks", frame, written)
         return np.sum(numbers > 0), np.sum(numbers > 0) - np.sum(written > 0)
 
-    def _all(self, work, number, what):
-        """Return the sum of work(0), work(1), ..., done in threads of which none runs far ahead."""
-        total, pending = 0, deque()
-        with self.progress(total=number, desc=what, unit="frame") as bar, ThreadPoolExecutor(count()) as pool:
-            for at in range(number):
-                pending.append(pool.submit(work, at))
-                while len(pending) > (2 * count() if at < number - 1 else 0):
-                    total = total + pending.popleft().result()
-                    bar.update()
-        return total
+    def _write_picture(self, kind, frame, pixels):
+        files.write_png(self.out / kind / f"{frame.name}.png", pixels, outputs.PREPROCESSED, fast=True, option="OUT")
 
     def _scale(self, stack, still, bits):
         """Return the factor on the grey levels of a sequence."""
@@ -250,19 +235,6 @@ class Preprocess:
             if largest:
                 return room / largest
         return 1.0
-
-
-def _pixels(frame):
-    size = _or_error(read_size, frame)
-    return 0 if isinstance(size, InputError) else size[0] * size[1]
-
-
-def _or_error(read, frame):
-    """Return the result of a function that reads a frame, or its InputError."""
-    try:
-        return read(frame)
-    except InputError as error:
-        return error
 
 
 def _check_out(out, inputs, settings, names):
@@ -311,13 +283,9 @@ def options():
 def main(argv=None):
     """Preprocess; return the exit status."""
     given = options().parse_args(argv)
-
-    def bar(**options):
-        return tqdm(disable=None, leave=False, **options)
-
     work = Preprocess(given.raw, given.masks, given.out, given.size, given.background == "median",
                       given.bits, given.scale, int(given.memory * 1e6), given.sparse_masks, Selection.of(vars(given)),
-                      cli.log, bar)
+                      cli.log, partial(tqdm, disable=None, leave=False))
     written = work.run()
     if not written:
         raise InputError(f"RAW {given.raw}: no frame could be read; the lines above name them")
