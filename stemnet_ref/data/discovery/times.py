@@ -8,7 +8,8 @@ import re
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from fractions import Fraction
-from itertools import pairwise
+from functools import partial
+from itertools import count, pairwise
 
 MILLION = 10 ** 6
 SECONDS = {"day": 86400, "hour": 3600, "minute": 60, "second": 1, "millisecond": Fraction(1, 1000)}
@@ -16,24 +17,37 @@ SECONDS = {"day": 86400, "hour": 3600, "minute": 60, "second": 1, "millisecond":
 # A run of more digits is no count, but a name. [0-9], because \d and isdigit() also take digits that int() refuses.
 NUMBER = re.compile(r"(?<![0-9])[0-9]{1,30}(?![0-9])")
 
-_DATE = (r"(?P<year>(?:19|20)[0-9]{2})(?:(?P<between>[-._]?)(?P<month>[0-9]{2})(?P=between)(?P<day>[0-9]{2})"
-         r"|y(?P<month_>[0-9]{2})m(?P<day_>[0-9]{2})d)")
+
+def _form(text, flags=0):
+    """Return a regular expression: in the text <name> is two digits, <name:X> an X, and <=name> the same text again."""
+    last, number = {}, count()                          # one name may stand for several groups, hour_0 and hour_4
+
+    def group(match):
+        again, name, pattern = match.groups()
+        if not again:
+            last[name] = f"{name}_{next(number)}"
+        return f"(?P={last[name]})" if again else f"(?P<{last[name]}>{pattern or '[0-9]{2}'})"
+
+    return re.compile(re.sub("<(=?)([a-z]+)(?::(.*?))?>", group, text), flags)
+
+
+_YEAR = "<year:(?:19|20)[0-9]{2}>"
+_DATE = f"{_YEAR}(?:<between:[-._]?><month><=between><day>|y<month>m<day>d)"
+_HALF = (r"<hour:[0-9]{1,2}>(?:(?:<parts:[-:.]?><minute>(?:<=parts><second>)?|_<minute>_<second>)[ _-]?)?"
+         r"<half:[AaPp]>\.?[Mm]\.?(?![A-Za-z])")                                        # 9-30-00 PM
 # Without seconds only what cannot be a counter after a date: 20170304_0012 is no time.
-_CLOCK = (r"(?:[T_. -]{0,3}(?P<hour>[0-9]{2})"
-          r"(?:(?P<parts>[-:._ ]?)(?P<minute>[0-9]{2})(?P=parts)|h(?P<minute_>[0-9]{2})m)"
-          r"(?P<second>[0-9]{2})(?:[.,](?P<fraction>[0-9]{1,9}))?s?"
-          r"|(?:[T_. -]{1,3}(?P<hour_>[0-9]{2})[-:.h]|T(?P<hour__>[0-9]{2}))(?P<minute__>[0-9]{2})m?)Z?")
-_HALF = (r"(?P<hour____>[0-9]{1,2})(?:(?:(?P<parts_>[-:.]?)(?P<minute____>[0-9]{2})"
-         r"(?:(?P=parts_)(?P<second__>[0-9]{2}))?|_(?P<minute_____>[0-9]{2})_(?P<second___>[0-9]{2}))[ _-]?)?"
-         r"(?P<half>[AaPp])\.?[Mm]\.?(?![A-Za-z])")                            # 9-30-00 PM
-_SHORT = (r"(?P<year_>[0-9]{2})(?P<month__>[0-9]{2})(?P<day__>[0-9]{2})[T_-]"
-          r"(?P<hour___>[0-9]{2})(?P<minute___>[0-9]{2})(?P<second_>[0-9]{2})")         # 170304_100017
+_CLOCK = (r"(?:[T_. -]{0,3}<hour>(?:<parts:[-:._ ]?><minute><=parts>|h<minute>m)<second>(?:[.,]<fraction:[0-9]{1,9}>)?"
+          r"s?|(?:[T_. -]{1,3}<hour>[-:.h]|T<hour>)<minute>m?)Z?")
 _CLOCKS = rf"(?:[T_. -]{{0,3}}{_HALF}|{_CLOCK})"
-MOMENT = re.compile(rf"(?<![0-9])(?:{_DATE}{_CLOCKS}|{_SHORT})(?![0-9])")
-STAMP = re.compile(rf"(?<![0-9]){_DATE}[T_. -]{{0,3}}(?P<hour>[0-9]{{2}})(?P<minute>[0-9]{{2}})(?![0-9])")
-LOCAL = re.compile(r"(?<![A-Za-z0-9])(?P<one>[0-9]{1,2})(?P<between>[-._])(?P<two>[0-9]{1,2})(?P=between)"
-                   rf"(?P<year>(?:19|20)[0-9]{{2}})(?:{_CLOCKS})?(?![0-9])")            # 31-01-2024, 1-31-2024
-DATE = re.compile(rf"(?<![A-Za-z0-9]){_DATE}(?![0-9])")
+MOMENT = _form(rf"(?<![0-9])(?:{_DATE}{_CLOCKS}|<year><month><day>[T_-]<hour><minute><second>)(?![0-9])")
+STAMP = _form(rf"(?<![0-9]){_DATE}[T_. -]{{0,3}}<hour><minute>(?![0-9])")
+LOCAL = _form("(?<![A-Za-z0-9])<one:[0-9]{1,2}><between:[-._]><two:[0-9]{1,2}><=between>"       # 31-01-2024, 1-31-2024
+              rf"{_YEAR}(?:{_CLOCKS})?(?![0-9])")
+DATE = _form(rf"(?<![A-Za-z0-9]){_DATE}(?![0-9])")
+_OF_THE_DAY = rf"{_HALF}|<hour><parts:[-:._]><minute><=parts><second>|<hour>:<minute>"
+CLOCK = _form(rf"(?<![0-9])(?:{_OF_THE_DAY})(?![0-9])")
+ANY_CLOCK = _form(rf"(?<![0-9])(?:{_OF_THE_DAY}|<hour>-<minute>)(?![0-9])")
+COMPACT = _form("(?<![0-9])<hour><minute><second>?(?![0-9])")
 
 _AMOUNT = r"[0-9]{1,30}(?:[.,][0-9]{1,30})?"
 _UNITS = {"day": "days?|d", "hour": "hours?|hrs?|h", "minute": "minutes?|mins?|m", "second": "seconds?|secs?|s",
@@ -44,22 +58,16 @@ DURATION = re.compile(r"(?<![0-9])(?<![0-9][.,])(?=[0-9])"
                                 for unit, words in _UNITS.items())
                       + r"(?<![ _-])(?![A-Za-z0-9])", re.IGNORECASE)
 _D, _H, _M = (rf"(?:{_UNITS[unit]})" for unit in ("day", "hour", "minute"))
-LAPSE = re.compile(rf"(?<![A-Z0-9]){_D}[ _-]?(?P<day>[0-9]{{1,4}})[ _-]?(?:"             # D01_H05, Day1_Hour2, Day0_03h
-                   rf"{_H}[ _-]?(?P<hour>[0-9]{{1,2}})(?:[ _-]?{_M}[ _-]?(?P<minute>[0-9]{{1,2}}))?"
-                   rf"|(?P<hour_>[0-9]{{1,2}}) ?{_H}(?:[ _-]?(?P<minute_>[0-9]{{1,2}}) ?{_M}?)?)(?![A-Z0-9])",
-                   re.IGNORECASE)
+_HOUR, _MINUTE = "<hour:[0-9]{1,2}>", "<minute:[0-9]{1,2}>"
+LAPSE = _form(rf"(?<![A-Z0-9]){_D}[ _-]?<day:[0-9]{{1,4}}>[ _-]?"                       # D01_H05, Day1_Hour2, Day0_03h
+              rf"(?:{_H}[ _-]?{_HOUR}(?:[ _-]?{_M}[ _-]?{_MINUTE})?"
+              rf"|{_HOUR} ?{_H}(?:[ _-]?{_MINUTE} ?{_M}?)?)(?![A-Z0-9])", re.IGNORECASE)
 _TWO = r"(?<![0-9])(?<![0-9][.,])[0-9]{1,30}[.,][0-9]{1,30}(?![0-9])(?![.,][0-9])"
 DECIMAL = re.compile(rf"(?:(?<![a-z])t|time)[ _=-]?(?P<decimal>{_TWO})", re.IGNORECASE)
 FRACTION = re.compile(rf"(?P<decimal>{_TWO})")
 UNDERSCORE = re.compile(rf"(?:(?<![A-Za-z])t|(?i:time))[ _=-]?(?P<decimal>[0-9]{{1,30}}_[0-9]{{1,2}})"    # t0_5h
                         rf"(?= ?(?i:{'|'.join(_UNITS.values())})(?![A-Za-z0-9]))")
-AMOUNT = re.compile(r"(?<![0-9])(?P<decimal>[0-9]{1,30}(?:[.,][0-9]{1,30})?)(?![0-9])")
-_OF_THE_DAY = r"(?P<hour>[0-9]{2})(?P<parts>[-:._])(?P<minute>[0-9]{2})(?P=parts)(?P<second>[0-9]{2})"
-_COLON = r"(?P<hour_>[0-9]{2}):(?P<minute_>[0-9]{2})"
-_HYPHEN = r"(?P<hour__>[0-9]{2})-(?P<minute__>[0-9]{2})"
-CLOCK = re.compile(rf"(?<![0-9])(?:{_HALF}|{_OF_THE_DAY}|{_COLON})(?![0-9])")
-ANY_CLOCK = re.compile(rf"(?<![0-9])(?:{_HALF}|{_OF_THE_DAY}|{_COLON}|{_HYPHEN})(?![0-9])")
-COMPACT = re.compile(r"(?<![0-9])(?P<hour>[0-9]{2})(?P<minute>[0-9]{2})(?P<second>[0-9]{2})?(?![0-9])")
+AMOUNT = re.compile(rf"(?<![0-9])(?P<decimal>{_AMOUNT})(?![0-9])")
 DAY = 86400 * MILLION
 ENOUGH = 4              # times with equal steps between them are no chance
 
@@ -91,14 +99,12 @@ def amount(match):
 
 def moment(match, month_first=False):
     """Return the Field of a date, a time of the day, or both; None where no calendar has it."""
-    parts = {name.rstrip("_"): text for name, text in match.groupdict().items() if text}
+    parts = {name.partition("_")[0]: text for name, text in match.groupdict().items() if text}
     if "one" in parts:
         parts["month"], parts["day"] = (parts[each] for each in (("one", "two") if month_first else ("two", "one")))
     if "half" in parts:
-        hour, after_noon = int(parts["hour"]), parts["half"] in "Pp"
-        if hour > 12:
-            return None
-        parts["hour"] = hour % 12 + 12 * after_noon
+        hour = int(parts["hour"])
+        parts["hour"] = hour % 12 + 12 * (parts["half"] in "Pp") if hour <= 12 else 24         # which no calendar has
     names = {"year": 1, "month": 1, "day": 1, "hour": 0, "minute": 0, "second": 0}
     try:
         passed = datetime(*(int(parts.get(name, default)) for name, default in names.items())) - datetime(1, 1, 1)
@@ -112,14 +118,12 @@ def moment(match, month_first=False):
     return Field(*match.span(), "stamp" if match.re is STAMP else kind, value)
 
 
-def month_first(match):
-    """Return what `moment` does, with the month before the day."""
-    return moment(match, True)
+month_first = partial(moment, month_first=True)
 
 
 def duration(match):
     """Return the Field of numbers with units of time."""
-    amounts = {unit.rstrip("_"): text for unit, text in match.groupdict().items() if text}
+    amounts = {name.partition("_")[0]: text for name, text in match.groupdict().items() if text}
     if match.re is LAPSE and (int(amounts["hour"]) > 23 or int(amounts.get("minute", 0)) > 59):
         return None
     value = sum(_millionths(text) * SECONDS[unit] for unit, text in amounts.items())
@@ -153,14 +157,6 @@ def fields(labels):
 
     Labels that differ in their digits only, and in AM and PM, are read alike: what is no date in one of them is a date
     in none.
-
-    Parameters
-    ----------
-    labels : list of str
-
-    Returns
-    -------
-    list of list of Field
     """
     groups = {}
     for label in labels:
@@ -236,12 +232,10 @@ def _times(kind, values, texts, rest):
         values = _over_midnight(values)
     if kind == "half":
         return values
-    groups = {}
-    for value, text, key in zip(values, texts, rest, strict=True):
-        groups.setdefault(key, {})[value] = text
+    groups = _grouped(values, texts, rest)
     if kind == "lapse":
-        return values if all(len(group) >= ENOUGH and regular(group) for group in groups.values()) else None
-    several = [group for group in groups.values() if len(group) > 1]
+        return values if all(len(group) >= ENOUGH and regular(group) for group in groups) else None
+    several = [group for group in groups if len(group) > 1]
     if not several or min(map(len, several)) < ENOUGH:
         return None
     if kind == "stamp":                                 # 20240131_1050, 1100, 1110, or over midnight
@@ -255,7 +249,8 @@ def _times(kind, values, texts, rest):
             len({*map(tuple, (each[:-1] for each in group))}) == len(group) <= 2 * len({each[-1] for each in group})
             for group in parts)
     elif kind == "fraction":                            # 0.5, 1.0, 1.5, but not 1.1, 1.2, 1.3
-        are_times = _step(several[0]) > MILLION // 10 ** max(len(each[-1]) for group in parts for each in group)
+        step = min(b - a for a, b in pairwise(sorted(several[0])))
+        are_times = step > MILLION // 10 ** max(len(each[-1]) for group in parts for each in group)
     elif kind == "compact":                             # 1050, 1100, 1110, but not 1030, 1040, 1050
         are_times = len(set(map(len, texts))) == 1 and not all(regular(map(int, group.values())) for group in several)
     else:
@@ -273,27 +268,24 @@ def _is_month_first(values, texts, rest):
         return False
 
     def spread(values):
-        groups = {}
-        for value, key in zip(values, rest, strict=True):
-            groups.setdefault(key, set()).add(value)
-        return (not all(map(regular, groups.values())), max(values) - min(values))
+        return not all(map(regular, _grouped(values, texts, rest))), max(values) - min(values)
 
     return spread([other.value for other in others]) < spread(values)
 
 
-def _step(numbers):
-    numbers = sorted(numbers)
-    return min(b - a for a, b in pairwise(numbers))
+def _grouped(values, texts, rest):
+    """Return the text of each value, a dict for each different element of `rest`."""
+    groups = {}
+    for value, text, key in zip(values, texts, rest, strict=True):
+        groups.setdefault(key, {})[value] = text
+    return [*groups.values()]
 
 
 def regular(numbers):
     """Return whether numbers rise by nearly equal steps; up to two in a row may be missing."""
-    numbers = sorted(numbers)
-    if len(numbers) < 2:
-        return True
-    step = _step(numbers)
-    times = [((b - a) / step, round((b - a) / step)) for a, b in pairwise(numbers)]
-    return all(abs(exact - whole) <= 0.1 and whole <= 3 for exact, whole in times)
+    steps = [b - a for a, b in pairwise(sorted(numbers))]
+    least = min(steps, default=0)
+    return all(abs(each / least - round(each / least)) <= 0.1 and round(each / least) <= 3 for each in steps)
 
 
 def _over_midnight(values):
