@@ -10,9 +10,9 @@ def check_shapes(layer, **arguments):
     ----------
     layer : str
         Name that opens the message, such as ``conv2d.forward``.
-    **arguments : (array, str)
+    **arguments : (array or None, str)
         Each argument with the letters of its axes, such as ``x=(x, "N H W C")``. A letter that
-        occurs twice must have one size.
+        occurs twice must have one size. None, an optional argument that is not given, has none.
 
     Returns
     -------
@@ -24,6 +24,7 @@ def check_shapes(layer, **arguments):
         If the number of axes is wrong, a letter has two sizes, or two floating-point arguments
         differ in dtype.
     """
+    arguments = {name: given for name, given in arguments.items() if given[0] is not None}
     sizes, bound_by = {}, {}
     for name, (array, letters) in arguments.items():
         letters = letters.split()

@@ -16,7 +16,6 @@ import numpy as np
 
 from ..dispatch import operation
 from ._shapes import check_labels, check_shapes
-from .softmax import over_classes
 
 
 @operation
@@ -44,40 +43,37 @@ def forward(logits, labels, class_weights, pixel_weights=None):
     ValueError
         If shapes do not fit, or labels are no integers or not below K.
     """
-    weights, picked = _pick("logits", logits, labels, class_weights, pixel_weights)
-    shifted = logits - over_classes(np.maximum, logits)
+    class_weights = checked_weights("forward", "logits", logits, labels, class_weights, pixel_weights)
+    check_labels("weighted_cross_entropy.forward", labels, len(class_weights))
+    shifted = logits - logits.max(axis=-1, keepdims=True)
     e = np.exp(shifted)
-    total = over_classes(np.add, e)
-    log_p = np.take_along_axis(shifted, picked, axis=-1) - np.log(total)          # (N, H, W, 1)
-    cost = -np.sum(weights * log_p, dtype=np.float64) / labels.size
+    total = e.sum(axis=-1, keepdims=True)
+    log_p = np.take_along_axis(shifted, labels[..., None], axis=-1) - np.log(total)         # (N, H, W, 1)
+    cost = -np.sum(_weights(labels, class_weights, pixel_weights) * log_p, dtype=np.float64) / labels.size
     return float(cost), e / total
 
 
 @operation
 def backward(p, labels, class_weights, pixel_weights=None):
     """Return dlogits (N, H, W, K) from the probabilities, labels and weights of `forward`."""
-    weights, picked = _pick("p", p, labels, class_weights, pixel_weights)
-    target = np.zeros_like(p)
-    np.put_along_axis(target, picked, 1, axis=-1)
-    return (p - target) * (weights / labels.size).astype(p.dtype)
+    class_weights = checked_weights("backward", "p", p, labels, class_weights, pixel_weights)
+    check_labels("weighted_cross_entropy.backward", labels, len(class_weights))
+    target = labels[..., None] == np.arange(p.shape[3])                                     # (N, H, W, K)
+    return (p - target) * (_weights(labels, class_weights, pixel_weights) / labels.size).astype(p.dtype)
 
 
-def _pick(name, scores, labels, class_weights, pixel_weights):
-    """Return every pixel's weight and class, each of shape (N, H, W, 1)."""
-    class_weights = checked_weights(name, scores, labels, class_weights, pixel_weights)
-    check_labels("weighted_cross_entropy", labels, scores.shape[3])
+def _weights(labels, class_weights, pixel_weights):
+    """Return the weight of every pixel, shape (N, H, W, 1)."""
     weights = class_weights[labels] if pixel_weights is None else class_weights[labels] + pixel_weights
-    return weights[..., None], labels[..., None]
+    return weights[..., None]
 
 
-def checked_weights(name, scores, labels, class_weights, pixel_weights):
-    """Return the class weights as an array of the scores' dtype, after checking all shapes."""
-    arrays = {name: (scores, "N H W K"), "labels": (labels, "N H W")}
-    if pixel_weights is not None:
-        arrays["pixel_weights"] = pixel_weights, "N H W"
-    check_shapes(f"weighted_cross_entropy.{'forward' if name == 'logits' else 'backward'}", **arrays)
+def checked_weights(function, name, scores, labels, class_weights, pixel_weights):
+    """Return the class weights as an array of the dtype of `scores`, which is the argument `name` of a function here.
+
+    It raises ValueError if the shapes or dtypes of the function's arguments do not fit.
+    """
     class_weights = np.asarray(class_weights, scores.dtype)
-    if class_weights.shape != scores.shape[3:]:
-        raise ValueError(f"weighted_cross_entropy: class_weights has shape {class_weights.shape}; "
-                         f"{scores.shape[3]} classes need one weight each")
+    check_shapes(f"weighted_cross_entropy.{function}", **{name: (scores, "N H W K")}, labels=(labels, "N H W"),
+                 class_weights=(class_weights, "K"), pixel_weights=(pixel_weights, "N H W"))
     return class_weights

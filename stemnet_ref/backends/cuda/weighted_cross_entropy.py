@@ -14,7 +14,7 @@ from .launch import rowwise, sum_over
 
 
 def forward(logits, labels, class_weights, pixel_weights=None):
-    weights = _weights("logits", logits, labels, class_weights, pixel_weights)
+    weights = _weights("forward", "logits", logits, labels, class_weights, pixel_weights)
     p, pixels = device_of(logits, labels).empty(logits.shape, logits.dtype), labels.size
     return sum_over("weighted_cross_entropy.weighted_cross_entropy_forward", pixels, (), logits, labels, *weights, p,
                     rest=(pixels, logits.shape[3]), factor=1 / pixels), p
@@ -22,12 +22,12 @@ def forward(logits, labels, class_weights, pixel_weights=None):
 
 def backward(p, labels, class_weights, pixel_weights=None):
     return rowwise("weighted_cross_entropy.weighted_cross_entropy_backward", p, labels,
-                   *_weights("p", p, labels, class_weights, pixel_weights))
+                   *_weights("backward", "p", p, labels, class_weights, pixel_weights))
 
 
-def _weights(name, scores, labels, class_weights, pixel_weights):
+def _weights(function, name, scores, labels, class_weights, pixel_weights):
     """Return what the kernels take of the weights: of classes, of pixels, and whether there are any of pixels."""
-    checked = checked_weights(name, scores, labels, class_weights, pixel_weights)
+    checked = checked_weights(function, name, scores, labels, class_weights, pixel_weights)
     class_weights = _moved(device_of(scores, labels), checked.tobytes(), scores.dtype)
     return class_weights, class_weights if pixel_weights is None else pixel_weights, int(pixel_weights is not None)
 
