@@ -159,7 +159,7 @@ def batch(step):
 def masks(network, step):
     """Return the dropout masks of a step, in the order of the data."""
     _, cache = network.forward(batch(step)[0], KEEP_PROB, seed=0, step=step)
-    shapes = [record.saved.y.shape for record in cache if record.block.dropout]
+    shapes = [saved.y.shape for block, saved in zip(network.blocks, cache, strict=True) if block.dropout]
     return [dropout.draw_mask(shape, KEEP_PROB, 0, step, number) for number, shape in enumerate(shapes)]
 
 

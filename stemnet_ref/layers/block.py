@@ -19,23 +19,18 @@ PLAIN = sys.modules[__package__]        # the layers that a block is made of; a 
 
 
 class Saved(NamedTuple):
-    """What `backward` needs of `forward`.
+    """What `backward` needs of `forward`: its input x, its output y, and the arguments that both take.
 
-    Attributes
-    ----------
-    x : ndarray, or a pair of them
-        The input of the block.
-    z : ndarray or None
-        The input of the batch normalisation; None without one.
-    y : ndarray
-        The output of the block.
-    mean, variance : ndarray of shape (O,), or None
-        The statistics that the batch normalisation normalised by.
+    With batch normalisation also the input z of it, and the mean and variance, of shape (O,), that it normalised by.
     """
 
     x: object
-    z: object
     y: object
+    kind: str
+    activation: str
+    keep_prob: float
+    key: tuple
+    z: object = None
     mean: object = None
     variance: object = None
 
@@ -76,21 +71,21 @@ def forward(x, weight, b, kind="conv", activation="relu", scale=None, statistics
         If shapes or dtypes do not fit.
     """
     z = _convolution(kind, layers).forward(_joined(x, layers), weight)
-    convolved, mean, variance = None, None, None
+    of_norm = ()
     if scale is not None:
         convolved = z
         z, mean, variance = layers.batch_norm.forward(z, scale, b, EPSILON, statistics)
+        of_norm = convolved, mean, variance
     if keep_prob < 1:
         mask = layers.dropout.draw_mask(z.shape, keep_prob, *key, like=z)
         z = layers.dropout.forward(z, mask, keep_prob)
     if scale is None:
         z = layers.bias.forward(z, b)
-    y = z if activation == "linear" else _activation(activation, layers).forward(z)
-    return y, Saved(x, convolved, y, mean, variance)
+    y = z if activation == "linear" else getattr(layers, activation).forward(z)
+    return y, Saved(x, y, kind, activation, keep_prob, key, *of_norm)
 
 
-def backward(dy, saved, weight, kind="conv", activation="relu", scale=None, keep_prob=1.0, key=(0, 0, 0),
-             needs_dx=True, out=None, layers=PLAIN):
+def backward(dy, saved, weight, scale=None, needs_dx=True, out=None, layers=PLAIN):
     """Return the gradients by input, weight, bias and scale.
 
     Parameters
@@ -98,7 +93,7 @@ def backward(dy, saved, weight, kind="conv", activation="relu", scale=None, keep
     dy : float ndarray, shape of the output
     saved : Saved
         The value that `forward` returned.
-    weight, kind, activation, scale, keep_prob, key, layers
+    weight, scale, layers
         The arguments of `forward`.
     needs_dx : bool
         Whether dx is asked for; it is None otherwise, which a convolution alone can do.
@@ -112,7 +107,8 @@ def backward(dy, saved, weight, kind="conv", activation="relu", scale=None, keep
     db : ndarray of shape (O,)
     dscale : ndarray of shape (O,), or None
     """
-    dz = dy if activation == "linear" else _activation(activation, layers).backward(dy, saved.y)
+    _, y, kind, activation, keep_prob, key, z, mean, variance = saved
+    dz = dy if activation == "linear" else getattr(layers, activation).backward(dy, y)
     dscale = None
     if scale is None:
         dz, db = layers.bias.backward(dz)
@@ -120,7 +116,7 @@ def backward(dy, saved, weight, kind="conv", activation="relu", scale=None, keep
         mask = layers.dropout.draw_mask(dz.shape, keep_prob, *key, like=dz)         # the same one: it is not kept
         dz = layers.dropout.backward(dz, mask, keep_prob)
     if scale is not None:
-        dz, dscale, db = layers.batch_norm.backward(dz, saved.z, scale, saved.mean, saved.variance, EPSILON)
+        dz, dscale, db = layers.batch_norm.backward(dz, z, scale, mean, variance, EPSILON)
     x = _joined(saved.x, layers)
     if needs_dx:
         dx, dweight = _convolution(kind, layers).backward(dz, x, weight)
@@ -136,10 +132,6 @@ def backward(dy, saved, weight, kind="conv", activation="relu", scale=None, keep
 
 def _convolution(kind, layers):
     return {"conv": layers.conv2d, "deconv": layers.conv_transpose2d}[kind]
-
-
-def _activation(name, layers):
-    return {"relu": layers.relu, "sigmoid": layers.sigmoid}[name]
 
 
 def _joined(x, layers):

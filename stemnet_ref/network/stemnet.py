@@ -5,35 +5,13 @@ shift is the bias, so that it stands before the dropout (`layers.block`). The so
 `python -m stemnet_ref.network` prints the table of layers.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 
 from .. import layers
 from ..flat import Flat
 from ..layers.block import RATE
 from . import initial_weights, topology
-from .topology import INPUT, Block
-
-
-class Record(NamedTuple):
-    """What one block leaves on the tape for its backward pass.
-
-    Attributes
-    ----------
-    block : Block
-    saved : layers.block.Saved, or ndarray
-        What the block's own backward needs; the argmax of a pooling.
-    keep_prob : float
-        Probability that its dropout keeps a value.
-    key : tuple
-        Seed, step and layer of its dropout mask.
-    """
-
-    block: Block
-    saved: object
-    keep_prob: float = 1.0
-    key: tuple = (0, 0, 0)
+from .topology import INPUT
 
 
 class StemNet:
@@ -147,8 +125,9 @@ class StemNet:
         Returns
         -------
         logits : ndarray of shape (N, H, W, classes)
-        cache : list of Record, or None
-            The tape: what every block leaves for its backward pass, in the order of the data.
+        cache : list, or None
+            What every block saved for its backward pass, in the order of the data: a `layers.block.Saved`, or the
+            argmax of a pooling.
 
         Raises
         ------
@@ -157,23 +136,22 @@ class StemNet:
         """
         self._check_input(x)
         training = with_cache if training is None else training
-        tape, maps = [], {INPUT: x}
+        cache, maps = [], {INPUT: x}
         on_map(INPUT, x)
         for block, read in zip(self.blocks, self._last_read(), strict=True):
             inputs = tuple(maps[name] for name in block.inputs)
             if block.kind == "pool":
-                y, argmax = self.layers.max_pool2d.forward(*inputs)
-                record = Record(block, argmax)
+                y, saved = self.layers.max_pool2d.forward(*inputs)
             else:
-                y, record = self._forward(block, inputs, keep_prob, (seed, step), training)
+                y, saved = self._forward(block, inputs, keep_prob, (seed, step), training)
             maps[block.name] = y
             on_map(block.name, y)
             if with_cache:
-                tape.append(record)
-            for name in read:                       # its memory is free, unless the tape holds it
+                cache.append(saved)
+            for name in read:                       # its memory is free, unless the cache holds it
                 del maps[name]
-            del inputs, record
-        return y, tape if with_cache else None
+            del inputs, saved
+        return y, cache if with_cache else None
 
     def backward(self, dlogits, cache):
         """Return the gradients of the cost with respect to all parameters, by the parameters' names: a Flat.
@@ -182,8 +160,8 @@ class StemNet:
         ----------
         dlogits : float ndarray of shape (N, H, W, classes)
             Gradient of the cost with respect to the logits.
-        cache : list of Record
-            Tape that `forward` returned; it is emptied on the way, so that memory is freed early.
+        cache : list
+            The cache that `forward` returned; it is emptied on the way, so that memory is freed early.
 
         Raises
         ------
@@ -193,21 +171,21 @@ class StemNet:
         if not cache:
             raise ValueError("StemNet.backward: this cache has been used; a forward pass serves one backward pass")
         gradients, dmaps = self.parameters.like(), {self.blocks[-1].name: dlogits}
-        while cache:
-            record = cache.pop()
-            block, dy = record.block, dmaps.pop(record.block.name)
+        for block in reversed(self.blocks):
+            saved, dy = cache.pop(), dmaps.pop(block.name)
             if block.kind == "pool":                # its input went two ways, down and across to the way up
                 name, = block.inputs
-                dmaps[name] = self.layers.max_pool2d.backward(dy, record.saved, add_to=dmaps.get(name))
-                continue
-            dx = self._backward(record, dy, gradients)
-            for name, part in zip(block.inputs, dx, strict=True):
-                dmaps[name] = dmaps[name] + part if name in dmaps else part
-            del record, dx, dy
+                dmaps[name] = self.layers.max_pool2d.backward(dy, saved, add_to=dmaps.get(name))
+            else:
+                dx = self._backward(block, saved, dy, gradients)
+                for name, part in zip(block.inputs, dx, strict=True):
+                    dmaps[name] = dmaps[name] + part if name in dmaps else part
+                del dx
+            del saved, dy
         return gradients
 
     def _forward(self, block, inputs, keep_prob, seed_and_step, training):
-        """Return the map of a block with weights, and its record."""
+        """Return the map of a block with weights, and what it saved."""
         keep_prob = keep_prob if block.dropout else 1.0
         key = (*seed_and_step, self.dropout_layer(block.name)) if block.dropout else (0, 0, 0)
         weight, b, scale = (self.parameters.get(f"{block.name}.{kind}") for kind in ("weight", "bias", "scale"))
@@ -218,15 +196,13 @@ class StemNet:
         if training and running:
             for array, of_batch in zip(running, (saved.mean, saved.variance), strict=True):
                 self.layers.batch_norm.average(array, of_batch, RATE)
-        return y, Record(block, saved, keep_prob, key)
+        return y, saved
 
-    def _backward(self, record, dy, gradients):
+    def _backward(self, block, saved, dy, gradients):
         """Return the gradients by the inputs of a block with weights; write those by its parameters."""
-        block = record.block
         weight, scale = self.parameters[f"{block.name}.weight"], self.parameters.get(f"{block.name}.scale")
         out = tuple(gradients.get(f"{block.name}.{kind}") for kind in ("weight", "bias", "scale"))
-        dx, *_ = self.layers.block.backward(dy, record.saved, weight, block.kind, block.activation, scale,
-                                            record.keep_prob, record.key, block.inputs != (INPUT,), out)
+        dx, *_ = self.layers.block.backward(dy, saved, weight, scale, block.inputs != (INPUT,), out)
         return dx if isinstance(dx, tuple) else (dx,)
 
     def _last_read(self):

@@ -111,16 +111,17 @@ def block(kind, activation="relu", pair=False, scaled=False, keep_prob=1.0, side
         x, weight, _, _, scale = forward(rng)
         z = rng.standard_normal((sides[0], *out, o))
         y = {"relu": np.maximum(z, 0), "sigmoid": 1 / (1 + np.exp(-z)), "linear": z}[activation]
-        statistics = (z.mean(axis=(0, 1, 2)), z.var(axis=(0, 1, 2))) if scaled else (None, None)
-        return rng.standard_normal(y.shape), Saved(x, z if scaled else None, y, *statistics), weight, options, scale
+        of_norm = (z, z.mean(axis=(0, 1, 2)), z.var(axis=(0, 1, 2))) if scaled else ()
+        return rng.standard_normal(y.shape), Saved(x, y, *options.values(), *of_norm), weight, scale
 
     # of all that is multiplied and added on the way the largest, with the slope of batch normalisation
     def large(x, weight, b, options, scale):
         z = layers.block.forward(*_absolute((x, weight, b)), kind=kind, activation="linear")[0]
         return (10 * (z + 1), z.mean(axis=(0, 1, 2)), (z ** 2).mean(axis=(0, 1, 2))) if scaled else 2 * z
 
-    def large_back(dy, saved, weight, options, scale):
-        dx, dweight, db, _ = layers.block.backward(*_absolute((dy, saved, weight)), kind=kind, activation="linear")
+    def large_back(dy, saved, weight, scale):
+        saved = saved._replace(activation="linear", keep_prob=1.0)
+        dx, dweight, db, _ = layers.block.backward(*_absolute((dy, saved, weight)))
         factor = 20 if scaled else 2
         return tuple(factor * each for each in (*(dx if pair else (dx,)), dweight, db, db))
 
@@ -227,7 +228,7 @@ def compare(row, module, dtype):
 
 def _called(row, arguments):
     """Return the arguments by position and by name; a dict among them holds those by name of a block."""
-    if not row.operation.startswith("block."):
+    if row.operation != "block.forward":
         return arguments, {}
     *first, options, scale = arguments
     return tuple(first), {**options, "scale": scale}

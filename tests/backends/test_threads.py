@@ -35,8 +35,8 @@ def test_arrays_may_lie_in_memory_as_they_like(dtype, side):
         y, saved = block.forward(x, weight, b, keep_prob=0.75)
         up, saved_up = block.forward(x, weight[:2, :2], b, "deconv")
         pooled, argmax = max_pool2d.forward(x)
-        return [y, *block.backward(dy, saved, weight, keep_prob=0.75)[:3], conv2d.forward(x, weight),
-                *conv2d.backward(dy, x, weight), up, *block.backward(up, saved_up, weight[:2, :2], "deconv")[:3],
+        return [y, *block.backward(dy, saved, weight)[:3], conv2d.forward(x, weight),
+                *conv2d.backward(dy, x, weight), up, *block.backward(up, saved_up, weight[:2, :2])[:3],
                 pooled, max_pool2d.backward(pooled, argmax),
                 *bias.backward(dy)]
 

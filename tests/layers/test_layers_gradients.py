@@ -70,7 +70,7 @@ def test_block(check, seed, kind, n, h, w, ca, cb, o, k, activation, scaled, kee
 
     y, saved = forward()
     dy = rng.standard_normal(y.shape)
-    dx, dweight, db, dscale = block.backward(dy, saved, weight, activation=activation, scale=scale, **chosen)
+    dx, dweight, db, dscale = block.backward(dy, saved, weight, scale)
     check(lambda w: forward(weight=w)[0], weight, dweight, dy)
     check(lambda b: forward(b=b)[0], b, db, dy)
     da, dsecond = dx if cb else (dx, None)

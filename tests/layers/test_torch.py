@@ -67,14 +67,14 @@ def test_block_with_batch_normalisation(activation):
         x = rng.standard_normal((2, 8, 9, 3))
         _, cache = network.forward(x)
         y = getattr(torch, activation)(norm(convolution(torch.from_numpy(x).permute(0, 3, 1, 2)))).permute(0, 2, 3, 1)
-        np.testing.assert_allclose(cache[0].saved.y, y.detach(), rtol=1e-10, atol=1e-12)
+        np.testing.assert_allclose(cache[0].y, y.detach(), rtol=1e-10, atol=1e-12)
     np.testing.assert_allclose(network.statistics["down0.conv.mean"], norm.running_mean, rtol=1e-10)
     np.testing.assert_allclose(network.statistics["down0.conv.variance"],       # PyTorch's has 1/(n-1) for 1/n
                                0.9 ** 2 + (norm.running_var - 0.9 ** 2) * 143 / 144, rtol=1e-10)
     dy = rng.standard_normal(y.shape)
     y.backward(torch.from_numpy(dy))
     gradients = network.parameters.like()
-    network._backward(cache[0], dy, gradients)
+    network._backward(network.blocks[0], cache[0], dy, gradients)
     for name, theirs in (("weight", convolution.weight.grad.permute(2, 3, 1, 0)), ("scale", norm.weight.grad),
                          ("bias", norm.bias.grad)):
         np.testing.assert_allclose(gradients[f"down0.conv.{name}"], theirs, rtol=1e-9, atol=1e-12)

@@ -212,20 +212,21 @@ def test_dropout_uses_a_mask_of_its_own_for_each_layer_and_none_at_prediction():
     network = StemNet(levels=3, features=2)
     x = np.random.default_rng(0).standard_normal((1, 8, 8, 1), np.float32)
     _, cache = network.forward(x, 0.75, seed=4, step=9)
-    records = by_name(cache)
+    found = by_name(network, cache)
     for number, name in enumerate(("down0.conv", "down1.conv", "down2.conv", "up1.conv", "up0.conv")):
-        _, saved, keep_prob, key = records[name]
-        assert (keep_prob, key, network.dropout_layer(name)) == (0.75, (4, 9, number), number)
+        saved = found[name]
+        assert (saved.keep_prob, saved.key, network.dropout_layer(name)) == (0.75, (4, 9, number), number)
         z = conv2d.forward(np.concatenate(saved.x, axis=3) if name.startswith("up") else saved.x,
                            network.parameters[f"{name}.weight"])
         z = dropout.forward(z, dropout.draw_mask(saved.y.shape, 0.75, 4, 9, number), 0.75)
         np.testing.assert_array_equal(saved.y, relu.forward(z + network.parameters[f"{name}.bias"]))
     _, cache = network.forward(x)
-    assert all(record.keep_prob == 1 for record in cache)
+    assert all(saved.keep_prob == 1 for saved in by_name(network, cache).values())
 
 
-def by_name(cache):
-    return {record.block.name: record for record in cache}
+def by_name(network, cache):
+    """Return what the blocks with weights saved, by their names."""
+    return {block.name: saved for block, saved in zip(network.blocks, cache, strict=True) if block.weight}
 
 
 def normalised(x, mean, variance):
@@ -241,7 +242,7 @@ def test_batch_normalisation_is_by_the_batch_in_training_and_by_running_statisti
     for step in range(3):
         _, cache = network.forward(x, 0.75, seed=1, step=step)
         mask = dropout.draw_mask(z.shape, 0.75, 1, step, 0)
-        np.testing.assert_allclose(by_name(cache)["down0.conv"].saved.y, np.maximum(
+        np.testing.assert_allclose(by_name(network, cache)["down0.conv"].y, np.maximum(
             mask * (scale * normalised(z, mean, variance) + b) / 0.75, 0), rtol=1e-12, atol=1e-14)
         running = [0.9 * old + 0.1 * new for old, new in zip(running, (mean, variance), strict=True)]
     np.testing.assert_allclose(network.statistics["down0.conv.mean"], running[0], rtol=1e-12)
@@ -258,7 +259,7 @@ def test_sigmoid_stands_in_the_place_of_every_relu():
     network, x, _ = tiny(0, levels=2, activation="sigmoid")
     _, cache = network.forward(x)
     for name in ("down0.conv", "down1.conv", "up0.deconv", "up0.conv"):
-        saved = by_name(cache)[name].saved
+        saved = by_name(network, cache)[name]
         convolve = conv_transpose2d.forward if name.endswith("deconv") else conv2d.forward
         z = convolve(np.concatenate(saved.x, axis=3) if name == "up0.conv" else saved.x,
                      network.parameters[f"{name}.weight"]) + network.parameters[f"{name}.bias"]

@@ -43,20 +43,19 @@ def forward(x, weight, b, kind="conv", activation="relu", scale=None, statistics
         conv2d.correlate(inputs, weight, pads(y.shape, weight.shape, "same"), [y], epilogue)
     else:
         conv_transpose2d.enlarge(inputs[0], weight, y, epilogue)
-    return y, Saved(x, None, y)
+    return y, Saved(x, y, kind, activation, keep_prob, key)
 
 
-def backward(dy, saved, weight, kind="conv", activation="relu", scale=None, keep_prob=1.0, key=(0, 0, 0),
-             needs_dx=True, out=None):
+def backward(dy, saved, weight, scale=None, needs_dx=True, out=None):
     """Return what `layers.block.backward` returns; the convolution sums in another order."""
+    x, y, kind, activation, keep_prob, key, *_ = saved
     if not _is_fused(kind, activation, weight, scale, keep_prob):
-        return reference.backward(dy, saved, weight, kind, activation, scale, keep_prob, key, needs_dx, out,
-                                  layers=sys.modules[__package__])
-    inputs = _checked(saved.x, weight, kind)
-    check_shapes("block.backward", dy=(dy, "N H W O"), y=(saved.y, "N H W O"))
+        return reference.backward(dy, saved, weight, scale, needs_dx, out, layers=sys.modules[__package__])
+    inputs = _checked(x, weight, kind)
+    check_shapes("block.backward", dy=(dy, "N H W O"), y=(y, "N H W O"))
     dweight, db, _ = (None, None, None) if out is None else out
     dweight = np.empty(weight.shape, weight.dtype) if dweight is None else dweight
-    dz, db = activation_gradient(dy, saved.y, activation, keep_prob, key, db)
+    dz, db = activation_gradient(dy, y, activation, keep_prob, key, db)
     dx = [np.empty(each.shape, each.dtype) for each in inputs] if needs_dx or kind == "deconv" else None
     if kind == "conv":
         margins = pads(dy.shape, weight.shape, "same")
@@ -65,7 +64,7 @@ def backward(dy, saved, weight, kind="conv", activation="relu", scale=None, keep
             conv2d.correlate_back(dz, weight, margins, dx)
     else:
         conv_transpose2d.gradients(dz, inputs[0], weight, dx[0], dweight)
-    return dx and (tuple(dx) if isinstance(saved.x, tuple) else dx[0]), dweight, db, None
+    return dx and (tuple(dx) if isinstance(x, tuple) else dx[0]), dweight, db, None
 
 
 def activation_gradient(dy, y, activation="relu", keep_prob=1.0, key=(0, 0, 0), out=None):

@@ -28,22 +28,21 @@ def forward(x, weight, b, kind="conv", activation="relu", scale=None, statistics
         y = conv_transpose2d.enlarge("block_transpose.block_transpose_forward", x, weight, 2, "same", b)
     else:
         y = _convolve(x, weight, b, keep_prob, key)
-    return y, Saved(x, None, y)
+    return y, Saved(x, y, kind, activation, keep_prob, key)
 
 
-def backward(dy, saved, weight, kind="conv", activation="relu", scale=None, keep_prob=1.0, key=(0, 0, 0),
-             needs_dx=True, out=None):
+def backward(dy, saved, weight, scale=None, needs_dx=True, out=None):
+    x, y, kind, activation, keep_prob, key, *_ = saved
     out = out or (None, None, None)
     if not _is_fused(kind, activation, scale, keep_prob):
-        dx, *gradients = plain.backward(dy, saved, weight, kind, activation, scale, keep_prob, key, needs_dx, None,
-                                        LAYERS)
+        dx, *gradients = plain.backward(dy, saved, weight, scale, needs_dx, None, LAYERS)
         return dx, *map(_written, gradients, out)
-    check_shapes("block.backward", dy=(dy, "N H W O"), y=(saved.y, "N H W O"))
-    dz, db = _activation_gradient(dy, saved.y, keep_prob, key, out[1])
+    check_shapes("block.backward", dy=(dy, "N H W O"), y=(y, "N H W O"))
+    dz, db = _activation_gradient(dy, y, keep_prob, key, out[1])
     if kind == "deconv":
-        dx, dweight = conv_transpose2d.gradients(dz, saved.x, weight, out=out[0])
+        dx, dweight = conv_transpose2d.gradients(dz, x, weight, out=out[0])
         return dx, dweight, db, None
-    (first, other, sizes), device = _inputs("backward", saved.x, weight), device_of(dz)
+    (first, other, sizes), device = _inputs("backward", x, weight), device_of(dz)
     (kh, kw, c, o), channels = weight.shape, (first.shape[3], other.shape[3], weight.shape[3])
     dweight, = GemmConfig.weight_gradient(device, dy.shape[:3], (kh, kw), c, o, dy.dtype, channels).run(
         "block.block_backward_weight", (dz, first, other), [weight.shape], sizes, out[0])
