@@ -11,7 +11,7 @@ from checkers import SEED
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stemnet_ref.backends.cpu import bias, block, conv2d, max_pool2d, threads
+from stemnet_ref.backends.cpu import bias, block, conv2d, jobs, max_pool2d, threads
 from stemnet_ref.layers import dropout
 
 
@@ -149,12 +149,12 @@ def test_after_an_error_nothing_more_is_begun(monkeypatch):
 def test_every_channel_of_every_band_is_in_one_job(channels, count):
     arrays = [np.zeros((1, 1, 1, c)) for c in channels]
     found = []
-    for parts, whole, bands in threads.divide(arrays, list(range(count))):
+    for parts, whole, mine in jobs.divide(arrays, list(range(count))):
         assert (parts[0][2].start, parts[-1][2].stop) == (whole.start, whole.stop)
         for array, part, columns in parts:
             assert part.stop - part.start == columns.stop - columns.start
             which = next(i for i, each in enumerate(arrays) if each is array)
             assert columns.start == part.start + sum(channels[:which])
-            found += [(column, band) for column in range(columns.start, columns.stop) for band in bands]
+            found += [(column, band) for column in range(columns.start, columns.stop) for band in mine]
         assert all(a[2].stop == b[2].start for a, b in pairwise(parts))
     assert sorted(found) == [(column, band) for column in range(sum(channels)) for band in range(count)]

@@ -14,8 +14,9 @@ from ...layers._shapes import check_shapes
 from ...layers.block import Saved
 from ...layers.conv2d import pads
 from . import conv2d, conv_transpose2d
-from .bias import sum_over_pixels
-from .threads import bands, share, sum_parts
+from .bias import sum_over_pixels, sum_parts
+from .jobs import bands
+from .threads import share
 
 MAX_WHOLE = 1 << 20         # elements of a map whose dropout mask is drawn at once: it may be divided by channels
 

@@ -10,9 +10,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 from ...layers._shapes import check_shapes
 from ...layers.conv2d import check_gradient, output_shape, pads
 from . import winograd
-from .threads import bands, divide, share
+from .jobs import bands, divide
+from .threads import share
 
-FAST = True             # whether float32 goes through winograd.py; else sums are direct, as they are in float64
 BAND_BYTES = 1 << 22    # of unfolded pixels at once: small enough to stay in the cache until the product reads them
 
 
@@ -73,7 +73,7 @@ def correlate(inputs, weight, pads, outputs, epilogue=None, flipped=False):
         Take the kernel flipped, and its channels in and out exchanged: weight has shape (kh, kw, O, C) then.
     """
     kh, kw, c, o = weight.shape
-    if FAST and winograd.use_winograd(weight.dtype, (kh, kw), kh * kw * (o if flipped else c), outputs[0].shape[:3]):
+    if winograd.use_winograd(weight.dtype, (kh, kw), kh * kw * (o if flipped else c), outputs[0].shape[:3]):
         winograd.correlate(inputs, weight, pads, outputs, epilogue, flipped)
         return
     windows = _windows(inputs, kh, kw, pads)
@@ -104,7 +104,7 @@ def weight_gradient(inputs, dy, pads, dweight):
     pads : ((top, bottom), (left, right))
     """
     kh, kw, _, o = dweight.shape
-    if FAST and winograd.use_winograd(dy.dtype, (kh, kw), dy.size // o, dy.shape[:3]):
+    if winograd.use_winograd(dy.dtype, (kh, kw), dy.size // o, dy.shape[:3]):
         winograd.weight_gradient(inputs, dy, pads, dweight)
         return
     windows = _windows(inputs, kh, kw, pads)

@@ -6,7 +6,8 @@ import numpy as np
 
 from ...layers import conv_transpose2d as reference
 from ...layers._shapes import check_shapes
-from .threads import bands, divide, share
+from .jobs import bands, divide
+from .threads import share
 
 
 def forward(x, weight, stride=2, padding="same"):

@@ -3,7 +3,8 @@
 import numpy as np
 
 from ...layers.max_pool2d import check_gradient, check_size
-from .threads import bands, share
+from .jobs import bands
+from .threads import share
 
 
 def forward(x, size=2):

@@ -19,7 +19,7 @@ matrix products, (tiles, C) by (C, O). All other steps are matrix products too, 
 It costs accuracy, since large numbers cancel: measured on normal random numbers, rounding errors are 5 to 10 times
 those of direct sums, and 15 to 20 times in the weight gradient. They go by the largest numbers in a tile, so that
 outputs much smaller than their neighbours have fewer digits. A NaN reaches all outputs of the tiles that see it, an
-infinity becomes NaN, and numbers above 1e36 may. `conv2d.FAST = False` takes direct sums.
+infinity becomes NaN, and numbers above 1e36 may. The sums of `--backend plain` are direct.
 """
 
 from functools import cache
@@ -28,23 +28,24 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from .threads import divide, share
+from .jobs import divide
+from .threads import share
 
-POINTS = (0, 1, -1, 2, -2, 0.5, -0.5)       # near 1, so that powers stay small, and exact in B and A
+POINTS = (0, 1, -1, 2, -2, 0.5, -0.5)           # near 1, so that powers stay small, and exact in B and A
 MAX_ELEMENTS = 1 << 20                          # of transformed pixels at once, so that they stay in the cache
-MIN_TILES = 16                                 # for which the transforms of the weights pay
+MIN_TILES = 16                                  # for which the transforms of the weights pay
 MIN_TERMS = 100                                 # of a sum, at least
 
 
 def use_winograd(dtype, kernel, terms, pixels):
-    """Return whether this is the way for NumPy arrays.
+    """Return whether Winograd's method computes a convolution.
 
     Parameters
     ----------
     dtype : numpy dtype
-        float32; float64 is for checks, and takes direct sums.
+        It must be float32: float64 is for checks, and takes direct sums.
     kernel : tuple of int
-        Its sides.
+        Its sides, 3 to 6 pixels.
     terms : int
         Products in each sum: enough that its rounding errors stay below the bound of a direct sum of so many.
     pixels : tuple of int

@@ -1,0 +1,33 @@
+"""How work on maps is divided into jobs: by bands of rows, and by channels where there are few bands."""
+
+JOBS = 4            # into which work is divided where it can be, however many threads there are: sums stay the same
+
+
+def bands(x, elements=1 << 18):
+    """Return (image, slice of the rows) of bands of an array (N, H, W, C).
+
+    They stay in the cache, and are large enough that threads seldom wait for Python's lock.
+    """
+    rows = max(1, elements // max(x[:1, :1].size, 1))
+    return [(image, slice(start, min(start + rows, x.shape[1])))
+            for image in range(len(x)) for start in range(0, x.shape[1], rows)]
+
+
+def divide(arrays, bands):
+    """Return jobs (parts, columns, bands): some channels of several arrays that are seen side by side, and some bands.
+
+    `columns` is the slice of all channels, and `parts` a list of what it is of every array: (array, slice of its
+    channels, slice of all channels). Small images, which have few bands, are divided by channels, 16 of them or more.
+    """
+    runs = min(len(bands), JOBS)
+    total = sum(each.shape[3] for each in arrays)
+    size = max(16, -(-total * runs // JOBS // 16) * 16)
+    parts, offset = [], 0
+    for each in arrays:
+        for start in range(0, each.shape[3], size):
+            stop = min(start + size, each.shape[3])
+            parts.append((each, slice(start, stop), slice(offset + start, offset + stop)))
+        offset += each.shape[3]
+    parts = [(parts, slice(0, total))] if runs == JOBS else [([part], part[2]) for part in parts]
+    return [(*part, bands[len(bands) * run // runs:len(bands) * (run + 1) // runs])
+            for part in parts for run in range(runs)]
