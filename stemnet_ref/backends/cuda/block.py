@@ -51,7 +51,7 @@ def backward(dy, saved, weight, scale=None, needs_dx=True, out=None):
     shapes = [first.shape, (*first.shape[:3], sizes[4])]            # CB may be 0
     dx = GemmConfig.convolve(device, dy.shape[:3], (kh, kw), o, c, dy.dtype, channels).run(
         "block.block_backward_input", (dz, swap_channels(weight)), shapes, sizes)
-    return tuple(dx) if isinstance(saved.x, tuple) else dx[0], dweight, db, None
+    return tuple(dx) if isinstance(x, tuple) else dx[0], dweight, db, None
 
 
 def _is_fused(kind, activation, scale, keep_prob):
