@@ -155,15 +155,9 @@ class Step:
         dy = self.delta(layer.name)
         if layer.kind == "conv":
             w = self.parameter(layer.name)
-            side = w.shape[0]
-            half = (side - 1) // 2
-            terms = []
-            for a in range(side):
-                for b in range(side):
-                    row, column = i - a + half, j - b + half
-                    if 0 <= row < dy.shape[0] and 0 <= column < dy.shape[1]:
-                        terms += products(dy[row, column], w[a, b, c])
-            return terms
+            taps = [(a, b, i - a + (len(w) - 1) // 2, j - b + (len(w) - 1) // 2) for a, b in np.ndindex(w.shape[:2])]
+            return [each for a, b, row, column in taps if 0 <= row < dy.shape[0] and 0 <= column < dy.shape[1]
+                    for each in products(dy[row, column], w[a, b, c])]
         if layer.kind == "deconv":
             w = self.parameter(layer.name)
             return [each for a in range(2) for b in range(2)
@@ -218,26 +212,22 @@ class Step:
         c, o = np.unravel_index(abs(gradient[middle, middle]).argmax(), gradient.shape[2:])
         return middle, middle, int(c), int(o)
 
-    def updates(self, name, index, steps=3):
-        """Return, by optimizer, what one weight goes through: a list of dicts of numbers, one a step."""
-        makers = {"SGD": lambda: SGD(self.settings.learning_rate),
-                  "momentum": lambda: Momentum(self.settings.learning_rate, self.settings.momentum),
-                  "Adam": lambda: Adam(0.001)}
-        return {kind: self._train(make(), name, index, steps) for kind, make in makers.items()}
+    def updates(self, name, index):
+        """Return, by optimizer, what one weight goes through in three steps: a list of dicts of numbers, one a step."""
+        eta, mu = self.settings.learning_rate, self.settings.momentum
+        optimizers = {"SGD": SGD(eta), "momentum": Momentum(eta, mu), "Adam": Adam(0.001)}
+        return {kind: self._train(optimizer, name, index) for kind, optimizer in optimizers.items()}
 
-    def _train(self, optimizer, name, index, steps):
+    def _train(self, optimizer, name, index):
         network = StemNet(1, self.network.levels, self.network.features, kernel=KERNEL, dtype=np.float64)
         for each, array in self.network.parameters.items():
             network.parameters[each] = array
         rows = []
-        for step in range(steps):
-            before = {slot: arrays[name][index] if arrays else 0.0 for slot, arrays in optimizer.slots.items()}
+        for step in range(3):
             w = network.parameters[name][index]
             cost, gradients = self.cost_and_gradients(network, step)
             optimizer.update(network.parameters, gradients)
-            rows.append({"cost": cost, "w": w, "g": gradients[name][index], "before": before,
-                         "after": {slot: arrays[name][index] for slot, arrays in optimizer.slots.items()},
-                         "new": network.parameters[name][index]})
+            rows.append({"cost": cost, "w": w, "g": gradients[name][index], "new": network.parameters[name][index]})
         return rows
 
 

@@ -106,9 +106,7 @@ def forward_card(step, layer):
     if layer.kind == "bias":
         content.append(f"<p>b = {', '.join(map(number, step.parameter(name)))}</p>")
     if layer.kind == "dropout":
-        i, j, channel = worked.place
-        content.append(grids(*(grid(step.mask(name)[..., c], f"mask m, channel {c}", (i, j) if c == channel else None)
-                               for c in range(step.mask(name).shape[2]))))
+        content.append(channels(step.mask(name), "mask m", worked))
     content += [channels(step.forward(name), name, worked), sentence(name, worked)]
     back = f' · <a href="#b-{name}">its δ</a>' if layer.kind != "softmax" else ""
     content.append(f'<p class="links">made of {", ".join(link(each, "f") for each in layer.inputs)}{back}</p>')
@@ -219,25 +217,27 @@ def update_cards(step):
     all_rows = step.updates(name, index)
     eta, mu = step.settings.learning_rate, step.settings.momentum
     cards = []
-    for kind, equation, source in (
-            ("SGD", "w' = w − η ∂C/∂w", "eq. 10, 15"),
-            ("momentum", "v' = μ v − η ∂C/∂w;  w' = w + v'", "eq. 28-29"),
+    for kind, equation, source, constants in (
+            ("SGD", "w' = w − η ∂C/∂w", "eq. 10, 15", f"η = {eta:g}"),
+            ("momentum", "v' = μ v − η ∂C/∂w;  w' = w + v'", "eq. 28-29",
+             f"η = {eta:g}, μ = {mu:g}, v begins at 0"),
             ("Adam", "m' = β₁ m + (1−β₁) g;  v' = β₂ v + (1−β₂) g²;  "
                      "w' = w − α · (m' / (1−β₁ᵗ)) / (√(v' / (1−β₂ᵗ)) + ε)",
-             "eq. 17-27, with the root that eq. 27 lacks")):
-        lines = []
+             "eq. 17-27, with the root that eq. 27 lacks",
+             "α = 0.001, β₁ = 0.9, β₂ = 0.999, ε = 10⁻⁸, m and v begin at 0")):
+        lines, m, v = [], 0.0, 0.0
         for t, row in enumerate(all_rows[kind], 1):
             w, g = row["w"], row["g"]
             if kind == "SGD":
                 value = w - eta * g
                 text = f"w' = {number(w)} − {eta:g} · {term(g)} = {number(value)}"
             elif kind == "momentum":
-                v = mu * row["before"]["velocity"] - eta * g
+                before, v = v, mu * v - eta * g
                 value = w + v
-                text = (f"v' = {mu:g} · {term(row['before']['velocity'])} − {eta:g} · {term(g)} = {number(v)};  "
+                text = (f"v' = {mu:g} · {term(before)} − {eta:g} · {term(g)} = {number(v)};  "
                         f"w' = {number(w)} + {term(v)} = {number(value)}")
             else:
-                m, v = (0.9 * row["before"]["m"] + 0.1 * g, 0.999 * row["before"]["v"] + 0.001 * g * g)
+                m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
                 up, down = m / (1 - 0.9 ** t), v / (1 - 0.999 ** t)
                 value = w - 0.001 * up / (math.sqrt(down) + 1e-8)
                 text = (f"m' = {number(m)}, v' = {number(v)};  m' / (1−0.9^{t}) = {number(up)}, v' / (1−0.999^{t}) = "
@@ -245,8 +245,6 @@ def update_cards(step):
             if not math.isclose(value, row["new"], rel_tol=1e-9):
                 raise AssertionError(f"{kind}, step {t}: {row['new']}, worked out {value}")
             lines.append(f'<p class="worked">step {t}, C = {number(row["cost"])}, ∂C/∂w = {number(g)}:<br>{text}</p>')
-        constants = {"SGD": f"η = {eta:g}", "momentum": f"η = {eta:g}, μ = {mu:g}, v begins at 0",
-                     "Adam": "α = 0.001, β₁ = 0.9, β₂ = 0.999, ε = 10⁻⁸, m and v begin at 0"}[kind]
         cards.append(card(f"u-{kind}", kind, source, formula(equation), f"<p>{constants}. All weights are changed at "
                           "once; dropout masks are new in every step, so the cost jumps.</p>", *lines))
     return "".join(cards)
