@@ -65,11 +65,12 @@ def main(argv=None):
 def run(argv, given, variants, title, seeds, claim):
     """Run the experiment in a folder that is claimed; return the exit status."""
     out = claim.folder
-    found = discover(variants[0].settings, given["frames"], given["masks"], log=_silent)
+    found = discover(variants[0].settings, given["frames"], given["masks"], log=lambda line: None)
     variants = with_one_gap(variants, *found, cli.log)
-    runs = [(variant, seed, out / f"{variant.name}-seed{seed}") for seed in seeds for variant in variants]
-    for variant, seed, folder in runs:
-        _check_same(variant.seeded(seed), folder)
+    runs = [(variant.title, variant.seeded(seed), out / f"{variant.name}-seed{seed}")
+            for seed in seeds for variant in variants]
+    for _, settings, folder in runs:
+        _check_same(settings, folder)
     _check_data(variants, given)
     claim.take()
     others = {path.parent for path in out.glob("*/config.json")} - {folder for _, _, folder in runs}
@@ -84,19 +85,20 @@ def run(argv, given, variants, title, seeds, claim):
         page.write(out, results, configs, title, command)
 
     with cli.StopRequest() as stop:
-        for number, (variant, seed, folder) in enumerate(runs, 1):
-            cli.log(f"{number} of {len(runs)}: {variant.title}, seed {seed}")
-            with locks.Claim(folder, check=lambda folder=folder: _check_run(folder), log=cli.log) as of_run:
+        for number, (name, settings, folder) in enumerate(runs, 1):
+            cli.log(f"{number} of {len(runs)}: {name}, seed {settings.seed}")
+            with locks.Claim(folder, check=lambda folder=folder: outputs.check_run(folder, has_model(folder)),
+                             log=cli.log) as of_run:
                 of_run.take()
-                rows, new = train(variant.seeded(seed), folder, given, stop, verbose=number == 1)
+                rows, new = train(settings, folder, given, stop, verbose=number == 1)
             trained = trained or new
             if stop():
                 if trained and any(results.values()):
                     write()
                 cli.log(f"stopped, and saved; go on with: {command}")
                 return 130
-            results[variant.title][seed] = rows
-            configs.setdefault(variant.title, read_config(folder))
+            results[name][settings.seed] = rows
+            configs.setdefault(name, read_config(folder))
             if trained and number % len(variants) == 0:
                 write()
                 trained = False
@@ -125,20 +127,7 @@ def resolve(given):
 
 
 def train(settings, folder, given, stop, verbose):
-    """Train a run, or the rest of it.
-
-    Parameters
-    ----------
-    settings : Settings
-        Settings of the run.
-    folder : path
-        Folder of the run.
-    given : dict
-        Options of the command line.
-    stop : callable
-        Function that returns whether to stop, as `Run.train` takes it.
-    verbose : bool
-        Whether to print what the run says of its data; its warnings are always printed.
+    """Train a run, or the rest of it; print what it says of its data if `verbose`, and its warnings always.
 
     Returns
     -------
@@ -151,8 +140,8 @@ def train(settings, folder, given, stop, verbose):
         if verbose or text.startswith("warning"):
             cli.log(f"  {text}")
 
-    run = Run(settings, given["frames"], given["masks"], folder, (folder / "model.npz").exists(),
-              given["backend"], given["precision"], log)
+    run = Run(settings, given["frames"], given["masks"], folder, has_model(folder), given["backend"],
+              given["precision"], log)
     if (folder / DIVERGED).exists():
         before = read_config(folder)
         if any(before.get(name) != run.data.source[name] for name in DIGESTS):
@@ -181,6 +170,11 @@ def train(settings, folder, given, stop, verbose):
     return run.rows, left
 
 
+def has_model(folder):
+    """Return whether a run in a folder has been begun, and can be gone on with."""
+    return (folder / "model.npz").exists()
+
+
 def _check_out(out, title):
     """Raise InputError where a folder holds something other than this experiment."""
     if outputs.is_run(out):
@@ -197,13 +191,9 @@ def _check_out(out, title):
         outputs.check_replaceable(out / name, kind, remedy="choose another folder")
 
 
-def _check_run(folder):
-    outputs.check_run(folder, resume=(folder / "model.npz").exists())
-
-
 def _check_same(settings, folder):
     """Raise InputError where a folder holds a run of other settings; only the number of epochs may be larger."""
-    if (folder / "model.npz").exists():
+    if has_model(folder):
         there = settings_of(folder)[0].as_dict()
     elif (folder / DIVERGED).exists():
         there = read_config(folder)
@@ -215,21 +205,14 @@ def _check_same(settings, folder):
                              "--out, or give what that experiment had")
 
 
-def _silent(line):
-    """Print nothing: the runs will say it."""
-
-
 def _check_data(variants, given):
     """Raise InputError where the frames do not fit a variant, or the validation frames differ between variants."""
-    parts = {}
-    for variant in variants:
-        prepared = prepare(variant.settings, given["frames"], given["masks"], log=_silent)
-        parts[variant.title] = prepared.source["validation_frames"]
-    first, *others = parts
-    for title in others:
-        if parts[title] != parts[first]:
-            raise InputError(f"{title}: is validated on other frames than {first}, so that they could not be compared; "
-                             "vary something else")
+    validated = [prepare(variant.settings, given["frames"], given["masks"], log=lambda line: None)
+                 .source["validation_frames"] for variant in variants]
+    for variant, names in zip(variants, validated, strict=True):
+        if names != validated[0]:
+            raise InputError(f"{variant.title}: is validated on other frames than {variants[0].title}, so that they "
+                             "could not be compared; vary something else")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """Figures of several runs side by side, and the page with the table."""
 
 from itertools import cycle
-from pathlib import Path
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -20,29 +19,20 @@ MARKDOWN = Kind("table of an experiment", table.NOTES[-1], lambda path: path.rea
 
 
 def write(out, results, configs, title, command):
-    """Write table3.csv, table3.md, figures and report.html.
+    """Write table3.csv, table3.md, figures and report.html to the folder of the experiment.
 
-    Parameters
-    ----------
-    out : path
-        Folder of the experiment.
-    results, configs : dict
-        Rows and settings of the runs, as `table.lines` takes them.
-    title : str
-        Title of the page.
-    command : str
-        Command that repeats the experiment.
+    `results` and `configs` are rows and settings of the runs, as `table.lines` takes them; `title` is that of the page,
+    and `command` repeats the experiment.
     """
-    out = Path(out)
-    lines = table.lines(results, configs)
+    lines, figures = table.lines(results, configs), out / "figures"
     write_csv(out / "table3.csv", *table.flat(results))
     write_atomically(out / "table3.md", table.markdown(lines).encode(errors="replace"), MARKDOWN)
-    make_folder(out / "figures")
-    plot_compared(results, out / "figures" / "compared.png")
-    pictures = [report.picture(out / "figures" / "compared.png", "Pooled F1 of all",
+    make_folder(figures)
+    plot_compared(results, figures / "compared.png")
+    pictures = [report.picture(figures / "compared.png", "Pooled F1 of all",
                                "Pooled F1 of every variant, epoch by epoch; the table's rows of F1 give its ends.")]
     for name, (heading, *_) in CURVES.items():
-        path = out / "figures" / f"{name}.png"
+        path = figures / f"{name}.png"
         plot(name, results, path)
         pictures.append(report.picture(path, heading, f"{heading} of every run, epoch by epoch, a panel for each "
                                                       "variant; the numbers are in each run's metrics.csv."))

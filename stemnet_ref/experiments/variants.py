@@ -58,50 +58,31 @@ def of_table_3(given, fake=False):
             rate = Settings.from_options({**chosen, "preset": "thesis"}).learning_rate
             share = PRESETS[changes["preset"]]["learning_rate"] / Settings.learning_rate
             chosen["learning_rate"] = float(f"{rate * share:.6g}")
-        variants.append(_variant(name, title, chosen))
+        variants.append(Variant(name, title, Settings.from_options(chosen)))
     return variants
 
 
 def of_sweep(given, name, values):
     """Return a Variant for every value of a setting, of Network5 unless `given` has other channels.
 
-    Parameters
-    ----------
-    given : dict
-        Other settings, as the user chose them.
-    name : str
-        Name of the setting.
-    values : dict of str to object
-        Values of the setting by their names in the table.
+    `given` are the other settings, as the user chose them; `values` those of the setting by their names in the table.
     """
-    base = {"channels": 5, **given}
-    return [_variant(f"{name}-{written.replace(',', '-')}", f"{flag_of(name)} {written}", {**base, name: value})
-            for written, value in values.items()]
+    return [Variant(f"{name}-{written.replace(',', '-')}", f"{flag_of(name)} {written}",
+                    Settings.from_options({"channels": 5, **given, name: value})) for written, value in values.items()]
 
 
 def with_one_gap(variants, frames, masks, log):
     """Return the variants with the gap of the widest window where none was given, so that all train on the same frames.
 
-    Parameters
-    ----------
-    variants : list of Variant
-        Variants that are compared.
-    frames : list of data.frames.Frame
-        Frames to train and validate on.
-    masks : list of data.frames.Frame or None
-        Mask of each frame, or None.
-    log : callable
-        Function that prints a line of text for the user.
+    `frames` are the Frames to train and validate on, `masks` the mask of each or None; `log` takes a line for the user.
     """
     usable = [index for index, mask in enumerate(masks) if mask]
     widest = max(variant.settings.channels for variant in variants)
-    found = []
-    for variant in variants:
-        if variant.settings.gap is None:
-            gap = choose_gap(frames, variant.settings.validation, widest, usable)
-            variant = replace(variant, settings=replace(variant.settings, gap=gap))
-        found.append(variant)
-    chosen = {variant.settings.gap for variant in found} - {variant.settings.gap for variant in variants} - {widest}
+    gaps = [choose_gap(frames, variant.settings.validation, widest, usable) if variant.settings.gap is None else
+            variant.settings.gap for variant in variants]
+    found = [replace(variant, settings=replace(variant.settings, gap=gap))
+             for variant, gap in zip(variants, gaps, strict=True)]
+    chosen = {*gaps} - {variant.settings.gap for variant in variants} - {widest}
     if chosen:
         log(f"note: --gap {min(chosen)} chosen for all networks, so that frames are left to train on")
     return found
@@ -133,7 +114,3 @@ def parsed(text):
         found[label] = value
     return name, found
 
-
-def _variant(name, title, chosen):
-    """Return a Variant of settings that the user chose."""
-    return Variant(name, title, Settings.from_options(chosen))
