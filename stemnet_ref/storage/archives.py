@@ -16,9 +16,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..errors import InputError, reason
 from ..program.extras import library
-from .readers import MAX_TEXT, check_regular, parse_json
+from .readers import MAX_TEXT, check_regular, parse_json, refusing
 
 MAX_HEADER = 1 << 14                # bytes that are read of a header; numpy writes at most some hundred
 MAX_UNPACKED = 1 << 26, 20          # limit of the unpacked arrays: so many bytes, and so many times the file's size
@@ -45,31 +44,19 @@ class Header(NamedTuple):
 def open_npz(path, wrong, remedy):
     """Open an `.npz` file as a mapping of its arrays by name; see `Npz`.
 
-    Parameters
-    ----------
-    path : path
-        File to open.
-    wrong, remedy : str
-        What the message says of a file that cannot be read, and what it advises.
-
     Raises
     ------
     InputError
-        If the file cannot be read, or the body of `with` fails because of what the arrays hold.
+        If the file cannot be read, or the body of `with` fails because of what the arrays hold: the file is `wrong`,
+        and the `remedy`.
     """
     check_regular(path, remedy)
-    try:
-        with open(path, "rb") as file:
-            if not zipfile.is_zipfile(file):
-                raise ValueError("it is no .npz archive, or cut off")
-            with zipfile.ZipFile(file) as archive:
-                yield Npz(archive, os.fstat(file.fileno()).st_size)
-    except InputError:
-        raise
-    except PermissionError as error:
-        raise InputError(f"{path}: cannot be opened ({reason(error)}); check its permissions") from None
-    except READ_ERRORS as error:
-        raise InputError(f"{path}: {wrong} ({reason(error)}); {remedy}") from None
+    with (refusing(path, wrong, remedy, READ_ERRORS),
+          refusing(path, "cannot be opened", "check its permissions", PermissionError), open(path, "rb") as file):
+        if not zipfile.is_zipfile(file):
+            raise ValueError("it is no .npz archive, or cut off")
+        with zipfile.ZipFile(file) as archive:
+            yield Npz(archive, os.fstat(file.fileno()).st_size)
 
 
 class Arrays(Mapping):
@@ -165,13 +152,9 @@ def open_arrays(path):
     safetensors = library("safetensors", "safetensors", path)
     remedy = "write float32 or float64 tensors by safetensors.numpy.save_file"
     check_regular(path, remedy)
-    try:
-        with safetensors.safe_open(path, framework="numpy") as file:
-            yield SafeTensors(file)
-    except InputError:
-        raise
-    except (*READ_ERRORS, safetensors.SafetensorError) as error:
-        raise InputError(f"{path}: cannot be read as safetensors ({reason(error)}); {remedy}") from None
+    with (refusing(path, "cannot be read as safetensors", remedy, (*READ_ERRORS, safetensors.SafetensorError)),
+          safetensors.safe_open(path, framework="numpy") as file):
+        yield SafeTensors(file)
 
 
 class SafeTensors(Arrays):

@@ -7,6 +7,7 @@ import os
 import secrets
 import stat
 from contextlib import contextmanager, suppress
+from itertools import chain, count
 from pathlib import Path
 
 import numpy as np
@@ -34,14 +35,11 @@ def write_atomically(path, content, kind=None, option="--out"):
     Parameters
     ----------
     path : path
-        File to write.
     content : bytes, or callable
         Content of the file, or a function that writes it to a binary file. Pictures come as bytes, because codecs that
         write to a file name another error where the disk is full.
-    kind : outputs.Kind, optional
-        Kind of the file; a file of another kind is not replaced.
-    option : str
-        Option by which the user named the path.
+    kind, option
+        The arguments of `outputs.check_replaceable`.
 
     Raises
     ------
@@ -99,7 +97,8 @@ def _sweep(folder):
         return
     _swept.add(folder)
     for path in folder.glob(TEMPORARY.format("[0-9a-f]" * 16)):
-        with suppress(OSError), open(path, "r+b", opener=_without_links) as file:
+        with suppress(OSError), open(path, "r+b", opener=lambda name, flags: os.open(
+                name, flags | os.O_NOFOLLOW | os.O_NONBLOCK)) as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 os.unlink(path)
@@ -108,10 +107,6 @@ def _sweep(folder):
 def is_temporary(path):
     """Return whether a file has the name of one that is still being written."""
     return path.match(TEMPORARY.format("[0-9a-f]" * 16))
-
-
-def _without_links(path, flags):
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
 def _sync(folder):
@@ -125,22 +120,17 @@ def _sync(folder):
 
 
 def write_png(path, pixels, kind, palette=None, fast=False, option="--out"):
-    """Write a picture as PNG.
+    """Write a picture as PNG; `kind` is the outputs.Kind of picture.
 
     Parameters
     ----------
     path : path
-        File to write.
     pixels : ndarray
         Grey values, uint8 or uint16 of shape (H, W); colours, uint8 of shape (H, W, 3); or indices of the palette.
-    kind : outputs.Kind
-        Kind of picture, which the file names as its software.
     palette : ndarray of shape (256, 3), optional
         Colours from 0 to 255.
     fast : bool
         Whether to spend much less time for a little more space.
-    option : str
-        Option by which the user named the path.
     """
     image, text, data = Image.fromarray(pixels), PngInfo(), io.BytesIO()
     text.add_text("Software", kind.mark)
@@ -206,13 +196,7 @@ def check_names(frames, option, ending):
 
 
 def make_folder(out, option="--out"):
-    """Make the output folder, or check that files can be written there.
-
-    Raises
-    ------
-    InputError
-        If the path is a file, or the folder cannot be made or written to.
-    """
+    """Make the output folder; raise InputError where it cannot be made, or no file can be written to it."""
     check_folder(out, option)
     out = Path(out)
     try:
@@ -226,8 +210,5 @@ def make_folder(out, option="--out"):
 
 def new_folder(wanted):
     """Return the first of `wanted`, wanted-2, wanted-3, ... that does not exist."""
-    folder, number = Path(wanted), 1
-    while folder.exists():
-        number += 1
-        folder = folder.with_name(f"{Path(wanted).name}-{number}")
-    return folder
+    folders = map(Path, chain([wanted], (f"{wanted}-{number}" for number in count(2))))
+    return next(folder for folder in folders if not folder.exists())

@@ -23,14 +23,13 @@ class Claim:
     Parameters
     ----------
     folder : path
-        Folder to write to.
     option : str
         Option by which the user named the folder.
     check : callable
-        Function that raises InputError where nothing may be written to the folder. It is called before and after the
-        folder is locked, because another process may just have ended there.
+        Raises InputError where nothing may be written to the folder. It is called before and after the folder is
+        locked, because another process may just have ended there.
     log : callable
-        Function that prints a line of text for the user.
+        Takes a line of text for the user.
     """
 
     def __init__(self, folder, option="--out", check=lambda: None, log=print):

@@ -27,35 +27,26 @@ NO_FILES = {stat.S_ISDIR: "a folder", stat.S_ISFIFO: "a FIFO", stat.S_ISSOCK: "a
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of file that this package writes.
+    """A kind of file that this package writes."""
 
-    Parameters
-    ----------
-    name : str
-        Name of the kind in messages.
-    mark : str
-        Beginning of what such a file says of itself.
-    read : callable
-        Function that returns what the file at a path says of itself. Any exception means a file of another kind.
-    """
-
-    name: str
-    mark: str
-    read: Callable[[Path], str]
+    name: str                           # what messages call it
+    mark: str                           # beginning of what such a file says of itself
+    read: Callable[[Path], str]         # returns what a file says; any exception means a file of another kind
+    earlier: tuple = ()                 # beginnings of what files of earlier versions say
 
     def made(self, path):
         """Return whether a path leads to a file with the content of this kind."""
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")                 # Pillow warns of damaged or strange pictures
-                return Path(path).is_file() and self.read(Path(path)).startswith(self.mark)
+                return Path(path).is_file() and self.read(Path(path)).startswith((self.mark, *self.earlier))
         except Exception:                                       # libraries raise anything on files of other programs
             return False
 
 
 def _png(path):
     with Image.open(path, formats=("PNG",)) as image:
-        return image.info["Software"]
+        return image.info.get("Title") or image.info.get("Software")           # sheets of earlier versions have a title
 
 
 def _tiff(path):
@@ -63,20 +54,9 @@ def _tiff(path):
         return image.tag_v2[SOFTWARE]
 
 
-def _sheet(path):
-    with Image.open(path, formats=("PNG",)) as image:
-        return image.info.get("Title") or image.info["Software"]               # earlier versions wrote a title
-
-
-def _figure(path):
-    software = _png(path)
-    return FIGURE.mark if software.startswith("Matplotlib") else software       # by an earlier version
-
-
 def _prediction(path):
-    with Image.open(path, formats=("PNG",)) as image:
-        if "Software" in image.info:
-            return image.info["Software"]
+    if software := _png(path):
+        return software
     stem, _, what = path.stem.rpartition("_")                   # by an earlier version, if its table is there too
     beside = path.with_name(f"{stem}_edges.csv")
     return PREDICTION.mark if what in ("mask", "probability", "overlay") and EDGES.made(beside) else ""
@@ -152,8 +132,8 @@ BENCHMARK = keyed("file of a benchmark's figures", "machine", "rounds", "seconds
 PREDICTION = Kind("prediction", "stemnet_ref.predict", _prediction)
 NUMBERED = Kind("prediction", "stemnet_ref.predict", _tiff)
 PREPROCESSED = Kind("preprocessed frame or mask", "stemnet_ref.data.preprocess", _png)
-FIGURE = Kind("figure of stemnet_ref's", "stemnet_ref.report.page.figures", _figure)
-SHEET = Kind("sheet that stemnet_ref.data.check drew", "stemnet_ref.data.check", _sheet)
+FIGURE = Kind("figure of stemnet_ref's", "stemnet_ref.report.page.figures", _png, ("Matplotlib",))
+SHEET = Kind("sheet that stemnet_ref.data.check drew", "stemnet_ref.data.check", _png)
 REPORT = Kind("report of stemnet_ref's", "stemnet_ref.report.page", _page)
 EXPLANATION = Kind("page that stemnet_ref.explain wrote", "stemnet_ref.explain", _page)
 EVENTS = Kind("event file of TensorBoard's", "brain.Event:2", _events)
@@ -184,7 +164,6 @@ def check_replaceable(path, kind=None, option="--out", remedy="choose another na
     Parameters
     ----------
     path : path
-        File as the user named it.
     kind : Kind, optional
         Kind of the file; a file of another kind is not replaced.
     option, remedy : str
@@ -213,16 +192,8 @@ def check_replaceable(path, kind=None, option="--out", remedy="choose another na
 def check_output(path, kind, option="--out", inputs=()):
     """Raise InputError where a file cannot be written, or where another file would be lost by it.
 
-    Parameters
-    ----------
-    path : path
-        File as the user named it.
-    kind : Kind
-        Kind of the file that is to be written.
-    option : str
-        Option by which the user named the path.
-    inputs : iterable of path or None
-        Files that the same command reads; none of them is overwritten, whatever name leads to it.
+    `inputs` are paths, or None, of files that the same command reads; none of them is overwritten, whatever name leads
+    to it. The other arguments are those of `check_replaceable`.
     """
     target = check_replaceable(path, option=option)
     if not target.parent.is_dir():

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import stat
+from contextlib import contextmanager
 
 from ..errors import InputError, reason
 
@@ -24,6 +25,17 @@ def check_regular(path, remedy):
         raise InputError(f"{path}: cannot be opened ({reason(error)}); {remedy}") from None
     if not stat.S_ISREG(mode):
         raise InputError(f"{path}: is a {'folder' if stat.S_ISDIR(mode) else 'pipe or a device'}, not a file; {remedy}")
+
+
+@contextmanager
+def refusing(path, wrong, remedy, errors):
+    """Let errors of some types in the body of `with` raise InputError: the file is `wrong`, and why, and the remedy."""
+    try:
+        yield
+    except InputError:
+        raise
+    except errors as error:
+        raise InputError(f"{path}: {wrong} ({reason(error)}); {remedy}") from None
 
 
 def parse_json(text):
@@ -62,7 +74,6 @@ def read_json(path, remedy, **types):
     Parameters
     ----------
     path : path
-        File to read.
     remedy : str
         What the message advises if the file cannot be read.
     **types : type or tuple of types
@@ -73,16 +84,12 @@ def read_json(path, remedy, **types):
     InputError
         If the file cannot be read, or a value is missing or has another type.
     """
-    try:
+    with refusing(path, "cannot be read", remedy, (OSError, ValueError, KeyError)):
         found = parse_json(_text(path, remedy))
         for name, expected in types.items():
             if not isinstance(found[name], expected):
                 raise ValueError(f"{name} is {str(found[name])[:40]!r}")
         return found
-    except (OSError, ValueError, KeyError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path}: cannot be read ({reason(error)}); {remedy}") from None
 
 
 def read_csv(path, columns, remedy="restore it, or begin a new run"):
@@ -93,7 +100,7 @@ def read_csv(path, columns, remedy="restore it, or begin a new run"):
     InputError
         If the file is missing, or is not a table with exactly these columns.
     """
-    try:
+    with refusing(path, "cannot be read as a table", remedy, (OSError, ValueError, csv.Error)):
         text = _text(path, remedy)
         if not text.endswith("\n"):
             raise ValueError("its last line is cut off")
@@ -104,10 +111,6 @@ def read_csv(path, columns, remedy="restore it, or begin a new run"):
             if len(row) != len(header):
                 raise ValueError(f"line {number} has {len(row)} cells, not {len(header)}")
         return [{name: _number(cell) for name, cell in zip(header, row, strict=True)} for row in rows]
-    except (OSError, ValueError, csv.Error) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path}: cannot be read as a table ({reason(error)}); {remedy}") from None
 
 
 def _text(path, remedy):
