@@ -10,25 +10,12 @@ NAMES = "auto", "plain", "cpu", "cuda"
 
 
 class Backend(NamedTuple):
-    """The code that computes a run's operations, and where their arrays lie.
+    """The code that computes a run's operations, and where their arrays lie."""
 
-    Attributes
-    ----------
-    name : str
-        The name that the user reads: "plain", "cpu", or "cuda" and the chip.
-    layers : module
-        The package with the operations: `stemnet_ref.layers`, `stemnet_ref.backends.cpu` or
-        `stemnet_ref.backends.cuda`.
-    optimizers : module
-        The module with the equations of the optimizers: `stemnet_ref.optimizers`, or that of the backend.
-    device : cuda.device.CuPy, or None
-        The GPU that holds the arrays; None where they are NumPy's.
-    """
-
-    name: str
-    layers: ModuleType
-    optimizers: ModuleType
-    device: object = None
+    name: str                   # what the user reads: "plain", "cpu", or "cuda" and the chip
+    layers: ModuleType          # package with the operations: `stemnet_ref.layers`, `backends.cpu` or `backends.cuda`
+    optimizers: ModuleType      # equations of the optimizers: `stemnet_ref.optimizers`, or the backend's module
+    device: object = None       # the cuda.device.CuPy that holds the arrays; None where they are NumPy's
 
 
 def choose(name="auto", precision="fp32", log=lambda text: None):

@@ -10,6 +10,7 @@ import warnings
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 
 from ..errors import INTERRUPTED, InputError, out_of_memory, reason
+from .options import flag_of
 from .terminal import Output, OutputLost, log, one_line
 
 __all__ = ["Parser", "StopRequest", "log", "run"]
@@ -34,9 +35,9 @@ class Parser(argparse.ArgumentParser):
         unknown = [text for text in unknown if text != "--"]            # some Python versions leave it there
         for name, value in vars(given).items():
             if value == "":
-                option = "--" + name.replace("_", "-")
-                as_option = any(text.partition("=")[0] == option for text in args)
-                self.error(f"{option if as_option else name.upper()}: the value is empty; give one, or leave it out")
+                as_option = any(text.partition("=")[0] == flag_of(name) for text in args)
+                self.error(f"{flag_of(name) if as_option else name.upper()}: the value is empty; give one, or leave it "
+                           "out")
         if unknown:
             name = unknown[0].partition("=")[0]
             like = difflib.get_close_matches(name, self._option_string_actions, n=1) if name.strip("-") else []
@@ -58,18 +59,8 @@ class Parser(argparse.ArgumentParser):
 def run(prog, main, argv, for_memory="use smaller files, or a machine with more of it", keep_going=False):
     """Run main(argv) and return its exit status; docs/exit-status.md lists them.
 
-    Parameters
-    ----------
-    prog : str
-        Name of the program in its messages.
-    main : callable
-        Function that takes the arguments and returns the exit status.
-    argv : list of str
-        Arguments of the command line.
-    for_memory : str
-        Remedy that the message names where memory runs out.
-    keep_going : bool
-        Whether the program goes on when nobody reads its output any more.
+    `prog` is the program's name in messages, `for_memory` the remedy where memory runs out. With `keep_going` the
+    program goes on when nobody reads its output any more.
     """
     warnings.filterwarnings("ignore", module="PIL")         # warns of damaged files; the error says what matters
     warnings.filterwarnings("ignore", message="Glyph .* missing from")      # a name in a figure; a box is drawn

@@ -14,50 +14,23 @@ MAX_LIMIT = 1 << 16         # the help leaves out larger limits, which nobody re
 
 @dataclass(frozen=True)
 class Option:
-    """An option or a setting, as the parser, the checks and the messages need to know it.
+    """An option or a setting, as the parser, the checks and the messages need to know it."""
 
-    Attributes
-    ----------
-    help : str
-        Meaning of the option. The help adds limits, choices, needs and default.
-    default : object
-        Value where the option is not given; with argparse.SUPPRESS it is then absent from the result.
-    type : type or union of types
-        Types of the value; None among them stands for no value.
-    limits : tuple of two numbers, optional
-        Smallest and largest number.
-    choices : tuple, optional
-        The only texts that the option takes, or the only values where there are no limits.
-    takes : str, optional
-        Text for the values that the option takes, where limits and choices do not say it.
-    read : callable, optional
-        Function that returns the value of a text, or raises ValueError. By default the types do.
-    needs : dict
-        Values of another option, by its name, with which this option has an effect: a tuple, or the text by which the
-        help calls all values but 0 and None.
-    default_text : str, optional
-        Default as the help gives it.
-    metavar, group : str, optional
-        Placeholder for the value in the help, and heading above the option.
-    required : bool
-        Whether the option must be given.
-    also : tuple of str
-        Further flags of the option.
-    """
-
-    help: str
-    default: object = None
-    type: object = str
-    limits: tuple | None = None
-    choices: tuple | None = None
-    takes: str | None = None
-    read: object = None
+    help: str                           # its meaning; limits, choices, needs and default are added to it
+    default: object = None              # value where it is not given; with argparse.SUPPRESS it is absent then
+    type: object = str                  # type or union of types of the value; None among them stands for no value
+    limits: tuple | None = None         # smallest and largest number
+    choices: tuple | None = None        # the only texts that it takes, or the only values where there are no limits
+    takes: str | None = None            # text for the values that it takes, where limits and choices do not say it
+    read: object = None                 # returns the value of a text, or raises ValueError; by default the types do
+    # Values of another option, by its name, with which this one has an effect: a tuple, or the text by which the help
+    # calls all values but 0 and None
     needs: dict = field(default_factory=dict)
-    default_text: str | None = None
-    metavar: str | None = None
-    group: str | None = None
+    default_text: str | None = None     # default as the help gives it
+    metavar: str | None = None          # placeholder for the value in the help
+    group: str | None = None            # heading above the option in the help
     required: bool = False
-    also: tuple = ()
+    also: tuple = ()                    # further flags
 
     @property
     def types(self):
@@ -91,13 +64,7 @@ class Option:
             raise InputError(f"{flag} {worded(value)}: must be {self.domain}")
 
     def parse(self, flag, text):
-        """Return the value of a text of the command line.
-
-        Raises
-        ------
-        InputError
-            If the option does not take it.
-        """
+        """Return the value of a text of the command line; raise InputError if the option does not take it."""
         for read in (self.read,) if self.read else [kind for kind in (int, float, str) if kind in self.types]:
             try:
                 value = read(text)
@@ -153,16 +120,7 @@ def add_options(parser, options):
 
 
 def check_effects(options, given, values):
-    """Raise InputError where an option has no effect beside the others.
-
-    Parameters
-    ----------
-    options : dict of str to Option
-    given : iterable of str
-        Names of the options that the user has set.
-    values : dict
-        Values of all options by name.
-    """
+    """Raise InputError where one of the options `given`, by name, has no effect beside the `values` of all."""
     for name in given:
         for other, wanted in options[name].needs.items():
             value = values.get(other)

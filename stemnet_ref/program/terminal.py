@@ -44,19 +44,8 @@ def _escape(sign):
 class Output:
     """A stream that remembers the error by which it was lost, and is silent from then on.
 
-    Parameters
-    ----------
-    stream : text stream
-        Stream that is written to.
-    escape : bool
-        Whether control characters other than line breaks are escaped; progress bars need them unescaped.
-    raises : bool
-        Whether the loss of the stream raises OutputLost.
-
-    Attributes
-    ----------
-    error : OSError or None
-        Error by which the stream was lost.
+    With `escape`, control characters other than line breaks are escaped; progress bars need them unescaped. With
+    `raises`, the loss of the stream raises OutputLost. `error` is the OSError by which it was lost, or None.
     """
 
     def __init__(self, stream, escape, raises):
