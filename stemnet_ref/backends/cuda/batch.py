@@ -27,7 +27,7 @@ def assemble_like(pixels, scaling, samples, buffers):
         for channel, frame in enumerate(window):
             _fill_scaled(scaling, x, number, channel, frame, crop, coordinates)
         if classes is not None:
-            _fill_labels(labels, number, classes, crop, coordinates)
+            _cut("data/scaling.cut_labels", "data/scaling.sample_labels", classes, labels, crop, coordinates, number)
         for each, alpha, cell, donor in pastes:
             patch = device.empty((1, *cell.shape, len(donor)), np.float32)
             for channel, frame in enumerate(donor):
@@ -59,21 +59,13 @@ def _image(device, scaling):
 def _fill(x, number, channel, pixels, crop, coordinates=None, mean=0.0, factor=1.0, add=0):
     """Write (pixels of a crop, in 8-bit units - mean) * factor into x[number, :, :, channel], or add it."""
     unit, scale, sample = KERNELS[8 * pixels.dtype.itemsize]
-    count = crop.height * crop.width
-    kernel, place = scale, _place(pixels, crop)
-    if coordinates is not None:
-        kernel, place = sample, (*pixels.shape, coordinates, count)
-    launch(kernel, blocks(count), pixels, x, *place, number, channel, x.shape[3], unit, mean, factor, add)
+    _cut(scale, sample, pixels, x, crop, coordinates, number, channel, x.shape[3], unit, mean, factor, add)
 
 
-def _fill_labels(labels, number, classes, crop, coordinates=None):
-    """Write the classes that a crop shows into labels[number]."""
+def _cut(cut, sample, pixels, out, crop, coordinates, *rest):
+    """Start the kernel `cut` for the whole pixels that a crop shows, or `sample` for coordinates in between."""
     count = crop.height * crop.width
+    place = coordinates, count
     if coordinates is None:
-        launch("data/scaling.cut_labels", blocks(count), classes, labels, *_place(classes, crop), number)
-    else:
-        launch("data/scaling.sample_labels", blocks(count), classes, labels, *classes.shape, coordinates, count, number)
-
-
-def _place(pixels, crop):
-    return (*pixels.shape, crop.top, crop.left, crop.height, crop.width, int(crop.mirror), crop.quarter_turns)
+        place = crop.top, crop.left, crop.height, crop.width, int(crop.mirror), crop.quarter_turns
+    launch(cut if coordinates is None else sample, blocks(count), pixels, out, *pixels.shape, *place, *rest)
