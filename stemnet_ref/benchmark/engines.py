@@ -1,7 +1,8 @@
 """Engines: the layers and the training step of the reference and of PyTorch, each behind the same calls.
 
-An engine has `make(case)`, which returns a function to time, `seconds(function, repeats)`, and `peak_bytes()`. A case
-is a tuple: ("forward", NAME) or ("backward", NAME) for a layer with weights, ("step",) or ("predict",).
+An engine has `make(case)`, which returns a function to time, `seconds(function, repeats)`, `peak_bytes()`, and
+`settings()`, which returns as text, or "", what decides how fast, or how exactly, it computes. A case is a tuple:
+("forward", NAME) or ("backward", NAME) for a layer with weights, ("step",) or ("predict",).
 """
 
 import itertools
@@ -27,7 +28,7 @@ FMAS = 1 << 12                  # fused multiplications and additions of a threa
 PRODUCTS = {"ours-cuda-cores": 1, "ours-tf32": 3}       # PRODUCT of backends/cuda/windows.cuh, where not the usual one
 
 
-def make_engine(name, device, size, channels, seed=0):
+def make_engine(name, device, size, channels):
     """Return an engine.
 
     Parameters
@@ -36,17 +37,13 @@ def make_engine(name, device, size, channels, seed=0):
         "ours", "ours-cuda-cores", "ours-tf32", "torch" or "torch-tf32"; the last two also with "-channels-last".
     device : {"plain", "cpu", "cuda"}
         Backend that computes; PyTorch computes on the CPU with the first two.
-    size : int
-        Side of the input in pixels.
-    channels : int
-        Frames in the input.
-    seed : int
-        Seed of the random inputs.
+    size, channels : int
+        Side of the input in pixels, and frames in it.
     """
     if not name.startswith("ours"):
-        return (TorchOnGpu if device == "cuda" else Torch)(device, size, channels, seed, tf32="tf32" in name,
+        return (TorchOnGpu if device == "cuda" else Torch)(device, size, channels, tf32="tf32" in name,
                                                           channels_last=name.endswith("channels-last"))
-    ours = (OursOnGpu if device == "cuda" else Ours)(device, size, channels, seed)
+    ours = (OursOnGpu if device == "cuda" else Ours)(device, size, channels)
     if name in PRODUCTS:
         ours.device.product = PRODUCTS[name]
     return ours
@@ -66,9 +63,9 @@ def layer_cases(channels, size):
 class Engine:
     """Base of the engines: random inputs, and timing by the clock."""
 
-    def __init__(self, device, size, channels, seed):
+    def __init__(self, size, channels):
         self.size, self.channels, self.layers = size, channels, layer_cases(channels, size)
-        self.rng = np.random.default_rng(seed)
+        self.rng = np.random.default_rng(0)
 
     def normal(self, *shape):
         return self.rng.standard_normal(shape, np.float32)
@@ -85,10 +82,6 @@ class Engine:
             function()
         return (time.perf_counter() - start) / repeats
 
-    def settings(self):
-        """Return the settings that decide how fast, or how exactly, the engine computes, as text, or ""."""
-        return ""
-
     def peak_bytes(self):
         """Return the largest memory of this process so far, in bytes."""
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
@@ -97,8 +90,8 @@ class Engine:
 class Ours(Engine):
     """The reference on the CPU."""
 
-    def __init__(self, device, size, channels, seed):
-        super().__init__(device, size, channels, seed)
+    def __init__(self, device, size, channels):
+        super().__init__(size, channels)
         self.backend = backends.choose(device)
         self.device = self.backend.device
 
@@ -175,10 +168,10 @@ class OursOnGpu(Ours):
 class Torch(Engine):
     """The same network and layers in PyTorch, in strict float32 unless `tf32`."""
 
-    def __init__(self, device, size, channels, seed, tf32, channels_last):
+    def __init__(self, device, size, channels, tf32, channels_last):
         import torch
 
-        super().__init__(device, size, channels, seed)
+        super().__init__(size, channels)
         self.torch, self.device = torch, "cuda" if device == "cuda" else "cpu"
         self.format = torch.channels_last if channels_last else torch.contiguous_format
         if device == "cuda":

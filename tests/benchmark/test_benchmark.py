@@ -80,7 +80,7 @@ def test_impossible_options(monkeypatch, options, culprit):
 
 def test_the_cases_run_on_a_device(monkeypatch):
     monkeypatch.setattr(backends, "choose", lambda name: backend_at(emulator))
-    engine = Ours("cuda", 32, 1, 0)
+    engine = Ours("cuda", 32, 1)
     for case in (("forward", "down0.conv"), ("backward", "down0.conv"), ("forward", "up1.deconv"),
                  ("backward", "up1.deconv")):
         assert engine.seconds(engine.make(case), 1) > 0
@@ -100,7 +100,7 @@ def test_the_ceilings_do_the_work_they_are_counted_for():
 def test_the_settings_that_pytorch_has_on_a_gpu_are_shown(tf32, precision):
     import torch
 
-    engine = TorchOnGpu("cuda", 32, 1, 0, tf32, channels_last=False)
+    engine = TorchOnGpu("cuda", 32, 1, tf32, channels_last=False)
     try:
         assert engine.settings() == (f"cudnn.conv.fp32_precision={precision}, cuda.matmul.fp32_precision={precision}, "
                                      "cudnn.benchmark=True")
