@@ -250,7 +250,7 @@ def test_out_of_memory_is_one_line(tmp_path, pair, trained, capsys, monkeypatch)
     def too_much(*arguments, **keywords):
         return np.empty(1 << 50)
 
-    monkeypatch.setattr("stemnet_ref.predict.cell_probability", too_much)
+    monkeypatch.setattr("stemnet_ref.predict.segment.cell_probability", too_much)
     check(capsys, script(run_predict.main, trained, pair[0], "--out", tmp_path / "out"), "out of memory", "use ")
 
 
