@@ -67,7 +67,7 @@ def settings(configs):
 
 def plot(name, results, path):
     """Plot one of the thesis's curves, with a panel for every variant and a line for every seed."""
-    title, label, columns = CURVES[name]
+    title, _, label, columns = CURVES[name]
     wide, high = min(len(results), PER_ROW), -(-len(results) // PER_ROW)
     figure = Figure(figsize=(3.6 * wide + 0.4, 3.1 * high + 0.6), layout="constrained")
     grid = figure.subplots(high, wide, sharey=True, squeeze=False)

@@ -18,26 +18,33 @@ BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#777777"        # told apart by the 
 VALIDATION = {"marker": "o", "markersize": 4}
 TRAINING = {"linestyle": "--", "linewidth": 1.2}
 
-# file: title, label of the y axis, and by column its legend and style
+
+
+def both(training, validation):
+    """Return the two columns of metrics.csv that a curve compares, with legend, colour and style."""
+    return {training: ("training", BLUE, TRAINING), validation: ("validation", ORANGE, VALIDATION)}
+
+
+# file: title, what it shows, label of the y axis, and by column its legend, colour and style
 CURVES = {
-    "loss": ("Cost", "cost", {"train_loss": ("training", BLUE, TRAINING),
-                              "val_loss": ("validation", ORANGE, VALIDATION)}),
-    "accuracy": ("Accuracy", "fraction of pixels", {"train_accuracy": ("training", BLUE, TRAINING),
-                                                    "val_accuracy": ("validation", ORANGE, VALIDATION)}),
-    "precision_recall": ("Precision and recall", "mean over images; training: all pixels pooled", {
+    "loss": ("Cost", "The training curve is with dropout. These seven are Fig. 15-21 of the thesis.", "cost",
+             both("train_loss", "val_loss")),
+    "accuracy": ("Accuracy", "Share of the pixels that are right, mean over images.", "fraction of pixels",
+                 both("train_accuracy", "val_accuracy")),
+    "precision_recall": ("Precision and recall", "Share of the predicted cell pixels that are cell, and share of the "
+                         "true cell pixels that were found.", "mean over images; training: all pixels pooled", {
         "train_precision": ("precision, training", BLUE, TRAINING), "precision": ("precision", BLUE, VALIDATION),
         "train_recall": ("recall, training", ORANGE, TRAINING), "recall": ("recall", ORANGE, VALIDATION)}),
-    "f1": ("F1 score", "F1", {"train_f1": ("training, all pixels pooled", BLUE, TRAINING),
-                              "f1": ("validation, mean over images", GREY, {"marker": "s", "markersize": 6}),
-                              "f1_pooled": ("validation, all pixels pooled", ORANGE, VALIDATION)}),
-    "error_rate": ("Error rate", "percent of pixels", {"train_error_rate_percent": ("training", BLUE, TRAINING),
-                                                       "error_rate_percent": ("validation", ORANGE, VALIDATION)}),
-    "false_white": ("False white", "fraction of all pixels", {
-        "train_false_white_fraction": ("training", BLUE, TRAINING),
-        "false_white_fraction": ("validation", ORANGE, VALIDATION)}),
-    "white_pixel_accuracy": ("White-pixel accuracy", "fraction of cell pixels", {
-        "train_white_pixel_accuracy": ("training", BLUE, TRAINING),
-        "white_pixel_accuracy": ("validation", ORANGE, VALIDATION)}),
+    "f1": ("F1 score", "Harmonic mean of precision and recall.", "F1", {
+        "train_f1": ("training, all pixels pooled", BLUE, TRAINING),
+        "f1": ("validation, mean over images", GREY, {"marker": "s", "markersize": 6}),
+        "f1_pooled": ("validation, all pixels pooled", ORANGE, VALIDATION)}),
+    "error_rate": ("Error rate", "Percent of the pixels that are wrong.", "percent of pixels",
+                   both("train_error_rate_percent", "error_rate_percent")),
+    "false_white": ("False white", "Background that was taken for cell.", "fraction of all pixels",
+                    both("train_false_white_fraction", "false_white_fraction")),
+    "white_pixel_accuracy": ("White-pixel accuracy", "Share of the true cell pixels that were found.",
+                             "fraction of cell pixels", both("train_white_pixel_accuracy", "white_pixel_accuracy")),
 }
 
 
@@ -54,12 +61,21 @@ def prepare(axes, title, x, y):
     return axes
 
 
+def blank_grid(rows, columns, width, height):
+    """Return a figure of this size in inches, and its axes for pictures alone, an array of shape (rows, columns)."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for axes in grid.flat:
+        axes.set_axis_off()
+    return figure, grid
+
+
 def plot_curves(rows, folder):
     """Plot every curve from the rows of metrics.csv into a folder."""
     folder = Path(folder)
     make_folder(folder)
     epochs = [row["epoch"] for row in rows]
-    for name, (title, label, columns) in CURVES.items():
+    for name, (title, _, label, columns) in CURVES.items():
         figure = Figure(figsize=(6, 4), layout="constrained")
         axes = prepare(figure.add_subplot(), title, "epoch", label)
         for column, (legend, colour, style) in columns.items():
@@ -74,16 +90,7 @@ def plot_curves(rows, folder):
 
 
 def plot_roc(rows, area, path):
-    """Plot a receiver operating characteristic, with a linear and with a logarithmic axis.
-
-    Parameters
-    ----------
-    rows : list of dict
-        Rows of roc.csv.
-    area : float
-        Area under the curve.
-    path : path
-    """
+    """Plot the rows of roc.csv, and the area under the curve, with a linear and with a logarithmic axis."""
     false, true, margin = np.array([list(row.values()) for row in rows]).T
     half = int(np.searchsorted(-margin, 0))             # the last point whose probability is above 1/2
     figure = Figure(figsize=(9, 4.2), layout="constrained")
@@ -101,15 +108,9 @@ def plot_roc(rows, area, path):
 
 
 def plot_maps(maps, path):
-    """Plot one feature map of every block in the shape of the U, as in Fig. 22: the map that varies most.
+    """Plot one of the `maps.feature_maps` of every block in the shape of the U, as in Fig. 22: that which varies most.
 
     A row has the maps of one size: those of the way down from the left, those of the way up to the right.
-
-    Parameters
-    ----------
-    maps : dict of str to ndarray
-        Feature maps by name, from `maps.feature_maps`.
-    path : path
     """
     heights = sorted({array.shape[1] for array in maps.values()}, reverse=True)
     rows = [([], []) for _ in heights]                  # the names of the maps on the way down, and on the way up
@@ -118,10 +119,7 @@ def plot_maps(maps, path):
             rows[heights.index(array.shape[1])][name.startswith("up")].append(name)
     down, up = (max(map(len, side)) for side in zip(*rows, strict=True))
     columns = down + max(up, 2)
-    figure = Figure(figsize=(2.5 * columns, 2.9 * len(heights)), layout="constrained")
-    grid = figure.subplots(len(heights), columns, squeeze=False)
-    for axes in grid.flat:
-        axes.set_axis_off()
+    figure, grid = blank_grid(len(heights), columns, 2.5 * columns, 2.9 * len(heights))
     cells = {"probabilities": (len(heights) - 1, columns - 1)}
     for row, (left, right) in enumerate(rows):
         cells |= {name: (row, column) for column, name in enumerate(left)}
@@ -144,11 +142,8 @@ def plot_maps(maps, path):
 def plot_predictions(examples, path):
     """Plot frame, truth, probability and errors, as in Fig. 23.
 
-    Parameters
-    ----------
-    examples : list of (name, pixels, truth, probability of cell)
-        A row each; arrays of shape (H, W).
-    path : path
+    Each example is a row: the name of a frame, its pixels, its true classes and its probability of cell, of shape
+    (H, W).
     """
     shapes = [truth.shape for _, _, truth, _ in examples]
     heights = [min(max(2.75 * h / w, 0.9), 5.5) for h, w in shapes]                 # of the rows, in inches
@@ -170,20 +165,12 @@ def plot_predictions(examples, path):
 
 
 def plot_crops(crops, path):
-    """Plot crops as they are trained on.
-
-    Parameters
-    ----------
-    crops : iterable of (pixels, classes, weights)
-        Arrays of shape (H, W), as `TrainingData.crops` yields them; weights may be None.
-    path : path
-    """
+    """Plot crops as they are trained on: pixels, classes and weights (or None), as `TrainingData.crops` yields them."""
     crops = list(crops)
     columns = min(len(crops), 6)
     rows = -(-len(crops) // columns)
     height, width = np.max([classes.shape for _, classes, _ in crops], axis=0)
-    figure = Figure(figsize=(2 * columns, 2 * height / width * rows + 0.4), layout="constrained")
-    grid = figure.subplots(rows, columns, squeeze=False)
+    figure, grid = blank_grid(rows, columns, 2 * columns, 2 * height / width * rows + 0.4)
     low, high = np.percentile(np.concatenate([pixels.ravel() for pixels, _, _ in crops]), (0.5, 99.5))
     max_weight = max((weights.max() for _, _, weights in crops if weights is not None), default=0)
     for axes, (pixels, classes, weights) in zip(grid.flat, crops, strict=False):
@@ -192,8 +179,6 @@ def plot_crops(crops, path):
         if max_weight > 0:
             weights = np.ma.masked_less(weights, 0.05 * max_weight)
             axes.imshow(weights, cmap="autumn", alpha=0.6, vmin=0, vmax=max_weight)
-    for axes in grid.flat:
-        axes.set_axis_off()
     weighted = f"; red to yellow: weights of borders, up to {max_weight:.1f}" if max_weight > 0 else ""
     figure.suptitle(f"crops to train on, borders of cells in blue{weighted}", fontsize=9)
     save(figure, path)
@@ -203,26 +188,16 @@ PART_COLOURS = {"training": "#0072b2", "validation": "#d55e00", "gap": "#999999"
 
 
 def plot_sheet(dataset, parts, path, limit=20, kind=FIGURE):
-    """Plot some frames with the borders of their masks, evenly spread over all.
+    """Plot at most `limit` frames of a Dataset, evenly spread over all, with the borders of their masks.
 
-    Parameters
-    ----------
-    dataset : data.dataset.Dataset
-    parts : list of str
-        What each frame is for: a key of PART_COLOURS.
-    path : path
-    limit : int
-        The most frames that are plotted.
-    kind : outputs.Kind
-        What the file says that it is.
+    `parts` says what each frame is for, by a key of PART_COLOURS, and `kind` is the outputs.Kind of picture.
     """
     count = len(dataset.frames)
     some = sorted({round(at) for at in np.linspace(0, count - 1, min(limit, count))})
     columns = min(len(some), 4)
     rows = -(-len(some) // columns)
     height, width = np.median(dataset.sizes, axis=0)
-    figure = Figure(figsize=(3.2 * columns, (3.2 * height / width + 0.45) * rows + 0.3), layout="constrained")
-    grid = figure.subplots(rows, columns, squeeze=False)
+    figure, grid = blank_grid(rows, columns, 3.2 * columns, (3.2 * height / width + 0.45) * rows + 0.3)
     for axes, index in zip(grid.flat, some, strict=False):
         pixels, classes = dataset.pixels(index), dataset.classes(index)
         mask = np.zeros(pixels.shape, np.uint8) if classes is None else classes
@@ -230,8 +205,6 @@ def plot_sheet(dataset, parts, path, limit=20, kind=FIGURE):
         part = parts[index]
         cells = "" if classes is None else f", {classes.mean():.1%} cell"
         axes.set_title(f"{literal(dataset.frames[index].name)}\n{part}{cells}", fontsize=8, color=PART_COLOURS[part])
-    for axes in grid.flat:
-        axes.set_axis_off()
     save(figure, path, kind)
 
 
