@@ -12,10 +12,10 @@ from stemnet_ref.program import cli
 from stemnet_ref.program.options import Option, add_options
 from stemnet_ref.program.terminal import step_bar
 from stemnet_ref.report import figures, summaries
-from stemnet_ref.report import page as report
+from stemnet_ref.report.page import Report
 from stemnet_ref.sample import SOURCE
 from stemnet_ref.storage import files, locks, outputs
-from stemnet_ref.training.resume import resolve, restore_best
+from stemnet_ref.training.resume import resolve
 from stemnet_ref.training.run import Run
 from stemnet_ref.training.settings import COMPUTATION, FRAMES, MASKS
 from stemnet_ref.training.settings import OPTIONS as SETTINGS
@@ -66,18 +66,20 @@ def train(given, settings, frames, masks, claim):
         cli.log(f"training on the sample: 15 {SOURCE} (your own: --frames PATH --masks PATH)")
     run = Run(settings, frames, masks, out, resume, given["backend"], given["precision"], cli.log)
 
+    report = Report()
+
     def refresh(run):
         report.refresh(run)
         if with_summaries:
             summaries.write(run)
 
-    restore_best(run)
-    if run.epoch >= settings.epochs:
+    run.restore_best()
+    if run.progress.epoch >= settings.epochs:
         refresh(run)
-        cli.log(f"the run in {out} has {run.epoch} epochs already; ask for more with --epochs")
+        cli.log(f"the run in {out} has {run.progress.epoch} epochs already; ask for more with --epochs")
         return 0
-    steps = run.steps_per_epoch
-    cli.log(f"network{settings.channels} on the {run.device_name}, {steps} steps an epoch, "
+    steps = run.data.steps_per_epoch
+    cli.log(f"network{settings.channels} on the {run.backend.name}, {steps} steps an epoch, "
                f"{'going on in' if resume else 'writing to'} {out}")
     cli.log("".join(name.rjust(width) for name, width, _ in TABLE))
     run.data.describe_pastes(cli.log)
@@ -88,19 +90,20 @@ def train(given, settings, frames, masks, claim):
     figures.plot_crops(run.data.crops(), run.out / "figures" / "pieces.png")
     script = Path(sys.argv[0])
     again = shlex.join(["python", str(script), "--resume", "--out", str(out)])
-    with (step_bar(settings.epochs * steps, run.epoch * steps + run.position) as progress,
+    with (step_bar(settings.epochs * steps, run.progress.step) as advance,
           cli.StopRequest() as stop):
 
         def after_epoch(run):
             cli.log("".join(f"{run.rows[-1][name]:{width}{form}}" for name, width, form in TABLE))
             refresh(run)
 
-        complete = run.train(stop, progress, after_epoch)
+        complete = run.train(stop, advance, after_epoch)
     if not complete:
-        cli.log(f"stopped in epoch {run.epoch + 1}, and saved; go on with: {again}")
+        cli.log(f"stopped in epoch {run.progress.epoch + 1}, and saved; go on with: {again}")
         return 130
     lost = "" if (out / "best.npz").exists() else " (its model, best.npz, is missing)"
-    cli.log(f"done: best pooled F1 {run.best_f1:.3f}{lost}; model, metrics.csv, figures and report.html in {out}")
+    cli.log(f"done: best pooled F1 {run.progress.best_f1:.3f}{lost}; model, metrics.csv, figures and report.html in "
+            f"{out}")
     cli.log(f"next: {shlex.join(['python', str(script.with_name('run_predict.py')), str(out)])}"
           + ("" if frames is None else " YOUR_FRAMES --out DIR"))
     return 0

@@ -5,7 +5,6 @@ An engine has `make(case)`, which returns a function to time, `seconds(function,
 ("forward", NAME) or ("backward", NAME) for a layer with weights, ("step",) or ("predict",).
 """
 
-import itertools
 import resource
 import sys
 import time
@@ -20,7 +19,7 @@ from ..errors import InputError, out_of_memory, reason
 from ..network import topology
 from ..network.stemnet import StemNet
 from ..training.settings import Settings
-from ..training.step import Objective, make_optimizer, make_steps, training_step
+from ..training.step import Objective, Steps, make_optimizer, training_step
 
 KEEP_PROB = 0.75
 CEILING = 1 << 33               # bytes, or operations, in a measurement of the machine's ceiling
@@ -124,11 +123,11 @@ class Ours(Engine):
         optimizer, objective = make_optimizer(chosen, self.backend), Objective.of(chosen, 10)
         if not self.device:
             return lambda: training_step(network, optimizer, batch, objective, 0, optimizer.begin_step())
-        steps, taken = make_steps(network, optimizer, objective, self.backend), itertools.count(1)
+        steps = Steps(network, optimizer, objective, self.backend)
 
         def step():
             steps.run(batch, 0)
-            if next(taken) % steps.max_pending == 0:
+            if steps.pending == steps.max_pending:
                 steps.flush()
 
         return step

@@ -10,7 +10,7 @@ from ..data.pairing import find_pairs
 from ..data.scaling import Scaling
 from ..network.stemnet import StemNet
 from ..training.settings import Settings
-from ..training.step import Objective, make_optimizer, make_steps
+from ..training.step import Objective, Steps, make_optimizer
 
 CROPS = 128, 416            # sides in pixels; frames have 448
 AUGMENTED = Augmentation(augment=True, rotation=180.0, elastic=10.0, brightness=0.3, contrast=0.3, on_cells=0.5,
@@ -43,7 +43,7 @@ def _measure(network, crop, count, augmentation, border, backend):
     data = Dataset(*pairs, network.channels, log=lambda line: None, device=backend.device, border=border)
     settings, scaling = Settings(), Scaling(127.0, 18.0)
     network.to(backend)
-    steps = make_steps(network, make_optimizer(settings, backend), Objective.of(settings, 10), backend)
+    steps = Steps(network, make_optimizer(settings, backend), Objective.of(settings, 10), backend)
     plan = plan_epoch(data, range(10), crop, 32, -(-(count + 4) // 10), augmentation, 0, 0)[:count + 4]
     for each in plan:                                       # reads all frames
         data.sample(each)

@@ -205,7 +205,7 @@ class TrainingData:
                 "in beside those that are there; a larger --crop gives more room")
 
 
-def freeze(prepared, measured, log=print, scaling=None):
+def freeze(prepared, measured, log=print):
     """Balance the classes and return the TrainingData.
 
     Parameters
@@ -214,8 +214,6 @@ def freeze(prepared, measured, log=print, scaling=None):
     measured : inspection.Measured
     log : callable
         Function that prints a line of text for the user.
-    scaling : scaling.Scaling, optional
-        Scaling of the model that a run goes on with; by default the one that was fitted.
 
     Raises
     ------
@@ -234,8 +232,7 @@ def freeze(prepared, measured, log=print, scaling=None):
               **{f"{kind}_sha256": digest for kind, digest in measured.digests.items()},
               "dropped_frames": [dataset.frames[index].name for index in dropped],
               "class_weights": list(cost.class_weights)}
-    return TrainingData(settings, cost, dataset, measured.scaling if scaling is None else scaling, used, validation,
-                        weights, source)
+    return TrainingData(settings, cost, dataset, measured.scaling, used, validation, weights, source)
 
 
 def crops_per_frame(settings, dataset, training):

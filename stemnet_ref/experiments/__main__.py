@@ -13,7 +13,7 @@ from ..program.options import Option, add_options, flag_of
 from ..program.terminal import step_bar
 from ..report import page as report
 from ..storage import files, locks, outputs, readers
-from ..training.resume import read_config, restore_best, settings_of
+from ..training.resume import read_config, settings_of
 from ..training.run import Diverged, Run
 from ..training.settings import COMPUTATION, FRAMES, MASKS, chosen_of
 from ..training.settings import OPTIONS as SETTINGS
@@ -149,13 +149,12 @@ def train(settings, folder, given, stop, verbose):
         found = readers.read_json(folder / DIVERGED, "remove it, to try the run again", error=str)
         cli.log(f"  had diverged: {found['error']}")
         return None, False
-    restore_best(run)
-    left = run.epoch < settings.epochs
+    run.restore_best()
+    left = run.progress.epoch < settings.epochs
     if left:
-        steps = run.steps_per_epoch
-        with step_bar(settings.epochs * steps, run.epoch * steps + run.position, leave=False) as progress:
+        with step_bar(settings.epochs * run.data.steps_per_epoch, run.progress.step, leave=False) as advance:
             try:
-                complete = run.train(stop, progress, report.refresh)
+                complete = run.train(stop, advance, report.Report().refresh)
             except Diverged as error:
                 files.write_json(folder / DIVERGED, {"error": str(error)}, outputs.DIVERGED)
                 cli.log(f"  {error}")
@@ -163,7 +162,7 @@ def train(settings, folder, given, stop, verbose):
         if not complete:
             return None, True
     elif not report.is_fresh(folder):
-        report.refresh(run)
+        report.Report().refresh(run)
     row = metrics.best(run.rows)
     cli.log(f"  {'' if left else 'had been done: '}pooled F1 {row['f1_pooled']:.3f} in epoch {row['epoch']} of "
             f"{len(run.rows)}, {sum(each['seconds'] for each in run.rows):.0f} s")

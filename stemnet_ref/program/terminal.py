@@ -25,14 +25,14 @@ def log(text):
 
 @contextmanager
 def step_bar(total, done, leave=True):
-    """Show a progress bar of training steps, `done` of which are behind; yield the progress of `Run.train`."""
+    """Show a progress bar of training steps, `done` of which are behind; yield the `advance` of `Run.train`."""
     with tqdm(total=total, initial=done, unit="step", disable=None, leave=leave, smoothing=0.05) as bar:
 
-        def progress(text, steps):
+        def advance(text, steps):
             bar.set_description(text, refresh=steps == 0)
             bar.update(steps)
 
-        yield progress
+        yield advance
 
 
 def _escape(sign):

@@ -6,14 +6,19 @@ import shlex
 from pathlib import Path
 
 from .. import metrics
+from ..data.crops.batch import Sample, assemble
+from ..data.crops.crop import Crop
 from ..errors import InputError
+from ..network.maps import feature_maps
 from ..program.options import flag_of
 from ..program.terminal import one_line
 from ..storage.columns import ROC_COLUMNS
 from ..storage.files import write_atomically
 from ..storage.outputs import REPORT
 from ..storage.readers import read_csv
+from ..training import checkpoint
 from ..training.settings import Settings
+from ..training.validation import predict_examples
 from . import figures
 
 # Table 3 of the thesis, which it measured on other frames, and the networks of its columns
@@ -32,14 +37,7 @@ OTHERS = {"f1_pooled": "F1, all pixels pooled", "roc_auc": "Area under the ROC, 
 PICTURES = (
     ("predictions", "Prediction beside truth", "Frame, true mask, probability of cell, and what is wrong, of the first "
                                                "and the last validation frame, after epoch {epoch} (Fig. 23)."),
-    ("loss", "Cost", "The training curve is with dropout. These seven are Fig. 15-21 of the thesis."),
-    ("accuracy", "Accuracy", "Share of the pixels that are right, mean over images."),
-    ("precision_recall", "Precision and recall", "Share of the predicted cell pixels that are cell, and share of the "
-                                                 "true cell pixels that were found."),
-    ("f1", "F1 score", "Harmonic mean of precision and recall."),
-    ("error_rate", "Error rate", "Percent of the pixels that are wrong."),
-    ("false_white", "False white", "Background that was taken for cell."),
-    ("white_pixel_accuracy", "White-pixel accuracy", "Share of the true cell pixels that were found."),
+    *((name, title, caption) for name, (title, caption, *_) in figures.CURVES.items()),
     ("roc", "Receiver operating characteristic", "Rates of true and false cell pixels at all thresholds of the "
                                                  "probability, after epoch {epoch}."),
     ("maps", "Feature maps", "The map of every layer that varies most, of the middle of a validation frame after epoch "
@@ -66,47 +64,66 @@ pre { background: #f3f3f3; padding: .7rem; overflow-x: auto; white-space: pre-wr
 """
 
 
-def refresh(run):
-    """Plot the figures of a run, those of its best model only where that has changed, and write its report.
+class Report:
+    """The report of a run; the pictures of its best model are plotted anew only when another model is the best."""
 
-    Parameters
-    ----------
-    run : training.run.Run
-        Run that has finished an epoch.
-    """
-    folder, best = run.out / "figures", metrics.best(run.rows)
-    figures.plot_curves(run.rows, folder)
-    if run.pictured != best["epoch"]:
-        try:
-            network, roc = run.best_network(), read_csv(run.out / "roc.csv", ROC_COLUMNS)
-        except InputError as error:
-            run.log(f"warning: report.html is without pictures of the best model: {error}")
-            for name in BEST_PICTURES:
-                (folder / f"{name}.png").unlink(missing_ok=True)
-        else:
-            figures.plot_predictions(run.examples(network), folder / "predictions.png")
-            figures.plot_maps(run.maps(network), folder / "maps.png")
-            figures.plot_roc(roc, best["roc_auc"], folder / "roc.png")
-        run.pictured = best["epoch"]
-    write(run.out, run.rows, run.config())
+    def __init__(self):
+        self._pictured = None               # epoch whose model is in the pictures
+
+    def refresh(self, run):
+        """Plot the figures of a `training.run.Run` that has finished an epoch, and write its report."""
+        folder, best = run.out / "figures", metrics.best(run.rows)
+        figures.plot_curves(run.rows, folder)
+        if self._pictured != best["epoch"]:
+            try:
+                network, roc = best_network(run), read_csv(run.out / "roc.csv", ROC_COLUMNS)
+                examples = (run.validation.examples if run.validation and network is run.network
+                            else predict_examples(network, run.data))
+            except (InputError, FloatingPointError) as error:
+                run.log(f"warning: report.html is without pictures of the best model: {error}")
+                for name in BEST_PICTURES:
+                    (folder / f"{name}.png").unlink(missing_ok=True)
+            else:
+                figures.plot_predictions(examples, folder / "predictions.png")
+                figures.plot_maps(example_maps(network, run.data), folder / "maps.png")
+                figures.plot_roc(roc, best["roc_auc"], folder / "roc.png")
+            self._pictured = best["epoch"]
+        write(run.out, run.rows, run.config())
 
 
-def write(out, rows, config):
-    """Write report.html to a run's folder.
-
-    Parameters
-    ----------
-    out : path
-        Folder of the run; the page holds the pictures that its `figures` has.
-    rows : list of dict
-        Rows of metrics.csv, at least one.
-    config : dict
-        Content of config.json.
+def best_network(run):
+    """Return the network of the best epoch of a run, from its best.npz unless it is that of the last epoch.
 
     Raises
     ------
     InputError
-        If the page cannot be written.
+        If best.npz cannot be read, or holds another epoch.
+    """
+    if run.is_at_best():
+        return run.network
+    path, best = run.out / "best.npz", metrics.best(run.rows)["epoch"]
+    model = checkpoint.load(path)
+    found = model.progress.get("epoch")
+    if found != best:
+        raise InputError(f"{path}: is of epoch {str(found)[:40]}, where the best one is {best}; go on with the run "
+                         "until a better one comes")
+    return model.network.to(run.backend)
+
+
+def example_maps(network, data):
+    """Return the `feature_maps` of the middle of the first validation frame, at most 512 pixels high and wide."""
+    window, _, _ = next(data.dataset.whole([int(data.validation[0])]))
+    divisor = network.size_divisor
+    sides = [max(min(side, 512) // divisor, 1) * divisor for side in window[0].shape]
+    top, left = ((have - side) // 2 for have, side in zip(window[0].shape, sides, strict=True))
+    x, _, _ = assemble(data.scaling, [Sample(Crop(0, top, left, *sides), window)])
+    return feature_maps(network, x)
+
+
+def write(out, rows, config):
+    """Write report.html to a run's folder, with the pictures that are in its `figures`.
+
+    `rows` are those of metrics.csv, at least one, and `config` is the content of config.json, dicts.
     """
     out = Path(out)
     best = metrics.best(rows)
@@ -209,7 +226,7 @@ def figure(out, name, heading, caption, rows):
         return ""
     last, caption = rows[-1], caption.format(epoch=metrics.best(rows)["epoch"])
     values = ", ".join(f"{legend} {last[column]:.3g}" for column, (legend, *_) in
-                       (figures.CURVES[name][2] if name in figures.CURVES else {}).items())
+                       (figures.CURVES[name][-1] if name in figures.CURVES else {}).items())
     return picture(path, heading, f"{heading}. {f'After epoch {len(rows)}: {values}.' if values else caption}",
                    caption, wide=name in (*BEST_PICTURES, "pieces"))
 
@@ -237,10 +254,9 @@ def settings_table(config):
 def command(config):
     """Return the command that repeats the run, without its --out."""
     words = ["python", "run_train.py"]
-    if config["frames"] is not None:
-        words += ["--frames", config["frames"]]
-    if config["masks"] is not None:
-        words += ["--masks", config["masks"]]
+    for name in ("frames", "masks"):
+        if config[name] is not None:
+            words += [f"--{name}", config[name]]
     first = ("preset", "channels", "optimizer")         # the defaults of other settings depend on these
     usual = {**Settings.from_options({name: config[name] for name in first}).as_dict(),
              **{name: getattr(Settings, name) for name in first}}

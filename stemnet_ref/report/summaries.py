@@ -15,6 +15,7 @@ from ..network.maps import liveliest
 from ..program.extras import library
 from ..storage.files import make_folder, write_atomically
 from ..storage.outputs import EVENTS
+from .page import example_maps
 
 OPTION = "--summaries"
 # Column of metrics.csv by the name in TensorBoard, which plots training and validation together where they share it
@@ -55,7 +56,7 @@ def write(run):
                 continue
             found = [make.scalar(f"measures/{name}", row[column]) for name, column in columns.items()]
             if last and part == "validation":
-                found += summarise_maps(make, run.maps(run.network))
+                found += summarise_maps(make, example_maps(run.network, run.data))
             _write_events(path, row["epoch"], found)
 
 

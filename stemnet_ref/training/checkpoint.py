@@ -27,6 +27,7 @@ FORMAT = "stemnet_ref model 4"
 OLDER = ("stemnet_ref model 2", "stemnet_ref model 3")      # 2 has no scaling/image, and neither has statistics
 PARTS = ("parameters", "statistics")                        # dicts of arrays of a network
 MEMBERS = ("parameters/", "statistics/", "optimizer/")
+NETWORK = "channels", "levels", "features", "classes", "kernel", "logits", "init", "activation", "normalisation"
 MAX_SIZES = {**{name: OPTIONS[name].limits[1] for name in ("channels", "levels", "features")}, "classes": 1000,
              "kernel": 99}
 
@@ -54,7 +55,7 @@ def save(path, model, version, kind=MODEL, option="--out"):
     """
     about = {"format": FORMAT, "version": version, "settings": model.settings, "progress": model.progress,
              "scaling": {"mean": model.scaling.mean, "std": model.scaling.std},
-             "network": network_settings(model.network)}
+             "network": {name: getattr(model.network, name) for name in NETWORK}}
     if kind is CONVERTED:
         about["made_by"] = kind.mark
     arrays = {"about": np.array(json.dumps(about, sort_keys=True))}
@@ -81,9 +82,8 @@ def load(path):
             raise InputError(f"{path}: no model.npz in this folder; {runs_inside(path)}"
                              "name a folder that run_train.py wrote, or a file")
         path = found[0]
-    wrong, remedy = ("this is no model of stemnet_ref, or a damaged one",
-                     "name a model.npz or best.npz that run_train.py wrote")
-    with open_npz(path, wrong, remedy) as arrays:
+    with open_npz(path, "this is no model of stemnet_ref, or a damaged one",
+                  "name a model.npz or best.npz that run_train.py wrote") as arrays:
         about = arrays.about()
         if about["format"] not in (FORMAT, *OLDER):
             raise InputError(f"{path}: the file says {str(about['format'])[:40]!r}, this version reads {FORMAT!r}; "
@@ -111,14 +111,9 @@ def runs_inside(folder):
 
 
 def build(described, shape):
-    """Return the StemNet that a file describes, after a check that the file can hold it.
+    """Return the StemNet with the arguments that a file describes, after a check that the file can hold it.
 
-    Parameters
-    ----------
-    described : dict
-        Arguments of StemNet.
-    shape : callable
-        Function that takes the name of a parameter and returns the shape of the file's array.
+    `shape` is a function that takes the name of a parameter and returns the shape of the file's array.
 
     Raises
     ------
@@ -133,13 +128,6 @@ def build(described, shape):
         if block.weight and (found := shape(f"{block.name}.weight")) != block.weight:
             raise ValueError(f"parameter {block.name}.weight has shape {found}; {block.weight} is needed")
     return StemNet(**described)
-
-
-def network_settings(network):
-    """Return the arguments that make a StemNet of the same shape."""
-    return {"channels": network.channels, "levels": network.levels, "features": network.features,
-            "classes": network.classes, "kernel": network.kernel, "logits": network.logits, "init": network.init,
-            "activation": network.activation, "normalisation": network.normalisation}
 
 
 def _scaling(about, arrays):

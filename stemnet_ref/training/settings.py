@@ -221,10 +221,7 @@ class Settings:
     def resolved(self, cells):
         """Return these settings with numbers in place of class weights that depend on the data.
 
-        Parameters
-        ----------
-        cells : sequence of (int, int)
-            Cell pixels, and all pixels, of every training mask; both classes must occur.
+        `cells` holds the cell pixels, and all pixels, of every training mask; both classes must occur.
         """
         if self.class_weight not in WORDS:
             return self

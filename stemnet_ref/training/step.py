@@ -12,32 +12,19 @@ from ..dispatch import to_host
 
 
 class Objective(NamedTuple):
-    """What a step of training makes smaller, and with which dropout.
-
-    Attributes
-    ----------
-    cost : Cost
-    keep_prob : float
-        Probability that dropout keeps an element.
-    seed : int
-        Seed of the dropout masks.
-    l1, l2 : float
-        lambda of the regularization terms (eq. 51 and 52).
-    examples : int
-        N of these, the size of the training set.
-    """
+    """What a step of training makes smaller, and with which dropout."""
 
     cost: Cost
-    keep_prob: float
-    seed: int
-    l1: float
+    keep_prob: float            # probability that dropout keeps an element
+    seed: int                   # of the dropout masks
+    l1: float                   # lambda of the regularization terms (eq. 51 and 52)
     l2: float
-    examples: int
+    examples: int               # N of these, the size of the training set
 
     @classmethod
-    def of(cls, settings, examples):
+    def of(cls, settings, examples, cost=None):
         """Return the objective that the settings name, for a training set of so many examples."""
-        return cls(Cost.of(settings), settings.keep_prob, settings.seed, settings.l1, settings.l2, examples)
+        return cls(cost or Cost.of(settings), settings.keep_prob, settings.seed, settings.l1, settings.l2, examples)
 
 
 def make_optimizer(settings, backend=None):
@@ -95,51 +82,41 @@ class Steps:
     ----------
     network, optimizer, objective
         The arguments of `training_step`; the learning rate is set before each step.
-    recorder : AtOnce or backends.cuda.recorder.Recorder, optional
-        What takes the steps and keeps their results, one by one by default.
+    backend : backends.Backend, optional
+        Backend that computes. On a GPU the steps are recorded; without one each is taken at once.
+    log : callable
+        Function that prints a line of text for the user.
 
     Attributes
     ----------
     max_pending : int
         Steps to run before `flush` must be called.
+    pending : int
+        Steps that were run since the last call of `flush`.
     """
 
-    def __init__(self, network, optimizer, objective, recorder=None):
+    def __init__(self, network, optimizer, objective, backend=None, log=print):
         self.network, self.optimizer, self.objective = network, optimizer, objective
-        self._recorder = recorder or AtOnce()
-        self.max_pending = self._recorder.max_pending
+        self._recorder = Recorder(backend.device, log) if backend and backend.device else None
+        self.max_pending, self.pending = self._recorder.max_pending if self._recorder else 1, 0
+        self._results = []              # cost and four counts of every step that was taken at once
 
     def run(self, batch, number):
         """Take the step of that number, or have it taken later; on a GPU a batch of the same arrays is one object."""
-        self._recorder.run(self._step, batch, number, self.optimizer.begin_step())
+        rates = self.optimizer.begin_step()
+        self.pending += 1
+        if self._recorder:
+            self._recorder.run(self._step, batch, number, rates)
+        else:
+            cost, counts = self._step(batch, number, rates)
+            self._results.append((to_host(cost), *to_host(counts)))
 
     def flush(self):
         """Return the cost and the `metrics.Counts` of every step since the last call; this waits for the GPU."""
-        return [(float(cost), metrics.Counts.of(found)) for cost, *found in self._recorder.flush()]
+        results = self._recorder.flush() if self._recorder else self._results
+        self.pending, self._results = 0, []
+        return [(float(cost), metrics.Counts.of(counts)) for cost, *counts in results]
 
     def _step(self, batch, number, rates):
         cost, p = training_step(self.network, self.optimizer, batch, self.objective, number, rates)
         return cost, metrics.outcomes(p, batch.labels)
-
-
-class AtOnce:
-    """Takes every step when it is told, and keeps its results, as `backends.cuda.recorder.Recorder` does."""
-
-    max_pending = 1
-
-    def __init__(self):
-        self._results = []
-
-    def run(self, step, batch, number, rates):
-        """Call step(batch, number, rates), which returns a cost and four counts."""
-        self._results.append(step(batch, number, rates))
-
-    def flush(self):
-        """Return (cost, four counts) of every step since the last call."""
-        results, self._results = self._results, []
-        return [(to_host(cost), *to_host(counts)) for cost, counts in results]
-
-
-def make_steps(network, optimizer, objective, backend, log=print):
-    """Return the Steps of a run on a backend; `log` takes a line of text for the user."""
-    return Steps(network, optimizer, objective, backend.device and Recorder(backend.device, log))

@@ -146,7 +146,7 @@ def test_the_crops_of_an_epoch_are_counted_without_the_dropped_frames(widths, tm
                "validation": 1 / 6, "drop_background": 0.1}
     fitting, alone = (Settings.from_options({**options, "batch_size": size}) for size in (3, 2))
     assert len(training.prepare(fitting, frames, masks).split.training) == 10
-    assert Run(fitting, frames, masks, tmp_path / "out").steps_per_epoch == 3
+    assert Run(fitting, frames, masks, tmp_path / "out").data.steps_per_epoch == 3
     with pytest.raises(InputError, match="--batch-size that leaves none of 9 crops alone"):
         training.prepare(alone, frames, masks) if widths == {48} else Run(alone, frames, masks, tmp_path / "out")
 

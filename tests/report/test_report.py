@@ -19,7 +19,7 @@ from stemnet_ref.backends import choose
 from stemnet_ref.predict import cell_probability, logits
 from stemnet_ref.report import figures
 from stemnet_ref.report import page as report
-from stemnet_ref.training import checkpoint, resume
+from stemnet_ref.training import checkpoint, resume, validation
 from stemnet_ref.training.run import Run
 from stemnet_ref.training.settings import Settings
 
@@ -108,7 +108,7 @@ def test_pictures_and_roc_are_of_the_best_model_also_after_a_resume(tmp_path, mo
     """The second of three epochs is made the best one; a second run is resumed after it."""
     drawn, finish, plot_roc = [], Run._finish_epoch, figures.plot_roc
     monkeypatch.setattr(Run, "_finish_epoch", lambda run, *rest: {**finish(run, *rest), "f1_pooled":
-                                                                  (0.5, 0.9, 0.1)[run.epoch - 1]})
+                                                                  (0.5, 0.9, 0.1)[run.progress.epoch - 1]})
     monkeypatch.setattr(figures, "plot_predictions", lambda examples, path: drawn.append(examples))
     monkeypatch.setattr(figures, "plot_maps", lambda maps, path: drawn.append(maps))
     monkeypatch.setattr(figures, "plot_roc", lambda rows, area, path: (drawn.append((rows, area)),
@@ -133,6 +133,10 @@ def test_pictures_and_roc_are_of_the_best_model_also_after_a_resume(tmp_path, mo
         np.testing.assert_allclose(maps["output"][0], found[0], rtol=1e-4, atol=1e-4)
         assert [list(row.values()) for row in roc] == scores.roc.points()
         assert area == pytest.approx(scores.roc.area())
+    with monkeypatch.context() as broken:
+        broken.setattr(validation, "logits", lambda *arguments: np.full((40, 48, 2), np.nan))
+        assert train_main("--resume", "--out", part) == 0
+    assert "is without pictures of the best model: the prediction of " in capsys.readouterr().out
     (part / "best.npz").unlink()
     assert train_main("--resume", "--out", part) == 0
     assert "warning: report.html is without pictures of the best model" in capsys.readouterr().out

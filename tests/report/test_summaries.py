@@ -12,6 +12,7 @@ from runs import SETTINGS, SMALL, rows_of, train_main
 
 from stemnet_ref.network.maps import liveliest
 from stemnet_ref.report import summaries
+from stemnet_ref.report.page import example_maps
 from stemnet_ref.training.run import Run
 from stemnet_ref.training.settings import Settings
 
@@ -73,7 +74,7 @@ def test_they_hold_scalars_pictures_and_histograms_of_every_epoch(tmp_path, movi
     found = read(out / "summaries" / "validation")
     settings = Settings.from_options(SETTINGS)
     run = Run(settings, movie[1], movie[3], out, resume=True, log=lambda line: None)
-    maps = run.maps(run.network)
+    maps = example_maps(run.network, run.data)
     assert {name for name in maps if "conv" in name or "pool" in name or "concat" in name} == {
         "down0.conv", "down0.pool", "down1.conv", "up0.deconv", "up0.concat", "up0.conv"}
     assert "output" in maps

@@ -22,10 +22,8 @@ from stemnet_ref.errors import InputError
 from stemnet_ref.experiments import page
 from stemnet_ref.metrics import ROC_COLUMNS
 from stemnet_ref.storage import readers
-from stemnet_ref.training import checkpoint, resume
-from stemnet_ref.training.run import NOTHING
+from stemnet_ref.training import checkpoint, progress, resume
 from stemnet_ref.training.settings import Settings
-from stemnet_ref.training.step import make_optimizer
 from stemnet_ref.verify import actual, golden, weights
 
 SECONDS, BYTES = 10, 300e6
@@ -115,7 +113,6 @@ def test_models_whose_checksums_are_right(count, prepared, tmp_path):
     with np.load(prepared.folder / "run" / "model.npz") as archive:
         arrays = dict(archive)
     shutil.copy(prepared.folder / "run" / "metrics.csv", tmp_path)
-    run = SimpleNamespace(out=tmp_path, sums=dict(NOTHING), optimizer=make_optimizer(Settings()))
 
     def files():
         for about in json_mutants(json.loads(str(arrays["about"])), count * 3, 2):
@@ -126,8 +123,8 @@ def test_models_whose_checksums_are_right(count, prepared, tmp_path):
         found = checkpoint.load(path)
         settings, _, _ = resume.settings_of(tmp_path)
         assert settings.as_dict().keys() <= {*found.settings, *resume.ADDED}
-        resume.read_progress(run, found)
-        resume.read_rows(tmp_path, run.epoch)
+        _, state = progress.read_state(path, found, Settings())
+        progress.read_rows(tmp_path, state.epoch)
         return found
 
     survive(files(), tmp_path / "model.npz", read)
@@ -140,7 +137,7 @@ def test_entries_of_a_model_that_are_of_another_kind(prepared, tmp_path):
     about = json.loads(str(arrays["about"]))
     out = tmp_path / "run"
     shutil.copytree(prepared.folder / "run", out)
-    found, data = make_run(prepared.folder / "run")
+    data = data_of(prepared.folder / "run")
 
     def damaged():
         for part in ("settings", "progress", "scaling", "network"):
@@ -152,9 +149,8 @@ def test_entries_of_a_model_that_are_of_another_kind(prepared, tmp_path):
 
     def read(path):
         settings, _, _ = resume.settings_of(out)
-        run = SimpleNamespace(**{**vars(found), "out": out, "settings": settings})
         try:
-            resume.resume_run(run, data)
+            progress.resume_run(out, SimpleNamespace(**{**vars(data), "settings": settings}))
         except InputError as error:
             if str(error).startswith(("--frames", "--masks")):   # of the data, where their names or pixels differ
                 raise InputError(f"{path}: {error}") from None
@@ -163,13 +159,12 @@ def test_entries_of_a_model_that_are_of_another_kind(prepared, tmp_path):
     survive(damaged(), out / "model.npz", read)
 
 
-def make_run(out):
-    """Return what `resume` needs of a run whose data are those of its folder."""
+def data_of(out):
+    """Return the data of the run in a folder, as `progress.resume_run` takes them."""
     settings, frames, masks = resume.settings_of(out)
     data = prepare(settings, frames, masks)
     measured = data.measure(lambda line: None)              # once, for all that is tried
-    run = SimpleNamespace(sums=dict(NOTHING), optimizer=make_optimizer(settings), log=print)
-    return run, SimpleNamespace(source=data.source, measure=lambda log: measured)
+    return SimpleNamespace(source=data.source, measure=lambda log: measured)
 
 
 @COUNTS
@@ -259,7 +254,7 @@ def test_records_of_preprocessing(count, prepared, tmp_path):
 def test_tables(count, prepared, tmp_path):
     """Damaged digits cannot be told; rows that are lost, doubled or out of order can."""
     data = (prepared.folder / "run" / "metrics.csv").read_bytes()
-    survive(mutants(data, count * 4, 10), tmp_path / "metrics.csv", lambda path: resume.read_rows(path.parent, 2),
+    survive(mutants(data, count * 4, 10), tmp_path / "metrics.csv", lambda path: progress.read_rows(path.parent, 2),
             lambda rows: [row["epoch"] for row in rows] == [1, 2] or pytest.fail(str(rows)))
     data = (prepared.folder / "run" / "roc.csv").read_bytes()
     survive(mutants(data, count, 11), tmp_path / "roc.csv", lambda path: readers.read_csv(path, ROC_COLUMNS))
@@ -279,15 +274,15 @@ def test_rows_of_a_run_that_cannot_go_on(change, words, prepared, tmp_path):
     lines = (prepared.folder / "run" / "metrics.csv").read_text().splitlines(keepends=True)
     (tmp_path / "metrics.csv").write_text("".join(change(lines)))
     with pytest.raises(InputError) as caught:
-        resume.read_rows(tmp_path, 2)
+        progress.read_rows(tmp_path, 2)
     assert words in str(caught.value)
     assert "metrics.csv" in str(caught.value)
     assert "restore it, or begin a new run" in str(caught.value)
 
 
 def test_later_rows_than_the_model_s_are_of_an_epoch_that_is_done_again(prepared):
-    assert [row["epoch"] for row in resume.read_rows(prepared.folder / "run", 1)] == [1]
-    assert resume.read_rows(prepared.folder / "run", 0) == []
+    assert [row["epoch"] for row in progress.read_rows(prepared.folder / "run", 1)] == [1]
+    assert progress.read_rows(prepared.folder / "run", 0) == []
 
 
 @pytest.mark.fuzz

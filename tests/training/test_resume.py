@@ -62,7 +62,7 @@ def test_a_stop_after_any_step_resumes_bit_for_bit(tmp_path, movie, steps, optio
     part = Run(settings, frames, masks, tmp_path / "part", log=lambda line: None)
     assert part.train(stop=lambda: asked.append(1) or len(asked) > steps) is False
     resumed = Run(settings, frames, masks, tmp_path / "part", resume=True, log=lambda line: None)
-    assert resumed.step == part.step
+    assert resumed.progress == part.progress
     assert resumed.train() is True
     assert (tmp_path / "whole" / "model.npz").read_bytes() == (tmp_path / "part" / "model.npz").read_bytes()
     assert [row["train_loss"] for row in rows_of(tmp_path / "whole")] == [

@@ -11,7 +11,7 @@ from stemnet_ref.backends.buffers import Buffers
 from stemnet_ref.dispatch import to_host
 from stemnet_ref.optimizers import Adam, Momentum, staircase
 from stemnet_ref.training.settings import Settings
-from stemnet_ref.training.step import Objective, Steps, make_steps
+from stemnet_ref.training.step import Objective, Steps
 
 
 def trained(place, make, steps_of, shapes=(None,), rounds=5, l2=0.0, **alternatives):
@@ -52,7 +52,7 @@ def copy_into(array, values):
 
 
 def recorded(place, log=print):
-    return lambda *of: make_steps(*of, backend_at(place), log)
+    return lambda *of: Steps(*of, backend_at(place), log)
 
 
 @KERNEL_PLACES
@@ -108,7 +108,7 @@ def test_a_graph_is_repeated_on_its_own_set_of_buffers_only(place):
     same_arrays = Buffers(*sets[1])
     with mock.patch.object(where, "record", counted):
         network, optimizer = cases.small_network().to(backend_at(place)), Momentum(0.1)
-        steps = make_steps(network, optimizer, Objective.of(Settings(), 10), backend_at(place))
+        steps = Steps(network, optimizer, Objective.of(Settings(), 10), backend_at(place))
         for step, batch in enumerate([sets[0], sets[0], sets[0], sets[1], sets[0], sets[0], sets[1], same_arrays]):
             steps.run(batch, step)
         assert len(records) == 2                                # at the second and the sixth step

@@ -20,7 +20,7 @@ from stemnet_ref.errors import InputError
 from stemnet_ref.metrics import COLUMNS
 from stemnet_ref.program import cli
 from stemnet_ref.storage import files
-from stemnet_ref.training import checkpoint, step
+from stemnet_ref.training import checkpoint, step, validation
 from stemnet_ref.training.run import Diverged, Run
 from stemnet_ref.training.settings import PRESETS, Settings
 
@@ -174,6 +174,15 @@ def test_an_update_that_overflows_is_never_saved(tmp_path, movie, capsys, monkey
         resumed.train(stop=lambda: next(stops))
     assert (tmp_path / "out" / "model.npz").read_bytes() == good
     checkpoint.load(tmp_path / "out" / "model.npz")
+
+
+def test_a_prediction_that_is_not_finite_ends_the_run(tmp_path, movie, no_figures, capsys, monkeypatch):
+    monkeypatch.setattr(validation, "logits", lambda network, scaling, window: np.full((40, 48, 2), np.inf))
+    assert train_main(*movie, *SMALL, "--epochs", "1", "--out", tmp_path / "out") == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert f"(epoch 1): the prediction of {movie[1] / 't_11.png'} is not finite; begin a new run" in error
+    assert not (tmp_path / "out" / "model.npz").exists()
 
 
 def test_an_absurd_learning_rate_ends_in_one_line(tmp_path, movie, capsys):

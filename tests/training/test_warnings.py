@@ -6,14 +6,14 @@ import numpy as np
 from PIL import Image
 from runs import SMALL, rows_of, train_main
 
+from stemnet_ref import StemNet
 from stemnet_ref.training import checkpoint
-from stemnet_ref.training import run as train
 from stemnet_ref.training.run import Run
 
 
 def test_one_class_for_a_whole_validation_set_is_warned_of(tmp_path, movie, no_figures, capsys, monkeypatch):
-    backward = train.StemNet.backward
-    monkeypatch.setattr(train.StemNet, "backward", lambda self, dz, cache: {
+    backward = StemNet.backward
+    monkeypatch.setattr(StemNet, "backward", lambda self, dz, cache: {
         name: 0 * gradient for name, gradient in backward(self, dz, cache).items()})
 
     def set_bias(self, *arguments, **keywords):
@@ -21,8 +21,8 @@ def test_one_class_for_a_whole_validation_set_is_warned_of(tmp_path, movie, no_f
         self.parameters["output.weight"][:] = 0
         self.parameters["output.bias"][:] = [1, 0]
 
-    make = train.StemNet.__init__
-    monkeypatch.setattr(train.StemNet, "__init__", set_bias)
+    make = StemNet.__init__
+    monkeypatch.setattr(StemNet, "__init__", set_bias)
     assert train_main(*movie, *SMALL, "--epochs", "1", "--out", tmp_path / "a", "--preset", "listing") == 0
     printed = capsys.readouterr().out
     assert "warning: every validation pixel is predicted as background" in printed
