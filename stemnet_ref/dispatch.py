@@ -16,7 +16,7 @@ from importlib import import_module
 
 import numpy as np
 
-_registered = {}                # type of array -> name of the package with the functions for it, and the device
+_registered = {}                # type of array -> name of the package that computes with it, and its device
 _operations = {}                # last part of a module's name, and function's name -> the module's whole name
 
 
@@ -54,14 +54,14 @@ def operation(function):
 
     @wraps(function)
     def dispatched(*arguments, **named):
-        package = package_of(*arguments, *named.values())
+        package, _ = owner_of(*arguments, *named.values())
         return function(*arguments, **named) if package is None else of(package)(*arguments, **named)
 
     return dispatched
 
 
-def package_of(*arguments):
-    """Return the name of the package that computes with the arrays among the arguments; None where all are NumPy's.
+def owner_of(*arguments):
+    """Return the package that computes with the arrays among the arguments, and their device; None for NumPy's.
 
     Arrays are looked for in tuples and dicts too.
 
@@ -70,12 +70,22 @@ def package_of(*arguments):
     ValueError
         If the arrays are of several types, or of one that nobody has registered.
     """
-    return _entry(arguments)[0]
+    found = {kind for each in arguments for kind in _types(each)}
+    if len(found) > 1:
+        raise ValueError(f"arrays of {' and '.join(sorted(kind.__name__ for kind in found))}: move them to one device")
+    for kind in found - {np.ndarray}:
+        if kind not in _registered and kind.__module__.partition(".")[0] == "cupy":
+            gpu = import_module("stemnet_ref.backends.cuda.device")
+            gpu.register(gpu.CuPy())
+        if kind not in _registered:
+            raise ValueError(f"{kind.__name__}: must be an array of NumPy or CuPy")
+        return _registered[kind]
+    return None, None
 
 
 def device_of(*arguments):
-    """Return the device of the arrays among the arguments, None where all are NumPy's; it raises as `package_of`."""
-    return _entry(arguments)[1]
+    """Return the device of the arrays among the arguments, None where all are NumPy's; it raises as `owner_of`."""
+    return owner_of(*arguments)[1]
 
 
 def to_host(array):
@@ -88,20 +98,6 @@ def to_device_of(other, array):
     """Return NumPy's `array` where the array `other` lies."""
     device = device_of(other)
     return device.to_device(array) if device else array
-
-
-def _entry(arguments):
-    found = {kind for each in arguments for kind in _types(each)}
-    if len(found) > 1:
-        raise ValueError(f"arrays of {' and '.join(sorted(kind.__name__ for kind in found))}: move them to one device")
-    for kind in found - {np.ndarray}:
-        if kind not in _registered and kind.__module__.partition(".")[0] == "cupy":
-            gpu = import_module("stemnet_ref.backends.cuda.device")
-            gpu.register(gpu.CuPy())
-        if kind not in _registered:
-            raise ValueError(f"{kind.__name__}: must be an array of NumPy or CuPy")
-        return _registered[kind]
-    return None, None
 
 
 def _types(argument):

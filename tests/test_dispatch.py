@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from stemnet_ref import dispatch, layers
-from stemnet_ref.dispatch import device_of, operation, package_of, register, to_device_of, to_host
+from stemnet_ref.dispatch import device_of, operation, owner_of, register, to_device_of, to_host
 
 NUMBERS = itertools.count()
 
@@ -81,7 +81,7 @@ def test_arrays_of_a_backend_are_computed_with_there_wherever_they_stand(backend
     ((THERE, Elsewhere()), "arrays of Elsewhere and Remote"), ((Strange(),), "Strange: must be an array of NumPy or"),
     ((HERE, Strange()), "arrays of Strange and ndarray")])
 def test_mixed_and_unknown_arrays_are_refused(backend, arguments, culprit):
-    for call in (shifted, package_of, device_of):
+    for call in (shifted, owner_of):
         with pytest.raises(ValueError, match=culprit):
             call(*arguments)
     assert backend.calls == []

@@ -5,7 +5,7 @@ Forward    mu_c = mean of x over n,i,j                                          
            y = scale_c * xhat + shift_c, xhat = (x - mu_c) / sqrt(v_c + epsilon)    (eq. 56)
 Backward   dshift_c = sum of dy;  dscale_c = sum of dy * xhat
            dx = scale_c / sqrt(v_c + epsilon) * (dy - mean of dy - xhat * mean of dy * xhat)
-Prediction y as above, with running means of mu_c and v_c over the steps of training in their places
+Prediction y as above, where mu_c and v_c are running means over the steps of training
 
 Eq. 56 is printed with sqrt(v - epsilon), an erratum: it would not be defined for a constant channel.
 """
@@ -29,13 +29,13 @@ def forward(x, scale, shift, epsilon, statistics=None):
     epsilon : float
         Added to the variance, above 0.
     statistics : pair of float ndarray of shape (C,), optional
-        Mean and variance to normalise by, at prediction; those of x without it.
+        Mean and variance to normalise by at prediction. Without it x is normalised by its own.
 
     Returns
     -------
     y : ndarray, shape and dtype of `x`
     mean, variance : ndarray of shape (C,)
-        Those normalised by.
+        The statistics that x was normalised by.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def forward(x, scale, shift, epsilon, statistics=None):
 
     Notes
     -----
-    Of one number the variance is 0, and the gradient by x: give no batch of one pixel.
+    A batch of one pixel has the variance 0 and the gradient 0: nothing is learned from it.
     """
     check_shapes("batch_norm.forward", x=(x, "N H W C"), scale=(scale, "C"), shift=(shift, "C"))
     if not epsilon > 0:
@@ -79,7 +79,7 @@ def backward(dy, x, scale, mean, variance, epsilon):
 
 @operation
 def average(running, of_batch, rate):
-    """Bring running statistics nearer to those of a batch, in place: r' = r + rate (s - r), arrays of shape (C,)."""
+    """Bring running statistics nearer to those of a batch, in place: r' = r + rate (s - r), all of shape (C,)."""
     running += running.dtype.type(rate) * (of_batch - running)
 
 

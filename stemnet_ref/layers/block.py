@@ -49,6 +49,7 @@ def forward(x, weight, b, kind="conv", activation="relu", scale=None, statistics
     kind : {"conv", "deconv"}
         A convolution, padding "same", or the transposed one of stride 2.
     activation : {"relu", "sigmoid", "linear"}
+        The layer of that name; "linear" is none.
     scale : float ndarray of shape (O,), optional
         The factor of the batch normalisation (w of eq. 56); without it there is none.
     statistics : pair of float ndarray of shape (O,), optional
@@ -73,9 +74,8 @@ def forward(x, weight, b, kind="conv", activation="relu", scale=None, statistics
     z = _convolution(kind, layers).forward(_joined(x, layers), weight)
     of_norm = ()
     if scale is not None:
-        convolved = z
-        z, mean, variance = layers.batch_norm.forward(z, scale, b, EPSILON, statistics)
-        of_norm = convolved, mean, variance
+        normalised, mean, variance = layers.batch_norm.forward(z, scale, b, EPSILON, statistics)
+        of_norm, z = (z, mean, variance), normalised
     if keep_prob < 1:
         mask = layers.dropout.draw_mask(z.shape, keep_prob, *key, like=z)
         z = layers.dropout.forward(z, mask, keep_prob)

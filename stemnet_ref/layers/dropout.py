@@ -17,7 +17,7 @@ import numpy as np
 
 from ..dispatch import operation
 
-VALUES = 1 << 16    # that a 16-bit number has: keep_prob is met to 1/131072
+VALUES = 1 << 16    # number of 16-bit numbers: keep_prob is met to 1/131072
 
 
 @operation
@@ -32,7 +32,7 @@ def draw_mask(shape, keep_prob, seed, step, layer, like=None):
     seed, step, layer : int
         Not negative. Equal triples give equal masks.
     like : ndarray, optional
-        The mask lies where this array lies; NumPy has it without.
+        An array of the library, or on the device, that is to hold the mask; NumPy without it.
 
     Returns
     -------
@@ -53,7 +53,7 @@ def draw_mask(shape, keep_prob, seed, step, layer, like=None):
 def draw_elements(start, count, keep_prob, seed, step, layer):
     """Return `count` elements of the mask of `draw_mask` from element `start` on, on the CPU."""
     block, before = divmod(start, 16)
-    # NumPy counts one up before it draws, so that the first block is number 1
+    # NumPy adds 1 to the counter before it draws, so that the first block is number 1
     philox = np.random.Philox(key=np.array([seed, layer], np.uint64), counter=np.array([block, step, 0, 0], np.uint64))
     words = np.random.Generator(philox).integers(           # as they come; random_raw would keep other threads waiting
         0, 2 ** 64 - 1, -(-(before + count) // 4), np.uint64, endpoint=True)

@@ -117,8 +117,8 @@ class StemNet:
         with_cache : bool
             Whether to return a cache; without it every map is freed when it has been read for the last time.
         training : bool, optional
-            Whether batch normalisation takes the statistics of this batch, and so changes the running ones, or takes
-            the running ones; by default the value of `with_cache`.
+            Whether batch normalisation is by the mean and variance of this batch, which the running ones then follow,
+            or by the running ones; by default the value of `with_cache`.
         on_map : callable, optional
             Function that is called as on_map(name, map) with the input and the map of every block.
 
@@ -185,23 +185,22 @@ class StemNet:
         return gradients
 
     def _forward(self, block, inputs, keep_prob, seed_and_step, training):
-        """Return the map of a block with weights, and what it saved."""
+        """Return the map of a block with weights, and what the block saved."""
         keep_prob = keep_prob if block.dropout else 1.0
         key = (*seed_and_step, self.dropout_layer(block.name)) if block.dropout else (0, 0, 0)
-        weight, b, scale = (self.parameters.get(f"{block.name}.{kind}") for kind in ("weight", "bias", "scale"))
-        running = None if scale is None else tuple(self.statistics[f"{block.name}.{kind}"]
-                                                   for kind in ("mean", "variance"))
+        weight, b, scale = _of_block(self.parameters, block, "weight", "bias", "scale")
+        running = mean, variance = _of_block(self.statistics, block, "mean", "variance")
         y, saved = self.layers.block.forward(inputs if len(inputs) > 1 else inputs[0], weight, b, block.kind,
                                              block.activation, scale, None if training else running, keep_prob, key)
-        if training and running:
-            for array, of_batch in zip(running, (saved.mean, saved.variance), strict=True):
-                self.layers.batch_norm.average(array, of_batch, RATE)
+        if training and block.normalised:
+            self.layers.batch_norm.average(mean, saved.mean, RATE)
+            self.layers.batch_norm.average(variance, saved.variance, RATE)
         return y, saved
 
     def _backward(self, block, saved, dy, gradients):
         """Return the gradients by the inputs of a block with weights; write those by its parameters."""
-        weight, scale = self.parameters[f"{block.name}.weight"], self.parameters.get(f"{block.name}.scale")
-        out = tuple(gradients.get(f"{block.name}.{kind}") for kind in ("weight", "bias", "scale"))
+        weight, scale = _of_block(self.parameters, block, "weight", "scale")
+        out = _of_block(gradients, block, "weight", "bias", "scale")
         dx, *_ = self.layers.block.backward(dy, saved, weight, scale, block.inputs != (INPUT,), out)
         return dx if isinstance(dx, tuple) else (dx,)
 
@@ -227,3 +226,8 @@ class StemNet:
     def halo(self):
         """Return `topology.halo` of the network: how far its outputs can see, in pixels, before and after."""
         return topology.halo(self.blocks)
+
+
+def _of_block(arrays, block, *kinds):
+    """Return the arrays that belong to a block, such as its "weight" and "bias"; None for one that it does not have."""
+    return tuple(arrays.get(f"{block.name}.{kind}") for kind in kinds)

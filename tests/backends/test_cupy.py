@@ -99,7 +99,7 @@ def test_the_cpu_is_taken_where_it_is_asked_for(cupy, name, package):
 
 def test_an_array_of_cupy_is_computed_with_before_anybody_chose_a_backend(cupy):
     cupy.ndarray.__module__, cupy.ndarray.shape, cupy.ndarray.dtype = "cupy", (), None
-    assert dispatch.package_of(cupy.ndarray()) == "stemnet_ref.backends.cuda"
+    assert dispatch.owner_of(cupy.ndarray())[0] == "stemnet_ref.backends.cuda"
     assert dispatch.device_of(cupy.ndarray()).name == "cuda (NVIDIA H100)"
     with pytest.raises(InputError, match=r"--precision tf32: this process computes with fp32 .* before the first"):
         backends.choose("cuda", "tf32")

@@ -3,28 +3,22 @@
 Every element is computed by itself, so that the results are those of `optimizers`, bit for bit.
 """
 
+from functools import wraps
+
 from ... import optimizers as plain
 from .threads import share
 
 BLOCK = 1 << 18      # parameters that a thread updates at once
 
 
-def sgd(w, g, rates):
-    """Do what `optimizers.sgd` does."""
-    _share(plain.sgd, (w, g), rates)
+def _by_blocks(rule, count):
+    """Return a rule whose first `count` arguments, arrays of one length, are divided into blocks."""
+    @wraps(rule)
+    def shared(*arguments):
+        share(lambda start: rule(*(array[start:start + BLOCK] for array in arguments[:count]), *arguments[count:]),
+              range(0, len(arguments[0]), BLOCK))
+
+    return shared
 
 
-def momentum(w, g, v, rates, mu, form):
-    """Do what `optimizers.momentum` does."""
-    _share(plain.momentum, (w, g, v), rates, mu, form)
-
-
-def adam(w, g, m, v, rates, beta1, beta2, epsilon):
-    """Do what `optimizers.adam` does."""
-    _share(plain.adam, (w, g, m, v), rates, beta1, beta2, epsilon)
-
-
-def _share(rule, arrays, *numbers):
-    """Apply a rule to blocks, along the first axis, of arrays of one length."""
-    share(lambda start: rule(*(array[start:start + BLOCK] for array in arrays), *numbers),
-          range(0, len(arrays[0]), BLOCK))
+sgd, momentum, adam = _by_blocks(plain.sgd, 2), _by_blocks(plain.momentum, 3), _by_blocks(plain.adam, 4)
