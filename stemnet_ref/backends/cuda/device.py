@@ -13,20 +13,7 @@ from .sources import HEADERS, headers_digest, source
 
 
 class CuPy:
-    """Arrays and kernels of a CUDA GPU.
-
-    Attributes
-    ----------
-    name : str
-        What the user reads: "cuda" and the chip.
-    precision : {"fp32", "tf32"}
-        Precision of the operands of convolutions.
-    product : int
-        How it multiplies matrices, PRODUCT of backends/cuda/windows.cuh.
-    multiprocessors : int
-        Number of multiprocessors of the chip.
-    pools : tuple of cupy.cuda.MemoryPool
-        Where its arrays lie: CuPy's own pool, and that of `record`.
+    """Arrays and kernels of a CUDA GPU; `precision`, "fp32" or "tf32", is that of the operands of convolutions.
 
     Raises
     ------
@@ -60,10 +47,10 @@ class CuPy:
             raise InputError(f"--precision tf32: {chip['name'].decode()} has no tensor cores for it, which begin with "
                              "compute capability 8.0; use --precision fp32")
         self.multiprocessors = chip["multiProcessorCount"]
-        self.pools = cupy.get_default_memory_pool(), cupy.cuda.MemoryPool()
+        self.pools = cupy.get_default_memory_pool(), cupy.cuda.MemoryPool()         # CuPy's own, and that of `record`
         self._recorder = cupy.cuda.Stream(non_blocking=True)
         self.precision = precision
-        self.product = 3 if precision == "tf32" else 2 if has_tf32 else 1
+        self.product = 3 if precision == "tf32" else 2 if has_tf32 else 1           # PRODUCT of windows.cuh
         self.name = f"cuda ({chip['name'].decode()}{', tf32' if precision == 'tf32' else ''})"
 
     def empty(self, shape, dtype):

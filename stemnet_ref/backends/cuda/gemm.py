@@ -31,20 +31,9 @@ class GemmConfig:
     def convolve(cls, device, pixels, kernel, c, columns, dtype, channels, stride=1):
         """Return the configuration of a convolution.
 
-        Parameters
-        ----------
-        device : device.CuPy
-        pixels : tuple of int
-            N, H and W of the output.
-        kernel : tuple of int
-            Sides of the kernel, in pixels.
-        c, columns : int
-            Channels in and out.
-        dtype : numpy dtype
-        channels : tuple of int
-            Channels of every array that the kernel reads or writes; whether all are multiples of 4 decides how.
-        stride : int
-            Input pixels from one output pixel to the next.
+        `pixels` are N, H and W of the output, `kernel` the sides of the kernel, `c` and `columns` the channels in and
+        out, `channels` those of every array that the kernel reads or writes: whether all are multiples of 4 decides
+        how. `stride` is the number of input pixels from one output pixel to the next.
         """
         (n, h, w), area = pixels, kernel[0] * kernel[1]
         kind, tile, chunk = _tiling(device, dtype, c, columns)
@@ -65,13 +54,7 @@ class GemmConfig:
         return cls(device, kind, tile, grid, split_k, kernel, chunk, channels)
 
     def launch(self, name, split_k, *arguments):
-        """Start the kernel with blockIdx.z < split_k.
-
-        Raises
-        ------
-        ValueError
-            If the kernel's indices would not fit.
-        """
+        """Start the kernel with blockIdx.z < split_k; raise ValueError if its indices would not fit."""
         pixels = max((each.size // each.shape[-1] for each in arguments if getattr(each, "ndim", 0) == 4), default=0)
         if pixels >= LIMIT:
             raise ValueError(f"{name}: {pixels} pixels are more than a kernel can count; give it fewer")

@@ -36,14 +36,18 @@ def launch(name, grid, *arguments, block=BLOCK, options=()):
     parameters = kernels(source(stem))[kernel]
     if len(arguments) != len(parameters):
         raise ValueError(f"{kernel}: {len(arguments)} arguments; it takes {len(parameters)}")
-    arrays = [each for each, parameter in zip(arguments, parameters, strict=True) if parameter.pointer]
-    device = device_of(*arrays)
-    double = _is_double(kernel, arguments, parameters)
+    arrays = [(each, parameter) for each, parameter in zip(arguments, parameters, strict=True) if parameter.pointer]
+    device = device_of(*(array for array, _ in arrays))
+    real, label = next(((array.dtype, parameter.name) for array, parameter in arrays if parameter.kind == "REAL"),
+                       (np.float32, ""))
+    if real not in (np.float32, np.float64):
+        raise ValueError(f"{kernel}: {label} is {real}; it must be float32 or float64")
+    double = real == np.float64
     checked = tuple([_checked(kernel, argument, *expected)
                      for argument, expected in zip(arguments, signature(stem, kernel, double), strict=True)])
     if ("VECTOR", 1) in options:
-        for array, parameter in zip(arguments, parameters, strict=True):
-            if parameter.pointer and array.size and device.address(array) % VECTOR:
+        for array, parameter in arrays:
+            if array.size and device.address(array) % VECTOR:
                 raise ValueError(f"{kernel}: {parameter.name} does not begin at a multiple of {VECTOR} bytes; copy it "
                                  "first")
     grid = grid if isinstance(grid, tuple) else (grid,)
@@ -84,24 +88,11 @@ def number_of_parts(count):
 
 
 def sum_over(name, count, shape, *arguments, dtype=np.float64, columns=None, rest=(), factor=1.0, out=None):
-    """Run a kernel that sums `count` values in parts; return the sum of the parts, added in their order.
+    """Run a kernel that sums `count` values in parts of equal shares; return `factor` times the parts' sum, in order.
 
-    Parameters
-    ----------
-    count : int
-        Number of values that are summed up; every part takes an equal share.
-    shape : tuple of int
-        Shape of the sum.
-    *arguments, rest
-        The kernel's parameters before and after the array of parts (number of parts, *shape); the first is an array.
-    dtype : numpy dtype
-        Type of the sum.
-    columns : int, optional
-        Number of columns of a kernel that sums columns: its grid covers them by 32 at a time.
-    factor : float
-        What the sum is multiplied by.
-    out : array, optional
-        The array to write the sum into.
+    The kernel takes `arguments`, the first of them an array, then the array of parts (number of parts, *shape), then
+    `rest`. Where it sums columns, its grid covers so many of them by 32 at a time. `out` is the array for the sum, if
+    given.
     """
     parts = device_of(arguments[0]).empty((number_of_parts(count), *shape), dtype)
     launch(name, len(parts) if columns is None else (blocks(columns, 32), len(parts)), *arguments, parts, *rest)
@@ -123,16 +114,6 @@ def swap_channels(weight):
     out = device_of(weight).empty((*weight.shape[:-2], j, i), weight.dtype)
     launch("shared.swap_channels", (blocks(j, 32), blocks(i, 32), weight.size // (i * j)), weight, out, i, j)
     return out
-
-
-def _is_double(kernel, arguments, parameters):
-    """Return whether REAL stands for float64: the dtype of the first array declared so."""
-    for argument, parameter in zip(arguments, parameters, strict=True):
-        if parameter.kind == "REAL" and parameter.pointer:
-            if argument.dtype not in (np.float32, np.float64):
-                raise ValueError(f"{kernel}: {parameter.name} is {argument.dtype}; it must be float32 or float64")
-            return argument.dtype == np.float64
-    return False
 
 
 def _checked(kernel, argument, parameter, dtype, lowest, highest):

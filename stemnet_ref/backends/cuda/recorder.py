@@ -35,7 +35,7 @@ class Recorder:
         self._repeats = {}           # by the shape of x: the set of buffers, and what repeats the step; None at first
 
     def run(self, step, batch, number, rates):
-        """Take a step, or have it taken later.
+        """Take a step of that number and with these `optimizers.Rates`, or have it taken later.
 
         Parameters
         ----------
@@ -44,10 +44,6 @@ class Recorder:
             `number` and `rates` are both the `StepState` that holds them.
         batch : backends.buffers.Buffers
             The set of buffers that holds the batch.
-        number : int
-            Number of the step, for `state`.
-        rates : optimizers.Rates
-            Rates of the step, for `state`.
 
         Raises
         ------
