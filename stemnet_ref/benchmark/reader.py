@@ -61,7 +61,7 @@ def _measure(network, crop, count, augmentation, border, backend):
         batch = next(batches)
         waited += time.perf_counter() - before
         steps.run(batch, step)
-        if step % 16 == 15:
+        if step % steps.max_pending == steps.max_pending - 1:
             steps.flush()
     steps.flush()
     return {"step": (time.perf_counter() - started) / count, "waited": waited / count, "alone": alone}
