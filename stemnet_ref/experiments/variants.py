@@ -32,20 +32,10 @@ FAKE = ("network5-copies", "Network5 of five copies, Table 1", {"channels": 5, "
 
 
 def of_table_3(given, fake=False):
-    """Return the Variants of Table 3.
+    """Return the Variants of Table 3, and if `fake` the network that sees the same frame five times.
 
-    Parameters
-    ----------
-    given : dict
-        Settings that all variants share, as the user chose them. A learning rate is that of Table 1; that of Table 2
-        stays two thirds of it.
-    fake : bool
-        Whether to add the network that sees the same frame five times.
-
-    Raises
-    ------
-    InputError
-        If a setting is given that the tables fix.
+    `given` are the settings that all share, as the user chose them; InputError is raised for one that the tables fix. A
+    learning rate is that of Table 1; that of Table 2 stays two thirds of it.
     """
     for name in ("preset", "channels", "neighbours"):
         if name in given:
@@ -89,13 +79,7 @@ def with_one_gap(variants, frames, masks, log):
 
 
 def parsed(text):
-    """Return the name of a setting, and its values by their names in the table, from "NAME=A,B,C" or "NAME=A;B;C".
-
-    Raises
-    ------
-    InputError
-        If there is no such setting, or it cannot be varied.
-    """
+    """Return the name of a setting, and its values by their names in the table, from "NAME=A,B,C" or "NAME=A;B;C"."""
     name, equals, values = text.partition("=")
     name = name.strip().removeprefix("--").replace("-", "_")
     written = [value.strip() for value in values.split(";" if ";" in values else ",")]

@@ -6,13 +6,7 @@ from ..errors import InputError
 
 
 def library(module, package, option):
-    """Return the module of an optional library.
-
-    Raises
-    ------
-    InputError
-        If the library is not installed; the message names the option that needs it, and its package.
-    """
+    """Return the module of an optional library; raise InputError if the package that the option needs is missing."""
     try:
         return import_module(module)
     except ImportError as error:

@@ -60,13 +60,7 @@ class Claim:
             raise
 
     def take(self):
-        """Make the folder where it does not exist, and lock it.
-
-        Raises
-        ------
-        InputError
-            If another process has locked the folder, or nothing can be written to it.
-        """
+        """Make the folder where it does not exist, and lock it; raise InputError where another process has done so."""
         if self._lock:
             return
         make_folder(self.folder, self.option)

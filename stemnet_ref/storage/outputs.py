@@ -69,13 +69,6 @@ def _about(key):
     return read
 
 
-def _keys(*names):
-    def read(path):
-        found = read_json(path, "choose another name")
-        return " ".join(name for name in names if name in found)
-    return read
-
-
 def _page(path):
     with open(path, "rb") as file:
         head = file.read(4000)
@@ -114,7 +107,10 @@ def table(header):
 
 def keyed(name, *names):
     """Return the Kind of a JSON file with these keys."""
-    return Kind(name, " ".join(names), _keys(*names))
+    def read(path):
+        found = read_json(path, "choose another name")
+        return " ".join(each for each in names if each in found)
+    return Kind(name, " ".join(names), read)
 
 
 MODEL = Kind("model of stemnet_ref", "stemnet_ref model", _about("format"))
