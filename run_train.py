@@ -64,14 +64,16 @@ def train(given, settings, frames, masks, claim):
         summaries.check(summaries.OPTION if given["summaries"] else f"{out / 'summaries'}")
     if frames is None and masks is None:
         cli.log(f"training on the sample: 15 {SOURCE} (your own: --frames PATH --masks PATH)")
-    run = Run(settings, frames, masks, out, resume, given["backend"], given["precision"], cli.log)
-
-    report = Report()
+    run, report = Run(settings, frames, masks, out, resume, given["backend"], given["precision"], cli.log), Report()
 
     def refresh(run):
         report.refresh(run)
         if with_summaries:
             summaries.write(run)
+
+    def after_epoch(run):
+        cli.log("".join(f"{run.rows[-1][name]:{width}{form}}" for name, width, form in TABLE))
+        refresh(run)
 
     run.restore_best()
     if run.progress.epoch >= settings.epochs:
@@ -80,7 +82,7 @@ def train(given, settings, frames, masks, claim):
         return 0
     steps = run.data.steps_per_epoch
     cli.log(f"network{settings.channels} on the {run.backend.name}, {steps} steps an epoch, "
-               f"{'going on in' if resume else 'writing to'} {out}")
+            f"{'going on in' if resume else 'writing to'} {out}")
     cli.log("".join(name.rjust(width) for name, width, _ in TABLE))
     run.data.describe_pastes(cli.log)
     claim.take()
@@ -90,13 +92,7 @@ def train(given, settings, frames, masks, claim):
     figures.plot_crops(run.data.crops(), run.out / "figures" / "pieces.png")
     script = Path(sys.argv[0])
     again = shlex.join(["python", str(script), "--resume", "--out", str(out)])
-    with (step_bar(settings.epochs * steps, run.progress.step) as advance,
-          cli.StopRequest() as stop):
-
-        def after_epoch(run):
-            cli.log("".join(f"{run.rows[-1][name]:{width}{form}}" for name, width, form in TABLE))
-            refresh(run)
-
+    with step_bar(settings.epochs * steps, run.progress.step) as advance, cli.StopRequest() as stop:
         complete = run.train(stop, advance, after_epoch)
     if not complete:
         cli.log(f"stopped in epoch {run.progress.epoch + 1}, and saved; go on with: {again}")

@@ -108,7 +108,7 @@ def plot_roc(rows, area, path):
 
 
 def plot_maps(maps, path):
-    """Plot one of the `maps.feature_maps` of every block in the shape of the U, as in Fig. 22: that which varies most.
+    """Plot the map that varies most of each layer's `maps.feature_maps`, in the shape of the U, as in Fig. 22.
 
     A row has the maps of one size: those of the way down from the left, those of the way up to the right.
     """

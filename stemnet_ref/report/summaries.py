@@ -33,12 +33,9 @@ def check(option=OPTION):
 
 
 def write(run):
-    """Write the event files of the last epoch, and of every earlier epoch that has none, though without feature maps.
+    """Write the event files of the last epoch of a `training.run.Run`, and of every earlier epoch that has none.
 
-    Parameters
-    ----------
-    run : training.run.Run
-        Run that has finished the last epoch.
+    Those of earlier epochs are without feature maps.
 
     Raises
     ------
@@ -61,16 +58,10 @@ def write(run):
 
 
 def summarise_maps(make, maps):
-    """Return summaries of feature maps: a picture for each layer, and a histogram for each convolution.
+    """Return summaries of `maps.feature_maps`: a picture for each layer, and a histogram for each convolution.
 
-    The picture shows the map that varies most, scaled from its smallest value to its largest.
-
-    Parameters
-    ----------
-    make : module
-        Module tensorboardX.summary.
-    maps : dict
-        Feature maps by layer, as `maps.feature_maps` returns them.
+    The picture shows the map that varies most, scaled from its smallest value to its largest. `make` is the module
+    tensorboardX.summary.
     """
     found = []
     for name, array in maps.items():
