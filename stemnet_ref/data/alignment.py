@@ -45,17 +45,7 @@ def signs_of_cells(pixels):
 
 
 def describe(dataset, log=print, quick=False):
-    """Say whether masks fit their frames.
-
-    Parameters
-    ----------
-    dataset : dataset.Dataset
-        Frames and masks.
-    log : callable
-        Function that prints a line of text for the user.
-    quick : bool
-        Whether to examine a few frames only, and to print warnings only.
-    """
+    """Say whether masks fit their frames; where that is to be quick, by a few frames only, and warnings only."""
     found = fit(dataset, *QUICK) if quick else fit(dataset)
     given = found.correlation[0] if found else 0.0
     some = [index for index, mask in enumerate(dataset.masks) if mask]
@@ -96,14 +86,8 @@ def _describe_offset(found, log, quick):
 def fit(dataset, limit=MAX_FRAMES, side=None):
     """Return the Fit of a dataset's masks, or None where there are too few frames to judge by.
 
-    Parameters
-    ----------
-    dataset : dataset.Dataset
-        Frames and masks.
-    limit : int
-        Number of frames that are examined.
-    side : int, optional
-        Longer side in pixels that larger frames are reduced to, by means; offsets become coarser by this factor.
+    At most `limit` frames are examined. Where a longer side has more than `side` pixels, it is reduced to them, by
+    means; offsets become coarser by this factor.
     """
     sequences, index_of = {}, time_indices(dataset.frames)
     for index, frame in enumerate(dataset.frames):

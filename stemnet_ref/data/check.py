@@ -26,19 +26,7 @@ from .split import describe, divide
 def report(dataset, settings, log=print):
     """Print a report on frames and masks, and return the use of each frame in a training run.
 
-    Parameters
-    ----------
-    dataset : dataset.Dataset
-        Frames and masks.
-    settings : Settings
-        Settings of the run: channels, validation, gap, scaling and sparse_masks are used.
-    log : callable
-        Function that prints a line of text for the user.
-
-    Returns
-    -------
-    list of str
-        Use of each frame: "training", "validation", "gap", or "no mask".
+    That is "training", "validation", "gap", or "no mask".
 
     Raises
     ------
@@ -100,13 +88,6 @@ def options():
     return parser
 
 
-def _check_out(out, inputs):
-    """Raise InputError unless the sheet can be written, and replaces nothing but an earlier sheet."""
-    if out.suffix.lower() != ".png":
-        raise InputError(f"--out {out}: the sheet is a PNG; give a name that ends in .png")
-    check_output(out, SHEET, inputs=inputs)
-
-
 def main(argv=None):
     """Check; return the exit status."""
     from ..report.figures import plot_sheet
@@ -114,7 +95,9 @@ def main(argv=None):
     given = vars(options().parse_args(argv))
     settings = Settings.from_options(chosen_of(given))
     out = Path(given["out"])
-    _check_out(out, (given["frames"], given["masks"]))
+    if out.suffix.lower() != ".png":
+        raise InputError(f"--out {out}: the sheet is a PNG; give a name that ends in .png")
+    check_output(out, SHEET, inputs=(given["frames"], given["masks"]))
     pairs = find_pairs(given["frames"], given["masks"], cli.log, settings.sparse_masks, names=("FRAMES", "MASKS"),
                        selection=settings.selection)
     inputs = {each.path.resolve().parent for each in (*pairs[0], *pairs[1]) if each and each.page is None}

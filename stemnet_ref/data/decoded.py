@@ -19,16 +19,10 @@ class Decoded:
 
     Parameters
     ----------
-    frames : list of Frame
-        Frames in the order of `frames.find`.
-    masks : list of Frame or None
-        Mask of each frame; None for a frame without one.
-    channels : int
-        Frames in a window, odd.
+    frames, masks, channels, neighbours, log
+        Common arguments of `data`.
     memory : int
         Bytes of decoded pixels to store. Where all frames fit, each is decoded once, otherwise once an epoch.
-    log : callable
-        Function that prints a line of text for the user.
     device : optional
         Device that holds batches and windows. Every frame is copied to it as it was read, once, or once an epoch where
         not all frames fit into memory.
@@ -36,8 +30,6 @@ class Decoded:
         Weight and sigma of `border_weights`, which pixels have only with this argument.
     paste : bool
         Whether cells will be pasted.
-    neighbours : {"frames", "copies"}
-        Neighbours of a frame in its window, as `discovery.sequences.window_indices` takes them.
     targets : list of int, optional
         Frames to segment, by default all or those with masks; only these and their neighbours are examined.
     left_out : list, optional
@@ -61,7 +53,7 @@ class Decoded:
     def __init__(self, frames, masks, channels, memory=MEMORY, log=print, device=None, border=None, paste=False,
                  neighbours="frames", targets=None, left_out=None):
         self.log, self.device, self.border, self.paste, self.left_out = log, device, border, paste, left_out
-        self.headers = read_headers(frames, masks, channels, neighbours, targets, self._refuse_if_lenient)
+        self.headers = read_headers(frames, masks, channels, neighbours, targets, self.refuse, left_out is not None)
         good = [size for size in self.sizes if size]
         # pixels of as much as 32 bits, classes, weights, numbers of cells
         bytes_a_pixel = read_bytes(frames[self.sizes.index(good[0])]) + 1 + 4 * bool(border) + 4 * paste
@@ -115,11 +107,7 @@ class Decoded:
 
     def leave_out(self, index, error, mask_alone=False):
         """Leave a frame or its mask out, as if it were missing; raise the error where nothing may be left out."""
-        self.headers = leave_out(self.headers, index, error, self._refuse_if_lenient, mask_alone)
-
-    @property
-    def _refuse_if_lenient(self):
-        return None if self.left_out is None else self.refuse
+        self.headers = leave_out(self.headers, index, error, self.refuse, mask_alone)
 
     def refuse(self, error, consequence="", aloud=True):
         """Store the error of what is left out, and print it as a warning; raise it where nothing may be left out."""

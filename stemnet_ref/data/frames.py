@@ -55,12 +55,10 @@ def find(where, option, lenient=False, selection=UNCHOSEN):
     ----------
     where : path or str
         Folder, glob pattern or file.
-    option : str
-        Option by which the user named it, such as ``--frames``.
     lenient : bool
         Whether to take a file that cannot be read for one frame; otherwise it is an error.
-    selection : Selection
-        Choice among the channels and slices of files that hold several.
+    option, selection
+        Common arguments of `data`.
 
     Raises
     ------

@@ -15,26 +15,13 @@ ONE_SIZE = ("crop or pad them to one size by python -m stemnet_ref.data.preproce
 
 @dataclass(frozen=True, eq=False)
 class Headers:
-    """The headers of frames and masks that fit one another.
-
-    Attributes
-    ----------
-    frames : list of Frame
-    masks : list of Frame or None
-        Mask of each frame; None for a frame without one.
-    windows : int ndarray of shape (len(frames), channels)
-        Indices of the frames in each frame's window.
-    sizes : list of (int, int) or None
-        Height and width of each frame, in pixels; None for a frame that is left out or not examined.
-    bad : dict of int to InputError
-        Errors of the frames that are left out, by index.
-    """
+    """The headers of frames and masks that fit one another."""
 
     frames: list
     masks: list
-    windows: np.ndarray
-    sizes: list
-    bad: dict
+    windows: np.ndarray     # int (frames, channels): indices of the frames in each frame's window
+    sizes: list             # (height, width) of each frame, in pixels; None for one that is left out or not examined
+    bad: dict               # InputErrors of the frames that are left out, by index
 
     def without(self, index, error):
         """Return the headers as if a frame were missing; the nearest frame takes its place as a neighbour."""
@@ -51,28 +38,18 @@ class Headers:
         return replace(self, masks=_with_none(self.masks, index))
 
 
-def read_headers(frames, masks, channels, neighbours="frames", targets=None, refuse=None):
-    """Read the headers of frames and masks.
+def read_headers(frames, masks, channels, neighbours, targets, refuse, lenient):
+    """Read the headers of frames and masks, and return the Headers.
 
     Parameters
     ----------
-    frames : list of Frame
-        Frames in the order of `frames.find`.
-    masks : list of Frame or None
-        Mask of each frame; None for a frame without one.
-    channels : int
-        Frames in a window, odd.
-    neighbours : {"frames", "copies"}
-        Neighbours of a frame in its window, as `discovery.sequences.window_indices` takes them.
-    targets : list of int, optional
-        Frames to segment, by default all or those with masks; only these and their neighbours are examined.
-    refuse : callable, optional
-        Function that takes the InputError of a frame or a mask, which is then left out, and the consequence in words.
-        Without it the first such error is raised.
-
-    Returns
-    -------
-    Headers
+    frames, masks, channels, neighbours, lenient
+        Common arguments of `data`.
+    targets : list of int or None
+        Frames to segment, None for all or those with masks; only these and their neighbours are examined.
+    refuse : callable
+        Function that takes the InputError of a frame or a mask that cannot be used, and the consequence in words;
+        unless it raises the error, the frame or the mask is left out.
 
     Raises
     ------
@@ -86,13 +63,13 @@ def read_headers(frames, masks, channels, neighbours="frames", targets=None, ref
         try:
             sizes[index] = read_size(frames[index])
         except InputError as error:
-            if refuse is None:
-                raise
             unreadable[index] = error
+            if not lenient:
+                break
     headers = Headers(frames, list(masks), windows, sizes, {})
     for index, error in unreadable.items():
         headers = leave_out(headers, index, error, refuse)
-    for index, error in _odd_sizes(headers, seen).items() if refuse else ():
+    for index, error in _odd_sizes(headers, seen).items() if lenient else ():
         headers = leave_out(headers, index, error, refuse)
     if targets is None:
         targets = [index for index, mask in enumerate(masks) if mask] or seen
@@ -109,14 +86,10 @@ def read_headers(frames, masks, channels, neighbours="frames", targets=None, ref
 
 
 def leave_out(headers, index, error, refuse, mask_alone=False):
-    """Return the headers without a frame, or without its mask alone; raise the error where `refuse` is None."""
-    if refuse is None:
-        raise error
-    if mask_alone:
-        refuse(error)
-        return headers.without_mask(index)
-    refuse(error, "; the nearest frame stands in for it as a neighbour" * (headers.windows.shape[1] > 1))
-    return headers.without(index, error)
+    """Return the headers without a frame, or without its mask alone, whose error `refuse` takes."""
+    refuse(error, "; the nearest frame stands in for it as a neighbour"
+           if headers.windows.shape[1] > 1 and not mask_alone else "")
+    return headers.without_mask(index) if mask_alone else headers.without(index, error)
 
 
 def _with_none(items, index):

@@ -48,14 +48,7 @@ class Measured(NamedTuple):
 def measure(dataset, split, scaling, log=print):
     """Decode all frames, and the masks to train and validate on, and return their Measured statistics.
 
-    Parameters
-    ----------
-    dataset : dataset.Dataset
-    split : split.Split
-    scaling : str
-        Kind of scaling, as `scaling.fit` takes it.
-    log : callable
-        Function that prints a line of text for the user.
+    `split` is a `split.Split`, and `scaling` the kind that `scaling.fit` takes.
 
     Raises
     ------

@@ -22,14 +22,12 @@ def find_pairs(frames, masks, log=print, sparse=False, names=("--frames", "--mas
     frames, masks : path or str
         Folder, glob pattern or file. `masks` is None, or names the same set, where the layout of the Cell Tracking
         Challenge says which masks belong to the frames; there frames may be without a mask.
-    log : callable
-        Function that prints a line of text for the user.
     sparse : bool
         Whether frames may be without a mask.
     names : tuple of str
         Options by which the user named the two paths.
-    lenient, selection
-        Arguments of `frames.find`.
+    lenient, selection, log
+        Arguments of `frames.find`, and one of the common arguments of `data`.
 
     Raises
     ------

@@ -26,12 +26,7 @@ def choose_gap(frames, fraction, channels, usable=None):
     less than half a window: then a frame to validate on would be seen in training. Whole sequences need no gap, and
     get the width.
 
-    Parameters
-    ----------
-    frames, fraction, usable
-        Arguments of `split`.
-    channels : int
-        Frames in a window, odd.
+    `frames`, `fraction` and `usable` are those of `split`.
     """
     usable, sequences = _sequences(frames, usable)
     if len(sequences) > 1:
@@ -43,20 +38,7 @@ def choose_gap(frames, fraction, channels, usable=None):
 
 
 def divide(frames, masks, settings):
-    """Return the Split of frames by a run's settings.
-
-    Parameters
-    ----------
-    frames : list of Frame
-    masks : list of Frame or None
-    settings : Settings
-        Settings of the run: validation, gap and channels are used.
-
-    Raises
-    ------
-    InputError
-        If no frame is left to train on or to validate on.
-    """
+    """Return the Split of frames by a run's settings of validation, gap and channels; raise the errors of `split`."""
     usable, note = [index for index, mask in enumerate(masks) if mask], None
     gap, width, fraction = settings.gap, settings.channels, settings.validation
     if gap is None:
@@ -78,7 +60,6 @@ def split(frames, fraction, gap, usable=None):
     Parameters
     ----------
     frames : list of Frame
-        Frames in the order of `frames.find`.
     fraction : float
         Share of the frames to validate on, between 0 and 1.
     gap : int
@@ -133,16 +114,7 @@ def _before(usable, cut, gap):
 
 
 def describe(frames, split, settings, log=print):
-    """Print what is trained and validated on, which sequences are too short, and where frames are missing.
-
-    Parameters
-    ----------
-    frames : list of Frame
-    split : Split
-    settings : Settings
-    log : callable
-        Function that prints a line of text for the user.
-    """
+    """Print what is trained and validated on, which sequences are too short, and where frames are missing."""
     training, validation, left_out = split[:3]
     sequences = len({frame.sequence for frame in frames})
     share = len(validation) / (len(training) + len(validation))

@@ -43,31 +43,14 @@ def discover(settings, frames=None, masks=None, log=print):
                       settings.sparse_masks, selection=settings.selection)
 
 
-def open_dataset(settings, frames, masks, device=None, log=print):
-    """Return the Dataset of frames and masks, whose headers have been read and fit."""
-    border = (settings.border_weight, settings.border_sigma) if settings.border_weight else None
-    return Dataset(frames, masks, settings.channels, log=log, device=device, border=border, paste=settings.paste > 0,
-                   neighbours=settings.neighbours)
-
-
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """Frames and masks that a run can begin with; none of their pixels has been decoded.
+    """Frames and masks that a run can begin with; none of their pixels has been decoded."""
 
-    Attributes
-    ----------
-    settings : Settings
-        Settings of the run, with the gap that was chosen.
-    dataset : dataset.Dataset
-    split : split.Split
-    source : dict
-        Names of the frames, for config.json and models.
-    """
-
-    settings: object
+    settings: object        # Settings of the run, with the gap that was chosen
     dataset: Dataset
     split: split.Split
-    source: dict
+    source: dict            # names of the frames, for config.json and models
 
     def measure(self, log=print):
         """Return the `inspection.Measured` of these frames and masks."""
@@ -75,28 +58,25 @@ class Prepared:
 
 
 def prepare(settings, frames, masks, device=None, log=print):
-    """Discover, open and split the data of a run.
+    """Discover, open and split the data of a run, and return it Prepared.
 
     Parameters
     ----------
-    settings : Settings
+    settings, log
+        Common arguments of `data`.
     frames, masks : path, str or None
         Folder, glob pattern or file, as `pairing.find_pairs` takes them; None for the sample in the package.
     device : optional
         Device of the backend (`backends.choose`), which will hold the batches; None for NumPy.
-    log : callable
-        Function that prints a line of text for the user.
-
-    Returns
-    -------
-    Prepared
 
     Raises
     ------
     InputError
         If frames and masks cannot be used with these settings.
     """
-    dataset = open_dataset(settings, *discover(settings, frames, masks, log), device, log)
+    border = (settings.border_weight, settings.border_sigma) if settings.border_weight else None
+    dataset = Dataset(*discover(settings, frames, masks, log), settings.channels, log=log, device=device, border=border,
+                      paste=settings.paste > 0, neighbours=settings.neighbours)
     found = split.divide(dataset.frames, dataset.masks, settings)
     split.describe(dataset.frames, found, settings, log)
     settings = replace(settings, gap=found.gap)
@@ -120,20 +100,9 @@ class Balance(NamedTuple):
 
 
 def balance(settings, training, cells):
-    """Return the Balance of training frames.
+    """Return the Balance of training frames; raise InputError where only one class is left.
 
-    Parameters
-    ----------
-    settings : Settings
-    training : int ndarray
-        Indices of the frames.
-    cells : dict of int to (int, int)
-        Cell pixels, and all pixels, of the mask of each frame, by its index.
-
-    Raises
-    ------
-    InputError
-        If only one class is left.
+    `training` holds their indices, and `cells` the cell pixels, and all pixels, of the mask of each, by its index.
     """
     used = training[kept_indices([cells[index] for index in training.tolist()], settings.drop_background)]
     cells = [cells[index] for index in used.tolist()]
@@ -146,32 +115,16 @@ def balance(settings, training, cells):
 
 @dataclass(frozen=True, eq=False)
 class TrainingData:
-    """All that a run is trained and validated on.
-
-    Attributes
-    ----------
-    settings : Settings
-        Settings of the run.
-    cost : cost.Cost
-        Cost of the run, with class weights as numbers.
-    dataset : dataset.Dataset
-    scaling : scaling.Scaling
-    training, validation : int ndarray
-        Indices of the frames.
-    sampling_weights : float ndarray or None
-        Probability of each training frame to give a crop; None where all give the same number.
-    source : dict
-        Names and digests of the data, for config.json and models.
-    """
+    """All that a run is trained and validated on."""
 
     settings: object
-    cost: Cost
+    cost: Cost                          # with class weights as numbers
     dataset: Dataset
     scaling: Scaling
-    training: np.ndarray
+    training: np.ndarray                # indices of the frames that are used
     validation: np.ndarray
-    sampling_weights: np.ndarray | None
-    source: dict
+    sampling_weights: np.ndarray | None         # as in Balance
+    source: dict                        # names and digests of the data, for config.json and models
 
     @property
     def steps_per_epoch(self):
@@ -206,29 +159,22 @@ class TrainingData:
 
 
 def freeze(prepared, measured, log=print):
-    """Balance the classes and return the TrainingData.
-
-    Parameters
-    ----------
-    prepared : Prepared
-    measured : inspection.Measured
-    log : callable
-        Function that prints a line of text for the user.
+    """Balance the classes of Prepared and Measured data, and return the TrainingData.
 
     Raises
     ------
     InputError
         If only one class is left, or the frames that are used do not fit the settings.
     """
-    settings, dataset, (training, validation, *_), source = (
-        prepared.settings, prepared.dataset, prepared.split, prepared.source)
+    settings, dataset, (training, validation, *_) = prepared.settings, prepared.dataset, prepared.split
     used, dropped, weights, cost = balance(settings, training, measured.cells)
     _check_crops(settings, dataset, used)
     if len(dropped):
         log(f"{pluralize(len(dropped), 'training frame')} with the fewest cells left out")
     if settings.class_weight in WORDS:
         log("class weights {:.3g} (background) and {:.3g} (cell)".format(*cost.class_weights))
-    source = {**source, "training_cells": measured.share(training), "validation_cells": measured.share(validation),
+    source = {**prepared.source,
+              "training_cells": measured.share(training), "validation_cells": measured.share(validation),
               **{f"{kind}_sha256": digest for kind, digest in measured.digests.items()},
               "dropped_frames": [dataset.frames[index].name for index in dropped],
               "class_weights": list(cost.class_weights)}

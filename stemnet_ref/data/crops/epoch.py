@@ -44,7 +44,6 @@ def plan_epoch(dataset, indices, side, size_divisor, per_frame, augmentation, se
     Parameters
     ----------
     dataset : Dataset
-        Frames and masks.
     indices : sequence of int
         Indices of the frames to train on.
     side : int or None

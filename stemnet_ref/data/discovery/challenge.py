@@ -137,11 +137,6 @@ def result_paths(out, frames):
     Frames of other names keep their number, or that of their page counted from 0; times are counted from 0, and
     sequences from 01.
 
-    Parameters
-    ----------
-    out : path
-    frames : list of data.frames.Frame
-
     Raises
     ------
     InputError

@@ -15,14 +15,7 @@ def window_indices(frames, channels, neighbours="frames"):
 
     X(j-2), X(j-1), X(j), X(j+1), X(j+2) of one sequence for five channels (thesis section 9), by `time_indices`. Where
     a frame is missing, as beyond both ends, the nearest existing one on the way to j is repeated.
-
-    Parameters
-    ----------
-    frames : list of Frame
-    channels : int
-        Odd.
-    neighbours : {"frames", "copies"}
-        "copies": the frame itself in their places, as a fault of the listing's paths had it.
+    With `neighbours` "copies" the frame itself is in their places, as a fault of the listing's paths had it.
 
     Returns
     -------
@@ -113,17 +106,7 @@ def describe_gaps(frames):
 
 
 def describe_sequences(frames, channels, log=print):
-    """Say where sequences are too short for the network's window, and where the frame number may be misread.
-
-    Parameters
-    ----------
-    frames : list of Frame
-        All of their sequences.
-    channels : int
-        Frames that the network sees.
-    log : callable
-        Function that prints a line of text for the user.
-    """
+    """Say where sequences are too short for the network's window, and where the frame number may be misread."""
     sequences = _by_sequence(frames)
     short = [those for those in sequences.values() if len(those) < channels]
     if short:

@@ -25,8 +25,6 @@ def complete(masks, log=print, lenient=False):
     ----------
     masks : list of Frame or None
         Masks of any layout; only those in a folder of the challenge's gold truth are examined.
-    log : callable
-        Function that prints a line of text for the user.
     lenient : bool
         Whether to keep a mask that cannot be read, and to warn of markers or silver truth that cannot be read;
         otherwise it is an error.
