@@ -19,7 +19,7 @@ from .dataset import Dataset
 from .discovery.sequences import steps
 from .frames import spans
 from .inspection import measure
-from .pairing import find_pairs
+from .pairing import find_pairs, first_and_last
 from .split import describe, divide
 
 
@@ -67,9 +67,7 @@ def _describe_frames(dataset, statistics, log):
     for sequence, step in steps(dataset.frames).items():
         if step != 1 and sequence not in timed:
             log(f"note: sequence {sequence}: numbers rise by {step} from frame to frame")
-    pairs = [(frame, mask) for frame, mask in zip(dataset.frames, dataset.masks, strict=True) if mask]
-    log(f"{pluralize(len(pairs), 'pair')}, from "
-        + " to ".join(f"{pairs[at][0].name} with {pairs[at][1].name}" for at in (0, -1)))
+    log(f"{pluralize(sum(map(bool, dataset.masks)), 'pair')}, {first_and_last(dataset.frames, dataset.masks)}")
 
 
 OPTIONS = {

@@ -55,11 +55,9 @@ def for_either(find, selection):
 
 
 def _find_pairs(frames, masks, log, sparse, names, lenient, selection):
-    folders = challenge.sequences(frames)
+    folders, found = challenge.sequences(frames), find(frames, names[0], lenient, selection)
     if masks is None and not folders:
-        find(frames, names[0], lenient, selection)          # its fault, such as masks among the frames, says more
         raise InputError(f"{names[0]}: {names[1]} is missing; training needs both")
-    found = find(frames, names[0], lenient, selection)
     of_masks = challenge.sequences(masks) if masks is not None else folders
     if not (folders and of_masks):
         paired = pair(found, _find_masks(masks, names[1], lenient, selection, found, log), log, sparse)
@@ -161,7 +159,7 @@ def pair(frames, masks, log=print, sparse=False):
             paired = [by_key.get(key) for key in keys]
             if by_number or None in paired:
                 log(f"note: frames and masks were paired by their {'numbers' if by_number else 'names'}, "
-                    + _first_and_last(frames, paired))
+                    f"{first_and_last(frames, paired)}")
             return paired
         if best is None or matched > best[0]:
             best = matched, rule
@@ -224,44 +222,31 @@ def _shared_word(labels):
 
 def _unpaired(frames, masks, rule, sparse):
     """Return a message that names a frame without mask, or a mask without frame."""
-    frame_keys, mask_keys = [rule(frame) for frame in frames], [rule(mask) for mask in masks]
-    known_frames, known_masks = set(frame_keys), set(mask_keys)
-    lonely_frames = [frame for frame, key in zip(frames, frame_keys, strict=True) if key not in known_masks]
-    lonely_masks = [mask for mask, key in zip(masks, mask_keys, strict=True) if key not in known_frames]
-    counts = f"{pluralize(len(frames), 'frame')} and {pluralize(len(masks), 'mask')}"
+    frame_at, mask_at = ({rule(each): each for each in kind} for kind in (frames, masks))
+    lonely_frames = [frame for frame in frames if rule(frame) not in mask_at]
+    lonely_masks = [mask for mask in masks if rule(mask) not in frame_at]
+    counts = f"--masks: {pluralize(len(frames), 'frame')} and {pluralize(len(masks), 'mask')}"
     remedy = "give a frame and its mask the same number"
-    lonely = [f"no {other} belongs to {_some(files)}"
-              for other, files in (("mask", lonely_frames), ("frame", lonely_masks)) if files]
-    if lonely_frames and not lonely_masks and not sparse:
-        mask_of_key = dict(zip(mask_keys, masks, strict=True))
-        paired = _first_and_last(frames, [mask_of_key.get(key) for key in frame_keys])
-        if all(frame.page is not None for frame in lonely_frames):      # whose numbers are places in a file alone
-            remedy = "give masks as files whose numbers are those of their pages, from 1"
-        remedy += f", or, if the pairs {paired} are right, let the other frames be neighbours only by --sparse-masks"
-    if len(lonely_masks) < len(masks) and (lonely_masks and (sparse or not lonely_frames)):
-        frame_of_key = dict(zip(frame_keys, frames, strict=True))
-        paired = _first_and_last([frame_of_key.get(key) for key in mask_keys], masks)
+    if 0 < len(lonely_masks) < len(masks) and (sparse or not lonely_frames):
         words = "mask is of a frame that was" if len(lonely_masks) == 1 else "masks are of frames that were"
-        return (f"--masks: {counts}; {len(lonely_masks)} {words} not given (the first, {lonely_masks[0]}); if the "
-                f"pairs {paired} are right, name only the masks of these frames")
-    if lonely and not (sparse and not lonely_masks):
-        return f"--masks: {counts}; {', '.join(lonely)}; {remedy}"
-    twins = {}
-    for kind, keys in ((frames, frame_keys), (masks, mask_keys)):
-        seen = {}
-        for each, key in zip(kind, keys, strict=True):
-            twins = twins or ({"first": seen[key], "second": each} if key in seen else {})
-            seen[key] = each
-    return (f"--masks: {counts}; {twins['first']} and {twins['second']} have the same numbers; {remedy}, "
-            "or the same name")
+        return (f"{counts}; {len(lonely_masks)} {words} not given (the first, {lonely_masks[0]}); if the pairs "
+                f"{first_and_last([frame_at.get(rule(mask)) for mask in masks], masks)} are right, name only the masks "
+                "of these frames")
+    if lonely_masks or (lonely_frames and not sparse):
+        lonely = [f"no {other} belongs to {each[0]}" + f" and {len(each) - 1} more" * (len(each) > 1)
+                  for other, each in (("mask", lonely_frames), ("frame", lonely_masks)) if each]
+        if not lonely_masks:
+            if all(frame.page is not None for frame in lonely_frames):      # whose numbers are places in a file alone
+                remedy = "give masks as files whose numbers are those of their pages, from 1"
+            remedy += (f", or, if the pairs {first_and_last(frames, [mask_at.get(rule(frame)) for frame in frames])} "
+                       "are right, let the other frames be neighbours only by --sparse-masks")
+        return f"{counts}; {', '.join(lonely)}; {remedy}"
+    first, second = next((each, last[rule(each)]) for kind, last in ((frames, frame_at), (masks, mask_at))
+                         for each in kind if each is not last[rule(each)])
+    return f"{counts}; {first} and {second} have the same numbers; {remedy}, or the same name"
 
 
-def _first_and_last(frames, masks):
+def first_and_last(frames, masks):
     """Return as text the first and the last pair that lacks neither frame nor mask."""
-    both = [(frame, mask) for frame, mask in zip(frames, masks, strict=True) if frame and mask]
-    return "from " + " to ".join(f"{both[at][0].name} with {both[at][1].name}" for at in (0, -1))
-
-
-def _some(files):
-    """Return as text the first of the files, and the number of the others."""
-    return str(files[0]) if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"
+    both = [f"{frame.name} with {mask.name}" for frame, mask in zip(frames, masks, strict=True) if frame and mask]
+    return f"from {both[0]} to {both[-1]}"

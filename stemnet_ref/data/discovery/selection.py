@@ -71,14 +71,12 @@ class Selection:
                        pages_are_slices=self.z is not None and self.pages_are_slices)
 
     def take(self, planes, channels, path):
-        """Return the planes of every time point of a position, and the axes that have more than one entry.
+        """Return the planes of every time point of a position, and its axes that have more than one entry.
 
         Parameters
         ----------
-        planes : int ndarray of shape (T, C, Z, 2)
-            Planes of a `formats.axes.Position`.
-        channels : sequence of str
-            Names of the channels; empty where they are not known.
+        planes, channels
+            Planes of a `formats.axes.Position`, and the names of its channels; empty where they are not known.
         path : path
             File, for messages.
 
@@ -92,10 +90,8 @@ class Selection:
 
         Raises
         ------
-        ChoiceNeeded
-            If there are several channels or slices and none is chosen.
-        InputError
-            If there is no such channel or slice.
+        ChoiceRefused
+            If there are several channels or slices and none is chosen (ChoiceNeeded), or there is no such one.
         """
         sizes = dict(zip("TCZ", planes.shape, strict=False))
         several = "".join(axis for axis in "CZ" if sizes[axis] > 1)
@@ -169,22 +165,15 @@ def _choose_slice(sizes, names, path):
 
 
 def time_lapses(path, selection):
-    """Return the time points that a file holds, one time-lapse for each position of the microscope.
+    """Return the time-lapses that a file holds, one for each position of the microscope.
 
-    Returns
-    -------
-    lapses : list of (str, list)
-        Name of the position, empty where there is only one, and its time points as `Selection.take` returns them, or
-        None in a file of one plane.
-    several : str
-        Axes, "C" for channels and "Z" for slices, along which the file has more than one plane.
+    Each is a pair: the name of the position, empty where there is only one, and its time points as `Selection.take`
+    returns them, or None in a file of one plane. With these come the axes along which the file has several planes.
 
     Raises
     ------
-    ChoiceNeeded
-        If the file holds several channels or slices, and the selection chooses none.
     InputError
-        If the file cannot be read, or has no such channel or slice.
+        If the file cannot be read, or `Selection.take` raises it.
     """
     with damage_of(path):
         found = picture(path).positions
