@@ -15,6 +15,7 @@ import numpy as np
 
 from ..errors import InputError, pluralize
 from .discovery.sequences import time_indices
+from .grouping import grouped
 from .images import eight_bit_units
 from .masks.outlines import are_lines, are_outlines
 
@@ -89,10 +90,10 @@ def fit(dataset, limit=MAX_FRAMES, side=None):
     At most `limit` frames are examined. Where a longer side has more than `side` pixels, it is reduced to them, by
     means; offsets become coarser by this factor.
     """
-    sequences, index_of = {}, time_indices(dataset.frames)
-    for index, frame in enumerate(dataset.frames):
-        if dataset.masks[index] and dataset.sizes[index] and min(dataset.sizes[index]) >= MIN_SIDE:
-            sequences.setdefault((frame.sequence, dataset.sizes[index]), []).append(index)
+    sizes, index_of = dataset.sizes, time_indices(dataset.frames)
+    fitting = [index for index, mask in enumerate(dataset.masks)
+               if mask and sizes[index] and min(sizes[index]) >= MIN_SIDE]
+    sequences = grouped(fitting, lambda index: (dataset.frames[index].sequence, sizes[index]))
     around, gains = {}, {offset: [] for offset in range(-REACH, REACH + 1)}
     share = max(MIN_FRAMES, limit // max(len(sequences), 1))
     for (_, size), indices in list(sequences.items())[:max(limit // MIN_FRAMES, 1)]:

@@ -18,6 +18,7 @@ from .balance import WORDS, check_classes, class_weights
 from .dataset import Dataset
 from .discovery.sequences import steps
 from .frames import spans
+from .grouping import grouped
 from .inspection import measure
 from .pairing import find_pairs, first_and_last
 from .split import describe, divide
@@ -54,9 +55,7 @@ def report(dataset, settings, log=print):
 
 
 def _describe_frames(dataset, statistics, log):
-    kinds = {}
-    for index, found in statistics.items():
-        kinds.setdefault((found.shape, found.dtype), []).append(index)
+    kinds = grouped(statistics, lambda index: (statistics[index].shape, statistics[index].dtype))
     for (shape, dtype), those in kinds.items():
         bits = {"uint8": "8 bits", "uint16": "16 bits"}.get(dtype, "32 bits")
         log(f"{pluralize(len(those), 'frame')} of {shape[0]} x {shape[1]} pixels, {bits}: "

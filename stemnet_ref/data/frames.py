@@ -17,6 +17,7 @@ from .discovery.mixed import check_apart
 from .discovery.names import natural, numbers_in, read
 from .discovery.patterns import matches, read_by
 from .discovery.selection import UNCHOSEN, ChoiceRefused, pages_taken_for_time, time_lapses
+from .grouping import grouped
 
 SUFFIXES = (".png", ".tif", ".tiff")
 OTHER_PICTURES = (".jpg", ".jpeg", ".bmp", ".gif", ".jp2", ".webp", ".avi", ".mp4", ".nd2", ".czi", ".lif")
@@ -112,10 +113,8 @@ def find_neighbours(where, option, channels, selection=UNCHOSEN, lenient=False):
 
 def spans(frames, limit=3):
     """Return as text the first and the last frame of each sequence, for at most `limit` of them."""
-    names = {}
-    for frame in frames:
-        names.setdefault(frame.sequence, []).append(frame.name)
-    words = [each[0] if len(each) == 1 else f"{each[0]} to {each[-1]}" for each in names.values()]
+    words = [each[0].name if len(each) == 1 else f"{each[0].name} to {each[-1].name}"
+             for each in grouped(frames, lambda frame: frame.sequence).values()]
     more = [f"{pluralize(len(words) - limit, 'sequence')} more"] if len(words) > limit else []
     return ", ".join(words[:limit] + more)
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from ..errors import InputError
 from .discovery.sequences import window_indices
+from .grouping import grouped
 from .images import read_size
 
 ONE_SIZE = ("crop or pad them to one size by python -m stemnet_ref.data.preprocess --size PIXELS --background none, or "
@@ -98,11 +99,9 @@ def _with_none(items, index):
 
 def _odd_sizes(headers, seen):
     """Return the errors of frames that differ in size from a frame of their window and from most of their sequence."""
-    frames, sizes, sequences, odd = headers.frames, headers.sizes, {}, {}
-    for index in seen:
-        if index not in headers.bad:
-            sequences.setdefault(frames[index].sequence, []).append(index)
-    for indices in sequences.values():
+    frames, sizes, odd = headers.frames, headers.sizes, {}
+    good = [index for index in seen if index not in headers.bad]
+    for indices in grouped(good, lambda index: frames[index].sequence).values():
         ((height, width), times), = Counter(sizes[index] for index in indices).most_common(1)
         for index in indices if 2 * times > len(indices) else ():
             beside = {sizes[other] for other in headers.windows[index]} - {sizes[index], None}

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import InputError, pluralize
+from .grouping import grouped
 from .images import eight_bit_units
 from .scaling import Scaling, fit
 
@@ -95,15 +96,15 @@ def _check_one_size(dataset, scaling):
 
 def _describe_anomalies(frames, statistics, log):
     """Warn of sequences of very different brightness, and of frames that are constant or saturated."""
-    means, constant, saturated = {}, [], []
+    constant, saturated = [], []
     for index, found in statistics.items():
-        means.setdefault(frames[index].sequence, []).append(found.mean)
         value = found.low if found.end == "lowest" else found.high
         if found.low == found.high:
             constant.append((index, f"every pixel is {value:g}"))
         elif found.at_end > SATURATED:
             saturated.append((index, f"{found.at_end:.1%} of the pixels have the {found.end} value, {value:g}"))
-    means = {sequence: np.mean(values) for sequence, values in means.items()}
+    means = {sequence: np.mean([statistics[index].mean for index in indices])
+             for sequence, indices in grouped(statistics, lambda index: frames[index].sequence).items()}
     dark, bright = min(means, key=means.get), max(means, key=means.get)
     if means[bright] > FAR * max(means[dark], 0) and means[bright] > 0:
         log(f"warning: the pixels of sequence {bright} are {means[bright]:.4g} on average and those of {dark} "

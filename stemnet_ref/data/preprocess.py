@@ -32,6 +32,7 @@ from .discovery.selection import UNCHOSEN, Selection
 from .discovery.sequences import describe_gaps
 from .frames import describe_pages, find
 from .geometry import RECORD, Geometry
+from .grouping import grouped
 from .headers import check_mask_size, unchanged
 from .images import Remarks, eight_bit_units, read_frame, read_numbers, read_remark, read_size
 from .median import MEMORY, Stack
@@ -99,16 +100,13 @@ class Preprocess:
 
     def run(self):
         """Preprocess all frames; return how many were written."""
-        sequences = {}
-        for frame, mask in self.pairs:
-            sequences.setdefault(frame.sequence, []).append((frame, mask))
         record = {"complete": False, "settings": self.settings, "sequences": {}, "frames": {}}
         with self._claim:
             self._claim.take()
             files.write_json(self.out / RECORD, record, outputs.RECORD, "OUT")      # first: it says whose the rest is
             for name in ("frames", *(["masks"] if any(mask for _, mask in self.pairs) else [])):
                 files.make_folder(self.out / name, "OUT")
-            for sequence, pairs in sequences.items():
+            for sequence, pairs in grouped(self.pairs, lambda pair: pair[0].sequence).items():
                 with Stack(self.memory, self.out) as stack:
                     try:
                         pairs = self._read(sequence, pairs, stack)

@@ -7,6 +7,7 @@ import numpy as np
 from ..errors import InputError, pluralize
 from .discovery.sequences import describe_gaps, describe_sequences
 from .frames import describe_pages, spans
+from .grouping import grouped
 
 
 class Split(NamedTuple):
@@ -76,11 +77,11 @@ def split(frames, fraction, gap, usable=None):
     wanted = fraction * len(usable)
     if len(sequences) > 1:
         chosen = []
-        for indices in reversed(sequences.values()):
+        for indices in reversed(sequences):
             nearer = abs(len(chosen) + len(indices) - wanted) < abs(len(chosen) - wanted)
             if nearer and len(chosen) + len(indices) < len(usable):
                 chosen += indices
-        validation = sorted(chosen or min(reversed(sequences.values()), key=len))
+        validation = sorted(chosen or min(reversed(sequences), key=len))
         return np.setdiff1d(usable, validation), np.array(validation), np.arange(0)
     cut = _cut(usable, fraction)
     training = _before(usable, cut, gap)
@@ -93,14 +94,11 @@ def split(frames, fraction, gap, usable=None):
 
 
 def _sequences(frames, usable):
-    """Return the indices of the usable frames, and those of each sequence."""
+    """Return the indices of the usable frames, and a list of those of each sequence."""
     usable = np.arange(len(frames)) if usable is None else np.asarray(usable)
-    sequences = {}
-    for index in usable.tolist():
-        sequences.setdefault(frames[index].sequence, []).append(index)
-    if not sequences:
+    if not len(usable):
         raise InputError("--masks: no frame has a mask to train on; name the folder of the masks")
-    return usable, sequences
+    return usable, [*grouped(usable.tolist(), lambda index: frames[index].sequence).values()]
 
 
 def _cut(usable, fraction):

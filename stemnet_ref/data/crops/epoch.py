@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from ...errors import InputError
+from ..grouping import grouped
 from .crop import Crop
 
 MAX_DISTANCE = 8    # frames between a crop and the donor of its pasted cells, where not all frames fit into memory
@@ -100,11 +101,8 @@ def _order(dataset, indices, per_frame, rng, sampling_weights):
         stream = np.repeat(indices, rng.multinomial(per_frame * len(indices), sampling_weights))
     if dataset.fits:
         return rng.permutation(stream)
-    sequences = {}
-    for index in stream.tolist():
-        sequences.setdefault(dataset.frames[index].sequence, []).append(index)
-    names = list(sequences)
-    stream = [index for name in rng.permutation(len(names)) for index in sequences[names[name]]]
+    sequences = [*grouped(stream.tolist(), lambda index: dataset.frames[index].sequence).values()]
+    stream = [index for at in rng.permutation(len(sequences)) for index in sequences[at]]
     pool, frames, order = [], Counter(), []                     # crops read and not yet sampled, and their frames
     for index in stream:
         pool.append(index)
@@ -121,11 +119,8 @@ def _donors(dataset, order, indices, count, rng):
     """Return the frames that give each crop its pasted cells, of its sequence, and near it where memory is short."""
     if count == 0:
         return [()] * len(order)
-    of_sequence, number = {}, {}
-    for index in indices.tolist():
-        same = of_sequence.setdefault(dataset.frames[index].sequence, [])
-        number[index] = len(same)
-        same.append(index)
+    of_sequence = grouped(indices.tolist(), lambda index: dataset.frames[index].sequence)
+    number = {index: at for same in of_sequence.values() for at, index in enumerate(same)}
     donors = []
     for index in order.tolist():
         same = of_sequence[dataset.frames[index].sequence]

@@ -30,6 +30,7 @@ import re
 from dataclasses import dataclass
 from itertools import pairwise
 
+from ..grouping import grouped
 from .mixed import shared_beginning
 from .times import NUMBER, fields, regular
 
@@ -65,11 +66,8 @@ def read(labels):
     """Return a Name for each label, a path without suffix."""
     labels = _without_hashes(labels)
     found = dict(zip(labels, fields(labels), strict=True))
-    groups = {}
-    for label in labels:
-        groups.setdefault(_template(label, found[label]), []).append(label)
     named = {}
-    for group in groups.values():
+    for group in grouped(labels, lambda label: _template(label, found[label])).values():
         rows = [found[label] for label in group]
         columns = [numbers_of(column) for column in zip(*rows, strict=True)]
         counts = [numbers for numbers, _ in columns]
@@ -112,10 +110,8 @@ def natural(text):
 
 def _without_hashes(labels):
     """Return labels with ? in place of hexadecimal words that each of those alike has of its own: img_000_a3f9."""
-    groups, out = {}, dict(zip(labels, labels, strict=True))
-    for label in out:
-        groups.setdefault(re.sub("[A-Za-z0-9]+", "w", label), []).append(label)
-    for group in groups.values():
+    out = dict(zip(labels, labels, strict=True))
+    for group in grouped(out, lambda label: re.sub("[A-Za-z0-9]+", "w", label)).values():
         columns = [*zip(*(re.findall("[A-Za-z0-9]+|[^A-Za-z0-9]+", label) for label in group), strict=True)]
         forms = [{NUMBER.sub("#", word) for word in column} for column in columns]
         hashes = [at for at, column in enumerate(columns)
@@ -214,9 +210,7 @@ def _by_chance(columns, meanings, kinds, before):
     if any(kinds[at] in CALENDAR for at in others):
         return None
     rows = [*zip(*columns, strict=True)]
-    by_place = {}
-    for row in rows:
-        by_place.setdefault(tuple(row[at] for at in apart), []).append(row)
+    by_place = grouped(rows, lambda row: tuple(row[at] for at in apart))
     if len(others) < 2 or min(map(len, by_place.values())) < ENOUGH:
         return None
     unique = [at for at in others if all(len({row[at] for row in those}) == len(those) and
@@ -245,9 +239,7 @@ def _goes_round(values):
 
 def _rise_together(rows, at, others, apart):
     """Return whether, from row to row, one column rises and others do not fall, within rows equal in those `apart`."""
-    groups = {}
-    for row in sorted(rows, key=lambda row: row[at]):
-        groups.setdefault(tuple(row[each] for each in apart), []).append(row)
+    groups = grouped(sorted(rows, key=lambda row: row[at]), lambda row: tuple(row[each] for each in apart))
     return max(map(len, groups.values())) >= ENOUGH and all(
         before[at] < after[at] and all(before[each] <= after[each] for each in others)
         for group in groups.values() for before, after in pairwise(group))

@@ -7,6 +7,7 @@ from statistics import median_low
 import numpy as np
 
 from ...errors import listed, pluralize
+from ..grouping import grouped
 from .names import place_before
 
 
@@ -154,10 +155,8 @@ def _and_more(sequences):
 
 def _by_sequence(frames):
     """Return the frames of every sequence, in the order of their numbers."""
-    found = {}
-    for frame in frames:
-        found.setdefault(frame.sequence, []).append(frame)
-    return {sequence: sorted(those, key=lambda frame: frame.number) for sequence, those in found.items()}
+    return {sequence: sorted(those, key=lambda frame: frame.number)
+            for sequence, those in grouped(frames, lambda frame: frame.sequence).items()}
 
 
 def _steps_between(number, later, step):

@@ -11,6 +11,8 @@ from fractions import Fraction
 from functools import partial
 from itertools import count, pairwise
 
+from ..grouping import grouped
+
 MILLION = 10 ** 6
 SECONDS = {"day": 86400, "hour": 3600, "minute": 60, "second": 1, "millisecond": Fraction(1, 1000)}
 
@@ -158,11 +160,8 @@ def fields(labels):
     Labels that differ in their digits only, and in AM and PM, are read alike: what is no date in one of them is a date
     in none.
     """
-    groups = {}
-    for label in labels:
-        groups.setdefault(HALVES.sub(r"\1x", NUMBER.sub("#", label)), []).append(label)
     found = {}
-    for group in groups.values():
+    for group in grouped(labels, lambda label: HALVES.sub(r"\1x", NUMBER.sub("#", label))).values():
         composites, common = _common(group)
         for label, each in zip(group, composites, strict=True):
             covered = {at for _, first, last in common for at in range(first, last + 1)}
@@ -232,7 +231,7 @@ def _times(kind, values, texts, rest):
         values = _over_midnight(values)
     if kind == "half":
         return values
-    groups = _grouped(values, texts, rest)
+    groups = _by_rest(values, texts, rest)
     if kind == "lapse":
         return values if all(len(group) >= ENOUGH and regular(group) for group in groups) else None
     several = [group for group in groups if len(group) > 1]
@@ -268,17 +267,15 @@ def _is_month_first(values, texts, rest):
         return False
 
     def spread(values):
-        return not all(map(regular, _grouped(values, texts, rest))), max(values) - min(values)
+        return not all(map(regular, _by_rest(values, texts, rest))), max(values) - min(values)
 
     return spread([other.value for other in others]) < spread(values)
 
 
-def _grouped(values, texts, rest):
+def _by_rest(values, texts, rest):
     """Return the text of each value, a dict for each different element of `rest`."""
-    groups = {}
-    for value, text, key in zip(values, texts, rest, strict=True):
-        groups.setdefault(key, {})[value] = text
-    return [*groups.values()]
+    groups = grouped(zip(values, texts, rest, strict=True), lambda each: each[2])
+    return [{value: text for value, text, _ in group} for group in groups.values()]
 
 
 def regular(numbers):
