@@ -44,7 +44,7 @@ def positions(tiff):
     ValueError
         If the description is damaged, or does not fit the pages; the message is the reason alone.
     """
-    description = tiff.description()
+    description = tiff.page(0).description
     if ome.is_ome(description):
         found = [Position(*each) for each in ome.read(description, tiff.path, tiff.directories)]
     else:

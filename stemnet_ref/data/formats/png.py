@@ -10,7 +10,6 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 from ...errors import InputError
-from .damage import decoding
 from .header import Header
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -24,13 +23,7 @@ Image.MAX_IMAGE_PIXELS = None       # mosaics of a microscope are larger than wh
 
 
 def read_header(file):
-    """Return the Header of a PNG without reading its pixels.
-
-    Raises
-    ------
-    ValueError, OSError
-        If the file is damaged; the message is the reason alone.
-    """
+    """Return the Header of an open PNG without reading its pixels; raise the errors of `read_pixels`."""
     return _header(_chunks(file))[0]
 
 
@@ -49,7 +42,7 @@ def read_pixels(path):
         file.seek(0)
         _check(_chunks(file))
         file.seek(0)
-        with decoding(), PngImagePlugin.PngImageFile(file) as image:
+        with PngImagePlugin.PngImageFile(file) as image:
             pixels = np.array(image)
     if kind == 4:
         if bits == 16 or np.any(pixels[..., 1] != 255):

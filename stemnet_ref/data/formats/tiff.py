@@ -13,7 +13,6 @@ import tifffile
 
 from ...errors import InputError, pluralize, reason
 from . import jpeg, lzw
-from .damage import decoding
 from .header import Header
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())     # errors are raised here, once, with the file's name
@@ -29,7 +28,8 @@ RATIOS = {1: 1, 5: 2800, 8: 1032, 32773: 64, 32946: 1032, **dict.fromkeys(OTHERS
 OTHER_FORMATS = dict.fromkeys(("is_ome", "is_mmstack", "is_ndtiff"), False)      # they span files, or are read in axes
 DESCRIBED = ("shaped", "imagej", "lsm", "fluoview", "stk", "sis", "scanimage")      # as tifffile names them
 UPRIGHT = {2: np.fliplr, 3: lambda a: a[::-1, ::-1], 4: np.flipud, 5: np.transpose, 6: lambda a: np.rot90(a, -1),
-           7: lambda a: a[::-1, ::-1].T, 8: np.rot90}               # by the tag Orientation
+           7: lambda a: a[::-1, ::-1].T, 8: np.rot90}               # by the tag ORIENTATION
+ORIENTATION = 274
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Tiff:
 
     def __init__(self, file, directories):
         self.path, self.directories = file.name, directories
-        with ExitStack() as opened, decoding():
+        with ExitStack() as opened:
             opened.enter_context(file)
             self._file = tifffile.TiffFile(file, **OTHER_FORMATS)
             self.close = opened.pop_all().close         # closes the file
@@ -70,38 +70,29 @@ class Tiff:
 
     def page(self, number):
         """Return a tifffile.TiffPage."""
-        with decoding():
-            if number == 0:
-                return self._file.pages.first
-            self._file.filehandle.seek(self.directories[number].offset)     # not by the way of all pages before it
-            return tifffile.TiffPage(self._file, number)
-
-    def description(self):
-        """Return the description of the first page."""
-        with decoding():
-            return self.page(0).description
+        if number == 0:
+            return self._file.pages.first
+        self._file.filehandle.seek(self.directories[number].offset)     # not by the way of all pages before it
+        return tifffile.TiffPage(self._file, number)
 
     def imagej_description(self):
         """Return what ImageJ's description says, a dict."""
-        with decoding():
-            return self._file.imagej_metadata or {}
+        return self._file.imagej_metadata or {}
 
     def series(self):
         """Return every Series that a description names, as tifffile understands it; none without a description."""
-        with decoding():
-            if not any(getattr(self._file, f"is_{kind}") for kind in DESCRIBED):
-                return []
-            found = [each for each in self._file.series if not each.keyframe.is_reduced]
-            if not all(each.kind in DESCRIBED for each in found):
-                return []
-            return [self._scanimage(each) if each.kind == "scanimage" and each.axes.startswith("I") else
-                    Series(each.axes, each.shape, [page.index for page in each.pages], parts(each.keyframe))
-                    for each in found]
+        if not any(getattr(self._file, f"is_{kind}") for kind in DESCRIBED):
+            return []
+        found = [each for each in self._file.series if not each.keyframe.is_reduced]
+        if not all(each.kind in DESCRIBED for each in found):
+            return []
+        return [self._scanimage(each) if each.kind == "scanimage" and each.axes.startswith("I") else
+                Series(each.axes, each.shape, [page.index for page in each.pages], parts(each.keyframe))
+                for each in found]
 
     def micromanager(self, number):
         """Return what Micro-Manager says of a page, a dict; empty where it says nothing."""
-        with decoding():
-            said = self.page(number).tags.valueof(51123)
+        said = self.page(number).tags.valueof(51123)
         return said if isinstance(said, dict) else {}
 
     def _scanimage(self, series):
@@ -134,7 +125,7 @@ class Tiff:
         if page.dtype.kind == "c":
             self._refuse("its pixels are complex numbers", "save their magnitude")
         height, width = page.imagelength, page.imagewidth
-        if self._orientation(page) in (5, 6, 7, 8):
+        if page.tags.valueof(ORIENTATION, 1) in (5, 6, 7, 8):
             height, width = width, height
         return Header(height, width, page.dtype, self._colours(page), self._palette(page), page.photometric == 0)
 
@@ -156,8 +147,7 @@ class Tiff:
         _load_decoder(page.compression)
         self._check_data(page)
         if part < count:
-            with decoding():
-                data = page.asarray(squeeze=False, maxworkers=1).transpose(0, 1, 4, 2, 3)
+            data = page.asarray(squeeze=False, maxworkers=1).transpose(0, 1, 4, 2, 3)
             data = data.reshape(count, page.imagelength, page.imagewidth)
             if has_alpha(page):
                 self._check_opaque(data)
@@ -165,14 +155,12 @@ class Tiff:
         else:
             pixels = self._following(page, part)
         pixels = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
-        return UPRIGHT.get(self._orientation(page), np.asarray)(pixels)
+        return UPRIGHT.get(page.tags.valueof(ORIENTATION, 1), np.asarray)(pixels)
 
     def holds(self, number, last):
         """Return whether the file is long enough for the plane `last` of those that lie behind a page's offset."""
         page = self.page(number)
-        with decoding():
-            is_contiguous = page.is_contiguous
-        if not is_contiguous or page.dtype is None or page.predictor != 1 or page.fillorder != 1:
+        if not page.is_contiguous or page.dtype is None or page.predictor != 1 or page.fillorder != 1:
             return False
         begin, end = page.dataoffsets[0], page.dataoffsets[0] + (last + 1) * self._plane_bytes(page)
         return end <= self.size and not any(begin < each.offset < end for each in self.directories)
@@ -181,15 +169,10 @@ class Tiff:
         """Return a plane without a page of its own."""
         if not self.holds(page.index, part):
             raise ValueError(f"plane {part + 1} is missing: it is cut off")
-        with decoding():
-            pixels = self._file.filehandle.read_array(
-                self._file.byteorder + page.dtype.char, page.imagelength * page.imagewidth,
-                page.dataoffsets[0] + part * self._plane_bytes(page))
+        pixels = self._file.filehandle.read_array(
+            self._file.byteorder + page.dtype.char, page.imagelength * page.imagewidth,
+            page.dataoffsets[0] + part * self._plane_bytes(page))
         return pixels.reshape(page.imagelength, page.imagewidth)
-
-    def _orientation(self, page):
-        with decoding():
-            return page.tags.valueof(274, 1)
 
     def _plane_bytes(self, page):
         return page.imagelength * page.imagewidth * page.dtype.itemsize
@@ -197,8 +180,7 @@ class Tiff:
     def _check_data(self, page):
         """Raise ValueError unless all strips or tiles are in the file and can hold as many pixels as are declared."""
         offsets, counts = page.dataoffsets, page.databytecounts
-        with decoding():
-            kind, number = ("tile" if page.is_tiled else "strip"), math.prod(page.chunked)
+        kind, number = ("tile" if page.is_tiled else "strip"), math.prod(page.chunked)
         if min(len(offsets), len(counts)) < number:
             raise ValueError(f"it has {min(len(offsets), len(counts))} of {number} {kind}s of data: rows are missing")
         for index in range(number):
@@ -234,8 +216,7 @@ class Tiff:
     def _palette(self, page):
         if int(page.photometric) != PALETTE or page.colormap is None:
             return None
-        with decoding():
-            palette = np.asarray(page.colormap).T.astype(np.uint16)
+        palette = np.asarray(page.colormap).T.astype(np.uint16)
         return palette * np.uint16(257) if palette.max(initial=0) < 256 else palette
 
     def _refuse(self, what, remedy):

@@ -9,7 +9,7 @@ import tifffile
 from PIL import Image
 
 from stemnet_ref.data import images
-from stemnet_ref.data.formats import directories, lzw, picture, png, tiff
+from stemnet_ref.data.formats import directories, lzw, picture, png
 from stemnet_ref.data.formats.tiff import Tiff
 from stemnet_ref.data.frames import find
 from stemnet_ref.data.images import read_bytes, read_frame, read_instances, read_mask, read_size
@@ -113,14 +113,15 @@ def test_a_decoder_that_does_not_fit_numpy_is_no_fault_of_a_file(tmp_path, monke
 
 
 def test_whatever_a_library_raises_is_damage(tmp_path, monkeypatch):
-    class Unlucky(tifffile.TiffPage):
-        def asarray(self, *arguments, **options):
-            raise AttributeError("shape")
-
-    tifffile.imwrite(tmp_path / "f.tif", np.zeros((3, 8, 8), np.uint8), photometric="minisblack")
+    tifffile.imwrite(tmp_path / "f.tif", np.zeros((3, 8, 8), np.uint8), photometric="minisblack", compression="zlib")
     frames = find(tmp_path / "f.tif", "--frames")
-    monkeypatch.setattr(tiff.tifffile, "TiffPage", Unlucky)
-    with pytest.raises(InputError, match=r"page 2: the picture cannot be read \(shape\); replace or remove this file$"):
+    monkeypatch.setattr(tifffile.TiffPage, "asarray", property(lambda page: page.no_such_attribute))
+    with pytest.raises(AttributeError):                                     # the words of this test, not of the library
+        read_frame(frames[1])
+    monkeypatch.undo()
+    monkeypatch.setattr(tifffile.TiffPage, "decode", None)
+    with pytest.raises(InputError, match=r"page 2: the picture cannot be read \('NoneType' object is not callable\); "
+                                         r"replace or remove this file$"):
         read_frame(frames[1])
 
 
