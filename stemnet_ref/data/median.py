@@ -6,7 +6,6 @@
 
 import tempfile
 from contextlib import suppress
-from threading import Lock
 
 import numpy as np
 
@@ -67,7 +66,7 @@ class Stack:
     def __init__(self, memory=MEMORY, folder=None):
         self.memory, self.folder = memory, folder
         self.dtype, self.shapes = None, []
-        self._frames, self._file, self._lock, self._starts = [], None, Lock(), [0]
+        self._frames, self._file, self._starts = [], None, [0]
 
     def __enter__(self):
         return self
@@ -132,25 +131,16 @@ class Stack:
 
     def frame(self, number):
         """Return a frame by its number, in the order in which frames were appended."""
-        return self._part(number, 0, self.shapes[number][0])
+        if self._file is None:
+            return self._frames[number]
+        return np.asarray(np.memmap(self._file, self.dtype, "r", self._starts[number], self.shapes[number]))
 
     def rows(self, start, stop):
         """Return rows of all frames, which are of one shape: (frames, stop - start, W)."""
         out = np.empty((self.count, stop - start, self.shape[1]), self.dtype)
         for number, part in enumerate(out):
-            part[:] = self._part(number, start, stop)
+            part[:] = self.frame(number)[start:stop]
         return out
-
-    def _part(self, number, start, stop):
-        """Return rows of one frame."""
-        if self._file is None:
-            return self._frames[number][start:stop]
-        width = self.shapes[number][1]
-        part = np.empty((stop - start, width), self.dtype)
-        with self._lock:                                    # the file has one place, whoever reads
-            self._file.seek(self._starts[number] + start * width * self.dtype.itemsize)
-            self._file.readinto(part)
-        return part
 
     def median(self, progress=lambda rows: None):
         """Return the median of every pixel over the frames, float64 (H, W); float32 for float32 frames.

@@ -21,8 +21,7 @@ from .sequences import time_indices
 SEQUENCE = re.compile(r"\d\d")
 FRAME = re.compile(r"t(\d{3,4})\.tiff?", re.IGNORECASE)
 NAMED = re.compile(r"(?:(?:.*/)?(\d\d)[_/])?t(\d{3,4})")     # of frames, without suffix
-MASK = re.compile(r"man_seg_?(\d{3,4})\.tiff?", re.IGNORECASE)
-MASK_OF_SLICE = re.compile(r"man_seg_(\d{3,4})_(\d{3,4})\.tiff?", re.IGNORECASE)
+MASK = re.compile(r"man_seg_?(\d{3,4})(?:_(\d{3,4}))?\.tiff?", re.IGNORECASE)        # of a frame, or of a slice
 TRUTH = re.compile(r"\d\d_(GT|ST)")
 TRUTHS = ("GT", "ST")               # the better one first
 
@@ -124,10 +123,8 @@ def _present(file):
 
 def _time_and_slice(mask):
     """Return the digits of a mask's time and the number of its slice, None in a mask of all; None for other files."""
-    if match := MASK.fullmatch(mask.name):
-        return match.group(1), None
-    match = MASK_OF_SLICE.fullmatch(mask.name)
-    return match and (match.group(1), int(match.group(2)))
+    match = MASK.fullmatch(mask.name)
+    return match and (match.group(1), match.group(2) and int(match.group(2)))
 
 
 def result_paths(out, frames):

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from ...errors import InputError, pluralize
-from ..formats.pixels import read_values
+from ..images import read_values
 from ..masks.regions import regions
 from . import challenge
 

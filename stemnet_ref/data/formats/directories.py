@@ -49,7 +49,16 @@ def read_directories(file):
     ValueError, OSError
         If a directory is damaged; the message is the reason alone.
     """
-    return _Reader(file).chain()
+    reader = _Reader(file)
+    found, offset = [], reader.first
+    while offset:
+        page, offset = reader.directory(offset, f"page {len(found) + 1}")
+        if not page.width or not page.height:
+            raise ValueError(f"page {len(found) + 1} has {page.height} x {page.width} pixels")
+        found.append(page)
+    if not found:
+        raise ValueError("it has no pages")
+    return found
 
 
 class _Reader:
@@ -67,17 +76,6 @@ class _Reader:
         self.inline = 8 if self.big else 4          # bytes that fit into the tag itself
         self.first = self._unpack(self.offset, head[8:16] if self.big else head[4:8])
 
-    def chain(self):
-        found, offset = [], self.first
-        while offset:
-            page, offset = self._directory(offset, f"page {len(found) + 1}")
-            if not page.width or not page.height:
-                raise ValueError(f"page {len(found) + 1} has {page.height} x {page.width} pixels")
-            found.append(page)
-        if not found:
-            raise ValueError("it has no pages")
-        return found
-
     def _unpack(self, format, data):
         try:
             return struct.unpack(self.order + format, data)[0]
@@ -88,7 +86,7 @@ class _Reader:
         self.file.seek(offset)
         return self.file.read(count)
 
-    def _directory(self, offset, what, nested=False):
+    def directory(self, offset, what, nested=False):
         """Return a Directory and the offset of the next one."""
         width = struct.calcsize(self.order + self.number)
         if not 8 <= offset <= self.size - width:
@@ -120,7 +118,7 @@ class _Reader:
                 inner += self._offsets(code, kind, values, raw, size, what)
         following = self._unpack(self.offset, data[count * tag_size:])
         for each in inner if not nested else ():
-            self._directory(each, f"a directory within {what}", True)
+            self.directory(each, f"a directory within {what}", True)
         return page, following
 
     def _offsets(self, code, kind, values, raw, size, what):

@@ -34,8 +34,8 @@ class Picture:
     is_png : bool
     positions : list of axes.Position
         Positions of a TIFF; none of a PNG.
-    facts : dict
-        What callers have found out about the file, stored for later calls.
+    remarks : dict
+        Remarks of the reader of masks on the values of their planes, stored for later calls.
 
     Raises
     ------
@@ -46,7 +46,7 @@ class Picture:
     """
 
     def __init__(self, path, key):
-        self.path, self.key, self.facts = path, key, {}
+        self.path, self.key, self.remarks = path, key, {}
         self._headers, self._fault, self.positions = {}, None, []
         with ExitStack() as opened:
             file = opened.enter_context(open(path, "rb"))
