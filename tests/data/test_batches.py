@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from pictures import sequence
 from PIL import Image
 
-from stemnet_ref.data import decoded
+from stemnet_ref.data import images
 from stemnet_ref.data.crops.crop import Crop
 from stemnet_ref.data.crops.epoch import Augmentation, plan_epoch
-from stemnet_ref.data.dataset import Dataset, read_ahead
+from stemnet_ref.data.dataset import MEMORY, Dataset, read_ahead
 from stemnet_ref.data.frames import find
 from stemnet_ref.data.median import background, subtract_background
 from stemnet_ref.data.pairing import pair
@@ -23,7 +23,7 @@ from stemnet_ref.errors import InputError
 PLAIN = Scaling(0.0, 1.0)
 
 
-def dataset(folder, channels=5, count=10, memory=decoded.MEMORY, **size):
+def dataset(folder, channels=5, count=10, memory=MEMORY, **size):
     frames, masks = sequence(folder, count, **size)
     found = find(frames, "--frames")
     return Dataset(found, pair(found, find(masks, "--masks")), channels, memory)
@@ -96,13 +96,13 @@ def test_a_batch_holds_windows_of_real_neighbours_and_the_middle_frames_mask(tmp
 
 
 def test_batches_are_decoded_in_the_background(tmp_path, monkeypatch):
-    threads, read = set(), decoded.read_frame
+    threads, read = set(), images.read_frame
 
     def watched(frame):
         threads.add(threading.get_ident())
         return read(frame)
 
-    monkeypatch.setattr(decoded, "read_frame", watched)
+    monkeypatch.setattr("stemnet_ref.data.dataset.read_frame", watched)
     data = dataset(tmp_path)
     list(data.batches(plan(data), 1, PLAIN))
     list(data.whole(range(10)))

@@ -11,7 +11,7 @@ from PIL import Image
 from refusals import script
 from runs import SMALL, train_main
 
-from stemnet_ref.data import check, decoded
+from stemnet_ref.data import check, dataset
 from stemnet_ref.report import figures
 
 EVERYTHING = "--channels", "3", "--paste", "1", "--border-weight", "5", "--scaling", "median-image", "--on-cells", "0.5"
@@ -69,11 +69,11 @@ def test_the_check_opens_each_file_for_its_header_once_and_decodes_it_once(tmp_p
     frames, masks = movie(tmp_path, kind)
     decodings = []
     for name in ("read_frame", "read_mask"):
-        read = getattr(decoded, name)
-        monkeypatch.setattr(decoded, name, lambda frame, *rest, read=read: (
+        read = getattr(dataset, name)
+        monkeypatch.setattr(dataset, name, lambda frame, *rest, read=read: (
             decodings.append(frame) or read(frame, *rest)))
-    monkeypatch.setattr(figures, "plot_sheet", lambda dataset, *rest, **named: [
-        (dataset.pixels(index), dataset.classes(index)) for index in range(12)])
+    monkeypatch.setattr(figures, "plot_sheet", lambda found, *rest, **named: [
+        (found.pixels(index), found.classes(index)) for index in range(12)])
     assert script(check.main, frames, masks, "--out", tmp_path / "s.png") == 0
     assert set(Counter(decodings).values()) == {1}
     assert len(decodings) == 24
