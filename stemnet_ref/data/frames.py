@@ -215,7 +215,7 @@ def _label(file, root):
 def _names(files, labels, selection, beside=()):
     """Return the Name of each file; the labels `beside` help to find the numbers that vary."""
     if selection.pattern is not None:
-        return read_by(selection.pattern, files, labels, selection.strict)
+        return read_by(selection.pattern, files, labels, strict=not selection.of_masks_alone)
     return read([*labels, *beside])[:len(labels)]
 
 
