@@ -1,0 +1,22 @@
+"""The measure of memory that the tests of damaged files rely on."""
+
+import tracemalloc
+from pathlib import Path
+
+import memory
+import pytest
+from memory import Peak
+
+
+@pytest.mark.parametrize("place", [memory.PROCESS, "nowhere"])
+def test_the_peak_is_noticed_and_forgotten(monkeypatch, place):
+    """As the kernel tells it, and without that."""
+    monkeypatch.setattr(memory, "PROCESS", Path(place))
+    peak = Peak()
+    try:
+        del [b"x" * 50_000_000][0]
+        assert 40e6 < peak.bytes() < 80e6
+        peak.reset()
+        assert peak.bytes() < 20e6
+    finally:
+        tracemalloc.stop()
