@@ -1,6 +1,7 @@
 """Hypothesis settings, fixtures, and what a skipped test means in CI."""
 
 import os
+from contextlib import nullcontext
 from importlib.util import find_spec
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")      # before NumPy: on tiny arrays threads only wait for each other
@@ -9,12 +10,14 @@ import matplotlib
 import pytest
 import refusals
 from hypothesis import HealthCheck, settings
-from pictures import sequence
+from matplotlib.figure import Figure
+from pictures import drawing, sequence, undrawn
 
 import run_train
 from stemnet_ref.report import figures
 
 matplotlib.use("Agg")
+Figure.savefig = undrawn
 settings.register_profile("default", deadline=None, max_examples=25, print_blob=True,
                           suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("default")
@@ -77,6 +80,14 @@ def pytest_runtest_makereport(item, call):
 @pytest.hookimpl(hookwrapper=True)
 def pytest_make_collect_report(collector):
     _refuse_skip((yield).get_result())
+
+
+@pytest.fixture(autouse=True)
+def quick_files(request, monkeypatch):
+    """Draw figures only where the test is marked `drawn`, and wait for no disk."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+    with drawing() if request.node.get_closest_marker("drawn") else nullcontext():
+        yield
 
 
 @pytest.fixture

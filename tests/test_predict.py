@@ -5,7 +5,7 @@ import csv
 import numpy as np
 import pytest
 from checkers import SEED
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pictures import sequence, stack
 from PIL import Image
@@ -51,8 +51,9 @@ def test_any_size_is_padded_by_reflection_and_cropped_back(seed, height, width):
     np.testing.assert_array_equal(got, z[0, :height, :width])
 
 
-@settings(max_examples=15)
-@given(SEED, st.integers(90, 150), st.integers(90, 150), st.sampled_from([4, 8, 20, 37]), st.integers(1, 2))
+@settings(max_examples=8)
+@example(0, 91, 94, 4, 1)                               # the smallest tiles
+@given(SEED, st.integers(90, 110), st.integers(90, 110), st.sampled_from([8, 20, 37]), st.integers(1, 2))
 def test_tiles_equal_the_whole_within_rounding_seams_included(seed, height, width, tile, features):
     network = StemNet(3, 3, features, seed=seed % 5)
     assert max(network.halo()) < 30 < 90 - tile, "the frame must be larger than one tile with its halo"
@@ -247,6 +248,7 @@ def test_borders_of_several_pixels_grow_inwards():
     np.testing.assert_array_equal(blue, expected)
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("shape", [(30, 30), (16, 600), (600, 16)])
 def test_the_figure_of_a_frame_of_any_shape_holds_its_four_pictures(tmp_path, shape):
     frame = np.arange(shape[0] * shape[1], dtype=np.float32).reshape(shape)

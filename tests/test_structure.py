@@ -131,3 +131,14 @@ def test_what_is_said_is_printed_unless_another_log_is_given(room):
     for wrong in ("def f(a, log): pass", "def f(log=silent, b=1): pass"):
         assert without_print(wrong) == ["f"]
     assert without_print("def f(a, log=print, b=None): pass\ndef _g(log): pass\ndef h(): pass") == []
+
+
+def test_every_test_module_runs_alone():
+    """What several of them need is in tests/support and in the conftest.py of their folder."""
+    def of_others(text):
+        return [name for name in imports("test_x", Path("test_x.py"), text, ()) if name.startswith("test_")]
+
+    found = {path.name: of_others(path.read_text()) for path in (ROOT / "tests").rglob("*.py")}
+    assert len(found) > 100
+    assert not {name: others for name, others in found.items() if others}
+    assert of_others("from test_kills import JOBS") == ["test_kills"]

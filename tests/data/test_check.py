@@ -34,6 +34,7 @@ def said(capsys, *argv):
     return capsys.readouterr().out
 
 
+@pytest.mark.drawn
 def test_the_sample_is_described(tmp_path, capsys):
     text = said(capsys, sample.FRAMES, sample.MASKS, "--out", tmp_path / "sheet.png")
     for line in ("15 frames of 448 x 448 pixels, 8 bits: t98g_field1_01 to t98g_field1_10",
@@ -130,7 +131,7 @@ def test_constant_and_saturated_frames_are_told(tmp_path, field, capsys):
     assert "t98g_field1_03.png (every pixel is 0)" in text
     assert "warning: 2 frames are saturated, the first " in text
     assert "have the highest value" in text
-    assert script(run_train.main, "--frames", frames, "--masks", masks, "--levels", "2", "--features", "2",
+    assert script(run_train.main, "--frames", frames, "--masks", masks, "--levels", "1", "--features", "1",
                   "--epochs", "1", "--crops-per-frame", "1", "--out", tmp_path / "run") == 0
     told = capsys.readouterr().out
     assert "warning: 1 frame is constant" in told                           # the cheap part comes before training
@@ -193,7 +194,7 @@ def test_masks_that_do_not_fit_are_told_of_before_training_and_measuring(tmp_pat
     for path, mask in zip(paths, change([np.asarray(Image.open(path)) for path in paths]), strict=True):
         Image.fromarray(255 * (mask > 0).astype(np.uint8)).save(path)
     out, said_by = tmp_path / "run", []
-    for main, argv in ((run_train.main, ("--frames", frames, "--masks", masks, "--levels", "2", "--features", "2",
+    for main, argv in ((run_train.main, ("--frames", frames, "--masks", masks, "--levels", "1", "--features", "1",
                                          "--epochs", "1", "--crops-per-frame", "1", "--out", out)),
                        (run_predict.main, (out, frames, "--masks", masks, "--out", tmp_path / "p"))):
         assert script(main, *argv) == 0

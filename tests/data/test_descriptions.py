@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import tifffile
-from test_hyperstacks import assert_read, one_directory, planes, refusal
+from stacks import assert_read, one_directory, planes, refusal
 
 from stemnet_ref.data.frames import find
 

@@ -1,7 +1,6 @@
 """Files that hold more than one time-lapse: channels, slices, positions, as ImageJ, OME and tifffile describe them."""
 
 import re
-import struct
 
 import numpy as np
 import pytest
@@ -9,40 +8,12 @@ import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from stacks import SHAPE, assert_read, frames_of, one_directory, planes, refusal
 
 from stemnet_ref.data.discovery.selection import UNCHOSEN, Selection
 from stemnet_ref.data.frames import find
-from stemnet_ref.data.images import read_bytes, read_frame, read_size
+from stemnet_ref.data.images import read_bytes
 from stemnet_ref.errors import InputError
-
-SHAPE = 5, 7
-
-
-def planes(*lengths):
-    """Return planes of which every one has its own pixels, uint16 of shape (*lengths, 5, 7)."""
-    return np.random.default_rng(0).integers(0, 60000, (*lengths, *SHAPE)).astype(np.uint16)
-
-
-def frames_of(path, **chosen):
-    return find(path, "--frames", selection=Selection.of(chosen))
-
-
-def assert_read(path, expected, **chosen):
-    """Assert that the frames of a file are `expected`, in order."""
-    found = frames_of(path, **chosen)
-    assert len(found) == len(expected)
-    for frame, pixels in zip(found, expected, strict=True):
-        assert read_size(frame) == pixels.shape
-        np.testing.assert_array_equal(read_frame(frame), pixels)
-
-
-def refusal(path, **chosen):
-    """Return the words of the refusal of a file."""
-    with pytest.raises(InputError) as caught:
-        frames_of(path, **chosen)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
 
 WRITERS = {
     "imagej": lambda path, data: tifffile.imwrite(path, data, imagej=True, metadata={"axes": "TZCYX"}),
@@ -213,21 +184,6 @@ def test_ome_that_does_not_fit_its_file_is_refused(tmp_path, blocks, sizes, word
     said = refusal(tmp_path / "o.ome.tif")
     assert words in said
     assert said.startswith(f"{tmp_path / 'o.ome.tif'}: ")
-
-
-def one_directory(path, data, description):
-    """Write planes one after another behind a single directory, as ImageJ does beyond 4 GB."""
-    height, width = data.shape[-2:]
-    text = description.encode() + b"\0"
-    tags = {256: (4, 1, width), 257: (4, 1, height), 258: (3, 1, 16), 259: (3, 1, 1), 262: (3, 1, 1),
-            270: (2, len(text), 8), 273: (4, 1, 8 + len(text)), 277: (3, 1, 1), 278: (4, 1, height),
-            279: (4, 1, 2 * height * width)}
-    entries = b"".join(struct.pack(">HHI", tag, *values[:2])
-                       + (struct.pack(">HH", values[2], 0) if values[0] == 3 else struct.pack(">I", values[2]))
-                       for tag, values in tags.items())
-    body = text + data.astype(">u2").tobytes()
-    path.write_bytes(b"MM\0*" + struct.pack(">I", 8 + len(body)) + body + struct.pack(">H", len(tags)) + entries
-                     + bytes(4))
 
 
 def test_planes_without_directories(tmp_path):

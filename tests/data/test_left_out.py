@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from models import save_model
 from pictures import cells, sequence
 from PIL import Image
 from refusals import SMALL, check, script
@@ -19,7 +20,6 @@ from stemnet_ref.data.headers import Headers
 from stemnet_ref.data.pairing import pair as paired
 from stemnet_ref.data.scaling import Scaling
 from stemnet_ref.errors import InputError
-from stemnet_ref.network.stemnet import StemNet
 from stemnet_ref.training import checkpoint
 from stemnet_ref.training.run import Run
 from stemnet_ref.training.settings import Settings
@@ -43,14 +43,6 @@ def mixed(tmp_path):
 def pixels_of(path):
     with Image.open(path) as image:
         return np.asarray(image)
-
-
-def save_model(path, channels=1, factor=1.0):
-    network = StemNet(channels, 2, 2)
-    for array in network.parameters.values():
-        array *= np.float32(factor)
-    checkpoint.save(path, checkpoint.Model(network, Scaling(110.0, 25.0), {}, {}, {}), "0")
-    return path
 
 
 def damage_pixels(path):

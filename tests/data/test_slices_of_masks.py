@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import tifffile
+from models import save_model
 from refusals import script
-from test_left_out import save_model
 
 import run_predict
 from stemnet_ref.data.discovery.selection import Selection

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE.parent), str(HERE.parent.parent)]
+sys.path[:0] = [str(HERE.parent / "support"), str(HERE.parents[1])]
 
 import cases  # noqa: E402
 import torch_cases  # noqa: E402

@@ -20,6 +20,7 @@ NAMES = [b"=1+1|x_", b"$\\frac_", b"a$b_{$^", b"new\nline\x1b[2J\r_", b"caf\xe9_
 FOLDER = b"$_^$ \n\x1b[31m{0}%s \xff "
 
 
+@pytest.mark.drawn
 @pytest.mark.skipif(os.name == "nt", reason="names may hold any byte on POSIX")
 def test_a_run_on_frames_with_such_names(tmp_path, capsys):
     """A sequence of each name."""

@@ -9,7 +9,7 @@ from dataclasses import fields
 import numpy as np
 import pytest
 from browser import Page, chromium
-from pictures import sequence
+from pictures import drawing, sequence
 from PIL import Image
 from runs import SMALL, rows_of, train_main
 
@@ -30,8 +30,9 @@ def out(tmp_path_factory):
     place = tmp_path_factory.mktemp("report")
     frames, masks = sequence(place / "movie", 12)
     folder = place / "a & <b>"
-    assert train_main("--frames", frames, "--masks", masks, *SMALL, "--epochs", "3", "--augment", "--crop", "0",
-                      "--out", folder) == 0
+    with drawing():
+        assert train_main("--frames", frames, "--masks", masks, *SMALL, "--epochs", "3", "--augment", "--crop", "0",
+                          "--out", folder) == 0
     return folder
 
 

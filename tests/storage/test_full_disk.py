@@ -5,8 +5,8 @@ import shutil
 import subprocess
 
 import pytest
+from jobs import JOBS, needed
 from refusals import contents
-from test_kills import JOBS, before, killing, needed  # noqa: F401  fixtures
 
 SIZE = 1 << 20
 
@@ -32,7 +32,7 @@ def fill(folder, free):
 
 @pytest.mark.parametrize("free", [0, 16 << 10])
 @pytest.mark.parametrize("name", JOBS)
-def test_a_full_disk_is_told_in_a_line(killing, before, disk, name, free):              # noqa: F811
+def test_a_full_disk_is_told_in_a_line(killing, before, disk, name, free):
     needed(name)
     for path in disk.iterdir():
         shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -1,74 +1,12 @@
 """Killed before any change of the disk, every command works again, and what it writes is what it would have written."""
 
-import json
-import os
 import shutil
-import subprocess
-import sys
-from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
-from pictures import sequence
+from jobs import JOBS, needed
 from refusals import contents
-from runs import ROOT
 
-SMALL = ["--levels", "1", "--features", "1", "--crop", "16", "--crops-per-frame", "1", "--gap", "1"]
-MOVIE = ["--frames", "movie/frames", "--masks", "movie/masks"]
-TINY = ["--levels", "1", "--features", "1", "--size", "4", "--steps", "1"]
-TRAIN = ["run_train.py", *MOVIE, *SMALL, "--epochs", "2", "--out", "out"]
-JOBS = {
-    "train": TRAIN, "train with summaries": [*TRAIN, "--summaries"],
-    "resume": ["run_train.py", "--resume", "--epochs", "2", "--out", "run"],
-    "predict": ["run_predict.py", "run", "movie/frames", "--masks", "movie/masks", "--out", "out"],
-    "predict, as the challenge has it": ["run_predict.py", "run", "movie/frames", "--results", "challenge", "--out",
-                                         "out"],
-    "preprocess": ["preprocess", "movie/frames", "out", "--masks", "movie/masks", "--size", "32", "--memory", "0.01"],
-    "check": ["check", "movie/frames", "movie/masks"],
-    "explain": ["explain", "--levels", "1", "--features", "1", "--size", "4", "--out", "page.html"],
-    "experiments": ["experiments", "table3", *MOVIE, *SMALL, "--epochs", "1", "--channels", "1", "--vary", "l2=0,1",
-                    "--seeds", "1", "--out", "out"],
-    "golden file": ["verify", "export", *TINY, "--out", "golden.npz"],
-    "arrays": ["verify", "weights", "run", "--to", "weights.npz"],
-    "a model of weights": ["verify", "weights", "run", "--like", "run", "--to", "model.npz"],
-    "safetensors": ["verify", "weights", "run", "--to", "weights.safetensors"],
-    "onnx": ["verify", "weights", "run", "--to", "weights.onnx"],
-}
-NEEDS = {"train with summaries": "tensorboardX", "onnx": "onnx",
-         "safetensors": "safetensors"}
 SOME = 6            # kill points of each command, beside the last
-
-
-@pytest.fixture(scope="module")
-def killing(tmp_path_factory):
-    """A function that does a job in a process of its own, killed before its n-th change of the disk."""
-    with subprocess.Popen([sys.executable, Path(__file__).parents[1] / "killing.py"], stdin=subprocess.PIPE,
-                          stdout=subprocess.PIPE, text=True, env={
-                              **os.environ, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1",
-                              "MPLBACKEND": "Agg"}) as process:
-
-        def do(folder, words, at=0):
-            job = {"main": words[0], "argv": words[1:], "folder": str(folder), "at": at}
-            print(json.dumps(job), file=process.stdin, flush=True)
-            return json.loads(process.stdout.readline())
-
-        yield do
-        process.stdin.close()
-
-
-@pytest.fixture(scope="module")
-def before(killing, tmp_path_factory):
-    """A folder with a movie and a run, as all commands find it."""
-    folder = tmp_path_factory.mktemp("before")
-    sequence(folder / "movie", 6)
-    assert killing(folder, ["run_train.py", *MOVIE, *SMALL, "--epochs", "1", "--out", "run"])["status"] == 0
-    return folder
-
-
-def needed(name):
-    """Skip the test where the library is missing that a job needs."""
-    if name in NEEDS and find_spec(NEEDS[name]) is None:
-        pytest.skip(f"{NEEDS[name]} is not installed")
 
 
 def again(folder, words):

@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from commands import RUNS, into
 from refusals import check, contents
 from runs import ROOT
-from test_outputs import RUNS, into, place  # noqa: F401  a fixture
 
 from stemnet_ref.errors import InputError
 from stemnet_ref.experiments import page
@@ -33,7 +33,7 @@ def no_page(monkeypatch):
 
 
 @pytest.fixture
-def holder(place):                                                              # noqa: F811
+def holder(place):
     """A process that holds the folder "out"."""
     process = subprocess.Popen([sys.executable, "-c", HOLDER, str(place / "out")], stdout=subprocess.PIPE,
                                env={**os.environ, "PYTHONPATH": str(ROOT)})
@@ -44,14 +44,14 @@ def holder(place):                                                              
 
 
 @pytest.mark.parametrize("command", RUNS)
-def test_a_second_process_is_refused_and_changes_nothing(place, holder, capsys, no_figures, command):     # noqa: F811
+def test_a_second_process_is_refused_and_changes_nothing(place, holder, capsys, no_figures, command):
     before = contents(place)
     check(capsys, into(command, "out"), "out: another process", f"(PID {holder.pid})", "wait for it")
     assert contents(place) == before
 
 
 @pytest.mark.parametrize("command", RUNS)
-def test_a_killed_process_leaves_no_lock(place, holder, no_figures, command):       # noqa: F811
+def test_a_killed_process_leaves_no_lock(place, holder, no_figures, command):
     holder.send_signal(signal.SIGKILL)
     holder.wait()
     assert (place / "out" / locks.NAME).exists()
@@ -59,7 +59,7 @@ def test_a_killed_process_leaves_no_lock(place, holder, no_figures, command):   
     assert not (place / "out" / locks.NAME).exists()
 
 
-def test_an_experiment_holds_its_runs_too(place, capsys, no_figures):               # noqa: F811
+def test_an_experiment_holds_its_runs_too(place, capsys, no_figures):
     assert into("experiments", "out") == 0
     with locks.Claim("out/l2-1-seed0"):
         capsys.readouterr()

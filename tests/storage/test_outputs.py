@@ -8,26 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pictures import sequence
+from commands import into
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
-from refusals import SMALL, check, contents, script
+from refusals import check, contents, script
 
-import run_predict
 import run_train
 from stemnet_ref.benchmark import __main__ as benchmark
-from stemnet_ref.benchmark import teaching
 from stemnet_ref.data import check as data_check
-from stemnet_ref.data import preprocess
-from stemnet_ref.data.scaling import Scaling
 from stemnet_ref.errors import InputError
-from stemnet_ref.experiments import __main__ as experiments
 from stemnet_ref.explain import __main__ as explain
-from stemnet_ref.network.stemnet import StemNet
 from stemnet_ref.storage import files, outputs
-from stemnet_ref.training import checkpoint
-from stemnet_ref.training.checkpoint import Model
-from stemnet_ref.training.settings import Settings
 from stemnet_ref.verify import __main__ as verify
 
 TINY = ["--levels", "1", "--features", "1", "--size", "4", "--steps", "1"]
@@ -45,29 +36,6 @@ COMMANDS = {
     "benchmark": ("new.json", benchmark.main, ["--teaching", "--rounds", "1", "--json"]),
 }
 EVERY = pytest.mark.parametrize("command", COMMANDS)
-RUNS = {                        # commands that write into a folder
-    "train": (run_train.main, ["--frames", "movie/frames", "--masks", "movie/masks", *SMALL, "--out"]),
-    "predict": (run_predict.main, ["run", "movie/frames", "--out"]),
-    "measure": (run_predict.main, ["run", "movie/frames", "--masks", "movie/masks", "--out"]),
-    "challenge": (run_predict.main, ["run", "movie/frames", "--results", "challenge", "--out"]),
-    "preprocess": (preprocess.main, ["movie/frames", "--masks", "movie/masks", "--size", "0"]),
-    "experiments": (experiments.main, ["table3", "--frames", "movie/frames", "--masks", "movie/masks", *SMALL,
-                                       "--seeds", "1", "--vary", "l2=0,1", "--channels", "1", "--out"]),
-}
-
-
-@pytest.fixture
-def place(tmp_path, monkeypatch):
-    """A folder to work in, with a run and a movie."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(teaching, "measure", lambda rounds: {})
-    sequence(tmp_path / "movie", 6)
-    (tmp_path / "run").mkdir()
-    settings = Settings.from_options({"levels": 1, "features": 1, "crop": 16}).as_dict()
-    for name in ("model.npz", "best.npz"):
-        checkpoint.save(tmp_path / "run" / name, Model(StemNet(1, 1, 1), Scaling(127.0, 20.0), settings, {}, {}), "0")
-    (tmp_path / "run" / "config.json").write_text('{"preset": 1, "steps_per_epoch": 1, "version": 1}')
-    return tmp_path
 
 
 def run(command, target):
@@ -200,12 +168,6 @@ def test_it_is_refused_before_the_work(place, capsys, monkeypatch):
     monkeypatch.setattr(verify, "make_golden", None)
     check(capsys, script(verify.main, "export", *TINY, "--out", "mine.npz"), "--out mine.npz")
     check(capsys, script(verify.main, "against", "torch", *TINY, "--save", "mine.npz"), "--save mine.npz")
-
-
-def into(command, target):
-    main, words = RUNS[command]
-    return script(main, *(words if words[-1] == "--out" else [words[0], target, *words[1:]]),
-                  *([target] if words[-1] == "--out" else []))
 
 
 def png(software):

@@ -1,6 +1,7 @@
 """Runs that are stopped, killed and resumed: they end bit for bit as if nothing had happened, or are refused."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -31,7 +32,7 @@ from stemnet_ref.training.settings import Settings
     ["--class-weight", "0.5,4"], ["--normalisation", "batch", "--optimizer", "adam"], ["--activation", "sigmoid"],
 ])
 def test_two_runs_with_one_seed_give_equal_files_and_resume_goes_on_bit_for_bit(tmp_path, movie, no_figures, options):
-    start = [*movie, *SMALL, *options]
+    start = [*movie, *SMALL, "--crops-per-frame", "1", *options]
     assert train_main(*start, "--out", tmp_path / "a") == 0
     assert train_main(*start, "--out", tmp_path / "b") == 0
     assert train_main(*start, "--out", tmp_path / "c", "--epochs", "1") == 0
@@ -52,35 +53,33 @@ VARIED = {"crop": 32, "crops_per_frame": 6, "batch_size": 3, "augment": True, "r
 
 
 @pytest.mark.parametrize("options", [{}, VARIED], ids=["plain", "varied"])
-@pytest.mark.parametrize("steps", [1, 7, 12, 20])
-def test_a_stop_after_any_step_resumes_bit_for_bit(tmp_path, movie, steps, options):
+def test_a_stop_after_any_step_resumes_bit_for_bit(tmp_path, movie, options):
     settings = Settings.from_options({**SETTINGS, "channels": 3, **options})
     frames, masks = movie[1], movie[3]
     whole = Run(settings, frames, masks, tmp_path / "whole", log=lambda line: None)
     assert whole.train() is True
-    asked = []
-    part = Run(settings, frames, masks, tmp_path / "part", log=lambda line: None)
-    assert part.train(stop=lambda: asked.append(1) or len(asked) > steps) is False
-    resumed = Run(settings, frames, masks, tmp_path / "part", resume=True, log=lambda line: None)
-    assert resumed.progress == part.progress
-    assert resumed.train() is True
-    assert (tmp_path / "whole" / "model.npz").read_bytes() == (tmp_path / "part" / "model.npz").read_bytes()
-    assert [row["train_loss"] for row in rows_of(tmp_path / "whole")] == [
-        row["train_loss"] for row in rows_of(tmp_path / "part")]
+    for steps in (1, 7, 12, 20):
+        out, asked = tmp_path / str(steps), []
+        part = Run(settings, frames, masks, out, log=lambda line: None)
+        assert part.train(stop=lambda: asked.append(1) or len(asked) > steps) is False      # noqa: B023
+        resumed = Run(settings, frames, masks, out, resume=True, log=lambda line: None)
+        assert resumed.progress == part.progress
+        assert resumed.train() is True
+        assert (tmp_path / "whole" / "model.npz").read_bytes() == (out / "model.npz").read_bytes()
+        assert [row["train_loss"] for row in rows_of(tmp_path / "whole")] == [row["train_loss"] for row in rows_of(out)]
 
 
-def start_script(*options):
-    return subprocess.Popen([sys.executable, "run_train.py", *map(str, options)], cwd=ROOT, text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-
-
-# Runs the script, and kills it without notice at the given event: a step of training, or a file about to be replaced.
+# Runs the script, which draws nothing, and kills it without notice at the given event, if it comes to that: a step
+# of training, or a file about to be replaced.
 KILLED = """
 import os, signal, sys
+from matplotlib.figure import Figure
+from pictures import undrawn
 import run_train
 from stemnet_ref.program import cli
 from stemnet_ref.training import step
 events = int(sys.argv.pop(1))
+sys.argv[0], Figure.savefig = "run_train.py", undrawn
 def counted(function):
     def call(*arguments):
         global events
@@ -94,6 +93,12 @@ sys.exit(cli.run("run_train.py", run_train.main, sys.argv[1:]))
 """
 
 
+def start_script(events, *options):
+    path = os.pathsep.join([str(ROOT), str(ROOT / "tests" / "support")])
+    return subprocess.Popen([sys.executable, "-c", KILLED, *map(str, (events, *options))], cwd=ROOT, text=True,
+                            env={**os.environ, "PYTHONPATH": path}, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
 def test_killed_at_any_moment_and_resumed_equals_uninterrupted(tmp_path, movie):
     start = [*movie, *SMALL, "--epochs", "3", "--crops-per-frame", "1", "--out"]        # 9 steps, 11 files a best epoch
     assert train_main(*start, tmp_path / "whole") == 0
@@ -103,11 +108,11 @@ def test_killed_at_any_moment_and_resumed_equals_uninterrupted(tmp_path, movie):
         if saved:
             checkpoint.load(out / "model.npz")                              # whole, at whatever moment it was killed
         options = ["--resume", "--out", out] if saved else [*start, out]
-        done = subprocess.run([sys.executable, "-c", KILLED, str(random.integers(5, 30)), *map(str, options)], cwd=ROOT,
-                              capture_output=True, text=True, timeout=120)
-        if done.returncode == 0:
+        with start_script(random.integers(5, 30), *options) as process:
+            _, error = process.communicate(timeout=120)
+        if process.returncode == 0:
             break
-        assert done.returncode == -signal.SIGKILL, done.stderr
+        assert process.returncode == -signal.SIGKILL, error
         kills += 1
     else:
         pytest.fail("no progress between kills")
@@ -117,14 +122,13 @@ def test_killed_at_any_moment_and_resumed_equals_uninterrupted(tmp_path, movie):
     assert [row["val_loss"] for row in rows_of(out)] == [row["val_loss"] for row in rows_of(tmp_path / "whole")]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path, movie, number):
+def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path, movie):
     out = tmp_path / "out"
-    with start_script(*movie, *SMALL, "--epochs", "1000", "--out", out) as process:
+    with start_script(0, *movie, *SMALL, "--epochs", "1000", "--out", out) as process:
         deadline = time.monotonic() + 60
         while not (out / "model.npz").exists() and time.monotonic() < deadline:
             time.sleep(0.05)
-        process.send_signal(number)
+        process.send_signal(signal.SIGINT)           # SIGTERM: test_exit_status.py
         printed, _ = process.communicate(timeout=60)
     assert process.returncode == 130
     again = f"python run_train.py --resume --out {out}"

@@ -6,7 +6,7 @@ from pathlib import Path
 import run_train
 from stemnet_ref.program import cli
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 SETTINGS = {"levels": 2, "features": 2, "crop": 16, "crops_per_frame": 2, "epochs": 3, "seed": 5}
 SMALL = [word for name, value in SETTINGS.items() for word in (f"--{name.replace('_', '-')}", str(value))]
 

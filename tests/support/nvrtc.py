@@ -1,6 +1,6 @@
 """Compile CUDA text for a chip with NVRTC, as CuPy does, but without CuPy, driver or GPU.
 
-`python tests/nvrtc.py [CHIP ...]` prints what every kernel takes of a chip: registers, shared memory, what did not fit.
+`python tests/support/nvrtc.py [CHIP ...]` prints what every kernel takes of a chip: registers, shared memory, spills.
 """
 
 import argparse
@@ -88,8 +88,7 @@ def network_macros(stem, dtype, kind):
     """
     found, transposed = set(), stem in ("conv_transpose2d", "block_transpose")
     place = SimpleNamespace(product=kind, multiprocessors=132)
-    for layer, (*_, c, o), level in ((block.name, block.weight, block.level) for block in StemNet(5).blocks
-                                     if block.weight):
+    for layer, (*_, c, o), level in _weights():
         side = 1024 >> level
         pixels = 1, side, side
         if stem == "conv2d" and layer == "output":
@@ -107,6 +106,12 @@ def network_macros(stem, dtype, kind):
     if stem == "block":
         found |= {(("VECTOR", 0),), (("VECTOR", 1),)}
     return sorted(found) or [()]
+
+
+@cache
+def _weights():
+    """Return (name, shape of the weight, level) of every block of Network5 that has a weight."""
+    return [(block.name, block.weight, block.level) for block in StemNet(5).blocks if block.weight]
 
 
 def report(version, architecture):
@@ -134,7 +139,7 @@ def _in_words(PRODUCT=None, TILE_ROWS=0, TILE_COLUMNS=0, TILE_WIDTH=0, KERNEL=0,
 
 def main(argv=None):
     """Print the report for the chips that are asked for."""
-    parser = argparse.ArgumentParser(prog="python tests/nvrtc.py", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python tests/support/nvrtc.py", description=__doc__.splitlines()[0])
     parser.add_argument("chips", nargs="*", metavar="CHIP", default=["90"], help="as 90 or sm_90 (90)")
     chips = [chip.removeprefix("sm_") for chip in parser.parse_args(argv).chips]
     if not compilers():

@@ -19,7 +19,7 @@ import numpy as np
 from stemnet_ref.backends.cuda import sources
 
 HERE = Path(__file__).parent
-BUILT = HERE.parent / ".pytest_cache" / "cuda"
+BUILT = HERE.parents[1] / ".pytest_cache" / "cuda"
 PAGE = mmap.PAGESIZE
 FILL = 0xFF                                             # NaN in every floating-point type
 RESULTS = {1: "an access outside an array", 2: "an index outside a shared or local array, or a misaligned access",

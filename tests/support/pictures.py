@@ -1,11 +1,17 @@
 """Small frames and masks on disk for the tests."""
 
+from contextlib import contextmanager
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
+from matplotlib.figure import Figure
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from stemnet_ref.data.frames import Frame
+
+SAVEFIG = Figure.savefig
 
 
 def cells(rng, height=40, width=48, radius=6, discs=1):
@@ -48,3 +54,18 @@ def touch(folder, *names):
 def made(*numbers, sequence="s"):
     """Return frames with these numbers that are on no disk."""
     return [Frame(Path(f"{sequence}{n}.png"), None, f"{sequence}{n}", sequence, n, (n,)) for n in numbers]
+
+
+def undrawn(figure, file, *, metadata, **how):
+    """Stand for Figure.savefig, whose drawing takes most of a short run's time: write the same few pixels."""
+    said = PngInfo()
+    for key, value in metadata.items():
+        said.add_text(key, value)
+    Image.new("L", (4, 4)).save(file, "PNG", pnginfo=said)
+
+
+@contextmanager
+def drawing():
+    """Have figures drawn meanwhile."""
+    with mock.patch.object(Figure, "savefig", SAVEFIG):
+        yield
