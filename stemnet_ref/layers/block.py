@@ -125,9 +125,10 @@ def backward(dy, saved, weight, scale=None, needs_dx=True, out=None, layers=PLAI
     if dx is not None and isinstance(saved.x, tuple):
         dx = layers.concat.backward(dx, saved.x[0].shape[3])
     gradients = dweight, db, dscale
-    if out is not None:
-        gradients = tuple(_written(*each) for each in zip(gradients, out, strict=True))
-    return dx, *gradients
+    for array, gradient in zip(out or (), gradients, strict=False):
+        if array is not None:
+            array[...] = gradient
+    return dx, *(out or gradients)
 
 
 def _convolution(kind, layers):
@@ -137,11 +138,3 @@ def _convolution(kind, layers):
 def _joined(x, layers):
     """Return the input as one array."""
     return layers.concat.forward(*x) if isinstance(x, tuple) else x
-
-
-def _written(gradient, out):
-    """Return the gradient in the array `out`, if there is one for it."""
-    if out is None or gradient is None:
-        return gradient
-    out[...] = gradient
-    return out
