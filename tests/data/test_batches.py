@@ -250,3 +250,12 @@ def test_what_stands_still_vanishes_and_what_moves_stays():
     np.testing.assert_array_equal(subtract_background(frames), expected)
     with pytest.raises(ValueError, match="T at least 1"):
         background(np.zeros((3, 4)))
+
+
+def test_a_file_that_is_changed_after_its_header_was_read_is_refused(tmp_path):
+    data = dataset(tmp_path, channels=1, count=3, height=16, width=16)
+    for part in ("frames", "masks"):
+        Image.new("L", (9, 8)).save(tmp_path / part / "t_02.png")
+    for read in (data.pixels, data.classes):
+        with pytest.raises(InputError, match=r"t_02\.png: has 8 x 9 pixels, and had 16 x 16 when this began"):
+            read(1)

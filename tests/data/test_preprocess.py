@@ -220,8 +220,17 @@ def test_masks_that_cannot_be_used_are_named_and_the_others_done(tmp_path, capsy
     said = capsys.readouterr().out
     for path in (masks / "t_02.png", masks / "t_03.png", frames / "t_04.png"):
         assert f"left out: {path}" in said
+    assert f"t_03.png: 9 x 9 pixels, but its frame {frames / 't_03.png'} has 40 x 48; a mask must have the size" in said
     assert {path.name for path in (tmp_path / "out" / "masks").iterdir()} == {"t_01.png", "t_05.png", "t_06.png"}
     assert len(list((tmp_path / "out" / "frames").iterdir())) == 5
+
+
+def test_a_frame_that_is_changed_while_others_are_read_is_named(tmp_path, capsys, monkeypatch):
+    folder, _ = moving(tmp_path / "raw", count=4)
+    read_frame = preprocess.read_frame
+    monkeypatch.setattr(preprocess, "read_frame", lambda frame: read_frame(frame)[:5 if frame.number == 2 else None])
+    check(capsys, run(folder, tmp_path / "out", "--size", "0"), "t_2.png: has 5 x 24 pixels, and had 20 x 24 when")
+    assert {path.name for path in (tmp_path / "out" / "frames").iterdir()} == {"t_1.png", "t_3.png", "t_4.png"}
 
 
 def test_what_cropping_takes_away_is_told(tmp_path, capsys):
