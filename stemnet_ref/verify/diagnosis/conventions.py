@@ -4,11 +4,10 @@ Each is tried by computing what departs once more under it (`operations`, `updat
 side's numbers come out.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class Convention:
+class Convention(NamedTuple):
     """One way to differ.
 
     Attributes
@@ -25,50 +24,51 @@ class Convention:
     reference: str
     change: str
 
-    def sentence(self, layer=None):
-        """Return the diagnosis, one sentence; `layer` where it holds in that one only."""
-        where = f"in {layer} alone, " if layer else ""
-        text = f"{where}{self.does}; the reference has {self.reference}; {self.change}."
-        return text[0].upper() + text[1:]
+
+def _alike(reference, change, **does):
+    """Return conventions that differ from the same, by name."""
+    return {name: Convention(each, reference, change) for name, each in does.items()}
 
 
 EPSILONS = (1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12, 1e-15)    # by which logarithms are kept from 0
-
-
-def _logarithms():
-    """Return the conventions that keep the logarithm of a probability from -infinity."""
-    right = ("log softmax = z - max - log sum exp(z - max), and the gradient p - y everywhere (eq. 8, 48)",
-             "give the logits to F.cross_entropy or tf.nn.sparse_softmax_cross_entropy_with_logits")
-    listing = {1e-10: ", as in the listing", 1e-7: ", as Keras does"}
-    return {name: Convention(does, *right) for epsilon in EPSILONS for name, does in (
-        (f"log_clipped_{epsilon}", f"the probabilities are clipped at {epsilon} before the logarithm"
-                                   f"{listing.get(epsilon, '')}"),
-        (f"log_plus_{epsilon}", f"{epsilon} is added to the probabilities before the logarithm"))}
-
-
+LISTING = {1e-10: ", as in the listing", 1e-7: ", as Keras does"}
+LOGARITHM = "log softmax = z - max - log sum exp(z - max), and the gradient p - y everywhere (eq. 8, 48)"
+SCALED = "x = (frame - mean) / std (section 6.1)"
+# What stands in braces in the texts below, by the golden file's momentum_form and adam_form
+FORMS = {
+    "thesis": {
+        "rate": "is outside the velocity", "momentum": "v' = mu v - eta g, w' = w + v' (eq. 28-29)",
+        "velocity": "v = mu * v - eta * g; w += v",
+        "other_momentum": "write v = mu * v - eta * g; w += v, as Keras does; torch.optim.SGD has the other form, "
+                          "which differs once the learning rate changes"},
+    "tensorflow": {
+        "rate": "is inside the velocity", "momentum": "v' = mu v + g, w' = w - eta v'",
+        "velocity": "v = mu * v + g; w -= eta * v",
+        "other_momentum": "write torch.optim.SGD, or v = mu * v + g; w -= eta * v"},
+    "adam kingma": {
+        "root": "uncorrected", "adam": "m_hat / (sqrt(v_hat) + epsilon) (eq. 27)",
+        "other_adam": "use torch.optim.Adam, or export with --adam-form tensorflow; Keras's Adam has this other form, "
+                      "which epsilon * sqrt(1 - beta2^t) undoes"},
+    "adam tensorflow": {
+        "root": "corrected", "adam": "lr_t m / (sqrt(v) + epsilon) (eq. 22)",
+        "other_adam": "use tf.keras.optimizers.Adam, or export with --adam-form kingma"},
+}
 CONVENTIONS = {
     # what goes in
-    "input_divided_by_255": Convention(
-        "the frames go in divided by 255", "x = (frame - mean) / std of the training frames (section 6.1)",
-        "write x = (frame - mean) / std, with both numbers from the golden file"),
-    "input_raw": Convention(
-        "the frames go in as they are, from 0 to 255", "x = (frame - mean) / std of the training frames (section 6.1)",
-        "write x = (frame - mean) / std, with both numbers from the golden file"),
-    "input_not_centred": Convention(
-        "the mean is not subtracted from the frames", "x = (frame - mean) / std (section 6.1)",
-        "write x = (frame - mean) / std"),
-    "input_not_divided": Convention(
-        "the frames are centred but not divided by their deviation", "x = (frame - mean) / std (section 6.1)",
-        "write x = (frame - mean) / std"),
+    **_alike("x = (frame - mean) / std of the training frames (section 6.1)",
+             "write x = (frame - mean) / std, with both numbers from the golden file",
+             input_divided_by_255="the frames go in divided by 255",
+             input_raw="the frames go in as they are, from 0 to 255"),
+    **_alike(SCALED, "write x = (frame - mean) / std",
+             input_not_centred="the mean is not subtracted from the frames",
+             input_not_divided="the frames are centred but not divided by their deviation"),
     "input_minus_127": Convention(
         "127 is subtracted from the frames and nothing else, as in the listing",
         "x = (frame - mean) / std (section 6.1, row 2)", "write x = (frame - mean) / std"),
-    "input_times_255": Convention(
-        "the input is multiplied by 255 after it was scaled", "x = (frame - mean) / std (section 6.1)",
-        "take out the second scaling"),
-    "input_over_255": Convention(
-        "the input is divided by 255 after it was scaled (as torchvision's ToTensor does with bytes)",
-        "x = (frame - mean) / std (section 6.1)", "take out the second scaling"),
+    **_alike(SCALED, "take out the second scaling",
+             input_times_255="the input is multiplied by 255 after it was scaled",
+             input_over_255="the input is divided by 255 after it was scaled (as torchvision's ToTensor does with "
+                            "bytes)"),
     "nhwc_read_as_nchw": Convention(
         "the input's memory, (N, H, W, C), is read as (N, C, H, W)", "channels last",
         "write x.transpose(0, 3, 1, 2), not x.reshape(n, c, h, w)"),
@@ -173,11 +173,14 @@ CONVENTIONS = {
     "weights_exchanged": Convention(
         "the background has the cell's weight", "class 0 is background, weight 1; class 1 the cell (eq. 60)",
         "write weight=torch.tensor([1, w])"),
-    **_logarithms(),
+    **_alike(LOGARITHM, "give the logits to F.cross_entropy or tf.nn.sparse_softmax_cross_entropy_with_logits",
+             **{name: does for epsilon in EPSILONS for name, does in (
+                 (f"log_clipped_{epsilon}", f"the probabilities are clipped at {epsilon} before the logarithm"
+                                            f"{LISTING.get(epsilon, '')}"),
+                 (f"log_plus_{epsilon}", f"{epsilon} is added to the probabilities before the logarithm"))}),
     "log_clipped_twice": Convention(
         "the probabilities are clipped at 1e-7 and 1 - 1e-7 before the logarithm, as Keras does",
-        "log softmax = z - max - log sum exp(z - max), and the gradient p - y everywhere (eq. 8, 48)",
-        "write SparseCategoricalCrossentropy(from_logits=True) and give it logits"),
+        LOGARITHM, "write SparseCategoricalCrossentropy(from_logits=True) and give it logits"),
     # learning rate and optimizers
     "decay_every_step": Convention(
         "the learning rate decays after every step",
@@ -200,22 +203,21 @@ CONVENTIONS = {
         "float64 here",
         "write optimizer.momentum = tf.constant(mu, tf.float64); or export without --float64"),
     "momentum_other_form": Convention(
-        "the momentum is in the other form, in which the learning rate {}",
-        "{} (row 6)", "{}"),
+        "the momentum is in the other form, in which the learning rate {rate}", "{momentum} (row 6)",
+        "{other_momentum}"),
     "momentum_dampening": Convention(
         "the gradient enters the velocity times 1 - mu (dampening) from the second step on",
-        "{}", "leave out PyTorch's dampening: {}"),
+        "{momentum}", "leave out PyTorch's dampening: {velocity}"),
     "momentum_average": Convention(
-        "the gradient enters the velocity times 1 - mu, a moving average", "{}", "write {}"),
+        "the gradient enters the velocity times 1 - mu, a moving average", "{momentum}", "write {velocity}"),
     "momentum_nesterov": Convention(
-        "the momentum is Nesterov's", "{}", "leave out nesterov=True: {}"),
-    "momentum_ignored": Convention(
-        "there is no momentum", "{}", "write {}"),
+        "the momentum is Nesterov's", "{momentum}", "leave out nesterov=True: {velocity}"),
+    "momentum_ignored": Convention("there is no momentum", "{momentum}", "write {velocity}"),
     "adam_epsilon_in_root": Convention(
         "Adam's epsilon stands inside the root", "m_hat / (sqrt(v_hat) + epsilon) (eq. 27)",
         "write sqrt(v) + epsilon, not sqrt(v + epsilon); optax: eps, not eps_root"),
     "adam_other_epsilon_hat": Convention(
-        "Adam's epsilon is added to the {} root", "{}", "{}"),
+        "Adam's epsilon is added to the {root} root", "{adam}", "{other_adam}"),
     "adam_epsilon_keras": Convention(
         "Adam's epsilon is 1e-7, Keras's default", "the golden file's epsilon (eq. 27)",
         "write Adam(..., epsilon=1e-8)"),
@@ -265,27 +267,9 @@ def sentence(name, layer, training):
     training : dict
         The golden file's settings: what the other form is depends on them.
     """
-    convention = CONVENTIONS[name]
-    inside, outside = "is inside the velocity", "is outside the velocity"
-    thesis, tensorflow = "v' = mu v - eta g, w' = w + v' (eq. 28-29)", "v' = mu v + g, w' = w - eta v'"
-    if name in ("momentum_dampening", "momentum_average", "momentum_nesterov", "momentum_ignored"):
-        blanks = ("", thesis, "v = mu * v - eta * g; w += v") if training["momentum_form"] == "thesis" else \
-            ("", tensorflow, "v = mu * v + g; w -= eta * v")
-    elif name == "momentum_other_form":
-        if training["momentum_form"] == "thesis":
-            blanks = outside, thesis, ("write v = mu * v - eta * g; w += v, as Keras does; torch.optim.SGD has the "
-                                       "other form, which differs once the learning rate changes")
-        else:
-            blanks = inside, tensorflow, "write torch.optim.SGD, or v = mu * v + g; w -= eta * v"
-    elif name == "adam_other_epsilon_hat":
-        corrected, hat = "m_hat / (sqrt(v_hat) + epsilon) (eq. 27)", "lr_t m / (sqrt(v) + epsilon) (eq. 22)"
-        if training["adam_form"] == "kingma":
-            blanks = "uncorrected", corrected, ("use torch.optim.Adam, or export with --adam-form tensorflow; Keras's "
-                                                "Adam has this other form, which epsilon * sqrt(1 - beta2^t) undoes")
-        else:
-            blanks = "corrected", hat, "use tf.keras.optimizers.Adam, or export with --adam-form kingma"
-    else:
-        return convention.sentence(layer)
-    return Convention(*(text.format(blank) for text, blank in
-                        zip((convention.does, convention.reference, convention.change), blanks, strict=True))
-                      ).sentence(layer)
+    does, reference, change = CONVENTIONS[name]
+    text = f"in {layer} alone, " if layer else ""
+    text += f"{does}; the reference has {reference}; {change}."
+    if "{" in text:
+        text = text.format(**FORMS[training["momentum_form"]], **FORMS[f"adam {training['adam_form']}"])
+    return text[0].upper() + text[1:]
