@@ -1,7 +1,6 @@
 """The conventions in which implementations are known to differ from the reference.
 
-Each is tried by computing what departs once more under it (`operations`, `updates`, `trace`), and named when the other
-side's numbers come out.
+Each is tried by computing what departs once more under it (`trace`), and named when the other side's numbers come out.
 """
 
 from typing import NamedTuple

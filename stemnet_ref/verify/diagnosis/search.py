@@ -115,11 +115,11 @@ class Diagnosis:
             if hint and time.monotonic() > self.until:
                 hint += f" After {PATIENCE} s not all pairs of conventions had been tried; give more tensors."
             return Finding(row.key, frozenset(), hint=hint)
-        chosen = best[0]
-        names = {name for name, _ in chosen}
-        others = [candidate for candidate in best[1:] if {name for name, _ in candidate} != names
-                  and not _alike(candidate, chosen)]
-        return Finding(row.key, chosen, _distinct(others))
+        others = {}
+        for each in best[1:]:
+            if _does(each) != _does(best[0]):
+                others.setdefault(frozenset(name for name, _ in each), each)
+        return Finding(row.key, best[0], list(others.values()))
 
     def _same_later(self, key):
         """Return whether a parameter or gradient is given with the same numbers for the next step."""
@@ -230,14 +230,6 @@ def _scopes(conventions, row):
     return [conventions, alone]
 
 
-def _alike(a, b):
-    """Return whether two sets of conventions read the same in a diagnosis."""
-    return {CONVENTIONS[name].does for name, _ in a} == {CONVENTIONS[name].does for name, _ in b}
-
-
-def _distinct(candidates):
-    seen = []
-    for candidate in candidates:
-        if all({name for name, _ in candidate} != {name for name, _ in each} for each in seen):
-            seen.append(candidate)
-    return seen
+def _does(conventions):
+    """Return what a diagnosis says that the other side does, a set of texts."""
+    return {CONVENTIONS[name].does for name, _ in conventions}

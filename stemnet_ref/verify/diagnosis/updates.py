@@ -93,8 +93,8 @@ def _adam(training, step, eta, w, g, slots, assumed):
     correction1, correction2 = 1 - beta1 ** step, 1 - beta2 ** step
     if assumed.holds("adam_no_bias_correction"):
         correction1 = correction2 = 1.0
-    root = np.sqrt(v.array / correction2)                                               # eq. 26, 27
-    spread = _root_error(v, correction2)
+    root, error = np.sqrt(v.array / correction2), v.error / correction2                 # eq. 26, 27
+    spread = np.minimum(error / (2 * np.maximum(root, 1e-300)), np.sqrt(error))         # near 0 it is that of the root
     if hat:                                                                             # eq. 22
         epsilon = epsilon / np.sqrt(correction2)
     if assumed.holds("adam_epsilon_in_root"):
@@ -113,13 +113,6 @@ def _constants(assumed, *constants):
     """Return an optimizer's constants as the other side keeps them."""
     rounded = assumed.unit <= DOUBLE and assumed.holds("constants_in_float32")
     return [float(np.float32(each)) if rounded else each for each in constants]
-
-
-def _root_error(v, correction):
-    """Return the error of sqrt(v / correction), which near 0 is that of its root."""
-    root = np.sqrt(v.array / correction)
-    error = v.error / correction
-    return np.minimum(error / (2 * np.maximum(root, 1e-300)), np.sqrt(error))
 
 
 def _sum(assumed, *terms):
