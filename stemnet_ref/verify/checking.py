@@ -3,10 +3,11 @@
 import numpy as np
 
 from .arrays import as_array
-from .diagnosis.layers import COSTS, LAYERS, LayerTrace
+from .diagnosis.layers import COSTS, INPUTS, LAYERS, Options
 from .diagnosis.rounding import DOUBLE
 from .diagnosis.search import Finding
-from .layers import Options, compare_layer, sample_inputs
+from .diagnosis.trace import LayerTrace
+from .layers import compare_layer, sample_inputs
 from .report import Report, Row, lines
 
 STEP = 2.0 ** -17       # of the central differences, near the cube root of float64's epsilon
@@ -54,7 +55,7 @@ def check(forward, backward=None, inputs=None, layer=None, options=None, dtype=n
         inputs = sample_inputs(layer, options, dtype=dtype, seed=seed)
         inputs.pop("dy", None)
     arrays = {name: as_array(array) for name, array in inputs.items()}
-    _check_inputs(arrays, layer, options)
+    _check_inputs(arrays, layer)
     y = as_array(forward(*inputs.values()))
     is_cost = layer in COSTS if layer else y.ndim == 0
     actual = {"cost" if is_cost else "y": y}
@@ -75,11 +76,11 @@ def check(forward, backward=None, inputs=None, layer=None, options=None, dtype=n
     assert report.agrees, "\n" + "\n".join(lines(report))
 
 
-def _check_inputs(arrays, layer, options):
+def _check_inputs(arrays, layer):
     """Raise ValueError unless they are what the layer takes."""
     floats = [name for name, array in arrays.items() if array.dtype.kind == "f"]
     if layer is not None:
-        wanted = [name for name in sample_inputs(layer, options) if name != "dy"]
+        wanted = list(INPUTS[layer])
         if list(arrays) != wanted:
             raise ValueError(f"check: inputs are {', '.join(arrays)}; {layer} takes {', '.join(wanted)}, in this order")
     if not floats:

@@ -1,20 +1,23 @@
-"""Softmax and the weighted cross-entropy: the reference's, and under the conventions in which others differ."""
+"""Softmax and the costs: the reference's, and under the conventions in which others differ.
+
+The arguments and results of a layer are as `products` describes them.
+"""
 
 import numpy as np
 
-from ...layers import softmax as softmax_layer
+from ...layers import softmax as plain_softmax
 from .conventions import EPSILONS
 from .rounding import DOUBLE, WHOLE_SUM, Value
 
 
 def softmax(z, assumed):
     """Return the probabilities (eq. 8)."""
-    p = softmax_layer.forward(z.array)
+    p = plain_softmax.forward(z.array)
     shifted = z.array - z.array.max(-1, keepdims=True)
     own = assumed.result_unit() * p * (4 + abs(shifted) + z.array.shape[-1]) + assumed.smallest()
     # the logits may have been used before they were rounded to what is given
     own += assumed.result_unit() * 2 * p * (1 - p) * abs(z.array).max(-1, keepdims=True)
-    return Value(p, own).uncertain(None if z.error is None else p * (1 - p) * 2 * z.error.max(-1, keepdims=True))
+    return Value(p, np.hypot(own, p * (1 - p) * 2 * z.error.max(-1, keepdims=True)))
 
 
 def _of_logarithm(assumed):
@@ -65,9 +68,7 @@ def cross_entropy(z, labels, class_weights, form, assumed):
     shifted = z.array - z.array.max(-1, keepdims=True)
     picked = np.take_along_axis(shifted, labels[..., None].astype(np.intp), -1)[..., 0]
     log_p = picked - np.log(np.exp(shifted).sum(-1))
-    own = assumed.result_unit() * (8 + 2 * abs(log_p) + abs(z.array).max(-1))
-    if z.error is not None:
-        own = own + 2 * z.error.max(-1)
+    own = assumed.result_unit() * (8 + 2 * abs(log_p) + abs(z.array).max(-1)) + 2 * z.error.max(-1)
     if low or added:
         log_p = np.log(np.clip(np.exp(log_p) + added, low, high))
     terms = weights * -log_p
@@ -88,7 +89,7 @@ def cross_entropy_gradient(z, labels, class_weights, form, assumed):
     if once is not None:
         own = weights * (p.error + 4 * assumed.result_unit()) + abs(dz) * 2 * assumed.result_unit()
         slack = once.array * (own + own.sum(-1, keepdims=True)) + once.error * 2 * abs(dz).sum(-1, keepdims=True)
-        return Value(softmax_layer.backward(dz, once.array), slack + assumed.smallest())
+        return Value(plain_softmax.backward(dz, once.array), slack + assumed.smallest())
     if low or added:
         of_label, slack = (np.take_along_axis(each, picked, -1) for each in p)
         passed = (of_label > low) & (of_label < high)
@@ -99,3 +100,48 @@ def cross_entropy_gradient(z, labels, class_weights, form, assumed):
         return Value(dz * factor, np.hypot(own, uncertain) + assumed.smallest())
     unit = assumed.result_unit()
     return Value(dz, weights * (p.error + 4 * unit) + 2 * unit * abs(dz) + assumed.smallest())
+
+
+def softmax_layer(v, o, assumed):
+    """Return the functions for the probabilities and dx."""
+    def dx():
+        p, dy = softmax(v("x"), assumed), v("dy").array
+        size = p.array * (abs(dy) + (p.array * abs(dy)).sum(-1, keepdims=True))
+        slack = p.error * abs(dy) + p.array * (p.error * abs(dy)).sum(-1, keepdims=True) \
+            + p.error * abs((p.array * dy).sum(-1, keepdims=True))
+        rounding = assumed.roundings(dy.shape[-1] + 3) * size
+        return Value(plain_softmax.backward(dy, p.array), slack + rounding + assumed.smallest())
+
+    return {"y": lambda: softmax(v("x"), assumed), "dx": dx}
+
+
+def weighted_cross_entropy(v, o, assumed):
+    """Return the functions for cost and dx."""
+    arguments = v("x"), v("labels").array.astype(np.int64), o.weights(v("x").array.shape[-1]), "eq60", assumed
+    return {"cost": lambda: cross_entropy(*arguments), "dx": lambda: cross_entropy_gradient(*arguments)}
+
+
+def of_probabilities(layer, slope):
+    """Return a cost of probabilities as one of logits; `slope` bounds its second derivative by p, times pixels."""
+    def outputs(v, o, assumed):
+        p, labels = softmax(v("x"), assumed), v("labels").array.astype(np.int64)
+        dp = layer.backward(p.array, labels)
+
+        def cost():
+            size = abs(dp) * p.error
+            return Value(np.array(layer.forward(p.array, labels)),
+                         np.array(size.sum() + 4 * assumed.roundings(labels.size) * (abs(dp) * p.array).sum()
+                                  + 4 * assumed.result_unit()))
+
+        def dx():
+            bend = slope * (p.error.mean() + p.error) / labels.size
+            rounding = assumed.roundings(labels.size) * abs(dp)
+            each = p.array * (abs(dp) + (p.array * abs(dp)).sum(-1, keepdims=True))
+            through = p.error * (abs(dp) + abs(dp).max(-1, keepdims=True))
+            return Value(plain_softmax.backward(dp, p.array),
+                         through + p.array * (bend + rounding).sum(-1, keepdims=True) * 2
+                         + assumed.roundings(dp.shape[-1] + 3) * each + assumed.smallest())
+
+        return {"cost": cost, "dx": dx}
+
+    return outputs

@@ -1,177 +1,14 @@
-"""The network's operations, each as the reference does it, and under the conventions in which others differ.
+"""The layers without products of a weight, as the reference has them, and under the conventions in which others differ.
 
-A function takes and returns `rounding.Value`s, in the reference's layouts, and asks the `rounding.Assumptions` whether
-each convention holds that could change its result. It computes by `stemnet_ref.layers`, in float64. The names of the
-conventions are those of `conventions.CONVENTIONS`.
+The arguments and results of a layer are as `products` describes them.
 """
 
 import numpy as np
 
-from ...layers import conv2d as conv2d_layer
-from ...layers import conv_transpose2d as conv_transpose2d_layer
-from .rounding import WHOLE_SUM, Value, bilinear, total
-
-
-def conv2d(x, weight, assumed, padding="same"):
-    """Return the convolution (eq. 30)."""
-    kh, kw, c, _ = weight.array.shape
-    filters, pads = weight.map(_arrangement(weight.array.shape, assumed)), _pads(kh, kw, padding, assumed)
-    return bilinear(lambda a, b: conv2d_layer.forward(_padded(a, pads), b, "valid"), x, filters, kh * kw * c, assumed)
-
-
-def conv2d_input(dy, weight, assumed, padding="same"):
-    """Return dx of the convolution (eq. 34)."""
-    kh, kw, _, o = weight.array.shape
-    filters, pads = weight.map(_arrangement(weight.array.shape, assumed)), _pads(kh, kw, padding, assumed)
-
-    def f(a, b):
-        (top, bottom), (left, right) = pads
-        dx = conv2d_layer.backward_input(a, b, "valid")
-        return dx[:, top:dx.shape[1] - bottom, left:dx.shape[2] - right]
-
-    return bilinear(f, dy, filters, kh * kw * o, assumed)
-
-
-def conv2d_weight(dy, x, shape, assumed, padding="same"):
-    """Return dweight of the convolution (eq. 36)."""
-    kh, kw = shape[:2]
-    pads = _pads(kh, kw, padding, assumed)
-    arrange = _arrangement(shape, assumed)
-    arranged = arrange(np.zeros(shape)).shape
-    dweight = bilinear(lambda a, b: conv2d_layer.backward_weight(a, _padded(b, pads), arranged, "valid"), dy, x,
-                       int(np.prod(dy.array.shape[:3])), assumed)
-    return dweight.map(_undo(arrange, shape))
-
-
-def _pads(kh, kw, padding, assumed):
-    """Return ((top, bottom), (left, right)), in pixels."""
-    if padding == "valid":
-        return (0, 0), (0, 0)
-    pads = [((side - 1) // 2, side // 2) for side in (kh, kw)]
-    if any(before != after for before, after in pads) and assumed.holds("padding_other_side"):
-        return [pad[::-1] for pad in pads]
-    return pads
-
-
-def _padded(x, pads):
-    return np.pad(x, ((0, 0), *pads, (0, 0)))
-
-
-def _arrangement(shape, assumed):
-    """Return a function that puts filters (kh, kw, a, b) into the order in which the other side takes them."""
-    kh, kw, a, b = shape
-    moves = []
-    if kh * kw > 1 and assumed.holds("kernel_flipped"):
-        moves.append(lambda w: w[::-1, ::-1])
-    if kh == kw > 1 and assumed.holds("filter_axes_transposed"):
-        moves.append(lambda w: w.swapaxes(0, 1))
-    if (kh * kw > 1 or a != b > 1 != a) and assumed.holds("filters_reshaped"):
-        moves.append(lambda w: w.reshape(b, a, kh, kw).transpose(2, 3, 1, 0))
-    if a == b > 1 and assumed.holds("filter_channels_swapped"):
-        moves.append(lambda w: w.swapaxes(2, 3))
-
-    return _in_turn(moves)
-
-
-def _in_turn(moves):
-    """Return a function that does one move of an array's elements after the other."""
-    def arrange(w):
-        for move in moves:
-            w = move(w)
-        return np.ascontiguousarray(w)
-
-    return arrange
-
-
-def _undo(arrange, shape):
-    """Return the inverse of an arrangement of filters."""
-    order = arrange(np.arange(np.prod(shape)).reshape(shape)).ravel()
-
-    def undo(w):
-        out = np.empty(w.size)
-        out[order] = w.ravel()
-        return out.reshape(shape)
-
-    return undo
-
-
-def conv_transpose2d(x, weight, assumed, stride=2, padding="same"):
-    """Return the transposed convolution; weight (kh, kw, out, in)."""
-    kh, kw, _, c = weight.array.shape
-    crop = _crop(x.array.shape, weight.array.shape, stride, padding, assumed)
-    terms = -(-kh // stride) * -(-kw // stride) * c
-    return bilinear(lambda a, b: crop(conv_transpose2d_layer.forward(a, b, stride, "valid")), x,
-                    weight.map(_transposed_arrangement(weight.array.shape, assumed)), terms, assumed)
-
-
-def conv_transpose2d_gradients(dy, x, weight, assumed, stride=2, padding="same"):
-    """Return functions that give dx and dweight of the transposed convolution: one is often asked for alone."""
-    shape = weight.array.shape
-    crop = _crop(x.array.shape, shape, stride, padding, assumed)
-    full = conv_transpose2d_layer.forward(np.zeros(x.array.shape), np.zeros(shape), stride, "valid")
-    arrange = _transposed_arrangement(shape, assumed)
-    filters = weight.map(arrange)
-
-    def grown(a):
-        out = np.zeros(full.shape)
-        crop(out)[...] = a
-        return out
-
-    def dx():
-        return bilinear(lambda a, b: conv_transpose2d_layer.backward(grown(a), np.zeros(x.array.shape), b, stride,
-                                                                     "valid")[0],
-                        dy, filters, int(np.prod(shape[:3])), assumed)
-
-    def dweight():
-        gradient = bilinear(lambda a, b: conv_transpose2d_layer.backward(grown(a), b, np.zeros(filters.array.shape),
-                                                                         stride, "valid")[1],
-                            dy, x, int(np.prod(x.array.shape[:3])), assumed)
-        return gradient.map(_undo(arrange, shape))
-
-    return dx, dweight
-
-
-def _crop(x_shape, shape, stride, padding, assumed):
-    """Return a function that cuts what "same" keeps out of the whole result."""
-    if padding == "valid":
-        return lambda y: y
-    h, w = stride * x_shape[1], stride * x_shape[2]
-    over = [max(side - stride, 0) for side in shape[:2]]
-    top, left = over[0] // 2, over[1] // 2
-    if any(each % 2 for each in over) and assumed.holds("transposed_crop_other_side"):
-        top, left = over[0] - top, over[1] - left
-    if any(each > 1 for each in over) and assumed.holds("transposed_crop_at_end"):
-        top, left = 0, 0
-    return lambda y: y[:, top:top + h, left:left + w]
-
-
-def _transposed_arrangement(shape, assumed):
-    """Return a function that puts filters (kh, kw, out, in) into the order in which the other side takes them."""
-    kh, kw, a, b = shape
-    moves = []
-    if kh * kw > 1 and assumed.holds("transposed_kernel_flipped"):
-        moves.append(lambda w: w[::-1, ::-1])
-    if kh == kw > 1 and assumed.holds("transposed_axes_transposed"):
-        moves.append(lambda w: w.swapaxes(0, 1))
-    if a * b > 1 and assumed.holds("transposed_channels_swapped"):
-        moves.append(lambda w: w.swapaxes(2, 3) if a == b else w.reshape(kh, kw, b, a).swapaxes(2, 3))
-
-    return _in_turn(moves)
-
-
-def dropout(x, mask, keep_prob, assumed):
-    """Return x under the mask, and scaled (section 8.1); its own backward pass."""
-    if keep_prob == 1 or assumed.holds("dropout_ignored"):
-        return x
-    scale = 1 / keep_prob
-    if assumed.holds("dropout_not_rescaled"):
-        scale = 1.0
-    if keep_prob != 0.5 and assumed.holds("dropout_keep_for_drop"):
-        scale = 1 / (1 - keep_prob)
-    if assumed.holds("dropout_mask_inverted"):
-        mask = 1 - mask
-    factor = mask * scale
-    return assumed.rounded(*x.map(lambda a: a * factor))
+from ...layers import batch_norm as batch_norm_layer
+from ...layers import sigmoid as sigmoid_layer
+from . import products
+from .rounding import WHOLE_SUM, Value, total
 
 
 def add(x, b, assumed):
@@ -181,53 +18,93 @@ def add(x, b, assumed):
     return Value(y, error).uncertain(x.error, b.error)
 
 
-def bias_gradient(dy, assumed):
-    """Return db, the sum over the pixels (eq. 35)."""
-    return total(dy, (0, 1, 2), assumed)
+def bias(v, o, assumed):
+    """Return x + b (eq. 30) and its gradients (eq. 35)."""
+    return {"y": lambda: add(v("x"), v("b"), assumed), "dx": lambda: v("dy"),
+            "db": lambda: total(v("dy"), tuple(range(v("dy").array.ndim - 1)), assumed)}
 
 
-def relu(x):
-    """Return max(x, 0) (eq. 37)."""
-    return Value(np.maximum(x.array, 0), None if x.error is None else np.where(x.array > -x.error, x.error, 0))
+def dense(v, o, assumed):
+    """Return x weight + b and its gradients."""
+    found = products.dense(v, o, assumed)
+    return {**found, "y": lambda: add(found["y"](), v("b"), assumed), "db": bias(v, o, assumed)["db"]}
 
 
-def relu_gradient(dy, y, before=None):
-    """Return dx; `before` is what the ReLU saw, where its sign is uncertain."""
-    passed = y.array > 0
-    dx = dy.map(lambda a: a * passed)
-    if y.error is None or before is None:
-        return dx
-    return dx.uncertain(WHOLE_SUM * abs(dy.array) * (abs(before.array) <= before.error))
+def relu(v, o, assumed):
+    """Return max(x, 0) (eq. 37) and its gradient."""
+    def y():
+        x = v("x")
+        return Value(np.maximum(x.array, 0), np.where(x.array > -x.error, x.error, 0))
+
+    def dx():
+        dy, y, x = v("dy"), v("y"), v("x")
+        passed = y.array > 0
+        dx = dy.map(lambda a: a * passed)
+        if not y.error.any():
+            return dx
+        return dx.uncertain(WHOLE_SUM * abs(dy.array) * (abs(x.array) <= x.error))     # the sign may be the other
+
+    return {"y": y, "dx": dx}
 
 
-def max_pool2d(x, assumed, size=2):
-    """Return the largest value of each window (section 4.3)."""
-    y = x.map(lambda a: _windows(a, size).max(-1))
-    if assumed.holds("pool_average"):
-        return assumed.rounded(_windows(x.array, size).mean(-1), y.error, 2 * size * size)
-    return y
+def sigmoid(v, o, assumed):
+    """Return the sigmoid and its gradient."""
+    y = sigmoid_layer.forward(v("x").array)
+    near = assumed.result_unit() * (4 + abs(v("x").array))
+    return {"y": lambda: Value(y, near * y + assumed.smallest()),
+            "dx": lambda: Value(v("dy").array * y * (1 - y), 3 * near * y * abs(v("dy").array) + assumed.smallest())}
 
 
-def max_pool2d_gradient(dy, x, assumed, size=2):
-    """Return dx; the lowest place wins a tie."""
-    if assumed.holds("pool_average"):
-        return dy.map(lambda a: _from_windows(np.repeat(a[..., None], size * size, -1) / size ** 2, size))
-    windows = _windows(x.array, size)
-    best = windows.max(-1, keepdims=True)
-    ties = windows == best
-    if assumed.holds("pool_ties_to_last"):
-        share = _only(ties[..., ::-1])[..., ::-1]
-    elif assumed.holds("pool_ties_share"):
-        share = ties / ties.sum(-1, keepdims=True)
-    else:
-        share = _only(ties)
-    dx = dy.map(lambda a: _from_windows(a[..., None] * share, size))
-    if x.error is None:
-        return dx
-    slack = _windows(x.error, size)
-    uncertain = (windows >= best - slack - slack.max(-1, keepdims=True))
-    uncertain &= uncertain.sum(-1, keepdims=True) > 1
-    return dx.uncertain(WHOLE_SUM * _from_windows(abs(dy.array)[..., None] * uncertain, size))
+def dropout(v, o, assumed):
+    """Return x under the mask, and scaled (section 8.1), and the same of dy."""
+    def dropped(name):
+        x, mask = v(name), v("mask").array
+        if o.keep_prob == 1 or assumed.holds("dropout_ignored"):
+            return x
+        scale = 1 / o.keep_prob
+        if assumed.holds("dropout_not_rescaled"):
+            scale = 1.0
+        if o.keep_prob != 0.5 and assumed.holds("dropout_keep_for_drop"):
+            scale = 1 / (1 - o.keep_prob)
+        if assumed.holds("dropout_mask_inverted"):
+            mask = 1 - mask
+        factor = mask * scale
+        return assumed.rounded(*x.map(lambda a: a * factor))
+
+    return {"y": lambda: dropped("x"), "dx": lambda: dropped("dy")}
+
+
+def max_pool2d(v, o, assumed):
+    """Return the largest value of each window (section 4.3), and the gradient: the first that is largest takes it."""
+    size = o.size
+
+    def y():
+        x = v("x")
+        if assumed.holds("pool_average"):
+            return assumed.rounded(_windows(x.array, size).mean(-1), _windows(x.error, size).max(-1), 2 * size * size)
+        return x.map(lambda a: _windows(a, size).max(-1))
+
+    def dx():
+        dy, x = v("dy"), v("x")
+        if assumed.holds("pool_average"):
+            return dy.map(lambda a: _from_windows(np.repeat(a[..., None], size * size, -1) / size ** 2, size))
+        windows, slack = _windows(x.array, size), _windows(x.error, size)
+        best = windows.max(-1, keepdims=True)
+        ties = windows == best
+        if assumed.holds("pool_ties_to_last"):
+            share = _only(ties[..., ::-1])[..., ::-1]
+        elif assumed.holds("pool_ties_share"):
+            share = ties / ties.sum(-1, keepdims=True)
+        else:
+            share = _only(ties)
+        found = dy.map(lambda a: _from_windows(a[..., None] * share, size))
+        if not x.error.any():
+            return found
+        uncertain = windows >= best - slack - slack.max(-1, keepdims=True)
+        uncertain &= uncertain.sum(-1, keepdims=True) > 1
+        return found.uncertain(WHOLE_SUM * _from_windows(abs(dy.array)[..., None] * uncertain, size))
+
+    return {"y": y, "dx": dx}
 
 
 def _windows(x, size):
@@ -247,18 +124,45 @@ def _only(ties):
     return ties & (np.cumsum(ties, -1) == 1)
 
 
-def concat(a, b, assumed):
-    """Return a and b side by side, a first (section 9)."""
-    arrays, errors = zip(*((b, a) if assumed.holds("concat_swapped") else (a, b)), strict=True)
-    if all(error is None for error in errors):
-        return Value(np.concatenate(arrays, -1))
-    errors = [np.zeros(array.shape) if error is None else error for array, error in zip(arrays, errors, strict=True)]
-    return Value(np.concatenate(arrays, -1), np.concatenate(errors, -1))
+def concat(v, o, assumed):
+    """Return a and b side by side, a first (section 9), and their gradients."""
+    def y():
+        parts = (v("b"), v("a")) if assumed.holds("concat_swapped") else (v("a"), v("b"))
+        return Value(*(np.concatenate(each, -1) for each in zip(*parts, strict=True)))
+
+    def gradient(is_a):
+        dy, channels = v("dy"), v("a").array.shape[-1]
+        swapped = assumed.holds("concat_swapped")
+        cut = dy.array.shape[-1] - channels if swapped else channels
+        return dy.map(lambda a: a[..., :cut] if is_a != swapped else a[..., cut:])
+
+    return {"y": y, "da": lambda: gradient(True), "db": lambda: gradient(False)}
 
 
-def concat_gradients(dy, channels_a, assumed):
-    """Return da and db."""
-    if assumed.holds("concat_swapped"):
-        cut = dy.array.shape[-1] - channels_a
-        return dy.map(lambda a: a[..., cut:]), dy.map(lambda a: a[..., :cut])
-    return dy.map(lambda a: a[..., :channels_a]), dy.map(lambda a: a[..., channels_a:])
+def batch_norm(v, o, assumed):
+    """Return the normalised input (eq. 56) and its gradients."""
+    x, scale, shift = (v(name).array for name in ("x", "scale", "shift"))
+    y, mean, variance = batch_norm_layer.forward(x, scale, shift, o.epsilon)
+    axes, n = batch_norm_layer.PIXELS, x[..., 0].size
+    std = np.sqrt(variance + o.epsilon)
+    unit = assumed.roundings(n)
+    centred = abs(x) + abs(mean)                        # what cancels in x - mean
+    z = centred / std
+    slack = unit * (z + abs(x - mean) / std * (1 + np.mean(z ** 2, axes)))
+
+    def gradients(which):
+        dy = v("dy").array
+        found = batch_norm_layer.backward(dy, x, scale, mean, variance, o.epsilon)[which]
+        sums = abs(dy).sum(axes), (abs(dy) * z).sum(axes)
+        uncertain = (abs(dy) * slack).sum(axes)
+        if which == 0:
+            size = abs(dy) + (sums[0] + z * sums[1]) / n
+            error = abs(scale) / std * (4 * unit * size * (1 + np.mean(z ** 2, axes))
+                                              + (slack * sums[1] + z * uncertain) / n)
+        else:
+            error = unit * sums[2 - which] + (uncertain if which == 1 else 0)
+        return Value(found, error + assumed.smallest())
+
+    error = abs(scale) * slack + assumed.result_unit() * (abs(y) + abs(shift)) * 2 + assumed.smallest()
+    return {"y": lambda: Value(y, error), "dx": lambda: gradients(0), "dscale": lambda: gradients(1),
+            "dshift": lambda: gradients(2)}

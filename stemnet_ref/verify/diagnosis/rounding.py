@@ -30,19 +30,24 @@ RESULTS = {"float32": SINGLE, "half": 2.0 ** -11, "bfloat16": 2.0 ** -8}
 
 
 class Value(NamedTuple):
-    """An array in float64, and how far another implementation's may be from it; None where it is given, so exact."""
+    """An array in float64, and how far another implementation's may be from it, an array of the same shape."""
 
     array: np.ndarray
-    error: np.ndarray | None = None
+    error: np.ndarray
 
     def map(self, f):
         """Return the value whose elements f has moved to other places."""
-        return Value(f(self.array), None if self.error is None else f(self.error))
+        return Value(f(self.array), f(self.error))
 
     def uncertain(self, *errors):
-        """Return the value with errors that are independent of its own; None is no error."""
-        known = [each for each in (self.error, *errors) if each is not None]
-        return Value(self.array, reduce(np.hypot, known) if known else None)
+        """Return the value with errors that are independent of its own."""
+        return Value(self.array, reduce(np.hypot, (self.error, *errors)))
+
+
+def exact(array):
+    """Return the Value of numbers that are given, so that nothing is uncertain in them."""
+    array = np.asarray(array, np.float64)
+    return Value(array, np.broadcast_to(0.0, array.shape))
 
 
 class Assumptions:
@@ -87,13 +92,13 @@ class Assumptions:
         """
         for name, cut in OPERANDS.items():
             if self.unit < SHORTER[name] and self.holds(name):
-                error = None if value.error is None else np.hypot(value.error, SHORTER[name] * abs(value.array))
-                value = Value(cut(value.array), error)
+                more = SHORTER[name] * abs(value.array) if value.error.any() else 0.0
+                value = Value(cut(value.array), np.hypot(value.error, more))
         return value
 
-    def rounded(self, array, error=None, roundings=2):
+    def rounded(self, array, error=0.0, roundings=2):
         """Return a Value after elementwise arithmetic whose intermediate results are no larger than `array`."""
-        return Value(array, roundings * self.result_unit() * abs(array) + self.smallest()).uncertain(error)
+        return Value(array, np.hypot(roundings * self.result_unit() * abs(array) + self.smallest(), error))
 
     def smallest(self):
         """Return what is lost where numbers below the smallest normal one count as 0."""
@@ -120,7 +125,7 @@ def bilinear(f, a, b, terms, assumed):
     # numbers below the smallest normal one: of the results, and of the operands
     error += terms * assumed.smallest() * (1 + abs(x).max(initial=0) + abs(w).max(initial=0))
     for x_part, w_part in ((a.error, w), (x, b.error)):
-        if x_part is not None and w_part is not None:
+        if x_part.any() and w_part.any():
             error = np.sqrt(error ** 2 + f(x_part ** 2, w_part ** 2))
     return Value(f(x, w), error)
 
@@ -130,8 +135,7 @@ def total(value, axes, assumed):
     array = value.array
     terms = int(np.prod([array.shape[axis] for axis in axes]))
     error = assumed.roundings(terms) * abs(array).sum(axes) + terms * assumed.smallest()
-    return Value(array.sum(axes), error).uncertain(
-        None if value.error is None else np.sqrt((value.error ** 2).sum(axes)))
+    return Value(array.sum(axes), np.hypot(error, np.sqrt((value.error ** 2).sum(axes))))
 
 
 def ratio(a, b):

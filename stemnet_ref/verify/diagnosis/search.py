@@ -200,7 +200,7 @@ class Diagnosis:
         actual = np.asarray(self.comparison.actual[row.key], np.float64)
         if not np.isfinite(actual).all():
             return f"{(~np.isfinite(actual)).sum()} numbers are NaN or infinite; the reference's are finite."
-        allowed = (exact.error if exact.error is not None else 0) + 4 * self.unit * abs(exact.array)
+        allowed = exact.error + 4 * self.unit * abs(exact.array)
         step, _, name = row.key.partition("/parameter/")
         before, what = 0.0, "numbers are"
         if name:

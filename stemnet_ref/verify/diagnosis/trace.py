@@ -8,18 +8,23 @@ What is asked for is computed from the tensors that it depends on. Where the oth
 each layer is judged by what it made of its own input, and an error in one layer is not seen again in all that follow.
 """
 
-from functools import reduce
+from functools import partial, reduce
 from typing import NamedTuple
 
 import numpy as np
 
 from ...network import topology
 from . import costs, updates
-from . import operations as op
-from .rounding import DOUBLE, MAX_NUMBER, SINGLE, Assumptions, Value
+from .layers import LAYERS, Options
+from .operations import add
+from .rounding import DOUBLE, MAX_NUMBER, SINGLE, Assumptions, Value, exact
 
 # Among what is consulted: a number on the way was beyond the largest; a tensor on the way was not given
 OVERFLOW, CHAIN = "overflow", "chain"
+KINDS = {"conv": "conv2d", "deconv": "conv_transpose2d", "pool": "max_pool2d", "dropout": "dropout", "bias": "bias",
+         "activation": "relu", "concat": "concat", "softmax": "softmax"}       # topology's kind of layer -> LAYERS
+# By kind of tensor: the layers whose tensors are others where the bias stands before the dropout
+REORDERED = {"forward": ("dropout", "bias", "activation"), "backward": ("conv", "dropout", "bias")}
 
 
 class Computed(NamedTuple):
@@ -48,7 +53,7 @@ class Trace:
 
     def __init__(self, golden, given=None, unit=DOUBLE, conventions=frozenset(), inexact=0.0):
         self.golden, self.given, self.inexact = golden, {} if given is None else given, inexact
-        self.unit, self.conventions = unit, conventions
+        self.unit, self.conventions, self.options = unit, conventions, Options(keep_prob=golden.training["keep_prob"])
         layers = topology.list_layers(golden.blocks, lambda prefix: self.assume(prefix).holds("bias_before_dropout"))
         self.layers = {layer.name: layer for layer in layers}
         self.owners = {layer.parameter: layer for layer in layers}
@@ -65,7 +70,7 @@ class Trace:
     def value(self, key):
         """Return a tensor, a Value, as the other side has it, if it is given; else as it is computed."""
         if key in self.given:
-            return Value(np.asarray(self.given[key], np.float64))
+            return exact(self.given[key])
         return self.computed(key).value
 
     def computed(self, key):
@@ -116,11 +121,14 @@ class _Computation:
 
     def run(self):
         """Return the Value; of an update the parameter and its averages."""
-        return getattr(self, f"_{self.kind}")(self.name)
+        layer = self.trace.layers.get(self.name)
+        if layer and layer.block and layer.block.dropout and layer.kind in REORDERED.get(self.kind, ()):
+            self.assume(self.name).holds("bias_before_dropout")     # the order is known already; it can change this
+        return getattr(self, f"_{self.kind}")()
 
     def assume(self, name):
         """Return the Assumptions of the layer to which the layer or parameter `name` belongs."""
-        return self.trace.assume(name.partition(".")[0], self.consulted)
+        return self.trace.assume(owner(name), self.consulted)
 
     def tensor(self, key):
         """Return a tensor that this one depends on."""
@@ -136,37 +144,32 @@ class _Computation:
         self.consulted |= consulted
         return value
 
-    def forward(self, name):
-        """Return the output of a layer in this step."""
-        return self.tensor(f"{self.step}/forward/{name}")
+    def outputs(self, layer):
+        """Return the functions for the outputs of a layer in this step, by name."""
+        v, assumed = partial(self.of_layer, layer), self.assume(layer.name)
+        if layer.kind == "activation" and not self.is_relu(layer, assumed):
+            return {"y": lambda: v("x"), "dx": lambda: v("dy")}
+        return LAYERS[KINDS[layer.kind]](v, self.trace.options, assumed)
 
-    def source(self, layer, number=0):
-        """Return an input of a layer."""
-        name = layer.inputs[number]
-        return self.tensor(name) if name == topology.INPUT else self.forward(name)
+    def of_layer(self, layer, name):
+        """Return an input of a layer by the name that it has in `layers.INPUTS`, the output y, or dy."""
+        if name in ("y", "dy"):
+            return self.tensor(f"{self.step}/{'forward' if name == 'y' else 'backward'}/{layer.name}")
+        if name == "mask":
+            return exact(self.golden.masks.get(f"{self.step}/{layer.block.name}", 1.0))
+        if layer.parameter and name != "x":
+            return self.tensor(f"{self.step - 1}/parameter/{layer.parameter}")
+        source = layer.inputs[1 if name == "b" else 0]
+        return self.tensor(source if source == topology.INPUT else f"{self.step}/forward/{source}")
 
-    def delta(self, name):
-        """Return the gradient of this step's cost by a layer's output."""
-        return self.tensor(f"{self.step}/backward/{name}")
-
-    def parameter(self, name):
-        """Return a parameter with which this step began."""
-        return self.tensor(f"{self.step - 1}/parameter/{name}")
-
-    def dropped(self, x, layer):
-        """Return x after the dropout of a layer."""
-        mask = self.golden.masks.get(f"{self.step}/{layer.block.name}")
-        return op.dropout(x, 1.0 if mask is None else mask, self.training["keep_prob"], self.assume(layer.name))
-
-    def is_relu(self, layer):
+    def is_relu(self, layer, assumed):
         """Return whether the activation of a layer is a ReLU on the other side."""
-        if layer.block.activation == "relu":
-            missing = {"deconv": "deconv_relu_missing"}.get(layer.block.kind)
-            missing = "logits_linear" if layer.name == "logits" else missing
-            return not (missing and self.assume(layer.block.name).holds(missing))
-        return self.assume(layer.block.name).holds("relu_on_logits")
+        if layer.block.activation != "relu":
+            return assumed.holds("relu_on_logits")
+        missing = "logits_linear" if layer.name == "logits" else {"deconv": "deconv_relu_missing"}.get(layer.block.kind)
+        return not (missing and assumed.holds(missing))
 
-    def _input(self, _):
+    def _input(self):
         x, frames, (mean, std) = self.golden.input, self.golden.frames, self.golden.scaling
         assumed = self.assume("input")
         others = {"input_divided_by_255": (0, 255), "input_raw": (0, 1), "input_not_centred": (0, std),
@@ -184,84 +187,76 @@ class _Computation:
         if x.shape[3] > 1 and assumed.holds("nhwc_read_as_nchw"):
             n, h, w, c = x.shape
             x = x.reshape(n, c, h, w).transpose(0, 2, 3, 1)
-        exact = x is self.golden.input and not self.trace.inexact
-        array = np.asarray(x, np.float64)
-        return Value(array, None if exact else self.trace.unit * 4 * abs(array))
+        changed, x = x is not self.golden.input, exact(x)
+        return x.uncertain(self.trace.unit * 4 * abs(x.array)) if changed or self.trace.inexact else x
 
-    def _forward(self, name):
-        layer, assumed = self.trace.layers[name], self.assume(name)
-        if layer.block and layer.block.dropout and layer.kind in ("dropout", "bias", "activation"):
-            assumed.holds("bias_before_dropout")            # the order is known already; it can change this tensor
-        x = self.source(layer)
-        return {"conv": lambda: op.conv2d(x, self.parameter(layer.parameter), assumed),
-                "deconv": lambda: op.conv_transpose2d(x, self.parameter(layer.parameter), assumed),
-                "dropout": lambda: self.dropped(x, layer),
-                "bias": lambda: op.add(x, self.parameter(layer.parameter), assumed),
-                "activation": lambda: op.relu(x) if self.is_relu(layer) else x,
-                "pool": lambda: op.max_pool2d(x, assumed),
-                "concat": lambda: op.concat(x, self.source(layer, 1), assumed),
-                "softmax": lambda: costs.softmax(x, assumed)}[layer.kind]()
+    def _forward(self):
+        return self.outputs(self.trace.layers[self.name])["y"]()
 
-    def _cost(self, _):
-        return costs.cross_entropy(*self._cost_arguments())
+    def _cost(self, function=costs.cross_entropy):
+        logits = self.tensor(f"{self.step}/forward/logits")
+        return function(logits, self.golden.labels, self.golden.class_weights, self.training["class_weight_form"],
+                        self.assume("cost"))
 
-    def _cost_arguments(self):
-        return (self.forward("logits"), self.golden.labels, self.golden.class_weights,
-                self.training["class_weight_form"], self.assume("cost"))
+    def _backward(self):
+        if self.name == "logits":
+            return self._cost(costs.cross_entropy_gradient)
+        parts = [self.outputs(each)[("da", "db")[each.inputs.index(self.name)] if each.kind == "concat" else "dx"]()
+                 for each in self.trace.consumers[self.name]]
+        return reduce(lambda a, b: add(a, b, self.assume(self.name)), parts)
 
-    def _backward(self, name):
-        if name == "logits":
-            return costs.cross_entropy_gradient(*self._cost_arguments())
-        layer, assumed = self.trace.layers.get(name), self.assume(name)
-        if layer and layer.block.dropout and layer.kind in ("conv", "dropout", "bias"):
-            assumed.holds("bias_before_dropout")
-        parts = [self._through(consumer, name) for consumer in self.trace.consumers[name]]
-        return reduce(lambda a, b: op.add(a, b, assumed), parts)
+    def _gradient(self):
+        """Return the gradient by a parameter, with those of earlier steps where they are not zeroed."""
+        layer, assumed, earlier = self.trace.owners[self.name], self.assume(self.name), None
+        if self.step > 1 and assumed.holds("gradients_accumulated"):
+            earlier = self.tensor(f"{self.step - 1}/gradient/{self.name}")
+        gradient = self.outputs(layer)["db" if layer.kind == "bias" else "dweight"]()
+        return add(gradient, earlier, assumed) if earlier else gradient
 
-    def _through(self, layer, source):
-        """Return what a layer hands back to its input `source`."""
-        assumed, dy = self.assume(layer.name), self.delta(layer.name)
-        if layer.kind == "concat":
-            channels = self.source(layer).array.shape[-1]
-            return op.concat_gradients(dy, channels, assumed)[layer.inputs.index(source)]
-        if layer.kind == "activation" and self.is_relu(layer):
-            return op.relu_gradient(dy, self.forward(layer.name), self.source(layer))
-        if layer.kind in ("activation", "bias"):
-            return dy
-        return {"conv": lambda: op.conv2d_input(dy, self.parameter(layer.parameter), assumed),
-                "deconv": lambda: op.conv_transpose2d_gradients(dy, self.source(layer),
-                                                                self.parameter(layer.parameter), assumed)[0](),
-                "dropout": lambda: self.dropped(dy, layer),
-                "pool": lambda: op.max_pool2d_gradient(dy, self.source(layer), assumed)}[layer.kind]()
-
-    def _gradient(self, name):
-        """Return the gradient by the parameter `name`, with those of earlier steps where they are not zeroed."""
-        layer, assumed = self.trace.owners[name], self.assume(name)
-        earlier = self.step > 1 and assumed.holds("gradients_accumulated") and self.tensor(
-            f"{self.step - 1}/gradient/{name}")
-        gradient = self._layer_gradient(name, layer, assumed)
-        return op.add(gradient, earlier, assumed) if earlier else gradient
-
-    def _layer_gradient(self, name, layer, assumed):
-        dy = self.delta(layer.name)
-        if layer.kind == "bias":
-            return op.bias_gradient(dy, assumed)
-        x, weight = self.source(layer), self.parameter(name)
-        if layer.kind == "deconv":
-            return op.conv_transpose2d_gradients(dy, x, weight, assumed)[1]()
-        return op.conv2d_weight(dy, x, weight.array.shape, assumed)
-
-    def _parameter(self, name):
+    def _parameter(self):
         if self.step:
-            return self.computed(f"{self.step}/update/{name}")[0]
-        array = np.asarray(self.golden.parameters[name], np.float64)
-        return Value(array, self.trace.inexact * abs(array) if self.trace.inexact else None)
+            return self.computed(f"{self.step}/update/{self.name}")[0]
+        array = exact(self.golden.parameters[self.name])
+        return array.uncertain(self.trace.inexact * abs(array.array))
 
-    def _update(self, name):
+    def _update(self):
         """Return a parameter after the step, and the optimizer's averages."""
-        slots = self.computed(f"{self.step - 1}/update/{name}")[1] if self.step > 1 else ()
-        return updates.update(self.training, self.step, name, self.parameter(name),
-                              self.tensor(f"{self.step}/gradient/{name}"), slots, self.assume(name))
+        slots = self.computed(f"{self.step - 1}/update/{self.name}")[1] if self.step > 1 else ()
+        return updates.update(self.training, self.step, self.name,
+                              self.tensor(f"{self.step - 1}/parameter/{self.name}"),
+                              self.tensor(f"{self.step}/gradient/{self.name}"), slots, self.assume(self.name))
+
+
+class LayerTrace:
+    """The outputs of one layer, computed when asked for.
+
+    Parameters
+    ----------
+    layer : str
+        One of LAYERS.
+    inputs : dict of str to ndarray
+        Inputs by name, dy among them.
+    options : Options
+    unit, conventions
+        The same as for `Assumptions`.
+    """
+
+    def __init__(self, layer, inputs, options, unit, conventions=frozenset()):
+        self.values = {name: exact(array) for name, array in inputs.items()}
+        self.layer, self.options, self.unit, self.conventions, self._known = layer, options, unit, conventions, {}
+
+    def computed(self, key):
+        """Return an output, and what was consulted for it: a Computed."""
+        if key not in self._known:
+            consulted = set()
+            assumed = Assumptions(self.unit, self.conventions, consulted=consulted)
+            value = LAYERS[self.layer](self.value, self.options, assumed)[key]()
+            self._known[key] = Computed(value, frozenset(consulted))
+        return self._known[key]
+
+    def value(self, name):
+        """Return an input or an output, a Value."""
+        return self.values[name] if name in self.values else self.computed(name).value
 
 
 def layer_of(key):
@@ -269,6 +264,9 @@ def layer_of(key):
     if "/" not in key:
         return "input"
     _, kind, *name = key.split("/")
-    if kind == "cost" or (name == ["logits"] and kind == "backward"):
-        return "cost"
-    return "output" if name[0] in ("logits", "probabilities") else name[0].partition(".")[0]
+    return "cost" if kind == "cost" or (name == ["logits"] and kind == "backward") else owner(name[0])
+
+
+def owner(name):
+    """Return the layer, as conventions name it, to which a layer of the topology or a parameter belongs."""
+    return "output" if name in ("logits", "probabilities") else name.partition(".")[0]

@@ -6,7 +6,7 @@ gradient goes on into its averages and into the parameter.
 
 import numpy as np
 
-from .rounding import DOUBLE, Value
+from .rounding import DOUBLE, Value, exact
 
 
 def rate(training, step, assumed):
@@ -67,7 +67,7 @@ def update(training, step, name, w, g, slots, assumed):
 
 def _momentum(training, step, eta, w, g, slots, assumed):
     (mu,), thesis = _constants(assumed, training["momentum"]), training["momentum_form"] == "thesis"
-    v, = slots or (Value(np.zeros(w.array.shape)),)
+    v, = slots or (exact(np.zeros(w.array.shape)),)
     if training["decay_rate"] != 1 and assumed.holds("momentum_other_form"):
         thesis = not thesis
     new = 1 - mu if assumed.holds("momentum_average") or (step > 1 and assumed.holds("momentum_dampening")) else 1.0
@@ -86,9 +86,9 @@ def _adam(training, step, eta, w, g, slots, assumed):
         hat = not hat
     if epsilon != 1e-7 and assumed.holds("adam_epsilon_keras"):
         epsilon = 1e-7
-    m, v = slots or (Value(np.zeros(w.array.shape)),) * 2
+    m, v = slots or (exact(np.zeros(w.array.shape)),) * 2
     m = _sum(assumed, (beta1, m), (1 - beta1, g))                                           # eq. 23
-    squares = assumed.rounded(g.array ** 2, None if g.error is None else 2 * abs(g.array) * g.error + g.error ** 2)
+    squares = assumed.rounded(g.array ** 2, 2 * abs(g.array) * g.error + g.error ** 2)
     v = _sum(assumed, (beta2, v), (1 - beta2, squares))                                     # eq. 24
     correction1, correction2 = 1 - beta1 ** step, 1 - beta2 ** step
     if assumed.holds("adam_no_bias_correction"):
@@ -119,5 +119,5 @@ def _sum(assumed, *terms):
     """Return the sum of factor * Value."""
     array = sum(factor * value.array for factor, value in terms)
     size = sum(abs(factor * value.array) for factor, value in terms)
-    squares = sum((factor * value.error) ** 2 for factor, value in terms if value.error is not None)
+    squares = sum((factor * value.error) ** 2 for factor, value in terms)
     return Value(array, np.hypot(2 * assumed.result_unit() * size + assumed.smallest(), np.sqrt(squares)))
