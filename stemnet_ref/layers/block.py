@@ -97,8 +97,8 @@ def backward(dy, saved, weight, scale=None, needs_dx=True, out=None, layers=PLAI
         The arguments of `forward`.
     needs_dx : bool
         Whether dx is asked for; it is None otherwise, which a convolution alone can do.
-    out : tuple of ndarray or None, optional
-        Where to write dweight, db and dscale.
+    out : tuple of three arrays, optional
+        Where to write dweight, db and dscale; the last is None without batch normalisation.
 
     Returns
     -------
