@@ -3,7 +3,7 @@
 import naive
 import numpy as np
 import pytest
-from checkers import SEED, assert_within_rounding
+from checkers import SEED, assert_gradient, assert_within_rounding
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -195,15 +195,23 @@ def test_dice_of_two_empty_sets_is_agreement():
 
 
 @pytest.mark.equation("56", "57", "58")
-def test_batch_norm_gives_zero_mean_and_unit_deviation_and_takes_a_constant_channel():
-    rng = np.random.default_rng(4)
-    x = rng.standard_normal((3, 4, 5, 2)) * [3, 0] + [7, 9]
-    y, mean, variance = batch_norm.forward(x, np.array([2.0, 1]), np.array([-1.0, 0.5]), 1e-12)
-    np.testing.assert_allclose(mean, [x[..., 0].mean(), 9])
-    np.testing.assert_allclose(variance, [x[..., 0].var(), 0])
-    assert y[..., 0].mean() == pytest.approx(-1)
-    assert y[..., 0].std() == pytest.approx(2)
+def test_batch_norm_is_equations_56_to_58_and_takes_a_constant_channel():
+    rng, epsilon = np.random.default_rng(4), 0.1            # as large as a variance, so that a wrong epsilon shows
+    x = rng.standard_normal((3, 4, 5, 2)) * [0.5, 0] + [7, 9]
+    scale, shift, dy = np.array([2.0, 1]), np.array([-1.0, 0.5]), rng.standard_normal(x.shape)
+
+    def by_hand(x, scale):
+        mean = sum(x.reshape(60, 2)) / 60                                       # eq. 57
+        variance = sum((x.reshape(60, 2) - mean) ** 2) / 60                     # eq. 58
+        return scale * (x - mean) / np.sqrt(variance + epsilon) + shift, mean, variance     # eq. 56: + for its -
+
+    y, mean, variance = batch_norm.forward(x, scale, shift, epsilon)
+    for got, expected in zip((y, mean, variance), by_hand(x, scale), strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(y[..., 1], 0.5)       # sqrt(v - epsilon), as eq. 56 is printed, would be NaN here
+    dx, dscale, _ = batch_norm.backward(dy, x, scale, mean, variance, epsilon)
+    assert_gradient(lambda x: by_hand(x, scale)[0], x, dx, dy, atol=1e-8)
+    assert_gradient(lambda scale: by_hand(x, scale)[0], scale, dscale, dy, atol=1e-8)
 
 
 def test_batch_norm_in_float32_over_a_million_pixels():
