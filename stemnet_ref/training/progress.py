@@ -47,7 +47,8 @@ class Progress:
                     float(saved["best_f1"]), float(saved["best_val_loss"]))
         if not np.isfinite([*found.sums.values(), found.best_f1, found.best_val_loss]).all():
             raise ValueError("its numbers are not finite")
-        if found.step < found.position or (found.step - found.position) % max(found.epoch, 1):  # epochs equally long
+        before = found.step - found.position                    # steps of the epochs that are done, which are alike
+        if before < found.epoch or before % max(found.epoch, 1):
             raise ValueError(f"step {found.step} is not that of epoch {found.epoch}, batch {found.position}")
         return found
 
@@ -109,6 +110,9 @@ def read_state(path, model, settings, backend=None):
     """
     optimizer = make_optimizer(settings, backend)
     try:
+        progress = Progress.read(model.progress)
+        if not progress.step:
+            return optimizer, progress          # before the first step it remembers nothing
         for slot in optimizer.slots:
             for name, array in model.network.parameters.items():
                 found = model.optimizer_state.get(f"{slot}/{name}")
@@ -117,7 +121,7 @@ def read_state(path, model, settings, backend=None):
                 if not np.isfinite(found).all():
                     raise ValueError(f"{slot} of {name} is not finite")
         optimizer.load_state(model.optimizer_state)
-        return optimizer, Progress.read(model.progress)
+        return optimizer, progress
     except UNUSABLE as error:
         raise InputError(f"{path}: the state of its run is damaged ({reason(error)}); restore the file, or begin a new "
                          "run") from None

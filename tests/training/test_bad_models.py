@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ import run_predict
 import run_train
 from stemnet_ref.storage import archives
 from stemnet_ref.training import checkpoint
+from stemnet_ref.training.progress import Progress
 
 
 def damage(kind, trained, tmp_path):
@@ -78,7 +80,8 @@ def test_bad_model_files(tmp_path, pair, trained, capsys, kind):
 
 
 @pytest.mark.parametrize("kind", ['about: {"settings": {}}', 'about: {"settings": {"wings": 2}}',
-                                  'about: {"progress": {}}', 'about: {"progress": {"epoch": "x"}}', "velocity missing",
+                                  'about: {"progress": {}}', 'about: {"progress": {"epoch": "x"}}',
+                                  f'about: {{"progress": {json.dumps(asdict(Progress(epoch=1)))}}}', "velocity missing",
                                   "velocity of another shape", "velocity NaN"])
 def test_model_files_that_predict_but_cannot_be_resumed(tmp_path, pair, trained, capsys, kind):
     path = damage(kind, trained, tmp_path)

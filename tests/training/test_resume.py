@@ -49,7 +49,7 @@ def test_two_runs_with_one_seed_give_equal_files_and_resume_goes_on_bit_for_bit(
 
 VARIED = {"crop": 32, "crops_per_frame": 6, "batch_size": 3, "augment": True, "rotation": 180.0, "elastic": 5.0,
           "contrast": 0.3, "on_cells": 0.5, "paste": 1, "border_weight": 5.0, "draw": "by-cells",
-          "class_weight": "ratio", "learning_rate": 0.01}
+          "class_weight": "ratio", "learning_rate": 0.01, "optimizer": "adam"}
 
 
 @pytest.mark.parametrize("options", [{}, VARIED], ids=["plain", "varied"])
@@ -58,7 +58,7 @@ def test_a_stop_after_any_step_resumes_bit_for_bit(tmp_path, movie, options):
     frames, masks = movie[1], movie[3]
     whole = Run(settings, frames, masks, tmp_path / "whole", log=lambda line: None)
     assert whole.train() is True
-    for steps in (1, 7, 12, 20):
+    for steps in (0, 1, 7, 12, 20):
         out, asked = tmp_path / str(steps), []
         part = Run(settings, frames, masks, out, log=lambda line: None)
         assert part.train(stop=lambda: asked.append(1) or len(asked) > steps) is False      # noqa: B023
