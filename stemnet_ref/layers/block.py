@@ -19,12 +19,12 @@ PLAIN = sys.modules[__package__]        # the layers that a block is made of; a 
 
 
 class Saved(NamedTuple):
-    """What `backward` needs of `forward`: its input x, its output y, and the arguments that both take.
+    """What `backward` needs of `forward`: its inputs, its output y, and the arguments that both take.
 
-    With batch normalisation also the input z of it, and the mean and variance, of shape (O,), that it normalised by.
+    With batch normalisation also its input z, and the mean and variance, of shape (O,), that it normalised by.
     """
 
-    x: object
+    inputs: tuple
     y: object
     kind: str
     activation: str
@@ -35,14 +35,14 @@ class Saved(NamedTuple):
     variance: object = None
 
 
-def forward(x, weight, b, kind="conv", activation="relu", scale=None, statistics=None, keep_prob=1.0, key=(0, 0, 0),
-            layers=PLAIN):
+def forward(inputs, weight, b, kind="conv", activation="relu", scale=None, statistics=None, keep_prob=1.0,
+            key=(0, 0, 0), layers=PLAIN):
     """Return the output of the block, and what `backward` needs.
 
     Parameters
     ----------
-    x : float ndarray of shape (N, H, W, C), or a pair of them
-        Two are concatenated; their channels add up to C.
+    inputs : tuple of one or two float ndarray of shape (N, H, W, channels)
+        Two are concatenated; the channels of all add up to C.
     weight : float ndarray of shape (kh, kw, C, O), or (kh, kw, O, C) for a transposed convolution
     b : float ndarray of shape (O,)
         The bias; with `scale` the shift of the batch normalisation.
@@ -71,7 +71,7 @@ def forward(x, weight, b, kind="conv", activation="relu", scale=None, statistics
     ValueError
         If shapes or dtypes do not fit.
     """
-    z = _convolution(kind, layers).forward(_joined(x, layers), weight)
+    z = _convolution(kind, layers).forward(_joined(inputs, layers), weight)
     of_norm = ()
     if scale is not None:
         normalised, mean, variance = layers.batch_norm.forward(z, scale, b, EPSILON, statistics)
@@ -82,11 +82,11 @@ def forward(x, weight, b, kind="conv", activation="relu", scale=None, statistics
     if scale is None:
         z = layers.bias.forward(z, b)
     y = z if activation == "linear" else getattr(layers, activation).forward(z)
-    return y, Saved(x, y, kind, activation, keep_prob, key, *of_norm)
+    return y, Saved(inputs, y, kind, activation, keep_prob, key, *of_norm)
 
 
 def backward(dy, saved, weight, scale=None, needs_dx=True, out=None, layers=PLAIN):
-    """Return the gradients by input, weight, bias and scale.
+    """Return the gradients with respect to the inputs, the weight, the bias and the scale.
 
     Parameters
     ----------
@@ -96,18 +96,18 @@ def backward(dy, saved, weight, scale=None, needs_dx=True, out=None, layers=PLAI
     weight, scale, layers
         The arguments of `forward`.
     needs_dx : bool
-        Whether dx is asked for; it is None otherwise, which a convolution alone can do.
+        Whether the gradients of the inputs are needed; a convolution returns None for each of them otherwise.
     out : tuple of three arrays, optional
         Where to write dweight, db and dscale; the last is None without batch normalisation.
 
     Returns
     -------
-    dx : ndarray, or a pair, as `x`
+    dinputs : tuple of ndarray, shapes of the inputs
     dweight : ndarray, shape of `weight`
     db : ndarray of shape (O,)
     dscale : ndarray of shape (O,), or None
     """
-    _, y, kind, activation, keep_prob, key, z, mean, variance = saved
+    inputs, y, kind, activation, keep_prob, key, z, mean, variance = saved
     dz = dy if activation == "linear" else getattr(layers, activation).backward(dy, y)
     dscale = None
     if scale is None:
@@ -117,24 +117,23 @@ def backward(dy, saved, weight, scale=None, needs_dx=True, out=None, layers=PLAI
         dz = layers.dropout.backward(dz, mask, keep_prob)
     if scale is not None:
         dz, dscale, db = layers.batch_norm.backward(dz, z, scale, mean, variance, EPSILON)
-    x = _joined(saved.x, layers)
+    x = _joined(inputs, layers)
     if needs_dx:
         dx, dweight = _convolution(kind, layers).backward(dz, x, weight)
+        dinputs = layers.concat.backward(dx, inputs[0].shape[3]) if len(inputs) > 1 else (dx,)
     else:
-        dx, dweight = None, layers.conv2d.backward_weight(dz, x, weight.shape)
-    if dx is not None and isinstance(saved.x, tuple):
-        dx = layers.concat.backward(dx, saved.x[0].shape[3])
+        dinputs, dweight = (None,) * len(inputs), layers.conv2d.backward_weight(dz, x, weight.shape)
     gradients = dweight, db, dscale
     for array, gradient in zip(out or (), gradients, strict=False):
         if array is not None:
             array[...] = gradient
-    return dx, *(out or gradients)
+    return dinputs, *(out or gradients)
 
 
 def _convolution(kind, layers):
     return {"conv": layers.conv2d, "deconv": layers.conv_transpose2d}[kind]
 
 
-def _joined(x, layers):
-    """Return the input as one array."""
-    return layers.concat.forward(*x) if isinstance(x, tuple) else x
+def _joined(inputs, layers):
+    """Return the inputs as one array."""
+    return layers.concat.forward(*inputs) if len(inputs) > 1 else inputs[0]

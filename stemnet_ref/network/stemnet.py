@@ -177,10 +177,10 @@ class StemNet:
                 name, = block.inputs
                 dmaps[name] = self.layers.max_pool2d.backward(dy, saved, add_to=dmaps.get(name))
             else:
-                dx = self._backward(block, saved, dy, gradients)
-                for name, part in zip(block.inputs, dx, strict=True):
+                dinputs = self._backward(block, saved, dy, gradients)
+                for name, part in zip(block.inputs, dinputs, strict=True):
                     dmaps[name] = dmaps[name] + part if name in dmaps else part
-                del dx
+                del dinputs
             del saved, dy
         return gradients
 
@@ -189,20 +189,19 @@ class StemNet:
         keep_prob = keep_prob if block.dropout else 1.0
         key = (*seed_and_step, self.dropout_layer(block.name)) if block.dropout else (0, 0, 0)
         weight, b, scale = _of_block(self.parameters, block, "weight", "bias", "scale")
-        running = mean, variance = _of_block(self.statistics, block, "mean", "variance")
-        y, saved = self.layers.block.forward(inputs if len(inputs) > 1 else inputs[0], weight, b, block.kind,
-                                             block.activation, scale, None if training else running, keep_prob, key)
+        mean, variance = _of_block(self.statistics, block, "mean", "variance")
+        y, saved = self.layers.block.forward(inputs, weight, b, block.kind, block.activation, scale,
+                                             None if training else (mean, variance), keep_prob, key)
         if training and block.normalised:
             self.layers.batch_norm.average(mean, saved.mean, RATE)
             self.layers.batch_norm.average(variance, saved.variance, RATE)
         return y, saved
 
     def _backward(self, block, saved, dy, gradients):
-        """Return the gradients by the inputs of a block with weights; write those by its parameters."""
+        """Return the gradients with respect to the inputs of a block with weights; write those of its parameters."""
         weight, scale = _of_block(self.parameters, block, "weight", "scale")
         out = _of_block(gradients, block, "weight", "bias", "scale")
-        dx, *_ = self.layers.block.backward(dy, saved, weight, scale, block.inputs != (INPUT,), out)
-        return dx if isinstance(dx, tuple) else (dx,)
+        return self.layers.block.backward(dy, saved, weight, scale, needs_dx=block.inputs != (INPUT,), out=out)[0]
 
     def _last_read(self):
         """Return for every block the names of the maps that no later block reads."""

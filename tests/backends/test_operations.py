@@ -95,35 +95,35 @@ def of_update(w, g, *rest):
     return abs(w) + sum(averages) + abs(g), abs(g), *averages
 
 
-def block(kind, activation="relu", pair=False, scaled=False, keep_prob=1.0, sides=(2, 5, 6), c=8, o=4):
+def block(kind, activation="relu", pair=False, scaled=False, keep_prob=1.0, sides=(2, 5, 6), c=8, o=4,
+          needs_dx=True):
     """Return a row for the block's forward pass and one for its backward pass."""
     k = 3 if kind == "conv" else 2
     out = tuple(side * (1 if kind == "conv" else 2) for side in sides[1:])
     options = {"kind": kind, "activation": activation, "keep_prob": keep_prob, "key": (3, 1, 2)}
 
     def forward(rng):
-        a, b = (rng.standard_normal((*sides, channels)) for channels in ((c // 4, c - c // 4) if pair else (c, 1)))
+        inputs = tuple(rng.standard_normal((*sides, channels)) for channels in ((c // 4, c - c // 4) if pair else (c,)))
         weight = rng.standard_normal((k, k, c, o) if kind == "conv" else (k, k, o, c))
-        return ((a, b) if pair else a, weight, rng.standard_normal(o), options,
-                rng.standard_normal(o) if scaled else None)
+        return inputs, weight, rng.standard_normal(o), options, rng.standard_normal(o) if scaled else None
 
     def backward(rng):
-        x, weight, _, _, scale = forward(rng)
+        inputs, weight, _, _, scale = forward(rng)
         z = rng.standard_normal((sides[0], *out, o))
         y = {"relu": np.maximum(z, 0), "sigmoid": 1 / (1 + np.exp(-z)), "linear": z}[activation]
         of_norm = (z, z.mean(axis=(0, 1, 2)), z.var(axis=(0, 1, 2))) if scaled else ()
-        return rng.standard_normal(y.shape), Saved(x, y, *options.values(), *of_norm), weight, scale
+        return rng.standard_normal(y.shape), Saved(inputs, y, *options.values(), *of_norm), weight, scale, needs_dx
 
     # of all that is multiplied and added on the way the largest, with the slope of batch normalisation
-    def large(x, weight, b, options, scale):
-        z = layers.block.forward(*_absolute((x, weight, b)), kind=kind, activation="linear")[0]
+    def large(inputs, weight, b, options, scale):
+        z = layers.block.forward(*_absolute((inputs, weight, b)), kind=kind, activation="linear")[0]
         return (10 * (z + 1), z.mean(axis=(0, 1, 2)), (z ** 2).mean(axis=(0, 1, 2))) if scaled else 2 * z
 
-    def large_back(dy, saved, weight, scale):
+    def large_back(dy, saved, weight, scale, needs_dx):
         saved = saved._replace(activation="linear", keep_prob=1.0)
-        dx, dweight, db, _ = layers.block.backward(*_absolute((dy, saved, weight)))
+        dinputs, dweight, db, _ = layers.block.backward(*_absolute((dy, saved, weight)))
         factor = 20 if scaled else 2
-        return tuple(factor * each for each in (*(dx if pair else (dx,)), dweight, db, db))
+        return tuple(factor * each for each in (*dinputs, dweight, db, db))
 
     return [Row("block.forward", forward, k * k * c + 8, large),
             Row("block.backward", backward, sides[0] * out[0] * out[1] + k * k * max(c, o) + 8, large_back)]
@@ -190,6 +190,7 @@ OPERATIONS = [
         0.3, 0.2, 4), 4,                                            # some weights are 0, where |w| has no slope
         lambda *arguments: [abs(each) + 1 for each in arrays(arguments)]),
     *block("conv"), *block("conv", pair=True, keep_prob=0.75), *block("deconv"), *block("conv", "sigmoid"),
+    *block("conv", needs_dx=False), *block("conv", "sigmoid", needs_dx=False), *block("deconv", pair=True),
     *block("conv", "linear"), *block("deconv", "sigmoid"), *block("conv", scaled=True, pair=True, keep_prob=0.75),
     *block("conv", sides=(1, 3, 3), c=72, o=20, keep_prob=0.75),
 ]

@@ -39,7 +39,7 @@ def train(settings, backend="plain", dtype=np.float64):
 
 def wrong(result):
     """Return a result with a fault in it, in its first array."""
-    if result is None:                                      # dx, which nobody asks for
+    if result is None:                                      # the gradient of an input, which nobody asks for
         return None
     if isinstance(result, tuple):
         return (wrong(result[0]), *result[1:])

@@ -32,11 +32,13 @@ def test_arrays_may_lie_in_memory_as_they_like(dtype, side):
     weight, b = rng.standard_normal((5, 5, 5, 5)).astype(dtype), rng.standard_normal(5).astype(dtype)
 
     def everything(x, weight, dy):
-        y, saved = block.forward(x, weight, b, keep_prob=0.75)
-        up, saved_up = block.forward(x, weight[:2, :2], b, "deconv")
+        y, saved = block.forward((x,), weight, b, keep_prob=0.75)
+        up, saved_up = block.forward((x,), weight[:2, :2], b, "deconv")
+        gradients = block.backward(dy, saved, weight)
+        gradients_up = block.backward(up, saved_up, weight[:2, :2])
         pooled, argmax = max_pool2d.forward(x)
-        return [y, *block.backward(dy, saved, weight)[:3], conv2d.forward(x, weight),
-                *conv2d.backward(dy, x, weight), up, *block.backward(up, saved_up, weight[:2, :2])[:3],
+        return [y, *gradients[0], *gradients[1:3], conv2d.forward(x, weight),
+                *conv2d.backward(dy, x, weight), up, *gradients_up[0], *gradients_up[1:3],
                 pooled, max_pool2d.backward(pooled, argmax),
                 *bias.backward(dy)]
 
@@ -59,7 +61,7 @@ def test_conv2d_does_not_depend_on_the_bands(monkeypatch, band_bytes):
 
 def test_empty_batches_have_gradients_of_zero():
     x, weight, b = np.zeros((0, 8, 8, 3), np.float32), np.ones((5, 5, 3, 4), np.float32), np.ones(4, np.float32)
-    y, saved = block.forward(x, weight, b)
+    y, saved = block.forward((x,), weight, b)
     _, dweight, db, _ = block.backward(y, saved, weight)
     for found, shape in ((dweight, (5, 5, 3, 4)), (db, (4,)), (bias.backward(y)[1], (4,))):
         assert (found.shape, found.dtype, np.any(found)) == (shape, np.float32, False)
@@ -71,7 +73,7 @@ def test_empty_batches_have_gradients_of_zero():
     (0.5, (-1, 0, 0), "seed=-1")])
 def test_dropout_is_checked_in_maps_of_every_size(side, keep_prob, key, culprit):
     with pytest.raises(ValueError, match=culprit):
-        block.forward(np.ones((1, side, side, 1), np.float32), np.ones((1, 1, 1, 5), np.float32),
+        block.forward((np.ones((1, side, side, 1), np.float32),), np.ones((1, 1, 1, 5), np.float32),
                       np.ones(5, np.float32), keep_prob=keep_prob, key=key)
 
 

@@ -55,28 +55,25 @@ def test_conv2d(check, seed, n, h, w, c, o, kh, kw, padding):
                 keep_prob=(st.sampled_from([0.5, 0.75, 1]), 0.75))
 def test_block(check, seed, kind, n, h, w, ca, cb, o, k, activation, scaled, keep_prob):
     rng = np.random.default_rng(seed)
-    a, second = rng.standard_normal((n, h, w, ca)), rng.standard_normal((n, h, w, cb))
+    inputs = tuple(rng.standard_normal((n, h, w, channels)) for channels in ((ca, cb) if cb else (ca,)))
     weight = rng.standard_normal((k, k, ca + cb, o) if kind == "conv" else (k, k, o, ca + cb))
     b, scale = rng.standard_normal(o), rng.standard_normal(o) if scaled else None
     chosen = {"kind": kind, "keep_prob": keep_prob, "key": (seed, 3, 1)}
-    x = (a, second) if cb else a
-    z, saved = block.forward(x, weight, b, activation="linear", scale=scale, **chosen)
+    z, saved = block.forward(inputs, weight, b, activation="linear", scale=scale, **chosen)
     assume(not scaled or saved.variance.min() > 0.3)        # else the third derivative is large
     if activation == "relu":            # whose inputs are dropped, and 0, or not as near to it as a difference reaches
         assume(abs(z[z != 0]).min(initial=1) > 1e-3)
 
-    def forward(x=x, weight=weight, b=b, scale=scale):
-        return block.forward(x, weight, b, activation=activation, scale=scale, **chosen)
+    def forward(inputs=inputs, weight=weight, b=b, scale=scale):
+        return block.forward(inputs, weight, b, activation=activation, scale=scale, **chosen)
 
     y, saved = forward()
     dy = rng.standard_normal(y.shape)
-    dx, dweight, db, dscale = block.backward(dy, saved, weight, scale)
+    dinputs, dweight, db, dscale = block.backward(dy, saved, weight, scale)
     check(lambda w: forward(weight=w)[0], weight, dweight, dy)
     check(lambda b: forward(b=b)[0], b, db, dy)
-    da, dsecond = dx if cb else (dx, None)
-    check(lambda a: forward((a, second) if cb else a)[0], a, da, dy)
-    if cb:
-        check(lambda s: forward((a, s))[0], second, dsecond, dy)
+    for at, (x, dx) in enumerate(zip(inputs, dinputs, strict=True)):
+        check(lambda x, at=at: forward((*inputs[:at], x, *inputs[at + 1:]))[0], x, dx, dy)
     if scaled:
         check(lambda s: forward(scale=s)[0], scale, dscale, dy)
 

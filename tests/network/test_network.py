@@ -216,8 +216,7 @@ def test_dropout_uses_a_mask_of_its_own_for_each_layer_and_none_at_prediction():
     for number, name in enumerate(("down0.conv", "down1.conv", "down2.conv", "up1.conv", "up0.conv")):
         saved = found[name]
         assert (saved.keep_prob, saved.key, network.dropout_layer(name)) == (0.75, (4, 9, number), number)
-        z = conv2d.forward(np.concatenate(saved.x, axis=3) if name.startswith("up") else saved.x,
-                           network.parameters[f"{name}.weight"])
+        z = conv2d.forward(np.concatenate(saved.inputs, axis=3), network.parameters[f"{name}.weight"])
         z = dropout.forward(z, dropout.draw_mask(saved.y.shape, 0.75, 4, 9, number), 0.75)
         np.testing.assert_array_equal(saved.y, relu.forward(z + network.parameters[f"{name}.bias"]))
     _, cache = network.forward(x)
@@ -261,8 +260,8 @@ def test_sigmoid_stands_in_the_place_of_every_relu():
     for name in ("down0.conv", "down1.conv", "up0.deconv", "up0.conv"):
         saved = by_name(network, cache)[name]
         convolve = conv_transpose2d.forward if name.endswith("deconv") else conv2d.forward
-        z = convolve(np.concatenate(saved.x, axis=3) if name == "up0.conv" else saved.x,
-                     network.parameters[f"{name}.weight"]) + network.parameters[f"{name}.bias"]
+        z = convolve(np.concatenate(saved.inputs, axis=3), network.parameters[f"{name}.weight"])
+        z += network.parameters[f"{name}.bias"]
         np.testing.assert_allclose(saved.y, 1 / (1 + np.exp(-z)), rtol=1e-12)
 
 

@@ -21,12 +21,13 @@ from .threads import share
 MAX_WHOLE = 1 << 20         # elements of a map whose dropout mask is drawn at once: it may be divided by channels
 
 
-def forward(x, weight, b, kind="conv", activation="relu", scale=None, statistics=None, keep_prob=1.0, key=(0, 0, 0)):
+def forward(inputs, weight, b, kind="conv", activation="relu", scale=None, statistics=None, keep_prob=1.0,
+            key=(0, 0, 0)):
     """Return what `layers.block.forward` returns; the convolution sums in another order."""
-    if not _is_fused(kind, activation, weight, scale, keep_prob):
-        return reference.forward(x, weight, b, kind, activation, scale, statistics, keep_prob, key,
+    if not _is_fused(inputs, kind, activation, weight, scale, keep_prob):
+        return reference.forward(inputs, weight, b, kind, activation, scale, statistics, keep_prob, key,
                                  layers=sys.modules[__package__])
-    inputs = _checked(x, weight, kind)
+    _check(inputs, weight, kind)
     check_shapes("block.forward", weight=(weight, "kh kw C O" if kind == "conv" else "kh kw O C"), b=(b, "O"))
     (n, h, w, _), enlarged = inputs[0].shape, 1 if kind == "conv" else 2
     y = np.empty((n, enlarged * h, enlarged * w, len(b)), inputs[0].dtype)
@@ -44,27 +45,27 @@ def forward(x, weight, b, kind="conv", activation="relu", scale=None, statistics
         conv2d.correlate(inputs, weight, pads(y.shape, weight.shape, "same"), [y], epilogue)
     else:
         conv_transpose2d.enlarge(inputs[0], weight, y, epilogue)
-    return y, Saved(x, y, kind, activation, keep_prob, key)
+    return y, Saved(inputs, y, kind, activation, keep_prob, key)
 
 
 def backward(dy, saved, weight, scale=None, needs_dx=True, out=None):
     """Return what `layers.block.backward` returns; the convolution sums in another order."""
-    x, y, kind, activation, keep_prob, key, *_ = saved
-    if not _is_fused(kind, activation, weight, scale, keep_prob):
+    inputs, y, kind, activation, keep_prob, key, *_ = saved
+    if not _is_fused(inputs, kind, activation, weight, scale, keep_prob):
         return reference.backward(dy, saved, weight, scale, needs_dx, out, layers=sys.modules[__package__])
-    inputs = _checked(x, weight, kind)
+    _check(inputs, weight, kind)
     check_shapes("block.backward", dy=(dy, "N H W O"), y=(y, "N H W O"))
     dweight, db = (np.empty(weight.shape, weight.dtype), np.empty(dy.shape[3], dy.dtype)) if out is None else out[:2]
     dz = _activation_gradient(dy, y, activation, keep_prob, key, db)
-    dx = [np.empty(each.shape, each.dtype) for each in inputs] if needs_dx or kind == "deconv" else None
+    dinputs = tuple(np.empty(each.shape, each.dtype) if needs_dx or kind == "deconv" else None for each in inputs)
     if kind == "conv":
         margins = pads(dy.shape, weight.shape, "same")
         conv2d.weight_gradient(inputs, dz, margins, dweight)
-        if dx:
-            conv2d.correlate_back(dz, weight, margins, dx)
+        if needs_dx:
+            conv2d.correlate_back(dz, weight, margins, dinputs)
     else:
-        conv_transpose2d.gradients(dz, inputs[0], weight, dx[0], dweight)
-    return dx and (tuple(dx) if isinstance(x, tuple) else dx[0]), dweight, db, None
+        conv_transpose2d.gradients(dz, inputs[0], weight, dinputs[0], dweight)
+    return dinputs, dweight, db, None
 
 
 def _activation_gradient(dy, y, activation, keep_prob, key, db):
@@ -87,20 +88,18 @@ def _activation_gradient(dy, y, activation, keep_prob, key, db):
     return dz
 
 
-def _is_fused(kind, activation, weight, scale, keep_prob):
+def _is_fused(inputs, kind, activation, weight, scale, keep_prob):
     return scale is None and activation in ("relu", "linear") and (
-        kind == "conv" or (kind == "deconv" and weight.shape[:2] == (2, 2) and keep_prob == 1))
+        kind == "conv" or (len(inputs) == 1 and weight.shape[:2] == (2, 2) and keep_prob == 1))
 
 
-def _checked(x, weight, kind):
-    """Return the input or inputs as a list."""
-    inputs = list(x) if isinstance(x, tuple) else [x]
+def _check(inputs, weight, kind):
+    """Raise ValueError unless the inputs fit to each other and to the weight."""
     for each in inputs:
         check_shapes("block", x=(inputs[0], "N H W C1"), second=(each, "N H W C2"), weight=(weight, "kh kw I J"))
     channels, expected = sum(each.shape[3] for each in inputs), weight.shape[2 if kind == "conv" else 3]
     if channels != expected:
         raise ValueError(f"block: x has {channels} channels; weight of shape {weight.shape} needs {expected}")
-    return inputs
 
 
 def _mask(shape, keep_prob, key):

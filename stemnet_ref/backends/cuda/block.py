@@ -20,50 +20,52 @@ from .step_state import unread
 LAYERS = sys.modules[__package__]
 
 
-def forward(x, weight, b, kind="conv", activation="relu", scale=None, statistics=None, keep_prob=1.0, key=(0, 0, 0)):
-    if not _is_fused(kind, activation, scale, keep_prob):
-        return plain.forward(x, weight, b, kind, activation, scale, statistics, keep_prob, key, LAYERS)
+def forward(inputs, weight, b, kind="conv", activation="relu", scale=None, statistics=None, keep_prob=1.0,
+            key=(0, 0, 0)):
+    if not _is_fused(inputs, kind, activation, scale, keep_prob):
+        return plain.forward(inputs, weight, b, kind, activation, scale, statistics, keep_prob, key, LAYERS)
     if kind == "deconv":
+        x, = inputs
         check_shapes("block.forward", x=(x, "N H W C"), weight=(weight, "kh kw O C"), b=(b, "O"))
         y = conv_transpose2d.enlarge("block_transpose.block_transpose_forward", x, weight, 2, "same", b)
     else:
-        y = _convolve(x, weight, b, keep_prob, key)
-    return y, Saved(x, y, kind, activation, keep_prob, key)
+        y = _convolve(inputs, weight, b, keep_prob, key)
+    return y, Saved(inputs, y, kind, activation, keep_prob, key)
 
 
 def backward(dy, saved, weight, scale=None, needs_dx=True, out=None):
-    x, y, kind, activation, keep_prob, key, *_ = saved
+    inputs, y, kind, activation, keep_prob, key, *_ = saved
     out = out or (None, None, None)
-    if not _is_fused(kind, activation, scale, keep_prob):
-        dx, *gradients = plain.backward(dy, saved, weight, scale, needs_dx, None, LAYERS)
-        return dx, *map(_written, gradients, out)
+    if not _is_fused(inputs, kind, activation, scale, keep_prob):
+        dinputs, *gradients = plain.backward(dy, saved, weight, scale, needs_dx, None, LAYERS)
+        return dinputs, *map(_written, gradients, out)
     check_shapes("block.backward", dy=(dy, "N H W O"), y=(y, "N H W O"))
     dz, db = _activation_gradient(dy, y, keep_prob, key, out[1])
     if kind == "deconv":
-        dx, dweight = conv_transpose2d.gradients(dz, x, weight, out=out[0])
-        return dx, dweight, db, None
-    (first, other, sizes), device = _inputs("backward", x, weight), device_of(dz)
+        dx, dweight = conv_transpose2d.gradients(dz, *inputs, weight, out=out[0])
+        return (dx,), dweight, db, None
+    (first, other, sizes), device = _inputs("backward", inputs, weight), device_of(dz)
     (kh, kw, c, o), channels = weight.shape, (first.shape[3], other.shape[3], weight.shape[3])
     dweight, = GemmConfig.weight_gradient(device, dy.shape[:3], (kh, kw), c, o, dy.dtype, channels).run(
         "block.block_backward_weight", (dz, first, other), [weight.shape], sizes, out[0])
     if not needs_dx:
-        return None, dweight, db, None
+        return (None,) * len(inputs), dweight, db, None
     shapes = [first.shape, (*first.shape[:3], sizes[4])]            # CB may be 0
-    dx = GemmConfig.convolve(device, dy.shape[:3], (kh, kw), o, c, dy.dtype, channels).run(
+    dinputs = GemmConfig.convolve(device, dy.shape[:3], (kh, kw), o, c, dy.dtype, channels).run(
         "block.block_backward_input", (dz, swap_channels(weight)), shapes, sizes)
-    return tuple(dx) if isinstance(x, tuple) else dx[0], dweight, db, None
+    return tuple(dinputs[:len(inputs)]), dweight, db, None
 
 
-def _is_fused(kind, activation, scale, keep_prob):
+def _is_fused(inputs, kind, activation, scale, keep_prob):
     """Return whether there are kernels for the whole block."""
-    return activation == "relu" and scale is None and (kind == "conv" or keep_prob == 1)
+    return activation == "relu" and scale is None and (kind == "conv" or (len(inputs) == 1 and keep_prob == 1))
 
 
-def _convolve(x, weight, b, keep_prob, key):
+def _convolve(inputs, weight, b, keep_prob, key):
     """Return relu(m / keep_prob * conv(x, w) + b)."""
-    first, other, sizes = _inputs("forward", x, weight)
+    first, other, sizes = _inputs("forward", inputs, weight)
     check_shapes("block.forward", weight=(weight, "kh kw C O"), b=(b, "O"))
-    (n, h, w, ca, cb, o, kh, kw), device = sizes, device_of(x, weight, b)
+    (n, h, w, ca, cb, o, kh, kw), device = sizes, device_of(first, weight, b)
     config = GemmConfig.convolve(device, (n, h, w), (kh, kw), ca + cb, o, first.dtype, (ca, cb, o))
     mask, y = _mask(device, keep_prob, key), device.empty((n, h, w, o), first.dtype)
     if config.split_k == 1:
@@ -87,12 +89,12 @@ def _activation_gradient(dy, y, keep_prob, key, out):
     return dz, add_parts(parts, out=out)
 
 
-def _inputs(function, x, weight):
+def _inputs(function, inputs, weight):
     """Return the first input, the second or in its place the first, and the sizes N H W CA CB O KH KW."""
-    first, other = x if isinstance(x, tuple) else (x, x)
+    first, other = inputs[0], inputs[-1]
     check_shapes(f"block.{function}", x=(first, "N H W CA"), weight=(weight, "kh kw C O"))
     check_shapes(f"block.{function}", x=(first, "N H W CA"), second=(other, "N H W CB"))
-    ca, cb = first.shape[3], other.shape[3] if isinstance(x, tuple) else 0
+    ca, cb = first.shape[3], other.shape[3] if len(inputs) > 1 else 0
     kh, kw, c, o = weight.shape
     if c != ca + cb:
         raise ValueError(f"block.{function}: x has {ca + cb} channels; weight of shape {weight.shape} needs {c}")
