@@ -1,24 +1,36 @@
 """The cost of a network's logits: the softmax, and one of the costs that compare its probabilities with the labels."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from .layers import dice, quadratic, softmax, weighted_cross_entropy
 
 OF_PROBABILITIES = {"dice": dice, "quadratic": quadratic}
+COSTS = ("weighted_cross_entropy", "cross_entropy", *OF_PROBABILITIES)
 
 
-class Cost(NamedTuple):
+@dataclass(frozen=True)
+class Cost:
     """A cost as a function of logits (N, H, W, K) and labels (N, H, W).
 
     Attributes
     ----------
-    name : {"weighted_cross_entropy", "cross_entropy", "dice", "quadratic"}
+    name : str
+        One of `COSTS`.
     class_weights : tuple of K floats
         Weights of the classes in the cross-entropy; ones without weights.
+
+    Raises
+    ------
+    ValueError
+        If there is no cost of this name.
     """
 
     name: str
     class_weights: tuple = (1.0, 1.0)
+
+    def __post_init__(self):
+        if self.name not in COSTS:
+            raise ValueError(f"Cost: name={self.name!r} must be one of {', '.join(COSTS)}")
 
     @classmethod
     def of(cls, settings):

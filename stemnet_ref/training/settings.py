@@ -4,6 +4,7 @@ from argparse import SUPPRESS
 from dataclasses import asdict, dataclass, field, fields, replace
 
 from ..backends import NAMES
+from ..cost import COSTS
 from ..data.balance import WORDS, class_weights, parsed_weight
 from ..data.discovery.selection import Selection
 from ..errors import InputError
@@ -75,8 +76,7 @@ class Settings:
     l2: float = setting(0.0, TRAINING, "weight of the L2 penalty, lambda of eq. 52", limits=(0, 10 ** 6))
     seed: int = setting(0, TRAINING, "seed of the initial weights, the order of the frames, the crops and the dropout",
                         limits=(0, 2 ** 63))
-    cost: str = setting("weighted_cross_entropy", COST, "the cost that training lowers",
-                        choices=("weighted_cross_entropy", "cross_entropy", "dice", "quadratic"))
+    cost: str = setting("weighted_cross_entropy", COST, "the cost that training lowers", choices=COSTS)
     class_weight: float | str = setting(
         2.0, COST, "weight of the cell class in the cross-entropy, eq. 60; BACKGROUND,CELL: weights of both classes; "
         "ratio: pixels of the larger class over those of the smaller one; median-frequency: SegNet's weights",

@@ -1,0 +1,18 @@
+"""The cost of a network's logits, by its name; the gradients of all costs are in network/test_network.py."""
+
+import numpy as np
+import pytest
+
+from stemnet_ref.cost import COSTS, Cost
+
+
+def test_a_cost_that_there_is_not_is_refused():
+    with pytest.raises(ValueError, match="Cost: name='focal' must be one of weighted_cross_entropy, cross_entropy, "
+                                         "dice, quadratic"):
+        Cost("focal")
+
+
+def test_every_name_is_a_cost_of_its_own():
+    rng = np.random.default_rng(0)
+    logits, labels = rng.standard_normal((1, 4, 4, 2)), rng.integers(0, 2, (1, 4, 4))
+    assert len({float(Cost(name, (1.0, 1.0 + (name == COSTS[0]))).forward(logits, labels)[0]) for name in COSTS}) == 4
