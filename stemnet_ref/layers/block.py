@@ -6,8 +6,9 @@ Forward    z = conv(x, w)                                           or a transpo
            y = relu(z'), sigmoid(z'), or z'
 Backward   the same layers, the last one first
 
-The order matters. A bias that stood before the dropout would be dropped and scaled with the map. Batch normalisation
-after the dropout would see a larger variance in training than at prediction.
+x is the input, or two inputs concatenated; m is the mask of the dropout. The order matters. A bias that stood before
+the dropout would be dropped and scaled with the map. Batch normalisation after the dropout would see a larger variance
+in training than at prediction.
 """
 
 import sys
@@ -15,6 +16,7 @@ from typing import NamedTuple
 
 EPSILON = 1e-5          # added to the variance by the batch normalisation
 RATE = 0.1              # at which its running statistics follow those of a batch
+CHOICES = {"kind": ("conv", "deconv"), "activation": ("relu", "sigmoid", "linear")}
 PLAIN = sys.modules[__package__]        # the layers that a block is made of; a backend gives its own in their place
 
 
@@ -69,8 +71,9 @@ def forward(inputs, weight, b, kind="conv", activation="relu", scale=None, stati
     Raises
     ------
     ValueError
-        If shapes or dtypes do not fit.
+        If shapes or dtypes do not fit, there are not one or two inputs, or `kind` or `activation` is none of these.
     """
+    check(inputs, kind, activation)
     z = _convolution(kind, layers).forward(_joined(inputs, layers), weight)
     of_norm = ()
     if scale is not None:
@@ -96,7 +99,8 @@ def backward(dy, saved, weight, scale=None, needs_dx=True, out=None, layers=PLAI
     weight, scale, layers
         The arguments of `forward`.
     needs_dx : bool
-        Whether the gradients of the inputs are needed; a convolution returns None for each of them otherwise.
+        Whether the gradients with respect to the inputs are needed; without them, which spares a convolution the
+        time, they are None.
     out : tuple of three arrays, optional
         Where to write dweight, db and dscale; the last is None without batch normalisation.
 
@@ -106,8 +110,14 @@ def backward(dy, saved, weight, scale=None, needs_dx=True, out=None, layers=PLAI
     dweight : ndarray, shape of `weight`
     db : ndarray of shape (O,)
     dscale : ndarray of shape (O,), or None
+
+    Raises
+    ------
+    ValueError
+        If shapes or dtypes do not fit, or needs_dx=False is asked of a transposed convolution.
     """
     inputs, y, kind, activation, keep_prob, key, z, mean, variance = saved
+    check(inputs, kind, activation, needs_dx)
     dz = dy if activation == "linear" else getattr(layers, activation).backward(dy, y)
     dscale = None
     if scale is None:
@@ -128,6 +138,19 @@ def backward(dy, saved, weight, scale=None, needs_dx=True, out=None, layers=PLAI
         if array is not None:
             array[...] = gradient
     return dinputs, *(out or gradients)
+
+
+def check(inputs, kind, activation, needs_dx=True):
+    """Raise ValueError unless the arguments of `forward` and `backward` are among their choices."""
+    if not isinstance(inputs, tuple) or len(inputs) not in (1, 2):
+        found = f"{len(inputs)} arrays" if isinstance(inputs, tuple) else f"of type {type(inputs).__name__}"
+        raise ValueError(f"block: inputs, {found}, must be a tuple of one or two arrays")
+    for name, value in (("kind", kind), ("activation", activation)):
+        if value not in CHOICES[name]:
+            raise ValueError(f"block: {name}={value!r} must be one of {', '.join(CHOICES[name])}")
+    if kind == "deconv" and not needs_dx:
+        raise ValueError('block.backward: needs_dx=False must be True with kind="deconv"; a transposed convolution '
+                         "computes its two gradients together")
 
 
 def _convolution(kind, layers):

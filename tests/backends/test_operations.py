@@ -275,6 +275,29 @@ def named(rows):
 
 
 @PLACES
+@pytest.mark.parametrize(("change", "message"), [
+    ({"kind": "foo"}, "kind='foo' must be one of conv, deconv"),
+    ({"activation": "softmax"}, "activation='softmax' must be one of relu, sigmoid, linear"),
+    ({"activation": "foo", "keep_prob": 0.5}, "activation='foo' must be"),
+    ({"inputs": np.ones((2, 4, 4, 3))}, "inputs, of type .*, must be a tuple of one or two arrays"),
+    ({"inputs": (np.ones((2, 4, 4, 1)),) * 3}, "inputs, 3 arrays, must be a tuple"),
+], ids=lambda value: "-".join(value) if isinstance(value, dict) else "")
+def test_a_block_refuses_what_it_has_no_code_for(place, change, message):
+    arguments = {"inputs": (np.ones((2, 4, 4, 3)),), "weight": np.ones((2, 2, 3, 3)), "b": np.ones(3)}
+    with pytest.raises(ValueError, match=message):
+        on(place, layers.block).forward(**arguments | change)
+
+
+@PLACES
+@pytest.mark.parametrize("activation", ["relu", "linear", "sigmoid"])
+def test_a_transposed_convolution_refuses_to_leave_its_input_out(place, activation):
+    block, weight = on(place, layers.block), np.ones((2, 2, 3, 3))
+    y, saved = block.forward((np.ones((2, 4, 4, 3)),), weight, np.ones(3), "deconv", activation)
+    with pytest.raises(ValueError, match="needs_dx=False must be True with kind=\"deconv\""):
+        block.backward(y, saved, weight, needs_dx=False)
+
+
+@PLACES
 @pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
 @pytest.mark.parametrize("row", named(OPERATIONS))
 def test_an_operation_is_the_plain_one_within_rounding(place, row, dtype):

@@ -24,6 +24,7 @@ MAX_WHOLE = 1 << 20         # elements of a map whose dropout mask is drawn at o
 def forward(inputs, weight, b, kind="conv", activation="relu", scale=None, statistics=None, keep_prob=1.0,
             key=(0, 0, 0)):
     """Return what `layers.block.forward` returns; the convolution sums in another order."""
+    reference.check(inputs, kind, activation)
     if not _is_fused(inputs, kind, activation, weight, scale, keep_prob):
         return reference.forward(inputs, weight, b, kind, activation, scale, statistics, keep_prob, key,
                                  layers=sys.modules[__package__])
@@ -51,13 +52,14 @@ def forward(inputs, weight, b, kind="conv", activation="relu", scale=None, stati
 def backward(dy, saved, weight, scale=None, needs_dx=True, out=None):
     """Return what `layers.block.backward` returns; the convolution sums in another order."""
     inputs, y, kind, activation, keep_prob, key, *_ = saved
+    reference.check(inputs, kind, activation, needs_dx)
     if not _is_fused(inputs, kind, activation, weight, scale, keep_prob):
         return reference.backward(dy, saved, weight, scale, needs_dx, out, layers=sys.modules[__package__])
     _check(inputs, weight, kind)
     check_shapes("block.backward", dy=(dy, "N H W O"), y=(y, "N H W O"))
     dweight, db = (np.empty(weight.shape, weight.dtype), np.empty(dy.shape[3], dy.dtype)) if out is None else out[:2]
     dz = _activation_gradient(dy, y, activation, keep_prob, key, db)
-    dinputs = tuple(np.empty(each.shape, each.dtype) if needs_dx or kind == "deconv" else None for each in inputs)
+    dinputs = tuple(np.empty(each.shape, each.dtype) if needs_dx else None for each in inputs)
     if kind == "conv":
         margins = pads(dy.shape, weight.shape, "same")
         conv2d.weight_gradient(inputs, dz, margins, dweight)

@@ -22,6 +22,7 @@ LAYERS = sys.modules[__package__]
 
 def forward(inputs, weight, b, kind="conv", activation="relu", scale=None, statistics=None, keep_prob=1.0,
             key=(0, 0, 0)):
+    plain.check(inputs, kind, activation)
     if not _is_fused(inputs, kind, activation, scale, keep_prob):
         return plain.forward(inputs, weight, b, kind, activation, scale, statistics, keep_prob, key, LAYERS)
     if kind == "deconv":
@@ -35,6 +36,7 @@ def forward(inputs, weight, b, kind="conv", activation="relu", scale=None, stati
 
 def backward(dy, saved, weight, scale=None, needs_dx=True, out=None):
     inputs, y, kind, activation, keep_prob, key, *_ = saved
+    plain.check(inputs, kind, activation, needs_dx)
     out = out or (None, None, None)
     if not _is_fused(inputs, kind, activation, scale, keep_prob):
         dinputs, *gradients = plain.backward(dy, saved, weight, scale, needs_dx, None, LAYERS)
