@@ -6,6 +6,7 @@ from importlib.util import find_spec
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")      # before NumPy: on tiny arrays threads only wait for each other
 
+import equations
 import matplotlib
 import pytest
 import refusals
@@ -23,14 +24,39 @@ settings.register_profile("default", deadline=None, max_examples=25, print_blob=
 settings.load_profile("default")
 
 
+def pytest_addoption(parser):
+    parser.addoption("--equation", metavar="NUMBER", help="run only the tests of this equation of the thesis")
+
+
+def pytest_configure(config):
+    if config.option.equation is not None:
+        try:
+            config.equations = equations.chosen(config.option.equation)
+        except ValueError as error:
+            raise pytest.UsageError(error) from None
+
+
+def pytest_ignore_collect(collection_path, config):
+    """Leave out the files that name no equation, where one is asked for: a fault may keep them from being read."""
+    if hasattr(config, "equations") and collection_path.suffix == ".py" and \
+            "mark.equation" not in collection_path.read_text():
+        return True
+    return None
+
+
 def pytest_collection_modifyitems(config, items):
-    """Leave out, and count, the tests that need what is not installed.
+    """Keep the tests of the equation that was asked for; leave out, and count, those that need what is not installed.
 
     Those whose markers STEMNET_REQUIRE_ALL names are never left out, and STEMNET_REQUIRE_GPU keeps those of the GPU.
     """
     import nvrtc
     import places
 
+    if hasattr(config, "equations"):
+        kept = [item for item in items
+                if config.equations & {number for mark in item.iter_markers("equation") for number in mark.args}]
+        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+        items[:] = kept
     config.left_out = {}
     required = os.environ.get("STEMNET_REQUIRE_ALL", "").split()
     for marker, what, present in (
