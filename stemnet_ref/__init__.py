@@ -10,8 +10,9 @@ Reading order, bottom up:
    in plain NumPy; the kernels of a layer are in the `.cu` file beside it.
 2. `stemnet_ref.network`: `topology`, the U stated once; `stemnet`, which runs it forward, and backward in mirrored
    order.
-3. `stemnet_ref.optimizers` and `stemnet_ref.regularization`: what is done with the gradients.
-4. `stemnet_ref.data`: from files to batches; `stemnet_ref.training`: a run; `stemnet_ref.predict`,
+3. `stemnet_ref.cost`: from logits to the cost, and back; `stemnet_ref.optimizers` and `stemnet_ref.regularization`:
+   what is done with the gradients; `training_step` in `stemnet_ref.training.step`: one step of training.
+4. `stemnet_ref.data`: from files to batches; `stemnet_ref.training`: a run of many steps; `stemnet_ref.predict`,
    `stemnet_ref.metrics`.
 5. `stemnet_ref.backends`: the same operations, fast, `cpu` and `cuda`. No layer depends on them.
 6. `stemnet_ref.verify`: other implementations beside this one; `stemnet_ref.report`, `stemnet_ref.experiments`.
