@@ -33,6 +33,7 @@ def test_options_exist():
         if isinstance(action.choices, dict):
             parsers += action.choices.values()
     known = {flag for parser in parsers for action in parser._actions for flag in action.option_strings}
+    known.add("--equation")                                 # of the tests: tests/conftest.py
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", README))
     assert len(named) > 20
     assert named <= known
@@ -43,13 +44,17 @@ def test_counts_the_conventions():
 
 
 def test_the_table_holds_every_layer_and_names_tests_that_exist():
-    table = README[README.index("| layer | equations"):README.index("To follow one layer")]
-    tests = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    table = README[README.index("| layer | equations"):README.index("\n\nThe last two columns")]
     for name in layers.__all__:
         assert f"](stemnet_ref/layers/{name}.py)" in table, name
         assert name == "perceptron" or f"[.cu](stemnet_ref/layers/{name}.cu)" in table, name
-    for name in re.findall(r"`(test_\w+(?:\.py)?)`", table):
-        assert f"def {name}(" in tests or (ROOT / "tests" / name).exists(), name
+    head, _, *rows = ([cell.strip() for cell in line.split("|")[-3:-1]] for line in table.splitlines())
+    for cells in rows:
+        for cell, column in zip(cells, head, strict=True):
+            path, names = re.search(r"\]\((.*)\)", cell if "](" in cell else column)[1], re.findall(r"`(\w+)`", cell)
+            assert names or "none" in cell, cell
+            for name in names:
+                assert f"def {name}(" in (ROOT / path).read_text(), name
 
 
 def test_python_examples_print_what_their_comments_say():
