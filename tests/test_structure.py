@@ -10,6 +10,8 @@ ROOT = Path(__file__).parents[1]
 ROOMS = ("errors", "dispatch", "sample", "program", "layers", "storage", "flat", "slots", "optimizers",
          "regularization", "network", "cost", "backends", "metrics", "data", "pictures", "predict", "training",
          "network.__main__", "report", "data.check", "data.preprocess", "verify", "explain", "experiments", "benchmark")
+# The one import that runs up: an array of CuPy's that a user passes to a layer registers the GPU, if nothing has.
+LATE = "stemnet_ref.dispatch", "stemnet_ref.backends.cuda.device"
 ALLOWED_IN_LAYERS = {"numpy", "functools", "sys", "typing", "stemnet_ref.dispatch", "stemnet_ref.layers"}
 
 
@@ -23,7 +25,7 @@ def modules():
 
 
 def imports(name, path, text, known):
-    """Return the names of the modules that a text imports, within functions too; those of the package as they are."""
+    """Return the names of the modules that a text imports, within functions and by `import_module` too."""
     package, found = name if path.name == "__init__.py" else name.rpartition(".")[0], set()
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
@@ -32,12 +34,16 @@ def imports(name, path, text, known):
             above = package.rsplit(".", node.level - 1)[0] if node.level else ""
             base = ".".join(part for part in (above, node.module) if part)
             found |= {f"{base}.{alias.name}" if f"{base}.{alias.name}" in known else base for alias in node.names}
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+            found |= {each.value for each in node.args[:1] if isinstance(each, ast.Constant)}
     return found - {name}
 
 
 def graph():
     known = modules()
-    return {name: imports(name, path, path.read_text(), known) for name, path in known.items()}
+    found = {name: imports(name, path, path.read_text(), known) for name, path in known.items()}
+    found[LATE[0]].remove(LATE[1])
+    return found
 
 
 def circle(edges):
@@ -89,6 +95,7 @@ def test_imports_run_one_way():
 @pytest.mark.parametrize(("name", "planted", "check"), [
     ("stemnet_ref.layers.relu", "from ..backends.cpu.threads import share", foreign),
     ("stemnet_ref.layers.relu", "import threading", foreign),
+    ("stemnet_ref.layers.relu", "import importlib\nimportlib.import_module('stemnet_ref.metrics')", foreign),
     ("stemnet_ref.layers.relu", "def f():\n    from ..network import StemNet", upward),
     ("stemnet_ref.data.images", "from ..training.run import Run", upward),
     ("stemnet_ref.storage.outputs", "from . import files", circle)])
