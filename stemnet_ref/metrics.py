@@ -112,10 +112,10 @@ class Roc:
     """
 
     CUT = 13                            # bits of float32 that are left off
-    PLACES = 1 << 32 - CUT
+    BINS = 1 << 32 - CUT
 
     def __init__(self):
-        self.counts = np.zeros((2, self.PLACES), np.int64)              # of background and cell, by rising margin
+        self.counts = np.zeros((2, self.BINS), np.int64)                # of background and cell, by rising margin
 
     def add(self, margins, truth):
         """Count pixels: float32 margins and a mask (above 0 is cell) of one shape."""
@@ -123,7 +123,7 @@ class Roc:
         bits = margins.view(np.uint32)                                  # + 0: there is no -0
         rising = np.where(bits >> 31, ~bits, bits | np.uint32(1 << 31)) >> self.CUT
         for counts, of_class in zip(self.counts, (np.asarray(truth) == 0, np.asarray(truth) > 0), strict=True):
-            counts += np.bincount(rising[of_class], minlength=self.PLACES)
+            counts += np.bincount(rising[of_class], minlength=self.BINS)
 
     def __iadd__(self, other):
         self.counts += other.counts
