@@ -19,15 +19,15 @@ class Geometry(NamedTuple):
     size: tuple
 
     def apply(self, pixels, fill=0):
-        """Return pixels (H, W) of the original size cropped or padded with `fill` to the new one, side by side."""
+        """Return pixels (H, W) of the original size, each axis cropped, or padded with `fill`, to the new size."""
         return _moved(pixels, self.original, self.size, self._sides(), fill)
 
     def undo(self, pixels, fill=0):
-        """Return pixels of the new size in their place in the original: what was cropped is `fill`."""
+        """Return pixels of the new size at their place in the original size; what had been cropped is `fill`."""
         return _moved(pixels, self.size, self.original, [(there, here) for here, there in self._sides()], fill)
 
     def _sides(self):
-        """Return of both axes (slice of the original, slice of the new one): what they have in common."""
+        """Return for each axis (slice of the original, slice of the new picture), which show the same pixels."""
         sides = []
         for old, new in zip(self.original, self.size, strict=True):
             length, cut, pad = min(old, new), max(0, old - new) // 2, max(0, new - old) // 2

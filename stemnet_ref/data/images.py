@@ -215,7 +215,7 @@ class Remarks:
         self.log, self._logged = log, set()
 
     def add(self, file, remark, mask=False):
-        """Tell a remark, (kind, words) or None, on a frame or a mask."""
+        """Log a remark, (kind, words) or None, on a frame or a mask, if it is the first of its kind."""
         if remark and (mask, remark[0]) not in self._logged:
             self._logged.add((mask, remark[0]))
             self.log(f"note: {file} {remark[1]}")

@@ -115,7 +115,10 @@ def export(model, path, log=print):
 
 
 def check(made, model, runtime):
-    """Return by how much of the rounding bound onnxruntime's logits differ from the reference's, on random frames."""
+    """Return the largest difference between onnxruntime's logits and the reference's, as a share of the rounding bound.
+
+    Both are computed from random frames.
+    """
     image = model.scaling.image
     side = (2 * model.network.size_divisor,) * 2 if image is None else \
         tuple(length // model.network.size_divisor * model.network.size_divisor for length in image.shape)

@@ -14,10 +14,11 @@ def bands(x, elements=1 << 18):
 
 
 def divide(arrays, bands):
-    """Return jobs (parts, columns, bands): some channels of several arrays that are seen side by side, and some bands.
+    """Return jobs (parts, columns, bands): each is for some channels, counted through all arrays, and some bands.
 
-    `columns` is the slice of all channels, and `parts` a list of what it is of every array: (array, slice of its
-    channels, slice of all channels). Small images, which have few bands, are divided by channels, 16 of them or more.
+    `columns` is the slice of the job's channels. `parts` lists the same channels array by array: (array, slice of its
+    own channels, slice of the channels of all arrays). Where there are few bands, channels are divided, 16 or more a
+    job.
     """
     runs = min(len(bands), JOBS)
     total = sum(each.shape[3] for each in arrays)

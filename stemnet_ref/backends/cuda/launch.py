@@ -91,8 +91,7 @@ def sum_over(name, count, shape, *arguments, dtype=np.float64, columns=None, res
     """Run a kernel that sums `count` values in parts of equal shares; return `factor` times the parts' sum, in order.
 
     The kernel takes `arguments`, the first of them an array, then the array of parts (number of parts, *shape), then
-    `rest`. Where it sums columns, its grid covers so many of them by 32 at a time. `out` is the array for the sum, if
-    given.
+    `rest`. With `columns`, the grid is (columns / 32, parts). `out` is the array for the sum, if given.
     """
     parts = device_of(arguments[0]).empty((number_of_parts(count), *shape), dtype)
     launch(name, len(parts) if columns is None else (blocks(columns, 32), len(parts)), *arguments, parts, *rest)

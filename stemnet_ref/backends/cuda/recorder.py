@@ -35,7 +35,7 @@ class Recorder:
         self._repeats = {}           # by the shape of x: the set of buffers, and what repeats the step; None at first
 
     def run(self, step, batch, number, rates):
-        """Take a step of that number and with these `optimizers.Rates`, or have it taken later.
+        """Run the step of this number with these `optimizers.Rates`, or queue its graph.
 
         Parameters
         ----------

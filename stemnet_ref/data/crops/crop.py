@@ -46,7 +46,7 @@ class Crop:
         return np.random.Generator(np.random.Philox(key=np.array([self.key, stream], np.uint64)))
 
     def cut(self, pixels, coordinates=None, nearest=False):
-        """Return the crop of `pixels`, an ndarray whose first two axes have the crop's `shape`.
+        """Return what the crop holds of `pixels`; the first two axes of this array have the crop's `shape`.
 
         Beyond its lower and right end a frame goes on as its mirror image.
 

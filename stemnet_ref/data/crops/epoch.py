@@ -73,6 +73,7 @@ def plan_epoch(dataset, indices, side, size_divisor, per_frame, augmentation, se
     angles, gains, offsets, luck = rng.uniform(-1, 1, (4, len(order)))
     keys = rng.integers(0, 1 << 63, len(order))
     donors = _donors(dataset, order, np.asarray(indices), augmentation.paste, rng)
+    to_cell = luck < 2 * augmentation.on_cells - 1                  # luck is uniform in (-1, 1)
     crops = []
     for number, index in enumerate(order.tolist()):
         h, w = dataset.sizes[index]
@@ -89,7 +90,7 @@ def plan_epoch(dataset, indices, side, size_divisor, per_frame, augmentation, se
             quarter_turns=turns, angle=float(np.deg2rad(augmentation.rotation) * angles[number]),
             elastic=augmentation.elastic, gain=1 + augmentation.contrast * float(gains[number]),
             offset=augmentation.brightness * float(offsets[number]),
-            on_cell=bool(luck[number] < 2 * augmentation.on_cells - 1), donors=donors[number], key=int(keys[number])))
+            on_cell=bool(to_cell[number]), donors=donors[number], key=int(keys[number])))
     return crops
 
 
