@@ -1,7 +1,7 @@
 """The background of a sequence, its median over time (thesis section 6.4), also where it is larger than memory.
 
     background[i,j] = median over t of frames[t,i,j]         (eq. 3 of section 6.4)
-    foreground[t,i,j] = frames[t,i,j] - background[i,j]
+    foreground[t,i,j] = frames[t,i,j] - background[i,j]      (`data.preprocess`)
 """
 
 import tempfile
@@ -14,34 +14,6 @@ from ..errors import InputError, pluralize, reason
 
 MEMORY = 500_000_000        # bytes
 CHUNK = 1 << 18             # values that a thread sorts at once: they stay in its cache
-
-
-def background(frames):
-    """Return the temporal median of a sequence, pixel by pixel.
-
-    Parameters
-    ----------
-    frames : real ndarray of shape (T, H, W)
-        All frames of one sequence, T at least 1.
-
-    Returns
-    -------
-    float64 ndarray of shape (H, W), or float32 for float32 frames
-
-    Raises
-    ------
-    ValueError
-        If `frames` has no time axis or no frame.
-    """
-    frames = np.asarray(frames)
-    if frames.ndim != 3 or not len(frames):
-        raise ValueError(f"background: frames has shape {frames.shape}; it needs (T, H, W) with T at least 1")
-    return np.median(frames, axis=0)
-
-
-def subtract_background(frames):
-    """Return the frames minus their temporal median, float of shape (T, H, W): what stands still becomes 0."""
-    return np.asarray(frames) - background(frames)
 
 
 class Stack:

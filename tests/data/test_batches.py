@@ -15,7 +15,6 @@ from stemnet_ref.data.crops.crop import Crop
 from stemnet_ref.data.crops.epoch import Augmentation, plan_epoch
 from stemnet_ref.data.dataset import MEMORY, Dataset, read_ahead
 from stemnet_ref.data.frames import find
-from stemnet_ref.data.median import background, subtract_background
 from stemnet_ref.data.pairing import pair
 from stemnet_ref.data.scaling import Scaling
 from stemnet_ref.errors import InputError
@@ -226,30 +225,6 @@ def test_sizes_that_differ_are_named(tmp_path, change, culprit):
 def test_a_crop_larger_than_the_frame_is_named(tmp_path):
     with pytest.raises(InputError, match=r"40 x 48 pixels are less than the 64 x 64"):
         plan(dataset(tmp_path), crop=64)
-
-
-@pytest.mark.equation("3-background")
-@given(st.integers(1, 7), st.integers(0, 2 ** 32 - 1))
-def test_background_is_the_temporal_median(count, seed):
-    frames = np.random.default_rng(seed).integers(0, 256, (count, 3, 4)).astype(np.uint8)
-    still = background(frames)
-    for row, column in np.ndindex(3, 4):
-        values = sorted(frames[:, row, column].tolist())
-        assert still[row, column] == (values[(count - 1) // 2] + values[count // 2]) / 2
-    np.testing.assert_array_equal(subtract_background(frames), frames - still)
-
-
-@pytest.mark.equation("3-background")
-def test_what_stands_still_vanishes_and_what_moves_stays():
-    frames = np.tile(np.arange(20.0).reshape(4, 5), (5, 1, 1))
-    for t in range(5):
-        frames[t, 1, t] += 100
-    expected = np.zeros_like(frames)
-    for t in range(5):
-        expected[t, 1, t] = 100
-    np.testing.assert_array_equal(subtract_background(frames), expected)
-    with pytest.raises(ValueError, match="T at least 1"):
-        background(np.zeros((3, 4)))
 
 
 def test_a_file_that_is_changed_after_its_header_was_read_is_refused(tmp_path):

@@ -22,6 +22,22 @@ def filled(frames, **options):
     return stack
 
 
+@pytest.mark.equation("3-background")
+@given(st.integers(1, 7), st.integers(0, 2 ** 32 - 1))
+def test_the_background_is_the_middle_of_the_values_over_time(count, seed):
+    frames = np.random.default_rng(seed).integers(0, 256, (count, 3, 4)).astype(np.uint8)
+    with filled(frames) as stack:
+        still = stack.median()
+    for row, column in np.ndindex(3, 4):
+        values = sorted(frames[:, row, column].tolist())
+        assert still[row, column] == (values[(count - 1) // 2] + values[count // 2]) / 2
+
+
+def test_no_frames_have_no_median():
+    with Stack() as stack, pytest.raises(ValueError, match="0 frames"):
+        stack.median()
+
+
 @given(st.integers(0, 2 ** 32 - 1), st.integers(1, 12), st.integers(1, 9), st.integers(1, 9), DTYPE,
        st.sampled_from([1, 200, 10 ** 6]))
 def test_the_median_is_numpys_whatever_the_memory(seed, count, height, width, dtype, memory):

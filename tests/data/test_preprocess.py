@@ -70,6 +70,7 @@ def test_cropping_and_back(height, width, new_height, new_width):
         geometry.apply(np.zeros((height + 1, width)))
 
 
+@pytest.mark.equation("3-background")
 def test_what_stands_still_becomes_127_and_what_moves_stays(tmp_path):
     folder, frames = moving(tmp_path / "raw")
     assert run(folder, tmp_path / "out", "--size", "0") == 0
