@@ -115,9 +115,9 @@ def _mask(shape, keep_prob, key):
         whole = dropout.draw_mask(shape, keep_prob, *key) if keep_prob < 1 else None
         return lambda image, rows: whole[image, rows]
 
-    def draw(image, rows):
+    def sample_rows(image, rows):
         rows = range(*rows.indices(h))
         start, count = (image * h + rows[0]) * w * o, len(rows) * w * o
         return dropout.draw_elements(start, count, keep_prob, *key).reshape(-1, w, o)
 
-    return draw
+    return sample_rows
