@@ -15,8 +15,8 @@ from stemnet_ref.report import figures, summaries
 from stemnet_ref.report.page import Report
 from stemnet_ref.sample import SOURCE
 from stemnet_ref.storage import files, locks, outputs
-from stemnet_ref.training.resume import resolve
 from stemnet_ref.training.run import Run
+from stemnet_ref.training.saved import resolve
 from stemnet_ref.training.settings import COMPUTATION, FRAMES, MASKS
 from stemnet_ref.training.settings import OPTIONS as SETTINGS
 

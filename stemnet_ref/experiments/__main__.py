@@ -13,8 +13,8 @@ from ..program.options import Option, add_options, flag_of
 from ..program.terminal import step_bar
 from ..report import page as report
 from ..storage import files, locks, outputs, readers
-from ..training.resume import read_config, settings_of
 from ..training.run import Diverged, Run
+from ..training.saved import read_config, settings_of
 from ..training.settings import COMPUTATION, FRAMES, MASKS, chosen_of
 from ..training.settings import OPTIONS as SETTINGS
 from . import page, table

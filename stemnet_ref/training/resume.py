@@ -1,104 +1,110 @@
-"""The settings and paths of a run: those of a new one, or those that are written in a run's folder."""
+"""Go on with a run that was left: the state in its folder, after a check that settings and data are its own."""
 
-import glob
-import os
-from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
+from .. import metrics
 from ..errors import InputError, reason
-from ..storage import files, readers
+from ..program.options import flag_of
+from ..storage import readers
 from . import checkpoint
-from .settings import OPTIONS, Settings, chosen_of
-
-# Entries of a model on its data, beside the settings, with their types; [types] is a list of values of the types
-TEXT, NUMBER = {str}, {int, float}
-SOURCE = {"frames": TEXT, "masks": TEXT, "training_frames": [TEXT], "validation_frames": [TEXT],
-          "training_cells": NUMBER, "validation_cells": NUMBER, "frames_sha256": TEXT, "masks_sha256": TEXT,
-          "dropped_frames": [TEXT], "class_weights": [NUMBER]}
-
-# Settings that earlier versions did not have; their models were trained with the defaults
-ADDED = "channel_index", "z", "pattern"
-
-UNUSABLE = TypeError, ValueError, KeyError, AttributeError, OverflowError      # what wrong types and values raise
+from .progress import Progress, State
+from .saved import UNUSABLE
+from .settings import Settings
+from .step import make_optimizer
 
 
-def resolve(given):
-    """Return the Settings, frames, masks (both None: the sample) and output folder of a run, new or resumed.
+def resume_run(out, prepared, backend=None, log=print):
+    """Return the State in which the model.npz of a folder left its run, and the `Measured` of its data.
 
-    Parameters
-    ----------
-    given : dict
-        Options of run_train.py: frames, masks, out (None where they are not given), resume, and the settings chosen.
+    The scaling in it is the model's. `prepared` and `backend` are as `run.begin_run` takes them.
 
     Raises
     ------
     InputError
-        If options do not go together, or the run to resume cannot be read.
-    """
-    chosen, frames, masks, out = chosen_of(given), given["frames"], given["masks"], given["out"]
-    if not given["resume"]:
-        settings = Settings.from_options(chosen)
-        return settings, frames, masks, Path(out or files.new_folder(Path("runs") / f"network{settings.channels}"))
-    if out is None:
-        raise InputError("--resume: name the run to go on with by --out DIR")
-    settings, *saved = settings_of(out)
-    settings = replace(settings, **chosen)
-    settings.check_effects(chosen)
-    for name, path, now in (("frames", saved[0], frames), ("masks", saved[1], masks)):
-        if now is None and path is not None and not (os.path.exists(path) or glob.glob(path, recursive=True)):
-            raise InputError(f"--resume: the {name} of this run are no longer at {path}; "
-                             f"say by --{name} PATH where they are now")
-    return settings, saved[0] if frames is None else frames, saved[1] if masks is None else masks, Path(out)
-
-
-def settings_of(out):
-    """Return the Settings, frames and masks of the run in a folder, from its model.npz.
-
-    Raises
-    ------
-    InputError
-        If there is no run, or its model is damaged.
+        If the settings or the data differ from the run's own, or a part of the state is missing or damaged.
     """
     path = Path(out) / "model.npz"
-    if not path.exists():
-        inside = checkpoint.runs_inside(out)
-        raise InputError(f"--out {out}: no model.npz to resume from; {inside}" + (
-            "name one of them" if inside else "leave out --resume to begin a new run"))
-    saved = checkpoint.load(path).settings
-    source = {name: saved.pop(name, None) for name in SOURCE}
-    try:
-        for name, wanted in SOURCE.items():
-            value = source[name]                            # None: of the sample, or of an earlier version
-            parts, wanted = (value, wanted[0]) if isinstance(wanted, list) else ([value], wanted)
-            if value is not None and not (isinstance(parts, list) and all(type(part) in wanted for part in parts)):
-                raise ValueError(f"{name} is {str(value)[:40]!r}")
-        return _settings(saved), source["frames"], source["masks"]
-    except UNUSABLE as error:
-        raise InputError(f"{path}: its settings cannot be used ({reason(error)}); "
-                         "go on with the version that wrote it") from None
+    model = checkpoint.load(path)
+    for name, value in prepared.settings.as_dict().items():
+        had = model.settings.get(name, getattr(Settings, name))
+        unknown = name == "gap" and had is None                 # of earlier versions; _check_data compares its effect
+        if name != "epochs" and had != value and not unknown:
+            raise InputError(f"{flag_of(name)} {value}: the run in {out} has {had}; "
+                             "--resume goes on with what it began with, leave the option out")
+    measured = _check_data(out, prepared, model, log)
+    optimizer, progress = read_state(path, model, prepared.settings, backend)
+    rows = read_rows(out, progress.epoch)
+    return State(model.network, optimizer, rows, progress), measured._replace(scaling=model.scaling)
 
 
-def read_config(folder):
-    """Return the content of a run's config.json, after a check of all its entries that are used.
+def read_state(path, model, settings, backend=None):
+    """Return the optimizer and the Progress of the run whose Model was read from a path.
 
     Raises
     ------
     InputError
-        If the file cannot be used.
+        If a part of the state is missing, or the state is impossible.
     """
-    path, remedy = Path(folder) / "config.json", "remove this run's folder"
-    config = readers.read_json(path, remedy, frames=str | None, masks=str | None, training_frames=list,
-                               validation_frames=list, dropped_frames=list, steps_per_epoch=int, device=str,
-                               precision=str, version=str)
+    optimizer = make_optimizer(settings, backend)
     try:
-        return {**config, **_settings(chosen_of(config)).as_dict()}
+        progress = Progress.read(model.progress)
+        if not progress.step:
+            return optimizer, progress          # before the first step it remembers nothing
+        for slot in optimizer.slots:
+            for name, array in model.network.parameters.items():
+                found = model.optimizer_state.get(f"{slot}/{name}")
+                if found is None or found.shape != array.shape or found.dtype != array.dtype:
+                    raise ValueError(f"{slot} of {name} is missing or has another shape")
+                if not np.isfinite(found).all():
+                    raise ValueError(f"{slot} of {name} is not finite")
+        optimizer.load_state(model.optimizer_state)
+        return optimizer, progress
     except UNUSABLE as error:
-        raise InputError(f"{path}: its settings cannot be used ({reason(error)}); {remedy}") from None
+        raise InputError(f"{path}: the state of its run is damaged ({reason(error)}); restore the file, or begin a new "
+                         "run") from None
 
 
-def _settings(saved):
-    """Return the Settings from their values in a file, by name; raise one of UNUSABLE where they are wrong."""
-    odd = (saved.keys() ^ OPTIONS.keys()) - {*ADDED}
-    if odd:
-        raise ValueError(f"{min(odd)} is missing or unknown")
-    return Settings(**saved)
+def read_rows(out, epochs):
+    """Return the rows of the metrics.csv of a run that has finished `epochs` epochs.
+
+    Raises
+    ------
+    InputError
+        If a row for one of the epochs is missing, in the wrong order, or damaged.
+    """
+    if not epochs:
+        return []
+    path, remedy = Path(out) / "metrics.csv", "restore it, or begin a new run"
+    rows = readers.read_csv(path, metrics.COLUMNS, remedy)
+    found = [row["epoch"] for row in rows]
+    if found != list(range(1, len(rows) + 1)) or len(rows) < epochs:
+        there = ", ".join(map(str, found[:20])) + (", ..." if len(found) > 20 else "") if found else "none"
+        raise InputError(f"{path}: has epochs {there}; epochs 1 to {epochs} are needed, each once; {remedy}")
+    for row in rows:
+        odd = [name for name, value in row.items() if not np.isfinite(value) and name != "roc_auc"]
+        if odd:
+            raise InputError(f"{path}: {odd[0]} of epoch {row['epoch']} is {row[odd[0]]}; {remedy}")
+    return rows[:epochs]        # a row written after model.npz is of an epoch that is done again
+
+
+def _check_data(out, prepared, model, log):
+    """Return the `Measured` of frames and masks, which must be those that the run began with, wherever they are now."""
+    saved, source = model.settings, prepared.source
+    for part in ("training_frames", "validation_frames"):
+        if source[part] != saved.get(part):
+            odd = _names(source) ^ _names(saved)
+            differ = f"{min(odd)} is in one of them only" if odd else f"the {part.replace('_', ' ')} are others"
+            raise InputError(f"--frames {source['frames']}: not the frames that the run in {out} began with "
+                             f"({differ}); give it those, or begin a new run")
+    measured = prepared.measure(log)
+    for kind, digest in measured.digests.items():
+        if digest != saved.get(f"{kind}_sha256"):
+            raise InputError(f"--{kind} {source[kind]}: their pixels are not those that the run in {out} began "
+                             "with; give it those, or begin a new run")
+    return measured
+
+
+def _names(source):
+    return {*(source.get("training_frames") or ()), *(source.get("validation_frames") or ())}

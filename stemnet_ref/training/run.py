@@ -9,16 +9,34 @@ import numpy as np
 
 from .. import __version__, metrics, optimizers
 from ..backends import choose
+from ..data import alignment
+from ..data.balance import check_classes
 from ..data.training import freeze, prepare
 from ..dispatch import to_host
 from ..errors import InputError
+from ..network.stemnet import StemNet
 from ..storage import files, outputs
 from . import checkpoint
 from .checkpoint import Model
-from .progress import begin_run, no_sums, resume_run
-from .resume import settings_of
-from .step import Objective, Steps
+from .progress import Progress, State, no_sums
+from .resume import resume_run
+from .saved import settings_of
+from .step import Objective, Steps, make_optimizer
 from .validation import validate, warn_of_one_class
+
+
+def begin_run(prepared, backend=None, log=print):
+    """Return the State of a new run, and the `Measured` of its data.
+
+    `prepared` is its `data.training.Prepared`, and `backend` the Backend that computes; without one it is plain.
+    """
+    settings = prepared.settings
+    network = StemNet(**{name: getattr(settings, name) for name in (
+        "channels", "levels", "features", "logits", "init", "activation", "normalisation", "seed")})
+    measured = prepared.measure(log)
+    check_classes(*(measured.share(indices) for indices in prepared.split[:2]), log)
+    alignment.describe(prepared.dataset, log, quick=True)
+    return State(network, make_optimizer(settings, backend), [], Progress()), measured
 
 
 class Diverged(InputError):

@@ -7,7 +7,7 @@ from ..data.discovery.selection import Selection
 from ..data.images import eight_bit_units
 from ..data.pairing import find_pairs
 from ..errors import InputError
-from ..training.resume import SOURCE
+from ..training.saved import SOURCE
 from ..training.settings import Settings
 from .golden import compute
 

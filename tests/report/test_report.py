@@ -19,8 +19,9 @@ from stemnet_ref.backends import choose
 from stemnet_ref.predict import cell_probability, logits
 from stemnet_ref.report import figures
 from stemnet_ref.report import page as report
-from stemnet_ref.training import checkpoint, resume, validation
+from stemnet_ref.training import checkpoint, validation
 from stemnet_ref.training.run import Run
+from stemnet_ref.training.saved import resolve
 from stemnet_ref.training.settings import Settings
 
 
@@ -58,7 +59,7 @@ def test_its_command_begins_the_same_run_again(out):
     *_, command = (line for line in Page(out / "report.html").text.splitlines() if "run_train.py" in line)
     script, *words = shlex.split(command.strip())[1:]
     assert script == "run_train.py"
-    settings, frames, masks, _ = resume.resolve(vars(run_train.options().parse_args([*words, "--out", "x"])))
+    settings, frames, masks, _ = resolve(vars(run_train.options().parse_args([*words, "--out", "x"])))
     assert settings.as_dict() == {name: config[name] for name in settings.as_dict()}
     assert (frames, masks) == (config["frames"], config["masks"])
 
@@ -74,7 +75,7 @@ def test_the_command_of_any_settings_gives_these_settings(options):
     assert words[-2:] == ["--backend", "cpu"]
     on_gpu = report.command({**config, "device": "NVIDIA H200", "precision": "tf32"})
     assert on_gpu.endswith("--backend cuda --precision tf32")
-    assert resume.resolve(vars(run_train.options().parse_args([*words, "--out", "x"])))[0] == settings
+    assert resolve(vars(run_train.options().parse_args([*words, "--out", "x"])))[0] == settings
 
 
 def test_every_setting_is_shown_and_what_was_changed_is_bold(out):

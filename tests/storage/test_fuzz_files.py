@@ -22,7 +22,7 @@ from stemnet_ref.errors import InputError
 from stemnet_ref.experiments import page
 from stemnet_ref.metrics import ROC_COLUMNS
 from stemnet_ref.storage import readers
-from stemnet_ref.training import checkpoint, progress, resume
+from stemnet_ref.training import checkpoint, resume, saved
 from stemnet_ref.training.settings import Settings
 from stemnet_ref.verify import actual, golden, weights
 
@@ -117,10 +117,10 @@ def test_models_whose_checksums_are_right(count, prepared, tmp_path):
 
     def read(path):
         found = checkpoint.load(path)
-        settings, _, _ = resume.settings_of(tmp_path)
-        assert settings.as_dict().keys() <= {*found.settings, *resume.ADDED}
-        _, state = progress.read_state(path, found, Settings())
-        progress.read_rows(tmp_path, state.epoch)
+        settings, _, _ = saved.settings_of(tmp_path)
+        assert settings.as_dict().keys() <= {*found.settings, *saved.ADDED}
+        _, state = resume.read_state(path, found, Settings())
+        resume.read_rows(tmp_path, state.epoch)
         return found
 
     survive(files(), tmp_path / "model.npz", read)
@@ -144,9 +144,9 @@ def test_entries_of_a_model_that_are_of_another_kind(prepared, tmp_path):
                     yield (out / "model.npz").read_bytes()
 
     def read(path):
-        settings, _, _ = resume.settings_of(out)
+        settings, _, _ = saved.settings_of(out)
         try:
-            progress.resume_run(out, SimpleNamespace(**{**vars(data), "settings": settings}))
+            resume.resume_run(out, SimpleNamespace(**{**vars(data), "settings": settings}))
         except InputError as error:
             if str(error).startswith(("--frames", "--masks")):   # of the data, where their names or pixels differ
                 raise InputError(f"{path}: {error}") from None
@@ -156,8 +156,8 @@ def test_entries_of_a_model_that_are_of_another_kind(prepared, tmp_path):
 
 
 def data_of(out):
-    """Return the data of the run in a folder, as `progress.resume_run` takes them."""
-    settings, frames, masks = resume.settings_of(out)
+    """Return the data of the run in a folder, as `resume.resume_run` takes them."""
+    settings, frames, masks = saved.settings_of(out)
     data = prepare(settings, frames, masks)
     measured = data.measure(lambda line: None)              # once, for all that is tried
     return SimpleNamespace(source=data.source, measure=lambda log: measured)
@@ -221,7 +221,7 @@ def test_configurations(count, prepared, tmp_path):
         page.settings({"a": config})
 
     survive(texts((prepared.folder / "run" / "config.json").read_bytes(), count * 4, 7), tmp_path / "config.json",
-            lambda path: resume.read_config(path.parent), use)
+            lambda path: saved.read_config(path.parent), use)
 
 
 @COUNTS
@@ -250,7 +250,7 @@ def test_records_of_preprocessing(count, prepared, tmp_path):
 def test_tables(count, prepared, tmp_path):
     """Damaged digits cannot be told; rows that are lost, doubled or out of order can."""
     data = (prepared.folder / "run" / "metrics.csv").read_bytes()
-    survive(mutants(data, count * 4, 10), tmp_path / "metrics.csv", lambda path: progress.read_rows(path.parent, 2),
+    survive(mutants(data, count * 4, 10), tmp_path / "metrics.csv", lambda path: resume.read_rows(path.parent, 2),
             lambda rows: [row["epoch"] for row in rows] == [1, 2] or pytest.fail(str(rows)))
     data = (prepared.folder / "run" / "roc.csv").read_bytes()
     survive(mutants(data, count, 11), tmp_path / "roc.csv", lambda path: readers.read_csv(path, ROC_COLUMNS))
@@ -270,15 +270,15 @@ def test_rows_of_a_run_that_cannot_go_on(change, words, prepared, tmp_path):
     lines = (prepared.folder / "run" / "metrics.csv").read_text().splitlines(keepends=True)
     (tmp_path / "metrics.csv").write_text("".join(change(lines)))
     with pytest.raises(InputError) as caught:
-        progress.read_rows(tmp_path, 2)
+        resume.read_rows(tmp_path, 2)
     assert words in str(caught.value)
     assert "metrics.csv" in str(caught.value)
     assert "restore it, or begin a new run" in str(caught.value)
 
 
 def test_later_rows_than_the_model_s_are_of_an_epoch_that_is_done_again(prepared):
-    assert [row["epoch"] for row in progress.read_rows(prepared.folder / "run", 1)] == [1]
-    assert progress.read_rows(prepared.folder / "run", 0) == []
+    assert [row["epoch"] for row in resume.read_rows(prepared.folder / "run", 1)] == [1]
+    assert resume.read_rows(prepared.folder / "run", 0) == []
 
 
 @pytest.mark.fuzz
