@@ -36,7 +36,7 @@ class Statistics(NamedTuple):
 class Measured(NamedTuple):
     """Statistics of the pixels of all frames and masks of a run."""
 
-    scaling: Scaling    # fitted to the training frames
+    scaling: Scaling    # fitted to the training frames, or given
     statistics: dict    # Statistics by index of the frame, in the order in which they were read
     cells: dict         # (cell pixels, all pixels) of the mask of each training and validation frame, by index
     digests: dict       # SHA-256 of the pixels of all "frames" and of these "masks"
@@ -49,14 +49,16 @@ class Measured(NamedTuple):
 def measure(dataset, split, scaling, log=print):
     """Decode all frames, and the masks to train and validate on, and return their Measured statistics.
 
-    `split` is a `split.Split`, and `scaling` the kind that `scaling.fit` takes.
+    `split` is a `split.Split`, and `scaling` the kind that `scaling.fit` takes, or a Scaling, which is not fitted.
 
     Raises
     ------
     InputError
         If a file cannot be read, or this kind of scaling needs frames of one size.
     """
-    _check_one_size(dataset, scaling)
+    known = isinstance(scaling, Scaling)
+    if not known:
+        _check_one_size(dataset, scaling)
     log(f"reading {pluralize(len(dataset.frames), 'frame')} and their masks")
     digests, statistics, cells = {"frames": sha256(), "masks": sha256()}, {}, {}
 
@@ -72,7 +74,7 @@ def measure(dataset, split, scaling, log=print):
         return pixels
 
     training = split.training.tolist()
-    fitted = fit(scaling, training, read)
+    fitted = scaling if known else fit(scaling, training, read)
     for index in (*training, *sorted({*range(len(dataset.frames))} - {*training})):
         if index not in statistics:
             read(index)

@@ -52,9 +52,9 @@ class Prepared:
     split: split.Split
     source: dict            # names of the frames, for config.json and models
 
-    def measure(self, log=print):
-        """Return the `inspection.Measured` of these frames and masks."""
-        return measure(self.dataset, self.split, self.settings.scaling, log)
+    def measure(self, log=print, scaling=None):
+        """Return the `inspection.Measured` of these frames and masks; a Scaling that is given is not fitted again."""
+        return measure(self.dataset, self.split, scaling or self.settings.scaling, log)
 
 
 def prepare(settings, frames, masks, device=None, log=print):

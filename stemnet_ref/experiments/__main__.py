@@ -13,6 +13,7 @@ from ..program.options import Option, add_options, flag_of
 from ..program.terminal import step_bar
 from ..report import page as report
 from ..storage import files, locks, outputs, readers
+from ..training import checkpoint
 from ..training.run import Diverged, Run
 from ..training.saved import read_config, settings_of
 from ..training.settings import COMPUTATION, FRAMES, MASKS, chosen_of
@@ -193,6 +194,7 @@ def _check_out(out, title):
 def _check_same(settings, folder):
     """Raise InputError where a folder holds a run of other settings; only the number of epochs may be larger."""
     if has_model(folder):
+        checkpoint.load(folder / "model.npz")           # a damaged one is found before anything is trained
         there = settings_of(folder)[0].as_dict()
     elif (folder / DIVERGED).exists():
         there = read_config(folder)

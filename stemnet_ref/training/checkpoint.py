@@ -8,6 +8,7 @@
 """
 
 import json
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,12 +83,7 @@ def load(path):
             raise InputError(f"{path}: no model.npz in this folder; {runs_inside(path)}"
                              "name a folder that run_train.py wrote, or a file")
         path = found[0]
-    with open_npz(path, "this is no model of stemnet_ref, or a damaged one",
-                  "name a model.npz or best.npz that run_train.py wrote") as arrays:
-        about = arrays.about()
-        if about["format"] not in (FORMAT, *OLDER):
-            raise InputError(f"{path}: the file says {str(about['format'])[:40]!r}, this version reads {FORMAT!r}; "
-                             "use the version that wrote it")
+    with _opened(path) as (arrays, about):
         odd = [name for name in arrays if not name.startswith(MEMBERS) and name not in ("about", "scaling/image")]
         if odd:
             raise ValueError(f"{min(odd)} is in it, which no model has")
@@ -100,6 +96,30 @@ def load(path):
         optimizer_state = {name.removeprefix("optimizer/"): arrays[name] for name in arrays
                            if name.startswith("optimizer/")}
     return Model(network, scaling, settings, progress, optimizer_state)
+
+
+def load_settings(path):
+    """Return the settings of a model file, a dict; its arrays are not read.
+
+    Raises
+    ------
+    InputError
+        If the file is no model of this package, or its description is damaged.
+    """
+    with _opened(path) as (_, about):
+        return dict(about["settings"])
+
+
+@contextmanager
+def _opened(path):
+    """Open a model file; yield its arrays, as `storage.archives.Npz`, and its description, a dict."""
+    with open_npz(path, "this is no model of stemnet_ref, or a damaged one",
+                  "name a model.npz or best.npz that run_train.py wrote") as arrays:
+        about = arrays.about()
+        if about["format"] not in (FORMAT, *OLDER):
+            raise InputError(f"{path}: the file says {str(about['format'])[:40]!r}, this version reads {FORMAT!r}; "
+                             "use the version that wrote it")
+        yield arrays, about
 
 
 def runs_inside(folder):

@@ -36,7 +36,7 @@ def resume_run(out, prepared, backend=None, log=print):
     measured = _check_data(out, prepared, model, log)
     optimizer, progress = read_state(path, model, prepared.settings, backend)
     rows = read_rows(out, progress.epoch)
-    return State(model.network, optimizer, rows, progress), measured._replace(scaling=model.scaling)
+    return State(model.network, optimizer, rows, progress), measured
 
 
 def read_state(path, model, settings, backend=None):
@@ -98,7 +98,7 @@ def _check_data(out, prepared, model, log):
             differ = f"{min(odd)} is in one of them only" if odd else f"the {part.replace('_', ' ')} are others"
             raise InputError(f"--frames {source['frames']}: not the frames that the run in {out} began with "
                              f"({differ}); give it those, or begin a new run")
-    measured = prepared.measure(log)
+    measured = prepared.measure(log, model.scaling)
     for kind, digest in measured.digests.items():
         if digest != saved.get(f"{kind}_sha256"):
             raise InputError(f"--{kind} {source[kind]}: their pixels are not those that the run in {out} began "

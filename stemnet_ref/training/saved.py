@@ -64,7 +64,7 @@ def settings_of(out):
         inside = checkpoint.runs_inside(out)
         raise InputError(f"--out {out}: no model.npz to resume from; {inside}" + (
             "name one of them" if inside else "leave out --resume to begin a new run"))
-    saved = checkpoint.load(path).settings
+    saved = checkpoint.load_settings(path)
     source = {name: saved.pop(name, None) for name in SOURCE}
     try:
         for name, wanted in SOURCE.items():

@@ -265,6 +265,20 @@ def test_a_report_that_is_older_than_its_run_is_made_anew(tmp_path, movie, no_fi
     assert of_run.read_bytes() == right
 
 
+def test_a_damaged_model_stops_it_before_the_first_step(tmp_path, movie, no_figures, count_steps, capsys):
+    out = tmp_path / "out"
+    argv = [*movie, *SMALL, "--seeds", "1", "--vary", "keep_prob=0.5,1", "--channels", "1", "--out", out]
+    assert run(*argv) == 0
+    model = out / "keep_prob-1-seed0" / "model.npz"
+    with np.load(model) as archive:
+        arrays = {name: archive[name] for name in archive.files if name != "parameters/output.bias"}
+    np.savez(model, **arrays)
+    del count_steps[:]
+    capsys.readouterr()
+    refusals.check(capsys, run(*argv, "--epochs", "3"), model, "parameter output.bias is missing")
+    assert count_steps == []
+
+
 def test_fewer_epochs_than_there_are_are_refused(tmp_path, movie, no_figures, capsys):
     out = tmp_path / "out"
     assert run(*movie, *SMALL, "--seeds", "1", "--out", out) == 0

@@ -160,7 +160,7 @@ def data_of(out):
     settings, frames, masks = saved.settings_of(out)
     data = prepare(settings, frames, masks)
     measured = data.measure(lambda line: None)              # once, for all that is tried
-    return SimpleNamespace(source=data.source, measure=lambda log: measured)
+    return SimpleNamespace(source=data.source, measure=lambda log, scaling: measured)
 
 
 @COUNTS
