@@ -201,6 +201,8 @@ def _check_same(settings, folder):
     else:
         return
     for name, value in settings.as_dict().items():
+        if name == "gap" and value is None:             # of whole sequences, where the run's own has no effect
+            continue
         if there.get(name) != value and not (name == "epochs" and value > there.get(name, 0)):
             raise InputError(f"{flag_of(name)} {value}: the run in {folder} has {there.get(name)}; choose another "
                              "--out, or give what that experiment had")

@@ -64,9 +64,12 @@ def of_sweep(given, name, values):
 def with_one_gap(variants, frames, masks, log):
     """Return the variants with the gap of the widest window where none was given, so that all train on the same frames.
 
+    Where there are several sequences whole ones are kept for validation, and the variants are returned as they are.
     `frames` are the Frames to train and validate on, `masks` the mask of each or None; `log` takes a line for the user.
     """
     usable = [index for index, mask in enumerate(masks) if mask]
+    if len({frames[index].sequence for index in usable}) > 1:
+        return variants
     widest = max(variant.settings.channels for variant in variants)
     gaps = [choose_gap(frames, variant.settings.validation, widest, usable) if variant.settings.gap is None else
             variant.settings.gap for variant in variants]

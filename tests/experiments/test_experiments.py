@@ -311,6 +311,26 @@ def test_a_network_trained_on_copies_predicts_from_copies(tmp_path, pair, no_fig
     assert (heat[0] == heat[1]) == (neighbours == "copies")
 
 
+def test_nothing_is_said_of_a_gap_that_nobody_gave(tmp_path, movie, no_figures, capsys):
+    """Where whole sequences are kept for validation; runs of versions that set a gap there go on."""
+    for folder in (movie[1], movie[3]):
+        for path in sorted(folder.iterdir())[-4:]:
+            path.rename(folder / path.name.replace("t", "u", 1))
+    out = tmp_path / "out"
+    argv = [*movie, *SMALL[:-2], "--vary", "channels=1,3", "--seeds", "1", "--out", out]
+    assert run(*argv) == 0
+    assert "--gap" not in capsys.readouterr().out
+    path = out / "channels-1-seed0" / "model.npz"
+    model = checkpoint.load(path)
+    model.settings["gap"] = 3
+    checkpoint.save(path, model, "0")
+    assert run(*argv, "--epochs", "3") == 0
+    assert checkpoint.load(path).settings["gap"] == 3
+    capsys.readouterr()
+    assert run(*argv[:-1], tmp_path / "other", "--gap", "2") == 0
+    assert "note: --gap has no effect where whole sequences are kept" in capsys.readouterr().out
+
+
 def test_all_networks_leave_the_gap_of_the_widest_window(movie):
     found, told = discover(Settings(), movie[1], movie[3], log=lambda line: None), []
     assert [each.settings.gap for each in with_one_gap(of_table_3({}), *found, told.append)] == [2, 2, 2]
