@@ -3,15 +3,17 @@
 Forward    y[n,i,j,o] = sum over a,b,c of x[n, i+a-top, j+b-left, c] * w[a,b,c,o]         (thesis section 4; eq. 30
            with a shared weight: the sum runs over the receptive field)
 Backward   dw[a,b,c,o] = sum over n,i,j of x[n, i+a-top, j+b-left, c] * dy[n,i,j,o]       (eq. 36, 47)
-           dx[n,i,j,c] = sum over a,b,o of dy[n, i-a+top, j-b+left, o] * w[a,b,c,o]       (eq. 34, 41-44 without the
-           activation's derivative: relu.backward has multiplied by it)
+           dx[n,i,j,c] = sum over a,b,o of dy[n, i-a+top, j-b+left, o] * w[a,b,c,o]       (eq. 34, 41-44)
+
+dx is the w^T delta^(l+1) of eq. 34. Its factor sigma'(z), of the layer below, is multiplied in afterwards, by that
+layer's relu.backward.
 
 x is 0 outside. "same" pads k-1 rows so that y has the size of x, top = (k-1)//2 of them above; "valid" pads none.
 The thesis (section 4) also divides by the sum of the kernel; neither its listing nor this code does.
 
-`loops` is the equation letter by letter. `forward` and `backward` keep two of its loops, those over the kernel: the
-pixels that one kernel element sees are a shifted view of x, and the sums over c, or over n, i and j, are matrix
-products.
+`loops` and `loops_backward` are the equations letter by letter. `forward` and `backward` keep two of the loops, those
+over the kernel: the pixels that one kernel element sees are a shifted view of x, and the sums over c, or over n, i and
+j, are matrix products.
 """
 
 import numpy as np
@@ -29,6 +31,18 @@ def loops(x, weight, padding="same"):
             if 0 <= i + a - top < x.shape[1] and 0 <= j + b - left < x.shape[2]:
                 y[n, i, j, o] += x[n, i + a - top, j + b - left, c] * weight[a, b, c, o]
     return y
+
+
+def loops_backward(dy, x, weight, padding="same"):
+    """Return what `backward` returns, by the same loops: a product of `loops` adds to the gradients of both factors."""
+    (top, _), (left, _) = pads(x.shape, weight.shape, padding)
+    dx, dweight = np.zeros_like(x), np.zeros_like(weight)
+    for n, i, j, o in np.ndindex(dy.shape):
+        for a, b, c in np.ndindex(weight.shape[:3]):
+            if 0 <= i + a - top < x.shape[1] and 0 <= j + b - left < x.shape[2]:
+                dx[n, i + a - top, j + b - left, c] += dy[n, i, j, o] * weight[a, b, c, o]
+                dweight[a, b, c, o] += x[n, i + a - top, j + b - left, c] * dy[n, i, j, o]
+    return dx, dweight
 
 
 @operation
@@ -60,7 +74,7 @@ def forward(x, weight, padding="same"):
 
 @operation
 def backward(dy, x, weight, padding="same"):
-    """Return the gradients by the input and the weight.
+    """Return the gradients with respect to the input and the weight.
 
     Parameters
     ----------

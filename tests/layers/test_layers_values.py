@@ -37,8 +37,12 @@ def test_conv2d_equals_the_loops(seed, n, h, w, c, o, kh, kw, padding):
         h, w = h + kh - 1, w + kw - 1
     rng = np.random.default_rng(seed)
     x, weight = rng.standard_normal((n, h, w, c)), rng.standard_normal((kh, kw, c, o))
-    np.testing.assert_allclose(conv2d.forward(x, weight, padding), conv2d.loops(x, weight, padding),
-                               rtol=1e-12, atol=1e-12)
+    y = conv2d.forward(x, weight, padding)
+    dy = rng.standard_normal(y.shape)
+    actual = y, *conv2d.backward(dy, x, weight, padding)
+    expected = conv2d.loops(x, weight, padding), *conv2d.loops_backward(dy, x, weight, padding)
+    for ours, by_loops in zip(actual, expected, strict=True):
+        np.testing.assert_allclose(ours, by_loops, rtol=1e-12, atol=1e-12)
 
 
 def test_conv2d_does_not_flip_its_kernel():
