@@ -1,5 +1,5 @@
 // Batch normalisation; equations, names and order of batch_norm.py. Sums over the pixels are in double and in parts:
-// grid ceil(C / 32), number of parts; block 256.
+// grid ceil(C / 32), number of parts; block 256. The host adds the parts and divides by n (`factor` of sum_over).
 #include "common.cuh"
 
 struct Value {

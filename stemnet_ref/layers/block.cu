@@ -60,6 +60,7 @@ extern "C" __global__ void block_activation(const REAL* parts, const REAL* bias,
 }
 
 // dz = m / keep_prob * dy where y > 0, else 0;  db[c] = sum over pixels of dy where y > 0, in parts (number of parts, O)
+// (eq. 35, 37)
 // A thread has sixteen channels, for which the mask is drawn at once, of every (256 / across)-th pixel.
 // grid number of parts, ceil(O / 16 / across); block 256; across at most 16, a power of two
 extern "C" __global__ void block_gradient(const REAL* dy, const REAL* y, REAL* dz, REAL* parts, REAL scale, int threshold,
@@ -113,8 +114,8 @@ struct Apart {                                              // dx into the gradi
     }
 };
 
-// dx = dz correlated with the flipped kernel, of which `weight` (KH, KW, O, CA+CB) has the channels exchanged already; part
-// blockIdx.z of the sum, into da (gridDim.z, N, H, W, CA) and db
+// dx = dz correlated with the flipped kernel (eq. 34, 41-44), of which `weight` (KH, KW, O, CA+CB) has the channels
+// exchanged already; part blockIdx.z of the sum, into da (gridDim.z, N, H, W, CA) and db
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) block_backward_input(
     const REAL* dz, const REAL* weight, REAL* da, REAL* db, int N, int H, int W, int CA, int CB, int O, int KH, int KW)
 {
@@ -124,7 +125,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) block_backward_inp
              blockIdx.z, gridDim.z, Apart{da + first * CA, db + first * CB, CA, CB});
 }
 
-// dw = x under the kernel times dz; part blockIdx.z of the sum
+// dw = x under the kernel times dz (eq. 36, 47); part blockIdx.z of the sum
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) block_backward_weight(
     const REAL* dz, const REAL* a, const REAL* b, REAL* dweight, int N, int H, int W, int CA, int CB, int O, int KH, int KW)
 {

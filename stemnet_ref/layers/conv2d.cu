@@ -1,4 +1,5 @@
-// Convolution, stride 1; equations, names and order of conv2d.py. The grids are those of GemmConfig in gemm.py.
+// Convolution, stride 1; equations, names and order of conv2d.py. The grids are those of GemmConfig in gemm.py. A long
+// sum is made in gridDim.z parts, which the host adds (add_parts). In a training step block.cu does this.
 #include "windows.cuh"
 
 // y[n,i,j,o] = sum over a,b,c of x[n, i+a-top, j+b-left, c] * w[a,b,c,o] (eq. 30); part blockIdx.z of the sum

@@ -9,7 +9,8 @@ struct Weights {
 };
 
 // Probabilities (eq. 8), and -(w[y] + v) ln p[y] summed over a block's share of the pixels (eq. 60; eq. 5 where w = 1),
-// in double; a label that is no class makes the cost NaN. grid: number of parts; block 256
+// in double; the host adds the parts and divides by n (`factor` of sum_over). A label that is no class makes the cost
+// NaN. grid: number of parts; block 256
 extern "C" __global__ void weighted_cross_entropy_forward(const REAL* logits, const unsigned char* labels,
                                                           const REAL* class_weights, const REAL* pixel_weights,
                                                           int weighted, REAL* p, double* parts, int64 pixels, int K)
