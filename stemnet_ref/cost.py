@@ -45,7 +45,7 @@ class Cost:
         return OF_PROBABILITIES[self.name].forward(p, labels), p
 
     def backward(self, p, labels, pixel_weights=None):
-        """Return the gradient of the cost by the logits, at the probabilities `p`.
+        """Return the gradient of the cost with respect to the logits, at the probabilities `p`.
 
         Dice and the quadratic cost are functions of the probabilities, so their gradient goes through the softmax.
         """

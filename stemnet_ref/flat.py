@@ -45,7 +45,7 @@ class Flat(dict):
         return Flat(self.shapes, buffer.dtype, device.to_device(buffer) if device else buffer)
 
     def like(self):
-        """Return another of the same shapes and dtype that lies where this does; its elements are to be written."""
+        """Return another of the same shapes and dtype that lies where this does; it is undefined until written."""
         device, buffer = device_of(self.buffer), self.buffer
         return Flat(self.shapes, buffer.dtype, device.empty(buffer.shape, buffer.dtype) if device else None)
 

@@ -62,8 +62,10 @@ def momentum(w, g, v, rates, mu, form):
 def adam(w, g, m, v, rates, beta1, beta2, epsilon):
     """Change `w` and the averages `m` and `v` by the gradient, in place."""
     real = w.dtype.type
-    m += real(1 - beta1) * (g - m)              # eq. 23: b1 m + (1-b1) g. So written, the two weights add up to 1: in
-    v += real(1 - beta2) * (g * g - v)          # eq. 24 the rounding of 0.999 to float32 would make v 1.3e-5 too large
+    # b1 m + (1-b1) g, so written that the two weights add up to 1: in eq. 24 the rounding of 0.999 to float32 would
+    # make v 1.3e-5 too large
+    m += real(1 - beta1) * (g - m)                                                         # eq. 23
+    v += real(1 - beta2) * (g * g - v)                                                     # eq. 24
     w -= real(rates.rate) * m / (np.sqrt(v / real(rates.correction)) + real(epsilon))      # eq. 25-27, or 22
 
 

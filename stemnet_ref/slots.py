@@ -19,9 +19,10 @@ class Slots(dict):
         super().__init__({name: {} for name in names})
 
     def beside(self, parameters, gradients):
-        """Return a list of [parameter, its gradient, its array in every slot]; all are one where both are `Flat`.
+        """Return rows of [parameter, its gradient, its array in every slot].
 
-        A slot holds zeros at first (eq. 17-18), and lies where the parameters do.
+        There is one row for each parameter, or a single row of whole buffers where both are `Flat`. A slot holds zeros
+        at first (eq. 17-18), and lies where the parameters do.
 
         Raises
         ------
@@ -56,7 +57,7 @@ class Slots(dict):
 
 
 def _like(parameters, arrays):
-    """Return the arrays of a slot where the parameters lie, zeros where there are none; in one buffer if these are."""
+    """Return a slot's arrays on the parameters' device, zeros for those it lacks; a Flat if the parameters are one."""
     if not isinstance(parameters, Flat):
         return arrays | {name: to_device_of(w, arrays.get(name, np.zeros(w.shape, w.dtype)))
                          for name, w in parameters.items() if type(arrays.get(name)) is not type(w)}

@@ -64,6 +64,11 @@ def test_names_and_docstrings_of_the_package():
     assert not found, "\n".join(found)
 
 
+def test_a_gradient_of_a_layer_is_with_respect_to_something():
+    texts = {path.name: path.read_text() for path in (PACKAGE / "layers").glob("*.py")}
+    assert not [name for name, text in texts.items() if re.search(r"gradients?( of the cost)? by\b", text)]
+
+
 @pytest.mark.parametrize(("source", "fault"), [
     ("def f(x, into=None): pass", "line 1: the name into should be out"),
     ("def tell(text): pass", "line 1: the name tell should be log"),

@@ -7,7 +7,8 @@ Backward   dshift_c = sum of dy;  dscale_c = sum of dy * xhat
            dx = scale_c / sqrt(v_c + epsilon) * (dy - mean of dy - xhat * mean of dy * xhat)
 Prediction y as above, where mu_c and v_c are running means over the steps of training
 
-Eq. 56 is printed with sqrt(v - epsilon), an erratum: it would not be defined for a constant channel.
+scale and shift are w and b of eq. 56, which is printed with sqrt(v - epsilon), an erratum: it would not be defined for
+a constant channel.
 """
 
 import numpy as np

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..dispatch import operation
 
-VALUES = 1 << 16    # number of 16-bit numbers: keep_prob is met to 1/131072
+VALUES = 1 << 16    # the 16-bit numbers; keep_prob is rounded to the nearest multiple of 1/65536
 
 
 @operation
@@ -32,7 +32,7 @@ def draw_mask(shape, keep_prob, seed, step, layer, like=None):
     seed, step, layer : int
         Not negative. Equal triples give equal masks.
     like : ndarray, optional
-        An array of the library, or on the device, that is to hold the mask; NumPy without it.
+        The mask is made where this array lies; in NumPy's memory without it.
 
     Returns
     -------

@@ -53,7 +53,7 @@ def backward(dy, argmax, size=2, add_to=None):
         The array that `forward` returned.
     size : int
     add_to : ndarray of shape (N, s*H, s*W, C), optional
-        The other gradient by x; it is changed in place.
+        The other gradient with respect to x; it is changed in place.
 
     Returns
     -------

@@ -23,7 +23,8 @@ def backward(dy, y):
     Parameters
     ----------
     dy, y : float ndarray
-        The gradient by the output, and the output of `forward`: y > 0 exactly where x > 0, so x need not be kept.
+        The gradient with respect to the output, and the output of `forward`: y > 0 exactly where x > 0, so x need not
+        be kept.
 
     Raises
     ------

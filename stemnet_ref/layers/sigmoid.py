@@ -19,6 +19,6 @@ def forward(x):
 
 @operation
 def backward(dy, y):
-    """Return dx from the gradient by the output and the output itself, both of the shape of x."""
+    """Return dx from the gradient with respect to the output and the output itself, both of the shape of x."""
     check_alike("sigmoid.backward", dy=dy, y=y)
     return dy * y * (1 - y)

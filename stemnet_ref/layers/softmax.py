@@ -21,6 +21,6 @@ def forward(z):
 
 @operation
 def backward(dp, p):
-    """Return dz from the gradient by the output and the output, both of shape (..., K)."""
+    """Return dz from the gradient with respect to the output and the output itself, both of shape (..., K)."""
     check_alike("softmax.backward", dp=dp, p=p)
     return p * (dp - (dp * p).sum(axis=-1, keepdims=True))

@@ -4,7 +4,8 @@ Forward    p = softmax(z)                                                       
            C = -1/n * sum over pixels of (w[y] + v) * ln p[y]                   (eq. 60; eq. 5 where w = 1)
 Backward   dz_k = (w[y] + v) / n * (p_k - [k = y])                              (eq. 38 with eq. 8 put in)
 
-n counts the pixels of the whole batch (eq. 13-14); y is a pixel's class; with two classes eq. 60 is w = (1, w_class).
+n counts the pixels of the whole batch (eq. 13-14); y is a pixel's class. Eq. 60 is the case of two classes and
+w = (1, w_class): its y_truth is 1 where y = 1, else 0, and its y_pred is p[1].
 v is a weight of each pixel's own, 0 unless it is given: w[y] + v is the weight map of U-net (Ronneberger et al. 2015,
 eq. 2).
 Eq. 5 and 60 are printed without the bracket that puts both terms under the sum. The mean is not divided by the sum of

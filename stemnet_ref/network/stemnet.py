@@ -117,8 +117,8 @@ class StemNet:
         with_cache : bool
             Whether to return a cache; without it every map is freed when it has been read for the last time.
         training : bool, optional
-            Whether batch normalisation is by the mean and variance of this batch, which the running ones then follow,
-            or by the running ones; by default the value of `with_cache`.
+            True: normalise by the batch's own statistics and update the running ones; False: normalise by the running
+            ones. Without it the value of `with_cache`.
         on_map : callable, optional
             Function that is called as on_map(name, map) with the input and the map of every block.
 

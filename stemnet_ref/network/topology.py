@@ -130,10 +130,11 @@ def size_divisor(blocks):
 
 
 def halo(blocks):
-    """Return how far beyond a square of d x d pixels its outputs can see, in pixels: before and after it.
+    """Return (before, after), in pixels, of which an output square depends on the input around it.
 
-    d is the `size_divisor`. The pixels that output 0 and output d-1 read are followed back through the blocks. A tile
-    that starts and ends between two such squares needs this much of the frame around it (`stemnet_ref.predict`).
+    An output square of d x d pixels, d the `size_divisor`, depends on input up to `before` pixels above and left of it
+    and `after` pixels below and right. The pixels that output 0 and output d-1 read are followed back through the
+    blocks. A tile of such squares needs this much of the frame around it (`stemnet_ref.predict`).
     """
     last = size_divisor(blocks) - 1
     seen = {blocks[-1].name: (0, last)}             # first and last pixel of each map that is read
@@ -192,6 +193,9 @@ def list_layers(blocks, bias_first=lambda prefix: False):
 
 
 def products(blocks, height, width):
-    """Return the multiplications of a forward pass on one frame, by block; a pooling takes none."""
+    """Return the multiplications of a forward pass on one frame, by block; a pooling takes none.
+
+    A transposed convolution makes every output pixel with one of the 2 x 2 elements of its kernel, a quarter of them.
+    """
     return {block.name: math.prod(block.weight) * (height >> block.level) * (width >> block.level)
             // (4 if block.kind == "deconv" else 1) if block.weight else 0 for block in blocks}
