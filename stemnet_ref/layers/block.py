@@ -99,8 +99,8 @@ def backward(dy, saved, weight, scale=None, needs_dx=True, out=None, layers=PLAI
     weight, scale, layers
         The arguments of `forward`.
     needs_dx : bool
-        Whether the gradients with respect to the inputs are needed; without them, which spares a convolution the
-        time, they are None.
+        Whether the gradients with respect to the inputs are needed; a convolution is spared their time otherwise, and
+        each is None. A transposed convolution cannot leave them out.
     out : tuple of three arrays, optional
         Where to write dweight, db and dscale; the last is None without batch normalisation.
 

@@ -130,7 +130,7 @@ def size_divisor(blocks):
 
 
 def halo(blocks):
-    """Return (before, after), in pixels, of which an output square depends on the input around it.
+    """Return how far beyond itself an output square sees, in pixels: (before, after).
 
     An output square of d x d pixels, d the `size_divisor`, depends on input up to `before` pixels above and left of it
     and `after` pixels below and right. The pixels that output 0 and output d-1 read are followed back through the

@@ -67,7 +67,7 @@ def _convolve(inputs, weight, b, keep_prob, key):
     """Return relu(m / keep_prob * conv(x, w) + b)."""
     first, other, sizes = _inputs("forward", inputs, weight)
     check_shapes("block.forward", weight=(weight, "kh kw C O"), b=(b, "O"))
-    (n, h, w, ca, cb, o, kh, kw), device = sizes, device_of(first, weight, b)
+    (n, h, w, ca, cb, o, kh, kw), device = sizes, device_of(inputs, weight, b)
     config = GemmConfig.convolve(device, (n, h, w), (kh, kw), ca + cb, o, first.dtype, (ca, cb, o))
     mask, y = _mask(device, keep_prob, key), device.empty((n, h, w, o), first.dtype)
     if config.split_k == 1:
