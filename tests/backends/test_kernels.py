@@ -1,4 +1,4 @@
-"""The CUDA files, run on the emulated device or a GPU, against NumPy; and what emulator and launcher must notice."""
+"""The CUDA files, run on the emulated device or a GPU, against NumPy; and what the launcher must notice."""
 
 from pathlib import Path
 from unittest import mock
@@ -7,7 +7,6 @@ import cases
 import numpy as np
 import pytest
 from checkers import SEED, assert_within_rounding
-from emulated import EmulatedArray, Emulator, KernelFault, _library
 from hypothesis import given
 from hypothesis import strategies as st
 from places import KERNEL_PLACES, backend_at, emulator, on
@@ -238,64 +237,6 @@ def test_two_training_steps_are_bit_equal_whatever_the_order_of_threads(place, p
         training_step(network, optimizer, batch, Objective.of(Settings(), 10), 0, optimizer.begin_step())
         results.append([where.to_host(array).tobytes() for array in network.parameters.values()])
     assert results[0] == results[1]
-
-
-# What the emulator must catch: body of the kernel, size of y, what it says
-FAULTS = {
-    "a missing barrier": ("""__shared__ REAL s[256]; s[threadIdx.x] = x[threadIdx.x];
-                             y[threadIdx.x] = s[255 - threadIdx.x];""", None),
-    "a cell of shared memory that nobody wrote": ("""__shared__ REAL s[256]; if (threadIdx.x != 7) s[threadIdx.x] = 1;
-                                                     __syncthreads(); y[threadIdx.x] = s[threadIdx.x];""", None),
-    "a register that nobody wrote": ("REAL a[4]; a[(int)x[0] % 4] = 1; y[threadIdx.x] = a[((int)x[0] + 1) % 4];", None),
-    "an output that nobody wrote": ("if (threadIdx.x != 9) y[threadIdx.x] = 1;", None),
-    "a read beyond the end": ("y[threadIdx.x] = x[threadIdx.x + 1];", "an access outside an array"),
-    "a write beyond the end": ("y[threadIdx.x] = 1; y[threadIdx.x + 1] = 1;", "an access outside an array"),
-    "a write before the beginning": ("y[threadIdx.x] = 1; y[(int)threadIdx.x - 512] = 1;",
-                                     "an access outside an array"),
-    "a write just before the beginning": ("y[threadIdx.x] = 1; if (threadIdx.x == 0) y[-1] = 1;",
-                                          "a write just outside"),
-    "an index outside shared memory": ("""__shared__ REAL s[256]; s[threadIdx.x + (int)x[1]] = 1; __syncthreads();
-                                          y[threadIdx.x] = s[threadIdx.x];""", "an index outside"),
-    "a barrier in a branch": ("y[threadIdx.x] = 1; if (threadIdx.x < 100) __syncthreads();", "a barrier that not all"),
-    "a copy that nobody waited for": ("""__shared__ REAL s[256]; copy<1>(&s[threadIdx.x], &x[threadIdx.x], true);
-                                         __syncthreads(); y[threadIdx.x] = s[255 - threadIdx.x];""", None),
-    "a warp's instruction in a branch": ("""float d[4] = {}, a[4] = {}, b[2] = {}; y[threadIdx.x] = 1;
-                                            if (threadIdx.x % 32 < 20) multiply_add(d, a, b);""",
-                                         "a barrier that not all"),
-    "a vector that is not aligned": ("""struct alignas(16) Two { REAL x[2]; };
-                                        y[threadIdx.x] = ((const Two*)(x + 1))->x[threadIdx.x % 2];""",
-                                     "a misaligned access"),
-}
-
-
-@pytest.mark.parametrize("fault", [None, *FAULTS])
-def test_the_emulator_catches(tmp_path, fault):
-    body, message = FAULTS.get(fault, ("""__shared__ REAL s[256]; s[threadIdx.x] = x[threadIdx.x]; __syncthreads();
-                                          y[threadIdx.x] = s[255 - threadIdx.x];""", None))
-    path = tmp_path / "planted.cu"
-    path.write_text(f'#include "ptx.cuh"\nextern "C" __global__ void planted(const REAL* x, REAL* y)\n{{ {body} }}\n')
-    where = Emulator()
-    x, y = where.to_device(np.arange(1.0, 257)), where.empty(256, np.float64)
-    library = _library(path, "double")
-
-    def run():
-        where.run((library.run_planted, "planted"), (1,), 256, (x, y))
-
-    if message:
-        with pytest.raises(KernelFault, match=message):
-            run()
-    else:
-        run()
-        finite = np.isfinite(where.to_host(y)).all()
-        assert finite == (fault is None)
-
-
-def test_an_array_of_the_emulator_refuses_arithmetic_outside_kernels():
-    array = emulator().to_device(np.ones(3))
-    assert type(array) is EmulatedArray
-    for arithmetic in (lambda: array + array, lambda: np.sum(array), lambda: np.concatenate([array, array])):
-        with pytest.raises(TypeError, match="outside a kernel"):
-            arithmetic()
 
 
 @pytest.mark.parametrize(("arguments", "culprit"), [

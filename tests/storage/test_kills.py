@@ -6,7 +6,7 @@ import pytest
 from jobs import JOBS, needed
 from refusals import contents
 
-SOME = 6            # kill points of each command, beside the last
+SOME = 4            # kill points of each command, beside the last
 
 
 def again(folder, words):

@@ -143,7 +143,7 @@ def _library(source, real, options=()):
     checks = ["-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", "-Wno-unknown-pragmas",
               "-fsanitize=bounds,alignment", "-fsanitize-undefined-trap-on-error"]
     folders = [f"-I{HERE / 'cuda'}", f"-I{sources.HEADERS}"]
-    command = [compiler, "-std=c++17", "-O1", "-fPIC", "-shared", "-fno-strict-aliasing", *checks, *folders]
+    command = [compiler, "-std=c++17", "-Og", "-fPIC", "-shared", "-fno-strict-aliasing", *checks, *folders]
     program = "\n".join(lines)
     parts = [*command, _compiler_version(compiler), program, source.read_text(), _sources()]
     made_of = hashlib.sha256("\0".join(parts).encode()).hexdigest()

@@ -23,6 +23,8 @@ class GemmConfig:
     def __init__(self, device, kind, tile, grid, split_k, kernel, chunk, channels, width=32):
         self.device, self.split_k, self.grid, self.threads = device, split_k, grid, _threads(kind, tile)
         side = kernel[0] if kernel[0] == kernel[1] <= 5 else 1
+        if not kind:                                    # the plain product looks at none of these
+            side, width, chunk = 1, 32, 1
         self.options = (("PRODUCT", kind), ("TILE_ROWS", tile[0]), ("TILE_COLUMNS", tile[1]), ("TILE_WIDTH", width),
                         ("KERNEL", side), ("CHUNK", chunk),
                         ("VECTOR", int(all(count % 4 == 0 for count in channels))))

@@ -1,0 +1,72 @@
+"""The emulated device notices what is wrong in a kernel, and arithmetic outside of one."""
+
+import numpy as np
+import pytest
+from emulated import EmulatedArray, Emulator, KernelFault, _library
+from places import emulator
+
+# What the emulator must catch: body of the kernel, size of y, what it says
+FAULTS = {
+    "a missing barrier": ("""__shared__ REAL s[256]; s[threadIdx.x] = x[threadIdx.x];
+                             y[threadIdx.x] = s[255 - threadIdx.x];""", None),
+    "a cell of shared memory that nobody wrote": ("""__shared__ REAL s[256]; if (threadIdx.x != 7) s[threadIdx.x] = 1;
+                                                     __syncthreads(); y[threadIdx.x] = s[threadIdx.x];""", None),
+    "a register that nobody wrote": ("REAL a[4]; a[(int)x[0] % 4] = 1; y[threadIdx.x] = a[((int)x[0] + 1) % 4];", None),
+    "an output that nobody wrote": ("if (threadIdx.x != 9) y[threadIdx.x] = 1;", None),
+    "a read beyond the end": ("y[threadIdx.x] = x[threadIdx.x + 1];", "an access outside an array"),
+    "a write beyond the end": ("y[threadIdx.x] = 1; y[threadIdx.x + 1] = 1;", "an access outside an array"),
+    "a write before the beginning": ("y[threadIdx.x] = 1; y[(int)threadIdx.x - 512] = 1;",
+                                     "an access outside an array"),
+    "a write just before the beginning": ("y[threadIdx.x] = 1; if (threadIdx.x == 0) y[-1] = 1;",
+                                          "a write just outside"),
+    "an index outside shared memory": ("""__shared__ REAL s[256]; s[threadIdx.x + (int)x[1]] = 1; __syncthreads();
+                                          y[threadIdx.x] = s[threadIdx.x];""", "an index outside"),
+    "a barrier in a branch": ("y[threadIdx.x] = 1; if (threadIdx.x < 100) __syncthreads();", "a barrier that not all"),
+    "a copy that nobody waited for": ("""__shared__ REAL s[256]; copy<1>(&s[threadIdx.x], &x[threadIdx.x], true);
+                                         __syncthreads(); y[threadIdx.x] = s[255 - threadIdx.x];""", None),
+    "a warp's instruction in a branch": ("""float d[4] = {}, a[4] = {}, b[2] = {}; y[threadIdx.x] = 1;
+                                            if (threadIdx.x % 32 < 20) multiply_add(d, a, b);""",
+                                         "a barrier that not all"),
+    "a vector that is not aligned": ("""struct alignas(16) Two { REAL x[2]; };
+                                        y[threadIdx.x] = ((const Two*)(x + 1))->x[threadIdx.x % 2];""",
+                                     "a misaligned access"),
+}
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory):
+    """A library of a kernel for each fault, and one without."""
+    right = """__shared__ REAL s[256]; s[threadIdx.x] = x[threadIdx.x]; __syncthreads();
+               y[threadIdx.x] = s[255 - threadIdx.x];"""
+    path = tmp_path_factory.mktemp("planted") / "planted.cu"
+    kernels = [f'extern "C" __global__ void planted_{number}(const REAL* x, REAL* y)\n{{ {body} }}\n'
+               for number, body in enumerate([right, *(body for body, _ in FAULTS.values())])]
+    path.write_text('#include "ptx.cuh"\n' + "".join(kernels))
+    emulator()
+    return _library(path, "double")
+
+
+@pytest.mark.parametrize("fault", [None, *FAULTS])
+def test_the_emulator_catches(planted, fault):
+    where, name = Emulator(), f"planted_{[None, *FAULTS].index(fault)}"
+    x, y = where.to_device(np.arange(1.0, 257)), where.empty(256, np.float64)
+
+    def run():
+        where.run((getattr(planted, f"run_{name}"), name), (1,), 256, (x, y))
+
+    _, message = FAULTS.get(fault, (None, None))
+    if message:
+        with pytest.raises(KernelFault, match=message):
+            run()
+    else:
+        run()
+        finite = np.isfinite(where.to_host(y)).all()
+        assert finite == (fault is None)
+
+
+def test_an_array_of_the_emulator_refuses_arithmetic_outside_kernels():
+    array = emulator().to_device(np.ones(3))
+    assert type(array) is EmulatedArray
+    for arithmetic in (lambda: array + array, lambda: np.sum(array), lambda: np.concatenate([array, array])):
+        with pytest.raises(TypeError, match="outside a kernel"):
+            arithmetic()
