@@ -96,8 +96,8 @@ class SGD:
         ----------
         parameters, gradients : dict of str to ndarray
             Two `Flat` are changed as a whole.
-        rates : Rates or backends.cuda.step_state.StepState, optional
-            What `begin_step` returned, or a StepState with that; without it `update` begins the step.
+        rates : Rates, optional
+            What `begin_step` returned for this step; without it `update` begins the step.
 
         Raises
         ------

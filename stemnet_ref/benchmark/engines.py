@@ -122,7 +122,7 @@ class Ours(Engine):
             return lambda: network.forward(batch.x, with_cache=False)
         optimizer, objective = make_optimizer(chosen, self.backend), Objective.of(chosen, 10)
         if not self.device:
-            return lambda: training_step(network, optimizer, batch, objective, 0, optimizer.begin_step())
+            return lambda: training_step(network, optimizer, batch, objective)
         steps = Steps(network, optimizer, objective, self.backend)
 
         def step():

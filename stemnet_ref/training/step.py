@@ -1,6 +1,5 @@
 """One step of training: forward, cost, backward, update."""
 
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -37,7 +36,7 @@ def make_optimizer(settings, backend=None):
     return optimizers.SGD(settings.learning_rate, rules)
 
 
-def training_step(network, optimizer, batch, objective, number, rates):
+def training_step(network, optimizer, batch, objective, number=0, rates=None):
     """Change the network by one step of training: forward, cost, backward, update.
 
     Parameters
@@ -49,15 +48,14 @@ def training_step(network, optimizer, batch, objective, number, rates):
     objective : Objective
     number : int
         Number of the step since the beginning, from 0: the counter of its dropout masks.
-    rates : optimizers.Rates
-        What `optimizer.begin_step` has returned for this step. Where steps are recorded on a GPU, `number` and `rates`
-        are one `backends.cuda.step_state.StepState`, from which the kernels read both.
+    rates : optimizers.Rates, optional
+        What `optimizer.begin_step` has returned for this step; without it the step is begun here.
 
     Returns
     -------
     cost : float
-        Cost with the regularization term. Where training has failed it is NaN or infinite, and nothing is updated. On
-        a GPU it is an array of shape (), so that nothing waits for it, and all is updated.
+        Cost with the regularization term, before the update; NaN or infinite where training has failed. On a GPU it is
+        an array of shape (), so that nothing waits for it.
     p : ndarray of shape (N, H, W, classes)
         The probabilities that the network gives with dropout.
     """
@@ -67,8 +65,6 @@ def training_step(network, optimizer, batch, objective, number, rates):
         logits, cache = network.forward(x, objective.keep_prob, objective.seed, number)
         value, p = cost.forward(logits, labels, weights)
         value = regularization.add_penalty(value, network.parameters, *penalty)
-        if isinstance(value, float) and not math.isfinite(value):
-            return value, p
         gradients = network.backward(cost.backward(p, labels, weights), cache)
         regularization.add_penalty_gradients(gradients, network.parameters, *penalty)
         optimizer.update(network.parameters, gradients, rates)

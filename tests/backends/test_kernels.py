@@ -214,7 +214,7 @@ def assert_steps_are_numpys(place, make, chosen):
         x, labels = (array[:, :8, :8].copy() for array in cases.batch(step))        # fewer tiles, fewer compilations
         labels = labels.astype(np.uint8)
         batches = Buffers(where.to_device(x), where.to_device(labels)), Buffers(x, labels)
-        actual, expected = (training_step(network, optimizer, batch, objective, step, optimizer.begin_step())[0]
+        actual, expected = (training_step(network, optimizer, batch, objective, step)[0]
                             for network, optimizer, batch in zip(networks, optimizers, batches, strict=True))
         assert float(to_host(actual)) == pytest.approx(expected, rel=1e-12)
     for got, want in ((networks[0].parameters, networks[1].parameters),
@@ -234,7 +234,7 @@ def test_two_training_steps_are_bit_equal_whatever_the_order_of_threads(place, p
         network, optimizer = StemNet(3, 2, 8, seed=1).to(backend_at(place)), Momentum(0.1)
         x, labels = (array[:, :, :8] for array in cases.batch(0))
         batch = Buffers(where.to_device(x.astype(np.float32)), where.to_device(labels.astype(np.uint8)))
-        training_step(network, optimizer, batch, Objective.of(Settings(), 10), 0, optimizer.begin_step())
+        training_step(network, optimizer, batch, Objective.of(Settings(), 10), 0)
         results.append([where.to_host(array).tobytes() for array in network.parameters.values()])
     assert results[0] == results[1]
 

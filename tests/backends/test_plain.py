@@ -32,8 +32,7 @@ def train(settings, backend="plain", dtype=np.float64):
     optimizer, rng, costs = make_optimizer(settings), np.random.default_rng(0), []
     for step in range(3):
         x, labels = rng.standard_normal((2, 16, 16, 3)).astype(dtype), rng.integers(0, 2, (2, 16, 16))
-        costs.append(training_step(network, optimizer, Buffers(x, labels), Objective.of(settings, 10), step,
-                                   optimizer.begin_step())[0])
+        costs.append(training_step(network, optimizer, Buffers(x, labels), Objective.of(settings, 10), step)[0])
     return np.concatenate([costs, network.parameters.buffer, network.statistics.buffer])
 
 

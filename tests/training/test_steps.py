@@ -8,8 +8,9 @@ import pytest
 from places import KERNEL_PLACES, PLACES, backend_at
 
 from stemnet_ref.backends.buffers import Buffers
+from stemnet_ref.backends.cuda import step_state
 from stemnet_ref.dispatch import to_host
-from stemnet_ref.optimizers import Adam, Momentum, staircase
+from stemnet_ref.optimizers import Adam, Momentum, Rates, staircase
 from stemnet_ref.training.settings import Settings
 from stemnet_ref.training.step import Objective, Steps
 
@@ -127,3 +128,19 @@ def test_where_a_step_cannot_be_recorded_it_is_started(place):
     assert found == trained(place, lambda: Adam(0.1), Steps)
     assert len(told) == 1
     assert "capture is not allowed" in told[0]
+
+
+@KERNEL_PLACES
+def test_only_the_numbers_of_a_step_in_use_are_read_from_its_memory(place):
+    """A recorded kernel that reads the memory of the step changes with it; other numbers must not."""
+    where = place()
+    state = step_state.StepState(where).write(3, Rates(0.1, 0.5))
+    with state.use():
+        assert step_state.memory_of_number(where, 3) is state.numbers
+        assert step_state.memory_of_rates(where, Rates(0.1, 0.5)) is state.numbers
+        others = step_state.memory_of_number(where, 4), step_state.memory_of_rates(where, Rates(0.2, 0.5))
+        state.write(5, Rates(0.3, 0.6))
+    after = step_state.memory_of_number(where, 5)
+    assert [to_host(array).tolist() for array in (*others, state.numbers, after)] == [
+        [4, 0, 1], [0, 0.2, 0.5], [5, 0.3, 0.6], [5, 0, 1]]
+    assert after is not state.numbers

@@ -15,7 +15,6 @@ from . import conv_transpose2d
 from .dropout import mask_arguments
 from .gemm import GemmConfig
 from .launch import add_parts, blocks, launch, number_of_parts, swap_channels
-from .step_state import unread
 
 LAYERS = sys.modules[__package__]
 
@@ -104,9 +103,8 @@ def _inputs(function, inputs, weight):
 
 
 def _mask(device, keep_prob, key):
-    """Return what the kernels take to draw the mask: scale, threshold, seed, the step's numbers, layer."""
-    seed, step, layer = key
-    return 1 / keep_prob, *mask_arguments(device, keep_prob, seed, unread(device) if keep_prob == 1 else step, layer)
+    """Return what the kernels take to draw the mask: its scale, and `mask_arguments`."""
+    return 1 / keep_prob, *mask_arguments(device, keep_prob, *key)
 
 
 def _written(gradient, out):

@@ -5,7 +5,7 @@ import numpy as np
 from ...dispatch import device_of
 from ...layers.dropout import VALUES, check_key
 from .launch import blocks, elementwise, launch
-from .step_state import StepState, state_of
+from .step_state import memory_of_number, unread
 
 
 def draw_mask(shape, keep_prob, seed, step, layer, like=None):
@@ -28,6 +28,7 @@ def backward(dy, mask, keep_prob):
 
 
 def mask_arguments(device, keep_prob, seed, step, layer):
-    """Return what a kernel takes to draw a mask: threshold, seed, the step's numbers, layer."""
-    check_key(keep_prob, seed, 0 if isinstance(step, StepState) else step, layer)
-    return round(VALUES * keep_prob), seed, state_of(device, step).numbers, layer
+    """Return what a kernel takes to draw a mask: threshold, seed, memory with the step's number, layer."""
+    check_key(keep_prob, seed, step, layer)
+    memory = unread(device) if keep_prob == 1 else memory_of_number(device, step)
+    return round(VALUES * keep_prob), seed, memory, layer

@@ -32,7 +32,8 @@ class Recorder:
         self.device, self.log = device, log
         self.state = StepState(device)
         self._results, self._pending = device.empty((self.max_pending, 5), np.float64), 0
-        self._repeats = {}           # by the shape of x: the set of buffers, and what repeats the step; None at first
+        # By the shape of x: the buffers, and the graph of a step, None before it is recorded, False if CUDA refuses it
+        self._repeats = {}
 
     def run(self, step, batch, number, rates):
         """Run the step of this number with these `optimizers.Rates`, or queue its graph.
@@ -41,7 +42,6 @@ class Recorder:
         ----------
         step : callable
             Starts the kernels: step(batch, number, rates) returns the cost, of shape (), and four counts, both float64.
-            `number` and `rates` are both the `StepState` that holds them.
         batch : backends.buffers.Buffers
             The set of buffers that holds the batch.
 
@@ -52,13 +52,16 @@ class Recorder:
         """
         if self._pending == self.max_pending:
             raise ValueError(f"Recorder.run: {self.max_pending} steps were taken since the last flush; flush them")
-        self.state.write(number, *rates)
-        take = partial(step, batch, self.state, self.state)
+        self.state.write(number, rates)
+        start = partial(step, batch, number, rates)
         known, repeat = self._repeats.get(batch.x.shape, (None, None))
-        if known is batch:
-            take = repeat or self._recorded(take)
-        cost, counts = take()
-        self._repeats[batch.x.shape] = batch, take if known is batch else None
+        with self.state.use():
+            if known is not batch:
+                repeat = None
+            elif repeat is None:
+                repeat = self._recorded(start)
+            cost, counts = (repeat or start)()
+        self._repeats[batch.x.shape] = batch, repeat
         launch("step_state.keep_result", 1, cost, counts, self._results, self._pending, block=1)
         self._pending += 1
 
@@ -67,10 +70,10 @@ class Recorder:
         results, self._pending = self.device.to_host(self._results)[:self._pending].tolist(), 0
         return results
 
-    def _recorded(self, take):
-        """Return what repeats the kernels that `take` starts: their graph, or `take` itself where CUDA refuses it."""
+    def _recorded(self, start):
+        """Return what repeats the kernels that `start` starts, which is their graph; False where CUDA refuses it."""
         try:
-            return self.device.record(take)
+            return self.device.record(start)
         except (RuntimeError, MemoryError) as error:                       # the steps are right without it, but slower
             self.log(f"note: a step cannot be recorded as a CUDA graph ({error}); its kernels are started one by one")
-            return take
+            return False

@@ -1,36 +1,66 @@
-"""The numbers of a training step in the GPU's memory, from which kernels that are recorded and repeated read them."""
+"""The numbers of a training step in the GPU's memory, from which kernels that are recorded and repeated read them.
 
+A kernel of a CUDA graph is started with the same arguments each time, so that it must read from memory what changes
+from step to step. Python code passes the number of the step and the optimizer's rates as they are; this module says
+where a kernel finds them. While a `StepState` is in use that is its memory, for the numbers that it holds, and the next
+`write` changes what recorded kernels read. All other numbers get memory of their own, which nobody changes.
+"""
+
+from contextlib import contextmanager
 from functools import cache
 
 import numpy as np
 
+from ...optimizers import Rates
 from .launch import launch
+
+_in_use = {}            # the StepState that is in use, by device
 
 
 class StepState:
-    """The number of a step, and the optimizer's rates in it.
+    """The number of a step and the optimizer's rates in it, in memory that recorded kernels read.
 
     Attributes
     ----------
     numbers : float64 array of shape (3,)
         Number of the step, rate and correction (`optimizers.Rates`), on the device; unknown until `write`.
+    number, rates
+        What `write` has written last.
     """
 
     def __init__(self, device):
-        self.numbers = device.empty((3,), np.float64)
+        self.device, self.numbers = device, device.empty((3,), np.float64)
+        self.number = self.rates = None
 
-    def write(self, number, rate=0.0, correction=1.0):
+    def write(self, number, rates):
         """Change the numbers, after what was started before has read them; return the state."""
-        launch("step_state.write_step_state", 1, self.numbers, number, rate, correction, block=1)
+        launch("step_state.write_step_state", 1, self.numbers, number, *rates, block=1)
+        self.number, self.rates = number, rates
         return self
 
+    @contextmanager
+    def use(self):
+        """Let the kernels that are started in this context read the numbers from here."""
+        _in_use[self.device] = self
+        try:
+            yield
+        finally:
+            del _in_use[self.device]
 
-def state_of(device, step):
-    """Return the StepState for a step that is one, or an int."""
-    return step if isinstance(step, StepState) else StepState(device).write(step)
+
+def memory_of_number(device, number):
+    """Return an array like `StepState.numbers` that holds the number of the step."""
+    state = _in_use.get(device)
+    return state.numbers if state and state.number == number else StepState(device).write(number, Rates(0.0)).numbers
+
+
+def memory_of_rates(device, rates):
+    """Return an array like `StepState.numbers` that holds the optimizer's rates."""
+    state = _in_use.get(device)
+    return state.numbers if state and state.rates == rates else StepState(device).write(0, rates).numbers
 
 
 @cache
 def unread(device):
-    """Return a StepState for kernels that do not look at it."""
-    return StepState(device)
+    """Return an array like `StepState.numbers` for kernels that do not look at it."""
+    return StepState(device).numbers
