@@ -50,9 +50,21 @@ class Block(NamedTuple):
         """Channels of the map that the block writes; None for a pooling, which keeps those of its input."""
         return self.weight and self.weight[2 if self.kind == "deconv" else 3]
 
+    @property
+    def layers(self):
+        """Kinds of the layers that the block is made of, in the order in which `layers.block` computes them."""
+        if self.kind == "pool":
+            return ("pool",)
+        norm, dropout, bias = self.normalised * ("batch_norm",), self.dropout * ("dropout",), ("bias",)
+        return self.kind, *(norm + dropout if norm else dropout + bias), "activation"
+
     def layer_name(self, kind):
         """Return the name of a layer of the block: down0.bias of down0.conv, up0.deconv_bias of up0.deconv."""
         prefix, _, own = self.name.partition(".")
+        if own and kind == self.kind:
+            return self.name
+        if kind == "activation":
+            return "logits" if not own else self.layer_name("relu")
         return f"{prefix}.{kind}" if own in ("", "conv") else f"{prefix}.{own}_{kind}"
 
 
@@ -170,25 +182,15 @@ def list_layers(blocks, bias_first=lambda prefix: False):
     if any(block.normalised or block.activation == "sigmoid" for block in blocks):
         raise ValueError("topology.list_layers: lists networks with ReLU and without batch normalisation only")
     found, output = [], {INPUT: INPUT}              # output: the layer that writes a block's map, by block
-
-    def add(name, kind, inputs, parameter=None):
-        found.append(Layer(name, kind, inputs, parameter, block))
-        return (name,)
-
     for block in blocks:
-        source = tuple(output[name] for name in block.inputs)
-        if len(source) > 1:
-            source = add(block.layer_name("concat"), "concat", source)
-        if block.weight:
-            source = add(block.name if "." in block.name else block.layer_name("conv"), block.kind, source,
-                         f"{block.name}.weight")
-            between = ["dropout", "bias"] if block.dropout else ["bias"]
-            for kind in reversed(between) if bias_first(block.name.partition(".")[0]) else between:
-                source = add(block.layer_name(kind), kind, source, f"{block.name}.bias" if kind == "bias" else None)
-            source = add(block.layer_name("relu") if "." in block.name else "logits", "activation", source)
-        else:
-            source = add(block.name, block.kind, source)
-        output[block.name], = source
+        source, kinds = tuple(output[name] for name in block.inputs), list(block.layers)
+        if block.dropout and bias_first(block.name.partition(".")[0]):
+            kinds[1:3] = "bias", "dropout"
+        for kind in ["concat", *kinds] if len(source) > 1 else kinds:
+            parameter = {block.kind: "weight", "bias": "bias"}.get(kind) if block.weight else None
+            found.append(Layer(block.layer_name(kind), kind, source, parameter and f"{block.name}.{parameter}", block))
+            source = (found[-1].name,)
+        output[block.name] = found[-1].name
     return [*found, Layer("probabilities", "softmax", source, None, None)]
 
 

@@ -1,12 +1,14 @@
 """The topology is stated once: with a second convolution on every level, all that derives from it follows."""
 
 import re
+from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from checkers import assert_halo
 
-from stemnet_ref import StemNet
+from stemnet_ref import StemNet, layers
 from stemnet_ref.data.scaling import Scaling
 from stemnet_ref.explain import page
 from stemnet_ref.explain.numbers import Step
@@ -74,6 +76,35 @@ def test_names_of_layers():
     assert found["up0.concat"].inputs == ("down0.conv2_relu", "up0.deconv_relu")
     assert found["down0.conv2_bias"].parameter == "down0.conv2.bias"
     assert found["output.conv"].parameter == "output.weight"
+
+
+@pytest.mark.parametrize("chosen", [{}, {"logits": "relu"}, {"activation": "sigmoid", "normalisation": "batch"}],
+                         ids=str)
+def test_the_layers_of_a_block_are_those_that_it_computes(chosen):
+    """Forward in the order of `Block.layers`, backward in the opposite one."""
+    calls, kinds = {"forward": [], "backward": []}, {
+        "conv2d": "conv", "conv_transpose2d": "deconv", "max_pool2d": "pool", "relu": "activation",
+        "sigmoid": "activation", "bias": "bias", "dropout": "dropout", "batch_norm": "batch_norm"}
+
+    def watched(name, function, way):
+        def call(*arguments, **named):
+            calls[way].append(kinds[name])
+            return getattr(getattr(layers, name), function)(*arguments, **named)
+        return call
+
+    spies = SimpleNamespace(concat=layers.concat, **{
+        name: SimpleNamespace(**vars(getattr(layers, name)) | {
+            function: watched(name, function, function.partition("_")[0])
+            for function in ("forward", "backward", "backward_weight")}) for name in kinds})
+    spies.block = SimpleNamespace(forward=partial(layers.block.forward, layers=spies),
+                                  backward=partial(layers.block.backward, layers=spies))
+    network = StemNet(1, 2, 2, dtype=np.float64, **chosen)
+    network.layers = spies
+    z, cache = network.forward(np.zeros((1, 8, 8, 1)), 0.75)
+    network.backward(z, cache)
+    expected = [kind for block in network.blocks for kind in block.layers
+                if (kind, block.activation) != ("activation", "linear")]
+    assert calls == {"forward": expected, "backward": expected[::-1]}
 
 
 def test_two_concatenations_under_one_prefix_have_names_of_their_own():
