@@ -3,10 +3,9 @@
 from itertools import cycle
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from ..report import page as report
-from ..report.figures import BLUE, CURVES, GREY, ORANGE, literal, prepare, save
+from ..report.figures import BLUE, CURVES, GREY, ORANGE, literal, plot_lines, prepare, save
 from ..storage.files import make_folder, write_atomically, write_csv
 from ..storage.outputs import Kind
 from ..training.settings import OPTIONS, Settings
@@ -73,14 +72,10 @@ def plot(name, results, path):
     grid = figure.subplots(high, wide, sharey=True, squeeze=False)
     handles = {}
     for axes, (variant, runs) in zip(grid.flat, results.items(), strict=False):
-        prepare(axes, literal(variant), "epoch", label if axes in grid[:, 0] else "")
+        prepare(axes, literal(variant), label if axes in grid[:, 0] else "")
         for rows in filter(None, runs.values()):
-            for column, (legend, colour, style) in columns.items():
-                alone = {"marker": "."} if len(rows) == 1 else {}
-                handles[legend], = axes.plot([row["epoch"] for row in rows], [row[column] for row in rows],
-                                             color=colour, alpha=0.75, **{**alone, **style, "markersize": 3})
+            handles |= plot_lines(axes, rows, columns, alpha=0.75, markersize=3)
         axes.title.set_fontsize(10)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     for axes in grid.flat[len(results):]:
         axes.set_axis_off()
     if handles:
@@ -92,7 +87,7 @@ def plot(name, results, path):
 def plot_compared(results, path):
     """Plot the pooled F1 of every variant in one plot, mean and range over the seeds."""
     figure = Figure(figsize=(7.5, 4.2 + 0.2 * max(len(results) - 4, 0)), layout="constrained")
-    axes = prepare(figure.add_subplot(), "F1 of the validation pixels, mean and range over the seeds", "epoch", "F1")
+    axes = prepare(figure.add_subplot(), "F1 of the validation pixels, mean and range over the seeds", "F1")
     looks = ((colour, marker, style) for style in cycle(STYLES)
              for colour, marker in zip(COLOURS, "osD^vPX", strict=True))
     for (variant, runs), (colour, marker, style) in zip(results.items(), looks, strict=False):
@@ -105,7 +100,6 @@ def plot_compared(results, path):
                   markersize=5, label=literal(variant))
         axes.fill_between(epochs, [min(each) for each in by_epoch], [max(each) for each in by_epoch], color=colour,
                           alpha=0.12, linewidth=0)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     if axes.get_legend_handles_labels()[0]:
         figure.legend(loc="outside lower center", ncols=2, frameon=False)
     save(figure, path)

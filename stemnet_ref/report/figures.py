@@ -19,7 +19,6 @@ VALIDATION = {"marker": "o", "markersize": 4}
 TRAINING = {"linestyle": "--", "linewidth": 1.2}
 
 
-
 def both(training, validation):
     """Return the two columns of metrics.csv that a curve compares, with legend, colour and style."""
     return {training: ("training", BLUE, TRAINING), validation: ("validation", ORANGE, VALIDATION)}
@@ -53,12 +52,24 @@ def literal(name):
     return one_line(name).replace("$", r"\$")
 
 
-def prepare(axes, title, x, y):
-    """Return axes with what all curves have in common."""
+def prepare(axes, title, y, x="epoch"):
+    """Return axes with what all curves have in common: title, labels, grid, and whole numbers for epochs."""
     axes.set(title=title, xlabel=x, ylabel=y)
+    if x == "epoch":
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     return axes
+
+
+def plot_lines(axes, rows, columns, **style):
+    """Plot columns of metrics.csv by epoch, as CURVES has them, and return the lines by their legends.
+
+    `style` holds arguments of `axes.plot` that all lines share.
+    """
+    epochs, alone = [row["epoch"] for row in rows], {"marker": "."} if len(rows) == 1 else {}
+    return {legend: axes.plot(epochs, [row[column] for row in rows], label=legend, color=colour,
+                              **{**alone, **own, **style})[0] for column, (legend, colour, own) in columns.items()}
 
 
 def blank_grid(rows, columns, width, height):
@@ -74,14 +85,10 @@ def plot_curves(rows, folder):
     """Plot every curve from the rows of metrics.csv into a folder."""
     folder = Path(folder)
     make_folder(folder)
-    epochs = [row["epoch"] for row in rows]
     for name, (title, _, label, columns) in CURVES.items():
         figure = Figure(figsize=(6, 4), layout="constrained")
-        axes = prepare(figure.add_subplot(), title, "epoch", label)
-        for column, (legend, colour, style) in columns.items():
-            alone = {"marker": "."} if len(rows) == 1 else {}
-            axes.plot(epochs, [row[column] for row in rows], label=legend, color=colour, **{**alone, **style})
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        axes = prepare(figure.add_subplot(), title, label)
+        plot_lines(axes, rows, columns)
         axes.ticklabel_format(axis="y", useOffset=False)
         if name in ("f1", "precision_recall"):
             axes.set_ylim(-0.02, 1.02)
@@ -98,7 +105,7 @@ def plot_roc(rows, area, path):
     for axes, (title, scale, left) in zip(figure.subplots(1, 2), (
             (f"ROC, area under the curve {area:.4f}", "linear", -0.02),
             ("the same, few false positives enlarged", "log", 1e-5)), strict=True):
-        prepare(axes, title, "false positive rate (of background pixels)", "true positive rate (of cell pixels)")
+        prepare(axes, title, "true positive rate (of cell pixels)", "false positive rate (of background pixels)")
         axes.plot(false, true, color=ORANGE)
         axes.plot(false[half - 1], true[half - 1], "o", color=ORANGE, label="probability of cell above 1/2")
         axes.plot(chance, chance, color=GREY, linewidth=1, linestyle=":", label="chance")
