@@ -7,7 +7,6 @@
     about                JSON text: format, package version, settings, scaling, progress
 """
 
-import json
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from ..errors import InputError, pluralize
 from ..network import topology
 from ..network.stemnet import StemNet
 from ..storage.archives import open_npz
-from ..storage.files import write_atomically
+from ..storage.files import write_npz
 from ..storage.outputs import CONVERTED, MODEL
 from .settings import OPTIONS
 
@@ -59,13 +58,11 @@ def save(path, model, version, kind=MODEL, option="--out"):
              "network": {name: getattr(model.network, name) for name in NETWORK}}
     if kind is CONVERTED:
         about["made_by"] = kind.mark
-    arrays = {"about": np.array(json.dumps(about, sort_keys=True))}
-    if model.scaling.image is not None:
-        arrays["scaling/image"] = model.scaling.image
+    arrays = {} if model.scaling.image is None else {"scaling/image": model.scaling.image}
     for part in PARTS:
         arrays.update({f"{part}/{name}": to_host(array) for name, array in getattr(model.network, part).items()})
     arrays.update({f"optimizer/{name}": to_host(array) for name, array in model.optimizer_state.items()})
-    write_atomically(path, lambda file: np.savez(file, **arrays), kind, option)
+    write_npz(path, about, arrays, kind, option)
 
 
 def load(path):

@@ -1,13 +1,10 @@
 """The frameworks that the reference can be compared with: their twins, versions and tensors."""
 
-import json
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 
-import numpy as np
-
 from ..program.extras import library
-from ..storage.files import write_atomically
+from ..storage.files import write_npz
 from ..storage.outputs import TENSORS
 from .arrays import as_array
 
@@ -44,6 +41,5 @@ def arrays(tensors):
 
 def save(arrays, framework, path):
     """Write a framework's tensors as a file for `verify compare`."""
-    about = np.array(json.dumps({"format": f"{TENSORS.mark} 1", "layout": LAYOUTS[framework],
-                                 "made_by": describe(framework)}))
-    write_atomically(path, lambda file: np.savez(file, about=about, **arrays), TENSORS, "--save")
+    about = {"format": f"{TENSORS.mark} 1", "layout": LAYOUTS[framework], "made_by": describe(framework)}
+    write_npz(path, about, arrays, TENSORS, "--save")

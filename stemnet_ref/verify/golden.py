@@ -4,7 +4,6 @@ docs/golden.md describes every array in one. They are computed in float64 from n
 rounded once.
 """
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,7 +16,7 @@ from ..layers._shapes import check_labels
 from ..network import topology
 from ..network.stemnet import StemNet
 from ..storage.archives import open_npz
-from ..storage.files import write_atomically
+from ..storage.files import write_npz
 from ..storage.outputs import GOLDEN
 from ..training.checkpoint import build
 from ..training.settings import OPTIONS, Settings
@@ -176,8 +175,7 @@ def write(golden, path, layout="NHWC"):
     """Write a golden file, the same byte for byte for the same numbers."""
     about = {**golden.about, "layout": layout}
     arrays = {key: to_layout(key, array, layout) for key, array in golden.arrays.items()}
-    write_atomically(path, lambda file: np.savez(file, about=np.array(json.dumps(about, sort_keys=True)), **arrays),
-                     GOLDEN)
+    write_npz(path, about, arrays, GOLDEN)
 
 
 def read(path):

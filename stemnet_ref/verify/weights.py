@@ -1,6 +1,5 @@
 """Weights to and from other implementations: `.npz`, `.safetensors`, and ONNX of a trained network."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ from ..errors import InputError, pluralize, reason
 from ..program.extras import library
 from ..program.terminal import log
 from ..storage.archives import open_arrays
-from ..storage.files import write_atomically
+from ..storage.files import write_atomically, write_npz
 from ..storage.outputs import CONVERTED, WEIGHTS, check_output
 from ..training import checkpoint
 from .golden import from_layout, nchw_shape, to_layout
@@ -119,8 +118,7 @@ def save(parameters, path, layout="NHWC"):
     arrays = {name: np.ascontiguousarray(to_layout(PREFIX, array, layout)) for name, array in parameters.items()}
     kind = WEIGHTS[path.suffix]
     if path.suffix == ".npz":
-        about = np.array(json.dumps({"format": f"{kind.mark} 1", "layout": layout}))
-        write_atomically(path, lambda file: np.savez(file, **arrays, about=about), kind, "--to")
+        write_npz(path, {"format": f"{kind.mark} 1", "layout": layout}, arrays, kind, "--to")
         return
     safetensors = library("safetensors.numpy", "safetensors", f"--to {path}")
     write_atomically(path, safetensors.save(arrays, {f"{kind.mark}, layout": layout}), kind, "--to")
