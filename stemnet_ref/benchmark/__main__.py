@@ -127,7 +127,8 @@ def measure(arguments):
     report = {"version": __version__, "machine": describe(arguments), "size": arguments.size,
               "channels": arguments.channels, "rounds": arguments.rounds}
     print(report["machine"])
-    rows = layer_table(topology.stemnet_blocks(arguments.channels), arguments.size, arguments.size)
+    blocks = topology.stemnet_blocks(topology.Architecture(arguments.channels))
+    rows = layer_table(blocks, arguments.size, arguments.size)
     cases = [(("step",), training_gflop(rows)), (("predict",), sum(row[3] for row in rows))]
     if not arguments.no_layers:
         cases += [((direction, name), gflop * (1 if direction == "forward" or name == "down0.conv" else 2))

@@ -51,7 +51,7 @@ def make_engine(name, device, size, channels):
 def layer_cases(channels, size):
     """Return {name: (shape of x (N, H, W, C), shape of the weight, whether it is a transposed convolution)}."""
     cases = {}
-    for block in topology.stemnet_blocks(channels):
+    for block in topology.stemnet_blocks(topology.Architecture(channels)):
         if block.weight:
             transposed = block.kind == "deconv"
             side = size >> (block.level + transposed)

@@ -4,7 +4,7 @@ What is worked out here by hand is compared with what the reference computed; wh
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
@@ -219,7 +219,7 @@ class Step:
         return {kind: self._train(optimizer, name, index) for kind, optimizer in optimizers.items()}
 
     def _train(self, optimizer, name, index):
-        network = StemNet(1, self.network.levels, self.network.features, kernel=KERNEL, dtype=np.float64)
+        network = StemNet(**asdict(self.network.architecture), dtype=np.float64)
         for each, array in self.network.parameters.items():
             network.parameters[each] = array
         rows = []

@@ -25,7 +25,7 @@ def main(argv=None):
     given = vars(options().parse_args(argv))
     settings, size = Settings.from_options({**chosen_of(given), "crop": None}), given["size"]
     check_size((size, size), settings.levels)
-    rows = layer_table(topology.stemnet_blocks(settings.channels, settings.levels, settings.features), size, size)
+    rows = layer_table(topology.stemnet_blocks(settings.architecture), size, size)
     print(f"{'layer':<14}{'output (H, W, C)':<20}{'parameters':>12}{'GFLOP':>10}")
     for name, shape, parameters, gflop in rows:
         print(f"{name:<14}{' x '.join(map(str, shape)):<20}{parameters:>12,}{gflop:>10.3f}")

@@ -5,6 +5,8 @@ shift is the bias, so that it stands before the dropout (`layers.block`). The so
 `python -m stemnet_ref.network` prints the table of layers.
 """
 
+from numbers import Integral
+
 import numpy as np
 
 from .. import layers
@@ -19,29 +21,17 @@ class StemNet:
 
     Parameters
     ----------
-    channels : int
-        Frames in the input: 1 for Network1, 5 for Network5; odd, so that the frame to segment is in the middle.
-    levels : int
-        L, at least 1: 6 gives the 12 convolutional layers of the text, 7 is the listing.
-    features : int
-        Feature maps at the first level.
-    classes : int
-    kernel : int
-        Side of the convolutions' kernels, in pixels.
-    logits : {"linear", "relu"}
-        Section 9, or the listing's ReLU on the logits.
-    init : {"fan_in", "listing"}
-        Initial weights of section 2.1 or of the listing; `initial_weights` has the formulas.
-    activation : {"relu", "sigmoid"}
-    normalisation : {"none", "batch"}
-        "batch": batch normalisation (eq. 56-58), with the means and variances of the batch in training, and their
-        running means at prediction.
+    *architecture, **named
+        The fields of `topology.Architecture`, in its order or by name: channels, levels, features, classes, kernel,
+        logits, init, activation, normalisation.
     dtype : numpy dtype
     seed : int
         Seed of the initial weights.
 
     Attributes
     ----------
+    architecture : topology.Architecture
+        Its fields are attributes of the network too: `network.channels`, `network.levels`, ...
     parameters : Flat
         A dict of arrays by name, in the order of the data: ``down0.conv.weight``, ``down0.conv.bias``, ...,
         ``up4.deconv.weight``, ``up4.conv.weight``, ..., ``output.weight``, ``output.bias``; with batch normalisation
@@ -62,27 +52,15 @@ class StemNet:
         If an argument is outside its range.
     """
 
-    def __init__(self, channels=1, levels=6, features=16, classes=2, kernel=5, logits="linear", init="fan_in",
-                 activation="relu", normalisation="none", dtype=np.float32, seed=0):
-        for name, value, least in (("channels", channels, 1), ("levels", levels, 1), ("features", features, 1),
-                                   ("classes", classes, 2), ("kernel", kernel, 1), ("seed", seed, 0)):
-            if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not least <= value < 2 ** 64:
-                raise ValueError(f"StemNet: {name}={value!r} must be a whole number, at least {least} and below 2^64")
+    def __init__(self, *architecture, dtype=np.float32, seed=0, **named):
+        self.architecture = topology.Architecture(*architecture, **named)
+        if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= seed < 2 ** 64:
+            raise ValueError(f"StemNet: seed={seed!r} must be a whole number, at least 0 and below 2^64")
         if not np.issubdtype(dtype, np.floating):
             raise ValueError(f"StemNet: dtype={dtype!r} must be a floating-point type")
-        if channels % 2 == 0:
-            raise ValueError(f"StemNet: channels={channels} must be odd, so that one frame stands in the middle")
-        for name, value, known in (("logits", logits, ("linear", "relu")), ("init", init, ("fan_in", "listing")),
-                                   ("activation", activation, ("relu", "sigmoid")),
-                                   ("normalisation", normalisation, ("none", "batch"))):
-            if value not in known:
-                raise ValueError(f"StemNet: {name}={value!r} must be one of {', '.join(known)}")
-        self.channels, self.levels, self.features, self.classes = channels, levels, features, classes
-        self.kernel, self.logits, self.init = kernel, logits, init
-        self.activation, self.normalisation = activation, normalisation
+        vars(self).update(vars(self.architecture))
         self.layers = layers
-        self.blocks = topology.stemnet_blocks(channels, levels, features, classes, kernel, logits, activation,
-                                              normalisation)
+        self.blocks = topology.stemnet_blocks(self.architecture)
         self.size_divisor = topology.size_divisor(self.blocks)
         shapes = topology.parameter_shapes(self.blocks)
         self.parameters = Flat(shapes, dtype)
@@ -93,7 +71,7 @@ class StemNet:
                 self.parameters[f"{block.name}.scale"] = self.statistics[f"{block.name}.variance"] = 1
         for number, block in enumerate(block for block in self.blocks if block.weight):
             rng = np.random.Generator(np.random.Philox(key=np.array([seed, number], np.uint64)))
-            weight, offset = initial_weights.initialise(rng, init, kernel, block)
+            weight, offset = initial_weights.initialise(rng, self.init, self.kernel, block)
             self.parameters[f"{block.name}.weight"] = weight.astype(dtype)
             self.parameters[f"{block.name}.bias"] = offset.astype(dtype)
 

@@ -1,4 +1,4 @@
-"""StemNet's topology, stated once: its blocks, and what follows from them.
+"""StemNet's topology, stated once: its architecture, its blocks, and what follows from them.
 
     down, level l = 0 .. L-1:   conv 5x5 -> dropout -> + bias -> ReLU -> (l < L-1) max-pool 2x2
     up,   level l = L-2 .. 0:   transposed conv 2x2, stride 2 -> + bias -> ReLU
@@ -11,9 +11,41 @@ weights, the receptive field, and the list of all layers derive from the blocks,
 """
 
 import math
+from dataclasses import dataclass
+from numbers import Integral
 from typing import NamedTuple
 
 INPUT = "input"         # name of the map that the first block reads
+# Values that the fields of an Architecture take: smallest and largest number, or all words
+LIMITS = {"channels": (1, 99), "levels": (1, 10), "features": (1, 1024), "classes": (2, 1000), "kernel": (1, 99)}
+CHOICES = {"logits": ("linear", "relu"), "init": ("fan_in", "listing"), "activation": ("relu", "sigmoid"),
+           "normalisation": ("none", "batch")}
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Sizes and alternatives of a network; ValueError is raised for a value outside LIMITS or CHOICES."""
+
+    channels: int = 1           # frames in the input, an odd number: 1 for Network1, 5 for Network5
+    levels: int = 6             # L: 6 gives the 12 convolutional layers of the text, 7 is the listing
+    features: int = 16          # feature maps at the first level
+    classes: int = 2
+    kernel: int = 5             # side of the convolutions' kernels, in pixels
+    logits: str = "linear"      # section 9; or "relu", the listing's ReLU on the logits
+    init: str = "fan_in"        # initial weights of section 2.1, or of the listing; `initial_weights` has the formulas
+    activation: str = "relu"
+    normalisation: str = "none"     # or "batch": batch normalisation after the 5x5 convolutions (eq. 56-58)
+
+    def __post_init__(self):
+        for name, value in vars(self).items():
+            low, high = LIMITS.get(name, (0, 0))
+            if name in CHOICES and value not in CHOICES[name]:
+                raise ValueError(f"StemNet: {name}={value!r:.40} must be one of {', '.join(CHOICES[name])}")
+            if name in LIMITS and (isinstance(value, bool) or not isinstance(value, Integral)
+                                   or not low <= value <= high):
+                raise ValueError(f"StemNet: {name}={value!r:.40} must be a whole number from {low} to {high}")
+        if self.channels % 2 == 0:
+            raise ValueError(f"StemNet: channels={self.channels} must be odd, so that one frame stands in the middle")
 
 
 class Block(NamedTuple):
@@ -91,17 +123,17 @@ class Layer(NamedTuple):
     block: Block | None
 
 
-def stemnet_blocks(channels=1, levels=6, features=16, classes=2, kernel=5, logits="linear", activation="relu",
-                   normalisation="none"):
-    """Return the blocks of StemNet in the order of the data, a tuple; arguments as for `StemNet`."""
-    blocks = []
+def stemnet_blocks(architecture):
+    """Return the blocks of the StemNet with an Architecture in the order of the data, a tuple."""
+    levels, features, kernel = architecture.levels, architecture.features, architecture.kernel
+    activation, blocks = architecture.activation, []
 
     def add(name, kind, inputs, weight, level, **more):
         blocks.append(Block(name, kind, inputs, weight, level, **more))
         return name
 
-    convolution = {"dropout": True, "normalised": normalisation == "batch", "activation": activation}
-    x, width = INPUT, channels
+    convolution = {"dropout": True, "normalised": architecture.normalisation == "batch", "activation": activation}
+    x, width = INPUT, architecture.channels
     for level in range(levels):
         maps = features * 2 ** level
         x = add(f"down{level}.conv", "conv", (x,), (kernel, kernel, width, maps), level, **convolution)
@@ -113,7 +145,7 @@ def stemnet_blocks(channels=1, levels=6, features=16, classes=2, kernel=5, logit
         x = add(f"up{level}.deconv", "deconv", (x,), (2, 2, maps, 2 * maps), level, activation=activation)
         x = add(f"up{level}.conv", "conv", (f"down{level}.conv", x), (kernel, kernel, 2 * maps, maps), level,
                 **convolution)
-    add("output", "conv", (x,), (1, 1, features, classes), 0, activation=logits)
+    add("output", "conv", (x,), (1, 1, features, architecture.classes), 0, activation=architecture.logits)
     return tuple(blocks)
 
 
@@ -139,6 +171,16 @@ def map_shapes(blocks, height, width, channels):
 def size_divisor(blocks):
     """Return what divides both sides of every frame, in pixels: 2^(L-1)."""
     return 2 ** max(block.level for block in blocks)
+
+
+def cropped(sides, divisor):
+    """Return the largest multiples of a divisor that are not above some sides, a tuple."""
+    return tuple(side // divisor * divisor for side in sides)
+
+
+def padded(sides, divisor):
+    """Return the smallest multiples of a divisor that are not below some sides, a tuple."""
+    return tuple(-(-side // divisor) * divisor for side in sides)
 
 
 def halo(blocks):

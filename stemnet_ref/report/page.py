@@ -10,6 +10,7 @@ from ..data.crops.batch import Sample, assemble
 from ..data.crops.crop import Crop
 from ..errors import InputError
 from ..network.maps import feature_maps
+from ..network.topology import cropped
 from ..program.options import flag_of
 from ..program.terminal import one_line
 from ..storage.columns import ROC_COLUMNS
@@ -113,8 +114,7 @@ def best_network(run):
 def example_maps(network, data):
     """Return the `feature_maps` of the middle of the first validation frame, at most 512 pixels high and wide."""
     window, _, _ = next(data.dataset.whole([int(data.validation[0])]))
-    divisor = network.size_divisor
-    sides = [max(min(side, 512) // divisor, 1) * divisor for side in window[0].shape]
+    sides = cropped([min(max(side, network.size_divisor), 512) for side in window[0].shape], network.size_divisor)
     top, left = ((have - side) // 2 for have, side in zip(window[0].shape, sides, strict=True))
     x, _, _ = assemble(data.scaling, [Sample(Crop(0, top, left, *sides), window)])
     return feature_maps(network, x)

@@ -8,7 +8,7 @@
 """
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,15 +21,11 @@ from ..network.stemnet import StemNet
 from ..storage.archives import open_npz
 from ..storage.files import write_npz
 from ..storage.outputs import CONVERTED, MODEL
-from .settings import OPTIONS
 
 FORMAT = "stemnet_ref model 4"
 OLDER = ("stemnet_ref model 2", "stemnet_ref model 3")      # 2 has no scaling/image, and neither has statistics
 PARTS = ("parameters", "statistics")                        # dicts of arrays of a network
 MEMBERS = ("parameters/", "statistics/", "optimizer/")
-NETWORK = "channels", "levels", "features", "classes", "kernel", "logits", "init", "activation", "normalisation"
-MAX_SIZES = {**{name: OPTIONS[name].limits[1] for name in ("channels", "levels", "features")}, "classes": 1000,
-             "kernel": 99}
 
 
 @dataclass
@@ -55,7 +51,7 @@ def save(path, model, version, kind=MODEL, option="--out"):
     """
     about = {"format": FORMAT, "version": version, "settings": model.settings, "progress": model.progress,
              "scaling": {"mean": model.scaling.mean, "std": model.scaling.std},
-             "network": {name: getattr(model.network, name) for name in NETWORK}}
+             "network": asdict(model.network.architecture)}
     if kind is CONVERTED:
         about["made_by"] = kind.mark
     arrays = {} if model.scaling.image is None else {"scaling/image": model.scaling.image}
@@ -137,11 +133,9 @@ def build(described, shape):
     ValueError, KeyError or TypeError
         If no network has these arguments, or an array is missing or has another shape.
     """
-    for name, limit in MAX_SIZES.items():
-        value = described[name]
-        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= limit:
-            raise ValueError(f"{name} is {str(value)[:40]}; it must be from 1 to {limit}")
-    for block in topology.stemnet_blocks(**{name: described[name] for name in MAX_SIZES}):
+    if missing := topology.LIMITS.keys() - described.keys():            # a default would be a guess
+        raise KeyError(min(missing))
+    for block in topology.stemnet_blocks(topology.Architecture(**described)):
         if block.weight and (found := shape(f"{block.name}.weight")) != block.weight:
             raise ValueError(f"parameter {block.name}.weight has shape {found}; {block.weight} is needed")
     return StemNet(**described)

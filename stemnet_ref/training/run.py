@@ -31,8 +31,7 @@ def begin_run(prepared, backend=None, log=print):
     `prepared` is its `data.training.Prepared`, and `backend` the Backend that computes; without one it is plain.
     """
     settings = prepared.settings
-    network = StemNet(**{name: getattr(settings, name) for name in (
-        "channels", "levels", "features", "logits", "init", "activation", "normalisation", "seed")})
+    network = StemNet(**asdict(settings.architecture), seed=settings.seed)
     measured = prepared.measure(log)
     check_classes(*(measured.share(indices) for indices in prepared.split[:2]), log)
     alignment.describe(prepared.dataset, log, quick=True)

@@ -9,6 +9,7 @@ from ..data.balance import WORDS, class_weights, parsed_weight
 from ..data.discovery.selection import Selection
 from ..errors import InputError
 from ..network import topology
+from ..network.topology import CHOICES, LIMITS, Architecture
 from ..program.options import Option, check_effects, flag_of, worded
 
 # What the presets change of the defaults below. "listing" reproduces the appendix's code.
@@ -52,14 +53,14 @@ class Settings:
 
     preset: str = setting("thesis", NETWORK, "Table 1 or Table 2 of the thesis, or the code in its appendix",
                           choices=tuple(PRESETS))
-    channels: int = setting(1, NETWORK, "frames that the network sees at once, an odd number: 1 for Network1, 5 for "
-                                        "Network5, which sees two neighbours on either side", limits=(1, 99))
-    levels: int = setting(6, NETWORK, "resolutions of the U; 6 go from 1024 pixels down to 32", limits=(1, 10))
-    features: int = setting(16, NETWORK, "feature maps at the first level; every further level has twice as many",
-                            limits=(1, 1024))
-    activation: str = setting("relu", NETWORK, "what follows the convolutions", choices=("relu", "sigmoid"))
-    normalisation: str = setting("none", NETWORK, "batch: normalise each batch after the 5 x 5 convolutions, eq. "
-                                                  "56-58; goes well with --keep-prob 1", choices=("none", "batch"))
+    channels: int = setting(Architecture.channels, NETWORK, "frames that the network sees at once, an odd number: 1 "
+                            "for Network1, 5 for Network5, which sees two neighbours on either side")
+    levels: int = setting(Architecture.levels, NETWORK, "resolutions of the U; 6 go from 1024 pixels down to 32")
+    features: int = setting(Architecture.features, NETWORK, "feature maps at the first level; every further level has "
+                                                            "twice as many")
+    activation: str = setting(Architecture.activation, NETWORK, "what follows the convolutions")
+    normalisation: str = setting(Architecture.normalisation, NETWORK, "batch: normalise each batch after the 5 x 5 "
+                                 "convolutions, eq. 56-58; goes well with --keep-prob 1")
     epochs: int = setting(8, TRAINING, "passes over the training frames", limits=(1, 10 ** 6))
     batch_size: int = setting(1, TRAINING, "crops in each step", limits=(1, 4096))
     optimizer: str = setting("momentum", TRAINING, "how gradients change the weights",
@@ -132,9 +133,9 @@ class Settings:
                            choices=("standard", "mean-image", "median-image", "minus127"))
     neighbours: str = setting("frames", DISAGREEMENTS, "copies: the frame itself in the places of its neighbours, as "
                                                        "the listing trained", choices=("frames", "copies"))
-    logits: str = setting("linear", DISAGREEMENTS, "relu: a ReLU before the softmax", choices=("linear", "relu"))
-    init: str = setting("fan_in", DISAGREEMENTS, "initial weights with the standard deviation sqrt(2/N) of section "
-                                                 "2.1, or the listing's", choices=("fan_in", "listing"))
+    logits: str = setting(Architecture.logits, DISAGREEMENTS, "relu: a ReLU before the softmax")
+    init: str = setting(Architecture.init, DISAGREEMENTS, "initial weights with the standard deviation sqrt(2/N) of "
+                                                          "section 2.1, or the listing's")
     momentum_form: str = setting("thesis", DISAGREEMENTS, "eq. 28-29, or TensorFlow's form, in which the learning rate "
                                  "is outside the velocity", choices=("thesis", "tensorflow"),
                                  needs={"optimizer": ("momentum",)})
@@ -161,12 +162,8 @@ class Settings:
                              f"try {self.channels + 1}")
         if self.channels == 1 and self.neighbours == "copies":
             raise InputError("--neighbours copies: has no effect with --channels 1; give 5, or leave it out")
-        divisor = self.size_divisor
-        if self.crop is not None and self.crop % divisor:
-            below = self.crop // divisor * divisor
-            near = f"{below} or {below + divisor}" if below else f"{divisor}"
-            raise InputError(f"--crop {self.crop}: with {self.levels} levels it must be a multiple of {divisor}; "
-                             f"try {near}, or fewer --levels")
+        if self.crop is not None:
+            check_size((self.crop,), self.levels, "--crop")
 
     @classmethod
     def from_options(cls, chosen):
@@ -191,9 +188,15 @@ class Settings:
         return Selection(self.channel_index, self.z, self.pattern)
 
     @property
+    def architecture(self):
+        """The `topology.Architecture` of the network."""
+        return Architecture(**{each.name: getattr(self, each.name) for each in fields(Architecture)
+                               if each.name in OPTIONS})
+
+    @property
     def size_divisor(self):
         """Number of pixels that divides both sides of the network's input."""
-        return topology.size_divisor(topology.stemnet_blocks(levels=self.levels))
+        return topology.size_divisor(topology.stemnet_blocks(self.architecture))
 
     def as_dict(self):
         """Return the settings as a dict for JSON."""
@@ -239,8 +242,12 @@ class Settings:
 
 
 def _option(each):
-    """Return the Option of a field of Settings, with its type, and with its default as text, in each preset too."""
+    """Return the Option of a field of Settings, with its type, and with its default as text, in each preset too.
+
+    The limits and choices of what makes the network are those of its Architecture.
+    """
     option, default = each.metadata["option"], each.default
+    limits, choices = LIMITS.get(each.name, option.limits), CHOICES.get(each.name, option.choices)
     text = option.default_text or ("" if default is None else worded(default))
     changed = {}
     for preset, values in PRESETS.items():
@@ -248,7 +255,7 @@ def _option(each):
             changed.setdefault(worded(values[each.name]), []).append(preset)
     text += "".join(f"; {value} with --preset {' or '.join(presets)}" for value, presets in changed.items())
     text += f"; {ADAM_LEARNING_RATE} with --optimizer adam" if each.name == "learning_rate" else ""
-    return replace(option, type=each.type, default_text=text)
+    return replace(option, type=each.type, limits=limits, choices=choices, default_text=text)
 
 
 OPTIONS = {each.name: _option(each) for each in fields(Settings)}           # in the order of Settings
@@ -280,10 +287,11 @@ def chosen_of(given):
     return {name: given[name] for name in OPTIONS if name in given}
 
 
-def check_size(sides, levels):
-    """Raise InputError unless a network with these levels can take frames of these sides, which --size gave."""
-    divisor = topology.size_divisor(topology.stemnet_blocks(levels=levels))
+def check_size(sides, levels, flag="--size"):
+    """Raise InputError unless a network with these levels can take frames of these sides, which an option gave."""
+    divisor = topology.size_divisor(topology.stemnet_blocks(Architecture(levels=levels)))
     if any(side % divisor for side in sides):
-        fitting = (-(-side // divisor) * divisor for side in sides)
-        raise InputError(f"--size {'x'.join(map(str, sides))}: with {levels} levels each side must be a multiple of "
-                         f"{divisor}; try {'x'.join(map(str, fitting))}")
+        fitting = [found for found in (topology.cropped(sides, divisor), topology.padded(sides, divisor)) if all(found)]
+        asked, *near = ("x".join(map(str, each)) for each in (sides, *fitting))
+        raise InputError(f"{flag} {asked}: with {levels} levels each side must be a multiple of {divisor}; try "
+                         f"{' or '.join(near)}, or fewer --levels")

@@ -58,7 +58,7 @@ class Golden:
     @cached_property
     def blocks(self):
         """Blocks of the network, as `topology.stemnet_blocks` gives them."""
-        return topology.stemnet_blocks(**self.network)
+        return topology.stemnet_blocks(topology.Architecture(**self.network))
 
     def masks_of(self, step):
         """Return the dropout masks of a step, in the order of the data; none where keep_prob is 1."""

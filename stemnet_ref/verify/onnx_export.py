@@ -5,6 +5,8 @@ model's scaling is within, and batch normalisation in the weights. Outputs "logi
 W).
 """
 
+from dataclasses import asdict
+
 import numpy as np
 
 from ..errors import InputError
@@ -77,7 +79,7 @@ def folded(network):
     """
     if network.normalisation == "none":
         return network
-    plain = StemNet(network.channels, network.levels, network.features, network.classes, network.kernel, network.logits,
+    plain = StemNet(**{**asdict(network.architecture), "normalisation": "none"},
                     dtype=network.parameters["output.weight"].dtype)
     arrays, statistics = network.parameters, network.statistics
     for name in plain.parameters:

@@ -290,7 +290,8 @@ def test_halo_of_the_thesis_network_is_about_190_pixels():
 
 @pytest.mark.parametrize(("arguments", "culprit"), [
     ({"channels": 4}, "channels=4 must be odd"), ({"channels": 0}, "channels=0"), ({"levels": 0}, "levels=0"),
-    ({"features": 1.5}, "features=1.5"), ({"classes": 1}, "classes=1"), ({"kernel": 0}, "kernel=0"),
+    ({"features": 1.5}, "features=1.5"), ({"features": 1025}, "features=1025 must be a whole number from 1 to 1024"),
+    ({"classes": 1}, "classes=1"), ({"kernel": 0}, "kernel=0"), ({"kernel": True}, "kernel=True"),
     ({"logits": "tanh"}, "tanh"), ({"activation": "tanh"}, "activation='tanh'"),
     ({"normalisation": "layer"}, "layer"), ({"init": "zeros"}, "zeros"), ({"seed": -1}, "seed=-1"),
     ({"seed": 2 ** 64}, "seed="), ({"dtype": int}, "floating-point"),

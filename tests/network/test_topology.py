@@ -63,7 +63,8 @@ def trained(made, on_map=lambda name, array: None):
 
 
 def test_names_of_layers():
-    found = {layer.name: layer for layer in topology.list_layers(deeper(topology.stemnet_blocks(levels=2)))}
+    blocks = topology.stemnet_blocks(topology.Architecture(levels=2))
+    found = {layer.name: layer for layer in topology.list_layers(deeper(blocks))}
     assert list(found) == [
         "down0.conv", "down0.dropout", "down0.bias", "down0.relu",
         "down0.conv2", "down0.conv2_dropout", "down0.conv2_bias", "down0.conv2_relu", "down0.pool",
@@ -109,13 +110,13 @@ def test_the_layers_of_a_block_are_those_that_it_computes(chosen):
 
 def test_two_concatenations_under_one_prefix_have_names_of_their_own():
     blocks = [block._replace(inputs=("up0.conv", "down0.conv")) if block.name == "up0.conv2" else block
-              for block in deeper(topology.stemnet_blocks(levels=2))]
+              for block in deeper(topology.stemnet_blocks(topology.Architecture(levels=2)))]
     names = [layer.name for layer in topology.list_layers(blocks) if layer.kind == "concat"]
     assert names == ["up0.concat", "up0.conv2_concat"]
 
 
 def test_the_bias_stands_before_the_dropout_where_it_is_asked_for():
-    blocks = topology.stemnet_blocks(levels=2)
+    blocks = topology.stemnet_blocks(topology.Architecture(levels=2))
     found = {layer.name: layer for layer in topology.list_layers(blocks, lambda prefix: prefix == "up0")}
     assert found["up0.bias"].inputs == ("up0.conv",)
     assert found["up0.relu"].inputs == ("up0.dropout",)

@@ -95,7 +95,8 @@ def test_model_files_that_predict_but_cannot_be_resumed(tmp_path, pair, trained,
 
 @pytest.mark.parametrize("kind", ['about: {"scaling": {"mean": 0, "std": 0}}', 'about: {"settings": 7}',
                                   'about: {"scaling": {"mean": 0, "std": "x"}}', 'about: {"scaling": {}}',
-                                  'about: {"network": {"levels": 2}}', 'about: {"network": {"colour": 2}}'])
+                                  'about: {"network": {"levels": 2}}', 'about: {"network": {"colour": 2}}',
+                                  'about: {"network": {"channels": 1, "levels": 2, "features": 2, "kernel": 5}}'])
 def test_model_files_whose_description_is_damaged(tmp_path, pair, trained, capsys, kind):
     path = damage(kind, trained, tmp_path)
     check(capsys, script(run_predict.main, path, pair[0], "--out", tmp_path / "out"), path)

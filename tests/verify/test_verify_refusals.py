@@ -51,7 +51,7 @@ def test_files_that_are_none(files, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(("options", "words"), [
-    (["--size", "63"], "--size 63x63: with 6 levels each side must be a multiple of 32; try 64x64"),
+    (["--size", "63"], "--size 63x63: with 6 levels each side must be a multiple of 32; try 32x32 or 64x64"),
     (["--size", "a"], "--size 'a': must be a side in pixels, or HEIGHTxWIDTH"),
     (["--steps", "0"], "--steps 0: must be from 1"),
     (["--steps-per-epoch", "0"], "--steps-per-epoch 0: must be from 1"),
