@@ -109,7 +109,7 @@ def balance(settings, training, cells):
     if sum(cell for cell, _ in cells) in (0, sum(pixels for _, pixels in cells)):
         raise InputError(f"--drop-background {settings.drop_background:g}: only one class is left in the masks of "
                          "the training frames; leave out fewer")
-    weights = sampling_weights(cells) if settings.draw == "by-cells" else None
+    weights = sampling_weights(cells) if settings.sampling == "by-cells" else None
     return Balance(used, training[~np.isin(training, used)], weights, Cost.of(settings.resolved(cells)))
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from ..data.split import choose_gap
 from ..errors import InputError
 from ..program.options import flag_of
-from ..training.settings import OPTIONS, PRESETS, Settings
+from ..training.settings import OPTIONS, PRESETS, Settings, renamed
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def with_one_gap(variants, frames, masks, log):
 def parsed(text):
     """Return the name of a setting, and its values by their names in the table, from "NAME=A,B,C" or "NAME=A;B;C"."""
     name, equals, values = text.partition("=")
-    name = name.strip().removeprefix("--").replace("-", "_")
+    name, = renamed({name.strip().removeprefix("--").replace("-", "_"): values})
     written = [value.strip() for value in values.split(";" if ";" in values else ",")]
     if not equals or not all(written) or len(written) < 2:
         raise InputError(f"--vary {text}: must be NAME=A,B, with two values or more, as in keep_prob=0.5,0.75; values "

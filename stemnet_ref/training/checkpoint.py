@@ -21,6 +21,7 @@ from ..network.stemnet import StemNet
 from ..storage.archives import open_npz
 from ..storage.files import write_npz
 from ..storage.outputs import CONVERTED, MODEL
+from .settings import renamed
 
 FORMAT = "stemnet_ref model 4"
 OLDER = ("stemnet_ref model 2", "stemnet_ref model 3")      # 2 has no scaling/image, and neither has statistics
@@ -82,7 +83,7 @@ def load(path):
             raise ValueError(f"{min(odd)} is in it, which no model has")
         network = build(about["network"], lambda name: arrays.header(f"parameters/{name}").shape)
         scaling = _scaling(about, arrays)
-        settings, progress = dict(about["settings"]), dict(about["progress"])
+        settings, progress = renamed(about["settings"]), dict(about["progress"])
         if scaling.image is None and settings.get("scaling") in ("mean-image", "median-image"):
             raise ValueError("scaling/image is missing")
         _fill(network, arrays, path)
@@ -100,7 +101,7 @@ def load_settings(path):
         If the file is no model of this package, or its description is damaged.
     """
     with _opened(path) as (_, about):
-        return dict(about["settings"])
+        return renamed(about["settings"])
 
 
 @contextmanager

@@ -24,7 +24,7 @@ class Progress:
     step: int = 0                   # steps since the beginning
     sums: dict = field(default_factory=no_sums)     # cost and counts of pixels, over the steps of the present epoch
     best_f1: float = -1.0           # pooled F1 in validation of the best epoch; below every F1 before there is one
-    best_val_loss: float = 0.0      # cost of that epoch in validation
+    best_cost: float = 0.0          # cost of that epoch in validation
 
     @classmethod
     def read(cls, saved):
@@ -33,9 +33,10 @@ class Progress:
             value = saved[name]
             if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 1 << 62:
                 raise ValueError(f"{name} is {str(value)[:40]!r}")
+        cost = saved["best_cost" if "best_cost" in saved else "best_val_loss"]          # the name in earlier versions
         found = cls(saved["epoch"], saved["position"], saved["step"], {name: saved["sums"][name] for name in no_sums()},
-                    float(saved["best_f1"]), float(saved["best_val_loss"]))
-        if not np.isfinite([*found.sums.values(), found.best_f1, found.best_val_loss]).all():
+                    float(saved["best_f1"]), float(cost))
+        if not np.isfinite([*found.sums.values(), found.best_f1, found.best_cost]).all():
             raise ValueError("its numbers are not finite")
         before = found.step - found.position                    # steps of the epochs that are done, which are alike
         if before < found.epoch or before % max(found.epoch, 1):

@@ -126,8 +126,8 @@ class Run:
                 return False
             row = self._finish_epoch(started, advance)
             self.rows.append(row)
-            if (row["f1_pooled"], -row["val_loss"]) > (progress.best_f1, -progress.best_val_loss):
-                progress.best_f1, progress.best_val_loss = row["f1_pooled"], row["val_loss"]
+            if (row["f1_pooled"], -row["val_loss"]) > (progress.best_f1, -progress.best_cost):
+                progress.best_f1, progress.best_cost = row["f1_pooled"], row["val_loss"]
                 self.save("best.npz")
                 scores = self.validation.scores
                 files.write_csv(self.out / "validation.csv", *scores.table(self.data.source["validation_frames"]))

@@ -8,7 +8,7 @@ from pathlib import Path
 from ..errors import InputError, reason
 from ..storage import files, readers
 from . import checkpoint
-from .settings import OPTIONS, Settings, chosen_of
+from .settings import OPTIONS, Settings, chosen_of, renamed
 
 # Entries of a model on its data, beside the settings, with their types; [types] is a list of values of the types
 TEXT, NUMBER = {str}, {int, float}
@@ -91,7 +91,7 @@ def read_config(folder):
                                validation_frames=list, dropped_frames=list, steps_per_epoch=int, device=str,
                                precision=str, version=str)
     try:
-        return {**config, **_settings(chosen_of(config)).as_dict()}
+        return {**config, **_settings(chosen_of(renamed(config))).as_dict()}
     except UNUSABLE as error:
         raise InputError(f"{path}: its settings cannot be used ({reason(error)}); {remedy}") from None
 

@@ -20,6 +20,7 @@ PRESETS = {
                 "momentum_form": "tensorflow", "adam_form": "tensorflow", "class_weight_form": "listing"},
 }
 ADAM_LEARNING_RATE = 0.001      # where --optimizer adam comes without --learning-rate; 0.15 would be far too much
+RENAMED = {"draw": "sampling"}      # settings that earlier versions knew by other names
 WEIGHTED = {"cost": ("weighted_cross_entropy",)}
 
 # Headings of the help
@@ -92,8 +93,8 @@ class Settings:
                                read=lambda text: int(text) or None)
     crops_per_frame: int | None = setting(None, CROPS, "crops of each frame in an epoch", limits=(1, 10 ** 6),
                                           default_text="as many as have the frame's area")
-    draw: str = setting("evenly", CROPS, "by-cells: take more crops of the frames with a larger share of cell pixels",
-                        choices=("evenly", "by-cells"))
+    sampling: str = setting("evenly", CROPS, "by-cells: take more crops of the frames with a larger share of cell "
+                            "pixels", choices=("evenly", "by-cells"), also=("--draw",))
     on_cells: float = setting(0.0, CROPS, "part of the crops to move so that they hold a cell", metavar="PART",
                               limits=(0.0, 1.0), needs={"crop": "above 0"})
     drop_background: float = setting(0.0, CROPS, "part of the training frames to leave out, those with the smallest "
@@ -146,6 +147,7 @@ class Settings:
                                      choices=("eq60", "listing"), needs=WEIGHTED)
 
     def __init__(self, **given):
+        given = renamed(given)
         if given.keys() - OPTIONS.keys():
             raise TypeError(f"Settings: {min(given.keys() - OPTIONS.keys())} is no setting")
         preset = given.get("preset", self.preset)
@@ -280,6 +282,11 @@ def pick(*wanted, group=None, **changes):
         text = {"default_text": None} if "default" in change else {}        # the help then gives the new default
         found[name] = replace(OPTIONS[name], group=group, **{**text, **change})
     return found
+
+
+def renamed(values):
+    """Return values by the present names of their settings, a dict."""
+    return {RENAMED.get(name, name): value for name, value in values.items()}
 
 
 def chosen_of(given):

@@ -1,4 +1,4 @@
-"""Class weights, draws and border weights: the formulas, by hand and by brute force, and whole runs with them."""
+"""Class weights, sampling and border weights: the formulas, by hand and by brute force, and whole runs with them."""
 
 import json
 
@@ -119,7 +119,7 @@ def test_cells_are_numbered_where_the_mask_does_not(tmp_path):
     ({"elastic": 13.0}, "--elastic 13: must be from 0 to 10"),
     ({"contrast": 1.0}, "--contrast 1: must be"), ({"brightness": -1.0}, "--brightness -1: must be"),
     ({"paste": -1}, "--paste -1: must be"), ({"drop_background": 1.0}, "--drop-background 1: must be"),
-    ({"draw": "cells"}, "--draw cells: must be one of evenly, by-cells"),
+    ({"sampling": "cells"}, "--sampling cells: must be one of evenly, by-cells"),
 ])
 def test_settings_that_cannot_be_used_are_named(options, message):
     with pytest.raises(InputError, match=message.replace("+", r"\+")):

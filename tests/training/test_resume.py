@@ -17,6 +17,7 @@ from stemnet_ref.data import inspection, split
 from stemnet_ref.metrics import COLUMNS
 from stemnet_ref.training import checkpoint
 from stemnet_ref.training.run import Run
+from stemnet_ref.training.saved import read_config
 from stemnet_ref.training.settings import Settings
 
 
@@ -48,7 +49,7 @@ def test_two_runs_with_one_seed_give_equal_files_and_resume_goes_on_bit_for_bit(
 
 
 VARIED = {"crop": 32, "crops_per_frame": 6, "batch_size": 3, "augment": True, "rotation": 180.0, "elastic": 5.0,
-          "contrast": 0.3, "on_cells": 0.5, "paste": 1, "border_weight": 5.0, "draw": "by-cells",
+          "contrast": 0.3, "on_cells": 0.5, "paste": 1, "border_weight": 5.0, "sampling": "by-cells",
           "class_weight": "ratio", "learning_rate": 0.01, "optimizer": "adam"}
 
 
@@ -242,6 +243,27 @@ def test_resume_of_a_complete_run_says_so_and_changes_nothing(tmp_path, movie, c
     assert "has 1 epochs already" in capsys.readouterr().out
     assert (out / "model.npz").read_bytes() == before
     assert (out / "figures" / "loss.png").exists()
+
+
+def test_a_run_of_an_earlier_version_with_other_names_goes_on_bit_for_bit(tmp_path, movie, no_figures):
+    start = [*movie, *SMALL, "--draw", "by-cells", "--channels", "1", "--out"]
+    assert train_main(*start, tmp_path / "whole", "--epochs", "2") == 0
+    out = tmp_path / "out"
+    assert train_main(*start, out, "--epochs", "1") == 0
+    for name in ("model.npz", "best.npz"):
+        with np.load(out / name) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        about = json.loads(str(arrays["about"]))
+        about["settings"]["draw"] = about["settings"].pop("sampling")
+        about["progress"]["best_val_loss"] = about["progress"].pop("best_cost")
+        for added in ("channel_index", "z", "pattern"):
+            del about["settings"][added]
+        np.savez(out / name, **{**arrays, "about": np.array(json.dumps(about))})
+    config = json.loads((out / "config.json").read_text())
+    (out / "config.json").write_text(json.dumps({**config, "draw": config.pop("sampling")}))
+    assert read_config(out)["sampling"] == "by-cells"
+    assert train_main("--resume", "--out", out, "--epochs", "2", "--draw", "by-cells") == 0
+    assert (out / "model.npz").read_bytes() == (tmp_path / "whole" / "model.npz").read_bytes()
 
 
 def test_the_model_is_refused_by_resume_with_another_optimizer_state(tmp_path, movie, no_figures):

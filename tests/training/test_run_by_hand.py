@@ -88,7 +88,7 @@ def by_hand(tmp_path, **options):
         own_of = [border_weights(data.instances(index), *how) for index in range(12)]
     augmentation = Augmentation(**{name: options[name] for name in Augmentation.__dataclass_fields__
                                    if name in options})
-    chances = share[training] / share[training].sum() if "draw" in options else None
+    chances = share[training] / share[training].sum() if "sampling" in options else None
 
     copies = (0, 0, 0) if options.get("neighbours") == "copies" else None
 
@@ -201,7 +201,7 @@ OPTIONS = [
     {"scaling": "minus127", "learning_rate": 0.001}, {"scaling": "mean-image"}, {"scaling": "median-image"},
     {"class_weight": "ratio"}, {"class_weight": "median-frequency"}, {"class_weight": "0.5,4"},
     {"border_weight": 10.0}, {"border_weight": 10.0, "border_sigma": 3.0}, {"rotation": 90.0}, {"elastic": 5.0},
-    {"brightness": 0.5}, {"contrast": 0.5}, {"on_cells": 0.5}, {"paste": 2, "crop": 32}, {"draw": "by-cells"},
+    {"brightness": 0.5}, {"contrast": 0.5}, {"on_cells": 0.5}, {"paste": 2, "crop": 32}, {"sampling": "by-cells"},
     {"drop_background": 0.4, "l2": 0.5},
     {"rotation": 180.0, "elastic": 5.0, "paste": 1, "crop": 32, "border_weight": 5.0, "scaling": "median-image",
      "contrast": 0.3, "augment": True, "on_cells": 0.5, "batch_size": 2},

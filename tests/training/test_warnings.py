@@ -52,7 +52,7 @@ def test_a_validation_set_without_a_cell_is_warned_of_and_best_goes_by_the_cost(
     assert "warning: no validation mask holds a cell" in capsys.readouterr().out
     assert [row["f1_pooled"] for row in rows_of(tmp_path / "out")] == ["0.0"] * 3
     best = checkpoint.load(tmp_path / "out" / "best.npz").progress
-    assert (best["epoch"], best["best_val_loss"]) == (2, 0.3)
+    assert (best["epoch"], best["best_cost"]) == (2, 0.3)
 
 
 def test_a_validation_set_without_background_is_warned_of(tmp_path, movie, no_figures, capsys):
