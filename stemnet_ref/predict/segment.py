@@ -8,18 +8,17 @@ import numpy as np
 from .. import metrics
 from ..data import alignment
 from ..data.dataset import Dataset
-from ..data.discovery import challenge
 from ..data.discovery.selection import UNCHOSEN, ChoiceNeeded
 from ..data.discovery.sequences import describe_sequences
 from ..data.frames import describe_pages, find_neighbours, spans
-from ..data.geometry import geometry_of, read_record
+from ..data.geometry import read_record
 from ..data.pairing import for_either, masks_of
 from ..dispatch import device_of, to_host
 from ..errors import InputError, pluralize
-from ..pictures import number_cells, write_pictures
 from ..program.options import flag_of
-from ..storage import locks, outputs
-from ..storage.files import check_names, make_folder, write_csv, write_tiff
+from ..storage import locks
+from ..storage.files import write_csv
+from .results import challenge_paths, check_out, check_restorable, restored, write
 from .tiles import TILE, cell_probability, logits
 
 MAX_WARNINGS = 3                # frames whose output is not finite that get a line each; it may be every frame
@@ -78,22 +77,20 @@ def run(model, frames, out, masks=None, tile=TILE, log=print, progress=iter, res
         raise InputError(f"--results {results}: must be {' or '.join(RESULTS)}")
     record = read_record(frames) if restore else None
     opened = _open(model, frames, masks, sparse, selection, left_out, log)
-    chosen, data = opened.frames, opened.data
-    with locks.Claim(out, check=lambda: _check_out(out, chosen, opened.masks, results), log=log) as claim:
-        paths = _result_paths(out, chosen, log) if results == "challenge" else {}
+    with locks.Claim(out, check=lambda: check_out(out, opened.frames, opened.masks, results), log=log) as claim:
+        numbered = challenge_paths(out, opened.frames, log) if results == "challenge" else {}
         claim.take()
-        log(f"{pluralize(len(chosen), 'frame')}: {spans(chosen)}")
-        describe_pages(data.frames, log)
-        describe_sequences(data.frames, model.network.channels, log)
         table = Path(out) / "metrics.csv"
+        log(f"{pluralize(len(opened.frames), 'frame')}: {spans(opened.frames)}")
+        describe_pages(opened.data.frames, log)
+        describe_sequences(opened.data.frames, model.network.channels, log)
         if masks is None and table.exists():
             log(f"note: {table} is of an earlier call; measures are written only with --masks")
-        if restore:
-            _check_restorable({data.frames[index]: data.sizes[index] for index in opened.indices
-                               if index not in data.bad}, record)
-            _describe_crop(chosen, record, log)
+        if record:
+            check_restorable(record, {opened.data.frames[index]: opened.data.sizes[index] for index in opened.indices
+                                      if index not in opened.data.bad}, log)
         if opened.masks:
-            alignment.describe(data, log, quick=True)
+            alignment.describe(opened.data, log, quick=True)
         measured, scores, shares = [], metrics.Scores(), []
         for frame, pixels, truth, z in _segment(model, opened, tile, progress, log):
             cell = cell_probability(z)
@@ -101,25 +98,14 @@ def run(model, frames, out, masks=None, tile=TILE, log=print, progress=iter, res
             if truth is not None:
                 measured.append(frame.name)
                 scores.add(cell > 0.5, z, truth)
-            if restore:
-                geometry = geometry_of(record, frame.name)
-                cell, pixels = geometry.undo(cell), geometry.undo(pixels, np.median(pixels))
-                truth = None if truth is None else geometry.undo(truth)
-            if results == "challenge":
-                make_folder(paths[frame].parent)
-                write_tiff(paths[frame], number_cells(cell > 0.5, frame), outputs.NUMBERED)
-            else:
-                write_pictures(Path(out) / frame.name, cell, pixels, truth)
+            if record:
+                cell, pixels, truth = restored(record, frame, cell, pixels, truth)
+            write(out, frame, cell, pixels, truth, numbered)
         if not shares:
             raise left_out[0]
-        if len(shares) > 1 and (min(shares) == 1 or max(shares) == 0):
-            log(f"warning: every pixel of every frame is predicted as {'cell' if min(shares) else 'background'}; is "
-                "the model trained, and for such frames?")
+        _warn_of_one_class(shares, scores.total, log)
         if not measured:
             return None
-        total = scores.total
-        if total.tp + total.fn > 0.95 * total.pixels:
-            log("warning: nearly all of the masks is cell; are frames and --masks swapped, or the masks inverted?")
         write_csv(table, *scores.table(measured))
         write_csv(Path(out) / "roc.csv", metrics.ROC_COLUMNS, scores.roc.points())
         return scores.summary()
@@ -160,6 +146,15 @@ def _open(model, frames, masks, sparse, selection, left_out, log):
     if truth_of and not any(data.masks[index] for index in indices):
         raise left_out[-1]
     return Opened(chosen, indices, list(found_masks), data)
+
+
+def _warn_of_one_class(shares, total, log):
+    """Warn where every frame is predicted as one class, by the `shares` of cell, or the masks, by `total`, are cell."""
+    if len(shares) > 1 and (min(shares) == 1 or max(shares) == 0):
+        log(f"warning: every pixel of every frame is predicted as {'cell' if min(shares) else 'background'}; is "
+            "the model trained, and for such frames?")
+    if total.tp + total.fn > 0.95 * total.pixels:
+        log("warning: nearly all of the masks is cell; are frames and --masks swapped, or the masks inverted?")
 
 
 def _find_frames(model, frames, selection, log, lenient):
@@ -208,49 +203,3 @@ def _compare_scale(frame, pixels, scaling, log):
         log(f"warning: {frame.name} scaled as the model's training frames has mean {mean:.3g} and standard deviation "
             f"{std:.3g}, not about 0 and 1: its bits, exposure or background differ from theirs, and the result may "
             "mean nothing")
-
-
-def _check_out(out, frames, masks, results):
-    """Raise InputError where the results would overwrite an input, a run, one another, or a file of others."""
-    if outputs.is_run(out):
-        raise InputError(f"--out {out}: holds a run of run_train.py; choose another folder for predictions")
-    if Path(out).resolve() in {each.path.resolve().parent for each in (*frames, *masks)}:
-        raise InputError(f"--out {out}: the frames or masks are in it, and pictures written there would be taken for "
-                         "frames the next time; choose another folder")
-    check_names(frames, "FRAMES", "_mask.png")
-    outputs.check_no_pictures(out, results == "pictures")
-    tables = {"metrics.csv": outputs.MEASURES, "roc.csv": outputs.ROC}
-    if results == "pictures":
-        tables.update({f"{frame.name}_edges.csv": outputs.EDGES for frame in frames})
-    for name, kind in tables.items():
-        outputs.check_replaceable(Path(out) / name, kind, remedy="choose another folder")
-
-
-def _result_paths(out, frames, log):
-    """Return the path of each frame's result for the Cell Tracking Challenge, a dict; say whose folder is whose."""
-    paths = dict(zip(frames, challenge.result_paths(out, frames), strict=True))
-    folders = {path.parent.name: frame.sequence for frame, path in paths.items()}
-    if len(folders) > 1:
-        log(", ".join(f"{folder}: {sequence}" for folder, sequence in sorted(folders.items())))
-    return paths
-
-
-def _check_restorable(sizes, record):
-    """Raise InputError unless the record of preprocessing holds every frame of `sizes`, a dict, with its size."""
-    for frame, size in sizes.items():
-        if frame.name not in record["frames"]:
-            raise InputError(f"--restore: {frame} is not in the record of the preprocessed frames; give the folder "
-                             "that stemnet_ref.data.preprocess wrote")
-        written = geometry_of(record, frame.name).size
-        if size != written:
-            raise InputError(f"--restore: {frame} has {size[0]} x {size[1]} pixels, but {written[0]} x {written[1]} "
-                             "were written; preprocess the frames again")
-
-
-def _describe_crop(frames, record, log):
-    """Warn where the results cannot cover the whole frame."""
-    cropped = [frame for frame in frames if any(np.less(geometry_of(record, frame.name).size,
-                                                        geometry_of(record, frame.name).original))]
-    if cropped:
-        log(f"warning: {pluralize(len(cropped), 'frame')} had been cropped, {cropped[0].name} the first; the part that "
-            "was cut off was not segmented, and is background in the results")
