@@ -4,6 +4,7 @@ from itertools import cycle
 
 from matplotlib.figure import Figure
 
+from ..report import markup
 from ..report import page as report
 from ..report.figures import BLUE, CURVES, GREY, ORANGE, literal, plot_lines, prepare, save
 from ..storage.files import make_folder, write_atomically, write_csv
@@ -28,29 +29,29 @@ def write(out, results, configs, title, command):
     write_atomically(out / "table3.md", table.markdown(lines).encode(errors="replace"), MARKDOWN)
     make_folder(figures)
     plot_compared(results, figures / "compared.png")
-    pictures = [report.picture(figures / "compared.png", "Pooled F1 of all",
+    pictures = [markup.picture(figures / "compared.png", "Pooled F1 of all",
                                "Pooled F1 of every variant, epoch by epoch; the table's rows of F1 give its ends.")]
     for name, (heading, *_) in CURVES.items():
         path = figures / f"{name}.png"
         plot(name, results, path)
-        pictures.append(report.picture(path, heading, f"{heading} of every run, epoch by epoch, a panel for each "
+        pictures.append(markup.picture(path, heading, f"{heading} of every run, epoch by epoch, a panel for each "
                                                       "variant; the numbers are in each run's metrics.csv."))
-    report.write_page(out / "report.html", title, [
-        "<main>", f"<h1>{report.escape(title)}</h1>", *about(configs),
-        *(f"<p>{report.escape(note)}</p>" for note in table.NOTES),
-        report.table(lines[0], lines[1:]), "<h2>The thesis's Table 3, of its own frames</h2>",
-        report.table(["", *report.THESIS], [[name, *values] for name, values in report.TABLE_3.values()]),
+    markup.write_page(out / "report.html", title, [
+        "<main>", f"<h1>{markup.escape(title)}</h1>", *about(configs),
+        *(f"<p>{markup.escape(note)}</p>" for note in table.NOTES),
+        markup.table(lines[0], lines[1:]), "<h2>The thesis's Table 3, of its own frames</h2>",
+        markup.table(["", *report.THESIS], [[name, *values] for name, values in report.TABLE_3.values()]),
         '<div class="curves">', *pictures, "</div>",
         "<h2>Settings</h2>", "<p>Settings in which the columns differ, or that are not the default.</p>",
-        settings(configs), "<h2>To repeat it</h2>", f"<pre>{report.escape(command)}</pre>", "</main>"])
+        settings(configs), "<h2>To repeat it</h2>", f"<pre>{markup.escape(command)}</pre>", "</main>"])
 
 
 def about(configs):
     """Return paragraphs of HTML that say what the runs were trained on."""
     titles_of = {}
     for title, config in configs.items():
-        titles_of.setdefault(report.data(config), []).append(title)
-    return [f"<p>{report.escape('; '.join(titles)) if len(titles_of) > 1 else 'All'}: {text}.</p>"
+        titles_of.setdefault(report.describe_data(config), []).append(title)
+    return [f"<p>{markup.escape('; '.join(titles)) if len(titles_of) > 1 else 'All'}: {text}.</p>"
             for text, titles in titles_of.items()]
 
 
@@ -61,7 +62,7 @@ def settings(configs):
         values = [config[name] for config in configs.values()]
         if name != "seed" and any(value != usual[name] for value in values):
             rows.append([name, *("-" if value is None else value for value in values)])
-    return report.table(["", *configs], rows)
+    return markup.table(["", *configs], rows)
 
 
 def plot(name, results, path):

@@ -3,11 +3,12 @@
 import sys
 from pathlib import Path
 
+from ..network.topology import check_size
 from ..program import cli
 from ..program.options import Option, add_options
-from ..report.page import write_page
+from ..report.markup import write_page
 from ..storage.outputs import EXPLANATION, check_output
-from ..training.settings import check_size, pick
+from ..training.settings import pick
 from . import page
 from .numbers import Step
 

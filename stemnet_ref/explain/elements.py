@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 
-from ..report.page import escape
+from ..report.markup import escape
 from .numbers import number
 
 STYLE = """

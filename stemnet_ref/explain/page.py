@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from ..report.page import scrollable
+from ..report.markup import scrollable
 from .elements import SCRIPT, STYLE, card, formula, grid, grids, link, sentence
 from .numbers import KERNEL, NUDGE, number, term, under
 

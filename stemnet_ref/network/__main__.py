@@ -4,7 +4,7 @@ import sys
 
 from ..program import cli
 from ..program.options import Option, add_options
-from ..training.settings import Settings, check_size, chosen_of, pick
+from ..training.settings import Settings, chosen_of, pick
 from . import topology
 from .table import layer_table, training_gflop
 
@@ -24,7 +24,7 @@ def main(argv=None):
     """Print the table of layers; return the exit status."""
     given = vars(options().parse_args(argv))
     settings, size = Settings.from_options({**chosen_of(given), "crop": None}), given["size"]
-    check_size((size, size), settings.levels)
+    topology.check_size((size, size), settings.levels)
     rows = layer_table(topology.stemnet_blocks(settings.architecture), size, size)
     print(f"{'layer':<14}{'output (H, W, C)':<20}{'parameters':>12}{'GFLOP':>10}")
     for name, shape, parameters, gflop in rows:

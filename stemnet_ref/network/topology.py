@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from numbers import Integral
 from typing import NamedTuple
 
+from ..errors import InputError
+
 INPUT = "input"         # name of the map that the first block reads
 # Values that the fields of an Architecture take: smallest and largest number, or all words
 LIMITS = {"channels": (1, 99), "levels": (1, 10), "features": (1, 1024), "classes": (2, 1000), "kernel": (1, 99)}
@@ -181,6 +183,16 @@ def cropped(sides, divisor):
 def padded(sides, divisor):
     """Return the smallest multiples of a divisor that are not below some sides, a tuple."""
     return tuple(-(-side // divisor) * divisor for side in sides)
+
+
+def check_size(sides, levels, flag="--size"):
+    """Raise InputError unless a network with these levels can take frames of these sides, which an option gave."""
+    divisor = size_divisor(stemnet_blocks(Architecture(levels=levels)))
+    if any(side % divisor for side in sides):
+        fitting = [found for found in (cropped(sides, divisor), padded(sides, divisor)) if all(found)]
+        asked, *near = ("x".join(map(str, each)) for each in (sides, *fitting))
+        raise InputError(f"{flag} {asked}: with {levels} levels each side must be a multiple of {divisor}; try "
+                         f"{' or '.join(near)}, or fewer --levels")
 
 
 def halo(blocks):

@@ -1,7 +1,5 @@
-"""The report of a run: report.html, one page that holds its pictures, so that any browser shows it offline."""
+"""The report of a run: report.html, one page that holds its pictures."""
 
-import base64
-import html
 import shlex
 from pathlib import Path
 
@@ -12,15 +10,13 @@ from ..errors import InputError
 from ..network.maps import feature_maps
 from ..network.topology import cropped
 from ..program.options import flag_of
-from ..program.terminal import one_line
 from ..storage.columns import ROC_COLUMNS
-from ..storage.files import write_atomically
-from ..storage.outputs import REPORT
 from ..storage.readers import read_csv
 from ..training import checkpoint
 from ..training.settings import Settings
 from ..training.validation import predict_examples
 from . import figures
+from .markup import escape, picture, scrollable, table, write_page
 
 # Table 3 of the thesis, which it measured on other frames, and the networks of its columns
 THESIS = ("Network1, Table 1", "Network5, Table 1", "Network5, Table 2")
@@ -46,23 +42,6 @@ PICTURES = (
     ("pieces", "Training crops", "The first crops, as the network sees them."),
 )
 BEST_PICTURES = "predictions", "roc", "maps"        # pictures of the model in best.npz
-STYLE = """
-:root { color-scheme: light; }
-body { font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff; margin: 0 auto; padding: 1rem;
-       max-width: 72rem; }
-h1 { font-size: 1.6rem; margin: .5rem 0 0; } h2 { font-size: 1.15rem; margin: 2rem 0 .5rem; }
-p, figcaption { max-width: 46rem; } figcaption { color: #444; font-size: .9rem; }
-figure { margin: 0; } img { max-width: 100%; height: auto; }
-.curves { display: grid; grid-template-columns: repeat(auto-fill, minmax(20rem, 1fr)); gap: 1rem 2rem; }
-.wide { grid-column: 1 / -1; }
-.table { overflow-x: auto; }
-table { border-collapse: collapse; } th, td { padding: .2rem .8rem .2rem 0; text-align: left; vertical-align: top;
-       border-bottom: 1px solid #ddd; }
-td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; } th[scope=row] { min-width: 12rem; }
-tr.changed th, tr.changed td { font-weight: 600; }
-pre { background: #f3f3f3; padding: .7rem; overflow-x: auto; white-space: pre-wrap; overflow-wrap: anywhere; }
-@media print { body { max-width: none; font-size: 11pt; } figure { break-inside: avoid; } }
-"""
 
 
 class Report:
@@ -129,7 +108,8 @@ def write(out, rows, config):
     best = metrics.best(rows)
     title = f"Network{config['channels']}: {out.absolute().name}"
     parts = [
-        "<main>", f"<h1>{escape(title)}</h1>", f"<p>{len(rows)} of {config['epochs']} epochs on {data(config)}.</p>",
+        "<main>", f"<h1>{escape(title)}</h1>",
+        f"<p>{len(rows)} of {config['epochs']} epochs on {describe_data(config)}.</p>",
         "<h2>Table 3</h2>", f"<p>Validation after epoch {best['epoch']}, which has the best pooled F1. "
         "<code>best.npz</code> holds the model of this epoch, from which predictions, ROC and maps come too. The "
         "thesis measured its numbers on its own frames; they stand here for scale.</p>",
@@ -152,33 +132,13 @@ def is_fresh(out):
     return page.exists() and page.stat().st_mtime_ns >= rows.stat().st_mtime_ns
 
 
-def write_page(path, title, parts, kind=REPORT):
-    """Write a page of HTML, in one move; `kind` is the outputs.Kind of page.
-
-    Raises
-    ------
-    InputError
-        If the page cannot be written.
-    """
-    text = "\n".join(["<!doctype html>", '<html lang="en">', "<head>", '<meta charset="utf-8">',
-                      '<meta name="viewport" content="width=device-width, initial-scale=1">',
-                      f'<meta name="generator" content="{kind.mark}">', f"<title>{escape(title)}</title>",
-                      f"<style>{STYLE}</style>", "</head>", "<body>", *parts, "</body>", "</html>", ""])
-    write_atomically(path, text.encode(errors="replace"), kind)     # names need not be Unicode
-
-
-def data(config):
+def describe_data(config):
     """Return as text which frames a run was trained on, by which device and version."""
     frames = "the sample that comes with the package" if config["frames"] is None else str(config["frames"])
     training = len(config["training_frames"]) - len(config["dropped_frames"])
     return (f"{escape(frames)}, {training} frames for training and {len(config['validation_frames'])} for validation, "
             f"{config['steps_per_epoch']:,} steps an epoch on {escape(config['device'])} "
             f"({escape(config['precision'])}); stemnet_ref {escape(config['version'])}")
-
-
-def escape(value):
-    """Return a value as text that HTML shows unchanged, with control characters written as by `one_line`."""
-    return html.escape(one_line(value))
 
 
 def table_3(row):
@@ -202,23 +162,6 @@ def other_measures(row):
                     [["cell", cell("tp"), cell("fn")], ["background", cell("fp"), cell("tn")]]))
 
 
-def table(heads, lines):
-    """Return a table of HTML whose first column names the lines, and whose other columns hold numbers."""
-    first, *rest = heads
-    corner = f'<th scope="col">{escape(first)}</th>' if first else "<td></td>"
-    rows = [f"<tr>{corner}" + "".join(f'<th scope="col" class="number">{escape(head)}</th>' for head in rest) + "</tr>"]
-    for name, *values in lines:
-        cells = [escape(value).replace(" ± ", "&nbsp;±&nbsp;") for value in values]
-        rows.append(f'<tr><th scope="row">{escape(name)}</th>'
-                    + "".join(f'<td class="number">{cell}</td>' for cell in cells) + "</tr>")
-    return scrollable("\n".join(rows))
-
-
-def scrollable(rows):
-    """Return a table that scrolls, by mouse or keyboard, where it is wider than the window."""
-    return f'<div class="table" tabindex="0"><table>{rows}</table></div>'
-
-
 def figure(out, name, heading, caption, rows):
     """Return a picture of the run with its heading and caption, as HTML, or "" where there is no picture."""
     path = out / "figures" / f"{name}.png"
@@ -229,14 +172,6 @@ def figure(out, name, heading, caption, rows):
                        (figures.CURVES[name][-1] if name in figures.CURVES else {}).items())
     return picture(path, heading, f"{heading}. {f'After epoch {len(rows)}: {values}.' if values else caption}",
                    caption, wide=name in (*BEST_PICTURES, "pieces"))
-
-
-def picture(path, heading, alternative, caption="", wide=True):
-    """Return a PNG with its heading, its alternative text and a caption, as HTML."""
-    inside = base64.b64encode(path.read_bytes()).decode()
-    below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
-    return (f'<figure{" class=wide" if wide else ""}><h2>{escape(heading)}</h2><img alt="{escape(alternative)}" '
-            f'src="data:image/png;base64,{inside}">{below}</figure>')
 
 
 def settings_table(config):

@@ -9,7 +9,7 @@ from ..data.balance import WORDS, class_weights, parsed_weight
 from ..data.discovery.selection import Selection
 from ..errors import InputError
 from ..network import topology
-from ..network.topology import CHOICES, LIMITS, Architecture
+from ..network.topology import CHOICES, LIMITS, Architecture, check_size
 from ..program.options import Option, check_effects, flag_of, worded
 
 # What the presets change of the defaults below. "listing" reproduces the appendix's code.
@@ -158,7 +158,7 @@ class Settings:
         vars(self).update(values)                               # the class is frozen
         for name, option in OPTIONS.items():
             option.check(flag_of(name), getattr(self, name))
-        self._check_class_weight()
+        self._weights()                                         # raises where there are none
         if self.channels % 2 == 0:
             raise InputError(f"--channels {self.channels}: must be odd, so that the frame to segment is in the middle; "
                              f"try {self.channels + 1}")
@@ -215,13 +215,11 @@ class Settings:
         """
         if self.cost == "cross_entropy":
             return 1.0, 1.0
-        weight = parsed_weight(self.class_weight)
-        if weight in WORDS:
-            raise InputError(f"--class-weight {weight}: the numbers follow from the training masks; give numbers here, "
+        weights = self._weights()
+        if isinstance(weights, str):
+            raise InputError(f"--class-weight {weights}: the numbers follow from the training masks; give numbers, "
                              "or ask the settings that Settings.resolved returns")
-        if isinstance(weight, tuple):
-            return weight
-        return 1.0, weight + (1.0 if self.class_weight_form == "listing" else 0.0)
+        return weights
 
     def resolved(self, cells):
         """Return these settings with numbers in place of class weights that depend on the data.
@@ -232,15 +230,18 @@ class Settings:
             return self
         return replace(self, class_weight=",".join(map(repr, class_weights(self.class_weight, cells))))
 
-    def _check_class_weight(self):
-        weight = parsed_weight(self.class_weight)
-        if isinstance(weight, (str, tuple)) and self.class_weight_form == "listing":
+    def _weights(self):
+        """Return the weights that --class-weight stands for, or its word where they depend on the data."""
+        weight, listing = parsed_weight(self.class_weight), self.class_weight_form == "listing"
+        if listing and isinstance(weight, (str, tuple)):
             raise InputError(f"--class-weight {self.class_weight}: the listing's form is for one number; add "
                              "--class-weight-form eq60")
-        numbers = () if isinstance(weight, str) else weight if isinstance(weight, tuple) else (weight,)
-        for each in numbers:
-            if not 1e-6 <= each <= 1e6:                                 # NaN fails too
-                raise InputError(f"--class-weight {self.class_weight}: must be above 0 and at most 1000000")
+        if isinstance(weight, str):
+            return weight
+        pair = weight if isinstance(weight, tuple) else (1.0, weight)
+        if not all(1e-6 <= each <= 1e6 for each in pair):                       # NaN fails too
+            raise InputError(f"--class-weight {self.class_weight}: must be above 0 and at most 1000000")
+        return pair[0], pair[1] + (1.0 if listing else 0.0)
 
 
 def _option(each):
@@ -292,13 +293,3 @@ def renamed(values):
 def chosen_of(given):
     """Return those of the given options that are settings, a dict."""
     return {name: given[name] for name in OPTIONS if name in given}
-
-
-def check_size(sides, levels, flag="--size"):
-    """Raise InputError unless a network with these levels can take frames of these sides, which an option gave."""
-    divisor = topology.size_divisor(topology.stemnet_blocks(Architecture(levels=levels)))
-    if any(side % divisor for side in sides):
-        fitting = [found for found in (topology.cropped(sides, divisor), topology.padded(sides, divisor)) if all(found)]
-        asked, *near = ("x".join(map(str, each)) for each in (sides, *fitting))
-        raise InputError(f"{flag} {asked}: with {levels} levels each side must be a multiple of {divisor}; try "
-                         f"{' or '.join(near)}, or fewer --levels")

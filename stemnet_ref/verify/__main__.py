@@ -7,11 +7,12 @@ from dataclasses import replace
 import numpy as np
 
 from ..errors import InputError, pluralize
+from ..network.topology import check_size
 from ..program import cli
 from ..program.options import Option, add_options, check_effects, flag_of, sides
 from ..storage.outputs import GOLDEN, TENSORS, check_output
 from ..training import checkpoint
-from ..training.settings import FRAMES, MASKS, OPTIONS, Settings, check_size, chosen_of, pick
+from ..training.settings import FRAMES, MASKS, OPTIONS, Settings, chosen_of, pick
 from . import actual, frameworks, golden, report, weights
 from .capture import from_model
 from .compare import compare

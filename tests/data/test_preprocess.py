@@ -308,6 +308,10 @@ def test_predictions_return_to_the_original_size(tmp_path, capsys):
     shutil.copy(out / "frames" / "t_01.png", out / "frames" / "t_99.png")
     check(capsys, script(run_predict.main, model, out / "frames", "--restore", "--out", tmp_path / "x"), "t_99.png",
             "not in the record")
+    (out / "frames" / "t_99.png").write_bytes(b"damaged")
+    check(capsys, script(run_predict.main, model, out / "frames", "--restore", "--out", tmp_path / "y"), "t_99.png",
+            "all is done except 1 file")
+    assert read(tmp_path / "y" / "t_01_mask.png").shape == (44, 30)
     (out / "preprocess.json").write_text("{")
     check(capsys, script(run_predict.main, model, out / "frames", "--restore", "--out", tmp_path / "x"),
             "cannot be read")

@@ -17,7 +17,7 @@ import run_train
 from stemnet_ref import metrics
 from stemnet_ref.backends import choose
 from stemnet_ref.predict import cell_probability, logits
-from stemnet_ref.report import figures
+from stemnet_ref.report import figures, markup
 from stemnet_ref.report import page as report
 from stemnet_ref.training import checkpoint, validation
 from stemnet_ref.training.run import Run
@@ -89,7 +89,7 @@ def test_every_setting_is_shown_and_what_was_changed_is_bold(out):
 
 def test_names_are_shown_as_in_lines():
     """A name could else turn the direction of reading, or colour a terminal that shows the page's source."""
-    assert report.escape("a\x1b[2J\u202eb<") == "a\\x1b[2J\\u202eb&lt;"
+    assert markup.escape("a\x1b[2J\u202eb<") == "a\\x1b[2J\\u202eb&lt;"
 
 
 def test_a_folder_whose_name_is_not_unicode_has_a_report_too(tmp_path, movie):
