@@ -5,27 +5,21 @@ import shlex
 import sys
 from pathlib import Path
 
-from .. import metrics
 from ..data.training import discover, prepare
-from ..errors import InputError, listed
+from ..errors import InputError, listed, pluralize
 from ..program import cli
 from ..program.options import Option, add_options, flag_of
-from ..program.terminal import step_bar
-from ..report import page as report
 from ..storage import files, locks, outputs, readers
-from ..training import checkpoint
-from ..training.run import Diverged, Run
-from ..training.saved import read_config, settings_of
+from ..training.saved import read_config
 from ..training.settings import COMPUTATION, FRAMES, MASKS, chosen_of
 from ..training.settings import OPTIONS as SETTINGS
 from . import page, table
+from .runs import check_same, train
 from .variants import of_sweep, of_table_3, parsed, with_one_gap
 
 PROG = "python -m stemnet_ref.experiments"
-DIVERGED = "diverged.json"
 EXPERIMENT = "experiment.json"
 WRITTEN = {"table3.csv": outputs.table(table.flat({})[0]), "table3.md": page.MARKDOWN, "report.html": outputs.REPORT}
-DIGESTS = ("training_frames", "validation_frames", "frames_sha256", "masks_sha256")
 
 
 OPTIONS = {
@@ -33,7 +27,7 @@ OPTIONS = {
     "out": Option("folder for the runs, table3.csv, table3.md and report.html", metavar="DIR", required=True),
     "seeds": Option("runs of each network, with seeds from --seed on", 3, int, (1, 1000)),
     "vary": Option("in place of the three networks, Network5 (or what --channels says) with these values of an option "
-                   "of run_train.py, as in keep_prob=0.5,0.75,1; semicolons part values that have commas themselves",
+                   "of run_train.py, as in keep_prob=0.5,0.75,1; semicolons between values that have commas themselves",
                    metavar="NAME=A,B,C"),
     "fake": Option("add a Network5 that sees the same frame five times", False, bool),
     **COMPUTATION, **SETTINGS,
@@ -71,13 +65,13 @@ def run(argv, given, variants, title, seeds, claim):
     runs = [(variant.title, variant.seeded(seed), out / f"{variant.name}-seed{seed}")
             for seed in seeds for variant in variants]
     for _, settings, folder in runs:
-        _check_same(settings, folder)
+        check_same(settings, folder)
     _check_data(variants, given)
     claim.take()
     others = {path.parent for path in out.glob("*/config.json")} - {folder for _, _, folder in runs}
     if others:
-        cli.log(f"note: {len(others)} more runs lie in {out}, and are left out of this table: "
-                   f"{listed(sorted(path.name for path in others))}")
+        cli.log(f"note: {pluralize(len(others), 'other run')} in {out}, not in this table: "
+                f"{listed(sorted(path.name for path in others))}")
     files.write_json(out / EXPERIMENT, {"experiment": title}, outputs.EXPERIMENT)
     command = shlex.join(["python", "-m", "stemnet_ref.experiments", *map(str, argv)])
     results, configs, trained = {variant.title: {} for variant in variants}, {}, False
@@ -88,10 +82,7 @@ def run(argv, given, variants, title, seeds, claim):
     with cli.StopRequest() as stop:
         for number, (name, settings, folder) in enumerate(runs, 1):
             cli.log(f"{number} of {len(runs)}: {name}, seed {settings.seed}")
-            with locks.Claim(folder, check=lambda folder=folder: outputs.check_run(folder, has_model(folder)),
-                             log=cli.log) as of_run:
-                of_run.take()
-                rows, new = train(settings, folder, given, stop, verbose=number == 1)
+            rows, new = train(settings, folder, given, stop, verbose=number == 1)
             trained = trained or new
             if stop():
                 if trained and any(results.values()):
@@ -127,54 +118,6 @@ def resolve(given):
     return variants, title, range(first, first + count)
 
 
-def train(settings, folder, given, stop, verbose):
-    """Train a run, or the rest of it; print what it says of its data if `verbose`, and its warnings always.
-
-    Returns
-    -------
-    rows : list of dict, or None
-        Rows of the run's metrics.csv; None if it diverged or was stopped.
-    trained : bool
-        Whether any step was left to train.
-    """
-    def log(text):
-        if verbose or text.startswith("warning"):
-            cli.log(f"  {text}")
-
-    run = Run(settings, given["frames"], given["masks"], folder, has_model(folder), given["backend"],
-              given["precision"], log)
-    if (folder / DIVERGED).exists():
-        before = read_config(folder)
-        if any(before.get(name) != run.data.source[name] for name in DIGESTS):
-            raise InputError(f"--frames, --masks: not those of the run in {folder}; choose another --out")
-        found = readers.read_json(folder / DIVERGED, "remove it, to try the run again", error=str)
-        cli.log(f"  had diverged: {found['error']}")
-        return None, False
-    run.restore_best()
-    left = run.progress.epoch < settings.epochs
-    if left:
-        with step_bar(settings.epochs * run.data.steps_per_epoch, run.progress.step, leave=False) as advance:
-            try:
-                complete = run.train(stop, advance, report.Report().refresh)
-            except Diverged as error:
-                files.write_json(folder / DIVERGED, {"error": str(error)}, outputs.DIVERGED)
-                cli.log(f"  {error}")
-                return None, True
-        if not complete:
-            return None, True
-    elif not report.is_fresh(folder):
-        report.Report().refresh(run)
-    row = metrics.best(run.rows)
-    cli.log(f"  {'' if left else 'had been done: '}pooled F1 {row['f1_pooled']:.3f} in epoch {row['epoch']} of "
-            f"{len(run.rows)}, {sum(each['seconds'] for each in run.rows):.0f} s")
-    return run.rows, left
-
-
-def has_model(folder):
-    """Return whether a run in a folder has been begun, and can be gone on with."""
-    return (folder / "model.npz").exists()
-
-
 def _check_out(out, title):
     """Raise InputError where a folder holds something other than this experiment."""
     if outputs.is_run(out):
@@ -189,23 +132,6 @@ def _check_out(out, title):
             raise InputError(f"--out {out}: {taken[0]} there would be overwritten; choose another folder")
     for name, kind in WRITTEN.items():
         outputs.check_replaceable(out / name, kind, remedy="choose another folder")
-
-
-def _check_same(settings, folder):
-    """Raise InputError where a folder holds a run of other settings; only the number of epochs may be larger."""
-    if has_model(folder):
-        checkpoint.load(folder / "model.npz")           # a damaged one is found before anything is trained
-        there = settings_of(folder)[0].as_dict()
-    elif (folder / DIVERGED).exists():
-        there = read_config(folder)
-    else:
-        return
-    for name, value in settings.as_dict().items():
-        if name == "gap" and value is None:             # of whole sequences, where the run's own has no effect
-            continue
-        if there.get(name) != value and not (name == "epochs" and value > there.get(name, 0)):
-            raise InputError(f"{flag_of(name)} {value}: the run in {folder} has {there.get(name)}; choose another "
-                             "--out, or give what that experiment had")
 
 
 def _check_data(variants, given):

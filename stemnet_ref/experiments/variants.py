@@ -88,7 +88,7 @@ def parsed(text):
     written = [value.strip() for value in values.split(";" if ";" in values else ",")]
     if not equals or not all(written) or len(written) < 2:
         raise InputError(f"--vary {text}: must be NAME=A,B, with two values or more, as in keep_prob=0.5,0.75; values "
-                         "that have commas themselves are parted by semicolons")
+                         "that have commas themselves have semicolons between them")
     if name not in OPTIONS or OPTIONS[name].type is bool or name == "seed":
         raise InputError(f"--vary {text}: {name} cannot be varied; options with a value can, such as levels, "
                          "keep_prob, class_weight, l2")

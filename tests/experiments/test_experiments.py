@@ -137,7 +137,7 @@ def test_the_same_command_goes_on_and_repeats_nothing(tmp_path, movie, no_figure
     del count_steps[:]
     capsys.readouterr()
     assert run(*movie, *SMALL, "--seeds", "1", "--epochs", "3", "--out", out) == 0      # another epoch of each
-    assert "note: 3 more runs lie in" in capsys.readouterr().out                        # of the other seed
+    assert "note: 3 other runs in" in capsys.readouterr().out                        # of the other seed
     assert len(count_steps) == len(everything) // 2
     for name in ("table3.csv", "table3.md"):
         assert (out / name).read_bytes() != (whole / name).read_bytes()
@@ -236,7 +236,7 @@ def test_warnings_of_every_run_are_told(tmp_path, movie, no_figures, capsys):
     assert "warning: every validation pixel is predicted as background" in second
 
 
-def test_pairs_are_parted_by_semicolons(tmp_path, movie, no_figures):
+def test_pairs_have_semicolons_between_them(tmp_path, movie, no_figures):
     out = tmp_path / "out"
     assert run(*movie, *SMALL, "--seeds", "1", "--vary", "class_weight=0.5,20;3", "--out", out) == 0
     assert settings_in(out / "class_weight-0.5-20-seed0")["class_weight"] == "0.5,20"
