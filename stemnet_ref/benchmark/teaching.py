@@ -16,17 +16,6 @@ from ..layers import conv2d
 SHAPE = 64, 16, 16, 5           # side, channels in and out, kernel's side
 
 
-def loops_forward(x, weight):
-    """The loops of the equation."""
-    return conv2d.loops(x[None], weight)[0]
-
-
-def loops_backward(dy, x, weight):
-    """Return dx and dweight by the same six loops."""
-    dx, dweight = conv2d.loops_backward(dy[None], x[None], weight)
-    return dx[0], dweight
-
-
 def scipy_forward(x, weight):
     """Return y as a sum of two-dimensional correlations, one for each pair of channels."""
     from scipy.signal import correlate2d
@@ -69,20 +58,21 @@ def im2col_backward(dy, x, weight):
     return dx[k // 2:h + k // 2, k // 2:w + k // 2], dweight
 
 
-def of_module(module):
-    """Return the pair of functions of one image, of a module that has the convolution of batches."""
-    def forward(x, weight):
-        return module.forward(x[None], weight)[0]
+def of_batches(forward, backward):
+    """Return the pair of functions of one image, of a pair of functions of batches."""
+    def forward_one(x, weight):
+        return forward(x[None], weight)[0]
 
-    def backward(dy, x, weight):
-        dx, dweight = module.backward(dy[None], x[None], weight)
+    def backward_one(dy, x, weight):
+        dx, dweight = backward(dy[None], x[None], weight)
         return dx[0], dweight
 
-    return forward, backward
+    return forward_one, backward_one
 
 
-FORMS = {"six loops": (loops_forward, loops_backward), "scipy.signal": (scipy_forward, scipy_backward),
-         "full im2col": (im2col_forward, im2col_backward), "plain": of_module(conv2d), "cpu": of_module(cpu.conv2d)}
+FORMS = {"six loops": of_batches(conv2d.loops, conv2d.loops_backward), "scipy.signal": (scipy_forward, scipy_backward),
+         "full im2col": (im2col_forward, im2col_backward), "plain": of_batches(conv2d.forward, conv2d.backward),
+         "cpu": of_batches(cpu.conv2d.forward, cpu.conv2d.backward)}
 
 
 def measure(rounds, shape=SHAPE):
