@@ -2,13 +2,10 @@
 
 import datetime
 import importlib.util
-import multiprocessing
 import os
 import platform
 import sys
-from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
-from statistics import median
 
 from .. import __version__, backends
 from ..backends.cpu.threads import count
@@ -20,7 +17,8 @@ from ..program.options import Option, add_options, flag_of
 from ..storage.files import write_json
 from ..storage.outputs import BENCHMARK, check_output
 from ..training.settings import Settings, pick
-from .engines import CEILING, serve
+from .ours import CEILING
+from .workers import Worker, in_turn, started
 
 SIZES = (128, 256, 512, 1024)
 MAX_SIZE = 8192                 # pixels; an input that does not fit into memory fails before
@@ -50,54 +48,6 @@ def options():
                         description="Measure layers, training step and prediction, turn by turn with PyTorch.")
     add_options(parser, OPTIONS)
     return parser
-
-
-class Worker:
-    """An engine in a process of its own, so that its threads and its memory are its own."""
-
-    def __init__(self, name, arguments, size=None):
-        context = multiprocessing.get_context("spawn")
-        self.name, (self.connection, there) = name, context.Pipe()
-        self.process = context.Process(target=serve, daemon=True, args=(
-            there, name, arguments.backend, size or arguments.size, arguments.channels))
-        self.process.start()
-        there.close()
-        self.settings = self._answer()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        if not any(exception):
-            self.connection.send(None)
-            self.process.join()
-
-    def measure(self, case, repeats=1):
-        """Return the mean seconds of `repeats` calls, and the peak memory in bytes."""
-        self.connection.send((case, repeats))
-        return self._answer()
-
-    def _answer(self):
-        try:
-            answer = self.connection.recv()
-        except EOFError:
-            raise InputError(f"{self.name}: its process ended; see above, or take a smaller --size") from None
-        if isinstance(answer, InputError):
-            raise answer
-        return answer
-
-
-@contextmanager
-def started(names, arguments, size=None):
-    """Start a Worker for each name; yield them, and end them after the body of `with`."""
-    with ExitStack() as stack:
-        yield [stack.enter_context(Worker(name, arguments, size)) for name in names]
-
-
-def in_turn(workers, case, rounds, repeats=1):
-    """Measure a case by each worker in turn, so many rounds; return the median seconds by the worker's name."""
-    seconds = [[worker.measure(case, repeats)[0] for worker in workers] for _ in range(rounds)]
-    return {worker.name: median(each) for worker, each in zip(workers, zip(*seconds, strict=True), strict=True)}
 
 
 def main(argv=None):

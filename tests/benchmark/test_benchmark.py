@@ -10,7 +10,9 @@ from stemnet_ref import backends
 from stemnet_ref.backends.cuda.launch import blocks, launch
 from stemnet_ref.benchmark import __main__ as benchmark
 from stemnet_ref.benchmark import reader, teaching
-from stemnet_ref.benchmark.engines import Ours, TorchOnGpu, layer_cases
+from stemnet_ref.benchmark.engine import layer_cases
+from stemnet_ref.benchmark.ours import Ours
+from stemnet_ref.benchmark.pytorch import TorchOnGpu
 from stemnet_ref.errors import InputError
 from stemnet_ref.layers import conv2d
 from stemnet_ref.network.stemnet import StemNet
