@@ -10,7 +10,7 @@ from ..report.markup import write_page
 from ..storage.outputs import EXPLANATION, check_output
 from ..training.settings import pick
 from . import page
-from .numbers import Step
+from .step import Step
 
 PROG = "python -m stemnet_ref.explain"
 TITLE = "One step of training, number by number"

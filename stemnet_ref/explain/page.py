@@ -6,7 +6,8 @@ import numpy as np
 
 from ..report.markup import scrollable
 from .elements import SCRIPT, STYLE, card, formula, grid, grids, link, sentence
-from .numbers import KERNEL, NUDGE, number, term, under
+from .numbers import number, term, under, worked_backward, worked_forward
+from .step import KERNEL, NUDGE
 
 HALF = (KERNEL - 1) // 2
 # By kind of layer: its name, its forward equation, and the source of the equation
@@ -42,7 +43,7 @@ BACK = {
 
 
 def parts(step):
-    """Return the page's body for a `numbers.Step`, a list of str of HTML."""
+    """Return the page's body for a `step.Step`, a list of str of HTML."""
     layers = list(step.layers.values())
     network = step.network
     return [
@@ -99,7 +100,7 @@ def input_card(step):
 def forward_card(step, layer):
     """Return the card of what a layer makes on the way forward."""
     name, (what, equation, source) = layer.name, FORWARD[kind_of(layer)]
-    worked = step.worked_forward(name)
+    worked = worked_forward(step, name)
     content = [formula(equation)]
     if layer.kind in ("conv", "deconv"):
         content.append(weights(step.parameter(name), "w"))
@@ -149,7 +150,7 @@ def cost_card(step):
 
 def back_card(step, layer):
     """Return the card of the delta of what a layer makes."""
-    name, worked, consumers = layer.name, step.worked_backward(layer.name), step.consumers[layer.name]
+    name, worked, consumers = layer.name, worked_backward(step, layer.name), step.consumers[layer.name]
     content = []
     for consumer in consumers:
         way, equation, _ = BACK[kind_of(consumer)]
@@ -172,7 +173,7 @@ def back_card(step, layer):
 
 
 def weight_gradients(step, layer):
-    """Return the gradient by the weights of a layer."""
+    """Return the gradient with respect to the weights of a layer."""
     equation = {"deconv": "∂C/∂w[a,b,o,c] = Σ_i,j  δ[2i+a, 2j+b, o] · x[i,j,c]",
                 "1x1": "∂C/∂w[c,o] = Σ_i,j  x[i,j,c] · δ[i,j,o]",
                 "conv": f"∂C/∂w[a,b,c,o] = Σ_i,j  x[i+a−{HALF}, j+b−{HALF}, c] · δ[i,j,o]"}[kind_of(layer)]

@@ -11,7 +11,7 @@ from checkers import assert_halo
 from stemnet_ref import StemNet, layers
 from stemnet_ref.data.scaling import Scaling
 from stemnet_ref.explain import page
-from stemnet_ref.explain.numbers import Step
+from stemnet_ref.explain.step import Step
 from stemnet_ref.layers import weighted_cross_entropy
 from stemnet_ref.network import topology
 from stemnet_ref.network.maps import feature_maps
