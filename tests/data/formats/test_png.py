@@ -1,4 +1,4 @@
-"""PNG files that hold fewer rows than they declare, and those that hold them all."""
+"""PNG files of every depth, those that hold fewer rows than they declare, and those that are damaged."""
 
 import struct
 import zlib
@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from stored import only, refusal
 
 from stemnet_ref.data.frames import find
-from stemnet_ref.data.images import read_frame
+from stemnet_ref.data.images import read_frame, read_values
 from stemnet_ref.errors import InputError
 
 # Where Adam7's passes begin, and their steps: down, right
@@ -52,3 +53,30 @@ def test_rows_of_other_depths(tmp_path, bits):
     path.write_bytes(png(bytes(5 * row - 1), 13, 5, bits))
     with pytest.raises(InputError, match="rows are missing"):
         read_frame(find(path, "")[0])
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_png_of_few_bits(tmp_path, bits):
+    values = np.random.default_rng(0).integers(0, 2 ** bits, (5, 9)).astype(np.uint8)
+    rows = np.unpackbits(values[..., None], axis=-1)[..., 8 - bits:].reshape(5, -1)
+    raw = b"".join(b"\0" + np.packbits(row).tobytes() for row in rows)
+    (tmp_path / "t.png").write_bytes(png(raw, 9, 5, bits))
+    np.testing.assert_array_equal(read_values(only(tmp_path / "t.png")), values)
+    np.testing.assert_array_equal(read_frame(only(tmp_path / "t.png")), values * (255 if bits == 1 else 1))
+
+
+def test_png_of_more_pixels_than_its_data_can_hold(tmp_path):
+    (tmp_path / "t.png").write_bytes(png(bytes(1000), 10 ** 6, 10 ** 6))
+    assert "end before 1000000 x 1000000 pixels" in refusal(tmp_path / "t.png")
+    (tmp_path / "t.png").write_bytes(png(b"", 0, 5))
+    assert "5 x 0 pixels" in refusal(tmp_path / "t.png")
+
+
+@given(st.integers(0, 10 ** 9), st.integers(0, 7))
+def test_every_flipped_bit_of_a_png_is_found(tmp_path_factory, at, bit):
+    path = tmp_path_factory.mktemp("png") / "t.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (9, 13), np.uint8)).save(path)
+    data = bytearray(path.read_bytes())
+    data[at % len(data)] ^= 1 << bit
+    path.write_bytes(data)
+    refusal(path)
