@@ -1,8 +1,7 @@
-"""Preprocessing from the command line: what is written, named, refused and brought back."""
+"""Preprocessing from the command line: what is written, named and refused."""
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -10,32 +9,18 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from pictures import sequence, stack
+from pictures import pixels_of, sequence, stack
 from PIL import Image
 from refusals import check, contents, script
 from runs import ROOT
 
-import run_predict
 import run_train
 from stemnet_ref import sample
 from stemnet_ref.data import preprocess
-from stemnet_ref.data.geometry import Geometry, geometry_of
-from stemnet_ref.data.scaling import Scaling
-from stemnet_ref.network.stemnet import StemNet
-from stemnet_ref.training import checkpoint
-from stemnet_ref.training.checkpoint import Model
-
-SIDE = st.integers(1, 12)
 
 
 def run(*argv):
     return script(preprocess.main, *argv)
-
-
-def read(path):
-    return np.asarray(Image.open(path))
 
 
 def moving(folder, count=9, dtype=np.uint8, size=(20, 24), scale=1, name="t_{}.png"):
@@ -49,34 +34,13 @@ def moving(folder, count=9, dtype=np.uint8, size=(20, 24), scale=1, name="t_{}.p
     return folder, frames
 
 
-@given(SIDE, SIDE, SIDE, SIDE)
-def test_cropping_and_back(height, width, new_height, new_width):
-    geometry = Geometry((height, width), (new_height, new_width))
-    pixels = 1 + np.arange(height * width).reshape(height, width)
-    moved = geometry.apply(pixels)
-    assert moved.shape == (new_height, new_width)
-    back = geometry.undo(moved)
-    assert back.shape == pixels.shape
-    if new_height >= height and new_width >= width:
-        np.testing.assert_array_equal(back, pixels)                         # padded and back: the identity
-    np.testing.assert_array_equal(geometry.apply(back), moved)
-    kept = back > 0
-    np.testing.assert_array_equal(back[kept], pixels[kept])
-    assert kept.sum() == min(height, new_height) * min(width, new_width)
-    for axis in (0, 1):                                                     # centred: as much cut on either side
-        lines = np.flatnonzero(kept.any(axis=1 - axis))
-        assert abs(lines[0] - (pixels.shape[axis] - 1 - lines[-1])) <= 1
-    with pytest.raises(ValueError, match="this geometry is for"):
-        geometry.apply(np.zeros((height + 1, width)))
-
-
 @pytest.mark.equation("3-background")
 def test_what_stands_still_becomes_127_and_what_moves_stays(tmp_path):
     folder, frames = moving(tmp_path / "raw")
     assert run(folder, tmp_path / "out", "--size", "0") == 0
     expected = 127 + (frames - np.median(frames, axis=0))
     for t in range(9):
-        written = read(tmp_path / "out" / "frames" / f"t_{t + 1}.png")
+        written = pixels_of(tmp_path / "out" / "frames" / f"t_{t + 1}.png")
         assert written.dtype == np.uint8
         np.testing.assert_array_equal(written, expected[t])
     record = json.loads((tmp_path / "out" / "preprocess.json").read_text())
@@ -95,7 +59,7 @@ def test_sixteen_bits_and_a_scratch_file(tmp_path, memory):
     expected = np.full((9, 16, 30), 127 * 257)
     expected[:, :, 3:27] += (frames - np.median(frames, axis=0)).astype(int)[:, 2:18]
     for t in range(9):
-        written = read(tmp_path / "out" / "frames" / f"t_{t + 1}.png")
+        written = pixels_of(tmp_path / "out" / "frames" / f"t_{t + 1}.png")
         assert written.dtype == np.uint16
         np.testing.assert_array_equal(written, expected[t])
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"frames", "preprocess.json"}
@@ -104,7 +68,7 @@ def test_sixteen_bits_and_a_scratch_file(tmp_path, memory):
 def test_fewer_bits_record_their_scale(tmp_path, capsys):
     folder, frames = moving(tmp_path / "raw", dtype=np.uint16, scale=100, name="t_{}.tif")
     assert run(folder, tmp_path / "a", "--size", "0", "--bits", "8", "--scale", "0.01") == 0
-    written = np.stack([read(tmp_path / "a" / "frames" / f"t_{t + 1}.png") for t in range(9)])
+    written = np.stack([pixels_of(tmp_path / "a" / "frames" / f"t_{t + 1}.png") for t in range(9)])
     np.testing.assert_array_equal(written, np.rint(127 + (frames - np.median(frames, axis=0)) / 100))
     assert run(folder, tmp_path / "b", "--size", "0", "--bits", "8") == 0
     scale = json.loads((tmp_path / "b" / "preprocess.json").read_text())["sequences"]["t_#"]["scale"]
@@ -112,7 +76,7 @@ def test_fewer_bits_record_their_scale(tmp_path, capsys):
     assert scale == pytest.approx(127 / largest)
     assert "clipped" in capsys.readouterr().out
     assert run(folder, tmp_path / "c", "--size", "0", "--background", "none") == 0
-    np.testing.assert_array_equal(read(tmp_path / "c" / "frames" / "t_4.png"), frames[3])
+    np.testing.assert_array_equal(pixels_of(tmp_path / "c" / "frames" / "t_4.png"), frames[3])
 
 
 def test_floats_and_stacks_and_masks(tmp_path):
@@ -124,11 +88,11 @@ def test_floats_and_stacks_and_masks(tmp_path):
     assert run(tmp_path / "raw.tif", tmp_path / "out", "--size", "10x16", "--masks", tmp_path / "raw_mask.tif") == 0
     scale = json.loads((tmp_path / "out" / "preprocess.json").read_text())["sequences"]["raw"]["scale"]
     for t in range(5):
-        written = read(tmp_path / "out" / "frames" / f"raw_{t + 1:04d}.png").astype(float)
+        written = pixels_of(tmp_path / "out" / "frames" / f"raw_{t + 1:04d}.png").astype(float)
         foreground = (frames[t] - np.median(frames, axis=0))[1:11]
         np.testing.assert_allclose((written[:, 1:15] - 127 * 257) / scale, foreground, atol=1 / scale)
         np.testing.assert_array_equal(written[:, [0, 15]], 127 * 257)
-        mask = read(tmp_path / "out" / "masks" / f"raw_{t + 1:04d}.png")
+        mask = pixels_of(tmp_path / "out" / "masks" / f"raw_{t + 1:04d}.png")
         np.testing.assert_array_equal(mask[:, 1:15], masks[t][1:11])
         np.testing.assert_array_equal(mask[:, [0, 15]], 0)
 
@@ -150,7 +114,7 @@ def test_frames_that_cannot_be_used_are_named_and_the_others_done(tmp_path, caps
     assert sorted(path.name for path in (tmp_path / "out" / "frames").iterdir()) == [f"t_{t + 1}.png" for t in good]
     foreground = frames[good] - np.median(frames[good], axis=0)
     for t, expected in zip(good, 127 + foreground, strict=True):
-        np.testing.assert_array_equal(read(tmp_path / "out" / "frames" / f"t_{t + 1}.png"), expected)
+        np.testing.assert_array_equal(pixels_of(tmp_path / "out" / "frames" / f"t_{t + 1}.png"), expected)
 
 
 @pytest.mark.parametrize(("options", "culprit"), [
@@ -208,7 +172,7 @@ def test_the_size_and_the_bits_of_most_frames_count(tmp_path, capsys):
     units[2] = frames[2] // 100
     expected = (units - np.median(units, axis=0)) * record["scale"] + 127 * 257
     for t in range(6):
-        written = read(tmp_path / "out" / "frames" / f"t_{t + 1}.png").astype(float)
+        written = pixels_of(tmp_path / "out" / "frames" / f"t_{t + 1}.png").astype(float)
         np.testing.assert_allclose(written, expected[t].clip(0, 65535), atol=1)
 
 
@@ -238,7 +202,7 @@ def test_what_cropping_takes_away_is_told(tmp_path, capsys):
     frames, masks = sequence(tmp_path, 3)
     assert run(frames, tmp_path / "out", "--masks", masks, "--size", "20") == 0
     said = capsys.readouterr().out
-    kept, all_ = (sum(np.sum(read(path) > 0) for path in folder.iterdir())
+    kept, all_ = (sum(np.sum(pixels_of(path) > 0) for path in folder.iterdir())
                   for folder in (tmp_path / "out" / "masks", masks))
     assert f"40 x 48 pixels made 20 x 20; {1 - kept / all_:.1%} of the cell pixels were cut off" in said
     frames, _ = moving(tmp_path / "two", count=2)
@@ -274,88 +238,17 @@ def test_a_killed_call_can_be_made_again(tmp_path):
     assert 0 < len(list(written.glob("*.png"))) < 300
     assert run(folder, tmp_path / "out", "--size", "64", "--memory", "10") == 2     # another call than that one
     for path in written.glob("*.png"):
-        read(path)                                                          # whole, each of them
+        pixels_of(path)                                                          # whole, each of them
     assert run(folder, tmp_path / "out", "--size", "0", "--memory", "10") == 0
     assert len(list(written.glob("*.png"))) == 300
     assert json.loads((tmp_path / "out" / "preprocess.json").read_text())["complete"] is True
 
 
-def test_predictions_return_to_the_original_size(tmp_path, capsys):
-    frames, masks = sequence(tmp_path / "movie", 5, height=44, width=30)
-    out = tmp_path / "out"
-    assert run(frames, out, "--masks", masks, "--size", "32") == 0
-    model = tmp_path / "model.npz"
-    checkpoint.save(model, Model(StemNet(1, 3, 4), Scaling(127.0, 20.0), {}, {}, {}), "0")
-    for name, options in (("small", ()), ("large", ("--restore",))):
-        assert script(run_predict.main, model, out / "frames", "--masks", out / "masks", "--out", tmp_path / name,
-                      *options) == 0
-    geometry = Geometry((44, 30), (32, 32))
-    for number in range(1, 6):
-        for kind in ("mask", "probability"):
-            small, large = (read(tmp_path / name / f"t_{number:02d}_{kind}.png") for name in ("small", "large"))
-            assert large.shape == (44, 30)
-            np.testing.assert_array_equal(large, geometry.undo(small))
-        assert read(tmp_path / "large" / f"t_{number:02d}_overlay.png").shape == (44, 30, 3)
-    same = [(tmp_path / name / "metrics.csv").read_bytes() for name in ("small", "large")]
-    assert same[0] == same[1]
-    capsys.readouterr()
-    check(capsys, script(run_predict.main, model, frames, "--restore", "--out", tmp_path / "x"),
-            "preprocess.json is missing")
-    Image.new("L", (64, 64)).save(out / "frames" / "t_02.png")
-    check(capsys, script(run_predict.main, model, out / "frames" / "t_02.png", "--restore", "--out", tmp_path / "x"),
-            "t_02.png has 64 x 64 pixels, but 32 x 32 were written")
-    shutil.copy(out / "frames" / "t_01.png", out / "frames" / "t_02.png")
-    shutil.copy(out / "frames" / "t_01.png", out / "frames" / "t_99.png")
-    check(capsys, script(run_predict.main, model, out / "frames", "--restore", "--out", tmp_path / "x"), "t_99.png",
-            "not in the record")
-    (out / "frames" / "t_99.png").write_bytes(b"damaged")
-    check(capsys, script(run_predict.main, model, out / "frames", "--restore", "--out", tmp_path / "y"), "t_99.png",
-            "all is done except 1 file")
-    assert read(tmp_path / "y" / "t_01_mask.png").shape == (44, 30)
-    (out / "preprocess.json").write_text("{")
-    check(capsys, script(run_predict.main, model, out / "frames", "--restore", "--out", tmp_path / "x"),
-            "cannot be read")
-
-
-@pytest.mark.parametrize("memory", ["500", "0.001"])
-def test_frames_of_any_size_are_made_one_size_and_come_back(tmp_path, capsys, memory):
-    """Without a median every frame has its own geometry, and all have one scale."""
-    sizes, rng = [(40, 48), (30, 60), (20, 20), (52, 31)], np.random.default_rng(0)
-    for part in ("frames", "masks"):
-        (tmp_path / part).mkdir()
-    for number, size in enumerate(sizes):
-        pixels = rng.integers(0, 1000 * (number + 1), size).astype(np.uint16)
-        Image.fromarray(pixels).save(tmp_path / "frames" / f"t_{number}.png")
-        Image.fromarray((pixels > 500).astype(np.uint8)).save(tmp_path / "masks" / f"t_{number}.png")
-    out = tmp_path / "out"
-    options = "--masks", tmp_path / "masks", "--size", "32", "--background", "none", "--bits", "8", "--memory", memory
-    assert run(tmp_path / "frames", out, *options) == 0
-    assert "frames of 4 sizes made 32 x 32" in capsys.readouterr().out
-    scale = json.loads((out / "preprocess.json").read_text())["sequences"]["t_#"]["scale"]
-    for number, size in enumerate(sizes):
-        geometry = Geometry(size, (32, 32))
-        raw, mask = (read(tmp_path / part / f"t_{number}.png") for part in ("frames", "masks"))
-        pixels = np.rint(np.clip(raw * np.float32(scale), 0, 255)).astype(np.uint8)
-        np.testing.assert_array_equal(read(out / "frames" / f"t_{number}.png"),
-                                      geometry.apply(pixels, int(np.median(pixels))))
-        np.testing.assert_array_equal(read(out / "masks" / f"t_{number}.png") > 0, geometry.apply(mask) > 0)
-    model = tmp_path / "model.npz"
-    checkpoint.save(model, Model(StemNet(1, 3, 4), Scaling(127.0, 20.0), {}, {}, {}), "0")
-    assert script(run_predict.main, model, out / "frames", "--restore", "--out", tmp_path / "p") == 0
-    for number, size in enumerate(sizes):
-        assert read(tmp_path / "p" / f"t_{number}_mask.png").shape == size
-
-
-def test_a_record_of_an_earlier_version_is_read():
-    record = {"sequences": {"s": {"written_size": [3, 4]}}, "frames": {"a": {"size": [5, 6], "sequence": "s"}}}
-    assert geometry_of(record, "a") == Geometry((5, 6), (3, 4))
-
-
 def test_the_sample_is_preprocessed_and_trained_on(tmp_path, no_figures):
     """Real frames: each field of view less its own median, padded to 512 pixels."""
     assert run(sample.FRAMES, tmp_path / "out", "--masks", sample.MASKS, "--size", "512") == 0
-    frames = [read(path) for path in sorted(sample.FRAMES.glob("*field2*.png"))]
-    written = read(tmp_path / "out" / "frames" / "t98g_field2_03.png")
+    frames = [pixels_of(path) for path in sorted(sample.FRAMES.glob("*field2*.png"))]
+    written = pixels_of(tmp_path / "out" / "frames" / "t98g_field2_03.png")
     foreground = frames[2] - np.median(np.stack(frames), axis=0)
     np.testing.assert_array_equal(written[32:480, 32:480], np.rint(127 + foreground).clip(0, 255))
     assert script(run_train.main, "--frames", tmp_path / "out" / "frames", "--masks", tmp_path / "out" / "masks",

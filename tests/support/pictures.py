@@ -37,6 +37,11 @@ def sequence(folder, count=10, name="t_{:02d}.png", seed=0, **size):
     return folder / "frames", folder / "masks"
 
 
+def pixels_of(path):
+    """Return the pixels of a picture that Pillow reads."""
+    return np.asarray(Image.open(path))
+
+
 def stack(path, pages):
     """Write arrays as the pages of one TIFF."""
     images = [Image.fromarray(page) for page in pages]
