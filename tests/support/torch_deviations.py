@@ -4,10 +4,9 @@ A deviation takes a MonkeyPatch and the golden file, changes the twin, and retur
 be trained from: often the same, sometimes one with other settings or another input.
 """
 
-from dataclasses import replace
-
 import pytest
 import torch
+import torch_training_deviations as trained
 from torch.nn import functional
 
 from stemnet_ref.verify.diagnosis.conventions import EPSILONS
@@ -137,171 +136,8 @@ def with_more(epsilon):
         functional.softmax(z, dim=1).gather(1, y[:, None])[:, 0] + epsilon)).mean())
 
 
-def without_zeroing(patch, golden):
-    patch.setattr(torch.optim.Optimizer, "zero_grad", lambda self: None)
-    return golden
-
-
 def with_weights(change):
     return with_cost(lambda z, y, w: entropy(z, y, change(w)).mean())
-
-
-def with_optimizer(make):
-    """Return a deviation in the optimizer; `make` takes the training's settings and the twin's groups."""
-    def plant(patch, golden):
-        plain = twin.make_optimizer
-        patch.setattr(twin, "make_optimizer",
-                      lambda training, model: make(training, plain(training, model).param_groups))
-        return golden
-    return plant
-
-
-def sgd(**more):
-    return with_optimizer(lambda training, groups: torch.optim.SGD(
-        [{"params": group["params"], "weight_decay": group["weight_decay"]} for group in groups],
-        training["learning_rate"], training["momentum"], **more))
-
-
-class Custom(torch.optim.Optimizer):
-    """An optimizer whose step is a function of parameter, gradient, state, group and number of the step."""
-
-    def __init__(self, groups, step):
-        super().__init__([{"params": group["params"], "weight_decay": group["weight_decay"], "lr": 0.0}
-                          for group in groups], {})
-        self.change, self.count = step, 0
-
-    @torch.no_grad()
-    def step(self):
-        self.count += 1
-        for group in self.param_groups:
-            for w in group["params"]:
-                self.change(w, w.grad + group["weight_decay"] * w, self.state[w], group, self.count)
-
-
-def custom(change):
-    return with_optimizer(lambda training, groups: Custom(
-        groups, lambda *arguments: change(training, *arguments)))
-
-
-def averaged(training, w, g, state, group, step):
-    v = state.setdefault("v", torch.zeros_like(w))
-    v.mul_(training["momentum"]).sub_(group["lr"] * (1 - training["momentum"]) * g)
-    w.add_(v)
-
-
-def adam(correct=True, root=torch.sqrt, inside=0.0):
-    def change(training, w, g, state, group, step):
-        m, v = (state.setdefault(name, torch.zeros_like(w)) for name in "mv")
-        m.mul_(training["beta1"]).add_((1 - training["beta1"]) * g)
-        v.mul_(training["beta2"]).add_((1 - training["beta2"]) * g * g)
-        one, two = (1 - training["beta1"] ** step, 1 - training["beta2"] ** step) if correct else (1.0, 1.0)
-        epsilon = training["epsilon"]
-        w.sub_(group["lr"] * m / one / (torch.sqrt(v / two + epsilon * inside) + epsilon * (1 - inside)))
-    return custom(change)
-
-
-def with_rate(rate):
-    """Return a deviation in the learning rate; `rate` takes the training's settings and the step, from 0."""
-    def plant(patch, golden):
-        plain = twin.make_optimizer
-
-        def make(training, model):
-            optimizer = plain(training, model)
-            step, count = optimizer.step, iter(range(golden.steps))
-
-            def with_own_rate():
-                own = rate(training, next(count))
-                for group in optimizer.param_groups:
-                    group["lr"] = own
-                step()
-
-            optimizer.step = with_own_rate
-            return optimizer
-
-        patch.setattr(twin, "make_optimizer", make)
-        return golden
-    return plant
-
-
-def gliding(training, step):
-    return training["learning_rate"] * training["decay_rate"] ** (step / training["steps_per_epoch"])
-
-
-def in_short(training, step):
-    epoch = step // training["steps_per_epoch"]
-    return torch.tensor(training["learning_rate"] * training["decay_rate"] ** epoch, dtype=torch.float32).item()
-
-
-def adamw(**more):
-    return with_optimizer(lambda training, groups: torch.optim.AdamW(
-        [{"params": group["params"], "weight_decay": more.get("weight_decay", group["weight_decay"])}
-         for group in groups], training["learning_rate"], eps=training["epsilon"]))
-
-
-def decay_on_biases(patch, golden):
-    plain = twin.make_optimizer
-
-    def make(training, model):
-        optimizer = plain(training, model)
-        for group in optimizer.param_groups:
-            group["weight_decay"] = training["weight_decay"]
-        return optimizer
-
-    patch.setattr(twin, "make_optimizer", make)
-    return golden
-
-
-def to_tf32(tensor):
-    """Cut a float32 tensor to 10 bits behind the leading one, to the nearest, as a GPU's tensor cores take it."""
-    return ((tensor.contiguous().view(torch.int32) + 0x1000) & ~0x1FFF).view(torch.float32)
-
-
-class Tf32Conv(torch.autograd.Function):
-    """A convolution whose products are of TF32 numbers, forward and backward."""
-
-    @staticmethod
-    def forward(ctx, x, w, convolve):
-        ctx.save_for_backward(x, w)
-        ctx.convolve = convolve
-        return convolve(to_tf32(x), to_tf32(w))
-
-    @staticmethod
-    def backward(ctx, dy):
-        x, w = (to_tf32(each).requires_grad_() for each in ctx.saved_tensors)
-        with torch.enable_grad():
-            y = ctx.convolve(x, w)
-        return *torch.autograd.grad(y, (x, w), to_tf32(dy)), None
-
-
-def tf32(patch, golden):
-    for name in ("conv2d", "conv_transpose2d"):
-        plain = getattr(functional, name)
-
-        def convolve(x, w, bias=None, stride=1, padding=0, *rest, plain=plain):
-            y = Tf32Conv.apply(x, w, lambda a, b: plain(a, b, None, stride, padding))
-            return y if bias is None else y + bias[:, None, None]
-
-        patch.setattr(functional, name, convolve)
-    return golden
-
-
-def autocast(dtype):
-    def plant(patch, golden):
-        plain = twin.StemNet.forward
-
-        def forward(self, *arguments, **named):
-            with torch.autocast("cpu", dtype=dtype):
-                return plain(self, *arguments, **named).float()
-
-        patch.setattr(twin.StemNet, "forward", forward)
-        return golden
-    return plant
-
-
-def in_float32(patch, golden):
-    arrays = {key: array.astype("float32") if array.dtype == "float64" else array
-              for key, array in golden.arrays.items()}
-    return replace(golden, arrays=arrays)
 
 
 TF, ADAM, L2, LISTING = ({"momentum_form": "tensorflow"}, {"optimizer": "adam"}, {"l2": 0.1}, {"preset": "listing"})
@@ -349,26 +185,26 @@ DEVIATIONS = {
     **{f"log_plus_{epsilon}": ({}, with_more(epsilon)) for epsilon in EPSILONS},
     "log_clipped_twice": ({"float64": True}, clipped(1e-7, 1 - 1e-7)),
     "decay_every_step": ({}, with_training(steps_per_epoch=1)),
-    "decay_not_staircase": ({}, with_rate(gliding)),
-    "gradients_accumulated": ({}, without_zeroing),
-    "rate_in_float32": ({"float64": True}, with_rate(in_short)),
+    "decay_not_staircase": ({}, trained.with_rate(trained.gliding)),
+    "gradients_accumulated": ({}, trained.without_zeroing),
+    "rate_in_float32": ({"float64": True}, trained.with_rate(trained.in_short)),
     "constants_in_float32": ({"float64": True}, with_training(momentum=torch.tensor(0.2).item())),
     "decay_ignored": ({}, with_training(decay_rate=1.0)),
     "momentum_other_form": ({}, with_training(momentum_form="tensorflow")),
-    "momentum_dampening": (TF, sgd(dampening=0.2)),
-    "momentum_average": ({}, custom(averaged)),
-    "momentum_nesterov": (TF, sgd(nesterov=True)),
+    "momentum_dampening": (TF, trained.sgd(dampening=0.2)),
+    "momentum_average": ({}, trained.custom(trained.averaged)),
+    "momentum_nesterov": (TF, trained.sgd(nesterov=True)),
     "momentum_ignored": ({}, with_training(optimizer="sgd")),
-    "adam_epsilon_in_root": (ADAM, adam(inside=1.0)),
+    "adam_epsilon_in_root": (ADAM, trained.adam(inside=1.0)),
     "adam_other_epsilon_hat": (ADAM, with_training(adam_form="tensorflow")),
     "adam_epsilon_keras": (ADAM, with_training(epsilon=1e-7)),
-    "adam_no_bias_correction": (ADAM, adam(correct=False)),
-    "weight_decay_on_biases": (L2, decay_on_biases),
-    "weight_decay_decoupled": ({**ADAM, **L2}, adamw()),
+    "adam_no_bias_correction": (ADAM, trained.adam(correct=False)),
+    "weight_decay_on_biases": (L2, trained.decay_on_biases),
+    "weight_decay_decoupled": ({**ADAM, **L2}, trained.adamw()),
     "weight_decay_ignored": (L2, with_training(weight_decay=0.0)),
-    "adamw_default": (ADAM, adamw(weight_decay=0.01)),
-    "tf32": ({}, tf32),
-    "half": ({}, autocast(torch.float16)),
-    "bfloat16": ({}, autocast(torch.bfloat16)),
-    "float32": ({"float64": True}, in_float32),
+    "adamw_default": (ADAM, trained.adamw(weight_decay=0.01)),
+    "tf32": ({}, trained.tf32),
+    "half": ({}, trained.autocast(torch.float16)),
+    "bfloat16": ({}, trained.autocast(torch.bfloat16)),
+    "float32": ({"float64": True}, trained.in_float32),
 }

@@ -192,7 +192,7 @@ def test_layer(name, other, monkeypatch):
 
 
 def _in_tf32(call):
-    from torch_deviations import Tf32Conv
+    from torch_training_deviations import Tf32Conv
 
     return lambda x, w, o: Tf32Conv.apply(x, w, lambda a, b: call(a, b, o))
 

@@ -1,0 +1,171 @@
+"""Deviations of PyTorch's twin in how it trains: its optimizer, its learning rate, its weight decay, its precision."""
+
+from dataclasses import replace
+
+import torch
+from torch.nn import functional
+
+from stemnet_ref.verify.twins import torch_twin as twin
+
+
+def without_zeroing(patch, golden):
+    patch.setattr(torch.optim.Optimizer, "zero_grad", lambda self: None)
+    return golden
+
+
+def with_optimizer(make):
+    """Return a deviation in the optimizer; `make` takes the training's settings and the twin's groups."""
+    def plant(patch, golden):
+        plain = twin.make_optimizer
+        patch.setattr(twin, "make_optimizer",
+                      lambda training, model: make(training, plain(training, model).param_groups))
+        return golden
+    return plant
+
+
+def sgd(**more):
+    return with_optimizer(lambda training, groups: torch.optim.SGD(
+        [{"params": group["params"], "weight_decay": group["weight_decay"]} for group in groups],
+        training["learning_rate"], training["momentum"], **more))
+
+
+class Custom(torch.optim.Optimizer):
+    """An optimizer whose step is a function of parameter, gradient, state, group and number of the step."""
+
+    def __init__(self, groups, step):
+        super().__init__([{"params": group["params"], "weight_decay": group["weight_decay"], "lr": 0.0}
+                          for group in groups], {})
+        self.change, self.count = step, 0
+
+    @torch.no_grad()
+    def step(self):
+        self.count += 1
+        for group in self.param_groups:
+            for w in group["params"]:
+                self.change(w, w.grad + group["weight_decay"] * w, self.state[w], group, self.count)
+
+
+def custom(change):
+    return with_optimizer(lambda training, groups: Custom(
+        groups, lambda *arguments: change(training, *arguments)))
+
+
+def averaged(training, w, g, state, group, step):
+    v = state.setdefault("v", torch.zeros_like(w))
+    v.mul_(training["momentum"]).sub_(group["lr"] * (1 - training["momentum"]) * g)
+    w.add_(v)
+
+
+def adam(correct=True, inside=0.0):
+    def change(training, w, g, state, group, step):
+        m, v = (state.setdefault(name, torch.zeros_like(w)) for name in "mv")
+        m.mul_(training["beta1"]).add_((1 - training["beta1"]) * g)
+        v.mul_(training["beta2"]).add_((1 - training["beta2"]) * g * g)
+        one, two = (1 - training["beta1"] ** step, 1 - training["beta2"] ** step) if correct else (1.0, 1.0)
+        epsilon = training["epsilon"]
+        w.sub_(group["lr"] * m / one / (torch.sqrt(v / two + epsilon * inside) + epsilon * (1 - inside)))
+    return custom(change)
+
+
+def with_rate(rate):
+    """Return a deviation in the learning rate; `rate` takes the training's settings and the step, from 0."""
+    def plant(patch, golden):
+        plain = twin.make_optimizer
+
+        def make(training, model):
+            optimizer = plain(training, model)
+            step, count = optimizer.step, iter(range(golden.steps))
+
+            def with_own_rate():
+                own = rate(training, next(count))
+                for group in optimizer.param_groups:
+                    group["lr"] = own
+                step()
+
+            optimizer.step = with_own_rate
+            return optimizer
+
+        patch.setattr(twin, "make_optimizer", make)
+        return golden
+    return plant
+
+
+def gliding(training, step):
+    return training["learning_rate"] * training["decay_rate"] ** (step / training["steps_per_epoch"])
+
+
+def in_short(training, step):
+    epoch = step // training["steps_per_epoch"]
+    return torch.tensor(training["learning_rate"] * training["decay_rate"] ** epoch, dtype=torch.float32).item()
+
+
+def adamw(**more):
+    return with_optimizer(lambda training, groups: torch.optim.AdamW(
+        [{"params": group["params"], "weight_decay": more.get("weight_decay", group["weight_decay"])}
+         for group in groups], training["learning_rate"], eps=training["epsilon"]))
+
+
+def decay_on_biases(patch, golden):
+    plain = twin.make_optimizer
+
+    def make(training, model):
+        optimizer = plain(training, model)
+        for group in optimizer.param_groups:
+            group["weight_decay"] = training["weight_decay"]
+        return optimizer
+
+    patch.setattr(twin, "make_optimizer", make)
+    return golden
+
+
+def to_tf32(tensor):
+    """Cut a float32 tensor to 10 bits behind the leading one, to the nearest, as a GPU's tensor cores take it."""
+    return ((tensor.contiguous().view(torch.int32) + 0x1000) & ~0x1FFF).view(torch.float32)
+
+
+class Tf32Conv(torch.autograd.Function):
+    """A convolution whose products are of TF32 numbers, forward and backward."""
+
+    @staticmethod
+    def forward(ctx, x, w, convolve):
+        ctx.save_for_backward(x, w)
+        ctx.convolve = convolve
+        return convolve(to_tf32(x), to_tf32(w))
+
+    @staticmethod
+    def backward(ctx, dy):
+        x, w = (to_tf32(each).requires_grad_() for each in ctx.saved_tensors)
+        with torch.enable_grad():
+            y = ctx.convolve(x, w)
+        return *torch.autograd.grad(y, (x, w), to_tf32(dy)), None
+
+
+def tf32(patch, golden):
+    for name in ("conv2d", "conv_transpose2d"):
+        plain = getattr(functional, name)
+
+        def convolve(x, w, bias=None, stride=1, padding=0, *rest, plain=plain):
+            y = Tf32Conv.apply(x, w, lambda a, b: plain(a, b, None, stride, padding))
+            return y if bias is None else y + bias[:, None, None]
+
+        patch.setattr(functional, name, convolve)
+    return golden
+
+
+def autocast(dtype):
+    def plant(patch, golden):
+        plain = twin.StemNet.forward
+
+        def forward(self, *arguments, **named):
+            with torch.autocast("cpu", dtype=dtype):
+                return plain(self, *arguments, **named).float()
+
+        patch.setattr(twin.StemNet, "forward", forward)
+        return golden
+    return plant
+
+
+def in_float32(patch, golden):
+    arrays = {key: array.astype("float32") if array.dtype == "float64" else array
+              for key, array in golden.arrays.items()}
+    return replace(golden, arrays=arrays)
