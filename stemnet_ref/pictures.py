@@ -1,6 +1,7 @@
 """Pictures and tables of a segmented frame: mask, heat map, overlay, border pixels, numbered cells."""
 
 import numpy as np
+from scipy import ndimage
 
 from .data.images import eight_bit_units
 from .data.masks.regions import regions
@@ -26,18 +27,12 @@ def edges(mask):
         Row and column of each border pixel, from 0.
     """
     cell = np.asarray(mask) > 0
-    return np.argwhere(cell & ~_erode(cell))
+    return np.argwhere(cell & ~_inside(cell, 1))
 
 
-def _erode(cell):
-    """Return the cell pixels whose eight neighbours are cell too, or outside the frame: bool of shape (H, W)."""
-    padded = np.pad(cell, 1, constant_values=True)
-    height, width = cell.shape
-    inner = np.ones_like(cell)
-    for down in range(3):
-        for right in range(3):
-            inner &= padded[down:down + height, right:right + width]
-    return inner
+def _inside(cell, border):
+    """Return the cell pixels within so many pixels of which no background lies: bool of shape (H, W)."""
+    return ndimage.binary_erosion(cell, np.ones((3, 3)), border, border_value=1)
 
 
 def stretch_contrast(pixels):
@@ -69,10 +64,8 @@ def overlay(pixels, mask, truth=None, border=1, stretch=True):
     if truth is not None:
         for wrong, colour in (((mask > 0) & (truth == 0), ORANGE), ((mask == 0) & (truth > 0), YELLOW)):
             picture[wrong] = 0.45 * picture[wrong] + 0.55 * np.array(colour)
-    cell = inner = np.asarray(mask) > 0
-    for _ in range(border):
-        inner = _erode(inner)
-    picture[cell & ~inner] = BLUE
+    cell = np.asarray(mask) > 0
+    picture[cell & ~_inside(cell, border)] = BLUE
     return picture.astype(np.uint8)
 
 
