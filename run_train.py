@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from stemnet_ref.program import cli
-from stemnet_ref.program.options import Option, add_options
+from stemnet_ref.program.options import Option
 from stemnet_ref.program.terminal import step_bar
 from stemnet_ref.report import figures, summaries
 from stemnet_ref.report.page import Report
@@ -41,11 +41,8 @@ OPTIONS = {
 
 def options():
     """Return the parser. A setting that is not given is absent from the result, so that presets can fill it."""
-    parser = cli.Parser(prog="run_train.py",
-                        description="Train StemNet on frames of a time-lapse and their masks. Without --frames: on the "
-                                    "sample that comes with the package.")
-    add_options(parser, OPTIONS)
-    return parser
+    return cli.Parser("run_train.py", "Train StemNet on frames of a time-lapse and their masks. Without --frames: on "
+                                      "the sample that comes with the package.", OPTIONS)
 
 
 def main(argv=None):

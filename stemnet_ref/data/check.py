@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import InputError, pluralize
 from ..program import cli
-from ..program.options import Option, add_options
+from ..program.options import Option
 from ..storage.outputs import SHEET, check_output
 from ..training.settings import FRAMES, MASKS, Settings, chosen_of, pick
 from . import alignment
@@ -77,11 +77,10 @@ OPTIONS = {
 
 def options():
     """Return the parser."""
-    parser = cli.Parser(prog="python -m stemnet_ref.data.check",
-                        description="Say what a training run would see, and draw a sheet of frames with their masks.")
+    parser = cli.Parser("python -m stemnet_ref.data.check",
+                        "Say what a training run would see, and draw a sheet of frames with their masks.", OPTIONS)
     parser.add_argument("frames", metavar="FRAMES", help=FRAMES.help)
     parser.add_argument("masks", metavar="MASKS", nargs="?", help=MASKS.help)
-    add_options(parser, OPTIONS)
     return parser
 
 

@@ -1,7 +1,5 @@
-"""What the scripts share: options, one-line errors, exit status, progress, and stopping in good order."""
+"""What all programs share: one-line errors, exit status, and stopping in good order."""
 
-import argparse
-import difflib
 import os
 import signal
 import sys
@@ -10,50 +8,12 @@ import warnings
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 
 from ..errors import INTERRUPTED, InputError, out_of_memory, reason
-from .options import flag_of
+from .options import Parser
 from .terminal import Output, OutputLost, log, one_line
 
 __all__ = ["Parser", "StopRequest", "log", "run"]
 
 PIPE_CLOSED = 141           # exit status that a shell gives a program killed by SIGPIPE
-
-
-class Parser(argparse.ArgumentParser):
-    """An argument parser that reports a mistake in one line, with exit status 2."""
-
-    def parse_args(self, args=None, namespace=None):
-        """Return the options given; report an unknown option together with the known option most like it."""
-        args = sys.argv[1:] if args is None else list(args)
-        for text in args:
-            if text.startswith("--") and text.endswith("=--"):      # argparse of some Python versions drops the --
-                self.error(f"{text}: -- is no value; a file of this name is ./--")
-            if text.startswith("--="):                          # argparse takes it for the beginning of every option
-                self.error(f"{text}: no such option")
-        given, unknown = self.parse_known_args(args, namespace)
-        if "--" in args and all(action.option_strings for action in self._actions):
-            self.error("--: no such option")                            # names the --, not the word after it
-        unknown = [text for text in unknown if text != "--"]            # some Python versions leave it there
-        for name, value in vars(given).items():
-            if value == "":
-                as_option = any(text.partition("=")[0] == flag_of(name) for text in args)
-                self.error(f"{flag_of(name) if as_option else name.upper()}: the value is empty; give one, or leave it "
-                           "out")
-        if unknown:
-            name = unknown[0].partition("=")[0]
-            like = difflib.get_close_matches(name, self._option_string_actions, n=1) if name.strip("-") else []
-            if not name.startswith("-") and getattr(given, "resume", False):
-                self.error(f"{name}: belongs to no option; --resume takes no value, name the run by --out {name}")
-            if not name.startswith("-"):
-                hint = ' (a pattern such as "frames/*.png" must be in quotes)' if os.path.exists(name) else ""
-                self.error(f"{name}: belongs to no option{hint}")
-            self.error(f"{name}: no such option" + (f", did you mean {like[0]}?" if like else ""))
-        return given
-
-    def error(self, message):
-        self.exit(2, f"{self.prog}: error: {message}; see {self.prog} --help\n")
-
-    def exit(self, status=0, message=None):
-        super().exit(status, message and one_line(message.rstrip("\n")) + "\n")
 
 
 def run(prog, main, argv, for_memory="use smaller files, or a machine with more of it", keep_going=False):

@@ -1,11 +1,15 @@
-"""Options of the command line and settings, each stated once: meaning, default, and the values that it takes."""
+"""Options of the command line and settings, each stated once: meaning, default, values; and the parser of options."""
 
 import argparse
+import difflib
+import os
+import sys
 from dataclasses import dataclass, field
 from types import NoneType
 from typing import get_args
 
 from ..errors import InputError
+from .terminal import one_line
 
 NOUNS = {int: "a whole number", float: "a number", str: "text", bool: "True or False"}
 METAVARS = {int: "N", float: "X", str: "TEXT"}
@@ -110,13 +114,55 @@ class _Parse(argparse.Action):
         setattr(namespace, self.dest, self.option.parse(flag, text))
 
 
-def add_options(parser, options):
-    """Add Options to a parser by their names, each under the heading of its group."""
-    groups = {None: parser}
-    for name, option in options.items():
-        if option.group not in groups:
-            groups[option.group] = parser.add_argument_group(option.group)
-        option.add_to(groups[option.group], name, options)
+class Parser(argparse.ArgumentParser):
+    """An argument parser that reports a mistake in one line, with exit status 2.
+
+    It takes the Options in the dict `options` by their names, each under the heading of its group.
+    """
+
+    def __init__(self, prog=None, description=None, options=None, **rest):
+        super().__init__(prog=prog, description=description, **rest)
+        options, groups = options or {}, {None: self}
+        for name, option in options.items():
+            if option.group not in groups:
+                groups[option.group] = self.add_argument_group(option.group)
+            option.add_to(groups[option.group], name, options)
+
+    def parse_args(self, args=None, namespace=None):
+        """Return the options given; report an unknown option together with the known option most like it."""
+        args = sys.argv[1:] if args is None else list(args)
+        for text in args:
+            if text.startswith("--") and text.endswith("=--"):      # argparse of some Python versions drops the --
+                self.error(f"{text}: -- is no value; a file of this name is ./--")
+            if text.startswith("--="):                          # argparse takes it for the beginning of every option
+                self.error(f"{text}: no such option")
+        given, unknown = self.parse_known_args(args, namespace)
+        if "--" in args and all(action.option_strings for action in self._actions):
+            self.error("--: no such option")                            # names the --, not the word after it
+        unknown = [text for text in unknown if text != "--"]            # some Python versions leave it there
+        for name, value in vars(given).items():
+            if value == "":
+                as_option = any(text.partition("=")[0] == flag_of(name) for text in args)
+                self.error(f"{flag_of(name) if as_option else name.upper()}: the value is empty; give one, or leave it "
+                           "out")
+        if unknown:
+            self._refuse(unknown[0].partition("=")[0], getattr(given, "resume", False))
+        return given
+
+    def _refuse(self, name, resume):
+        """End the program because of a word that is no option, or belongs to none."""
+        if name.startswith("-"):
+            like = difflib.get_close_matches(name, self._option_string_actions, n=1) if name.strip("-") else []
+            self.error(f"{name}: no such option" + (f", did you mean {like[0]}?" if like else ""))
+        hint = ' (a pattern such as "frames/*.png" must be in quotes)' if os.path.exists(name) else ""
+        self.error(f"{name}: belongs to no option" + (
+            f"; --resume takes no value, name the run by --out {name}" if resume else hint))
+
+    def error(self, message):
+        self.exit(2, f"{self.prog}: error: {message}; see {self.prog} --help\n")
+
+    def exit(self, status=0, message=None):
+        super().exit(status, message and one_line(message.rstrip("\n")) + "\n")
 
 
 def check_effects(options, given, values):

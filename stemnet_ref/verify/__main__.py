@@ -9,7 +9,7 @@ import numpy as np
 from ..errors import InputError, pluralize
 from ..network.topology import check_size
 from ..program import cli
-from ..program.options import Option, add_options, check_effects, flag_of, sides
+from ..program.options import Option, check_effects, flag_of, sides
 from ..storage.outputs import GOLDEN, TENSORS, check_output
 from ..training import checkpoint
 from ..training.settings import FRAMES, MASKS, OPTIONS, Settings, chosen_of, pick
@@ -93,11 +93,10 @@ def options():
                                                "reference computes, and if not, where and why.")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, (does, arguments, table) in COMMANDS.items():
-        each = commands.add_parser(name, help=does)
+        each = commands.add_parser(name, help=does, options=table)
         for argument, choices, words in arguments:
             each.add_argument(argument, metavar=argument.upper(), choices=choices,
                               help=f"{words}: {', '.join(choices)}" if choices else words)
-        add_options(each, table)
     return parser
 
 
