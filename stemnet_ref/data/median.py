@@ -6,11 +6,13 @@
 
 import tempfile
 from contextlib import suppress
+from copy import copy
 
 import numpy as np
 
 from ..backends.cpu.threads import share
 from ..errors import InputError, pluralize, reason
+from .images import eight_bit_units
 
 MEMORY = 500_000_000        # bytes
 CHUNK = 1 << 18             # values that a thread sorts at once: they stay in its cache
@@ -18,6 +20,8 @@ CHUNK = 1 << 18             # values that a thread sorts at once: they stay in i
 
 class Stack:
     """Frames held in memory or, where they do not fit, in a scratch file; of one size where they are read by rows.
+
+    Where their dtypes differ, 8 bits beside 16, or 32 of which some fit into 16, all are held in 8-bit units.
 
     Parameters
     ----------
@@ -30,13 +34,16 @@ class Stack:
     Attributes
     ----------
     dtype : numpy dtype
-        Dtype of the frames, uint8, uint16 or float32, which the first frame determines.
+        Dtype of the frames, uint8 or uint16 where all have it, else float32.
     shapes : list of (int, int)
         Height and width of each frame, in pixels.
     """
 
     def __init__(self, memory=MEMORY, folder=None):
         self.memory, self.folder = memory, folder
+        self._begin()
+
+    def _begin(self):
         self.dtype, self.shapes = None, []
         self._frames, self._file, self._starts = [], None, [0]
 
@@ -55,14 +62,12 @@ class Stack:
         ------
         InputError
             If there is no room for it on the disk.
-        ValueError
-            If its dtype is another than that of the first.
         """
-        if self.dtype is None:
-            self.dtype = pixels.dtype
-        if pixels.dtype != self.dtype:
-            raise ValueError(f"Stack.append: pixels are {pixels.dtype}; the first were {self.dtype}")
-        pixels = np.ascontiguousarray(pixels)
+        if self.dtype not in (None, pixels.dtype):
+            pixels = eight_bit_units(pixels)
+            if self.dtype != pixels.dtype:
+                self._convert()
+        self.dtype, pixels = pixels.dtype, np.ascontiguousarray(pixels)
         self.shapes.append(pixels.shape)
         self._starts.append(self._starts[-1] + pixels.nbytes)
         if self._file is None and self._starts[-1] <= self.memory // 2:                # half is for the sorted copy
@@ -81,12 +86,12 @@ class Stack:
                              f"written ({reason(error)}); free space, choose another folder, or allow more memory"
                              ) from None
 
-    def clear(self):
-        """Remove all frames."""
-        if self._file:
-            self._file.close()
-        self.dtype, self.shapes = None, []
-        self._frames, self._file, self._starts = [], None, [0]
+    def _convert(self):
+        """Convert all frames to 8-bit units."""
+        with copy(self) as held:
+            self._begin()
+            for pixels in held.frames():
+                self.append(eight_bit_units(pixels))
 
     @property
     def count(self):
@@ -106,6 +111,10 @@ class Stack:
         if self._file is None:
             return self._frames[number]
         return np.asarray(np.memmap(self._file, self.dtype, "r", self._starts[number], self.shapes[number]))
+
+    def frames(self):
+        """Yield all frames, in the order in which they were appended."""
+        return map(self.frame, range(self.count))
 
     def rows(self, start, stop):
         """Return rows of all frames, which are of one shape: (frames, stop - start, W)."""

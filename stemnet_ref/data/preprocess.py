@@ -34,7 +34,7 @@ from .frames import describe_pages, find
 from .geometry import RECORD, Geometry
 from .grouping import grouped
 from .headers import check_mask_size, unchanged
-from .images import Remarks, eight_bit_units, read_frame, read_numbers, read_remark, read_size
+from .images import Remarks, read_frame, read_numbers, read_remark, read_size
 from .median import MEMORY, Stack
 from .pairing import find_pairs
 
@@ -144,29 +144,17 @@ class Preprocess:
             elif sizes[frame]:
                 usable.append((frame, mask))
 
-        def read(frame):
-            return unchanged(read_frame(frame), frame, sizes[frame])
+        def read(pair):
+            return self._attempt(lambda frame: unchanged(read_frame(frame), frame, sizes[frame]), pair[0])
 
-        good, dtypes = self._fill(stack, sequence, usable, read)
-        if len(dtypes) > 1:                 # 8 bits beside 16, or 32 of which some fit into 16: all in 8-bit units then
-            stack.clear()
-            good, _ = self._fill(stack, sequence, good, lambda frame: eight_bit_units(read(frame)))
-        return good
-
-    def _fill(self, stack, sequence, pairs, read):
-        """Read frames onto the stack while they have one dtype; return the pairs that can be read, and all dtypes."""
-        good, dtypes = [], set()
-        loaded = self.progress(read_ahead(lambda pair: self._attempt(read, pair[0]), pairs), total=len(pairs),
-                               desc=f"reading {sequence}", unit="frame")
-        for pair, pixels in zip(pairs, loaded, strict=True):
-            if pixels is None:
-                continue
-            good.append(pair)
-            self._remarks.add(pair[0], read_remark(pair[0], False))
-            dtypes.add(pixels.dtype)
-            if len(dtypes) == 1:
+        good = []
+        loaded = self.progress(read_ahead(read, usable), total=len(usable), desc=f"reading {sequence}", unit="frame")
+        for pair, pixels in zip(usable, loaded, strict=True):
+            if pixels is not None:
+                good.append(pair)
+                self._remarks.add(pair[0], read_remark(pair[0], False))
                 stack.append(pixels)
-        return good, dtypes
+        return good
 
     def _write(self, sequence, pairs, stack, frames):
         """Write the frames and masks of a sequence; return what was done to it."""

@@ -57,7 +57,7 @@ def fit(kind, frames, read):
     ----------
     kind : {"standard", "mean-image", "median-image", "minus127"}
     frames : list
-        Frames that `read` takes; each is read once, or twice for an image.
+        Frames that `read` takes, each of them once.
     read : callable
         Function that returns the pixels of a frame, all of one shape where there is an image.
 
@@ -69,13 +69,24 @@ def fit(kind, frames, read):
     if kind == "minus127":
         return LISTING
     if kind == "standard":
-        image, left = None, "every pixel of the training frames is"
-    else:
-        image, left = _image(kind, frames, read), f"minus their {kind.replace('-', ' ')} every pixel of them is"
+        return Scaling(*_moments(map(read, frames), "every pixel of the training frames is"))
+    with Stack() as stack:              # an image takes two passes over the frames, which may be more than memory holds
+        for frame in frames:
+            stack.append(read(frame))
+        if kind == "mean-image":
+            image = sum(eight_bit_units(each).astype(np.float64) for each in stack.frames()) / stack.count
+        else:
+            image = eight_bit_units(stack.median(), stack.dtype)
+        image = image.astype(np.float32)
+        _, std = _moments((eight_bit_units(each) - image for each in stack.frames()),
+                          f"minus their {kind.replace('-', ' ')} every pixel of them is")
+        return Scaling(0.0, std, image)
+
+
+def _moments(frames, left):
+    """Return mean and standard deviation of all pixels, in 8-bit units; raise InputError where they are constant."""
     count, total, squares, first = 0, 0.0, 0.0, None
-    for frame in frames:
-        pixels = eight_bit_units(read(frame))
-        pixels = pixels if image is None else pixels - image
+    for pixels in map(eight_bit_units, frames):
         first = float(pixels.flat[0]) if first is None else first       # sums of differences keep their digits
         difference = pixels.astype(np.float64) - first
         count += pixels.size
@@ -84,19 +95,7 @@ def fit(kind, frames, read):
     variance = squares / count - (total / count) ** 2
     if not variance > 1e-12:
         raise InputError(f"--frames: {left} {first:g}; frames without contrast cannot be learned from")
-    return Scaling(first + total / count if image is None else 0.0, float(np.sqrt(variance)), image)
-
-
-def _image(kind, frames, read):
-    """Return the mean or the median of frames, pixel by pixel, float32 in 8-bit units."""
-    if kind == "mean-image":
-        return (sum(eight_bit_units(read(frame)).astype(np.float64) for frame in frames) / len(frames)
-                ).astype(np.float32)
-    alike = len({read(frame).dtype for frame in frames}) == 1
-    with Stack() as stack:
-        for frame in frames:
-            stack.append(read(frame) if alike else eight_bit_units(read(frame)))
-        return eight_bit_units(stack.median(), stack.dtype).astype(np.float32)
+    return first + total / count, float(np.sqrt(variance))
 
 
 LISTING = Scaling(mean=127.0, std=1.0)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stemnet_ref.data.images import eight_bit_units
 from stemnet_ref.data.median import Stack
 from stemnet_ref.errors import InputError
 
@@ -61,8 +62,17 @@ def test_frames_of_several_sizes_are_kept_but_have_no_median(memory):
             np.testing.assert_array_equal(stack.frame(number), frames[number])
         with pytest.raises(ValueError, match="3 frames of 3 sizes"):
             stack.median()
-        with pytest.raises(ValueError, match="are float32; the first were uint16"):
-            stack.append(np.zeros((3, 4), np.float32))
+
+
+@given(st.lists(DTYPE, min_size=1, max_size=6), st.sampled_from([1, 10 ** 6]))
+def test_frames_of_several_dtypes_are_held_in_8_bit_units(dtypes, memory):
+    frames = [np.arange(at, at + 12).reshape(3, 4).astype(dtype) for at, dtype in enumerate(dtypes)]
+    expected = frames if len(set(dtypes)) == 1 else [eight_bit_units(frame) for frame in frames]
+    with filled(frames, memory=memory) as stack:
+        assert stack.dtype == expected[0].dtype
+        assert stack.count == len(frames)
+        for found, frame in zip(stack.frames(), expected, strict=True):
+            np.testing.assert_array_equal(found, frame)
 
 
 def test_memory_is_bounded(tmp_path):
