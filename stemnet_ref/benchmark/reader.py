@@ -6,6 +6,7 @@ from .. import sample
 from ..data.crops.batch import assemble
 from ..data.crops.epoch import Augmentation, plan_epoch
 from ..data.dataset import Dataset
+from ..data.headers import inspect
 from ..data.pairing import find_pairs
 from ..data.scaling import Scaling
 from ..network.stemnet import StemNet
@@ -40,7 +41,7 @@ def measure(channels, count, backend):
 
 def _measure(network, crop, count, augmentation, border, backend):
     pairs = find_pairs(sample.FRAMES, sample.MASKS, log=lambda line: None)
-    data = Dataset(*pairs, network.channels, log=lambda line: None, device=backend.device, border=border)
+    data = Dataset(inspect(*pairs, network.channels), log=lambda line: None, device=backend.device, border=border)
     settings, scaling = Settings(), Scaling(127.0, 18.0)
     network.to(backend)
     steps = Steps(network, make_optimizer(settings, backend), Objective.of(settings, 10), backend)

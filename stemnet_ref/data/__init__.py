@@ -1,9 +1,10 @@
 """The way from picture files to batches.
 
 A frame goes this way: `frames.find` finds its file and `discovery.names` its place in a sequence; `pairing.find_pairs`
-finds its mask; `headers` reads its size and finds its neighbours; `dataset.Dataset` decodes it, by `images.read_frame`
-and `formats`; `crops` cut it, and `scaling` brings its grey levels to those of the network. `training` is the data of a
-run, made of these by `split`, `inspection` and `balance`. `check` and `preprocess` are programs.
+finds its mask; `headers.inspect` reads its size and finds its neighbours; `dataset.Dataset` decodes it, by
+`images.read_frame` and `formats`; `crops` cut it, and `scaling` brings its grey levels to those of the network.
+`training` is the data of a run, made of these by `split`, `fitting` and `balance`. `check` and `preprocess` are
+programs.
 
 Some arguments are the same everywhere, and described here alone:
 

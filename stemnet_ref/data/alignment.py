@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..errors import InputError, pluralize
+from ..errors import pluralize
+from .cache import LeftOut
 from .discovery.sequences import time_indices
 from .grouping import grouped
 from .images import eight_bit_units
@@ -140,9 +141,7 @@ def _pixels(dataset, index):
     """Return the pixels of a frame on the scale of 8 bits, or None where it is left out."""
     try:
         return eight_bit_units(dataset.pixels(index))
-    except InputError:
-        if dataset.left_out is None:
-            raise
+    except LeftOut:
         return None
 
 

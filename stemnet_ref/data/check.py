@@ -1,6 +1,6 @@
 """Report what a training run would see: python -m stemnet_ref.data.check FRAMES MASKS
 
-run_train.py prints the cheap part of the report, `data.inspection`, before its first step.
+run_train.py prints the cheap part of the report, `data.fitting`, before its first step.
 """
 
 import sys
@@ -15,43 +15,40 @@ from ..storage.outputs import SHEET, check_output
 from ..training.settings import FRAMES, MASKS, Settings, chosen_of, pick
 from . import alignment
 from .balance import WORDS, check_classes, class_weights
-from .dataset import Dataset
 from .discovery.sequences import steps
 from .frames import spans
 from .grouping import grouped
-from .inspection import measure
-from .pairing import find_pairs, first_and_last
-from .split import describe, divide
+from .pairing import first_and_last
+from .training import fit, prepare
 
 
-def report(dataset, settings, log=print):
-    """Print a report on frames and masks, and return the use of each frame in a training run.
-
-    That is "training", "validation", "gap", or "no mask".
+def report(prepared, log=print):
+    """Print a report on the frames and masks of a run, which are `training.Prepared`.
 
     Raises
     ------
     InputError
         If a run could not begin.
     """
-    found = dataset.frames
-    split = divide(found, dataset.masks, settings)
-    parts = np.full(len(found), "no mask", object)
-    for indices, part in zip(split[:3], ("training", "validation", "gap"), strict=True):
-        parts[indices] = part
-    describe(found, split, settings, log)
-    measured = measure(dataset, split, settings.scaling, log)
-    _describe_frames(dataset, measured.statistics, log)
-    log(f"training frames: mean {measured.scaling.mean:.4g}, standard deviation {measured.scaling.std:.4g}, on the "
+    dataset, split, fitted = prepared.dataset, prepared.split, fit(prepared, log)
+    _describe_frames(dataset, fitted.statistics, log)
+    log(f"training frames: mean {fitted.scaling.mean:.4g}, standard deviation {fitted.scaling.std:.4g}, on the "
         "scale of 8 bits")
-    check_classes(measured.share(split.training), measured.share(split.validation), log)
-    cells = [measured.cells[index] for index in split.training.tolist()]
+    check_classes(fitted.share(split.training), fitted.share(split.validation), log)
+    cells = [fitted.cells[index] for index in split.training.tolist()]
     shares = [cell / pixels for cell, pixels in cells]
     log(f"a training mask is cell in {min(shares):.2%} to {max(shares):.2%} of its pixels; "
         + "; ".join("--class-weight {}: {:.3g} and {:.3g}".format(word, *class_weights(word, cells))
                     for word in WORDS))
     alignment.describe(dataset, log)
-    return parts.tolist()
+
+
+def parts(split, count):
+    """Return what a run uses each of its frames for: "training", "validation", "gap", or "no mask"."""
+    found = np.full(count, "no mask", object)
+    for indices, part in zip(split[:3], ("training", "validation", "gap"), strict=True):
+        found[indices] = part
+    return found.tolist()
 
 
 def _describe_frames(dataset, statistics, log):
@@ -94,14 +91,13 @@ def main(argv=None):
     if out.suffix.lower() != ".png":
         raise InputError(f"--out {out}: the sheet is a PNG; give a name that ends in .png")
     check_output(out, SHEET, inputs=(given["frames"], given["masks"]))
-    pairs = find_pairs(given["frames"], given["masks"], cli.log, settings.sparse_masks, names=("FRAMES", "MASKS"),
-                       selection=settings.selection)
-    inputs = {each.path.resolve().parent for each in (*pairs[0], *pairs[1]) if each and each.page is None}
+    prepared = prepare(settings, given["frames"], given["masks"], log=cli.log, names=("FRAMES", "MASKS"))
+    dataset = prepared.dataset
+    inputs = {each.path.resolve().parent for each in (*dataset.frames, *dataset.masks) if each and each.page is None}
     if out.absolute().parent.resolve() in inputs:
         raise InputError(f"--out {out}: the sheet would lie among the frames or masks; choose another folder")
-    dataset = Dataset(*pairs, settings.channels, log=cli.log)
-    parts = report(dataset, settings, cli.log)
-    plot_sheet(dataset, parts, out, kind=SHEET)
+    report(prepared, cli.log)
+    plot_sheet(dataset, parts(prepared.split, len(dataset.frames)), out, kind=SHEET)
     cli.log(f"done: look at {out}")
     return 0
 

@@ -1,21 +1,20 @@
 """Frames with their masks: decoded when they are asked for, stored while memory lasts, and cut into batches."""
 
-from collections import Counter, deque
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
 
 from ..errors import InputError
+from .cache import Cache, LeftOut
 from .crops.batch import Sample, assemble
 from .crops.pasting import boxes, choose_pastes
-from .headers import leave_out, read_headers, unchanged
+from .headers import STANDS_IN, refuse, unchanged
 from .images import Remarks, read_bytes, read_frame, read_mask, read_remark
 from .masks.borders import border_weights
 
 MEMORY = 2 << 30        # bytes of decoded frames to keep
-KINDS = "pixels", "classes", "instances", "weights"     # arrays that are stored of each frame
 
 
 class Whole(NamedTuple):
@@ -31,10 +30,11 @@ class Dataset:
 
     Parameters
     ----------
-    frames, masks, channels, neighbours, log
-        Common arguments of `data`.
+    headers : headers.Headers
     memory : int
         Bytes of decoded pixels to store. Where all frames fit, each is decoded once, otherwise once an epoch.
+    log
+        Common argument of `data`.
     device : optional
         Device that holds batches and windows. Every frame is copied to it as it was read, once, or once an epoch where
         not all frames fit into memory.
@@ -42,66 +42,55 @@ class Dataset:
         Weight and sigma of `border_weights`, which pixels have only with this argument.
     paste : bool
         Whether cells will be pasted.
-    targets : list of int, optional
-        Frames to segment, by default all or those with masks; only these and their neighbours are examined.
     left_out : list, optional
-        List that gets an InputError for each frame and mask that cannot be used: the nearest frame takes the place of a
-        neighbour, and a frame loses its mask. Without a list the first error is raised.
+        List that gets an InputError for each file that cannot be decoded, which is left out then as by
+        `headers.inspect`. Without a list the first error is raised.
 
     Attributes
     ----------
-    headers : headers.Headers
-        Sizes and neighbours of the frames; another one takes its place where a file turns out to be unusable.
-
-    Raises
-    ------
-    InputError
-        If `headers.read_headers` raises it.
+    frames, masks, windows, sizes
+        Those of the headers.
+    cache : cache.Cache
+        What has been decoded; nothing else changes once a Dataset is made.
     """
 
-    frames, masks, windows, sizes, bad = (property(attrgetter(f"headers.{name}"))
-                                          for name in ("frames", "masks", "windows", "sizes", "bad"))
-
-    def __init__(self, frames, masks, channels, memory=MEMORY, log=print, device=None, border=None, paste=False,
-                 neighbours="frames", targets=None, left_out=None):
+    def __init__(self, headers, memory=MEMORY, log=print, device=None, border=None, paste=False, left_out=None):
+        self.frames, self.masks, self.windows, self.sizes = (
+            headers.frames, headers.masks, headers.windows, headers.sizes)
         self.log, self.device, self.border, self.paste, self.left_out = log, device, border, paste, left_out
-        self.headers = read_headers(frames, masks, channels, neighbours, targets, self.refuse, left_out is not None)
         good = [size for size in self.sizes if size]
         # pixels of as much as 32 bits, classes, weights, numbers of cells
-        bytes_a_pixel = read_bytes(frames[self.sizes.index(good[0])]) + 1 + 4 * bool(border) + 4 * paste
-        bytes_a_frame = max(h * w for h, w in good) * bytes_a_pixel
-        self.capacity = max(memory // bytes_a_frame, 8 * channels)      # in frames
-        self.fits = len(good) <= self.capacity
-        self.decoded = 0                    # frames, since the beginning
-        self._stored = {}                   # (kind, index) -> array, here
-        self._there = {}                    # the same on the device
+        bytes_a_pixel = read_bytes(self.frames[self.sizes.index(good[0])]) + 1 + 4 * bool(border) + 4 * paste
+        capacity = max(memory // (max(h * w for h, w in good) * bytes_a_pixel), 8 * self.windows.shape[1])
+        self.cache = Cache(capacity, len(good) <= capacity,
+                           {("pixels", index): LeftOut(error) for index, error in headers.bad.items()})
         self._boxes = {}                    # index -> `boxes` of its cells
         self._buffers = {}                  # shape -> `backends.buffers.Buffers` on the device
-        self._uses = Counter()              # crops of the plan that still need a frame, where not all fit
         self._remarks = Remarks(log)
 
     def pixels(self, index):
-        """Return the decoded frame, as stored."""
-        if index in self.bad:
-            raise self.bad[index]
-        return self._keep("pixels", index, self._read_pixels, self._stored)
+        """Return the decoded frame, as stored; raise LeftOut where it is left out."""
+        return self.cache.get("pixels", index, self._read_pixels)
 
     def classes(self, index):
-        """Return the classes of the frame's mask, uint8 of shape (H, W), or None for a frame without a mask."""
+        """Return the classes of the frame's mask, uint8 of shape (H, W), or None where it has none or is left out."""
         if self.masks[index] is None:
             return None
-        read = self._classes_of if self.paste or self.border else self._read_mask
-        return self._keep("classes", index, read, self._stored)
+        try:
+            return self.cache.get("classes", index,
+                                  self._classes_of if self.paste or self.border else self._read_mask)
+        except LeftOut:
+            return None
 
     def instances(self, index):
         """Return the numbered cells of the frame's mask, int32 of shape (H, W)."""
-        return self._keep("instances", index, lambda index: self._read_mask(index, numbered=True), self._stored)
+        return self.cache.get("instances", index, lambda index: self._read_mask(index, numbered=True))
 
     def weights(self, index):
         """Return the border weights of the frame's pixels, float32 of shape (H, W), or None without any."""
         if self.border is None or self.masks[index] is None:
             return None
-        return self._keep("weights", index, self._weights_of, self._stored)
+        return self.cache.get("weights", index, self._weights_of)
 
     def boxes(self, index):
         """Return the `crops.pasting.boxes` of the frame's cells."""
@@ -110,43 +99,26 @@ class Dataset:
         return self._boxes[index]
 
     def window(self, index):
-        """Return the decoded frames of a window, a list of arrays (H, W), on the device if there is one."""
-        while True:
-            before = len(self.bad)
+        """Return the decoded frames of a window, a list of arrays (H, W), on the device if there is one.
+
+        LeftOut is raised where the frame in the middle is left out.
+        """
+        found = []
+        for frame in self.windows[index].tolist():
             try:
-                return [self._moved("pixels", frame) for frame in self.windows[index].tolist()]
-            except InputError:
-                if len(self.bad) == before or index in self.bad:
-                    raise                                           # else a neighbour, for which another stands in now
-
-    def leave_out(self, index, error, mask_alone=False):
-        """Leave a frame or its mask out, as if it were missing; raise the error where nothing may be left out."""
-        self.headers = leave_out(self.headers, index, error, self.refuse, mask_alone)
-
-    def refuse(self, error, consequence="", aloud=True):
-        """Store the error of what is left out, and print it as a warning; raise it where nothing may be left out."""
-        if self.left_out is None:
-            raise error
-        self.left_out.append(error)
-        if aloud:
-            self.log(f"warning: left out: {error}{consequence}")
-
-    def _keep(self, kind, index, read, stored):
-        """Return read(index), which is stored while memory lasts."""
-        if (kind, index) in stored:
-            return stored[kind, index]
-        array = read(index)
-        if array is not None and (self.fits or self._uses[index] > 0):
-            stored[kind, index] = array
-        return array
+                found.append(self._moved("pixels", frame))
+            except LeftOut:
+                if frame == index:
+                    raise
+                found.append(None)
+        return with_nearest(found)
 
     def _read_pixels(self, index):
         try:
             pixels = unchanged(read_frame(self.frames[index]), self.frames[index], self.sizes[index])
         except InputError as error:
-            self.leave_out(index, error)
-            raise
-        self.decoded += 1
+            refuse(error, self.left_out, self.log, STANDS_IN if self.windows.shape[1] > 1 else "")
+            raise LeftOut(error) from None
         self._remarks.add(self.frames[index], read_remark(self.frames[index], False))
         return pixels
 
@@ -155,20 +127,19 @@ class Dataset:
             pixels, remark = read_mask(self.masks[index], numbered)
             unchanged(pixels, self.masks[index], self.sizes[index])
         except InputError as error:
-            self.leave_out(index, error, mask_alone=True)
-            return None
+            refuse(error, self.left_out, self.log)
+            raise LeftOut(error) from None
         self._remarks.add(self.masks[index], remark, True)
         return pixels
 
     def _classes_of(self, index):
         """Return classes by the numbered cells, which are asked for as well: a mask is decoded once."""
-        instances = self.instances(index)
-        return None if instances is None else (instances > 0).astype(np.uint8)
+        return (self.instances(index) > 0).astype(np.uint8)
 
     def _weights_of(self, index):
         weights = border_weights(self.instances(index), *self.border)
         if not self.paste:
-            self._stored.pop(("instances", index), None)            # nobody asks for them any more
+            self.cache.drop("instances", index)                     # nobody asks for them any more
         return weights
 
     def _moved(self, kind, index):
@@ -176,10 +147,10 @@ class Dataset:
         def move(index):
             array = getattr(self, kind)(index)
             if kind != "classes":
-                self._stored.pop((kind, index), None)               # nobody asks for them here any more
+                self.cache.drop(kind, index)                        # nobody asks for them here any more
             return array if array is None else self.device.to_device(array)
 
-        return self._keep(kind, index, move, self._there) if self.device else getattr(self, kind)(index)
+        return self.cache.get(f"{kind} on the device", index, move) if self.device else getattr(self, kind)(index)
 
     def sample(self, crop):
         """Return the `crops.batch.Sample` of a crop."""
@@ -228,36 +199,34 @@ class Dataset:
         def load(index):
             try:
                 return Whole(self.window(index), self.classes(index), self.weights(index))
-            except InputError:
-                if index not in self.bad:
-                    raise
+            except LeftOut:
                 return None
 
         yield from self._read_ahead(load, indices, [[index] for index in indices])
 
     def _read_ahead(self, load, items, frames):
-        """Yield load(item) for each item; frames[k] are the frames that item k needs.
+        """Yield load(item) for each item; frames[k] are the frames whose windows item k needs.
 
         Where not all frames fit into memory, each is freed when the last item that needs it has been loaded.
         """
         needed = [[frame for index in each for frame in set(self.windows[index].tolist())] for each in frames]
-        if not self.fits:
-            self._stored.clear()
-            self._there.clear()
-            self._uses = Counter(frame for each in needed for frame in each)
+        self.cache.plan(needed)
 
         def load_and_free(position):
             loaded = load(items[position])
-            if not self.fits:
-                self._uses.subtract(needed[position])
-                for frame in needed[position]:
-                    if self._uses[frame] <= 0:
-                        for kind in KINDS:
-                            self._stored.pop((kind, frame), None)
-                            self._there.pop((kind, frame), None)
+            self.cache.release(needed[position])
             return loaded
 
         yield from read_ahead(load_and_free, range(len(items)))
+
+
+def with_nearest(window):
+    """Return a window with the nearest frame on the way to the middle in the place of each that is None."""
+    found, middle = [*window], len(window) // 2
+    for direction in (-1, 1):
+        for at in range(middle, middle + direction * (middle + 1), direction):
+            found[at] = found[at - direction] if found[at] is None else found[at]
+    return found
 
 
 def read_ahead(load, items, depth=3, threads=1):

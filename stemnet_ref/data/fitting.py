@@ -1,4 +1,4 @@
-"""Statistics of the pixels of frames and masks that a run needs, by decoding each file once."""
+"""What a run takes from the pixels of its frames and masks: the scaling, the classes, digests, and anomalies."""
 
 from hashlib import sha256
 from typing import NamedTuple
@@ -8,7 +8,8 @@ import numpy as np
 from ..errors import InputError, pluralize
 from .grouping import grouped
 from .images import eight_bit_units
-from .scaling import Scaling, fit
+from .scaling import Scaling
+from .scaling import fit as fit_scaling
 
 FAR = 4                 # times as bright as another sequence, from which on a warning says so
 SATURATED = 0.01        # part of the pixels at a frame's lowest or highest value, above which a warning says so
@@ -33,10 +34,10 @@ class Statistics(NamedTuple):
         return cls(pixels.shape, str(pixels.dtype), float(eight_bit_units(pixels).mean()), low, high, at_end, end)
 
 
-class Measured(NamedTuple):
-    """Statistics of the pixels of all frames and masks of a run."""
+class Fitted(NamedTuple):
+    """The scaling that is fitted to the training frames, and statistics of the pixels of all frames and masks."""
 
-    scaling: Scaling    # fitted to the training frames, or given
+    scaling: Scaling    # or the one that was given
     statistics: dict    # Statistics by index of the frame, in the order in which they were read
     cells: dict         # (cell pixels, all pixels) of the mask of each training and validation frame, by index
     digests: dict       # SHA-256 of the pixels of all "frames" and of these "masks"
@@ -46,19 +47,18 @@ class Measured(NamedTuple):
         return float(np.mean([np.divide(*self.cells[index]) for index in indices.tolist()]))
 
 
-def measure(dataset, split, scaling, log=print):
-    """Decode all frames, and the masks to train and validate on, and return their Measured statistics.
+def fit(dataset, split, kind, log=print, scaling=None):
+    """Decode all frames, and the masks to train and validate on, each once, and return what is Fitted to them.
 
-    `split` is a `split.Split`, and `scaling` the kind that `scaling.fit` takes, or a Scaling, which is not fitted.
+    `split` is a `split.Split`, and `kind` that which `scaling.fit` takes; a Scaling that is given is not fitted again.
 
     Raises
     ------
     InputError
         If a file cannot be read, or this kind of scaling needs frames of one size.
     """
-    known = isinstance(scaling, Scaling)
-    if not known:
-        _check_one_size(dataset, scaling)
+    if scaling is None:
+        _check_one_size(dataset, kind)
     log(f"reading {pluralize(len(dataset.frames), 'frame')} and their masks")
     digests, statistics, cells = {"frames": sha256(), "masks": sha256()}, {}, {}
 
@@ -68,13 +68,12 @@ def measure(dataset, split, scaling, log=print):
 
     def read(index):
         pixels = dataset.pixels(index)
-        if index not in statistics:                         # an image to subtract takes two readings
-            statistics[index] = Statistics.of(pixels)
-            add("frames", pixels)
+        statistics[index] = Statistics.of(pixels)
+        add("frames", pixels)
         return pixels
 
     training = split.training.tolist()
-    fitted = scaling if known else fit(scaling, training, read)
+    scaling = fit_scaling(kind, training, read) if scaling is None else scaling
     for index in (*training, *sorted({*range(len(dataset.frames))} - {*training})):
         if index not in statistics:
             read(index)
@@ -83,15 +82,15 @@ def measure(dataset, split, scaling, log=print):
         classes = dataset.classes(index)
         add("masks", classes)
         cells[index] = int(classes.sum()), classes.size
-    return Measured(fitted, statistics, cells, {kind: digest.hexdigest() for kind, digest in digests.items()})
+    return Fitted(scaling, statistics, cells, {kind: digest.hexdigest() for kind, digest in digests.items()})
 
 
-def _check_one_size(dataset, scaling):
+def _check_one_size(dataset, kind):
     """Raise InputError where an image is to be subtracted from frames of several sizes."""
     sizes = {size: frame for frame, size in zip(dataset.frames, dataset.sizes, strict=True)}
-    if scaling.endswith("-image") and len(sizes) > 1:
+    if kind.endswith("-image") and len(sizes) > 1:
         (h, w), (other_h, other_w), *_ = sizes
-        raise InputError(f"--scaling {scaling}: needs frames of one size, but {sizes[h, w]} has {h} x {w} pixels and "
+        raise InputError(f"--scaling {kind}: needs frames of one size, but {sizes[h, w]} has {h} x {w} pixels and "
                          f"{sizes[other_h, other_w]} {other_h} x {other_w}; crop or pad them by python -m "
                          "stemnet_ref.data.preprocess, or use --scaling standard")
 

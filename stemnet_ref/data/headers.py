@@ -1,7 +1,7 @@
 """Frames and masks by their headers: sizes, which must fit, the neighbours of each frame, and what is left out."""
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from .images import read_size
 
 ONE_SIZE = ("crop or pad them to one size by python -m stemnet_ref.data.preprocess --size PIXELS --background none, or "
             "take a network of --channels 1, which sees no neighbours")
+STANDS_IN = "; the nearest frame stands in for it as a neighbour"
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,38 +20,26 @@ class Headers:
     """The headers of frames and masks that fit one another."""
 
     frames: list
-    masks: list
+    masks: list             # None for a frame without a mask, and where the frame or the mask is left out
     windows: np.ndarray     # int (frames, channels): indices of the frames in each frame's window
     sizes: list             # (height, width) of each frame, in pixels; None for one that is left out or not examined
     bad: dict               # InputErrors of the frames that are left out, by index
 
-    def without(self, index, error):
-        """Return the headers as if a frame were missing; the nearest frame takes its place as a neighbour."""
-        windows, middle = self.windows.copy(), self.windows.shape[1] // 2
-        for direction in (-1, 1):
-            for distance in range(1, middle + 1):
-                column = windows[:, middle + direction * distance]
-                column[column == index] = windows[column == index, middle + direction * (distance - 1)]
-        return replace(self.without_mask(index), windows=windows, sizes=_with_none(self.sizes, index),
-                       bad={**self.bad, index: error})
 
-    def without_mask(self, index):
-        """Return the headers as if the mask of a frame were missing."""
-        return replace(self, masks=_with_none(self.masks, index))
-
-
-def read_headers(frames, masks, channels, neighbours, targets, refuse, lenient):
+def inspect(frames, masks, channels, neighbours="frames", targets=None, left_out=None, log=print, check=None):
     """Read the headers of frames and masks, and return the Headers.
 
     Parameters
     ----------
-    frames, masks, channels, neighbours, lenient
+    frames, masks, channels, neighbours, log
         Common arguments of `data`.
-    targets : list of int or None
-        Frames to segment, None for all or those with masks; only these and their neighbours are examined.
-    refuse : callable
-        Function that takes the InputError of a frame or a mask that cannot be used, and the consequence in words;
-        unless it raises the error, the frame or the mask is left out.
+    targets : list of int, optional
+        Frames to segment, by default all or those with masks; only these and their neighbours are examined.
+    left_out : list, optional
+        List that gets an InputError for each frame and mask that cannot be used: the nearest frame takes the place of a
+        neighbour, and a frame loses its mask. Without a list the first error is raised.
+    check : callable, optional
+        Function of a target and its (height, width), which raises InputError where it cannot be used.
 
     Raises
     ------
@@ -59,75 +48,77 @@ def read_headers(frames, masks, channels, neighbours, targets, refuse, lenient):
     """
     windows = window_indices(frames, channels, neighbours)
     seen = range(len(frames)) if targets is None else np.unique(windows[targets]).tolist()
-    sizes, unreadable = [None] * len(frames), {}
+    if targets is None:
+        targets = [index for index, mask in enumerate(masks) if mask] or seen
+    masks, sizes, bad = [*masks], [None] * len(frames), {}
+
+    def leave_out(index, error):
+        refuse(error, left_out, log, STANDS_IN if channels > 1 else "")
+        masks[index] = sizes[index] = None
+        bad[index] = error
+
     for index in seen:
         try:
             sizes[index] = read_size(frames[index])
         except InputError as error:
-            unreadable[index] = error
-            if not lenient:
-                break
-    headers = Headers(frames, list(masks), windows, sizes, {})
-    for index, error in unreadable.items():
-        headers = leave_out(headers, index, error, refuse)
-    for index, error in _odd_sizes(headers, seen).items() if lenient else ():
-        headers = leave_out(headers, index, error, refuse)
-    if targets is None:
-        targets = [index for index, mask in enumerate(masks) if mask] or seen
+            leave_out(index, error)
+    for index, error in _odd_sizes(frames, sizes, windows).items() if left_out is not None else ():
+        leave_out(index, error)
     for index in targets:
-        if index not in headers.bad:
-            _check_window(headers, index)
+        if index not in bad:
+            _check_window(frames, sizes, index, windows[index].tolist())
+        if masks[index]:
+            _check_other_file(masks[index], frames[index])
             try:
-                _check_mask(headers, index)
+                check_mask_size(masks[index], read_size(masks[index], mask=True), frames[index], sizes[index])
             except InputError as error:
-                headers = leave_out(headers, index, error, refuse, mask_alone=True)
-    if not (set(seen) - set(headers.bad)) & set(targets):
-        raise headers.bad[targets[0]]
-    return headers
+                refuse(error, left_out, log)
+                masks[index] = None
+    for index in targets if check else ():
+        try:
+            if index not in bad:
+                check(frames[index], sizes[index])
+        except InputError as error:
+            leave_out(index, error)
+    if not (set(seen) - set(bad)) & set(targets):
+        raise bad[targets[0]]
+    return Headers(frames, masks, windows, sizes, bad)
 
 
-def leave_out(headers, index, error, refuse, mask_alone=False):
-    """Return the headers without a frame, or without its mask alone, whose error `refuse` takes."""
-    refuse(error, "; the nearest frame stands in for it as a neighbour"
-           if headers.windows.shape[1] > 1 and not mask_alone else "")
-    return headers.without_mask(index) if mask_alone else headers.without(index, error)
+def refuse(error, left_out, log=print, consequence="", aloud=True):
+    """Add the error of what is left out to a list, and print it as a warning; raise it where there is no list."""
+    if left_out is None:
+        raise error
+    left_out.append(error)
+    if aloud:
+        log(f"warning: left out: {error}{consequence}")
 
 
-def _with_none(items, index):
-    return [*items[:index], None, *items[index + 1:]]
-
-
-def _odd_sizes(headers, seen):
+def _odd_sizes(frames, sizes, windows):
     """Return the errors of frames that differ in size from a frame of their window and from most of their sequence."""
-    frames, sizes, odd = headers.frames, headers.sizes, {}
-    good = [index for index in seen if index not in headers.bad]
+    odd, good = {}, [index for index, size in enumerate(sizes) if size]
     for indices in grouped(good, lambda index: frames[index].sequence).values():
         ((height, width), times), = Counter(sizes[index] for index in indices).most_common(1)
         for index in indices if 2 * times > len(indices) else ():
-            beside = {sizes[other] for other in headers.windows[index]} - {sizes[index], None}
+            beside = {sizes[other] for other in windows[index]} - {sizes[index], None}
             if sizes[index] != (height, width) and beside:
                 odd[index] = InputError(f"{frames[index]}: {sizes[index][0]} x {sizes[index][1]} pixels, but most of "
                                         f"its sequence has {height} x {width}; {ONE_SIZE}")
     return odd
 
 
-def _check_window(headers, index):
-    """Raise InputError where the frames of a window differ in size, or a frame is its own mask."""
-    frame, mask, size = headers.frames[index], headers.masks[index], headers.sizes[index]
-    other = next((other for other in headers.windows[index].tolist() if headers.sizes[other] != size), index)
-    if other != index:
-        (h, w), (other_h, other_w) = size, headers.sizes[other]
-        raise InputError(f"{frame}: {h} x {w} pixels, but {headers.frames[other]} beside it in a window has "
-                         f"{other_h} x {other_w}; {ONE_SIZE}")
-    if mask and mask.page == frame.page and mask.path.resolve() == frame.path.resolve():
+def _check_window(frames, sizes, index, window):
+    """Raise InputError where the frames of a frame's window, as far as they are not left out, differ in size."""
+    (h, w), other = sizes[index], next((other for other in window if sizes[other] not in (sizes[index], None)), None)
+    if other is not None:
+        raise InputError(f"{frames[index]}: {h} x {w} pixels, but {frames[other]} beside it in a window has "
+                         f"{sizes[other][0]} x {sizes[other][1]}; {ONE_SIZE}")
+
+
+def _check_other_file(mask, frame):
+    """Raise InputError where a frame is its own mask."""
+    if mask.page == frame.page and mask.path.resolve() == frame.path.resolve():
         raise InputError(f"--masks: {frame} is a frame too; name the folder of the masks")
-
-
-def _check_mask(headers, index):
-    """Raise InputError where a mask cannot be read, or has another size than its frame."""
-    mask = headers.masks[index]
-    if mask:
-        check_mask_size(mask, read_size(mask, mask=True), headers.frames[index], headers.sizes[index])
 
 
 def check_mask_size(mask, size, frame, frame_size):

@@ -12,9 +12,10 @@ from .discovery.sequences import gaps, time_indices
 from .discovery.truth import complete
 from .frames import find, in_order, spans
 
+NAMES = "--frames", "--masks"         # options that name frames and masks
 
-def find_pairs(frames, masks, log=print, sparse=False, names=("--frames", "--masks"), lenient=False,
-               selection=UNCHOSEN):
+
+def find_pairs(frames, masks, log=print, sparse=False, names=NAMES, lenient=False, selection=UNCHOSEN):
     """Return the frames at a path, and the mask of each, None for one without.
 
     Parameters

@@ -1,13 +1,13 @@
-"""The data of a training run, a pipeline of values: discover, open, split, measure, balance, freeze.
+"""The data of a training run, a pipeline of values.
 
-    discover    frames, and the mask of each                      their names, and the headers of stacks
-    open        `dataset.Dataset`: their sizes                    every header, once
-    split       `split.Split`: what each frame is for             nothing is read for it
-    measure     `inspection.Measured`: scaling, classes, digests  every file is decoded, once while memory lasts
-    balance     `Balance`: what is seen how often                 nothing is read for it
-    freeze      `TrainingData`: all that the run needs
+    prepare     discover    frames, and the mask of each                  their names, and the headers of stacks
+                inspect     `headers.Headers`: their sizes                every header, once
+                split       `split.Split`: what each frame is for         nothing is read for it
+    fit                     `fitting.Fitted`: scaling, classes, digests   every file is decoded, once while memory lasts
+    freeze      balance     `Balance`: what is seen how often             nothing is read for it
+                            `TrainingData`: all that the run needs
 
-The first three are cheap, and are done by `prepare`: a run that cannot begin says so before any pixel is decoded.
+What `prepare` does is cheap: a run that cannot begin says so before any pixel is decoded.
 """
 
 import os
@@ -20,16 +20,17 @@ from .. import sample
 from ..cost import Cost
 from ..dispatch import to_host
 from ..errors import InputError, pluralize
-from . import split
+from . import fitting
 from .balance import WORDS, kept_count, kept_indices, sampling_weights
-from .crops.epoch import Augmentation, plan_epoch
+from .crops.epoch import Augmentation, crop_shape, plan_epoch
 from .dataset import Dataset
-from .inspection import measure
-from .pairing import find_pairs
+from .headers import inspect
+from .pairing import NAMES, find_pairs
 from .scaling import Scaling
+from .split import Split, describe, split
 
 
-def discover(settings, frames=None, masks=None, log=print):
+def discover(settings, frames=None, masks=None, log=print, names=NAMES, selection=None):
     """Return the frames of a run, of the sample where they are None, and the mask of each, as `pairing.find_pairs`.
 
     Raises
@@ -40,7 +41,18 @@ def discover(settings, frames=None, masks=None, log=print):
     if frames is None and masks is not None:
         raise InputError("--masks: --frames is missing; training needs both")
     return find_pairs(sample.FRAMES if frames is None else frames, sample.MASKS if frames is None else masks, log,
-                      settings.sparse_masks, selection=settings.selection)
+                      settings.sparse_masks, names, selection=selection or settings.selection)
+
+
+def open_dataset(settings, frames, masks, device=None, log=print, names=NAMES, selection=None):
+    """Discover and inspect frames and masks, and return the Dataset of them; the arguments are those of `prepare`.
+
+    `selection` takes the place of the settings' own.
+    """
+    found = discover(settings, frames, masks, log, names, selection)
+    border = (settings.border_weight, settings.border_sigma) if settings.border_weight else None
+    return Dataset(inspect(*found, settings.channels, settings.neighbours), log=log, device=device, border=border,
+                   paste=settings.paste > 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,16 +61,12 @@ class Prepared:
 
     settings: object        # Settings of the run, with the gap that was chosen
     dataset: Dataset
-    split: split.Split
+    split: Split
     source: dict            # names of the frames, for config.json and models
 
-    def measure(self, log=print, scaling=None):
-        """Return the `inspection.Measured` of these frames and masks; a Scaling that is given is not fitted again."""
-        return measure(self.dataset, self.split, scaling or self.settings.scaling, log)
 
-
-def prepare(settings, frames, masks, device=None, log=print):
-    """Discover, open and split the data of a run, and return it Prepared.
+def prepare(settings, frames, masks, device=None, log=print, names=NAMES):
+    """Discover, inspect and split the data of a run, and return it Prepared.
 
     Parameters
     ----------
@@ -68,26 +76,33 @@ def prepare(settings, frames, masks, device=None, log=print):
         Folder, glob pattern or file, as `pairing.find_pairs` takes them; None for the sample in the package.
     device : optional
         Device of the backend (`backends.choose`), which will hold the batches; None for NumPy.
+    names : tuple of str
+        Options by which the user named the two paths.
 
     Raises
     ------
     InputError
-        If frames and masks cannot be used with these settings.
+        If frames and masks cannot be used.
     """
-    border = (settings.border_weight, settings.border_sigma) if settings.border_weight else None
-    dataset = Dataset(*discover(settings, frames, masks, log), settings.channels, log=log, device=device, border=border,
-                      paste=settings.paste > 0, neighbours=settings.neighbours)
-    found = split.divide(dataset.frames, dataset.masks, settings)
-    split.describe(dataset.frames, found, settings, log)
-    settings = replace(settings, gap=found.gap)
+    dataset = open_dataset(settings, frames, masks, device, log, names)
+    found = split(dataset.frames, dataset.masks, settings)
+    describe(dataset.frames, found, settings, log)
     source = {"frames": frames if frames is None else os.path.abspath(frames),
               "masks": masks if masks is None else os.path.abspath(masks),
               "training_frames": [dataset.frames[index].name for index in found.training],
               "validation_frames": [dataset.frames[index].name for index in found.validation]}
-    used = found.training[:kept_count(len(found.training), settings.drop_background)]
-    if len(used) == len(found.training) or len({dataset.sizes[index] for index in found.training.tolist()}) == 1:
-        _check_crops(settings, dataset, used)                   # else it depends on which frames will be left out
-    return Prepared(settings, dataset, found, source)
+    return Prepared(replace(settings, gap=found.gap), dataset, found, source)
+
+
+def fit(prepared, log=print, scaling=None):
+    """Decode Prepared data, and return what is `fitting.Fitted` to them; a Scaling that is given is not fitted again.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read, or this kind of scaling needs frames of one size.
+    """
+    return fitting.fit(prepared.dataset, prepared.split, prepared.settings.scaling, log, scaling)
 
 
 class Balance(NamedTuple):
@@ -134,7 +149,10 @@ class TrainingData:
 
     def plan(self, epoch):
         """Return the crops of an epoch."""
-        return _plan(self.settings, self.dataset, self.training, epoch, self.sampling_weights)
+        settings = self.settings
+        return plan_epoch(self.dataset, self.training, settings.crop, settings.size_divisor,
+                          crops_per_frame(settings, self.dataset, self.training), Augmentation.of(settings),
+                          settings.seed, epoch, self.sampling_weights)
 
     def batches(self, epoch, position):
         """Yield the batches of an epoch from a position on, as `Dataset.batches` does."""
@@ -158,8 +176,8 @@ class TrainingData:
                 "in beside those that are there; a larger --crop gives more room")
 
 
-def freeze(prepared, measured, log=print):
-    """Balance the classes of Prepared and Measured data, and return the TrainingData.
+def freeze(prepared, fitted, log=print):
+    """Balance the classes of Prepared data, to which all is Fitted, and return the TrainingData.
 
     Raises
     ------
@@ -167,18 +185,41 @@ def freeze(prepared, measured, log=print):
         If only one class is left, or the frames that are used do not fit the settings.
     """
     settings, dataset, (training, validation, *_) = prepared.settings, prepared.dataset, prepared.split
-    used, dropped, weights, cost = balance(settings, training, measured.cells)
-    _check_crops(settings, dataset, used)
+    used, dropped, weights, cost = balance(settings, training, fitted.cells)
+    check_crops(prepared, used)
     if len(dropped):
         log(f"{pluralize(len(dropped), 'training frame')} with the fewest cells left out")
     if settings.class_weight in WORDS:
         log("class weights {:.3g} (background) and {:.3g} (cell)".format(*cost.class_weights))
     source = {**prepared.source,
-              "training_cells": measured.share(training), "validation_cells": measured.share(validation),
-              **{f"{kind}_sha256": digest for kind, digest in measured.digests.items()},
+              "training_cells": fitted.share(training), "validation_cells": fitted.share(validation),
+              **{f"{kind}_sha256": digest for kind, digest in fitted.digests.items()},
               "dropped_frames": [dataset.frames[index].name for index in dropped],
               "class_weights": list(cost.class_weights)}
-    return TrainingData(settings, cost, dataset, measured.scaling, used, validation, weights, source)
+    return TrainingData(settings, cost, dataset, fitted.scaling, used, validation, weights, source)
+
+
+def check_crops(prepared, used=None):
+    """Raise InputError where the crops of an epoch do not fit the settings.
+
+    `used` holds the indices of the training frames that are used; as long as they are not known, as before pixels are
+    decoded, only that is an error which is one whichever they are.
+    """
+    settings, dataset, training = prepared.settings, prepared.dataset, prepared.split.training
+    if used is None:
+        used = training[:kept_count(len(training), settings.drop_background)]
+        if len(used) < len(training) and len({dataset.sizes[index] for index in training.tolist()}) > 1:
+            return
+    size, side = settings.batch_size, settings.size_divisor
+    shapes = {crop_shape(dataset, index, settings.crop, side) for index in used.tolist()}
+    if size > 1 and len(shapes) > 1:
+        raise InputError(f"--batch-size {size}: the crops differ in size; give --crop PIXELS")
+    count = len(used) * crops_per_frame(settings, dataset, used)
+    smallest = count % size or size                         # crops in the last batch of an epoch
+    if settings.normalisation == "batch" and smallest == 1 and (side, side) in shapes:
+        raise InputError(f"--normalisation batch: of a crop of {side} x {side} pixels {settings.levels} levels leave "
+                         "one, which has no variance; give a larger --crop, fewer --levels, or a --batch-size that "
+                         f"leaves none of {count} crops alone")
 
 
 def crops_per_frame(settings, dataset, training):
@@ -189,22 +230,3 @@ def crops_per_frame(settings, dataset, training):
         return 1
     area = np.mean([dataset.sizes[index][0] * dataset.sizes[index][1] for index in training])
     return max(1, round(area / settings.crop ** 2))
-
-
-def _plan(settings, dataset, training, epoch, weights=None):
-    return plan_epoch(dataset, training, settings.crop, settings.size_divisor,
-                      crops_per_frame(settings, dataset, training),
-                      Augmentation.of(settings), settings.seed, epoch, weights)
-
-
-def _check_crops(settings, dataset, training):
-    """Raise InputError where the training frames that are used do not fit the settings."""
-    plan, size, side = _plan(settings, dataset, training, epoch=0), settings.batch_size, settings.size_divisor
-    shapes = {(crop.height, crop.width) for crop in plan}
-    if size > 1 and len(shapes) > 1:
-        raise InputError(f"--batch-size {size}: the crops differ in size; give --crop PIXELS")
-    smallest = len(plan) % size or size                     # crops in the last batch of an epoch
-    if settings.normalisation == "batch" and smallest == 1 and (side, side) in shapes:
-        raise InputError(f"--normalisation batch: of a crop of {side} x {side} pixels {settings.levels} levels leave "
-                         "one, which has no variance; give a larger --crop, fewer --levels, or a --batch-size that "
-                         f"leaves none of {len(plan)} crops alone")

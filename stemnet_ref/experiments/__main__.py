@@ -5,7 +5,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from ..data.training import discover, prepare
+from ..data.training import check_crops, discover, prepare
 from ..errors import InputError, listed, pluralize
 from ..program import cli
 from ..program.options import Option, flag_of
@@ -134,10 +134,12 @@ def _check_out(out, title):
 
 def _check_data(variants, given):
     """Raise InputError where the frames do not fit a variant, or the validation frames differ between variants."""
-    validated = [prepare(variant.settings, given["frames"], given["masks"], log=lambda line: None)
-                 .source["validation_frames"] for variant in variants]
-    for variant, names in zip(variants, validated, strict=True):
-        if names != validated[0]:
+    validated = []
+    for variant in variants:
+        prepared = prepare(variant.settings, given["frames"], given["masks"], log=lambda line: None)
+        check_crops(prepared)
+        validated.append(prepared.source["validation_frames"])
+        if validated[-1] != validated[0]:
             raise InputError(f"{variant.title}: is validated on other frames than {variants[0].title}, so that they "
                              "could not be compared; vary something else")
 

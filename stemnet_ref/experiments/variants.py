@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from ..data.split import choose_gap
+from ..data.split import split
 from ..errors import InputError
 from ..program.options import flag_of
 from ..training.settings import OPTIONS, PRESETS, Settings, renamed
@@ -71,8 +71,7 @@ def with_one_gap(variants, frames, masks, log):
     if len({frames[index].sequence for index in usable}) > 1:
         return variants
     widest = max(variant.settings.channels for variant in variants)
-    gaps = [choose_gap(frames, variant.settings.validation, widest, usable) if variant.settings.gap is None else
-            variant.settings.gap for variant in variants]
+    gaps = [split(frames, masks, replace(variant.settings, channels=widest)).gap for variant in variants]
     found = [replace(variant, settings=replace(variant.settings, gap=gap))
              for variant, gap in zip(variants, gaps, strict=True)]
     chosen = {*gaps} - {variant.settings.gap for variant in variants} - {widest}

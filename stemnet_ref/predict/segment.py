@@ -12,6 +12,7 @@ from ..data.discovery.selection import UNCHOSEN, ChoiceNeeded
 from ..data.discovery.sequences import describe_sequences
 from ..data.frames import describe_pages, find_neighbours, spans
 from ..data.geometry import read_record
+from ..data.headers import inspect, refuse
 from ..data.pairing import for_either, masks_of
 from ..dispatch import device_of, to_host
 from ..errors import InputError, pluralize
@@ -88,7 +89,7 @@ def run(model, frames, out, masks=None, tile=TILE, log=print, progress=iter, res
             log(f"note: {table} is of an earlier call; measures are written only with --masks")
         if record:
             check_restorable(record, {opened.data.frames[index]: opened.data.sizes[index] for index in opened.indices
-                                      if index not in opened.data.bad}, log)
+                                      if opened.data.sizes[index]}, log)
         if opened.masks:
             alignment.describe(opened.data, log, quick=True)
         measured, scores, shares = [], metrics.Scores(), []
@@ -132,17 +133,9 @@ def _open(model, frames, masks, sparse, selection, left_out, log):
     chosen, around, truth_of, found_masks = for_either(find, selection)
     index_of = {frame: index for index, frame in enumerate(around)}
     indices = [index_of[frame] for frame in chosen]
-    data = Dataset(around, [truth_of.get(frame) for frame in around], model.network.channels, log=log,
-                   device=device_of(*model.network.parameters.values()),
-                   neighbours=model.settings.get("neighbours", "frames"), targets=indices, left_out=left_out)
-    for index in indices:
-        if index not in data.bad:
-            try:
-                model.scaling.check(data.frames[index], data.sizes[index])
-            except InputError as error:
-                data.leave_out(index, error)
-    if all(index in data.bad for index in indices):
-        raise data.bad[indices[0]]
+    headers = inspect(around, [truth_of.get(frame) for frame in around], model.network.channels,
+                      model.settings.get("neighbours", "frames"), indices, left_out, log, model.scaling.check)
+    data = Dataset(headers, log=log, device=device_of(*model.network.parameters.values()), left_out=left_out)
     if truth_of and not any(data.masks[index] for index in indices):
         raise left_out[-1]
     return Opened(chosen, indices, list(found_masks), data)
@@ -188,9 +181,9 @@ def _segment(model, opened, tile, progress, log):
             yield frame, pixels, whole.classes, z
             continue
         infinite.append(frame)
-        data.refuse(InputError(f"{frame}: what the network makes of it is not finite; its pixels are on another scale "
-                               "than the model's training frames, or the model is damaged: take another one"),
-                    aloud=len(infinite) <= MAX_WARNINGS)
+        refuse(InputError(f"{frame}: what the network makes of it is not finite; its pixels are on another scale than "
+                          "the model's training frames, or the model is damaged: take another one"),
+               data.left_out, log, aloud=len(infinite) <= MAX_WARNINGS)
     if more := infinite[MAX_WARNINGS:]:
         log(f"warning: left out for the same reason: {pluralize(len(more), 'frame')} more, {spans(more)}")
 

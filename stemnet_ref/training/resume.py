@@ -15,28 +15,41 @@ from .settings import Settings
 from .step import make_optimizer
 
 
-def resume_run(out, prepared, backend=None, log=print):
-    """Return the State in which the model.npz of a folder left its run, and the `Measured` of its data.
+def resume_run(out, prepared, backend=None):
+    """Return the State in which the model.npz of a folder left its run, and the Model in it.
 
-    The scaling in it is the model's. `prepared` and `backend` are as `run.begin_run` takes them.
+    `prepared` is the `data.training.Prepared` of this call, and `backend` the Backend, as for `run.begin_run`.
 
     Raises
     ------
     InputError
-        If the settings or the data differ from the run's own, or a part of the state is missing or damaged.
+        If the settings or the frames differ from the run's own, or a part of the state is missing or damaged.
     """
     path = Path(out) / "model.npz"
     model = checkpoint.load(path)
     for name, value in prepared.settings.as_dict().items():
         had = model.settings.get(name, getattr(Settings, name))
-        unknown = name == "gap" and had is None                 # of earlier versions; _check_data compares its effect
+        unknown = name == "gap" and had is None                 # of earlier versions; its effect is compared below
         if name != "epochs" and had != value and not unknown:
             raise InputError(f"{flag_of(name)} {value}: the run in {out} has {had}; "
                              "--resume goes on with what it began with, leave the option out")
-    measured = _check_data(out, prepared, model, log)
+    saved, source = model.settings, prepared.source
+    for part in ("training_frames", "validation_frames"):
+        if source[part] != saved.get(part):
+            odd = _names(source) ^ _names(saved)
+            differ = f"{min(odd)} is in one of them only" if odd else f"the {part.replace('_', ' ')} are others"
+            raise InputError(f"--frames {source['frames']}: not the frames that the run in {out} began with "
+                             f"({differ}); give it those, or begin a new run")
     optimizer, progress = read_state(path, model, prepared.settings, backend)
-    rows = read_rows(out, progress.epoch)
-    return State(model.network, optimizer, rows, progress), measured
+    return State(model.network, optimizer, read_rows(out, progress.epoch), progress), model
+
+
+def check_pixels(out, prepared, fitted, model):
+    """Raise InputError unless the pixels are those that the run began with, wherever their files are now."""
+    for kind, digest in fitted.digests.items():
+        if digest != model.settings.get(f"{kind}_sha256"):
+            raise InputError(f"--{kind} {prepared.source[kind]}: their pixels are not those that the run in {out} "
+                             "began with; give it those, or begin a new run")
 
 
 def read_state(path, model, settings, backend=None):
@@ -87,23 +100,6 @@ def read_rows(out, epochs):
         if odd:
             raise InputError(f"{path}: {odd[0]} of epoch {row['epoch']} is {row[odd[0]]}; {remedy}")
     return rows[:epochs]        # a row written after model.npz is of an epoch that is done again
-
-
-def _check_data(out, prepared, model, log):
-    """Return the `Measured` of frames and masks, which must be those that the run began with, wherever they are now."""
-    saved, source = model.settings, prepared.source
-    for part in ("training_frames", "validation_frames"):
-        if source[part] != saved.get(part):
-            odd = _names(source) ^ _names(saved)
-            differ = f"{min(odd)} is in one of them only" if odd else f"the {part.replace('_', ' ')} are others"
-            raise InputError(f"--frames {source['frames']}: not the frames that the run in {out} began with "
-                             f"({differ}); give it those, or begin a new run")
-    measured = prepared.measure(log, model.scaling)
-    for kind, digest in measured.digests.items():
-        if digest != saved.get(f"{kind}_sha256"):
-            raise InputError(f"--{kind} {source[kind]}: their pixels are not those that the run in {out} began "
-                             "with; give it those, or begin a new run")
-    return measured
 
 
 def _names(source):

@@ -11,7 +11,7 @@ from .. import __version__, metrics, optimizers
 from ..backends import choose
 from ..data import alignment
 from ..data.balance import check_classes
-from ..data.training import freeze, prepare
+from ..data.training import check_crops, fit, freeze, prepare
 from ..dispatch import to_host
 from ..errors import InputError
 from ..network.stemnet import StemNet
@@ -19,23 +19,22 @@ from ..storage import files, outputs
 from . import checkpoint
 from .checkpoint import Model
 from .progress import Progress, State, no_sums
-from .resume import resume_run
+from .resume import check_pixels, resume_run
 from .saved import settings_of
 from .step import Objective, Steps, make_optimizer
 from .validation import validate, warn_of_one_class
 
 
-def begin_run(prepared, backend=None, log=print):
-    """Return the State of a new run, and the `Measured` of its data.
-
-    `prepared` is its `data.training.Prepared`, and `backend` the Backend that computes; without one it is plain.
-    """
-    settings = prepared.settings
+def begin_run(settings, backend=None):
+    """Return the State of a new run; `backend` is the Backend that computes, without one it is plain."""
     network = StemNet(**asdict(settings.architecture), seed=settings.seed)
-    measured = prepared.measure(log)
-    check_classes(*(measured.share(indices) for indices in prepared.split[:2]), log)
+    return State(network, make_optimizer(settings, backend), [], Progress())
+
+
+def describe_data(prepared, fitted, log=print):
+    """Say what is unusual in the data of a new run; raise InputError where the training masks hold one class only."""
+    check_classes(*(fitted.share(indices) for indices in prepared.split[:2]), log)
     alignment.describe(prepared.dataset, log, quick=True)
-    return State(network, make_optimizer(settings, backend), [], Progress()), measured
 
 
 class Diverged(InputError):
@@ -84,9 +83,16 @@ class Run:
         if resume and settings.gap is None:                     # the one that was chosen when the run began
             settings = replace(settings, gap=settings_of(out)[0].gap)
         prepared = prepare(settings, frames, masks, self.backend.device, log)
-        state, measured = (resume_run(self.out, prepared, self.backend, log) if resume
-                           else begin_run(prepared, self.backend, log))
-        self.data = freeze(prepared, measured, log)
+        check_crops(prepared)
+        if resume:
+            state, model = resume_run(self.out, prepared, self.backend)
+            fitted = fit(prepared, log, model.scaling)
+            check_pixels(self.out, prepared, fitted, model)
+        else:
+            state = begin_run(prepared.settings, self.backend)
+            fitted = fit(prepared, log)
+            describe_data(prepared, fitted, log)
+        self.data = freeze(prepared, fitted, log)
         self.settings = self.data.settings
         self.network, self.optimizer, self.rows, self.progress = state
         self.network.to(self.backend)

@@ -2,10 +2,9 @@
 
 import numpy as np
 
-from ..data.dataset import Dataset
 from ..data.discovery.selection import Selection
 from ..data.images import eight_bit_units
-from ..data.pairing import find_pairs
+from ..data.training import open_dataset
 from ..errors import InputError
 from ..training.saved import SOURCE
 from ..training.settings import Settings
@@ -46,8 +45,7 @@ def from_model(model, frames, masks, size, batch, steps, steps_per_epoch, dtype,
         background, cell = model.settings["class_weights"]
         settings = Settings(**{**settings.as_dict(), "class_weight": f"{background!r},{cell!r}"})
     selection = Selection.of(changes or {}).completed(model.settings)
-    data = Dataset(*find_pairs(frames, masks, log, selection=selection), settings.channels,
-                   neighbours=settings.neighbours)
+    data = open_dataset(settings, frames, masks, log=log, selection=selection)
     chosen = [index for index, mask in enumerate(data.masks) if mask][:batch]
     if len(chosen) < batch:
         raise InputError(f"--batch-size {batch}: there are {len(chosen)} frames with masks")

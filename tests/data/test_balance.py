@@ -15,6 +15,7 @@ from stemnet_ref.data import balance, training
 from stemnet_ref.data.crops.epoch import Augmentation, plan_epoch
 from stemnet_ref.data.dataset import Dataset
 from stemnet_ref.data.frames import Frame
+from stemnet_ref.data.headers import inspect
 from stemnet_ref.data.images import read_instances
 from stemnet_ref.data.masks.borders import border_weights
 from stemnet_ref.data.pairing import find_pairs
@@ -55,7 +56,7 @@ def test_the_frames_with_the_fewest_cells_are_dropped(cells, part):
 
 def test_frames_are_drawn_by_their_share_of_cells(tmp_path):
     frames, masks = sequence(tmp_path, 4, height=32, width=32)
-    data = Dataset(*find_pairs(frames, masks), 1)
+    data = Dataset(inspect(*find_pairs(frames, masks), 1))
     cells = [(10, 100), (40, 200), (0, 100), (70, 100)]
     chances = balance.sampling_weights(cells)
     np.testing.assert_allclose(chances, [0.1, 0.2, 0, 0.7])
@@ -63,8 +64,8 @@ def test_frames_are_drawn_by_their_share_of_cells(tmp_path):
     assert len(crops) == 4000
     shares = np.bincount([crop.frame for crop in crops], minlength=4) / 4000
     np.testing.assert_allclose(shares, chances, atol=0.03)
-    tight = Dataset(data.frames, data.masks, 1)
-    tight.fits = False
+    tight = Dataset(inspect(data.frames, data.masks, 1))
+    tight.cache.fits = False
     again = plan_epoch(tight, range(4), 16, 4, 1000, Augmentation(), 0, 0, chances)
     assert sorted(crop.frame for crop in again) == sorted(crop.frame for crop in crops)
 
@@ -148,7 +149,8 @@ def test_the_crops_of_an_epoch_are_counted_without_the_dropped_frames(widths, tm
     assert len(training.prepare(fitting, frames, masks).split.training) == 10
     assert Run(fitting, frames, masks, tmp_path / "out").data.steps_per_epoch == 3
     with pytest.raises(InputError, match="--batch-size that leaves none of 9 crops alone"):
-        training.prepare(alone, frames, masks) if widths == {48} else Run(alone, frames, masks, tmp_path / "out")
+        (training.check_crops(training.prepare(alone, frames, masks)) if widths == {48} else
+         Run(alone, frames, masks, tmp_path / "out"))
 
 
 def test_masks_without_frames_are_refused(tmp_path):

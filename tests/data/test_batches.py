@@ -15,6 +15,7 @@ from stemnet_ref.data.crops.crop import Crop
 from stemnet_ref.data.crops.epoch import Augmentation, plan_epoch
 from stemnet_ref.data.dataset import MEMORY, Dataset, read_ahead
 from stemnet_ref.data.frames import find
+from stemnet_ref.data.headers import inspect
 from stemnet_ref.data.pairing import pair
 from stemnet_ref.data.scaling import Scaling
 from stemnet_ref.errors import InputError
@@ -25,7 +26,7 @@ PLAIN = Scaling(0.0, 1.0)
 def dataset(folder, channels=5, count=10, memory=MEMORY, **size):
     frames, masks = sequence(folder, count, **size)
     found = find(frames, "--frames")
-    return Dataset(found, pair(found, find(masks, "--masks")), channels, memory)
+    return Dataset(inspect(found, pair(found, find(masks, "--masks")), channels), memory)
 
 
 def plan(data, crop=16, per_frame=2, augment=True, seed=0, epoch=0, indices=None):
@@ -115,33 +116,42 @@ def test_last_batch_may_be_smaller_and_none_is_lost(tmp_path):
     assert sizes == [4, 4, 2]
 
 
-def test_frames_that_fit_into_memory_are_decoded_once_for_all_epochs(tmp_path):
+@pytest.fixture
+def decoded(monkeypatch):
+    """Frames that Datasets have decoded, a list."""
+    found, read = [], images.read_frame
+    monkeypatch.setattr("stemnet_ref.data.dataset.read_frame", lambda frame: found.append(frame) or read(frame))
+    return found
+
+
+def test_frames_that_fit_into_memory_are_decoded_once_for_all_epochs(tmp_path, decoded):
     data = dataset(tmp_path)
     for epoch in range(3):
         assert len(list(data.batches(plan(data, epoch=epoch), 1, PLAIN))) == 20
-    assert data.decoded == 10
+    assert sorted(map(str, decoded)) == sorted(map(str, data.frames))
 
 
-def test_frames_that_do_not_fit_are_decoded_once_an_epoch(tmp_path):
+def test_frames_that_do_not_fit_are_decoded_once_an_epoch(tmp_path, decoded):
     data = dataset(tmp_path, channels=3, count=200, memory=0, height=16, width=16)
-    assert not data.fits
-    assert data.capacity < 200
+    assert not data.cache.fits
+    assert data.cache.capacity < 200
     for epoch in range(2):
-        before, crops = data.decoded, plan(data, epoch=epoch)
-        alive = [(sum(kind == "pixels" for kind, _ in data._stored), x.shape)
+        decoded.clear()
+        crops = plan(data, epoch=epoch)
+        alive = [(sum(kind == "pixels" for kind, _ in list(data.cache.arrays)), x.shape)
                  for x, *_ in data.batches(crops, 1, PLAIN)]
-        assert data.decoded - before == 200
-        assert max(count for count, _ in alive) <= 2 * data.capacity
+        assert sorted(map(str, decoded)) == sorted(map(str, data.frames))
+        assert max(count for count, _ in alive) <= 2 * data.cache.capacity
         assert sorted(crop.frame for crop in crops) == sorted(2 * list(range(200)))
         order = [crop.frame for crop in crops]
         assert order != sorted(order)
-    assert not data._stored
+    assert not data.cache.arrays
 
 
 def test_pieces_are_the_same_whether_frames_stay_in_memory_or_not(tmp_path):
     roomy = dataset(tmp_path, count=60, height=16, width=16)
-    tight = Dataset(roomy.frames, roomy.masks, 5, memory=0)
-    assert not tight.fits
+    tight = Dataset(inspect(roomy.frames, roomy.masks, 5), memory=0)
+    assert not tight.cache.fits
     crops = plan(roomy)
     for (x, labels, _), (x2, labels2, _) in zip(roomy.batches(crops, 2, PLAIN), tight.batches(crops, 2, PLAIN),
                                           strict=True):
@@ -164,7 +174,7 @@ def test_numbered_cells_are_told_once(tmp_path):
         Image.fromarray(ids.astype(np.uint8)).save(masks / f"t_{number:02d}.png")
     told = []
     found = find(frames, "--frames")
-    data = Dataset(found, pair(found, find(masks, "--masks")), 1, log=told.append)
+    data = Dataset(inspect(found, pair(found, find(masks, "--masks")), 1), log=told.append)
     list(data.whole(range(4)))
     assert len(told) == 1
     assert "t_01.png" in told[0]
@@ -219,7 +229,7 @@ def test_sizes_that_differ_are_named(tmp_path, change, culprit):
     change(frames, masks)
     found = find(frames, "--frames")
     with pytest.raises(InputError, match=culprit):
-        Dataset(found, pair(found, find(masks, "--masks")), 5)
+        inspect(found, pair(found, find(masks, "--masks")), 5)
 
 
 def test_a_crop_larger_than_the_frame_is_named(tmp_path):

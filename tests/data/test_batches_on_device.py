@@ -16,6 +16,7 @@ from stemnet_ref.data.crops.crop import Crop
 from stemnet_ref.data.crops.epoch import Augmentation, plan_epoch
 from stemnet_ref.data.dataset import Dataset
 from stemnet_ref.data.frames import find
+from stemnet_ref.data.headers import inspect
 from stemnet_ref.data.pairing import pair
 from stemnet_ref.data.scaling import Scaling
 from stemnet_ref.network.stemnet import StemNet
@@ -27,7 +28,7 @@ SIDE = st.integers(1, 40)
 def dataset(folder, device=None, **options):
     frames, masks = sequence(folder, 60, height=16, width=20)
     found = find(frames, "--frames")
-    return Dataset(found, pair(found, find(masks, "--masks")), 5, device=device, **options)
+    return Dataset(inspect(found, pair(found, find(masks, "--masks")), 5), device=device, **options)
 
 
 def assert_equal_but_for_rounding(ours, theirs):
@@ -73,7 +74,8 @@ def test_every_frame_is_sent_once_or_once_an_epoch_as_it_was_read(tmp_path, plac
             assert len(sent) == 2 * 60 * once
             assert {dtype for dtype, _, _ in sent} == {np.dtype(np.uint8)}
             assert set(Counter(sent[:60 * 2]).values()) == {1}
-    assert len(there._there) == (120 if memory else 0)
+    held = [kind for kind, _ in there.cache.arrays if kind.endswith("on the device")]
+    assert len(held) == (120 if memory else 0)
 
 
 @KERNEL_PLACES

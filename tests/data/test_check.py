@@ -12,6 +12,7 @@ import run_train
 from stemnet_ref import sample
 from stemnet_ref.data import alignment, check
 from stemnet_ref.data.dataset import Dataset
+from stemnet_ref.data.headers import inspect
 from stemnet_ref.data.pairing import find_pairs
 from stemnet_ref.report import figures
 
@@ -89,9 +90,9 @@ def test_masks_that_lie_beside_their_cells_are_told(tmp_path, field, capsys):
 @settings(max_examples=10)
 def test_the_shift_is_that_which_was_made(down, right):
     frames, masks = find_pairs(str(sample.FRAMES / "*field2*"), str(sample.MASKS / "*field2*"))
-    data = Dataset(frames, masks, 1, log=lambda line: None)
+    data = Dataset(inspect(frames, masks, 1), log=lambda line: None)
     for index in range(len(frames)):
-        data._stored["classes", index] = np.roll(data.classes(index), (down, right), (0, 1))
+        data.cache.arrays["classes", index] = np.roll(data.classes(index), (down, right), (0, 1))
     found = alignment.fit(data).pixels
     if max(abs(down), abs(right)) <= 2:
         assert found == (0, 0)
@@ -104,7 +105,7 @@ def test_frames_without_structure_give_no_opinion(field):
     frames, masks = field
     for path in frames.iterdir():
         Image.new("L", (448, 448), 90).save(path)
-    assert alignment.fit(Dataset(*find_pairs(frames, masks), 1)) is None
+    assert alignment.fit(Dataset(inspect(*find_pairs(frames, masks), 1))) is None
 
 
 def test_too_few_frames_give_no_opinion(tmp_path, field, capsys):
@@ -208,9 +209,9 @@ def test_masks_that_do_not_fit_are_told_of_before_training_and_measuring(tmp_pat
 
 def test_the_glance_at_a_few_frames_makes_large_ones_smaller():
     for side in (448, 200, 50):
-        data = Dataset(*find_pairs(str(sample.FRAMES / "*field2*"), str(sample.MASKS / "*field2*")), 1)
+        data = Dataset(inspect(*find_pairs(str(sample.FRAMES / "*field2*"), str(sample.MASKS / "*field2*")), 1))
         for index in range(len(data.frames)):
-            data._stored["classes", index] = np.roll(data.classes(index), (16, -24), (0, 1))
+            data.cache.arrays["classes", index] = np.roll(data.classes(index), (16, -24), (0, 1))
         down, right = alignment.fit(data, 10, side).pixels
         assert abs(down - 16) <= max(3, 448 / side)
         assert abs(right + 24) <= max(3, 448 / side)

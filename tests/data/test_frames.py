@@ -14,7 +14,7 @@ from pictures import made, sequence, stack, touch
 from stemnet_ref.data.discovery.sequences import gaps, window_indices
 from stemnet_ref.data.frames import Frame, find, find_neighbours
 from stemnet_ref.data.pairing import mask_of, pair
-from stemnet_ref.data.split import choose_gap, divide, split
+from stemnet_ref.data.split import split
 from stemnet_ref.errors import InputError
 from stemnet_ref.training.settings import Settings
 
@@ -170,18 +170,23 @@ def test_a_pipe_is_no_picture(tmp_path):
     assert done.stdout.startswith(f"{pipe}: is a pipe or a device, not a file; ")
 
 
+def parts_of(frames, validation, gap, channels=5):
+    """Return the indices of the training, the validation and the left-out frames, all of which have masks."""
+    return split(frames, [True] * len(frames), Settings(validation=validation, gap=gap, channels=channels))[:3]
+
+
 def test_split_takes_whole_sequences_where_there_are_several():
     frames = made(*range(6)) + made(*range(3), sequence="t") + made(*range(2), sequence="u")
-    training, validation, left_out = split(frames, 0.2, 5)
+    training, validation, left_out = parts_of(frames, 0.2, 5)
     assert (list(training), list(validation), list(left_out)) == ([*range(9)], [9, 10], [])
-    training, validation, _ = split(frames, 0.9, 5)
+    training, validation, _ = parts_of(frames, 0.9, 5)
     assert (len(training), len(validation)) == (6, 5)
-    training, validation, _ = split(made(*range(2)) + made(*range(100), sequence="t"), 0.2, 5)
+    training, validation, _ = parts_of(made(*range(2)) + made(*range(100), sequence="t"), 0.2, 5)
     assert (len(training), list(validation)) == (100, [0, 1])
 
 
 def test_split_of_one_sequence_leaves_a_gap_and_loses_nothing():
-    training, validation, left_out = split(made(*range(1, 11)), 0.2, 1)
+    training, validation, left_out = parts_of(made(*range(1, 11)), 0.2, 1)
     assert (list(training), list(left_out), list(validation)) == ([0, 1, 2, 3, 4, 5, 6], [7], [8, 9])
 
 
@@ -190,9 +195,9 @@ def test_split_covers_every_frame_once(count, fraction, gap):
     frames = made(*range(count))
     if max(1, round(fraction * count)) + gap >= count:
         with pytest.raises(InputError, match="too short"):
-            split(frames, fraction, gap)
+            parts_of(frames, fraction, gap)
         return
-    training, validation, left_out = split(frames, fraction, gap)
+    training, validation, left_out = parts_of(frames, fraction, gap)
     assert sorted([*training, *validation, *left_out]) == list(range(count))
     assert len(training)
     assert len(validation)
@@ -202,13 +207,14 @@ def test_split_covers_every_frame_once(count, fraction, gap):
 @given(st.integers(2, 60), st.floats(0.01, 0.99), st.sampled_from([1, 3, 5, 9]))
 def test_the_gap_that_is_chosen_fits(count, fraction, channels):
     frames = made(*range(count))
-    gap = choose_gap(frames, fraction, channels)
-    assert channels // 2 <= gap <= channels
     try:
-        training, validation, _ = split(frames, fraction, gap)
+        training, validation, _, gap, _ = split(frames, [True] * count,
+                                                Settings(validation=fraction, channels=channels))
     except InputError:
-        assert gap == channels // 2                                         # the least leaves none
+        with pytest.raises(InputError, match="too short"):                  # the least gap leaves none
+            parts_of(frames, fraction, channels // 2)
         return
+    assert channels // 2 <= gap <= channels
     windows = window_indices(frames, channels)
     assert not set(windows[training].ravel()) & set(validation.tolist())
     if gap > channels // 2:
@@ -220,7 +226,7 @@ def test_the_gap_that_is_chosen_fits(count, fraction, channels):
 def test_the_gap_that_is_chosen_is_said():
     def divided(count, channels, **options):
         settings = Settings.from_options({"channels": channels, **options})
-        return divide(made(*range(count)), [True] * count, settings)
+        return split(made(*range(count)), [True] * count, settings)
 
     training, validation, left_out, gap, note = divided(10, 5)
     assert gap == 2
@@ -231,11 +237,11 @@ def test_the_gap_that_is_chosen_is_said():
     assert [len(part) for part in divided(30, 5)[:3]] == [20, 6, 4]
     assert divided(60, 5)[4] is divided(10, 1)[4] is divided(30, 5, gap=5)[4] is None
     with pytest.raises(InputError, match="no frame has a mask"):
-        divide(made(1, 2), [None, None], Settings())
+        split(made(1, 2), [None, None], Settings())
 
 
 def test_whole_sequences_need_no_gap():
-    assert choose_gap(made(1, 2) + made(1, 2, sequence="t"), 0.2, 5) == 5
+    assert split(made(1, 2) + made(1, 2, sequence="t"), [True] * 4, Settings(channels=5)).gap == 5
 
 
 @pytest.mark.parametrize("kind", ["folder", "hidden", "glob", "path"])

@@ -8,6 +8,7 @@ from stemnet_ref.data.crops.crop import Crop
 from stemnet_ref.data.crops.epoch import Augmentation, plan_epoch
 from stemnet_ref.data.crops.pasting import boxes, choose_pastes, paste
 from stemnet_ref.data.dataset import Dataset
+from stemnet_ref.data.headers import inspect
 from stemnet_ref.data.masks.borders import border_weights
 from stemnet_ref.data.pairing import find_pairs
 from stemnet_ref.data.scaling import Scaling
@@ -17,7 +18,7 @@ PLAIN = Scaling(0.0, 1.0)
 
 def dataset(folder, channels=3, count=8, device=None, **options):
     frames, masks = sequence(folder, count, height=48, width=56, radius=5)
-    return Dataset(*find_pairs(frames, masks), channels, device=device, **options)
+    return Dataset(inspect(*find_pairs(frames, masks), channels), device=device, **options)
 
 
 def pasted(data, crop):
@@ -128,6 +129,6 @@ def test_no_cell_is_pasted_where_none_fits(tmp_path):
 def test_pasted_cells_are_of_the_same_sequence(tmp_path):
     for name in ("a", "b"):
         sequence(tmp_path / "both", 4, name=f"{name}_{{}}.png", height=48, width=56)
-    data = Dataset(*find_pairs(tmp_path / "both" / "frames", tmp_path / "both" / "masks"), 1)
+    data = Dataset(inspect(*find_pairs(tmp_path / "both" / "frames", tmp_path / "both" / "masks"), 1))
     for crop in plan_epoch(data, [0, 1, 2, 4, 5], 16, 4, 20, Augmentation(paste=3), 0, 0):
         assert set(crop.donors) <= ({0, 1, 2} if crop.frame < 4 else {4, 5})

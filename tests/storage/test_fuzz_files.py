@@ -3,6 +3,7 @@
 import json
 import shutil
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,7 +18,7 @@ from verifying import write_files
 import run_train
 from stemnet_ref.data import geometry
 from stemnet_ref.data import preprocess as preprocessing
-from stemnet_ref.data.training import prepare
+from stemnet_ref.data.training import fit, prepare
 from stemnet_ref.errors import InputError
 from stemnet_ref.experiments import page
 from stemnet_ref.metrics import ROC_COLUMNS
@@ -133,7 +134,8 @@ def test_entries_of_a_model_that_are_of_another_kind(prepared, tmp_path):
     about = json.loads(str(arrays["about"]))
     out = tmp_path / "run"
     shutil.copytree(prepared.folder / "run", out)
-    data = data_of(prepared.folder / "run")
+    data = prepare(*saved.settings_of(prepared.folder / "run"))
+    fitted = fit(data, lambda line: None)                   # once, for all that is tried
 
     def damaged():
         for part in ("settings", "progress", "scaling", "network"):
@@ -146,21 +148,14 @@ def test_entries_of_a_model_that_are_of_another_kind(prepared, tmp_path):
     def read(path):
         settings, _, _ = saved.settings_of(out)
         try:
-            resume.resume_run(out, SimpleNamespace(**{**vars(data), "settings": settings}))
+            own = replace(data, settings=settings)
+            resume.check_pixels(out, own, fitted, resume.resume_run(out, own)[1])
         except InputError as error:
             if str(error).startswith(("--frames", "--masks")):   # of the data, where their names or pixels differ
                 raise InputError(f"{path}: {error}") from None
             raise
 
     survive(damaged(), out / "model.npz", read)
-
-
-def data_of(out):
-    """Return the data of the run in a folder, as `resume.resume_run` takes them."""
-    settings, frames, masks = saved.settings_of(out)
-    data = prepare(settings, frames, masks)
-    measured = data.measure(lambda line: None)              # once, for all that is tried
-    return SimpleNamespace(source=data.source, measure=lambda log, scaling: measured)
 
 
 @COUNTS

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from runs import ROOT, SETTINGS, SMALL, rows_of, train_main
 
-from stemnet_ref.data import inspection, split
+from stemnet_ref.data import fitting, split
 from stemnet_ref.metrics import COLUMNS
 from stemnet_ref.training import checkpoint
 from stemnet_ref.training.run import Run
@@ -147,7 +147,7 @@ def test_resume_loads_the_model_once_and_fits_no_scaling(tmp_path, movie, no_fig
     out, filled, fill = tmp_path / "out", [], checkpoint._fill
     assert train_main(*movie, *SMALL, "--epochs", "1", "--scaling", "mean-image", "--out", out) == 0
     monkeypatch.setattr(checkpoint, "_fill", lambda *found: filled.append(found[-1].name) or fill(*found))
-    monkeypatch.setattr(inspection, "fit", lambda *arguments: pytest.fail("the scaling is the model's"))
+    monkeypatch.setattr(fitting, "fit_scaling", lambda *arguments: pytest.fail("the scaling is the model's"))
     assert train_main("--resume", "--out", out, "--epochs", "2") == 0
     assert filled.count("model.npz") == 1
 

@@ -13,6 +13,7 @@ from stemnet_ref.backends import choose
 from stemnet_ref.data.crops.epoch import Augmentation, plan_epoch
 from stemnet_ref.data.crops.pasting import choose_pastes, paste
 from stemnet_ref.data.dataset import Dataset
+from stemnet_ref.data.headers import inspect
 from stemnet_ref.data.masks.borders import border_weights
 from stemnet_ref.data.pairing import find_pairs
 from stemnet_ref.data.scaling import Scaling
@@ -81,7 +82,7 @@ def by_hand(tmp_path, **options):
     weight = options.get("class_weight", 2.0)
     weights = {"ratio": (1, (1 - cell) / cell), "0.5,4": (0.5, 4), "median-frequency": (0.5 / (1 - cell), 0.5 / cell),
                }.get(weight) or (1, weight + (options.get("class_weight_form") == "listing"))
-    data = Dataset(*find_pairs(folder / "frames", folder / "masks"), 3)
+    data = Dataset(inspect(*find_pairs(folder / "frames", folder / "masks"), 3))
     own_of = [None] * 12
     if options.get("border_weight"):
         how = options["border_weight"], options.get("border_sigma", 5.0)

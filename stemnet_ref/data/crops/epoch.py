@@ -76,12 +76,7 @@ def plan_epoch(dataset, indices, side, size_divisor, per_frame, augmentation, se
     to_cell = luck < 2 * augmentation.on_cells - 1                  # luck is uniform in (-1, 1)
     crops = []
     for number, index in enumerate(order.tolist()):
-        h, w = dataset.sizes[index]
-        height, width = (side, side) if side else (h // size_divisor * size_divisor, w // size_divisor * size_divisor)
-        if not 0 < height <= h or not 0 < width <= w:
-            raise InputError(
-                f"{dataset.frames[index]}: {h} x {w} pixels are less than the {height or size_divisor} x "
-                f"{width or size_divisor} that a training step takes; use a smaller --crop, or fewer --levels")
+        (h, w), (height, width) = dataset.sizes[index], crop_shape(dataset, index, side, size_divisor)
         down, right = positions[number]
         view = int(views[number])
         turns = view % 4 if height == width else 2 * (view % 2)
@@ -94,13 +89,24 @@ def plan_epoch(dataset, indices, side, size_divisor, per_frame, augmentation, se
     return crops
 
 
+def crop_shape(dataset, index, side, size_divisor):
+    """Return height and width of a frame's crops, in pixels; the arguments and the error are those of `plan_epoch`."""
+    h, w = dataset.sizes[index]
+    height, width = (side, side) if side else (h // size_divisor * size_divisor, w // size_divisor * size_divisor)
+    if not 0 < height <= h or not 0 < width <= w:
+        raise InputError(
+            f"{dataset.frames[index]}: {h} x {w} pixels are less than the {height or size_divisor} x "
+            f"{width or size_divisor} that a training step takes; use a smaller --crop, or fewer --levels")
+    return height, width
+
+
 def _order(dataset, indices, per_frame, rng, sampling_weights):
     """Return the indices of the frames, each `per_frame` times or by the sampling weights, in random order."""
     if sampling_weights is None:
         stream = np.repeat(indices, per_frame)
     else:
         stream = np.repeat(indices, rng.multinomial(per_frame * len(indices), sampling_weights))
-    if dataset.fits:
+    if dataset.cache.fits:
         return rng.permutation(stream)
     sequences = [*grouped(stream.tolist(), lambda index: dataset.frames[index].sequence).values()]
     stream = [index for at in rng.permutation(len(sequences)) for index in sequences[at]]
@@ -108,7 +114,7 @@ def _order(dataset, indices, per_frame, rng, sampling_weights):
     for index in stream:
         pool.append(index)
         frames[index] += 1
-        while len(frames) > max(1, dataset.capacity // 4):      # a frame stays until its last window is sampled
+        while len(frames) > max(1, dataset.cache.capacity // 4):    # a frame stays until its last window is sampled
             order.append(_pop_random(pool, rng))
             frames -= Counter(order[-1:])
     while pool:
@@ -125,8 +131,8 @@ def _donors(dataset, order, indices, count, rng):
     donors = []
     for index in order.tolist():
         same = of_sequence[dataset.frames[index].sequence]
-        low, high = (0, len(same)) if dataset.fits else (max(0, number[index] - MAX_DISTANCE),
-                                                         number[index] + MAX_DISTANCE)
+        low, high = (0, len(same)) if dataset.cache.fits else (max(0, number[index] - MAX_DISTANCE),
+                                                               number[index] + MAX_DISTANCE)
         near = [other for other in same[low:high] if other != index] or [index]
         donors.append(tuple(near[at] for at in rng.integers(0, len(near), count).tolist()))
     return donors

@@ -10,6 +10,7 @@ from stored import only, refusal, stored, write
 
 from stemnet_ref.data.dataset import Dataset
 from stemnet_ref.data.frames import find
+from stemnet_ref.data.headers import inspect
 from stemnet_ref.data.images import read_bytes, read_frame, read_mask, read_values
 from stemnet_ref.data.preprocess import Preprocess
 
@@ -33,7 +34,7 @@ def paletted(path, index, red, green, blue):
 def assert_told(folder, words, told):
     """Assert that a note on the first frame of a folder is told once, or none, by training and by preprocessing."""
     frames, by_training, by_preprocessing = find(folder, "--frames"), [], []
-    dataset = Dataset(frames, [None] * len(frames), 1, log=by_training.append)
+    dataset = Dataset(inspect(frames, [None] * len(frames), 1), log=by_training.append)
     for index in range(len(frames)):
         dataset.pixels(index)
     Preprocess(folder, None, folder / "out", size=None, log=by_preprocessing.append).run()
