@@ -89,7 +89,7 @@ def train(given, settings, frames, masks, claim):
     figures.plot_crops(run.data.crops(), run.out / "figures" / "pieces.png")
     script = Path(sys.argv[0])
     again = shlex.join(["python", str(script), "--resume", "--out", str(out)])
-    with step_bar(settings.epochs * steps, run.progress.step) as advance, cli.StopRequest() as stop:
+    with step_bar(settings.epochs * steps, run.progress.step) as advance, cli.stop_request() as stop:
         complete = run.train(stop, advance, after_epoch)
     if not complete:
         cli.log(f"stopped in epoch {run.progress.epoch + 1}, and saved; go on with: {again}")

@@ -77,7 +77,7 @@ def run(argv, given, variants, title, seeds, claim):
     def write():
         page.write(out, results, configs, title, command)
 
-    with cli.StopRequest() as stop:
+    with cli.stop_request() as stop:
         for number, (name, settings, folder) in enumerate(runs, 1):
             cli.log(f"{number} of {len(runs)}: {name}, seed {settings.seed}")
             rows, new = train(settings, folder, given, stop, verbose=number == 1)

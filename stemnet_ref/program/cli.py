@@ -11,7 +11,7 @@ from ..errors import INTERRUPTED, InputError, out_of_memory, reason
 from .options import Parser
 from .terminal import Output, OutputLost, log, one_line
 
-__all__ = ["Parser", "StopRequest", "log", "run"]
+__all__ = ["Parser", "log", "run", "stop_request"]
 
 PIPE_CLOSED = 141           # exit status that a shell gives a program killed by SIGPIPE
 
@@ -25,7 +25,8 @@ def run(prog, main, argv, for_memory="use smaller files, or a machine with more 
     warnings.filterwarnings("ignore", module="PIL")         # warns of damaged files; the error says what matters
     warnings.filterwarnings("ignore", message="Glyph .* missing from")      # a name in a figure; a box is drawn
     output = Output(sys.stdout, escape=True, raises=not keep_going)
-    with (_interruptible(), redirect_stdout(output),
+    # Outside the body `start` lets Ctrl-C end the program
+    with (_handling(signal.default_int_handler, signal.SIGINT), redirect_stdout(output),
           redirect_stderr(Output(sys.stderr, escape=False, raises=False))):
         try:
             status = _run(prog, main, argv, for_memory)
@@ -64,47 +65,34 @@ def _fail(prog, text):
 
 
 @contextmanager
-def _interruptible():
-    """Let Ctrl-C raise KeyboardInterrupt within the body; outside it `start` lets Ctrl-C end the program."""
-    before = signal.getsignal(signal.SIGINT)
-    ours = threading.current_thread() is threading.main_thread() and before not in (signal.SIG_IGN, None)
-    if ours:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+def _handling(handler, *numbers):
+    """Let a function handle signals within the body; those that are ignored stay so. Only the main thread can do it."""
+    before = {}
     try:
+        for number in {*numbers} if threading.current_thread() is threading.main_thread() else ():
+            if signal.getsignal(number) not in (signal.SIG_IGN, None):
+                before[number] = signal.signal(number, handler)
         yield
     finally:
-        if ours:
-            signal.signal(signal.SIGINT, before)
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
 
 
-class StopRequest:
-    """Turns the first Ctrl-C, SIGTERM or SIGHUP into a request to stop after this step; the second stops at once.
+@contextmanager
+def stop_request(message="stopping after this step or validation; Ctrl-C again stops without saving"):
+    """Yield a function that returns whether a first Ctrl-C, SIGTERM or SIGHUP has asked to stop after this step.
 
-    A signal that is ignored, such as SIGHUP under nohup, stays ignored. A second SIGHUP does not stop at once, because
-    a terminal that closes may send it more than once.
+    A second one stops at once. A second SIGHUP does not, because a terminal that closes may send it more than once. A
+    signal that is ignored, such as SIGHUP under nohup, stays ignored.
     """
+    requested = []
 
-    def __init__(self, message="stopping after this step or validation; Ctrl-C again stops without saving"):
-        self.message = message
-        self.requested = False
-        self._before = {}
-
-    def __enter__(self):
-        for number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
-            if number not in self._before and signal.getsignal(number) != signal.SIG_IGN:
-                self._before[number] = signal.signal(number, self._request)
-        return self
-
-    def __exit__(self, *exception):
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def __call__(self):
-        return self.requested
-
-    def _request(self, number, frame):
-        if self.requested and number in (signal.SIGINT, signal.SIGTERM):
+    def request(number, frame):
+        if requested and number in (signal.SIGINT, signal.SIGTERM):
             raise KeyboardInterrupt
-        self.requested = True
+        requested.append(number)
         with suppress(OSError):                             # the terminal may be gone
-            os.write(2, f"\n{self.message}\n".encode())     # print is not safe within a signal handler
+            os.write(2, f"\n{message}\n".encode())          # print is not safe within a signal handler
+
+    with _handling(request, signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+        yield lambda: bool(requested)

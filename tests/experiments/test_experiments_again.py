@@ -1,6 +1,7 @@
 """An experiment goes on where it was, repeats nothing, and takes no run for that of another experiment."""
 
 import os
+from contextlib import nullcontext
 
 import numpy as np
 import refusals
@@ -18,20 +19,9 @@ def test_the_same_command_goes_on_and_repeats_nothing(tmp_path, movie, no_figure
     everything = list(count_steps)
     count_steps.clear()
 
-    class StopAfter:
-        """Asks to stop once a number of steps is done."""
-
-        def __init__(self):
-            self.stop = lambda: len(count_steps) >= len(everything) // 2
-
-        def __enter__(self):
-            return self.stop
-
-        def __exit__(self, *error):
-            return None
-
     with monkeypatch.context() as patched:
-        patched.setattr(experiments.cli, "StopRequest", StopAfter)
+        patched.setattr(experiments.cli, "stop_request",
+                        lambda: nullcontext(lambda: len(count_steps) >= len(everything) // 2))
         assert run(*movie, *SMALL, "--seeds", "1", "--out", out) == 130
     assert "stopped, and saved; go on with: python -m stemnet_ref.experiments table3" in capsys.readouterr().out
     assert 0 < len(count_steps) < len(everything)

@@ -170,13 +170,13 @@ def test_ctrl_c_in_a_program_is_one_line(capsys):
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="of POSIX")
 def test_a_terminal_that_closes_asks_training_to_stop(capfd):
     """More than once, perhaps; under nohup it does not."""
-    with cli.StopRequest("stopping") as stop:
+    with cli.stop_request("stopping") as stop:
         for _ in range(3):
             os.kill(os.getpid(), signal.SIGHUP)
         assert stop()
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with cli.StopRequest("stopping") as stop:
+        with cli.stop_request("stopping") as stop:
             os.kill(os.getpid(), signal.SIGHUP)
             assert not stop()
     finally:
