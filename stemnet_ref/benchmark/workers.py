@@ -1,7 +1,9 @@
-"""Engines in processes of their own: both ends of the conversation, and measurements turn by turn."""
+"""Engines in processes of their own, and measurements turn by turn."""
 
-import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
+from multiprocessing import get_context
 from statistics import median
 
 from ..errors import InputError, out_of_memory, reason
@@ -9,41 +11,35 @@ from .ours import Ours, OursOnGpu
 from .pytorch import Torch, TorchOnGpu
 
 PRODUCTS = {"ours-cuda-cores": 1, "ours-tf32": 3}       # PRODUCT of backends/cuda/windows.cuh, where not the usual one
+_held = {}              # within the process of a Worker: its engine, the last case, and the function that is timed
 
 
 class Worker:
-    """An engine in a process of its own, so that its threads and its memory are its own."""
+    """An engine in a process of its own, so that its threads and its memory are its own.
+
+    `name` is "ours", "ours-cuda-cores", "ours-tf32", "torch" or "torch-tf32"; the last two also with "-channels-last".
+    `settings` are the engine's.
+    """
 
     def __init__(self, name, arguments, size=None):
-        context = multiprocessing.get_context("spawn")
-        self.name, (self.connection, there) = name, context.Pipe()
-        self.process = context.Process(target=serve, daemon=True, args=(
-            there, name, arguments.backend, size or arguments.size, arguments.channels))
-        self.process.start()
-        there.close()
-        self.settings = self._answer()
+        self.name, self.size, self._pool = name, size or arguments.size, ProcessPoolExecutor(1, get_context("spawn"))
+        self.settings = self._call(_start, name, arguments.backend, self.size, arguments.channels)
 
     def __enter__(self):
         return self
 
     def __exit__(self, *exception):
-        if not any(exception):
-            self.connection.send(None)
-            self.process.join()
+        self._pool.shutdown(wait=not any(exception))
 
     def measure(self, case, repeats=1):
         """Return the mean seconds of `repeats` calls, and the peak memory in bytes."""
-        self.connection.send((case, repeats))
-        return self._answer()
+        return self._call(_measure, case, repeats)
 
-    def _answer(self):
+    def _call(self, function, *arguments):
         try:
-            answer = self.connection.recv()
-        except EOFError:
+            return self._pool.submit(_worded, f"--size {self.size}: {self.name}", function, *arguments).result()
+        except BrokenProcessPool:
             raise InputError(f"{self.name}: its process ended; see above, or take a smaller --size") from None
-        if isinstance(answer, InputError):
-            raise answer
-        return answer
 
 
 @contextmanager
@@ -59,44 +55,36 @@ def in_turn(workers, case, rounds, repeats=1):
     return {worker.name: median(each) for worker, each in zip(workers, zip(*seconds, strict=True), strict=True)}
 
 
-def make_engine(name, device, size, channels):
-    """Return an engine.
-
-    Parameters
-    ----------
-    name : str
-        "ours", "ours-cuda-cores", "ours-tf32", "torch" or "torch-tf32"; the last two also with "-channels-last".
-    device : {"plain", "cpu", "cuda"}
-        Backend that computes; PyTorch computes on the CPU with the first two.
-    size, channels : int
-        Side of the input in pixels, and frames in it.
-    """
-    if not name.startswith("ours"):
-        return (TorchOnGpu if device == "cuda" else Torch)(device, size, channels, tf32="tf32" in name,
-                                                          channels_last=name.endswith("channels-last"))
-    ours = (OursOnGpu if device == "cuda" else Ours)(device, size, channels)
-    if name in PRODUCTS:
-        ours.device.product = PRODUCTS[name]
-    return ours
-
-
-def serve(connection, name, device, size, channels):
-    """Time cases for another process: receive (case, repeats), send (seconds, peak bytes), until None is received.
-
-    The engine's settings are sent first. An InputError is sent in place of an answer that cannot be given.
-    """
+def _worded(what, function, *arguments):
+    """Return function(*arguments); raise an InputError where memory runs out: its type can be sent to any process."""
     try:
-        engine = make_engine(name, device, size, channels)
-        connection.send(engine.settings())
-        case = function = None
-        while (message := connection.recv()) is not None:
-            if message[0] != case:
-                function = None                                 # first frees the arrays of the last case
-                case, function = message[0], engine.make(message[0])
-                engine.seconds(function, 2)                     # compilation, choice of algorithm, page faults
-            connection.send((engine.seconds(function, message[1]), engine.peak_bytes()))
-    except (InputError, MemoryError, RuntimeError) as error:
-        if not (isinstance(error, InputError) or out_of_memory(error)):
+        return function(*arguments)
+    except InputError as error:
+        raise InputError(str(error)) from None
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
             raise
-        connection.send(InputError(error if isinstance(error, InputError) else
-                                   f"--size {size}: {name} is out of memory ({reason(error)}); take a smaller --size"))
+        raise InputError(f"{what} is out of memory ({reason(error)}); take a smaller --size") from None
+
+
+def _start(name, device, size, channels):
+    """Make the engine of this process; return its settings. PyTorch computes on the CPU unless the device is cuda."""
+    if name.startswith("ours"):
+        engine = (OursOnGpu if device == "cuda" else Ours)(device, size, channels)
+        if name in PRODUCTS:
+            engine.device.product = PRODUCTS[name]
+    else:
+        engine = (TorchOnGpu if device == "cuda" else Torch)(device, size, channels, tf32="tf32" in name,
+                                                            channels_last=name.endswith("channels-last"))
+    _held["engine"] = engine
+    return engine.settings()
+
+
+def _measure(case, repeats):
+    """Return the mean seconds of `repeats` calls of what a case times, and the peak memory in bytes."""
+    engine = _held["engine"]
+    if case != _held.get("case"):
+        _held.update(case=case, function=None)                  # first frees the arrays of the last case
+        _held["function"] = engine.make(case)
+        engine.seconds(_held["function"], 2)                    # compilation, choice of algorithm, page faults
+    return engine.seconds(_held["function"], repeats), engine.peak_bytes()

@@ -1,5 +1,6 @@
 """Memory that runs out, wherever it does: one line that names what to make smaller, and exit status 2."""
 
+import os
 import resource
 import subprocess
 import sys
@@ -59,11 +60,16 @@ def test_a_process_of_the_benchmark_says_it_in_one_line():
     assert "take a smaller --size" in done.stderr
 
 
-def test_a_fault_in_a_process_of_the_benchmark_is_shown(monkeypatch, capfd):
-    worker = benchmark.Worker("ours", benchmark.options().parse_args(["--size", "32", "--channels", "1"]))
-    with pytest.raises(benchmark.InputError, match="its process ended"):
+def test_a_fault_in_a_process_of_the_benchmark_is_shown():
+    with benchmark.Worker("ours", benchmark.options().parse_args(["--size", "32", "--channels", "1"])) as worker, \
+            pytest.raises(KeyError, match="no such layer"):
         worker.measure(("forward", "no such layer"))
-    assert "KeyError" in capfd.readouterr().err
+
+
+def test_a_process_of_the_benchmark_that_ends_is_named():
+    with benchmark.Worker("ours", benchmark.options().parse_args(["--size", "32", "--channels", "1"])) as worker, \
+            pytest.raises(benchmark.InputError, match="ours: its process ended"):
+        worker._call(os._exit, 3)
 
 
 def test_a_sequence_that_does_not_fit_is_named_by_its_largest_frame(tmp_path, capsys, monkeypatch):
