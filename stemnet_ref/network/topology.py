@@ -175,22 +175,16 @@ def size_divisor(blocks):
     return 2 ** max(block.level for block in blocks)
 
 
-def cropped(sides, divisor):
-    """Return the largest multiples of a divisor that are not above some sides, a tuple."""
-    return tuple(side // divisor * divisor for side in sides)
-
-
-def padded(sides, divisor):
-    """Return the smallest multiples of a divisor that are not below some sides, a tuple."""
-    return tuple(-(-side // divisor) * divisor for side in sides)
+def multiples(sides, divisor):
+    """Return the next multiples of a divisor below some sides, or equal to them, and those above: two tuples."""
+    return tuple(side // divisor * divisor for side in sides), tuple(-(-side // divisor) * divisor for side in sides)
 
 
 def check_size(sides, levels, flag="--size"):
     """Raise InputError unless a network with these levels can take frames of these sides, which an option gave."""
     divisor = size_divisor(stemnet_blocks(Architecture(levels=levels)))
     if any(side % divisor for side in sides):
-        fitting = [found for found in (cropped(sides, divisor), padded(sides, divisor)) if all(found)]
-        asked, *near = ("x".join(map(str, each)) for each in (sides, *fitting))
+        asked, *near = ("x".join(map(str, each)) for each in (sides, *multiples(sides, divisor)) if all(each))
         raise InputError(f"{flag} {asked}: with {levels} levels each side must be a multiple of {divisor}; try "
                          f"{' or '.join(near)}, or fewer --levels")
 

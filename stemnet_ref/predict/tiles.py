@@ -11,7 +11,7 @@ from ..data.crops.batch import Sample, assemble
 from ..data.crops.crop import Crop
 from ..dispatch import device_of, to_host
 from ..layers import softmax
-from ..network.topology import padded
+from ..network.topology import multiples
 
 TILE = 1024                     # pixels; a tile with its halo needs about 1 GB
 
@@ -36,7 +36,7 @@ def logits(network, scaling, window, tile=TILE):
     float32 ndarray of shape (H, W, classes)
     """
     height, width = window[0].shape
-    halo, tile, padded_h, padded_w = padded((max(network.halo()), tile, height, width), network.size_divisor)
+    _, (halo, tile, padded_h, padded_w) = multiples((max(network.halo()), tile, height, width), network.size_divisor)
     out = np.empty((height, width, network.classes), np.float32)
     device = device_of(*network.parameters.values())
     if device:

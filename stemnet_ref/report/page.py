@@ -8,7 +8,7 @@ from ..data.crops.batch import Sample, assemble
 from ..data.crops.crop import Crop
 from ..errors import InputError
 from ..network.maps import feature_maps
-from ..network.topology import cropped
+from ..network.topology import multiples
 from ..program.options import flag_of
 from ..storage.columns import ROC_COLUMNS
 from ..storage.readers import read_csv
@@ -93,7 +93,8 @@ def best_network(run):
 def example_maps(network, data):
     """Return the `feature_maps` of the middle of the first validation frame, at most 512 pixels high and wide."""
     window, _, _ = next(data.dataset.whole([int(data.validation[0])]))
-    sides = cropped([min(max(side, network.size_divisor), 512) for side in window[0].shape], network.size_divisor)
+    divisor = network.size_divisor
+    sides, _ = multiples([max(min(side, 512), divisor) for side in window[0].shape], divisor)
     top, left = ((have - side) // 2 for have, side in zip(window[0].shape, sides, strict=True))
     x, _, _ = assemble(data.scaling, [Sample(Crop(0, top, left, *sides), window)])
     return feature_maps(network, x)

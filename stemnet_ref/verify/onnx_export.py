@@ -121,12 +121,11 @@ def check(made, model, runtime):
 
     Both are computed from random frames.
     """
-    image = model.scaling.image
-    side = (2 * model.network.size_divisor,) * 2 if image is None else \
-        tuple(length // model.network.size_divisor * model.network.size_divisor for length in image.shape)
-    if image is not None and side != image.shape:
-        raise InputError(f"the model subtracts an image of {image.shape[0]} x {image.shape[1]} pixels, no multiple of "
-                         f"{model.network.size_divisor}: ONNX cannot pad for it; train with --scaling standard")
+    image, divisor = model.scaling.image, model.network.size_divisor
+    side = (2 * divisor,) * 2 if image is None else image.shape
+    if any(length % divisor for length in side):
+        raise InputError(f"the model subtracts an image of {side[0]} x {side[1]} pixels, no multiple of {divisor}: "
+                         "ONNX cannot pad for it; train with --scaling standard")
     frames = np.random.default_rng(0).integers(0, 256, (1, *side, model.network.channels)).astype(np.float32)
     x = model.scaling.apply(np.moveaxis(frames, -1, 1)).transpose(0, 2, 3, 1)
     exact = prediction(folded(model.network), x)
