@@ -17,12 +17,12 @@ class Cost:
     name : str
         One of `COSTS`.
     class_weights : tuple of K floats
-        Weights of the classes in the cross-entropy; ones without weights.
+        Weights of the classes in "weighted_cross_entropy"; the other costs have none, which is ones.
 
     Raises
     ------
     ValueError
-        If there is no cost of this name.
+        If there is no cost of this name, or it has no weights.
     """
 
     name: str
@@ -31,6 +31,9 @@ class Cost:
     def __post_init__(self):
         if self.name not in COSTS:
             raise ValueError(f"Cost: name={self.name!r} must be one of {', '.join(COSTS)}")
+        if self.name != COSTS[0] and any(weight != 1 for weight in self.class_weights):
+            raise ValueError(f"Cost: class_weights={self.class_weights} must be ones with name={self.name!r}; only "
+                             f"{COSTS[0]!r} has weights")
 
     @classmethod
     def of(cls, settings):

@@ -206,14 +206,14 @@ class Settings:
 
     @property
     def class_weights(self):
-        """Weights of background and cell in the cross-entropy: (1, w) of eq. 60, or the listing's (1, 1 + w).
+        """Weights of background and cell: (1, w) of eq. 60, or the listing's (1, 1 + w); ones in costs without weights.
 
         Raises
         ------
         InputError
             If they depend on the data; they are known once these settings are `resolved`.
         """
-        if self.cost == "cross_entropy":
+        if self.cost != "weighted_cross_entropy":
             return 1.0, 1.0
         weights = self._weights()
         if isinstance(weights, str):
