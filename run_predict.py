@@ -61,7 +61,7 @@ def main(argv=None):
         shown = ("accuracy", "precision", "recall", "f1", "f1_pooled")
         cli.log("  ".join(f"{name} {summary[name]:.3f}" for name in shown))
     what = "masks, heat maps, overlays and edges" if given.results == "pictures" else "numbered cells"
-    cli.log(f"done on the {backend.name}: {what} in {out}")
+    cli.log(f"done with backend {backend.name}: {what} in {out}")
     if left_out:
         raise others_done(left_out)
     return 0

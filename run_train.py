@@ -78,7 +78,7 @@ def train(given, settings, frames, masks, claim):
         cli.log(f"the run in {out} has {run.progress.epoch} epochs already; ask for more with --epochs")
         return 0
     steps = run.data.steps_per_epoch
-    cli.log(f"network{settings.channels} on the {run.backend.name}, {steps} steps an epoch, "
+    cli.log(f"network{settings.channels}, backend {run.backend.name}, {steps} steps an epoch, "
             f"{'going on in' if resume else 'writing to'} {out}")
     cli.log("".join(name.rjust(width) for name, width, _ in TABLE))
     run.data.describe_pastes(cli.log)

@@ -136,7 +136,7 @@ def test_constant_and_saturated_frames_are_told(tmp_path, field, capsys):
                   "--epochs", "1", "--crops-per-frame", "1", "--out", tmp_path / "run") == 0
     told = capsys.readouterr().out
     assert "warning: 1 frame is constant" in told                           # the cheap part comes before training
-    assert told.index("constant") < told.index("network1 on the cpu")
+    assert told.index("constant") < told.index("network1, backend cpu")
 
 
 def test_inverted_masks_are_told(tmp_path, field, capsys):
