@@ -45,7 +45,7 @@ def test_conv2d(check, seed, n, h, w, c, o, kh, kw, padding):
     dy = rng.standard_normal(layer.forward(x, weight, padding).shape)
     dx, dweight = layer.backward(dy, x, weight, padding)
     check(lambda x: layer.forward(x, weight, padding), x, dx, dy)
-    check(lambda w: layer.forward(x, w, padding), weight, dweight, dy)
+    check(lambda w: layer.forward(x, w, padding), weight, dweight, dy, name="dweight")
 
 
 @pytest.mark.equation("56", "57", "58")
@@ -70,12 +70,12 @@ def test_block(check, seed, kind, n, h, w, ca, cb, o, k, activation, scaled, kee
     y, saved = forward()
     dy = rng.standard_normal(y.shape)
     dinputs, dweight, db, dscale = block.backward(dy, saved, weight, scale)
-    check(lambda w: forward(weight=w)[0], weight, dweight, dy)
-    check(lambda b: forward(b=b)[0], b, db, dy)
+    check(lambda w: forward(weight=w)[0], weight, dweight, dy, name="dweight")
+    check(lambda b: forward(b=b)[0], b, db, dy, name="db")
     for at, (x, dx) in enumerate(zip(inputs, dinputs, strict=True)):
         check(lambda x, at=at: forward((*inputs[:at], x, *inputs[at + 1:]))[0], x, dx, dy)
     if scaled:
-        check(lambda s: forward(scale=s)[0], scale, dscale, dy)
+        check(lambda s: forward(scale=s)[0], scale, dscale, dy, name="dscale")
 
 
 @pytest.mark.equation("34", "36")
@@ -88,7 +88,7 @@ def test_conv_transpose2d(check, seed, n, h, w, c, o, kh, kw, stride, padding):
     dy = rng.standard_normal(layer.forward(x, weight, stride, padding).shape)
     dx, dweight = layer.backward(dy, x, weight, stride, padding)
     check(lambda x: layer.forward(x, weight, stride, padding), x, dx, dy)
-    check(lambda w: layer.forward(x, w, stride, padding), weight, dweight, dy)
+    check(lambda w: layer.forward(x, w, stride, padding), weight, dweight, dy, name="dweight")
 
 
 @pytest.mark.equation("35", "49")
@@ -99,7 +99,7 @@ def test_bias(check, seed, n, h, w, c):
     x, dy, b = rng.standard_normal((n, h, w, c)), rng.standard_normal((n, h, w, c)), rng.standard_normal(c)
     dx, db = layer.backward(dy)
     check(lambda x: layer.forward(x, b), x, dx, dy)
-    check(lambda b: layer.forward(x, b), b, db, dy)
+    check(lambda b: layer.forward(x, b), b, db, dy, name="db")
 
 
 @pytest.mark.equation("37")
@@ -129,8 +129,8 @@ def test_dense(check, seed, n, d, m):
     dy = rng.standard_normal((n, m))
     dx, dweight, db = layer.backward(dy, x, weight)
     check(lambda x: layer.forward(x, weight, b), x, dx, dy)
-    check(lambda w: layer.forward(x, w, b), weight, dweight, dy)
-    check(lambda b: layer.forward(x, weight, b), b, db, dy)
+    check(lambda w: layer.forward(x, w, b), weight, dweight, dy, name="dweight")
+    check(lambda b: layer.forward(x, weight, b), b, db, dy, name="db")
 
 
 @gradient_cases(n=(COUNT, 2), h=(COUNT, 2), w=(COUNT, 3), c=(COUNT, 2), size=(COUNT, 2))
@@ -161,8 +161,8 @@ def test_concat(check, seed, n, h, w, ca, cb):
     a, b = rng.standard_normal((n, h, w, ca)), rng.standard_normal((n, h, w, cb))
     dy = rng.standard_normal((n, h, w, ca + cb))
     da, db = layer.backward(dy, ca)
-    check(lambda a: layer.forward(a, b), a, da, dy)
-    check(lambda b: layer.forward(a, b), b, db, dy)
+    check(lambda a: layer.forward(a, b), a, da, dy, name="da")
+    check(lambda b: layer.forward(a, b), b, db, dy, name="db")
 
 
 @pytest.mark.equation("8", "38")
@@ -218,5 +218,5 @@ def test_batch_norm(check, seed, n, h, w, c):
     _, mean, variance = layer.forward(x, scale, shift, epsilon)
     dx, dscale, dshift = layer.backward(dy, x, scale, mean, variance, epsilon)
     check(lambda x: layer.forward(x, scale, shift, epsilon)[0], x, dx, dy)
-    check(lambda s: layer.forward(x, s, shift, epsilon)[0], scale, dscale, dy)
-    check(lambda s: layer.forward(x, scale, s, epsilon)[0], shift, dshift, dy)
+    check(lambda s: layer.forward(x, s, shift, epsilon)[0], scale, dscale, dy, name="dscale")
+    check(lambda s: layer.forward(x, scale, s, epsilon)[0], shift, dshift, dy, name="dshift")

@@ -12,30 +12,30 @@ STEP = 6e-6                                                 # cube root of float
 SEED = st.integers(0, 2 ** 32 - 1)
 
 
-def assert_gradient(f, x, dx, dy=1.0, rtol=1e-7, atol=1e-9):
+def assert_gradient(f, x, dx, dy=1.0, rtol=1e-7, atol=1e-9, name="dx"):
     """Assert dx = d<dy, f(x)>/dx, element by element, by central differences in float64.
 
     `atol` is what rounding leaves of a difference of values near 1: 2e-16 / 6e-6, times the terms of the sum.
     """
     assert x.dtype == dx.dtype == np.float64
-    assert x.shape == dx.shape, f"dx has shape {dx.shape}; x has {x.shape}"
+    assert x.shape == dx.shape, f"{name} has shape {dx.shape}; x has {x.shape}"
     for at in np.ndindex(x.shape):
         hi, lo = x.copy(), x.copy()
         hi[at] += STEP
         lo[at] -= STEP
         numeric = np.vdot(dy, np.subtract(f(hi), f(lo))) / (hi[at] - lo[at])
         assert abs(dx[at] - numeric) <= atol + rtol * abs(numeric), (
-            f"dx{list(at)}: backward {dx[at]:.9e}, finite difference {numeric:.9e}")
+            f"{name}{list(at)}: backward {dx[at]:.9e}, finite difference {numeric:.9e}")
 
 
-def assert_gradient_along_directions(f, x, dx, dy=1.0, rtol=1e-7, atol=1e-9, step=STEP):
+def assert_gradient_along_directions(f, x, dx, dy=1.0, rtol=1e-7, atol=1e-9, step=STEP, name="dx"):
     """Assert <dx, v> = d<dy, f(x)> along three directions v of random signs, by central differences in float64.
 
     Every element counts in every direction, so that one wrong element is noticed for certain, and two whose errors
     cancel with probability 7/8. `rtol` is relative to the norm of dx, which is the standard deviation of <dx, v>.
     """
     assert x.dtype == dx.dtype == np.float64
-    assert x.shape == dx.shape, f"dx has shape {dx.shape}; x has {x.shape}"
+    assert x.shape == dx.shape, f"{name} has shape {dx.shape}; x has {x.shape}"
     rng = np.random.default_rng(crc32(x.tobytes()))             # other directions for every x, the same in a rerun
     for _ in range(3):
         v = rng.choice([-1.0, 1.0], x.shape)
@@ -43,7 +43,7 @@ def assert_gradient_along_directions(f, x, dx, dy=1.0, rtol=1e-7, atol=1e-9, ste
         numeric = np.vdot(dy, np.subtract(f(hi), f(lo))) / (2 * step)
         backward = np.vdot(dx, v)
         assert abs(backward - numeric) <= atol + rtol * np.linalg.norm(dx), (
-            f"<dx, v>: backward {backward:.9e}, finite difference {numeric:.9e}")
+            f"<{name}, v>: backward {backward:.9e}, finite difference {numeric:.9e}")
 
 
 def gradient_cases(**values):
