@@ -5,13 +5,15 @@ KTH 2017. Equation numbers in this package are that thesis's.
 
 Reading order, bottom up:
 
-1. `stemnet_ref.layers`: conv2d (its loops first), bias, relu, max_pool2d, conv_transpose2d, concat, dropout, then the
-   costs, and `block`, which puts them together. A module opens with its equations and holds `forward` and `backward`
-   in plain NumPy; the kernels of a layer are in the `.cu` file beside it.
+1. `stemnet_ref.layers`: dense, on which the thesis derives backpropagation; conv2d (its loops first), bias, relu,
+   sigmoid, max_pool2d, conv_transpose2d, concat, dropout, batch_norm; softmax and the costs; and `block`, which puts
+   the layers of one convolution together. A module opens with its equations and holds `forward` and `backward` in plain
+   NumPy; the kernels of a layer are in the `.cu` file beside it.
 2. `stemnet_ref.network`: `topology`, the U stated once; `stemnet`, which runs it forward, and backward in mirrored
-   order.
-3. `stemnet_ref.cost`: from logits to the cost, and back; `stemnet_ref.optimizers` and `stemnet_ref.regularization`:
-   what is done with the gradients; `training_step` in `stemnet_ref.training.step`: one step of training.
+   order; its parameters are one buffer, `stemnet_ref.flat`.
+3. `stemnet_ref.cost`: from logits to the cost, and back; `stemnet_ref.optimizers` (what they remember: `slots`) and
+   `stemnet_ref.regularization`: what is done with the gradients; `training_step` in `stemnet_ref.training.step`: one
+   step of training.
 4. `stemnet_ref.data`: from files to batches; `stemnet_ref.training`: a run of many steps; `stemnet_ref.predict`,
    `stemnet_ref.metrics`.
 5. `stemnet_ref.backends`: the same operations, fast, `cpu` and `cuda`. No layer depends on them.
