@@ -30,7 +30,8 @@ class Rates(NamedTuple):
     Attributes
     ----------
     rate : float
-        What the gradient, or its average, is multiplied by: the learning rate, for Adam divided by 1-b1^t (eq. 25).
+        What the gradient, or its average, is multiplied by: the learning rate; for Adam that divided by 1-b1^t (eq.
+        25), or lr_t of eq. 22 in TensorFlow's form.
     correction : float
         1-b2^t of eq. 26; 1 where there is none.
     """
@@ -53,7 +54,7 @@ def momentum(w, g, v, rates, mu, form):
     if form == "thesis":
         v -= eta * g                                                # eq. 28
         w += v                                                      # eq. 29
-    else:
+    else:                                                           # TensorFlow's form
         v += g
         w -= eta * v
 

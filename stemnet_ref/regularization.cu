@@ -1,14 +1,8 @@
-// L1 and L2; equations, names and order of regularization.py. The factors l1 and l2 are divided by N already.
+// L1 and L2; equations, names and order of regularization.py.
 #include "common.cuh"
 
-// g' = g + l1 sign w + l2 w, the factors divided by N                            (eq. 53-55; L1: eq. 51)
-extern "C" __global__ void add_penalty_gradients(REAL* g, const REAL* w, REAL l1, REAL l2, int64 elements)
-{
-    int64 t = thread_number();
-    if (t < elements) g[t] += l1 * REAL((w[t] > 0) - (w[t] < 0)) + l2 * w[t];
-}
-
-// cost' = cost + l1 sum |w| + l2 sum w^2, from the sums of penalty_sums (eq. 50-52); one block of 256
+// cost' = cost + l1 sum |w| + l2 sum w^2, from the sums of penalty_sums (eq. 50-52); l1 is lambda / N and l2 is
+// lambda / 2N; one block of 256
 extern "C" __global__ void add_penalty(double* cost, const double* parts, double l1, double l2, int count)
 {
     __shared__ double shared[256];
@@ -34,4 +28,11 @@ extern "C" __global__ void penalty_sums(const REAL* w, double* parts, int64 elem
         parts[2 * blockIdx.x] = absolute;
         parts[2 * blockIdx.x + 1] = squares;
     }
+}
+
+// g' = g + l1 sign w + l2 w (eq. 53-55; L1: eq. 51); l1 and l2 are lambda / N; one thread for each element, block 256
+extern "C" __global__ void add_penalty_gradients(REAL* g, const REAL* w, REAL l1, REAL l2, int64 elements)
+{
+    int64 t = thread_number();
+    if (t < elements) g[t] += l1 * REAL((w[t] > 0) - (w[t] < 0)) + l2 * w[t];
 }

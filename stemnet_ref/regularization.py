@@ -30,7 +30,8 @@ def add_penalty(cost, parameters, l1, l2, examples):
     if l1 == l2 == 0:
         return cost
     weights = [w for name, w in parameters.items() if name.endswith("weight")]
-    absolute, squares = (sum(float(np.sum(of(w), dtype=np.float64)) for w in weights) for of in (abs, np.square))
+    absolute = sum(float(np.sum(abs(w), dtype=np.float64)) for w in weights)
+    squares = sum(float(np.sum(np.square(w), dtype=np.float64)) for w in weights)
     return cost + l1 / examples * absolute + l2 / (2 * examples) * squares
 
 

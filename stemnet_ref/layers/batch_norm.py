@@ -4,7 +4,8 @@ Forward    mu_c = mean of x over n,i,j                                          
            v_c = mean of (x - mu_c)^2 over n,i,j                                    (eq. 58)
            y = scale_c * xhat + shift_c, xhat = (x - mu_c) / sqrt(v_c + epsilon)    (eq. 56)
 Backward   dshift_c = sum of dy;  dscale_c = sum of dy * xhat
-           dx = scale_c / sqrt(v_c + epsilon) * (dy - mean of dy - xhat * mean of dy * xhat)
+           dx = scale_c / sqrt(v_c + epsilon) * (dy - mean(dy) - xhat * mean(dy * xhat))
+           (the chain rule, as in eq. 38: x reaches y directly, through mu_c, and through v_c)
 Prediction y as above, where mu_c and v_c are running means over the steps of training
 
 scale and shift are w and b of eq. 56, which is printed with sqrt(v - epsilon), an erratum: it would not be defined for
@@ -45,7 +46,7 @@ def forward(x, scale, shift, epsilon, statistics=None):
 
     Notes
     -----
-    A batch of one pixel has the variance 0 and the gradient 0: nothing is learned from it.
+    In a batch of one pixel v_c, dx and dscale are 0: only the shift learns from it.
     """
     check_shapes("batch_norm.forward", x=(x, "N H W C"), scale=(scale, "C"), shift=(shift, "C"))
     if not epsilon > 0:

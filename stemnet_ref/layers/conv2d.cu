@@ -2,7 +2,7 @@
 // sum is made in gridDim.z parts, which the host adds (add_parts). In a training step block.cu does this.
 #include "windows.cuh"
 
-// y[n,i,j,o] = sum over a,b,c of x[n, i+a-top, j+b-left, c] * w[a,b,c,o] (eq. 30); part blockIdx.z of the sum
+// y[n,i,j,o] = sum over a,b,c of x[n, i+a-top, j+b-left, c] * w[a,b,c,o] (eq. 30, 42); part blockIdx.z of the sum
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) conv2d_forward(
     const REAL* x, const REAL* weight, REAL* y, int N, int H, int W, int C, int O, int KH, int KW, int HO, int WO, int top,
     int left)
@@ -12,7 +12,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) conv2d_forward(
              Plain{y + (int64)blockIdx.z * N * HO * WO * O, O});
 }
 
-// dx[n,i,j,c] = sum over a,b,o of dy[n, i-a+top, j-b+left, o] * w[a,b,c,o] (eq. 34, 41-44), as a convolution of dy with
+// dx[n,i,j,c] = sum over a,b,o of dy[n, i-a+top, j-b+left, o] * w[a,b,c,o] (eq. 34, 41, 43-44), as a convolution of dy with
 // the flipped kernel, of which `weight` (KH, KW, O, C) has the channels exchanged already; part blockIdx.z of the sum
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) conv2d_backward_input(
     const REAL* dy, const REAL* weight, REAL* dx, int N, int H, int W, int C, int O, int KH, int KW, int HO, int WO, int top,

@@ -1,17 +1,18 @@
 """Convolution, stride 1, as in every framework a cross-correlation: the kernel is not flipped (kernels: conv2d.cu).
 
-Forward    y[n,i,j,o] = sum over a,b,c of x[n, i+a-top, j+b-left, c] * w[a,b,c,o]         (thesis section 4; eq. 30
+Forward    y[n,i,j,o] = sum over a,b,c of x[n, i+a-top, j+b-left, c] * w[a,b,c,o]    (thesis section 4; eq. 30 and 42
            with a shared weight: the sum runs over the receptive field)
-Backward   dw[a,b,c,o] = sum over n,i,j of x[n, i+a-top, j+b-left, c] * dy[n,i,j,o]       (eq. 36, 47)
-           dx[n,i,j,c] = sum over a,b,o of dy[n, i-a+top, j-b+left, o] * w[a,b,c,o]       (eq. 34, 41-44)
+Backward   dw[a,b,c,o] = sum over n,i,j of x[n, i+a-top, j+b-left, c] * dy[n,i,j,o]  (eq. 36, 47)
+           dx[n,i,j,c] = sum over a,b,o of dy[n, i-a+top, j-b+left, o] * w[a,b,c,o]  (eq. 34, 41, 43-44 without sigma')
 
-dx is the w^T delta^(l+1) of eq. 34. Its factor sigma'(z), of the layer below, is multiplied in afterwards, by that
-layer's relu.backward.
+dx is the w^T delta^(l+1) of eq. 34. The factor sigma'(z) belongs to the layer below, whose relu.backward multiplies by
+it.
 
 x is 0 outside. "same" pads k-1 rows so that y has the size of x, top = (k-1)//2 of them above; "valid" pads none.
 The thesis (section 4) also divides by the sum of the kernel; neither its listing nor this code does.
 
-`loops` and `loops_backward` are the equations letter by letter. `forward` and `backward` keep two of the loops, those
+`loops` and `loops_backward` are the equations letter by letter; `loops_backward` sums dx in another order: each
+dy[n,i,j,o] adds to every element of x that it was computed from. `forward` and `backward` keep two of the loops, those
 over the kernel: the pixels that one kernel element sees are a shifted view of x, and the sums over c, or over n, i and
 j, are matrix products.
 """

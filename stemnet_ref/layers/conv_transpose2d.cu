@@ -19,7 +19,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) conv_transpose2d_f
     convolve(shared, phase.windows(x, C, N, H, W), phase.filters(weight, O), 0, 1, PhaseStore{y, phase, O});
 }
 
-// dx[n,i,j,c] = sum over a,b,o of dy[n, s*i+a-top, s*j+b-left, o] * w[a,b,o,c] (eq. 34, 41-44): a convolution with
+// dx[n,i,j,c] = sum over a,b,o of dy[n, s*i+a-top, s*j+b-left, o] * w[a,b,o,c] (eq. 34, 41, 43-44): a convolution with
 // stride s; part blockIdx.z of the sum
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) conv_transpose2d_backward_input(
     const REAL* dy, const REAL* weight, REAL* dx, int N, int H, int W, int C, int O, int KH, int KW, int stride, int HO,

@@ -1,12 +1,12 @@
 """Transposed convolution, which enlarges maps: every pixel of x adds the kernel, times its value, to y.
 
-Forward    y[n, s*i+a-top, s*j+b-left, o] += x[n,i,j,c] * w[a,b,o,c]  for all i, j, a, b, c        (thesis section 5.1)
-Backward   dx[n,i,j,c]  = sum over a,b,o of dy[n, s*i+a-top, s*j+b-left, o] * w[a,b,o,c]           (eq. 34, 41-44)
-           dw[a,b,o,c]  = sum over n,i,j of dy[n, s*i+a-top, s*j+b-left, o] * x[n,i,j,c]           (eq. 36, 47)
+Forward    y[n, s*i+a-top, s*j+b-left, o] += x[n,i,j,c] * w[a,b,o,c]  for all i, j, a, b, c    (thesis section 5.1)
+Backward   dx[n,i,j,c]  = sum over a,b,o of dy[n, s*i+a-top, s*j+b-left, o] * w[a,b,o,c]       (eq. 34, 41, 43-44)
+           dw[a,b,o,c]  = sum over n,i,j of dy[n, s*i+a-top, s*j+b-left, o] * x[n,i,j,c]       (eq. 36, 47)
 
-It computes what the backward pass of a convolution of stride s computes: the dx of that is the y here. TensorFlow's
-convention: "same" gives s*H rows and crops top = max(k-s, 0)//2 of them above; "valid" crops nothing and gives
-s*H + max(k-s, 0). With k = s = 2, as in the network, neighbouring windows do not overlap.
+Its y is the dx of a convolution of stride s with the same kernel. TensorFlow's convention: "same" gives s*H rows and
+crops top = max(k-s, 0)//2 of them above; "valid" crops nothing and gives s*H + max(k-s, 0). With k = s = 2, as in the
+network, neighbouring windows do not overlap. The factor sigma'(z) of eq. 34 belongs to the layer below.
 """
 
 import numpy as np

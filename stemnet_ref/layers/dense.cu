@@ -15,7 +15,7 @@ struct AddBias {
 
 __device__ inline Windows examples(const REAL* x, int N, int D) { return {x, x, D, 0, 1, 1, N, 1, N, 1, 1, 1, 0, 0}; }
 
-// y = x w + b (eq. 30, 42, 46)
+// y = x w + b (eq. 30, 42)
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) dense_forward(
     const REAL* x, const REAL* weight, const REAL* bias, REAL* y, int N, int D, int M)
 {

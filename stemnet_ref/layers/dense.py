@@ -1,6 +1,6 @@
 """Fully connected layer: the one on which the thesis derives backpropagation.
 
-Forward    z_j = sum over k of w_jk a_k + b_j       (eq. 30, 42, 46)
+Forward    z_j = sum over k of w_jk a_k + b_j       (eq. 30, 42)
 Backward   da = w^T delta                           (eq. 34, 41, 43-44, without sigma')
            dw_jk = a_k delta_j                      (eq. 36, 45-47)
            db_j = delta_j                           (eq. 35, 48-49)

@@ -84,7 +84,7 @@ def forward(x, mask, keep_prob):
 
 
 def backward(dy, mask, keep_prob):
-    """Return dx = dy * mask / keep_prob: the layer is linear, so it is its own backward pass."""
+    """Return dx = dy * mask / keep_prob: every element has its own factor, and so has its gradient."""
     return forward(dy, mask, keep_prob)
 
 

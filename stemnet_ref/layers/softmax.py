@@ -1,7 +1,7 @@
 """Softmax over the last axis.
 
 Forward    p_j = e^z_j / sum over k of e^z_k          (eq. 8)
-Backward   dz_j = p_j (dp_j - sum over k of dp_k p_k)  (eq. 38: every output depends on every z)
+Backward   dz_j = p_j (dp_j - sum over k of dp_k p_k)  (eq. 38 with dp_k/dz_j = p_k ([k = j] - p_j))
 
 The largest z is subtracted first, which changes nothing and keeps e^z finite.
 """

@@ -1,8 +1,8 @@
 """Softmax and weighted cross-entropy, one number per pixel, averaged over pixels.
 
-Forward    p = softmax(z)                                                       (eq. 8)
-           C = -1/n * sum over pixels of (w[y] + v) * ln p[y]                   (eq. 60; eq. 5 where w = 1)
-Backward   dz_k = (w[y] + v) / n * (p_k - [k = y])                              (eq. 38 with eq. 8 put in)
+Forward    p = softmax(z)                                                 (eq. 8)
+           C = -1/n * sum over pixels of (w[y] + v) * ln p[y]             (eq. 60; eq. 5 where w = 1)
+Backward   dz_k = (w[y] + v) / n * (p_k - [k = y])                        (eq. 38; dC/dp[y] = -(w[y] + v) / (n p[y]))
 
 n counts the pixels of the whole batch (eq. 13-14); y is a pixel's class. Eq. 60 is the case of two classes and
 w = (1, w_class): its y_truth is 1 where y = 1, else 0, and its y_pred is p[1].

@@ -12,15 +12,15 @@ import numpy as np
 
 
 def initialise(rng, init, kernel, block):
-    """Return the initial weight and bias of one `topology.Block`, in float64; `kernel` is the side of the 5x5 ones."""
-    shape, inputs, outputs = block.weight, *block.weight[2:]
+    """Return the initial weight and bias of one `topology.Block`, in float64; `kernel` is that of the network."""
+    shape, channels_in, channels_out = block.weight, *block.weight[2:]
     if block.kind == "deconv":                          # (kh, kw, out, in)
-        inputs, outputs = outputs, inputs
+        channels_in, channels_out = channels_out, channels_in
     if init == "fan_in":
-        return rng.standard_normal(shape) * math.sqrt(2 / (shape[0] * shape[1] * inputs)), np.zeros(outputs)
-    going_down = block.name.startswith("down")
-    sigma = 0.1 if block.name == "output" else math.sqrt(2 / (kernel ** 2 * (outputs if going_down else inputs)))
+        return rng.standard_normal(shape) * math.sqrt(2 / (shape[0] * shape[1] * channels_in)), np.zeros(channels_out)
+    features = channels_out if block.name.startswith("down") else channels_in
+    sigma = 0.1 if block.name == "output" else math.sqrt(2 / (kernel ** 2 * features))
     weight = rng.standard_normal(shape)
     while (far := abs(weight) > 2).any():               # redrawn beyond two sigma
         weight[far] = rng.standard_normal(far.sum())
-    return weight * sigma, np.full(outputs, 0.1)
+    return weight * sigma, np.full(channels_out, 0.1)

@@ -156,7 +156,7 @@ class StemNet:
                 dmaps[name] = self.layers.max_pool2d.backward(dy, saved, add_to=dmaps.get(name))
             else:
                 dinputs = self._backward(block, saved, dy, gradients)
-                for name, part in zip(block.inputs, dinputs, strict=True):
+                for name, part in zip(block.inputs, dinputs, strict=True):      # of all who read a map the sum
                     dmaps[name] = dmaps[name] + part if name in dmaps else part
                 del dinputs
             del saved, dy
@@ -182,7 +182,7 @@ class StemNet:
         return self.layers.block.backward(dy, saved, weight, scale, needs_dx=block.inputs != (INPUT,), out=out)[0]
 
     def _last_read(self):
-        """Return for every block the names of the maps that no later block reads."""
+        """Return for every block which of its inputs it is the last to read, by name."""
         last = {name: block.name for block in self.blocks for name in block.inputs}
         return [tuple(name for name in block.inputs if last[name] == block.name) for block in self.blocks]
 

@@ -66,7 +66,7 @@ class Block(NamedTuple):
     level : int
         The map that it writes has 1/2^level of the frame's side.
     dropout, normalised : bool
-        Whether the block has dropout, and batch normalisation in training with normalisation="batch".
+        Whether the block has dropout in training, and batch normalisation.
     activation : {"relu", "sigmoid", "linear"}
     """
 

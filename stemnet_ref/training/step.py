@@ -59,16 +59,16 @@ def training_step(network, optimizer, batch, objective, number=0, rates=None):
     p : ndarray of shape (N, H, W, classes)
         The probabilities that the network gives with dropout.
     """
-    x, labels, weights = batch
-    cost, penalty = objective.cost, (objective.l1, objective.l2, objective.examples)
+    x, labels, pixel_weights = batch
+    penalty = objective.l1, objective.l2, objective.examples
     with np.errstate(over="ignore", invalid="ignore"):      # a cost that is no number says it
         logits, cache = network.forward(x, objective.keep_prob, objective.seed, number)
-        value, p = cost.forward(logits, labels, weights)
-        value = regularization.add_penalty(value, network.parameters, *penalty)
-        gradients = network.backward(cost.backward(p, labels, weights), cache)
+        cost, p = objective.cost.forward(logits, labels, pixel_weights)
+        cost = regularization.add_penalty(cost, network.parameters, *penalty)
+        gradients = network.backward(objective.cost.backward(p, labels, pixel_weights), cache)
         regularization.add_penalty_gradients(gradients, network.parameters, *penalty)
         optimizer.update(network.parameters, gradients, rates)
-    return value, p
+    return cost, p
 
 
 class Steps:
