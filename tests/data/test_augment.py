@@ -41,6 +41,7 @@ def test_without_a_deformation_warped_pieces_are_those_of_the_frame(mirror, turn
     coordinates = warped.sampling_coordinates()
     assert coordinates is not None
     np.testing.assert_array_equal(warped.cut(pixels, coordinates, nearest=True), plain.cut(pixels))
+    # coordinates off by a rounding, between neighbours that differ by up to 60,000
     np.testing.assert_allclose(warped.cut(pixels, coordinates), plain.cut(pixels), atol=1)
 
 
@@ -178,9 +179,8 @@ def test_varied_pieces_are_the_same_whether_frames_stay_in_memory_or_not(tmp_pat
         np.testing.assert_array_equal(mine[0], other[0])
         np.testing.assert_array_equal(mine[1], other[1])
     assert len(decoded) <= 40 + 2 * 40                                     # donors are near
-    place_of = {index: at for at, index in enumerate(range(40))}
-    assert all(abs(place_of[donor] - place_of[crop.frame]) <= epoch.MAX_DISTANCE
-               for crop in crops for donor in crop.donors)
+    distances = [abs(donor - crop.frame) for crop in crops for donor in crop.donors]
+    assert 1 <= max(distances) <= epoch.MAX_DISTANCE
 
 
 def test_augmentation_changes_neither_order_nor_places(tmp_path):

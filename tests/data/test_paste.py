@@ -130,5 +130,7 @@ def test_pasted_cells_are_of_the_same_sequence(tmp_path):
     for name in ("a", "b"):
         sequence(tmp_path / "both", 4, name=f"{name}_{{}}.png", height=48, width=56)
     data = Dataset(inspect(*find_pairs(tmp_path / "both" / "frames", tmp_path / "both" / "masks"), 1))
-    for crop in plan_epoch(data, [0, 1, 2, 4, 5], 16, 4, 20, Augmentation(paste=3), 0, 0):
+    crops = plan_epoch(data, [0, 1, 2, 4, 5], 16, 4, 20, Augmentation(paste=3), 0, 0)
+    assert {len(crop.donors) for crop in crops} == {3}
+    for crop in crops:
         assert set(crop.donors) <= ({0, 1, 2} if crop.frame < 4 else {4, 5})

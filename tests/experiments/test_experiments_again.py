@@ -28,7 +28,9 @@ def test_the_same_command_goes_on_and_repeats_nothing(tmp_path, movie, no_figure
     assert "Network1, Table 1" in Page(out / "report.html").text        # of what was done
     assert run(*movie, *SMALL, "--seeds", "1", "--out", out) == 0
     assert count_steps == everything
-    for model in whole.glob("*/model.npz"):
+    models = [*whole.glob("*/model.npz")]
+    assert len(models) == 3
+    for model in models:
         assert (out / model.relative_to(whole)).read_bytes() == model.read_bytes()
     del count_steps[:]
     assert run(*movie, *SMALL, "--seeds", "1", "--out", out) == 0

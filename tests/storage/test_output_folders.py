@@ -101,14 +101,16 @@ def test_a_resumed_run_leaves_a_strangers_file(place, capsys, no_figures):
 def test_predictions_of_earlier_versions_are_replaced(place, capsys):
     """They bear no mark, and are told by the table beside them."""
     assert into("predict", "out") == 0
-    for path in (place / "out").glob("*.png"):
+    pictures = [*(place / "out").glob("*.png")]
+    assert len(pictures) == 18                              # three of each of six frames
+    for path in pictures:
         image = Image.open(path)
         image.load()
         del image.info["Software"]
         image.save(path)
         assert b"Software" not in path.read_bytes()
     assert into("predict", "out") == 0
-    assert all(outputs.PREDICTION.made(path) for path in (place / "out").glob("*.png"))
+    assert all(outputs.PREDICTION.made(path) for path in pictures)
     capsys.readouterr()
     for table in ("mine", "row;column"):
         STRANGERS["png"](place / "out" / "other_mask.png")
