@@ -4,7 +4,9 @@ import os
 from contextlib import nullcontext
 from importlib.util import find_spec
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")      # before NumPy: on tiny arrays threads only wait for each other
+# Before NumPy and PyTorch are imported: on tiny arrays their threads only wait for each other
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import equations
 import matplotlib
