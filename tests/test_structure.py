@@ -9,7 +9,8 @@ ROOT = Path(__file__).parents[1]
 # From the ground up: a room imports rooms that stand before it, and itself.
 ROOMS = ("errors", "dispatch", "sample", "program", "layers", "storage", "flat", "slots", "optimizers",
          "regularization", "network", "cost", "backends", "metrics", "data", "pictures", "predict", "training",
-         "network.__main__", "report", "data.check", "data.preprocess", "verify", "explain", "experiments", "benchmark")
+         "network.__main__", "report", "data.check", "data.preprocess", "verify.expected", "verify", "verify.diagnosis",
+         "verify.checking", "verify.__init__", "verify.__main__", "explain", "experiments", "benchmark")
 # The one import that runs up: an array of CuPy's that a user passes to a layer registers the GPU, if nothing has.
 LATE = "stemnet_ref.dispatch", "stemnet_ref.backends.cuda.device"
 ALLOWED_IN_LAYERS = {"numpy", "functools", "sys", "typing", "stemnet_ref.dispatch", "stemnet_ref.layers"}
@@ -67,8 +68,9 @@ def circle(edges):
 def upward(edges):
     """Return the imports of a room that stands above."""
     def floor(name):
-        inside = name.removeprefix("stemnet_ref.")
-        return ROOMS.index(inside if inside in ROOMS else inside.split(".")[0])
+        parts = [*name.split(".")[1:], "__init__"]      # the last one is no room of a module, but of a package's face
+        return next(ROOMS.index(room) for count in range(len(parts), 0, -1)
+                    if (room := ".".join(parts[:count])) in ROOMS)
 
     return [f"{name} imports {each}" for name, found in edges.items() for each in found
             if each.startswith("stemnet_ref.") and floor(each) > floor(name)]
@@ -98,6 +100,9 @@ def test_imports_run_one_way():
     ("stemnet_ref.layers.relu", "import importlib\nimportlib.import_module('stemnet_ref.metrics')", foreign),
     ("stemnet_ref.layers.relu", "def f():\n    from ..network import StemNet", upward),
     ("stemnet_ref.data.images", "from ..training.run import Run", upward),
+    ("stemnet_ref.verify.expected.trace", "from ..golden import Golden", upward),
+    ("stemnet_ref.verify.golden", "from .diagnosis.conventions import CONVENTIONS", upward),
+    ("stemnet_ref.verify.diagnosis.search", "from .. import check", upward),
     ("stemnet_ref.storage.outputs", "from . import files", circle)])
 def test_a_planted_import_is_seen(name, planted, check):
     edges, path = without_the_face(graph()), modules()[name]

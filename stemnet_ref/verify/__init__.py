@@ -1,12 +1,14 @@
 """Comparing an implementation in a framework with the reference: python -m stemnet_ref.verify --help
 
-Two rooms. This one compares: `golden` files, `compare` with what another implementation made of one, `check` for a
-layer within a test, `weights` to and from others, and `twins` of the network in three frameworks. `diagnosis` computes
-what is expected and says why a number is another: `trace` computes the network tensor by tensor, `layers` (those in
-`products`, `operations` and `costs`) and `updates` ask for the `conventions` in which frameworks differ, `rounding`
-says how far two right results may be apart, and `search` finds the conventions that explain a difference.
+Three rooms, of which each imports those before it. `expected` computes what is expected: the network tensor by tensor
+(`trace`) and a layer alone (`layer`), with how far two right results may be apart (`rounding`), and under any
+convention in which frameworks differ. This one compares: `golden` files, `compare` with what another implementation
+made of one, `weights` to and from others, and `twins` of the network in three frameworks. `diagnosis` says why a number
+is another: `search` finds the `conventions` that explain a difference. The commands and `check`, for a layer within a
+test, join them.
 """
 
 from .checking import check
+from .expected.layer import Options
 
-__all__ = ["check"]
+__all__ = ["Options", "check"]

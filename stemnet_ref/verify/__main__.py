@@ -2,6 +2,7 @@
 
 import os
 import sys
+from argparse import SUPPRESS
 from dataclasses import replace
 
 import numpy as np
@@ -15,9 +16,9 @@ from ..training import checkpoint
 from ..training.settings import FRAMES, MASKS, OPTIONS, Settings, chosen_of, pick
 from . import actual, frameworks, golden, report, weights
 from .capture import from_model
-from .compare import compare
-from .diagnosis.layers import LAYERS
-from .layers import Options, compare_layer, sample_inputs
+from .compare import compare, compare_layer
+from .diagnosis.search import diagnose
+from .expected import layer
 
 PROG = "python -m stemnet_ref.verify"
 STEPS = {                       # what a golden file is made from
@@ -53,19 +54,19 @@ LAYER = {
     "against": Option("framework to compare with", choices=tuple(frameworks.FRAMEWORKS), required=True),
     "shape": Option("shape of the input", (2, 12, 16, 3), object, takes="four numbers N,H,W,C, each at least 1",
                     read=lambda text: shape(text), default_text="2,12,16,3", metavar="N,H,W,C"),
-    "filters": Option("channels of the output", None, int | None, (1, 1 << 16), default_text="4"),
-    "kernel": Option("side of the kernel in pixels, or HEIGHTxWIDTH", None, object, default_text="5", metavar="K",
-                     takes="a side in pixels, or HEIGHTxWIDTH, such as 5 or 5x3", read=sides),
-    "padding": Option("padding of the convolutions", None, str | None, choices=("same", "valid"), default_text="same"),
-    "stride": Option("stride of the transposed convolution", None, int | None, (1, 1 << 16), default_text="2"),
-    **pick(keep_prob={"default": None, "default_text": "0.75", "help": "probability that the dropout keeps a value"},
+    # those that are not given are absent from the result
+    "filters": Option("channels of the output", SUPPRESS, int, (1, 1 << 16), default_text=str(layer.FILTERS)),
+    "kernel": Option("side of the kernel in pixels, or HEIGHTxWIDTH", SUPPRESS, object, metavar="K", read=sides,
+                     takes="a side in pixels, or HEIGHTxWIDTH, such as 5 or 5x3", default_text=str(layer.KERNEL[0])),
+    "padding": Option("padding of the convolutions", SUPPRESS, choices=layer.PADDINGS,
+                      default_text=layer.Options.padding),
+    "stride": Option("stride of the transposed convolution", SUPPRESS, int, (1, 1 << 16),
+                     default_text=str(layer.Options.stride)),
+    **pick(keep_prob={"default_text": str(layer.Options.keep_prob),
+                      "help": "probability that the dropout keeps a value"},
            seed={"default": 0, "help": "seed of the arrays"}),
     "float64": Option("double precision", False, bool),
 }
-# By option of `layer`: its default, and the layers that have it
-DEFAULTS = {"filters": (4, ("conv2d", "conv_transpose2d", "dense", "concat")),
-            "kernel": ((5, 5), ("conv2d", "conv_transpose2d")), "padding": ("same", ("conv2d", "conv_transpose2d")),
-            "stride": (2, ("conv_transpose2d",)), "keep_prob": (0.75, ("dropout",))}
 WEIGHTS = {
     "to": Option("file to write, .npz, .safetensors or .onnx; with --like a model.npz of this package", metavar="FILE",
                  required=True),
@@ -80,7 +81,7 @@ COMMANDS = {
         ("golden", None, "written by export"),
         ("actual", None, ".npz or .safetensors with its arrays under the golden file's names")), COMPARE),
     "against": ("build the network in a framework and compare it", (FRAMEWORK,), AGAINST),
-    "layer": ("compare one layer of a framework", (("layer", tuple(LAYERS), "the layer"),), LAYER),
+    "layer": ("compare one layer of a framework", (("layer", tuple(layer.LAYERS), "the layer"),), LAYER),
     "weights": ("take weights from, or to, another implementation", (
         ("source", None, "a run's folder or model; or .npz or .safetensors with arrays under the reference's names"),),
         WEIGHTS),
@@ -164,7 +165,7 @@ def run_compare(given):
     """Compare two files."""
     reference = golden.read(given["golden"])
     tensors = actual.read(given["actual"], reference, given["layout"], cli.log)
-    return print_report(compare(reference, tensors), given["all"])
+    return print_report(diagnose(compare(reference, tensors)), given["all"])
 
 
 def run_against(given):
@@ -179,26 +180,26 @@ def run_against(given):
     if given["save"] is not None:
         frameworks.save(arrays, given["framework"], given["save"])
     tensors = actual.select(arrays, reference, frameworks.LAYOUTS[given["framework"]])
-    return print_report(compare(reference, tensors), given["all"])
+    return print_report(diagnose(compare(reference, tensors)), given["all"])
 
 
 def run_layer(given):
     """Compare a framework's layer."""
     module = frameworks.load(given["against"], "layers")
-    for name, (default, layers) in DEFAULTS.items():
-        if given[name] is None:
-            given[name] = default
-        elif given["layer"] not in layers:
+    for name, layers in layer.OPTIONS.items():
+        if name in given and given["layer"] not in layers:
             raise InputError(f"{flag_of(name)}: {given['layer']} has none; leave it out")
+    chosen = {name: given[name] for name in layer.OPTIONS if name in given}
+    sizes = {name: chosen.pop(name) for name in ("filters", "kernel") if name in chosen}
     try:
-        chosen = Options(given["padding"], given["stride"], keep_prob=given["keep_prob"])
-        inputs = sample_inputs(given["layer"], chosen, given["shape"], given["filters"], given["kernel"],
-                               np.float64 if given["float64"] else np.float32, given["seed"])
+        chosen = layer.Options(**chosen)
+        inputs = layer.sample_inputs(given["layer"], chosen, given["shape"], **sizes, seed=given["seed"],
+                                     dtype=np.float64 if given["float64"] else np.float32)
     except ValueError as error:
         raise InputError(str(error)) from None
     cli.log(f"{frameworks.describe(given['against'])}, {', '.join(f'{k} {v.shape}' for k, v in inputs.items())}")
     outputs = frameworks.arrays(module.run(given["layer"], inputs, chosen))
-    return print_report(compare_layer(given["layer"], inputs, outputs, chosen))
+    return print_report(diagnose(compare_layer(given["layer"], inputs, outputs, chosen)))
 
 
 def print_report(found, every=False):

@@ -3,11 +3,10 @@
 import numpy as np
 
 from .arrays import as_array
-from .diagnosis.layers import COSTS, INPUTS, LAYERS, Options
-from .diagnosis.rounding import DOUBLE
-from .diagnosis.search import Finding
-from .diagnosis.trace import LayerTrace
-from .layers import compare_layer, sample_inputs
+from .compare import compare_layer
+from .diagnosis.search import diagnose
+from .expected.layer import COSTS, INPUTS, LAYERS, LayerTrace, Options, sample_inputs
+from .expected.rounding import DOUBLE
 from .report import Report, Row, lines
 
 STEP = 2.0 ** -17       # of the central differences, near the cube root of float64's epsilon
@@ -31,8 +30,8 @@ def check(forward, backward=None, inputs=None, layer=None, options=None, dtype=n
         arrays of any library with DLPack or ``__array__``, handed on as they are. Without it they are sampled for
         `layer`.
     layer : str, optional
-        One of `verify.diagnosis.layers.LAYERS`: the reference to compare with.
-    options : verify.layers.Options, optional
+        One of `verify.expected.layer.LAYERS`: the reference to compare with.
+    options : verify.Options, optional
         Padding, stride, keep_prob and so on.
     dtype : float32 or float64
         Type of the inputs that are sampled.
@@ -72,7 +71,7 @@ def check(forward, backward=None, inputs=None, layer=None, options=None, dtype=n
         gradients = {name: gradient for name, gradient in actual.items() if name.startswith("d")}
         report = _against_differences(forward, inputs, arrays, dy, gradients)
     else:
-        report = compare_layer(layer, arrays if dy is None else {**arrays, "dy": dy}, actual, options)
+        report = diagnose(compare_layer(layer, arrays if dy is None else {**arrays, "dy": dy}, actual, options))
     assert report.agrees, "\n" + "\n".join(lines(report))
 
 
@@ -121,7 +120,7 @@ def _against_differences(forward, inputs, arrays, dy, gradients):
     odd = [name for name, array in arrays.items() if array.dtype.kind == "f" and array.dtype != np.float64]
     if odd:
         raise ValueError(f"check: {odd[0]} is {arrays[odd[0]].dtype}; central differences need float64")
-    rows, findings = [], []
+    rows, diagnoses = [], []
     for name, gradient in gradients.items():
         x = arrays[name[1:]]
         difference, bound, exact = (np.empty(x.shape) for _ in range(3))
@@ -135,12 +134,11 @@ def _against_differences(forward, inputs, arrays, dy, gradients):
         at = np.unravel_index(np.argmax(share), share.shape)
         key = f"{name}{list(map(int, at))}"
         if share[at] > 1:
-            findings.append(Finding(key, frozenset(), hint=f"backward {gradient[at]:.9e}, finite difference "
-                                                           f"{exact[at]:.9e}."))
+            diagnoses.append(f"{key}: backward {gradient[at]:.9e}, finite difference {exact[at]:.9e}.")
         rows.append(Row(key, float(difference[at]),
                         float(difference[at] / max(abs(exact).max(), 1e-300)), float(bound[at]), float(share[at]), 0.0,
                         0.0, np.nan, "agrees" if share[at] <= 1 else "departs"))
-    return Report(rows, findings, {})
+    return Report(tuple(rows), diagnoses=tuple(diagnoses))
 
 
 def _slope(forward, inputs, arrays, dy, name, at, step):

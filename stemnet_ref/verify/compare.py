@@ -1,12 +1,14 @@
-"""Compare the tensors of another implementation with the reference's."""
+"""Compare the tensors of another implementation with the reference's, of the network or of one layer."""
+
+from functools import partial
 
 import numpy as np
 
-from .diagnosis.rounding import DOUBLE, MAX_NUMBER, SINGLE, Assumptions, ratio
-from .diagnosis.search import Diagnosis
-from .diagnosis.trace import OVERFLOW, Trace
+from .expected.layer import LayerTrace, Options
+from .expected.rounding import DOUBLE, MAX_NUMBER, SINGLE, Assumptions, ratio
+from .expected.trace import OVERFLOW, Trace
 from .golden import keys
-from .report import Report, Row
+from .report import Row
 
 UNITS = {np.dtype(np.float32): SINGLE, np.dtype(np.float64): DOUBLE}
 VAGUE = 0.25            # of the numbers' root mean square: a wider bound explains nothing
@@ -14,7 +16,9 @@ NEAR = 0.01             # of the largest number in all steps: what is as near ag
 
 
 class Comparison:
-    """The comparison of one set of tensors with the reference.
+    """One set of tensors beside the reference's, and what came of it.
+
+    `diagnosis.search.diagnose` says why those depart that do.
 
     Parameters
     ----------
@@ -24,38 +28,40 @@ class Comparison:
         Keys of all tensors in the order of the data.
     actual : mapping of str to ndarray
         The other implementation's tensors, in the reference's layouts.
-    expected : mapping of str to ndarray
-        The golden file's tensors.
-    training : dict
-        The golden file's settings.
     unit : float
         Unit roundoff of the other implementation's arithmetic.
+    expected : mapping of str to ndarray, optional
+        The golden file's tensors.
+    training : dict, optional
+        The golden file's settings.
+    known : int
+        Number of tensors that could have been given.
+
+    Attributes
+    ----------
+    rows : tuple of report.Row
+        What came of every tensor that is given, in the order of the data.
     """
 
-    def __init__(self, make, keys, actual, expected, training, unit):
-        self.make, self.actual, self.expected, self.training = make, actual, expected, training
-        self.keys = [key for key in keys if key in actual]
-        self.unit = unit
+    def __init__(self, make, keys, actual, unit, expected=None, training=None, known=0):
+        self.make, self.actual, self.unit, self.known = make, actual, unit, known
+        self.expected, self.training = expected or {}, training or {}
+        self.rows = self.judged([key for key in keys if key in actual])
 
     def trace(self, conventions=frozenset()):
         """Return what computes the tensors under conventions."""
         return self.make(self.unit, conventions)
 
-    def run(self):
-        """Return the Report."""
-        with np.errstate(all="ignore"):                     # what is not finite is seen in the numbers
-            rows = self.judged(self.keys)
-            return Report(rows, Diagnosis(self, rows).run(), self.training)
-
+    @np.errstate(all="ignore")                              # what is not finite is seen in the numbers
     def judged(self, keys, conventions=frozenset()):
-        """Return the rows of some keys, in the order of the data."""
+        """Return the rows of some keys under conventions, in the order of the data."""
         trace, rows, step = self.trace(conventions), [], 0
         for key in keys:
             if key[0].isdigit() and (now := int(key.split("/")[0])) > step:
                 trace.forget(step)
                 step = now
             rows.append(self.judge(key, trace))
-        return rows
+        return tuple(rows)
 
     def _adrift(self, key):
         """Return whether none of the parameters are given that a step of training began with."""
@@ -101,7 +107,7 @@ class Comparison:
 
 
 def compare(golden, actual):
-    """Return the Report on tensors of another implementation.
+    """Return the Comparison of another implementation's tensors with a golden file.
 
     Parameters
     ----------
@@ -112,10 +118,26 @@ def compare(golden, actual):
     unit, expected_unit = unit_of(actual.values()), unit_of([golden.input])
     inexact = unit if unit > expected_unit else 0.0
     steps = max([1, *(int(key.split("/")[0]) for key in actual if "/forward/" in key or "/backward/" in key)])
-    report = Comparison(lambda unit, conventions: Trace(golden, actual, unit, conventions, inexact),
-                        keys(golden, steps), actual, golden.arrays, golden.training, max(unit, expected_unit)).run()
-    report.known = sum(key in golden.arrays and key != "input" and not key.startswith("0/") for key in keys(golden))
-    return report
+    known = sum(key in golden.arrays and key != "input" and not key.startswith("0/") for key in keys(golden))
+    return Comparison(lambda unit, conventions: Trace(golden, actual, unit, conventions, inexact), keys(golden, steps),
+                      actual, max(unit, expected_unit), golden.arrays, golden.training, known)
+
+
+def compare_layer(layer, inputs, actual, options=None):
+    """Return the Comparison of what an implementation made of a layer's inputs with what the reference makes of them.
+
+    Parameters
+    ----------
+    layer : str
+        One of `expected.layer.LAYERS`.
+    inputs : dict of str to ndarray
+        Inputs by name, dy among them.
+    actual : dict of str to ndarray
+        Outputs of the implementation by name.
+    options : Options, optional
+    """
+    return Comparison(partial(LayerTrace, layer, inputs, options or Options()), list(actual), actual,
+                      unit_of([*inputs.values(), *actual.values()]))
 
 
 def unit_of(arrays):

@@ -20,8 +20,8 @@ from ..storage.files import write_npz
 from ..storage.outputs import GOLDEN
 from ..training.checkpoint import build
 from ..training.settings import OPTIONS, Settings
-from .diagnosis.rounding import SINGLE
-from .diagnosis.trace import Trace
+from .expected.rounding import SINGLE
+from .expected.trace import Trace
 
 FORMAT = f"{GOLDEN.mark} 1"
 LAYOUTS = ("NHWC", "NCHW")

@@ -1,17 +1,16 @@
 """What came of a comparison, and its table as text."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from ..errors import pluralize
-from .diagnosis.conventions import CONVENTIONS, sentence
-from .diagnosis.trace import layer_of
+from .expected.trace import layer_of
 
 HEADER = ("", "layer", "tensor", "difference", "relative", "bound", "of bound", "from golden", "")
 
 
-@dataclass
+@dataclass(frozen=True)
 class Row:
     """What came of one tensor.
 
@@ -55,14 +54,25 @@ class Row:
     consulted: frozenset = frozenset()
 
 
-@dataclass
+@dataclass(frozen=True)
 class Report:
-    """The rows of the table in the order of the data, and what explains those that depart."""
+    """The rows of the table in the order of the data, and what explains those that depart.
 
-    rows: list
-    findings: list
-    training: dict
-    known: int = 0          # tensors that could have been given
+    Attributes
+    ----------
+    rows : tuple of Row
+    known : int
+        Number of tensors that could have been given.
+    conventions : dict of str to list of str, or None
+        The conventions that were found, by name: the layers in which one holds, or None for everywhere.
+    diagnoses : tuple of str
+        What was found, a sentence each.
+    """
+
+    rows: tuple
+    known: int = 0
+    conventions: dict = field(default_factory=dict)
+    diagnoses: tuple = ()
 
     @property
     def agrees(self):
@@ -74,32 +84,13 @@ class Report:
         """The first row that departs, or None."""
         return next((row for row in self.rows if row.verdict in ("departs", "follows")), None)
 
-    @property
-    def conventions(self):
-        """All conventions that were found, as {name: layers}, None for everywhere."""
-        found = {}
-        for finding in self.findings:
-            for name, layer in sorted(finding.conventions, key=lambda each: list(CONVENTIONS).index(each[0])):
-                if layer not in found.setdefault(name, []):
-                    found[name].append(layer)
-        return {name: None if None in layers else layers for name, layers in found.items()}
-
-    def diagnoses(self):
-        """Return what was found, a sentence each."""
-        found = [sentence(name, None if layers is None else " and ".join(layers), self.training)
-                 for name, layers in self.conventions.items()]
-        for finding in self.findings:
-            found += ["Or, which these numbers cannot tell apart: " + sentence(name, layer, self.training)
-                      for other in finding.others for name, layer in sorted(other, key=str)]
-        return [*found, *(f"{finding.key}: {finding.hint}" for finding in self.findings if finding.hint)]
-
 
 def lines(report, every=False):
     """Return the lines of the table and what was found.
 
     Parameters
     ----------
-    report : compare.Report
+    report : Report
     every : bool
         A line for every tensor, not one for every layer.
     """
@@ -126,7 +117,7 @@ def lines(report, every=False):
         text.append(f"cannot tell: {pluralize(len(unclear), 'tensor')}, {unclear[0].key} the first, far from the "
                     "golden file's, but rounding alone might come to that where the parameters before are not given; "
                     "give parameters and gradients of every step")
-    return [*text, *(f"  {number}. {diagnosis}" for number, diagnosis in enumerate(report.diagnoses(), 1))]
+    return [*text, *(f"  {number}. {diagnosis}" for number, diagnosis in enumerate(report.diagnoses, 1))]
 
 
 def group_of(key):

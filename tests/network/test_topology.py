@@ -21,7 +21,8 @@ from stemnet_ref.training import checkpoint
 from stemnet_ref.training.settings import Settings
 from stemnet_ref.verify import golden, onnx_export, weights
 from stemnet_ref.verify.compare import compare
-from stemnet_ref.verify.diagnosis.trace import Trace
+from stemnet_ref.verify.diagnosis.search import diagnose
+from stemnet_ref.verify.expected.trace import Trace
 
 ADDED = ["down0.conv2", "down1.conv2", "down2.conv2", "up1.conv2", "up0.conv2"]
 
@@ -149,7 +150,7 @@ def test_the_golden_file_is_the_networks_forward_and_backward(made, tmp_path):
     golden.write(made, tmp_path / "golden.npz", "NCHW")
     read = golden.read(tmp_path / "golden.npz")
     assert read.arrays.keys() == made.arrays.keys()
-    assert compare(read, {key: read.arrays[key] for key in golden.keys(read)}).agrees
+    assert diagnose(compare(read, {key: read.arrays[key] for key in golden.keys(read)})).agrees
 
 
 def test_a_gradient_by_a_map_is_that_of_finite_differences(made):
@@ -167,7 +168,7 @@ def test_a_gradient_by_a_map_is_that_of_finite_differences(made):
 def test_a_difference_is_found_in_an_added_layer(made):
     actual = {key: made.arrays[key] for key in golden.keys(made)}
     actual["1/forward/down1.conv2"] = actual["1/forward/down1.conv2"] * 1.25
-    report = compare(made, actual)
+    report = diagnose(compare(made, actual))
     assert report.first.key == "1/forward/down1.conv2"
 
 

@@ -27,7 +27,7 @@ TABLES = {
     preprocess.options: (preprocess.OPTIONS, {"sparse_masks"}), network.options: (network.OPTIONS, ()),
     explain.options: (explain.OPTIONS, {"levels", "features", "seed"}),
     benchmark.options: (benchmark.OPTIONS, {"channels", "backend"}),
-    **{name: (table, {"keep_prob", "seed"} if name == "layer" else {"class_weight"} & {*table})
+    **{name: (table, {"seed"} if name == "layer" else {"class_weight"} & {*table})
        for name, (_, _, table) in verify.COMMANDS.items()}}
 
 

@@ -25,7 +25,7 @@ from stemnet_ref.layers import (
 )
 from stemnet_ref.optimizers import SGD, Adam, Momentum
 from stemnet_ref.training.settings import Settings
-from stemnet_ref.verify.layers import Options
+from stemnet_ref.verify import Options
 
 CONVOLUTIONS = {                # name: (kh, kw, padding)
     "conv2d_5x5": (5, 5, "same"), "conv2d_1x1": (1, 1, "same"), "conv2d_even": (4, 2, "same"),
@@ -52,7 +52,7 @@ STEPS, RATE, DECAY = 10, 0.01, 0.9
 
 
 def layer_of(name):
-    """Return the layer of a case, and its `verify.layers.Options`."""
+    """Return the layer of a case, and its `verify.Options`."""
     weights = WEIGHTS if name.startswith("weighted") else (1.0, 1.0, 1.0)
     if name in CONVOLUTIONS:
         return "conv2d", Options(padding=CONVOLUTIONS[name][2])

@@ -9,7 +9,7 @@ import torch
 import torch_training_deviations as trained
 from torch.nn import functional
 
-from stemnet_ref.verify.diagnosis.conventions import EPSILONS
+from stemnet_ref.verify.expected.costs import EPSILONS
 from stemnet_ref.verify.golden import Golden
 from stemnet_ref.verify.twins import torch_twin as twin
 

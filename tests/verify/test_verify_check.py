@@ -6,7 +6,7 @@ import pytest
 from stemnet_ref.layers import batch_norm, conv2d, dense, dice, dropout, max_pool2d, relu, sigmoid, softmax
 from stemnet_ref.layers import weighted_cross_entropy as cross_entropy
 from stemnet_ref.verify import check
-from stemnet_ref.verify.layers import Options, sample_inputs
+from stemnet_ref.verify.expected.layer import Options, sample_inputs
 
 RNG = np.random.default_rng(0)
 

@@ -8,9 +8,9 @@ from verifying import small_golden
 
 from stemnet_ref.verify import actual, frameworks
 from stemnet_ref.verify.__main__ import main
-from stemnet_ref.verify.compare import compare
-from stemnet_ref.verify.diagnosis.layers import LAYERS
-from stemnet_ref.verify.layers import Options, compare_layer, sample_inputs
+from stemnet_ref.verify.compare import compare, compare_layer
+from stemnet_ref.verify.diagnosis.search import diagnose
+from stemnet_ref.verify.expected.layer import LAYERS, Options, sample_inputs
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -34,8 +34,8 @@ def without_warnings_of_the_frameworks(recwarn):
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
 def test_network(framework, settings):
     made = small_golden(batch=1, steps=3, **settings)
-    report = compare(made, tensors(framework, made))
-    assert report.agrees, report.diagnoses()
+    report = diagnose(compare(made, tensors(framework, made)))
+    assert report.agrees, report.diagnoses
     assert len(report.rows) > 140
 
 
@@ -48,8 +48,8 @@ def test_layer(framework, layer):
         options = Options(padding, stride, class_weights=(1.0, 2.0, 0.5))
         inputs = sample_inputs(layer, options, kernel=kernel, dtype=dtype, seed=seed)
         outputs = frameworks.arrays(module.run(layer, inputs, options))
-        report = compare_layer(layer, inputs, outputs, options)
-        assert report.agrees, report.diagnoses()
+        report = diagnose(compare_layer(layer, inputs, outputs, options))
+        assert report.agrees, report.diagnoses
         assert {"y", "cost"} & outputs.keys()
         assert len(outputs) > 1
 
@@ -128,8 +128,8 @@ def test_deviations_in_tensorflow_are_named(partner):
         with pytest.MonkeyPatch.context() as patch:
             for each in names:
                 patch.setattr(*planted[each][1:])
-            report = compare(made, tensors("tensorflow", made))
-        assert report.conventions == dict.fromkeys(names), (name, report.diagnoses())
+            report = diagnose(compare(made, tensors("tensorflow", made)))
+        assert report.conventions == dict.fromkeys(names), (name, report.diagnoses)
 
 
 @pytest.mark.jax
@@ -143,7 +143,8 @@ def test_deviations_in_jax_are_named(monkeypatch):
         x.reshape(x.shape[0], x.shape[1] // 2, 2, x.shape[2] // 2, 2, x.shape[3]), (2, 4)))
     conv = twin.conv
     monkeypatch.setattr(twin, "conv", lambda x, w: conv(x, w[::-1, ::-1]))
-    assert compare(made, tensors("jax", made)).conventions == {"kernel_flipped": None, "pool_ties_share": None}
+    report = diagnose(compare(made, tensors("jax", made)))
+    assert report.conventions == {"kernel_flipped": None, "pool_ties_share": None}
 
 
 def test_what_is_not_installed_is_said_in_one_line(monkeypatch, capsys):

@@ -11,8 +11,8 @@ from stemnet_ref import StemNet
 from stemnet_ref.network import topology
 from stemnet_ref.training.settings import Settings
 from stemnet_ref.training.step import make_optimizer
-from stemnet_ref.verify.diagnosis.rounding import SINGLE, Assumptions
-from stemnet_ref.verify.diagnosis.trace import Trace
+from stemnet_ref.verify.expected.rounding import SINGLE, Assumptions
+from stemnet_ref.verify.expected.trace import Trace
 from stemnet_ref.verify.golden import keys
 
 OPTIONS = ({}, {"optimizer": "adam"}, {"optimizer": "sgd"}, {"momentum_form": "tensorflow"}, {"preset": "listing"},

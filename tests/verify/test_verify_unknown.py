@@ -7,6 +7,7 @@ import pytest
 from verifying import only_costs_and_gradients, small_golden, torch_tensors
 
 from stemnet_ref.verify.compare import compare
+from stemnet_ref.verify.diagnosis.search import diagnose
 
 if find_spec("torch"):          # else conftest.py leaves these tests out
     import torch
@@ -100,18 +101,18 @@ def test_a_mistake_that_is_not_known_is_seen_and_not_called_another(mistake, wha
         given = only_costs_and_gradients(given)
     if what == "costs":
         given = {key: array for key, array in given.items() if key.endswith("cost")}
-    report = compare(made, given)
+    report = diagnose(compare(made, given))
     assert not report.agrees
-    assert report.conventions == {}, report.diagnoses()
+    assert report.conventions == {}, report.diagnoses
 
 
 def test_costs_alone_agree_or_are_called_unclear():
     made = small_golden()
     given = {key: array for key, array in torch_tensors(made).items() if key.endswith("cost")}
-    assert compare(made, given).agrees
+    assert diagnose(compare(made, given)).agrees
     rounded = {key: np.float64(array) for key, array in given.items()}       # as loss.item() gives them
-    assert compare(made, rounded).agrees
+    assert diagnose(compare(made, rounded)).agrees
     given["5/cost"] = given["5/cost"] * np.float32(1.5)
-    report = compare(made, given)
+    report = diagnose(compare(made, given))
     assert [row.verdict for row in report.rows] == ["agrees"] * 4 + ["unclear"]
     assert not report.agrees

@@ -1,1 +1,1 @@
-"""What a comparison computes: every tensor with its rounding bound, and the conventions that explain a difference."""
+"""Why a number is another: the conventions that explain a difference, as text and as the search for them."""

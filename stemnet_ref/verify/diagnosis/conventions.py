@@ -1,9 +1,12 @@
 """The conventions in which implementations are known to differ from the reference.
 
-Each is tried by computing what departs once more under it (`trace`), and named when the other side's numbers come out.
+Each is tried by computing what departs once more under it (`expected`), and named when the other side's numbers come
+out.
 """
 
 from typing import NamedTuple
+
+from ..expected.costs import EPSILONS
 
 
 class Convention(NamedTuple):
@@ -29,7 +32,6 @@ def _alike(reference, change, **does):
     return {name: Convention(each, reference, change) for name, each in does.items()}
 
 
-EPSILONS = (1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12, 1e-15)    # by which logarithms are kept from 0
 LISTING = {1e-10: ", as in the listing", 1e-7: ", as Keras does"}
 LOGARITHM = "log softmax = z - max - log sum exp(z - max), and the gradient p - y everywhere (eq. 8, 48)"
 SCALED = "x = (frame - mean) / std (section 6.1)"

@@ -7,13 +7,14 @@ is looked at.
 """
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .conventions import CONVENTIONS
-from .rounding import SHORTER, SINGLE, ratio
-from .trace import CHAIN, layer_of
+from ..expected.rounding import SHORTER, SINGLE, ratio
+from ..expected.trace import CHAIN, layer_of
+from ..report import Report
+from .conventions import CONVENTIONS, sentence
 
 CHANCE = 0.01           # that numbers are met by chance
 PATIENCE = 120          # seconds for all pairs: of large networks without the tensors between they are many
@@ -21,7 +22,7 @@ ENOUGH = 8              # numbers: fewer are a factor of others by chance
 FORMATS = sorted(SHORTER, key=SHORTER.get)              # the longest first
 
 
-@dataclass
+@dataclass(frozen=True)
 class Finding:
     """What explains that a tensor departs.
 
@@ -32,94 +33,108 @@ class Finding:
     conventions : frozenset of (str, str or None)
         The conventions, each with the one layer in which it holds, or None for everywhere; empty if nothing explains
         the tensor.
-    others : list of frozenset
+    others : tuple of frozenset
         Conventions that explain all that is given equally well.
     hint : str
         What can be said of a difference that nothing explains.
     """
 
     key: str
-    conventions: frozenset
-    others: list = field(default_factory=list)
+    conventions: frozenset = frozenset()
+    others: tuple = ()
     hint: str = ""
 
 
-class Diagnosis:
-    """The search for what explains the rows that depart.
+def diagnose(comparison):
+    """Return the Report on a `compare.Comparison`: its rows, and what explains those that depart."""
+    search = _Search(comparison)
+    with np.errstate(all="ignore"):                         # what is not finite is seen in the numbers
+        findings, training, found = search.run(), comparison.training, {}
+    for finding in findings:
+        for name, layer in sorted(finding.conventions, key=lambda each: list(CONVENTIONS).index(each[0])):
+            if layer not in found.setdefault(name, []):
+                found[name].append(layer)
+    found = {name: None if None in layers else layers for name, layers in found.items()}
+    said = [sentence(name, layers and " and ".join(layers), training) for name, layers in found.items()]
+    said += ["Or, which these numbers cannot tell apart: " + sentence(name, layer, training)
+             for finding in findings for other in finding.others for name, layer in sorted(other, key=str)]
+    said += [f"{finding.key}: {finding.hint}" for finding in findings if finding.hint]
+    return Report(tuple(search.rows), comparison.known, found, tuple(said))
 
-    Parameters
+
+class _Search:
+    """The search for what explains the rows of a comparison that depart.
+
+    Attributes
     ----------
-    comparison : compare.Comparison
     rows : list of report.Row
-        What came of every tensor that is given, in the order of the data.
+        What came of every tensor; those that follow from what has been found say so.
+    found : frozenset of (str, str or None)
+        The conventions that have been found, as a Finding has them.
+    lost : bool
+        Whether nothing explains one of the rows that have been looked at.
     """
 
-    def __init__(self, comparison, rows):
-        self.comparison, self.rows, self.unit = comparison, rows, comparison.unit
+    def __init__(self, comparison):
+        self.comparison, self.rows = comparison, list(comparison.rows)
+        self.found, self.lost, self.until = frozenset(), False, time.monotonic() + PATIENCE
 
     def run(self):
-        """Return the findings, and mark the rows that follow from them."""
+        """Return the findings."""
         begun = next((row for row in self.rows if row.key.startswith("0/") and row.verdict == "departs"), None)
         if begun:
-            return [Finding(begun.key, frozenset(), hint=self._hint(begun))]
-        found, findings, lost, self.until = frozenset(), [], False, time.monotonic() + PATIENCE
-        trace = None
-        for row in self.rows:
+            return [Finding(begun.key, hint=self._hint(begun))]
+        findings, trace = [], None
+        for number, row in enumerate(self.rows):
             if row.verdict != "departs":
                 continue
-            if found and self.comparison.judge(row.key, trace).verdict != "departs":
-                row.verdict = "follows"
+            if self.found and self.comparison.judge(row.key, trace).verdict != "departs":
+                self.rows[number] = replace(row, verdict="follows")
                 continue
-            finding = self._search(row, found, lost)
-            lost |= not finding.conventions
-            findings.append(finding)
+            findings.append(finding := self._explain(row))
             if finding.conventions:
-                found |= finding.conventions
-                trace = self.comparison.trace(found)
-        verdicts = self.comparison.judged([finding.key for finding in findings], found)
+                self.found |= finding.conventions
+                trace = self.comparison.trace(self.found)
+            else:
+                self.lost = True
+        verdicts = self.comparison.judged([finding.key for finding in findings], self.found)
         return [finding for finding, row in zip(findings, verdicts, strict=True)
                 if finding.conventions or row.verdict == "departs"]
 
-    def _search(self, row, found, lost):
+    def _under(self, conventions, row):
+        """Return what comes of a row's tensor under conventions beside those that have been found, a Row."""
+        return self.comparison.judge(row.key, self.comparison.trace(self.found | conventions))
+
+    def _explain(self, row):
         """Return the Finding for a row, beside the conventions that have been found.
 
-        Where an earlier row is `lost`, explained by nothing, this one may be its consequence: then nothing is looked
-        for unless its own inputs are given, and never two conventions.
+        Where an earlier row is `lost`, this one may be its consequence: then nothing is looked for unless its own
+        inputs are given, and never two conventions.
         """
-        if lost and CHAIN in row.consulted:
-            return Finding(row.key, frozenset())
+        if self.lost and CHAIN in row.consulted:
+            return Finding(row.key)
         if self._same_later(row.key):
-            return Finding(row.key, frozenset(), hint="these numbers are those of the next step too: were they saved "
-                                                      "without a copy, .clone() in PyTorch, and then changed in place?")
-        single = [name for name in CONVENTIONS if name in row.consulted and (name, None) not in found]
-        exact = [frozenset({(name, None)}) for name in single if name not in SHORTER]
-        short = [[frozenset({(name, None)})] for name in FORMATS if name in single and self._looks_like(name, row)]
-        everywhere = [each for each in short if self._looks_like(*(name for name, _ in each[0]), *self._alike(row))]
-        pairs, beside = (), []
-        if not lost:
-            pairs = self._pairs(row.key, exact, found)
-            beside = [self._beside(row, exact, found, name) for name in FORMATS if (name, None) not in found]
-        for tried in (exact, *everywhere, pairs, *short, *beside):
-            matching, count = [], 0
-            for each in tried:
+            return Finding(row.key, hint="these numbers are those of the next step too: were they saved without a "
+                                         "copy, .clone() in PyTorch, and then changed in place?")
+        for candidates in self._candidates(row):
+            matching, count = {}, 0
+            for each in candidates:
                 count += 1
-                if self._explained(row.key, found | each):
-                    matching.append(each)
+                under = self._under(each, row)
+                if under.verdict == "agrees" and not under.vague:
+                    matching[each] = under
                 if len(each) > 1 and time.monotonic() > self.until:
                     break
-            best = self._best(matching, count, row, found)
-            if best:
-                break
-        else:
-            hint = "" if lost else self._hint(row)
-            if hint and time.monotonic() > self.until:
-                hint += f" After {PATIENCE} s not all pairs of conventions had been tried; give more tensors."
-            return Finding(row.key, frozenset(), hint=hint)
-        others = {}
-        for each in best[1:]:
-            if _does(each) != _does(best[0]):
-                others.setdefault(frozenset(name for name, _ in each), each)
-        return Finding(row.key, best[0], list(others.values()))
+            if best := self._best(matching, count, row):
+                others = {}
+                for each in best[1:]:
+                    if _does(each) != _does(best[0]):
+                        others.setdefault(frozenset(name for name, _ in each), each)
+                return Finding(row.key, best[0], tuple(others.values()))
+        hint = "" if self.lost else self._hint(row)
+        if hint and time.monotonic() > self.until:
+            hint += f" After {PATIENCE} s not all pairs of conventions had been tried; give more tensors."
+        return Finding(row.key, hint=hint)
 
     def _same_later(self, key):
         """Return whether a parameter or gradient is given with the same numbers for the next step."""
@@ -128,10 +143,25 @@ class Diagnosis:
         actual = self.comparison.actual
         return later in actual and np.array_equal(actual[key], actual[later]) and np.any(actual[key])
 
-    def _alike(self, row):
-        """Return the rows of the same step and kind that depart."""
+    def _candidates(self, row):
+        """Yield what may explain a row, first what is likelier: iterables of sets of conventions."""
+        single = [name for name in CONVENTIONS if name in row.consulted and (name, None) not in self.found]
+        exact = [frozenset({(name, None)}) for name in single if name not in SHORTER]
+        short = [name for name in FORMATS if name in single and self._looks_like(name, row)]
         kind = row.key.split("/")[:2]
-        return [each for each in self.rows if each.verdict == "departs" and each.key.split("/")[:2] == kind]
+        alike = [each for each in self.rows if each.verdict == "departs" and each.key.split("/")[:2] == kind]
+        yield exact
+        for name in short:
+            if self._looks_like(name, *alike):
+                yield [frozenset({(name, None)})]
+        if not self.lost:
+            yield self._pairs(row, exact)
+        for name in short:
+            yield [frozenset({(name, None)})]
+        if not self.lost:
+            for name in FORMATS:
+                if (name, None) not in self.found:
+                    yield self._beside(row, exact, name)
 
     def _looks_like(self, name, *rows):
         """Return whether half of the rows and more depart as rounding to a short format does, in size and direction.
@@ -142,53 +172,46 @@ class Diagnosis:
         return 2 * sum(unit / 32 < row.rms < 4 * unit and row.aligned < 0.98 for row in rows) >= len(rows) and not any(
             "/parameter/" in row.key or row.key.endswith("cost") for row in rows)
 
-    def _best(self, matching, count, row, found):
-        """Return which of the sets that explain a row explain most of the others, everywhere or in its layer alone.
-
-        One of `count` sets may meet a tensor of few numbers by chance: it must explain half of those of the same step
-        that depart.
-        """
-        scale = np.sqrt(np.mean(np.square(self.comparison.actual[row.key], dtype=np.float64)))
-        size, certain = np.size(self.comparison.actual[row.key]), {}
-        for each in matching:
-            under = self.comparison.judge(row.key, self.comparison.trace(found | each))
-            certain[each] = count * ratio(2 * under.bound, scale) ** min(size, 8) <= CHANCE
-        candidates = [(each, scoped) for each in matching for scoped in _scopes(each, row)]
-        names = {name for candidate in matching for name, _ in candidate}
-        touched = [each for each in self.rows if names & each.consulted]
-        alike = [each for each in touched if each.verdict == "departs" and each is not row
-                 and each.key.partition("/")[0] == row.key.partition("/")[0]]
-        scores = [self._score(found | scoped, touched) for _, scoped in candidates]
-        return [scoped for (each, scoped), score in zip(candidates, scores, strict=True)
-                if score == max(scores) and (certain[each] or (
-                    alike and 2 * self._score(found | scoped, alike) >= len(alike)))]
-
-    def _pairs(self, key, single, found):
+    def _pairs(self, row, exact):
         """Yield the sets of two conventions that could change a tensor, with those that only one of them lets ask."""
         tried = set()
-        for each in single:
-            consulted = self.comparison.trace(found | each).computed(key).consulted
+        for each in exact:
+            consulted = self.comparison.trace(self.found | each).computed(row.key).consulted
             for name in CONVENTIONS:
                 pair = each | {(name, None)}
-                if (name in consulted and name not in SHORTER and len(pair) == 2 and not pair & found
+                if (name in consulted and name not in SHORTER and len(pair) == 2 and not pair & self.found
                         and pair not in tried):
                     tried.add(pair)
                     yield pair
 
-    def _beside(self, row, exact, found, name):
+    def _beside(self, row, exact, name):
         """Yield each convention with a short format, where what is left under it looks like that format."""
         for each in exact:
-            left = self.comparison.judge(row.key, self.comparison.trace(found | each))
+            left = self._under(each, row)
             if name in left.consulted and self._looks_like(name, left):
                 yield each | {(name, None)}
 
-    def _explained(self, key, conventions):
-        row = self.comparison.judge(key, self.comparison.trace(conventions))
-        return row.verdict == "agrees" and not row.vague
+    def _best(self, matching, count, row):
+        """Return which of the sets that explain a row explain most of the others, everywhere or in its layer alone.
+
+        One of `count` sets may meet a tensor of few numbers by chance: it must explain half of those of the same step
+        that depart. `matching` has the Row under each of the sets.
+        """
+        actual = self.comparison.actual[row.key]
+        scale, size = np.sqrt(np.mean(np.square(actual, dtype=np.float64))), np.size(actual)
+        candidates = [(under, scoped) for each, under in matching.items() for scoped in _scopes(each, row)]
+        names = {name for each in matching for name, _ in each}
+        touched = [each for each in self.rows if names & each.consulted]
+        alike = [each for each in touched if each.verdict == "departs" and each is not row
+                 and each.key.partition("/")[0] == row.key.partition("/")[0]]
+        scores = [self._score(scoped, touched) for _, scoped in candidates]
+        return [scoped for (under, scoped), score in zip(candidates, scores, strict=True) if score == max(scores) and (
+            count * ratio(2 * under.bound, scale) ** min(size, 8) <= CHANCE
+            or (alike and 2 * self._score(scoped, alike) >= len(alike)))]
 
     def _score(self, conventions, rows):
         """Return how many of the tensors agree under conventions; where they make the bound vague, as before."""
-        judged = self.comparison.judged([row.key for row in rows], conventions)
+        judged = self.comparison.judged([row.key for row in rows], self.found | conventions)
         return sum((before if now.vague else now).verdict == "agrees" for before, now in zip(rows, judged, strict=True))
 
     def _hint(self, row):
@@ -196,16 +219,15 @@ class Diagnosis:
         if row.key.startswith("0/parameter/"):
             return ("the training does not begin with the golden file's parameters; load them, and no others. Nothing "
                     "else has been looked for.")
-        exact = self.comparison.trace().computed(row.key).value
+        trace, unit = self.comparison.trace(), self.comparison.unit
+        exact = trace.computed(row.key).value
         actual = np.asarray(self.comparison.actual[row.key], np.float64)
         if not np.isfinite(actual).all():
             return f"{(~np.isfinite(actual)).sum()} numbers are NaN or infinite; the reference's are finite."
-        allowed = exact.error + 4 * self.unit * abs(exact.array)
+        allowed = exact.error + 4 * unit * abs(exact.array)
         step, _, name = row.key.partition("/parameter/")
-        before, what = 0.0, "numbers are"
-        if name:
-            before = self.comparison.trace().value(f"{int(step) - 1}/parameter/{name}").array
-            what = "step is"
+        before, what = (trace.value(f"{int(step) - 1}/parameter/{name}").array, "step is") if name else \
+            (0.0, "numbers are")
         moved, expected = actual - before, exact.array - before
         factor = np.vdot(expected, moved) / max(np.vdot(expected, expected), 1e-300)
         if actual.size >= ENOUGH and (abs(moved - factor * expected) <= abs(factor) * allowed + 1e-300).all():
@@ -214,7 +236,7 @@ class Diagnosis:
         if row.key.endswith(".dropout") and "/forward/" in row.key:
             return ("no convention known here explains it; is the mask another? Take the golden file's, or export one "
                     "with --keep-prob 1.")
-        if self.unit <= SINGLE and 2 ** -14 < row.rms < 2 ** -7:
+        if unit <= SINGLE and 2 ** -14 < row.rms < 2 ** -7:
             bits, what = (10, "TF32 or half precision") if row.rms < 2 ** -10 else (7, "bfloat16")
             return (f"the difference, {row.rms:.1e} of the numbers, is of the size that {bits} bits behind the point "
                     f"give: is {what} in use?")

@@ -52,7 +52,7 @@ LAYERS = {
 
 
 def run(layer, inputs, options):
-    """Return what JAX makes of a layer's inputs; arguments as for `diagnosis.layers.LayerTrace`."""
+    """Return what JAX makes of a layer's inputs; arguments as for `expected.layer.LayerTrace`."""
     if any(array.dtype == "float64" for array in inputs.values()):
         jax.config.update("jax_enable_x64", True)
     leaves = {name: jnp.asarray(array) for name, array in inputs.items() if array.dtype.kind == "f" and name != "dy"}

@@ -43,7 +43,7 @@ LAYERS = {
 
 
 def run(layer, inputs, options):
-    """Return what TensorFlow makes of a layer's inputs; arguments as for `diagnosis.layers.LayerTrace`."""
+    """Return what TensorFlow makes of a layer's inputs; arguments as for `expected.layer.LayerTrace`."""
     tensors = {name: tf.constant(array) for name, array in inputs.items()}
     leaves = {name: tensor for name, tensor in tensors.items() if tensor.dtype.is_floating and name != "dy"}
     with tf.GradientTape() as tape:

@@ -54,7 +54,7 @@ LAYERS = {
 def run(layer, inputs, options):
     """Return what PyTorch makes of a layer's inputs, both in the reference's layouts.
 
-    Arguments are those of `diagnosis.layers.LayerTrace`.
+    Arguments are those of `expected.layer.LayerTrace`.
     """
     tensors = {}
     for name, array in inputs.items():

@@ -9,15 +9,14 @@ each layer is judged by what it made of its own input, and an error in one layer
 """
 
 from functools import partial, reduce
-from typing import NamedTuple
 
 import numpy as np
 
 from ...network import topology
 from . import costs, updates
-from .layers import LAYERS, Options
+from .layer import LAYERS, Options
 from .operations import add
-from .rounding import DOUBLE, MAX_NUMBER, SINGLE, Assumptions, Value, exact
+from .rounding import DOUBLE, MAX_NUMBER, SINGLE, Assumptions, Computed, Value, exact
 
 # Among what is consulted: a number on the way was beyond the largest; a tensor on the way was not given
 OVERFLOW, CHAIN = "overflow", "chain"
@@ -25,13 +24,6 @@ KINDS = {"conv": "conv2d", "deconv": "conv_transpose2d", "pool": "max_pool2d", "
          "activation": "relu", "concat": "concat", "softmax": "softmax"}       # topology's kind of layer -> LAYERS
 # By kind of tensor: the layers whose tensors are others where the bias stands before the dropout
 REORDERED = {"forward": ("dropout", "bias", "activation"), "backward": ("conv", "dropout", "bias")}
-
-
-class Computed(NamedTuple):
-    """A tensor, and the names of the conventions that could change it, as `Assumptions.consulted` holds them."""
-
-    value: Value
-    consulted: frozenset
 
 
 class Trace:
@@ -152,7 +144,7 @@ class _Computation:
         return LAYERS[KINDS[layer.kind]](v, self.trace.options, assumed)
 
     def of_layer(self, layer, name):
-        """Return an input of a layer by the name that it has in `layers.INPUTS`, the output y, or dy."""
+        """Return an input of a layer by the name that it has in `layer.INPUTS`, the output y, or dy."""
         if name in ("y", "dy"):
             return self.tensor(f"{self.step}/{'forward' if name == 'y' else 'backward'}/{layer.name}")
         if name == "mask":
@@ -225,38 +217,6 @@ class _Computation:
         return updates.update(self.training, self.step, self.name,
                               self.tensor(f"{self.step - 1}/parameter/{self.name}"),
                               self.tensor(f"{self.step}/gradient/{self.name}"), slots, self.assume(self.name))
-
-
-class LayerTrace:
-    """The outputs of one layer, computed when asked for.
-
-    Parameters
-    ----------
-    layer : str
-        One of LAYERS.
-    inputs : dict of str to ndarray
-        Inputs by name, dy among them.
-    options : Options
-    unit, conventions
-        The same as for `Assumptions`.
-    """
-
-    def __init__(self, layer, inputs, options, unit, conventions=frozenset()):
-        self.values = {name: exact(array) for name, array in inputs.items()}
-        self.layer, self.options, self.unit, self.conventions, self._known = layer, options, unit, conventions, {}
-
-    def computed(self, key):
-        """Return an output, and what was consulted for it: a Computed."""
-        if key not in self._known:
-            consulted = set()
-            assumed = Assumptions(self.unit, self.conventions, consulted=consulted)
-            value = LAYERS[self.layer](self.value, self.options, assumed)[key]()
-            self._known[key] = Computed(value, frozenset(consulted))
-        return self._known[key]
-
-    def value(self, name):
-        """Return an input or an output, a Value."""
-        return self.values[name] if name in self.values else self.computed(name).value
 
 
 def layer_of(key):

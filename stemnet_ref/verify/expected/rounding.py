@@ -50,6 +50,13 @@ def exact(array):
     return Value(array, np.broadcast_to(0.0, array.shape))
 
 
+class Computed(NamedTuple):
+    """A tensor, and the names of the conventions that could change it, as `Assumptions.consulted` holds them."""
+
+    value: Value
+    consulted: frozenset
+
+
 class Assumptions:
     """The precision and the conventions that the other side is assumed to have, as one layer sees them.
 

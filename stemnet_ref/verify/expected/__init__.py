@@ -1,0 +1,1 @@
+"""What is expected of another implementation: every tensor with its rounding bound, under any convention."""
