@@ -19,6 +19,7 @@ from .capture import from_model
 from .compare import compare, compare_layer
 from .diagnosis.search import diagnose
 from .expected import layer
+from .layouts import LAYOUTS
 
 PROG = "python -m stemnet_ref.verify"
 STEPS = {                       # what a golden file is made from
@@ -37,7 +38,7 @@ STEPS = {                       # what a golden file is made from
 }
 OF_MODEL = {"needs": {"model": ""}}
 LAYOUT = Option("order of the axes of the arrays written; NCHW: (N, C, H, W) and filters (out, in, kh, kw), as PyTorch "
-                "has them", "NHWC", choices=golden.LAYOUTS)
+                "has them", "NHWC", choices=LAYOUTS)
 ALL = {"all": Option("print a line for every tensor", False, bool)}
 EXPORT = {
     "out": Option("the golden file, .npz", metavar="FILE", required=True),
@@ -47,7 +48,7 @@ EXPORT = {
     **pick(channel_index=OF_MODEL, z=OF_MODEL, pattern=OF_MODEL),
     "layout": LAYOUT,
 }
-COMPARE = {"layout": Option("order of the axes of its arrays", None, str | None, choices=golden.LAYOUTS,
+COMPARE = {"layout": Option("order of the axes of its arrays", None, str | None, choices=LAYOUTS,
                             default_text="what fits"), **ALL}
 AGAINST = {**STEPS, **ALL, "save": Option("write the framework's tensors, as a file for compare", metavar="FILE")}
 LAYER = {
@@ -179,7 +180,7 @@ def run_against(given):
     arrays = frameworks.arrays(framework.train(reference))
     if given["save"] is not None:
         frameworks.save(arrays, given["framework"], given["save"])
-    tensors = actual.select(arrays, reference, frameworks.LAYOUTS[given["framework"]])
+    tensors = actual.select(arrays, reference, (frameworks.LAYOUTS[given["framework"]],))
     return print_report(diagnose(compare(reference, tensors)), given["all"])
 
 

@@ -6,7 +6,8 @@ import numpy as np
 
 from ..errors import InputError, pluralize
 from ..storage.archives import open_arrays
-from .golden import LAYOUTS, from_layout, is_filter, keys, nchw_shape
+from .golden import keys
+from .layouts import LAYOUTS, fitting, from_layout, is_filter, nchw_shape, stated
 
 NOT_COMPARED = ("about", "frames", "labels", "class_weights")
 
@@ -31,19 +32,14 @@ def read(path, golden, layout=None, log=print):
         If the file cannot be read, or an array has another shape than the reference's.
     """
     with open_arrays(path) as arrays:
-        if layout is None and "about" in arrays:
-            try:
-                layout = arrays.about().get("layout")
-            except (ValueError, AttributeError):
-                raise InputError(f'{path}: about is no JSON text; leave it out, or write {{"layout": "NCHW"}}'
-                                 ) from None
-            if layout not in (None, *LAYOUTS):
-                raise InputError(f"{path}: about says layout {str(layout)[:40]!r}; it must be {' or '.join(LAYOUTS)}")
-        return select(arrays, golden, layout, path, log)
+        return select(arrays, golden, (layout,) if layout else stated(arrays, path), path, log)
 
 
-def select(arrays, golden, layout=None, path="the arrays", log=print):
-    """Return the arrays that are tensors of the golden file, in the reference's layouts; arguments as for `read`."""
+def select(arrays, golden, layouts=LAYOUTS, path="the arrays", log=print):
+    """Return the arrays that are tensors of the golden file, in the reference's layouts.
+
+    `layouts` are those that the arrays may have; the other arguments are as for `read`.
+    """
     known = shapes(golden)
     strange = [key for key in arrays if key not in known and key not in NOT_COMPARED and "/mask/" not in key]
     given = {key: np.asarray(arrays[key]) for key in arrays if key in known}
@@ -59,19 +55,15 @@ def select(arrays, golden, layout=None, path="the arrays", log=print):
             raise InputError(f"{path}: {key} is {array.dtype}; convert it to float32 or float64")
         if array.dtype.kind != "f" or array.dtype.itemsize < 4:
             given[key] = array.astype(np.float64 if array.dtype.kind != "f" else np.float32)
-    chosen = {}
-    for filters in (True, False):
-        names = [key for key, array in given.items() if is_filter(key) == filters and array.ndim == 4]
-        fitting = [each for each in LAYOUTS if layout in (None, each)
-                   and all(from_layout(key, given[key], each).shape == known[key] for key in names)]
-        chosen[filters] = fitting[0] if fitting else layout or LAYOUTS[0]
+    chosen = {filters: fitting({key: array for key, array in given.items() if is_filter(key) == filters}, known,
+                               layouts) for filters in (True, False)}
     for key, array in given.items():
         if known[key] == () and array.size == 1:
             given[key] = array.reshape(())
             continue
         given[key] = from_layout(key, array, chosen[is_filter(key)])
         if given[key].shape != known[key]:
-            said = f" (read as {layout}, as you said)" if layout else ""
+            said = f" (read as {layouts[0]}, as you said)" if len(layouts) == 1 else ""
             raise InputError(f"{path}: {key} has shape {array.shape}{said}; the golden file has {known[key]}"
                              + (f", or in NCHW {nchw_shape(key, known[key])}" if len(known[key]) == 4 else ""))
     return given

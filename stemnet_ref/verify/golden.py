@@ -22,9 +22,9 @@ from ..training.checkpoint import build
 from ..training.settings import OPTIONS, Settings
 from .expected.rounding import SINGLE
 from .expected.trace import Trace
+from .layouts import LAYOUTS, from_layout, to_layout
 
 FORMAT = f"{GOLDEN.mark} 1"
-LAYOUTS = ("NHWC", "NCHW")
 NETWORK = ("channels", "levels", "features", "classes", "kernel", "logits")       # arguments of StemNet in a file
 SPREAD = 8.0            # standard deviation of the logits' difference, so that some probabilities are below 1e-10
 WRONG = 1 / 16          # share of the labels that differ from the likelier class: more would make training diverge
@@ -234,34 +234,3 @@ def _check(golden):
     for key in keys(golden):
         if golden.arrays[key].dtype.kind not in "fiu":
             raise ValueError(f"{key} is {golden.arrays[key].dtype}")
-
-
-def to_layout(key, array, layout):
-    """Return an array of the reference's layout in another: NCHW has (N, C, H, W), filters (out, in, kh, kw).
-
-    Those of the transposed convolution are (in, out, kh, kw) there, as in PyTorch.
-    """
-    if layout == "NHWC" or array.ndim != 4:
-        return array
-    return np.ascontiguousarray(array.transpose(_nchw_axes(key)))
-
-
-def nchw_shape(key, shape):
-    """Return the shape in NCHW of what has the shape of four axes in the reference's layout."""
-    return tuple(shape[axis] for axis in _nchw_axes(key))
-
-
-def _nchw_axes(key):
-    return (3, 2, 0, 1) if is_filter(key) else (0, 3, 1, 2)
-
-
-def from_layout(key, array, layout):
-    """Return an array in the reference's layout; the inverse of `to_layout`."""
-    if layout == "NHWC" or array.ndim != 4:
-        return array
-    return array.transpose((2, 3, 1, 0) if is_filter(key) else (0, 2, 3, 1))
-
-
-def is_filter(key):
-    """Return whether a key is of filters, or of a gradient by them."""
-    return "/gradient/" in key or "/parameter/" in key

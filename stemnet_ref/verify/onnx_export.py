@@ -16,7 +16,8 @@ from ..network.stemnet import StemNet
 from ..program.extras import library
 from ..storage.files import write_atomically
 from ..storage.outputs import WEIGHTS
-from .golden import prediction, to_layout
+from .golden import prediction
+from .layouts import to_layout
 
 OPSET = 17
 OPERATORS = {"conv": "Conv", "deconv": "ConvTranspose", "bias": "Add", "activation": "Relu", "pool": "MaxPool",
@@ -46,7 +47,7 @@ def build(model):
         inputs, kind, attributes = list(layer.inputs), OPERATORS.get(layer.kind, "Identity"), {}
         if layer.parameter:
             array = network.parameters[layer.parameter]
-            array = to_layout("0/parameter/", array, "NCHW") if array.ndim == 4 else array.reshape(-1, 1, 1)
+            array = to_layout(layer.parameter, array, "NCHW") if array.ndim == 4 else array.reshape(-1, 1, 1)
             inputs.append(constant(f"parameter.{layer.parameter}", array))
         if layer.kind == "conv":
             side = layer.block.weight[0]

@@ -12,9 +12,11 @@ from ..storage.archives import open_arrays
 from ..storage.files import write_atomically, write_npz
 from ..storage.outputs import CONVERTED, WEIGHTS, check_output
 from ..training import checkpoint
-from .golden import from_layout, nchw_shape, to_layout
+from .layouts import fitting, from_layout, nchw_shape, stated, to_layout
 
-PREFIX = "0/parameter/"         # a golden file's names of the same arrays
+PREFIX = "0/parameter/"         # a golden file has it before the names
+FIRST = "down0.conv.weight"
+ENDS = ".weight", ".bias", ".scale"         # of the names of parameters
 
 
 def run(given):
@@ -61,61 +63,63 @@ def load(source, like=None):
     source = Path(source)
     if source.is_dir():
         return checkpoint.load(source)
-    with open_arrays(source) as arrays:
-        if like is None and "about" in arrays and "stemnet_ref model" in str(arrays["about"]):
+    with open_arrays(source) as file:
+        if like is None and "about" in file and "stemnet_ref model" in str(file["about"]):
             return checkpoint.load(source)
-        names = {name.removeprefix(PREFIX): name for name in arrays}
+        names, layouts = {key.removeprefix(PREFIX): key for key in file}, stated(file, source)
         if like is None:
-            model = checkpoint.Model(network_of(names, arrays, source), None, None, {}, {})
+            weights = {name: file[key] for name, key in names.items() if name.endswith(ENDS)}
+            model = checkpoint.Model(network_of(weights, layouts, source), None, None, {}, {})
         else:
             model = checkpoint.load(like)
             model.optimizer_state = {}
-        fill(model.network, names, arrays, source)
+        wanted = {**model.network.parameters, **model.network.statistics}
+        for name in wanted:
+            if name not in names:
+                raise InputError(f"{source}: {name} is missing; the arrays there are {', '.join(list(names)[:4])}, ...")
+        fill(model.network, {name: file[names[name]] for name in wanted}, layouts, source)
     return model
 
 
-def network_of(names, arrays, path):
-    """Return a StemNet of the shape that a file's arrays have; `names` are the arrays' names by the parameters'."""
-    try:
-        first, last = arrays[names["down0.conv.weight"]], arrays[names["output.weight"]]
-        levels = len({name.partition(".")[0] for name in names if name.startswith("down")})
-        swapped = first.shape[0] != first.shape[1] or (first.shape[2] == first.shape[3] != first.shape[0])
-        kernel, channels, features = (first.shape[2], first.shape[1], first.shape[0]) if swapped else \
-            (first.shape[0], first.shape[2], first.shape[3])
-
-        def shape(name):
-            return from_layout(PREFIX, arrays[names[name]], "NCHW" if swapped else "NHWC").shape
-
-        described = {"channels": channels, "levels": levels, "features": features,
-                     "classes": last.size // max(features, 1), "kernel": kernel,
-                     "normalisation": "batch" if "down0.conv.scale" in names else "none"}
-        return checkpoint.build(described, shape)
-    except (KeyError, ValueError, IndexError) as error:
-        raise InputError(f"{path}: no weights of a StemNet ({reason(error)}); names are such as down0.conv.weight and "
-                         "up0.deconv.bias") from None
+def network_of(arrays, layouts, path):
+    """Return a StemNet whose parameters have the shapes of arrays, by name, in the first of `layouts` that fits."""
+    found = [{name: from_layout(name, array, layout).shape for name, array in arrays.items()} for layout in layouts]
+    found.sort(key=lambda shapes: len({*shapes.get(FIRST, ())[:2]}))        # a kernel is square
+    reasons = []
+    for shapes in found:
+        try:
+            kernel, _, channels, features = shapes[FIRST]
+            described = {"channels": channels,
+                         "levels": len({name.partition(".")[0] for name in shapes if name.startswith("down")}),
+                         "features": features, "classes": shapes["output.weight"][3], "kernel": kernel,
+                         "normalisation": "batch" if "down0.conv.scale" in shapes else "none"}
+            return checkpoint.build(described, shapes.__getitem__)
+        except (KeyError, ValueError, IndexError) as error:
+            reasons.append(reason(error))
+    raise InputError(f"{path}: no weights of a StemNet ({reasons[0]}); names are such as down0.conv.weight and "
+                     "up0.deconv.bias")
 
 
-def fill(network, names, arrays, path):
-    """Put arrays, in either layout, into a network's parameters and statistics; `names` as for `network_of`."""
-    for name, parameter in [*network.parameters.items(), *network.statistics.items()]:
-        if name not in names:
-            raise InputError(f"{path}: {name} is missing; the arrays there are {', '.join(list(names)[:4])}, ...")
-        found = array = arrays[names[name]]
+def fill(network, arrays, layouts, path):
+    """Put arrays, in the one of `layouts` that fits, into a network's parameters and statistics of the same names."""
+    parts = {name: part for part in (network.parameters, network.statistics) for name in part}
+    shapes = {name: part[name].shape for name, part in parts.items()}
+    layout = fitting(arrays, shapes, layouts)
+    for name, part in parts.items():
+        array, shape = from_layout(name, arrays[name], layout), shapes[name]
         if array.dtype.kind != "f":
             raise InputError(f"{path}: {name} is {array.dtype}; convert it to float32")
-        if array.shape != parameter.shape and array.ndim == 4:
-            array = array.transpose(2, 3, 1, 0)
-        if array.shape != parameter.shape:
-            raise InputError(f"{path}: {name} has shape {found.shape}; {parameter.shape} is needed"
-                             + (f", or {nchw_shape(PREFIX, parameter.shape)}" if parameter.ndim == 4 else ""))
+        if array.shape != shape:
+            raise InputError(f"{path}: {name} has shape {arrays[name].shape}; {shape} is needed"
+                             + (f", or {nchw_shape(name, shape)}" if len(shape) == 4 else ""))
         if not np.isfinite(array).all():
             raise InputError(f"{path}: {name} holds NaN or infinity")
-        (network.parameters if name in network.parameters else network.statistics)[name] = array
+        part[name] = array
 
 
 def save(parameters, path, layout="NHWC"):
-    """Write parameters as `.npz` or `.safetensors`, in a layout of `golden.LAYOUTS`."""
-    arrays = {name: np.ascontiguousarray(to_layout(PREFIX, array, layout)) for name, array in parameters.items()}
+    """Write parameters as `.npz` or `.safetensors`, in a layout of `layouts.LAYOUTS`."""
+    arrays = {name: np.ascontiguousarray(to_layout(name, array, layout)) for name, array in parameters.items()}
     kind = WEIGHTS[path.suffix]
     if path.suffix == ".npz":
         write_npz(path, {"format": f"{kind.mark} 1", "layout": layout}, arrays, kind, "--to")

@@ -31,7 +31,7 @@ def torch_tensors(made):
     from stemnet_ref.verify import actual, frameworks
     from stemnet_ref.verify.twins import torch_twin
 
-    return actual.select(frameworks.arrays(torch_twin.train(made)), made, "NCHW")
+    return actual.select(frameworks.arrays(torch_twin.train(made)), made, ("NCHW",))
 
 
 def deviate(*names):

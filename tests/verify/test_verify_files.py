@@ -15,7 +15,7 @@ from verifying import COMMANDS, run, small_golden, write_files
 
 from stemnet_ref.errors import InputError
 from stemnet_ref.training import checkpoint
-from stemnet_ref.verify import actual, golden
+from stemnet_ref.verify import actual, golden, layouts
 from stemnet_ref.verify.arrays import as_array
 from stemnet_ref.verify.golden import keys
 
@@ -39,7 +39,7 @@ def test_same_bytes_from_run_to_run(tmp_path):
     assert (tmp_path / "a").read_bytes() != (tmp_path / "c").read_bytes()
 
 
-@pytest.mark.parametrize("layout", golden.LAYOUTS)
+@pytest.mark.parametrize("layout", layouts.LAYOUTS)
 def test_reading_gives_back_what_was_written(layout, tmp_path):
     made = small_golden()
     golden.write(made, tmp_path / "golden.npz", layout)
@@ -108,8 +108,8 @@ def test_compare_tells_by_its_exit_status(files, capsys):
 def test_arrays_may_be_in_the_other_layout(files, tmp_path, capsys):
     made = golden.read(files[0])
     own = {key: made.arrays[key] for key in keys(made) if key in made.arrays}
-    turned = {key: golden.to_layout(key, array, "NCHW") for key, array in own.items()}
-    filters_only = {key: turned[key] if golden.is_filter(key) else array for key, array in own.items()}
+    turned = {key: layouts.to_layout(key, array, "NCHW") for key, array in own.items()}
+    filters_only = {key: turned[key] if layouts.is_filter(key) else array for key, array in own.items()}
     for name, arrays in (("turned", turned), ("filters", filters_only),
                          ("said", {**turned, "about": np.array(json.dumps({"layout": "NCHW"}))})):
         np.savez(tmp_path / f"{name}.npz", **arrays)
@@ -117,6 +117,15 @@ def test_arrays_may_be_in_the_other_layout(files, tmp_path, capsys):
     assert run("compare", files[0], tmp_path / "turned.npz", "--layout", "NCHW") == 0
     assert run("compare", files[0], tmp_path / "turned.npz", "--layout", "NHWC") == 2
     assert "in NCHW" in capsys.readouterr().err
+
+
+def test_an_array_of_another_shape_is_named_in_either_layout():
+    made = small_golden()
+    for layout in layouts.LAYOUTS:
+        given = {key: layouts.to_layout(key, made.arrays[key], layout) for key in keys(made)}
+        given["1/forward/up0.conv"] = given["1/forward/up0.conv"][:, :, 1:]
+        with pytest.raises(InputError, match=r"1/forward/up0\.conv has shape"):
+            actual.select(given, made)
 
 
 def test_a_few_arrays_are_enough(files, tmp_path, capsys):

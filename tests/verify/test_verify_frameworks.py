@@ -22,7 +22,7 @@ SETTINGS = ({}, {"optimizer": "adam"}, {"optimizer": "sgd", "l2": 0.05}, {"prese
 
 def tensors(framework, made):
     module = frameworks.load(framework)
-    return actual.select(frameworks.arrays(module.train(made)), made, frameworks.LAYOUTS[framework])
+    return actual.select(frameworks.arrays(module.train(made)), made, (frameworks.LAYOUTS[framework],))
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,8 @@ from stemnet_ref import StemNet
 from stemnet_ref.data.scaling import Scaling
 from stemnet_ref.storage.archives import open_arrays
 from stemnet_ref.training import checkpoint
-from stemnet_ref.verify import onnx_export
+from stemnet_ref.verify import onnx_export, weights
+from stemnet_ref.verify.layouts import LAYOUTS
 
 
 @pytest.mark.parametrize("layout", ["NHWC", "NCHW"])
@@ -95,6 +96,22 @@ def test_weights_of_a_batch_normalised_network_bring_their_statistics(tmp_path):
     assert run("weights", tmp_path / "w.npz", "--like", tmp_path / "model.npz", "--to", tmp_path / "back.npz") == 0
     back = checkpoint.load(tmp_path / "back.npz").network
     np.testing.assert_array_equal(back.statistics["down1.conv.mean"], [3, 4, 5, 6])
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize(("channels", "features", "kernel"), [(5, 5, 5), (3, 3, 5), (5, 5, 3)])
+def test_filters_that_fit_in_both_layouts(channels, features, kernel, layout, tmp_path):
+    """The first filters, alone, might be of either."""
+    network = StemNet(channels, 2, features, kernel=kernel, seed=3)
+    checkpoint.save(tmp_path / "model.npz", checkpoint.Model(network, Scaling(0.0, 1.0), {}, {}, {}), "0")
+    weights.save(network.parameters, tmp_path / "said.npz", layout)
+    with open_arrays(tmp_path / "said.npz") as arrays:
+        np.savez(tmp_path / "unsaid.npz", **{name: array for name, array in arrays.items() if name != "about"})
+    for name in ("said.npz", "unsaid.npz"):
+        for like in (None, tmp_path / "model.npz"):
+            again = weights.load(tmp_path / name, like).network
+            for each, array in network.parameters.items():
+                np.testing.assert_array_equal(again.parameters[each], array, err_msg=f"{name} {each}")
 
 
 def test_what_is_not_the_thesis_s_network_is_refused(tmp_path, capsys):
