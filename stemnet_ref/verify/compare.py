@@ -102,8 +102,8 @@ class Comparison:
         if verdict == "agrees" and vague and golden is not None and self._adrift(key) and (
                 abs(actual - golden).max() > NEAR * self._scale(key)):
             verdict = "unclear"
-        return Row(key, largest, ratio(largest, abs(exact).max()), float(bound[at_largest]), float(shares[at]), rms,
-                   aligned, drift, verdict, vague, consulted)
+        return Row(key, largest, ratio(largest, abs(exact).max()), float(bound[at_largest]), float(shares[at]), verdict,
+                   rms, aligned, drift, vague, consulted)
 
 
 def compare(golden, actual):

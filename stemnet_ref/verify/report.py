@@ -25,6 +25,9 @@ class Row:
         Largest difference that rounding allows, at the element where the difference is largest.
     share : float
         The largest share of its bound that any element's difference has: above 1 the tensor departs.
+    verdict : str
+        "agrees"; "departs"; "follows" from a difference that has been named; "unclear", where no parameters are given
+        that its step began with, the bound tells nothing, and the number is not near the golden file's.
     rms : float
         Root mean square of the difference, divided by that of what is expected.
     aligned : float
@@ -32,9 +35,6 @@ class Row:
         near 0 where they are rounded.
     drift : float
         Largest |actual - golden file's|, divided by the golden file's largest: all that has come together so far.
-    verdict : str
-        "agrees"; "departs"; "follows" from a difference that has been named; "unclear", where no parameters are given
-        that its step began with, the bound tells nothing, and the number is not near the golden file's.
     vague : bool
         Whether the bound is so wide that agreement says little.
     consulted : frozenset of str
@@ -46,10 +46,10 @@ class Row:
     relative: float
     bound: float
     share: float
-    rms: float
-    aligned: float
-    drift: float
     verdict: str
+    rms: float = 0.0
+    aligned: float = 0.0
+    drift: float = np.nan
     vague: bool = False
     consulted: frozenset = frozenset()
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..expected.rounding import SHORTER, SINGLE, ratio
+from ..expected.rounding import FORMATS, SINGLE, ratio
 from ..expected.trace import CHAIN, layer_of
 from ..report import Report
 from .conventions import CONVENTIONS, sentence
@@ -19,7 +19,7 @@ from .conventions import CONVENTIONS, sentence
 CHANCE = 0.01           # that numbers are met by chance
 PATIENCE = 120          # seconds for all pairs: of large networks without the tensors between they are many
 ENOUGH = 8              # numbers: fewer are a factor of others by chance
-FORMATS = sorted(SHORTER, key=SHORTER.get)              # the longest first
+SHORT = sorted(FORMATS, key=lambda name: FORMATS[name].unit)        # names of the formats, the longest first
 
 
 @dataclass(frozen=True)
@@ -146,8 +146,8 @@ class _Search:
     def _candidates(self, row):
         """Yield what may explain a row, first what is likelier: iterables of sets of conventions."""
         single = [name for name in CONVENTIONS if name in row.consulted and (name, None) not in self.found]
-        exact = [frozenset({(name, None)}) for name in single if name not in SHORTER]
-        short = [name for name in FORMATS if name in single and self._looks_like(name, row)]
+        exact = [frozenset({(name, None)}) for name in single if name not in FORMATS]
+        short = [name for name in SHORT if name in single and self._looks_like(name, row)]
         kind = row.key.split("/")[:2]
         alike = [each for each in self.rows if each.verdict == "departs" and each.key.split("/")[:2] == kind]
         yield exact
@@ -159,7 +159,7 @@ class _Search:
         for name in short:
             yield [frozenset({(name, None)})]
         if not self.lost:
-            for name in FORMATS:
+            for name in SHORT:
                 if (name, None) not in self.found:
                     yield self._beside(row, exact, name)
 
@@ -168,7 +168,7 @@ class _Search:
 
         Of a cost that cannot be said, and parameters after a step would not be the first to show it.
         """
-        unit = SHORTER[name]
+        unit = FORMATS[name].unit
         return 2 * sum(unit / 32 < row.rms < 4 * unit and row.aligned < 0.98 for row in rows) >= len(rows) and not any(
             "/parameter/" in row.key or row.key.endswith("cost") for row in rows)
 
@@ -179,7 +179,7 @@ class _Search:
             consulted = self.comparison.trace(self.found | each).computed(row.key).consulted
             for name in CONVENTIONS:
                 pair = each | {(name, None)}
-                if (name in consulted and name not in SHORTER and len(pair) == 2 and not pair & self.found
+                if (name in consulted and name not in FORMATS and len(pair) == 2 and not pair & self.found
                         and pair not in tried):
                     tried.add(pair)
                     yield pair
@@ -247,7 +247,7 @@ def _scopes(conventions, row):
     """Return the conventions as they are, everywhere, and in the row's layer alone, where that has asked for them."""
     layer = layer_of(row.key)
     alone = frozenset((name, layer) for name, _ in conventions)
-    if layer in ("input", "cost") or not alone <= row.consulted or any(name in SHORTER for name, _ in conventions):
+    if layer in ("input", "cost") or not alone <= row.consulted or any(name in FORMATS for name, _ in conventions):
         return [conventions]
     return [conventions, alone]
 

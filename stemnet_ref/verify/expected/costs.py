@@ -21,17 +21,25 @@ def softmax(z, assumed):
     return Value(p, np.hypot(own, p * (1 - p) * 2 * z.error.max(-1, keepdims=True)))
 
 
+def softmax_backward(p, dp, assumed):
+    """Return dz = p (dp - sum of p dp), of two Values."""
+    def total(values):
+        return values.sum(-1, keepdims=True)
+
+    size = abs(dp.array)
+    slack = p.error * (size + abs(total(p.array * dp.array))) + p.array * (
+        total(p.error * size) + dp.error + total(p.array * dp.error))
+    rounding = assumed.roundings(size.shape[-1] + 3) * p.array * (size + total(p.array * size))
+    return Value(plain_softmax.backward(dp.array, p.array), slack + rounding + assumed.smallest())
+
+
 def _of_logarithm(assumed):
     """Return how the other side changes a probability before its logarithm: (lower limit, upper limit, addend)."""
-    low, high, added = 0.0, np.inf, 0.0
-    for epsilon in EPSILONS:
-        if assumed.holds(f"log_clipped_{epsilon}"):
-            low = epsilon
-        if assumed.holds(f"log_plus_{epsilon}"):
-            added = epsilon
-    if assumed.unit <= DOUBLE and assumed.holds("log_clipped_twice"):          # float32 does not show the second
-        return 1e-7, 1 - 1e-7, 0.0
-    return low, high, added
+    changes = (assumed.choose(0.0, **{f"log_clipped_{epsilon}": epsilon for epsilon in EPSILONS}), np.inf,
+               assumed.choose(0.0, **{f"log_plus_{epsilon}": epsilon for epsilon in EPSILONS}))
+    if assumed.unit <= DOUBLE:                              # float32 does not show the upper limit
+        changes = assumed.choose(changes, log_clipped_twice=(1e-7, 1 - 1e-7, 0.0))
+    return changes
 
 
 def _pixel_weights(labels, class_weights, form, assumed):
@@ -43,10 +51,8 @@ def _pixel_weights(labels, class_weights, form, assumed):
     elif assumed.holds("weight_plus_one"):
         weights[1:] += 1
     if (weights != weights[0]).any():
-        if assumed.holds("weights_ignored"):
-            weights[:] = 1
-        if assumed.holds("weights_exchanged"):
-            weights = weights[::-1]
+        weights = assumed.choose(weights, weights_ignored=np.ones_like(weights))
+        weights = assumed.choose(weights, weights_exchanged=weights[::-1])
     pixels = weights[labels]
     if assumed.holds("cost_summed"):
         return pixels
@@ -89,8 +95,7 @@ def cross_entropy_gradient(z, labels, class_weights, form, assumed):
     dz = weights * (p.array - target)
     if once is not None:
         own = weights * (p.error + 4 * assumed.result_unit()) + abs(dz) * 2 * assumed.result_unit()
-        slack = once.array * (own + own.sum(-1, keepdims=True)) + once.error * 2 * abs(dz).sum(-1, keepdims=True)
-        return Value(plain_softmax.backward(dz, once.array), slack + assumed.smallest())
+        return softmax_backward(once, Value(dz, own), assumed)
     if low or added:
         of_label, slack = (np.take_along_axis(each, picked, -1) for each in p)
         passed = (of_label > low) & (of_label < high)
@@ -105,15 +110,8 @@ def cross_entropy_gradient(z, labels, class_weights, form, assumed):
 
 def softmax_layer(v, o, assumed):
     """Return the functions for the probabilities and dx."""
-    def dx():
-        p, dy = softmax(v("x"), assumed), v("dy").array
-        size = p.array * (abs(dy) + (p.array * abs(dy)).sum(-1, keepdims=True))
-        slack = p.error * abs(dy) + p.array * (p.error * abs(dy)).sum(-1, keepdims=True) \
-            + p.error * abs((p.array * dy).sum(-1, keepdims=True))
-        rounding = assumed.roundings(dy.shape[-1] + 3) * size
-        return Value(plain_softmax.backward(dy, p.array), slack + rounding + assumed.smallest())
-
-    return {"y": lambda: softmax(v("x"), assumed), "dx": dx}
+    return {"y": lambda: softmax(v("x"), assumed),
+            "dx": lambda: softmax_backward(softmax(v("x"), assumed), v("dy"), assumed)}
 
 
 def weighted_cross_entropy(v, o, assumed):
@@ -136,12 +134,7 @@ def of_probabilities(layer, slope):
 
         def dx():
             bend = slope * (p.error.mean() + p.error) / labels.size
-            rounding = assumed.roundings(labels.size) * abs(dp)
-            each = p.array * (abs(dp) + (p.array * abs(dp)).sum(-1, keepdims=True))
-            through = p.error * (abs(dp) + abs(dp).max(-1, keepdims=True))
-            return Value(plain_softmax.backward(dp, p.array),
-                         through + p.array * (bend + rounding).sum(-1, keepdims=True) * 2
-                         + assumed.roundings(dp.shape[-1] + 3) * each + assumed.smallest())
+            return softmax_backward(p, Value(dp, bend + assumed.roundings(labels.size) * abs(dp)), assumed)
 
         return {"cost": cost, "dx": dx}
 

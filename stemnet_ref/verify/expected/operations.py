@@ -3,9 +3,12 @@
 The arguments and results of a layer are as `products` describes them.
 """
 
+from functools import partial
+
 import numpy as np
 
 from ...layers import batch_norm as batch_norm_layer
+from ...layers import max_pool2d as max_pool2d_layer
 from ...layers import sigmoid as sigmoid_layer
 from . import products
 from .rounding import WHOLE_SUM, Value, total
@@ -26,7 +29,9 @@ def bias(v, o, assumed):
 
 def dense(v, o, assumed):
     """Return x weight + b and its gradients."""
-    found = products.dense(v, o, assumed)
+    c, m = v("weight").array.shape
+    found = products.outputs(v, assumed, np.arange(c * m).reshape(c, m), c, np.matmul, m, lambda dy, w: dy @ w.T, "dy",
+                             lambda dy, x: x.T @ dy)
     return {**found, "y": lambda: add(found["y"](), v("b"), assumed), "db": bias(v, o, assumed)["db"]}
 
 
@@ -61,14 +66,10 @@ def dropout(v, o, assumed):
         x, mask = v(name), v("mask").array
         if o.keep_prob == 1 or assumed.holds("dropout_ignored"):
             return x
-        scale = 1 / o.keep_prob
-        if assumed.holds("dropout_not_rescaled"):
-            scale = 1.0
-        if o.keep_prob != 0.5 and assumed.holds("dropout_keep_for_drop"):
-            scale = 1 / (1 - o.keep_prob)
-        if assumed.holds("dropout_mask_inverted"):
-            mask = 1 - mask
-        factor = mask * scale
+        scale = assumed.choose(1 / o.keep_prob, dropout_not_rescaled=1.0)
+        if o.keep_prob != 0.5:
+            scale = assumed.choose(scale, dropout_keep_for_drop=1 / (1 - o.keep_prob))
+        factor = assumed.choose(mask, dropout_mask_inverted=1 - mask) * scale
         return assumed.rounded(*x.map(lambda a: a * factor))
 
     return {"y": lambda: dropped("x"), "dx": lambda: dropped("dy")}
@@ -78,50 +79,40 @@ def max_pool2d(v, o, assumed):
     """Return the largest value of each window (section 4.3), and the gradient: the first that is largest takes it."""
     size = o.size
 
+    def over_windows(f, x):
+        n, h, w, c = x.shape
+        return f(x.reshape(n, h // size, size, w // size, size, c), axis=(2, 4))
+
+    def spread(y):
+        return y.repeat(size, 1).repeat(size, 2)
+
     def y():
         x = v("x")
         if assumed.holds("pool_average"):
-            return assumed.rounded(_windows(x.array, size).mean(-1), _windows(x.error, size).max(-1), 2 * size * size)
-        return x.map(lambda a: _windows(a, size).max(-1))
+            return assumed.rounded(over_windows(np.mean, x.array), over_windows(np.max, x.error), 2 * size * size)
+        return x.map(partial(over_windows, np.max))
 
     def dx():
         dy, x = v("dy"), v("x")
         if assumed.holds("pool_average"):
-            return dy.map(lambda a: _from_windows(np.repeat(a[..., None], size * size, -1) / size ** 2, size))
-        windows, slack = _windows(x.array, size), _windows(x.error, size)
-        best = windows.max(-1, keepdims=True)
-        ties = windows == best
+            return dy.map(lambda a: spread(a) / size ** 2)
+        largest = spread(over_windows(np.max, x.array))
         if assumed.holds("pool_ties_to_last"):
-            share = _only(ties[..., ::-1])[..., ::-1]
+            _, argmax = max_pool2d_layer.forward(x.array[:, ::-1, ::-1], size)
+            found = dy.map(lambda a: max_pool2d_layer.backward(a[:, ::-1, ::-1], argmax, size)[:, ::-1, ::-1])
         elif assumed.holds("pool_ties_share"):
-            share = ties / ties.sum(-1, keepdims=True)
+            ties = x.array == largest
+            found = dy.map(lambda a: spread(a) * (ties / spread(over_windows(np.sum, ties))))
         else:
-            share = _only(ties)
-        found = dy.map(lambda a: _from_windows(a[..., None] * share, size))
+            _, argmax = max_pool2d_layer.forward(x.array, size)
+            found = dy.map(lambda a: max_pool2d_layer.backward(a, argmax, size))
         if not x.error.any():
             return found
-        uncertain = windows >= best - slack - slack.max(-1, keepdims=True)
-        uncertain &= uncertain.sum(-1, keepdims=True) > 1
-        return found.uncertain(WHOLE_SUM * _from_windows(abs(dy.array)[..., None] * uncertain, size))
+        uncertain = x.array >= largest - x.error - spread(over_windows(np.max, x.error))
+        uncertain &= spread(over_windows(np.sum, uncertain)) > 1
+        return found.uncertain(WHOLE_SUM * spread(abs(dy.array)) * uncertain)
 
     return {"y": y, "dx": dx}
-
-
-def _windows(x, size):
-    n, h, w, c = x.shape
-    windows = x.reshape(n, h // size, size, w // size, size, c).transpose(0, 1, 3, 5, 2, 4)
-    return windows.reshape(*windows.shape[:4], size * size)
-
-
-def _from_windows(windows, size):
-    n, i, j, c, _ = windows.shape
-    windows = windows.reshape(n, i, j, c, size, size).transpose(0, 1, 4, 2, 5, 3)
-    return windows.reshape(n, i * size, j * size, c)
-
-
-def _only(ties):
-    """Return 1 at the first of those that tie."""
-    return ties & (np.cumsum(ties, -1) == 1)
 
 
 def concat(v, o, assumed):

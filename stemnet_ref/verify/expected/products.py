@@ -30,8 +30,8 @@ def conv2d(v, o, assumed):
     shape = kh, kw, c, k = v("weight").array.shape
     order = _order(shape, CONV2D_MOVES, assumed)
     pads = [(0, 0)] * 2 if o.padding == "valid" else [((side - 1) // 2, side // 2) for side in (kh, kw)]
-    if any(before != after for before, after in pads) and assumed.holds("padding_other_side"):
-        pads = [pad[::-1] for pad in pads]
+    if any(before != after for before, after in pads):
+        pads = assumed.choose(pads, padding_other_side=[pad[::-1] for pad in pads])
 
     def padded(x):
         return np.pad(x, ((0, 0), *pads, (0, 0)))
@@ -41,9 +41,9 @@ def conv2d(v, o, assumed):
         dx = conv2d_layer.backward_input(dy, w, "valid")
         return dx[:, top:dx.shape[1] - bottom, left:dx.shape[2] - right]
 
-    return _outputs(v, assumed, order, kh * kw * c, lambda x, w: conv2d_layer.forward(padded(x), w, "valid"),
-                    kh * kw * k, backward_input, "dy",
-                    lambda dy, x: conv2d_layer.backward_weight(dy, padded(x), shape, "valid"))
+    return outputs(v, assumed, order, kh * kw * c, lambda x, w: conv2d_layer.forward(padded(x), w, "valid"),
+                   kh * kw * k, backward_input, "dy",
+                   lambda dy, x: conv2d_layer.backward_weight(dy, padded(x), shape, "valid"))
 
 
 def conv_transpose2d(v, o, assumed):
@@ -52,10 +52,10 @@ def conv_transpose2d(v, o, assumed):
     order = _order(shape, CONV_TRANSPOSE2D_MOVES, assumed)
     over = [0 if o.padding == "valid" else max(side - stride, 0) for side in shape[:2]]
     starts = [each // 2 for each in over]
-    if any(each % 2 for each in over) and assumed.holds("transposed_crop_other_side"):
-        starts = [each - each // 2 for each in over]
-    if any(each > 1 for each in over) and assumed.holds("transposed_crop_at_end"):
-        starts = [0, 0]
+    if any(each % 2 for each in over):
+        starts = assumed.choose(starts, transposed_crop_other_side=[each - each // 2 for each in over])
+    if any(each > 1 for each in over):
+        starts = assumed.choose(starts, transposed_crop_at_end=[0, 0])
     full = conv_transpose2d_layer.full_shape(x_shape, shape, stride)
     crop = (slice(None), *(slice(start, start + side - more)
                            for start, side, more in zip(starts, full[1:3], over, strict=True)))
@@ -67,19 +67,12 @@ def conv_transpose2d(v, o, assumed):
                                                np.zeros(shape) if w is None else w, stride, "valid")
 
     kh, kw, k, c = shape
-    return _outputs(v, assumed, order, -(-kh // stride) * -(-kw // stride) * c,
-                    lambda x, w: conv_transpose2d_layer.forward(x, w, stride, "valid")[crop], kh * kw * k,
-                    lambda dy, w: backward(dy, w=w)[0], "x", lambda dy, x: backward(dy, x)[1])
+    return outputs(v, assumed, order, -(-kh // stride) * -(-kw // stride) * c,
+                   lambda x, w: conv_transpose2d_layer.forward(x, w, stride, "valid")[crop], kh * kw * k,
+                   lambda dy, w: backward(dy, w=w)[0], "x", lambda dy, x: backward(dy, x)[1])
 
 
-def dense(v, o, assumed):
-    """Return the product of a dense layer, without its bias, and the gradients of the product."""
-    c, m = v("weight").array.shape
-    return _outputs(v, assumed, np.arange(c * m).reshape(c, m), c, np.matmul, m, lambda dy, w: dy @ w.T, "dy",
-                    lambda dy, x: x.T @ dy)
-
-
-def _outputs(v, assumed, order, terms, forward, terms_of_dx, backward_input, summed, backward_weight):
+def outputs(v, assumed, order, terms, forward, terms_of_dx, backward_input, summed, backward_weight):
     """Return the functions for y, dx and dweight.
 
     Parameters

@@ -25,8 +25,6 @@ import numpy as np
 WHOLE_SUM = 4.0         # factor of the second bound
 DOUBLE, SINGLE = 2.0 ** -53, 2.0 ** -24     # unit roundoff of float64 and float32
 MAX_NUMBER = {SINGLE: 2e37, DOUBLE: 1e307}             # near the largest number, with room for what sums it
-# By convention: unit roundoff of results
-RESULTS = {"float32": SINGLE, "half": 2.0 ** -11, "bfloat16": 2.0 ** -8}
 
 
 class Value(NamedTuple):
@@ -82,9 +80,17 @@ class Assumptions:
         self.consulted |= {name, (name, self.layer)}
         return (name, None) in self.conventions or (name, self.layer) in self.conventions
 
+    def choose(self, ours, **others):
+        """Return the reference's value, or another if its convention holds in this layer; of several the last."""
+        for name, value in others.items():
+            if self.holds(name):
+                ours = value
+        return ours
+
     def result_unit(self):
         """Return the unit roundoff of a result as it is stored."""
-        return max([self.unit, *(unit for name, unit in RESULTS.items() if unit > self.unit and self.holds(name))])
+        return max([self.unit, *(each.unit for name, each in FORMATS.items()
+                                 if each.of_results and each.unit > self.unit and self.holds(name))])
 
     def roundings(self, terms):
         """Return the factor of the sum of magnitudes that bounds the error of a sum of `terms` products."""
@@ -97,10 +103,10 @@ class Assumptions:
 
         What is uncertain already may be rounded to either side.
         """
-        for name, cut in OPERANDS.items():
-            if self.unit < SHORTER[name] and self.holds(name):
-                more = SHORTER[name] * abs(value.array) if value.error.any() else 0.0
-                value = Value(cut(value.array), np.hypot(value.error, more))
+        for name, each in FORMATS.items():
+            if self.unit < each.unit and self.holds(name):
+                more = each.unit * abs(value.array) if value.error.any() else 0.0
+                value = Value(each.cut(value.array), np.hypot(value.error, more))
         return value
 
     def rounded(self, array, error=0.0, roundings=2):
@@ -109,7 +115,7 @@ class Assumptions:
 
     def smallest(self):
         """Return what is lost where numbers below the smallest normal one count as 0."""
-        if self.unit < RESULTS["half"] and self.holds("half"):
+        if self.unit < FORMATS["half"].unit and self.holds("half"):
             return 6e-8
         return 2e-308 if self.result_unit() <= DOUBLE else 1.2e-38
 
@@ -166,11 +172,19 @@ def _short(bits, mode):
     return cut
 
 
-# By convention: how operands of products are rounded, and the unit roundoff that it comes to
-OPERANDS = {
-    "tf32": _short(10, "nearest"), "tf32_even": _short(10, "even"), "tf32_truncated": _short(10, "truncated"),
-    "half": lambda array: array.astype(np.float16).astype(np.float64),
-    "bfloat16": _short(7, "even"),
-    "float32": lambda array: array.astype(np.float32).astype(np.float64),
+class Format(NamedTuple):
+    """A format of numbers that may be shorter than that of the other side's arrays."""
+
+    unit: float                 # its unit roundoff
+    cut: object                 # a function that rounds an array in float64 to it
+    of_results: bool = True     # whether results are stored in it, not only the operands of products rounded to it
+
+
+FORMATS = {             # by convention
+    "tf32": Format(2.0 ** -11, _short(10, "nearest"), False),
+    "tf32_even": Format(2.0 ** -11, _short(10, "even"), False),
+    "tf32_truncated": Format(2.0 ** -10, _short(10, "truncated"), False),
+    "half": Format(2.0 ** -11, lambda array: array.astype(np.float16).astype(np.float64)),
+    "bfloat16": Format(2.0 ** -8, _short(7, "even")),
+    "float32": Format(SINGLE, lambda array: array.astype(np.float32).astype(np.float64)),
 }
-SHORTER = {"tf32": 2.0 ** -11, "tf32_even": 2.0 ** -11, "tf32_truncated": 2.0 ** -10, **RESULTS}

@@ -171,14 +171,12 @@ class _Computation:
             if frames is not None and (offset, divisor) not in seen and assumed.holds(name):
                 x = (np.asarray(frames, np.float64) - offset) / divisor
             seen.add((offset, divisor))
-        for name, factor in (("input_times_255", 255.0), ("input_over_255", 1 / 255)):
-            if assumed.holds(name):
-                x = x * factor
-        if x.shape[3] > 1 and assumed.holds("frames_reversed"):
-            x = x[..., ::-1]
-        if x.shape[3] > 1 and assumed.holds("nhwc_read_as_nchw"):
+        x = assumed.choose(x, input_times_255=x * 255.0)
+        x = assumed.choose(x, input_over_255=x * (1 / 255))
+        if x.shape[3] > 1:
             n, h, w, c = x.shape
-            x = x.reshape(n, c, h, w).transpose(0, 2, 3, 1)
+            x = assumed.choose(x, frames_reversed=x[..., ::-1])
+            x = assumed.choose(x, nhwc_read_as_nchw=x.reshape(n, c, h, w).transpose(0, 2, 3, 1))
         changed, x = x is not self.golden.input, exact(x)
         return x.uncertain(self.trace.unit * 4 * abs(x.array)) if changed or self.trace.inexact else x
 

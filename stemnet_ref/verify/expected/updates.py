@@ -14,12 +14,8 @@ def rate(training, step, assumed):
     decay, of_epoch = training["decay_rate"], training["steps_per_epoch"]
     exponent = (step - 1) // of_epoch
     if decay != 1:
-        if assumed.holds("decay_every_step"):
-            exponent = step - 1
-        if assumed.holds("decay_not_staircase"):
-            exponent = (step - 1) / of_epoch
-        if assumed.holds("decay_ignored"):
-            exponent = 0
+        exponent = assumed.choose(exponent, decay_every_step=step - 1, decay_not_staircase=(step - 1) / of_epoch,
+                                  decay_ignored=0)
     eta = training["learning_rate"] * decay ** exponent
     return float(np.float32(eta)) if assumed.unit <= DOUBLE and assumed.holds("rate_in_float32") else eta
 
@@ -46,8 +42,7 @@ def update(training, step, name, w, g, slots, assumed):
     w : Value
     slots : tuple of Value
     """
-    eta, decoupled = rate(training, step, assumed), 0.0
-    decay = training["weight_decay"]
+    eta, decay, decoupled = rate(training, step, assumed), training["weight_decay"], 0.0
     if decay:
         on_it = not name.endswith("bias") or assumed.holds("weight_decay_on_biases")
         if assumed.holds("weight_decay_ignored") or not on_it:
@@ -68,8 +63,7 @@ def update(training, step, name, w, g, slots, assumed):
 def _momentum(training, step, eta, w, g, slots, assumed):
     (mu,), thesis = _constants(assumed, training["momentum"]), training["momentum_form"] == "thesis"
     v, = slots or (exact(np.zeros(w.array.shape)),)
-    if training["decay_rate"] != 1 and assumed.holds("momentum_other_form"):
-        thesis = not thesis
+    thesis ^= training["decay_rate"] != 1 and assumed.holds("momentum_other_form")
     new = 1 - mu if assumed.holds("momentum_average") or (step > 1 and assumed.holds("momentum_dampening")) else 1.0
     nesterov = assumed.holds("momentum_nesterov")
     if thesis:
@@ -81,19 +75,16 @@ def _momentum(training, step, eta, w, g, slots, assumed):
 
 def _adam(training, step, eta, w, g, slots, assumed):
     beta1, beta2, epsilon = _constants(assumed, training["beta1"], training["beta2"], training["epsilon"])
-    hat = training["adam_form"] == "tensorflow"
-    if assumed.holds("adam_other_epsilon_hat"):
-        hat = not hat
-    if epsilon != 1e-7 and assumed.holds("adam_epsilon_keras"):
-        epsilon = 1e-7
+    hat = (training["adam_form"] == "tensorflow") ^ assumed.holds("adam_other_epsilon_hat")
+    if epsilon != 1e-7:
+        epsilon = assumed.choose(epsilon, adam_epsilon_keras=1e-7)
     m, v = slots or (exact(np.zeros(w.array.shape)),) * 2
     m = _sum(assumed, (beta1, m), (1 - beta1, g))                                           # eq. 23
     squares = assumed.rounded(g.array ** 2, 2 * abs(g.array) * g.error + g.error ** 2)
     v = _sum(assumed, (beta2, v), (1 - beta2, squares))                                     # eq. 24
-    correction1, correction2 = 1 - beta1 ** step, 1 - beta2 ** step
-    if assumed.holds("adam_no_bias_correction"):
-        correction1 = correction2 = 1.0
-    root, error = np.sqrt(v.array / correction2), v.error / correction2                 # eq. 26, 27
+    correction1, correction2 = assumed.choose((1 - beta1 ** step, 1 - beta2 ** step),
+                                              adam_no_bias_correction=(1.0, 1.0))       # eq. 25, 26
+    root, error = np.sqrt(v.array / correction2), v.error / correction2                 # eq. 27
     spread = np.minimum(error / (2 * np.maximum(root, 1e-300)), np.sqrt(error))         # near 0 it is that of the root
     if hat:                                                                             # eq. 22
         epsilon = epsilon / np.sqrt(correction2)
