@@ -118,7 +118,7 @@ def compare(golden, actual):
     unit, expected_unit = unit_of(actual.values()), unit_of([golden.input])
     inexact = unit if unit > expected_unit else 0.0
     steps = max([1, *(int(key.split("/")[0]) for key in actual if "/forward/" in key or "/backward/" in key)])
-    known = sum(key in golden.arrays and key != "input" and not key.startswith("0/") for key in keys(golden))
+    known = sum("/" in key and not key.startswith("0/") for key in keys(golden))
     return Comparison(lambda unit, conventions: Trace(golden, actual, unit, conventions, inexact), keys(golden, steps),
                       actual, max(unit, expected_unit), golden.arrays, golden.training, known)
 

@@ -12,46 +12,23 @@ HEADER = ("", "layer", "tensor", "difference", "relative", "bound", "of bound", 
 
 @dataclass(frozen=True)
 class Row:
-    """What came of one tensor.
-
-    Attributes
-    ----------
-    key : str
-    difference : float
-        Largest |actual - expected|, where the reference computes what is expected from the actual input to that layer.
-    relative : float
-        `difference`, divided by the largest |expected|.
-    bound : float
-        Largest difference that rounding allows, at the element where the difference is largest.
-    share : float
-        The largest share of its bound that any element's difference has: above 1 the tensor departs.
-    verdict : str
-        "agrees"; "departs"; "follows" from a difference that has been named; "unclear", where no parameters are given
-        that its step began with, the bound tells nothing, and the number is not near the golden file's.
-    rms : float
-        Root mean square of the difference, divided by that of what is expected.
-    aligned : float
-        Cosine of the angle between the difference and what is expected: 1 where all numbers are wrong by one factor,
-        near 0 where they are rounded.
-    drift : float
-        Largest |actual - golden file's|, divided by the golden file's largest: all that has come together so far.
-    vague : bool
-        Whether the bound is so wide that agreement says little.
-    consulted : frozenset of str
-        Conventions that could change it.
-    """
+    """What came of one tensor; what is expected is computed from the actual input to its layer."""
 
     key: str
-    difference: float
-    relative: float
-    bound: float
-    share: float
+    difference: float           # largest |actual - expected|
+    relative: float             # `difference`, divided by the largest |expected|
+    bound: float                # largest difference that rounding allows, at the element where `difference` is
+    share: float                # largest share of its bound that the difference of an element has; above 1 it departs
+    # "agrees"; "departs"; "follows" from a difference that has been named; "unclear", where the parameters that its
+    # step began with are not given, the bound says nothing, and the number is not near the golden file's
     verdict: str
-    rms: float = 0.0
+    rms: float = 0.0            # root mean square of the difference, divided by that of what is expected
+    # cosine of the angle between the difference and what is expected: 1 where all numbers are wrong by one factor, near
+    # 0 where they are rounded
     aligned: float = 0.0
-    drift: float = np.nan
-    vague: bool = False
-    consulted: frozenset = frozenset()
+    drift: float = np.nan       # largest |actual - golden file's|, divided by the golden file's largest: all in all
+    vague: bool = False         # whether the bound is so wide that agreement says little
+    consulted: frozenset = frozenset()      # conventions that could change it
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Deviations planted in PyTorch are named, alone and beside another, and rounding is not taken for one."""
 
+from dataclasses import FrozenInstanceError
 from importlib.util import find_spec
 
 import numpy as np
@@ -53,6 +54,20 @@ def test_alone(name):
 @pytest.mark.parametrize("name", PLANTED)
 def test_beside_another(name):
     assert_named(compare(*deviate(name, PARTNERS[name])), name, PARTNERS[name])
+
+
+def test_a_diagnosis_leaves_the_comparison_as_it_is():
+    comparison = compare(*deviate("kernel_flipped"))
+    verdicts = [row.verdict for row in comparison.rows]
+    reports = diagnose(comparison), diagnose(comparison)
+    assert "follows" in {row.verdict for row in reports[0].rows}
+    assert {*verdicts} == {"agrees", "departs"}
+    assert [row.verdict for row in comparison.rows] == verdicts
+    assert reports[0].diagnoses == reports[1].diagnoses
+    with pytest.raises(FrozenInstanceError):
+        reports[0].rows[0].verdict = "follows"
+    with pytest.raises(FrozenInstanceError):
+        reports[0].known = 1
 
 
 def test_every_convention_is_planted_somewhere():

@@ -10,21 +10,11 @@ from ..expected.costs import EPSILONS
 
 
 class Convention(NamedTuple):
-    """One way to differ.
+    """One way to differ."""
 
-    Attributes
-    ----------
-    does : str
-        What the other side does.
-    reference : str
-        What the reference does, with the equation.
-    change : str
-        The line to change.
-    """
-
-    does: str
-    reference: str
-    change: str
+    does: str           # what the other side does
+    reference: str      # what the reference does, with the equation
+    change: str         # the line to change
 
 
 def _alike(reference, change, **does):
