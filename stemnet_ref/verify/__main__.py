@@ -11,6 +11,7 @@ from ..errors import InputError, pluralize
 from ..network.topology import check_size
 from ..program import cli
 from ..program.options import Option, check_effects, flag_of, sides
+from ..storage.files import write_npz
 from ..storage.outputs import GOLDEN, TENSORS, check_output
 from ..training import checkpoint
 from ..training.settings import FRAMES, MASKS, OPTIONS, Settings, chosen_of, pick
@@ -179,7 +180,9 @@ def run_against(given):
             f"Network{reference.network['channels']}, {' x '.join(map(str, reference.input.shape[1:3]))} pixels")
     arrays = frameworks.arrays(framework.train(reference))
     if given["save"] is not None:
-        frameworks.save(arrays, given["framework"], given["save"])
+        about = {"format": f"{TENSORS.mark} 1", "layout": frameworks.LAYOUTS[given["framework"]],
+                 "made_by": frameworks.describe(given["framework"])}
+        write_npz(given["save"], about, arrays, TENSORS, "--save")
     tensors = actual.select(arrays, reference, (frameworks.LAYOUTS[given["framework"]],))
     return print_report(diagnose(compare(reference, tensors)), given["all"])
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from ..errors import InputError, pluralize
 from ..storage.archives import open_arrays
+from .expected.key import Key
 from .golden import keys
 from .layouts import LAYOUTS, fitting, from_layout, is_filter, nchw_shape, stated
 
@@ -71,8 +72,5 @@ def select(arrays, golden, layouts=LAYOUTS, path="the arrays", log=print):
 
 def shapes(golden):
     """Return {key: shape} of all tensors that can be compared."""
-    found = {}
-    for key in keys(golden, golden.steps):
-        step, _, rest = key.partition("/")
-        found[key] = golden.arrays[key if key in golden.arrays or step == "0" else f"1/{rest}"].shape
-    return found
+    return {key: golden.arrays[key if key in golden.arrays else Key.of(key).at_step(1)].shape
+            for key in keys(golden, golden.steps)}

@@ -4,6 +4,7 @@ from functools import partial
 
 import numpy as np
 
+from .expected.key import Key
 from .expected.layer import LayerTrace, Options
 from .expected.rounding import DOUBLE, MAX_NUMBER, SINGLE, Assumptions, ratio
 from .expected.trace import OVERFLOW, Trace
@@ -57,7 +58,7 @@ class Comparison:
         """Return the rows of some keys under conventions, in the order of the data."""
         trace, rows, step = self.trace(conventions), [], 0
         for key in keys:
-            if key[0].isdigit() and (now := int(key.split("/")[0])) > step:
+            if (now := Key.of(key).step or 0) > step:
                 trace.forget(step)
                 step = now
             rows.append(self.judge(key, trace))
@@ -65,15 +66,13 @@ class Comparison:
 
     def _adrift(self, key):
         """Return whether none of the parameters are given that a step of training began with."""
-        step = key.partition("/")[0]
-        return step.isdigit() and int(step) > 1 and not any(
-            each.startswith(f"{int(step) - 1}/parameter/") for each in self.actual)
+        step = Key.of(key).step or 0
+        return step > 1 and not any(Key.of(each)[:2] == (step - 1, "parameter") for each in self.actual)
 
     def _scale(self, key):
         """Return the largest number that the golden file has for a tensor in any step."""
-        rest = key.partition("/")[2]
         return max(float(abs(array).max()) for other, array in self.expected.items()
-                   if other == key or (rest and other.partition("/")[2] == rest and other[0] != "0"))
+                   if Key.of(other).step != 0 and Key.of(other)[1:] == Key.of(key)[1:])
 
     def judge(self, key, trace):
         """Return the Row of a tensor."""
@@ -117,8 +116,8 @@ def compare(golden, actual):
     """
     unit, expected_unit = unit_of(actual.values()), unit_of([golden.input])
     inexact = unit if unit > expected_unit else 0.0
-    steps = max([1, *(int(key.split("/")[0]) for key in actual if "/forward/" in key or "/backward/" in key)])
-    known = sum("/" in key and not key.startswith("0/") for key in keys(golden))
+    steps = max([1, *(key.step for key in map(Key.of, actual) if key.kind in ("forward", "backward"))])
+    known = sum(bool(Key.of(key).step) for key in keys(golden))
     return Comparison(lambda unit, conventions: Trace(golden, actual, unit, conventions, inexact), keys(golden, steps),
                       actual, max(unit, expected_unit), golden.arrays, golden.training, known)
 

@@ -4,8 +4,6 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 
 from ..program.extras import library
-from ..storage.files import write_npz
-from ..storage.outputs import TENSORS
 from .arrays import as_array
 
 FRAMEWORKS = {"torch": "PyTorch", "tensorflow": "TensorFlow", "jax": "JAX"}
@@ -37,9 +35,3 @@ def describe(framework):
 def arrays(tensors):
     """Return a framework's tensors as NumPy arrays."""
     return {name: as_array(tensor) for name, tensor in tensors.items()}
-
-
-def save(arrays, framework, path):
-    """Write a framework's tensors as a file for `verify compare`."""
-    about = {"format": f"{TENSORS.mark} 1", "layout": LAYOUTS[framework], "made_by": describe(framework)}
-    write_npz(path, about, arrays, TENSORS, "--save")

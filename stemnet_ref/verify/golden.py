@@ -20,6 +20,7 @@ from ..storage.files import write_npz
 from ..storage.outputs import GOLDEN
 from ..training.checkpoint import build
 from ..training.settings import OPTIONS, Settings
+from .expected.key import Key
 from .expected.rounding import SINGLE
 from .expected.trace import Trace
 from .layouts import LAYOUTS, from_layout, to_layout
@@ -156,7 +157,7 @@ def compute(settings, parameters, frames, x, labels, scaling, steps, steps_per_e
     trace, done = Trace(golden), 0
     for key in keys(golden):
         if key not in arrays:
-            if (step := int(key.split("/")[0])) > done + 1:
+            if (step := Key.of(key).step) > done + 1:
                 trace.forget(done := step - 1)
             arrays[key] = trace.computed(key).value.array.astype(dtype)
     return golden

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..errors import pluralize
-from .expected.trace import layer_of
+from .expected.key import Key
 
 HEADER = ("", "layer", "tensor", "difference", "relative", "bound", "of bound", "from golden", "")
 
@@ -30,26 +30,21 @@ class Row:
     vague: bool = False         # whether the bound is so wide that agreement says little
     consulted: frozenset = frozenset()      # conventions that could change it
 
+    @property
+    def parts(self):
+        """Parts of the key."""
+        return Key.of(self.key)
+
 
 @dataclass(frozen=True)
 class Report:
-    """The rows of the table in the order of the data, and what explains those that depart.
-
-    Attributes
-    ----------
-    rows : tuple of Row
-    known : int
-        Number of tensors that could have been given.
-    conventions : dict of str to list of str, or None
-        The conventions that were found, by name: the layers in which one holds, or None for everywhere.
-    diagnoses : tuple of str
-        What was found, a sentence each.
-    """
+    """The rows of the table in the order of the data, and what explains those that depart."""
 
     rows: tuple
-    known: int = 0
+    known: int = 0              # number of tensors that could have been given
+    # the conventions that were found, by name: a list of the layers in which one holds, or None for everywhere
     conventions: dict = field(default_factory=dict)
-    diagnoses: tuple = ()
+    diagnoses: tuple = ()       # what was found, a sentence each
 
     @property
     def agrees(self):
@@ -72,8 +67,10 @@ def lines(report, every=False):
         A line for every tensor, not one for every layer.
     """
     first = report.first
-    groups = [[row] for row in report.rows] if every else _grouped(report.rows)
-    table = [HEADER, *(_line(rows, first, every) for rows in groups)]
+    groups = {}
+    for row in report.rows:
+        groups.setdefault(row.key if every else group_of(row), []).append(row)
+    table = [HEADER, *(_line(rows, first, every) for rows in groups.values())]
     widths = [max(len(line[column]) for line in table) for column in range(len(HEADER))]
     text = []
     for line in table:
@@ -97,37 +94,29 @@ def lines(report, every=False):
     return [*text, *(f"  {number}. {diagnosis}" for number, diagnosis in enumerate(report.diagnoses, 1))]
 
 
-def group_of(key):
+def group_of(row):
     """Return the step, the pass and the layer whose line a tensor is on; later steps have a line a pass."""
-    if "/" not in key:
-        return "", "forward" if key in ("input", "y", "cost") else "backward", key
-    step, kind, *_ = key.split("/")
-    if step == "0":
+    step, kind, _ = row.parts
+    if step is None:
+        return "", "forward" if kind in ("input", "y", "cost") else "backward", kind
+    if step == 0:
         return "0", "start", "all"
     if kind in ("cost", "parameter"):
-        return step, kind, "all" if kind == "parameter" else ""
-    passed = "forward" if kind == "forward" else "backward"
-    layer = "output" if layer_of(key) == "cost" else layer_of(key)
-    return step, passed, layer if step == "1" else "all"
-
-
-def _grouped(rows):
-    groups = {}
-    for row in rows:
-        groups.setdefault(group_of(row.key), []).append(row)
-    return list(groups.values())
+        return str(step), kind, "all" if kind == "parameter" else ""
+    layer = "output" if row.parts.layer == "cost" else row.parts.layer
+    return str(step), "forward" if kind == "forward" else "backward", layer if step == 1 else "all"
 
 
 def _line(rows, first, every):
     """Return the cells of a line: the first tensor that departs by itself, or that nearest to its bound."""
-    step, passed, layer = group_of(rows[0].key)
+    step, passed, layer = group_of(rows[0])
     row = next((row for row in rows if row.verdict == "departs"), max(rows, key=lambda row: row.share))
     found = {row.verdict for row in rows}
     verdict = next((verdict for verdict in ("departs", "follows", "unclear") if verdict in found), "agrees")
     if first is not None and any(each is first for each in rows):
         verdict = "DEPARTS FIRST"
         row = first
-    name = row.key if every else row.key.partition("/")[2].partition("/")[2] or row.key.rpartition("/")[2]
+    name = row.key if every else row.parts.name or row.parts.kind
     share = f"{row.share:.2g}" if row.share < 1e6 else "> 1e6"
     return (f"{step} {passed}".strip() if not every else "", layer if not every else "", name,
             f"{row.difference:.2e}", f"{row.relative:.1e}", f"{row.bound:.1e}", share,

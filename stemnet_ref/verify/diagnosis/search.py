@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..expected.rounding import FORMATS, SINGLE, ratio
-from ..expected.trace import CHAIN, layer_of
+from ..expected.trace import CHAIN
 from ..report import Report
 from .conventions import CONVENTIONS, sentence
 
@@ -24,25 +24,13 @@ SHORT = sorted(FORMATS, key=lambda name: FORMATS[name].unit)        # names of t
 
 @dataclass(frozen=True)
 class Finding:
-    """What explains that a tensor departs.
+    """What explains that a tensor departs."""
 
-    Attributes
-    ----------
-    key : str
-        The first tensor that it changes.
-    conventions : frozenset of (str, str or None)
-        The conventions, each with the one layer in which it holds, or None for everywhere; empty if nothing explains
-        the tensor.
-    others : tuple of frozenset
-        Conventions that explain all that is given equally well.
-    hint : str
-        What can be said of a difference that nothing explains.
-    """
-
-    key: str
+    key: str            # key of the first tensor that it changes
+    # conventions as (name, layer), the layer None where one holds everywhere; none if nothing explains the tensor
     conventions: frozenset = frozenset()
-    others: tuple = ()
-    hint: str = ""
+    others: tuple = ()  # further sets of conventions that explain all that is given equally well
+    hint: str = ""      # what can be said of a difference that nothing explains
 
 
 def diagnose(comparison):
@@ -81,7 +69,7 @@ class _Search:
 
     def run(self):
         """Return the findings."""
-        begun = next((row for row in self.rows if row.key.startswith("0/") and row.verdict == "departs"), None)
+        begun = next((row for row in self.rows if row.parts.step == 0 and row.verdict == "departs"), None)
         if begun:
             return [Finding(begun.key, hint=self._hint(begun))]
         findings, trace = [], None
@@ -113,7 +101,7 @@ class _Search:
         """
         if self.lost and CHAIN in row.consulted:
             return Finding(row.key)
-        if self._same_later(row.key):
+        if self._same_later(row):
             return Finding(row.key, hint="these numbers are those of the next step too: were they saved without a "
                                          "copy, .clone() in PyTorch, and then changed in place?")
         for candidates in self._candidates(row):
@@ -136,20 +124,17 @@ class _Search:
             hint += f" After {PATIENCE} s not all pairs of conventions had been tried; give more tensors."
         return Finding(row.key, hint=hint)
 
-    def _same_later(self, key):
+    def _same_later(self, row):
         """Return whether a parameter or gradient is given with the same numbers for the next step."""
-        step, _, rest = key.partition("/")
-        later = f"{int(step) + 1}/{rest}" if step.isdigit() else None
-        actual = self.comparison.actual
-        return later in actual and np.array_equal(actual[key], actual[later]) and np.any(actual[key])
+        actual, later = self.comparison.actual, row.parts.step and row.parts.at_step(row.parts.step + 1)
+        return later in actual and np.array_equal(actual[row.key], actual[later]) and np.any(actual[row.key])
 
     def _candidates(self, row):
         """Yield what may explain a row, first what is likelier: iterables of sets of conventions."""
         single = [name for name in CONVENTIONS if name in row.consulted and (name, None) not in self.found]
         exact = [frozenset({(name, None)}) for name in single if name not in FORMATS]
         short = [name for name in SHORT if name in single and self._looks_like(name, row)]
-        kind = row.key.split("/")[:2]
-        alike = [each for each in self.rows if each.verdict == "departs" and each.key.split("/")[:2] == kind]
+        alike = [each for each in self.rows if each.verdict == "departs" and each.parts[:2] == row.parts[:2]]
         yield exact
         for name in short:
             if self._looks_like(name, *alike):
@@ -170,7 +155,7 @@ class _Search:
         """
         unit = FORMATS[name].unit
         return 2 * sum(unit / 32 < row.rms < 4 * unit and row.aligned < 0.98 for row in rows) >= len(rows) and not any(
-            "/parameter/" in row.key or row.key.endswith("cost") for row in rows)
+            row.parts.kind in ("parameter", "cost") for row in rows)
 
     def _pairs(self, row, exact):
         """Yield the sets of two conventions that could change a tensor, with those that only one of them lets ask."""
@@ -203,7 +188,7 @@ class _Search:
         names = {name for each in matching for name, _ in each}
         touched = [each for each in self.rows if names & each.consulted]
         alike = [each for each in touched if each.verdict == "departs" and each is not row
-                 and each.key.partition("/")[0] == row.key.partition("/")[0]]
+                 and each.parts.step == row.parts.step is not None]
         scores = [self._score(scoped, touched) for _, scoped in candidates]
         return [scoped for (under, scoped), score in zip(candidates, scores, strict=True) if score == max(scores) and (
             count * ratio(2 * under.bound, scale) ** min(size, 8) <= CHANCE
@@ -216,7 +201,8 @@ class _Search:
 
     def _hint(self, row):
         """Return what can be said of a difference that no convention explains."""
-        if row.key.startswith("0/parameter/"):
+        step, kind, name = row.parts
+        if step == 0:
             return ("the training does not begin with the golden file's parameters; load them, and no others. Nothing "
                     "else has been looked for.")
         trace, unit = self.comparison.trace(), self.comparison.unit
@@ -225,15 +211,15 @@ class _Search:
         if not np.isfinite(actual).all():
             return f"{(~np.isfinite(actual)).sum()} numbers are NaN or infinite; the reference's are finite."
         allowed = exact.error + 4 * unit * abs(exact.array)
-        step, _, name = row.key.partition("/parameter/")
-        before, what = (trace.value(f"{int(step) - 1}/parameter/{name}").array, "step is") if name else \
-            (0.0, "numbers are")
+        before, what = 0.0, "numbers are"
+        if kind == "parameter":
+            before, what = trace.value(row.parts.at_step(step - 1)).array, "step is"
         moved, expected = actual - before, exact.array - before
         factor = np.vdot(expected, moved) / max(np.vdot(expected, expected), 1e-300)
         if actual.size >= ENOUGH and (abs(moved - factor * expected) <= abs(factor) * allowed + 1e-300).all():
-            why = " Is the learning rate another, or the gradient clipped?" if name else ""
+            why = " Is the learning rate another, or the gradient clipped?" if kind == "parameter" else ""
             return f"no convention known here explains it, but the {what} {factor:.7g} times the reference's.{why}"
-        if row.key.endswith(".dropout") and "/forward/" in row.key:
+        if kind == "forward" and name.endswith(".dropout"):
             return ("no convention known here explains it; is the mask another? Take the golden file's, or export one "
                     "with --keep-prob 1.")
         if unit <= SINGLE and 2 ** -14 < row.rms < 2 ** -7:
@@ -245,7 +231,7 @@ class _Search:
 
 def _scopes(conventions, row):
     """Return the conventions as they are, everywhere, and in the row's layer alone, where that has asked for them."""
-    layer = layer_of(row.key)
+    layer = row.parts.layer
     alone = frozenset((name, layer) for name, _ in conventions)
     if layer in ("input", "cost") or not alone <= row.consulted or any(name in FORMATS for name, _ in conventions):
         return [conventions]

@@ -1,8 +1,7 @@
 """Every tensor of a few steps of training, computed one from the other, under any convention.
 
-A tensor has a key, STEP/KIND/NAME, where KIND is forward, backward (the cost's gradient by that tensor), gradient (by
-a parameter) or parameter (after the step; step 0 is before the first); and there are "input" and STEP/cost.
-docs/golden.md lists them, and `network.topology` says which layers there are.
+A tensor has a key (`key`), whose KIND is forward, backward (the cost's gradient by that tensor), gradient (by a
+parameter), parameter (after the step) or cost. `network.topology` says which layers there are.
 
 What is asked for is computed from the tensors that it depends on. Where the other side's are given they are taken: so
 each layer is judged by what it made of its own input, and an error in one layer is not seen again in all that follow.
@@ -14,6 +13,7 @@ import numpy as np
 
 from ...network import topology
 from . import costs, updates
+from .key import Key, owner
 from .layer import LAYERS, Options
 from .operations import add
 from .rounding import DOUBLE, MAX_NUMBER, SINGLE, Assumptions, Computed, Value, exact
@@ -92,7 +92,7 @@ class Trace:
     def forget(self, step):
         """Drop what is known of a step but for the optimizer's averages after it."""
         self._known = {key: value for key, value in self._known.items()
-                       if not key.startswith(f"{step}/") or key.startswith(f"{step}/update/")}
+                       if Key.of(key).step != step or Key.of(key).kind == "update"}
 
 
 class _Missing(Exception):
@@ -108,8 +108,7 @@ class _Computation:
 
     def __init__(self, trace, key, consulted):
         self.trace, self.golden, self.training, self.consulted = trace, trace.golden, trace.golden.training, consulted
-        step, _, rest = key.partition("/")
-        self.step, (self.kind, _, self.name) = int(step) if rest else None, (rest or key).partition("/")
+        self.step, self.kind, self.name = Key.of(key)
 
     def run(self):
         """Return the Value; of an update the parameter and its averages."""
@@ -126,7 +125,7 @@ class _Computation:
         """Return a tensor that this one depends on."""
         if key in self.trace.given:
             return self.trace.value(key)
-        if key != "input" and not key.startswith("0/"):
+        if Key.of(key).step:
             self.consulted.add(CHAIN)
         return self.computed(key)
 
@@ -215,16 +214,3 @@ class _Computation:
         return updates.update(self.training, self.step, self.name,
                               self.tensor(f"{self.step - 1}/parameter/{self.name}"),
                               self.tensor(f"{self.step}/gradient/{self.name}"), slots, self.assume(self.name))
-
-
-def layer_of(key):
-    """Return the layer, as conventions name it, that a tensor belongs to."""
-    if "/" not in key:
-        return "input"
-    _, kind, *name = key.split("/")
-    return "cost" if kind == "cost" or (name == ["logits"] and kind == "backward") else owner(name[0])
-
-
-def owner(name):
-    """Return the layer, as conventions name it, to which a layer of the topology or a parameter belongs."""
-    return "output" if name in ("logits", "probabilities") else name.partition(".")[0]

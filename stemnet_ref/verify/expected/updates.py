@@ -21,26 +21,11 @@ def rate(training, step, assumed):
 
 
 def update(training, step, name, w, g, slots, assumed):
-    """Return a parameter after a step, and the optimizer's averages of it.
+    """Return a parameter after a step, counted from 1, and the optimizer's averages of it, a tuple.
 
-    Parameters
-    ----------
-    training : dict
-        Settings of the golden file.
-    step : int
-        Number of the step, from 1.
-    name : str
-        Name of the parameter: weights decay, biases do not (eq. 54).
-    w, g : Value
-        The parameter before the step, and the gradient by it.
-    slots : tuple of Value
-        The averages before the step; empty before the first.
-    assumed : rounding.Assumptions
-
-    Returns
-    -------
-    w : Value
-    slots : tuple of Value
+    `training` has the golden file's settings. By its `name` it is seen whether the parameter decays: weights do, biases
+    do not (eq. 54). `w` and `g`, Values, are the parameter before the step and the gradient with respect to it; `slots`
+    are the averages before the step, none before the first.
     """
     eta, decay, decoupled = rate(training, step, assumed), training["weight_decay"], 0.0
     if decay:
