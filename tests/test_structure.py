@@ -1,6 +1,7 @@
 """The structure of the package: imports run one way, without circles, and the layers know nothing but arrays."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ LATE = "stemnet_ref.dispatch", "stemnet_ref.backends.cuda.device"
 ALLOWED_IN_LAYERS = {"numpy", "functools", "sys", "typing", "stemnet_ref.dispatch", "stemnet_ref.layers"}
 
 
+@cache
 def modules():
     """Return the path of every module by its name; a package's is that of its __init__.py."""
     found = {}
@@ -40,6 +42,7 @@ def imports(name, path, text, known):
     return found - {name}
 
 
+@cache
 def graph():
     known = modules()
     found = {name: imports(name, path, path.read_text(), known) for name, path in known.items()}

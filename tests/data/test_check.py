@@ -14,6 +14,7 @@ from stemnet_ref.data import alignment, check
 from stemnet_ref.data.dataset import Dataset
 from stemnet_ref.data.headers import inspect
 from stemnet_ref.data.pairing import find_pairs
+from stemnet_ref.predict import results
 from stemnet_ref.report import figures
 
 
@@ -189,6 +190,7 @@ FAULTS = {
 def test_masks_that_do_not_fit_are_told_of_before_training_and_measuring(tmp_path, field, no_figures, monkeypatch,
                                                                           capsys, fault):
     monkeypatch.setattr(figures, "plot_sheet", lambda *arguments, **keywords: None)
+    monkeypatch.setattr(results, "write_pictures", lambda *arguments: None)
     frames, masks = field
     change, warning = FAULTS[fault]
     paths = sorted(masks.iterdir())

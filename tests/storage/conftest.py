@@ -32,8 +32,8 @@ def place(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.fixture(scope="module")
-def killing(tmp_path_factory):
+@pytest.fixture(scope="session")
+def killing():
     """A function that does a job in a process of its own, killed before its n-th change of the disk."""
     with subprocess.Popen([sys.executable, ROOT / "tests" / "support" / "killing.py"], stdin=subprocess.PIPE,
                           stdout=subprocess.PIPE, text=True, env={
@@ -49,7 +49,7 @@ def killing(tmp_path_factory):
         process.stdin.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def before(killing, tmp_path_factory):
     """A folder with a movie and a run, as all commands find it."""
     folder = tmp_path_factory.mktemp("before")

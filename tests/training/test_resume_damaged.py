@@ -17,6 +17,7 @@ def resume(out, epochs):
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_file_is_named_with_its_remedy(trained, capsys, damage):
+    refused = set()
     for name in ("config.json", "metrics.csv", "validation.csv", "roc.csv", "best.npz", "report.html"):
         path = trained / name
         good = path.read_bytes()
@@ -25,8 +26,10 @@ def test_a_damaged_file_is_named_with_its_remedy(trained, capsys, damage):
         if damage in ("empty", "junk") or not outputs.RUN_FILES[name].made(path):  # a page says whose it is at its top
             away = "or begin" if name == "metrics.csv" else "move it away, or begin"
             check(capsys, resume(trained, 2), f"{path}: is damaged, or not of this run", f"restore it, {away}")
+            refused.add(name)
         assert contents(trained) == before
         path.write_bytes(good)
+    assert refused >= {"config.json", "metrics.csv", "best.npz"}
     assert resume(trained, 2) == 0
 
 
