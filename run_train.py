@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from stemnet_ref.program import cli
+from stemnet_ref.program.extras import library
 from stemnet_ref.program.options import Option
 from stemnet_ref.program.terminal import step_bar
 from stemnet_ref.report import figures, summaries
@@ -58,7 +59,7 @@ def train(given, settings, frames, masks, claim):
     out, resume = claim.folder, given["resume"]
     with_summaries = given["summaries"] or (out / "summaries").is_dir()      # they go on when resumed
     if with_summaries:
-        summaries.check(summaries.OPTION if given["summaries"] else f"{out / 'summaries'}")
+        library("tensorboardX", "tensorboardX", summaries.OPTION if given["summaries"] else out / "summaries")
     if frames is None and masks is None:
         cli.log(f"training on the sample: 15 {SOURCE} (your own: --frames PATH --masks PATH)")
     run, report = Run(settings, frames, masks, out, resume, given["backend"], given["precision"], cli.log), Report()

@@ -10,7 +10,6 @@ Level l works at 1/2^l of the frame's side with features * 2^l channels (thesis 
 weights, the receptive field, and the list of all layers derive from the blocks, in this module and elsewhere.
 """
 
-import math
 from dataclasses import dataclass
 from numbers import Integral
 from typing import NamedTuple
@@ -240,12 +239,3 @@ def list_layers(blocks, bias_first=lambda prefix: False):
             source = (found[-1].name,)
         output[block.name] = found[-1].name
     return [*found, Layer("probabilities", "softmax", source, None, None)]
-
-
-def products(blocks, height, width):
-    """Return the multiplications of a forward pass on one frame, by block; a pooling takes none.
-
-    A transposed convolution makes every output pixel with one of the 2 x 2 elements of its kernel, a quarter of them.
-    """
-    return {block.name: math.prod(block.weight) * (height >> block.level) * (width >> block.level)
-            // (4 if block.kind == "deconv" else 1) if block.weight else 0 for block in blocks}

@@ -65,9 +65,3 @@ def check_restorable(record, sizes, log):
     if cropped:
         log(f"warning: {pluralize(len(cropped), 'frame')} had been cropped, {cropped[0].name} the first; the part that "
             "was cut off was not segmented, and is background in the results")
-
-
-def restored(record, frame, cell, pixels, truth):
-    """Return a frame's probability of cell, pixels and classes (or None) in the size before preprocessing."""
-    undo = geometry_of(record, frame.name).undo
-    return undo(cell), undo(pixels, np.median(pixels)), None if truth is None else undo(truth)

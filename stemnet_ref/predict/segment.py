@@ -11,7 +11,7 @@ from ..data.dataset import Dataset
 from ..data.discovery.selection import UNCHOSEN, ChoiceNeeded
 from ..data.discovery.sequences import describe_sequences
 from ..data.frames import describe_pages, find_neighbours, spans
-from ..data.geometry import read_record
+from ..data.geometry import geometry_of, read_record
 from ..data.headers import inspect, refuse
 from ..data.pairing import for_either, masks_of
 from ..dispatch import device_of, to_host
@@ -19,7 +19,7 @@ from ..errors import InputError, pluralize
 from ..program.options import flag_of
 from ..storage import locks
 from ..storage.files import write_csv
-from .results import challenge_paths, check_out, check_restorable, restored, write
+from .results import challenge_paths, check_out, check_restorable, write
 from .tiles import TILE, cell_probability, logits
 
 MAX_WARNINGS = 3                # frames whose output is not finite that get a line each; it may be every frame
@@ -100,7 +100,9 @@ def run(model, frames, out, masks=None, tile=TILE, log=print, progress=iter, res
                 measured.append(frame.name)
                 scores.add(cell > 0.5, z, truth)
             if record:
-                cell, pixels, truth = restored(record, frame, cell, pixels, truth)
+                undo = geometry_of(record, frame.name).undo
+                cell, pixels = undo(cell), undo(pixels, np.median(pixels))
+                truth = None if truth is None else undo(truth)
             write(out, frame, cell, pixels, truth, numbered)
         if not shares:
             raise left_out[0]

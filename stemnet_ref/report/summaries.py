@@ -27,11 +27,6 @@ VALIDATION = {"loss": "val_loss", "accuracy": "val_accuracy", **{
                             "white_pixel_accuracy", "iou", "kappa", "roc_auc")}}
 
 
-def check(option=OPTION):
-    """Raise InputError where tensorboardX is not installed; `option` is the option or folder that needs it."""
-    library("tensorboardX", "tensorboardX", option)
-
-
 def write(run):
     """Write the event files of the last epoch of a `training.run.Run`, and of every earlier epoch that has none.
 
