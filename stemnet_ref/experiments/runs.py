@@ -16,14 +16,10 @@ DIGESTS = ("training_frames", "validation_frames", "frames_sha256", "masks_sha25
 
 
 def train(settings, folder, given, stop, verbose):
-    """Train a run, or the rest of it; print what it says of its data if `verbose`, and its warnings always.
+    """Train a run, or the rest of it; return its rows of metrics.csv, and whether any step was left to train.
 
-    Returns
-    -------
-    rows : list of dict, or None
-        Rows of the run's metrics.csv; None if it diverged or was stopped.
-    trained : bool
-        Whether any step was left to train.
+    The rows are None where the run has diverged or was stopped. What a run says of its data is printed if `verbose`,
+    and its warnings always.
     """
     def log(text):
         if verbose or text.startswith("warning"):
