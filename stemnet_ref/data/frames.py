@@ -50,7 +50,8 @@ class Frame:
 def find(where, option, lenient=False, selection=UNCHOSEN):
     """Return the frames of a folder, a glob pattern or a file, ordered by sequence and number.
 
-    A folder may have the layout of the Cell Tracking Challenge (`data.discovery.challenge`).
+    A folder may have the layout of the Cell Tracking Challenge (`data.discovery.challenge`). Whether the selection has
+    an effect is for the caller to check, by `Selection.check_effect`, who may know of masks as well.
 
     Parameters
     ----------
@@ -73,7 +74,7 @@ def find(where, option, lenient=False, selection=UNCHOSEN):
 
 def in_order(files, option, lenient=False, selection=UNCHOSEN, names=None):
     """Return the frames of files, as `find` does; `names` holds the Name of each where these are known."""
-    frames = [frame for group in _alike(files, option, lenient, selection, names) for frame in group]
+    frames = [frame for group in _alike(files, lenient, selection, names) for frame in group]
     if not frames:
         raise InputError(f"{option}: no plane of the chosen channel and slice is in {files[0]}, nor in any other file; "
                          "name the files that hold some")
@@ -172,10 +173,10 @@ def _remedy(folder):
     return "name the folder that holds them"
 
 
-def _alike(files, option, lenient, selection, names):
+def _alike(files, lenient, selection, names):
     """Yield the frames of every stack, and of all files of one time point."""
     root = os.path.commonpath([file.parent for file in files])
-    single, several = {}, ""
+    single = {}
     for file in sorted(files):
         try:
             lapses, axes = time_lapses(file, selection)
@@ -185,7 +186,6 @@ def _alike(files, option, lenient, selection, names):
             if not lenient or len(files) == 1:
                 raise
             lapses, axes = [("", None)], "CZ"
-        several += axes
         label = _label(file, root)
         for position, points in lapses:
             whole = f"{label}_{position}" if position else label
@@ -194,7 +194,6 @@ def _alike(files, option, lenient, selection, names):
                              several=axes) for time, planes in points]
             elif points != []:
                 single.setdefault(file, (label, []))[1].append((position, points[0][1] if points else (), axes))
-    selection.check_effect(several, option, files[0])
     if names is None:
         beside = _labels_beside(*single) if len(single) == len(files) == 1 else []
         labels = [label for label, _ in single.values()]

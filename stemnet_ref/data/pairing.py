@@ -7,7 +7,7 @@ from dataclasses import replace
 from ..errors import InputError, pluralize
 from .discovery import challenge
 from .discovery.mixed import shared_beginning
-from .discovery.selection import UNCHOSEN, ChoiceNeeded, NoEffect
+from .discovery.selection import UNCHOSEN, ChoiceNeeded
 from .discovery.sequences import gaps, time_indices
 from .discovery.truth import complete
 from .frames import find, in_order, spans
@@ -35,38 +35,19 @@ def find_pairs(frames, masks, log=print, sparse=False, names=NAMES, lenient=Fals
     InputError
         If frames and masks cannot be found or paired.
     """
-    return for_either(lambda selection: _find_pairs(frames, masks, log, sparse, names, lenient, selection), selection)
-
-
-def for_either(find, selection):
-    """Return find(selection), a tuple that ends in masks or None, where a choice may have an effect on masks alone.
-
-    Raises
-    ------
-    InputError
-        If `find` raises it; NoEffect where neither frames nor masks need the choice.
-    """
-    try:
-        return find(selection)
-    except NoEffect as error:
-        found = find(selection.completed({}))
-        if not any(mask and error.axis in mask.several for mask in found[-1]):
-            raise error from None
-        return found
-
-
-def _find_pairs(frames, masks, log, sparse, names, lenient, selection):
     folders, found = challenge.sequences(frames), find(frames, names[0], lenient, selection)
     if masks is None and not folders:
         raise InputError(f"{names[0]}: {names[1]} is missing; training needs both")
     of_masks = challenge.sequences(masks) if masks is not None else folders
     if not (folders and of_masks):
         paired = pair(found, _find_masks(masks, names[1], lenient, selection, found, log), log, sparse)
-        return found, complete(paired, log, lenient)
-    if not {folder.resolve() for folder in folders} <= {folder.resolve() for folder in of_masks}:
+    elif not {folder.resolve() for folder in folders} <= {folder.resolve() for folder in of_masks}:
         raise InputError(f"{names[1]} {masks}: another set of the Cell Tracking Challenge than {frames}; leave "
                          f"{names[1]} out, or name the folder of the masks alone")
-    return found, complete(_truth(found, folders, names[1], lenient, selection), log, lenient)
+    else:
+        paired = _truth(found, folders, names[1], lenient, selection)
+    selection.check_effect(found, paired, names[0])
+    return found, complete(paired, log, lenient)
 
 
 def masks_of(frames, masks, log=print, sparse=False, selection=UNCHOSEN, lenient=False):

@@ -81,6 +81,7 @@ class Preprocess:
         if masks is None and not challenge.has_truth(folders):
             found = find(frames, "RAW", True, selection)
             paired = [None] * len(found)
+            selection.check_effect(found, paired, "RAW")
         else:
             found, paired = find_pairs(frames, masks, log, sparse, ("RAW", "--masks"), True, selection)
         self.pairs = list(zip(found, paired, strict=True))

@@ -13,7 +13,7 @@ from ..data.discovery.sequences import describe_sequences
 from ..data.frames import describe_pages, find_neighbours, spans
 from ..data.geometry import geometry_of, read_record
 from ..data.headers import inspect, refuse
-from ..data.pairing import for_either, masks_of
+from ..data.pairing import masks_of
 from ..dispatch import device_of, to_host
 from ..errors import InputError, pluralize
 from ..program.options import flag_of
@@ -127,12 +127,9 @@ def _open(model, frames, masks, sparse, selection, left_out, log):
     """Return the Opened frames and masks; raise InputError where none of the frames, or of the masks, can be used."""
     lenient = left_out is not None
 
-    def find(selection):
-        chosen, around, selection = _find_frames(model, frames, selection, log, lenient)
-        truth_of = {} if masks is None else masks_of(chosen, masks, log, sparse, selection, lenient)
-        return chosen, around, truth_of, truth_of.values()
-
-    chosen, around, truth_of, found_masks = for_either(find, selection)
+    chosen, around, completed = _find_frames(model, frames, selection, log, lenient)
+    truth_of = {} if masks is None else masks_of(chosen, masks, log, sparse, completed, lenient)
+    completed.check_effect(chosen, truth_of.values(), "FRAMES")
     index_of = {frame: index for index, frame in enumerate(around)}
     indices = [index_of[frame] for frame in chosen]
     headers = inspect(around, [truth_of.get(frame) for frame in around], model.network.channels,
@@ -140,7 +137,7 @@ def _open(model, frames, masks, sparse, selection, left_out, log):
     data = Dataset(headers, log=log, device=device_of(*model.network.parameters.values()), left_out=left_out)
     if truth_of and not any(data.masks[index] for index in indices):
         raise left_out[-1]
-    return Opened(chosen, indices, list(found_masks), data)
+    return Opened(chosen, indices, [*truth_of.values()], data)
 
 
 def _warn_of_one_class(shares, total, log):

@@ -13,6 +13,7 @@ from stacks import SHAPE, assert_read, frames_of, one_directory, planes, refusal
 from stemnet_ref.data.discovery.selection import UNCHOSEN, Selection
 from stemnet_ref.data.frames import find
 from stemnet_ref.data.images import read_bytes
+from stemnet_ref.data.pairing import find_pairs
 from stemnet_ref.errors import InputError
 
 WRITERS = {
@@ -57,8 +58,24 @@ def test_two_channels_a_file(tmp_path):
 
 def test_a_choice_that_no_file_needs_is_refused(tmp_path):
     tifffile.imwrite(tmp_path / "f.tif", planes(3), imagej=True, metadata={"axes": "TYX"})
-    assert "--channel-index 0: no file of --frames holds several channels" in refusal(tmp_path, channel_index=0)
-    assert "--z max: no file of --frames holds several slices" in refusal(tmp_path, z="max")
+    frames = frames_of(tmp_path)
+    for chosen, words in (({"channel_index": 0}, "--channel-index 0: no file of --frames holds several channels"),
+                          ({"z": "max"}, "--z max: no file of --frames holds several slices"),
+                          ({"z": 3}, "--z 3: no file of --frames holds several slices")):
+        with pytest.raises(InputError, match=words):
+            Selection.of(chosen).check_effect(frames, [None] * 3, "--frames")
+        Selection.of(chosen).completed({}).check_effect(frames, [None] * 3, "--frames")        # a model's own
+        with pytest.raises(InputError, match=words):
+            find_pairs(tmp_path, tmp_path, selection=Selection.of(chosen))
+
+
+def test_a_file_without_the_slice_that_others_have_is_refused(tmp_path):
+    tifffile.imwrite(tmp_path / "a_1.tif", planes(3), imagej=True, metadata={"axes": "ZYX"})
+    tifffile.imwrite(tmp_path / "a_2.tif", planes(1), imagej=True, metadata={"axes": "ZYX"})
+    for z in (0, "max"):
+        Selection(z=z).check_effect(frames_of(tmp_path, z=z), [], "--frames")
+    with pytest.raises(InputError, match=r"--z 2: .*a_2\.tif holds 1 slice; it must be 0"):
+        Selection(z=2).check_effect(frames_of(tmp_path, z=2), [], "--frames")
 
 
 def test_masks_have_one_channel_and_need_no_slices(tmp_path):

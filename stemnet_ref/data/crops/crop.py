@@ -64,10 +64,10 @@ class Crop:
                 pixels, coordinates, order=0 if nearest else 1, mode="mirror", prefilter=False,
                 output=pixels.dtype if nearest else np.float32)
         rows, columns = slice(self.top, self.top + self.height), slice(self.left, self.left + self.width)
-        if rows.stop > len(pixels) or columns.stop > pixels.shape[1]:
-            part = pixels[np.ix_(_folded(rows, len(pixels)), _folded(columns, pixels.shape[1]))]
-        else:
-            part = pixels[rows, columns]
+        beyond = [max(0, span.stop - side) for span, side in zip((rows, columns), pixels.shape, strict=False)]
+        if any(beyond):
+            pixels = np.pad(pixels, [(0, more) for more in beyond] + [(0, 0)] * (pixels.ndim - 2), "reflect")
+        part = pixels[rows, columns]
         return np.rot90(part[:, ::-1] if self.mirror else part, self.quarter_turns)
 
     def sampling_coordinates(self):
@@ -127,10 +127,3 @@ def _cubic(side):
     for number, cubic in enumerate(cubics):
         weights[np.arange(side), first.astype(int) + number] = cubic
     return weights
-
-
-def _folded(span, length):
-    """Return the indices of a slice that may run past `length`, folded back without repeating the last element."""
-    period = max(2 * (length - 1), 1)
-    folded = np.arange(span.start, span.stop) % period
-    return np.minimum(folded, period - folded) if length > 1 else np.zeros_like(folded)

@@ -22,14 +22,6 @@ class ChoiceNeeded(ChoiceRefused):
     """A file holds several channels or slices, and none is chosen."""
 
 
-class NoEffect(ChoiceRefused):
-    """A choice along an axis, "C" or "Z", was made that the files do not need."""
-
-    def __init__(self, message, axis):
-        super().__init__(message)
-        self.axis = axis
-
-
 @dataclass(frozen=True)
 class Selection:
     """The choice of a channel and of a slice, and how names are read; None where nothing is chosen."""
@@ -102,10 +94,10 @@ class Selection:
         if needed:
             raise ChoiceNeeded(f"{path}: holds {_described(sizes)}; "
                                + "; ".join(words(sizes, channels, path) for words in needed))
-        channel = self._index(self.channel_index, sizes["C"], "--channel-index", "C", path)
+        channel = _checked(self.channel_index, sizes["C"], "--channel-index", "channel", path)
         if self.z == "time":
             planes = self._slices_as_time(planes, sizes, path)
-        z = slice(None) if self.z == "max" else [self._index(self.z, planes.shape[2], "--z", "Z", path)]
+        z = slice(None) if self.z == "max" else [_checked(self.z, planes.shape[2], "--z", "slice", path)]
         chosen = planes[:, channel, z]
         here = [time for time, each in enumerate(chosen) if np.all(each >= 0)]
         return [(time, tuple(map(tuple, chosen[time].tolist()))) for time in here], several
@@ -121,28 +113,32 @@ class Selection:
                                 "can be time points; choose a slice by its number, or max")
         return planes if sizes["T"] > 1 else planes.swapaxes(0, 2)
 
-    def _index(self, index, size, option, axis, path):
-        if index in (None, "time") or (size == 1 and not self.must_apply):
-            return 0
-        if not 0 <= index < size:
-            if size == 1:
-                raise NoEffect(f"{option} {index}: {path} holds 1 {WORDS[axis]}; it must be 0", axis)
-            raise ChoiceRefused(f"{option} {index}: {path} holds {pluralize(size, WORDS[axis])}; it must be 0 to "
-                                f"{size - 1}")
-        return index
+    def check_effect(self, frames, masks, option):
+        """Raise ChoiceRefused where a choice was made that no frame of an option needs, or one that a frame lacks.
 
-    def check_effect(self, several, option, first):
-        """Raise NoEffect where a choice was made that no file of an option needs.
-
-        `several` holds the axes along which any file had several; `first` is the first file.
+        A choice that a mask needs, of which some may be None, may be without effect on the frames.
         """
         for name, chosen, axis in (("--channel-index", self.channel_index, "C"), ("--z", self.z, "Z")):
-            if self.must_apply and chosen is not None and axis not in several:
-                raise NoEffect(f"{name} {chosen}: no file of {option} holds several {WORDS[axis]}s ({first}); leave it "
-                               "out", axis)
+            if not self.must_apply or chosen is None or any(mask and axis in mask.several for mask in masks):
+                continue
+            single = [frame.path for frame in frames if axis not in frame.several]
+            if len(single) == len(frames):
+                raise ChoiceRefused(f"{name} {chosen}: no file of {option} holds several {WORDS[axis]}s ({single[0]}); "
+                                    "leave it out")
+            if single and chosen not in (0, "max", "time"):
+                raise ChoiceRefused(f"{name} {chosen}: {single[0]} holds 1 {WORDS[axis]}; it must be 0")
 
 
 UNCHOSEN = Selection()
+
+
+def _checked(index, size, option, word, path):
+    """Return an index; 0 where none is chosen, or there is but one, for which `Selection.check_effect` looks at it."""
+    if index in (None, "time") or size == 1:
+        return 0
+    if not 0 <= index < size:
+        raise ChoiceRefused(f"{option} {index}: {path} holds {pluralize(size, word)}; it must be 0 to {size - 1}")
+    return index
 
 
 def _described(sizes):
