@@ -20,27 +20,22 @@ class Geometry(NamedTuple):
 
     def apply(self, pixels, fill=0):
         """Return pixels (H, W) of the original size, each axis cropped, or padded with `fill`, to the new size."""
-        return _moved(pixels, self.original, self.size, self._sides(), fill)
+        if pixels.shape != tuple(self.original):
+            raise ValueError(f"pixels have shape {pixels.shape}; this geometry is for {tuple(self.original)}")
+        moved = np.full(self.size, fill, pixels.dtype)
+        moved[_middle(self.size, self.original)] = pixels[_middle(self.original, self.size)]
+        return moved
 
     def undo(self, pixels, fill=0):
         """Return pixels of the new size at their place in the original size; what had been cropped is `fill`."""
-        return _moved(pixels, self.size, self.original, [(there, here) for here, there in self._sides()], fill)
-
-    def _sides(self):
-        """Return for each axis (slice of the original, slice of the new picture), which show the same pixels."""
-        sides = []
-        for old, new in zip(self.original, self.size, strict=True):
-            length, cut, pad = min(old, new), max(0, old - new) // 2, max(0, new - old) // 2
-            sides.append((slice(cut, cut + length), slice(pad, pad + length)))
-        return sides
+        return Geometry(self.size, self.original).apply(pixels, fill)
 
 
-def _moved(pixels, old, new, sides, fill):
-    if pixels.shape != tuple(old):
-        raise ValueError(f"pixels have shape {pixels.shape}; this geometry is for {tuple(old)}")
-    moved = np.full(new, fill, pixels.dtype)
-    moved[tuple(there for _, there in sides)] = pixels[tuple(here for here, _ in sides)]
-    return moved
+def _middle(size, other):
+    """Return the slices of the middle of a picture of a size, as much of it as a picture of another size holds."""
+    shared = np.minimum(size, other)
+    starts = np.subtract(size, shared) // 2
+    return tuple(map(slice, starts.tolist(), (starts + shared).tolist()))
 
 
 def geometry_of(record, name):

@@ -153,6 +153,12 @@ def test_the_crops_of_an_epoch_are_counted_without_the_dropped_frames(widths, tm
          Run(alone, frames, masks, tmp_path / "out"))
 
 
+def test_crops_are_planned_for_no_epoch_before_the_first(tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "plan_epoch", lambda *arguments: pytest.fail("an epoch is planned"))
+    settings = Settings.from_options({"levels": 2, "features": 2, "crop": 16})
+    assert Run(settings, *sequence(tmp_path, 12), tmp_path / "out").data.steps_per_epoch > 0
+
+
 def test_masks_without_frames_are_refused(tmp_path):
     _, masks = sequence(tmp_path, 12)
     with pytest.raises(InputError, match="--masks: --frames is missing"):

@@ -154,6 +154,15 @@ def test_an_image_of_frames_of_different_bits_is_in_one_unit():
     np.testing.assert_allclose(scaling.image, np.median(frames, axis=0), rtol=1e-6)
 
 
+@pytest.mark.parametrize("kind", ["standard", "mean-image", "median-image"])
+@pytest.mark.parametrize("dtypes", [(np.uint8,), (np.uint16, np.uint8)])
+def test_each_frame_is_read_once(kind, dtypes):
+    read = []
+    fit(kind, range(4), lambda index: read.append(index) or np.arange(index, index + 6).reshape(2, 3).astype(
+        dtypes[index % len(dtypes)]) ** 2)
+    assert read == [0, 1, 2, 3]
+
+
 def test_frames_that_are_their_own_image_are_refused():
     frames = np.random.default_rng(0).integers(0, 255, (1, 8, 8)).astype(np.uint8).repeat(3, axis=0)
     with pytest.raises(InputError, match="minus their mean image every pixel of them is 0"):

@@ -13,6 +13,7 @@ from runs import rows_of
 import run_predict
 import run_train
 from stemnet_ref import predict
+from stemnet_ref.data.cache import LeftOut
 from stemnet_ref.data.dataset import Dataset, with_nearest
 from stemnet_ref.data.discovery.sequences import window_indices
 from stemnet_ref.data.frames import Frame, find
@@ -154,6 +155,30 @@ def test_an_error_that_is_no_frames_is_raised(tmp_path):
     with pytest.raises(InputError, match="out of memory"):
         data.window(1)
     assert not data.left_out
+
+
+def test_a_dataset_does_not_change_where_files_turn_out_to_be_damaged(tmp_path):
+    frames, masks = sequence(tmp_path, 5)
+    found, left_out, lines = find(frames, ""), [], []
+    headers = inspect(found, paired(found, find(masks, "")), 3, left_out=left_out)
+    data = Dataset(headers, log=lines.append, left_out=left_out)
+    damage_pixels(frames / "t_02.png")
+    damage_pixels(masks / "t_04.png")
+    before = {name: value for name, value in vars(data).items() if not name.startswith("_")}
+    listed = [[*each] for each in (data.frames, data.masks, data.sizes, data.windows.tolist())]
+    for _ in range(2):
+        wholes = list(data.whole(range(5)))
+        assert [whole is None for whole in wholes] == [False, True, False, False, False]
+        assert wholes[3].classes is None
+        for index, around in ((0, (0, 0, 0)), (2, (2, 2, 3))):
+            np.testing.assert_array_equal(wholes[index].window, [data.pixels(each) for each in around])
+    assert {name: value for name, value in vars(data).items() if not name.startswith("_")} == before
+    assert [[*each] for each in (data.frames, data.masks, data.sizes, data.windows.tolist())] == listed
+    assert not headers.bad
+    assert [str(error).partition(":")[0] for error in left_out] == [str(frames / "t_02.png"), str(masks / "t_04.png")]
+    assert len(lines) == 2                                  # each is said once
+    with pytest.raises(LeftOut, match=r"t_02\.png"):
+        data.pixels(1)
 
 
 def test_only_the_neighbours_of_a_single_frame_are_looked_at(tmp_path, capsys):

@@ -30,7 +30,7 @@ class Selection:
     z: int | str | None = None          # slice, from 0; or "max", the maximum over all slices; or "time": time points
     pattern: str | None = None          # of file names, with {t} in place of the frame number
 
-    must_apply: bool = True             # whether a choice that no file needs is an error
+    must_apply: bool = True             # whether a choice that no file needs is an error: the user's, not a model's
     pages_are_slices: bool = True       # of files that do not say what their pages are, where a slice is chosen
     of_masks_alone: bool = False        # whose names need not match the pattern
 
@@ -51,8 +51,7 @@ class Selection:
 
     def of_masks(self, pages_are_slices=False):
         """Return the Selection for the masks of such frames, which have one channel, and may have other names."""
-        return replace(self, channel_index=None, must_apply=False, pages_are_slices=pages_are_slices,
-                       of_masks_alone=True)
+        return replace(self, channel_index=None, pages_are_slices=pages_are_slices, of_masks_alone=True)
 
     def completed(self, options):
         """Return this selection with the channel and the slice of other options where it has none."""

@@ -18,7 +18,7 @@ POSITIONS = "PR"            # letters that tifffile gives to the axes of positio
 INDICES = {"FrameIndex": "T", "ChannelIndex": "C", "SliceIndex": "Z"}       # names that Micro-Manager gives to axes
 
 
-@dataclass
+@dataclass(frozen=True)
 class Position:
     """The planes of one position of the microscope."""
 

@@ -18,7 +18,7 @@ PRIVATE = 32768                 # the first tag that programs define for themsel
 MAX_TAGS, MAX_VALUES, MAX_NESTED = 4096, 2 ** 21, 256
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Directory:
     """Offset of the directory of a page, and the tags that determine the layout of its pixels."""
 
@@ -102,7 +102,7 @@ class _Reader:
         if not 0 < count <= MAX_TAGS or self.used > self.size:
             raise ValueError(f"{what} has {count} tags: it is damaged")
         data = self._read(offset + width, count * tag_size + self.inline)
-        page, total, inner = Directory(offset), 0, []
+        layout, total, inner = {}, 0, []
         for code, kind, values, raw in struct.iter_unpack(f"{self.order}HH{self.offset}{self.inline}s",
                                                           data[:count * tag_size]):
             size = values * SIZES.get(kind, 0)
@@ -113,13 +113,13 @@ class _Reader:
             if beyond or total > self.size or (kind not in BYTES and values > MAX_VALUES):
                 raise ValueError(f"tag {code} of {what} is larger than the file: it is cut off, or damaged")
             if code in LAYOUT and values == 1 and kind in WHOLE:
-                setattr(page, LAYOUT[code], self._unpack(WHOLE[kind], raw[:SIZES[kind]]))
+                layout[LAYOUT[code]] = self._unpack(WHOLE[kind], raw[:SIZES[kind]])
             if code in NESTED and kind in (4, 13, 16, 18):
                 inner += self._offsets(code, kind, values, raw, size, what)
         following = self._unpack(self.offset, data[count * tag_size:])
         for each in inner if not nested else ():
             self.directory(each, f"a directory within {what}", True)
-        return page, following
+        return Directory(offset, **layout), following
 
     def _offsets(self, code, kind, values, raw, size, what):
         if values > MAX_NESTED:
