@@ -33,7 +33,7 @@ from stemnet_ref.training.step import Objective, training_step
 SIDE = st.integers(1, 11)                       # a tile is 4 to 32 pixels high,
 WIDTH = st.one_of(SIDE, st.integers(12, 18), st.integers(30, 70))       # 8, 16 or 32 wide,
 CHANNELS = st.one_of(st.integers(1, 70), st.integers(1, 17).map(lambda n: 4 * n))   # and 16, 32 or 64 channels deep
-PRODUCTS = pytest.mark.parametrize("product", [0, 1, 2], ids=["plain", "cores", "tensor"])
+PRODUCTS = pytest.mark.parametrize("product", [0, 1, 2], ids=["loops", "cores", "tensor"])
 
 
 def float32(rng, *shape):

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from equations import chosen, stated
 from operations import OPERATIONS, absolute, convert
 from places import PLACES, arrays, cpu, emulator, module_at, on
 
@@ -78,7 +79,16 @@ def _cast(arguments, dtype, then=None):
 
 def named(rows):
     """Return pytest's parameters for rows, each with a name of its own."""
-    return [pytest.param(row, id=f"{row.operation}-{number}") for number, row in enumerate(rows)]
+    calls = [row.operation for row in rows]
+    return [pytest.param(row, id=f"{row.operation}-{calls[:number].count(row.operation) + 1}")
+            for number, row in enumerate(rows)]
+
+
+def with_equations(parameters):
+    """Return parameters of rows, each marked with the equations that the operation's module states."""
+    return [pytest.param(*each.values, id=each.id, marks=pytest.mark.equation(*sorted(
+        {name for number in stated(MODULES[each.values[0].operation.partition(".")[0]].__doc__)
+         for name in chosen(str(number))}))) for each in parameters]
 
 
 @PLACES
@@ -106,7 +116,7 @@ def test_a_transposed_convolution_refuses_to_leave_its_input_out(place, activati
 
 @PLACES
 @pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
-@pytest.mark.parametrize("row", named(OPERATIONS))
+@pytest.mark.parametrize("row", with_equations(named(OPERATIONS)))
 def test_an_operation_is_the_plain_one_within_rounding(place, row, dtype):
     compare(row, on(place, MODULES[row.operation.partition(".")[0]]), dtype)
 
