@@ -68,23 +68,26 @@ def test_conv2d_in_float32_over_many_shapes(place, product, seed, n, h, w, c, o,
 
 
 def assert_conv2d(place, product, seed, n, h, w, c, o, k, padding):
-    """Compare a convolution and its gradients with the plain ones, within the rounding bound."""
     rng = np.random.default_rng(seed)
     h, w = (h, w) if padding == "same" else (h + k - 1, w + k - 1)
-    x, weight = float32(rng, n, h, w, c), float32(rng, k, k, c, o)
-    layer = on(place, conv2d)
+    assert_products(place, product, conv2d, rng, float32(rng, n, h, w, c), float32(rng, k, k, c, o), padding)
+
+
+def assert_products(place, product, layer, rng, x, weight, *options):
+    """Compare a layer of convolutions, and its gradients, with the plain one, within the rounding bound."""
     with mock.patch.object(place(), "product", product):
-        y = layer.forward(x, weight, padding)
+        y = on(place, layer).forward(x, weight, *options)
         dy = float32(rng, *y.shape)
-        gradients = layer.backward(dy, x, weight, padding)
-    exact, size = (lambda a: a.astype(float)), (lambda a: abs(a).astype(float))
-    assert_within_rounding(y, conv2d.forward(exact(x), exact(weight), padding),
-                           conv2d.forward(size(x), size(weight), padding), k * k * c + 1)
-    for got, want, bound, terms in zip(gradients,
-                                       conv2d.backward(exact(dy), exact(x), exact(weight), padding),
-                                       conv2d.backward(size(dy), size(x), size(weight), padding),
-                                       (k * k * o + 1, dy.size // o + 2), strict=True):
-        assert_within_rounding(got, want, bound, terms)
+        found = y, *on(place, layer).backward(dy, x, weight, *options)
+
+    def plain(change):
+        a, b, d = (change(array).astype(float) for array in (x, weight, dy))
+        return layer.forward(a, b, *options), *layer.backward(d, a, b, *options)
+
+    taps, (c, o) = weight[..., 0, 0].size, (x.shape[3], y.shape[3])
+    terms = taps * c + 1, taps * o + 1, min(x.size // c, y.size // o) + 2
+    for each in zip(found, plain(np.array), plain(abs), terms, strict=True):
+        assert_within_rounding(*each)
 
 
 @PRODUCTS
@@ -107,22 +110,9 @@ def test_conv_transpose2d_in_float32_over_many_shapes(place, product, seed, n, h
 
 
 def assert_conv_transpose2d(place, product, seed, n, h, w, c, o, k, stride, padding):
-    """Compare a transposed convolution and its gradients with the plain ones, within the rounding bound."""
     rng = np.random.default_rng(seed)
-    x, weight = float32(rng, n, h, w, c), float32(rng, k, k, o, c)
-    layer = on(place, conv_transpose2d)
-    with mock.patch.object(place(), "product", product):
-        y = layer.forward(x, weight, stride, padding)
-        dy = float32(rng, *y.shape)
-        gradients = layer.backward(dy, x, weight, stride, padding)
-    exact, size = (lambda a: a.astype(float)), (lambda a: abs(a).astype(float))
-    assert_within_rounding(y, conv_transpose2d.forward(exact(x), exact(weight), stride, padding),
-                           conv_transpose2d.forward(size(x), size(weight), stride, padding), k * k * c + 1)
-    for got, want, bound, terms in zip(
-            gradients, conv_transpose2d.backward(exact(dy), exact(x), exact(weight), stride, padding),
-            conv_transpose2d.backward(size(dy), size(x), size(weight), stride, padding),
-            (k * k * o + 1, x.size // c + 2), strict=True):
-        assert_within_rounding(got, want, bound, terms)
+    assert_products(place, product, conv_transpose2d, rng, float32(rng, n, h, w, c), float32(rng, k, k, o, c), stride,
+                    padding)
 
 
 @KERNEL_PLACES
