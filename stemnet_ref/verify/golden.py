@@ -4,7 +4,7 @@ docs/golden.md describes every array in one. They are computed in float64 from n
 rounded once.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -15,11 +15,12 @@ from ..layers import dropout
 from ..layers._shapes import check_labels
 from ..network import topology
 from ..network.stemnet import StemNet
+from ..program.options import Option
 from ..storage.archives import open_npz
 from ..storage.files import write_npz
 from ..storage.outputs import GOLDEN
 from ..training.checkpoint import build
-from ..training.settings import OPTIONS, Settings
+from ..training.settings import OPTIONS
 from .expected.key import Key
 from .expected.rounding import SINGLE
 from .expected.trace import Trace
@@ -27,6 +28,13 @@ from .layouts import LAYOUTS, from_layout, to_layout
 
 FORMAT = f"{GOLDEN.mark} 1"
 NETWORK = ("channels", "levels", "features", "classes", "kernel", "logits")       # arguments of StemNet in a file
+NUMBER = Option("", type=float)
+TRAINING = ("keep_prob", "class_weight_form", "optimizer", "learning_rate", "decay_rate", "momentum", "momentum_form",
+            "adam_form")                                                            # settings in a file
+# By setting in a file: the values that it takes
+SETTINGS = {**{name: OPTIONS[name] for name in TRAINING}, "steps_per_epoch": Option("", type=int, limits=(1, 10 ** 6)),
+            "beta1": replace(NUMBER, limits=(0, 0.999999)), "beta2": replace(NUMBER, limits=(0, 0.999999)),
+            "epsilon": replace(NUMBER, limits=(0, 10 ** 6)), "weight_decay": OPTIONS["l2"]}
 SPREAD = 8.0            # standard deviation of the logits' difference, so that some probabilities are below 1e-10
 WRONG = 1 / 16          # share of the labels that differ from the likelier class: more would make training diverge
 
@@ -139,12 +147,8 @@ def compute(settings, parameters, frames, x, labels, scaling, steps, steps_per_e
         "format": FORMAT, "version": __version__, "layout": "NHWC", **about, "steps": steps,
         "network": {"channels": settings.channels, "levels": settings.levels, "features": settings.features,
                     "classes": classes, "kernel": len(parameters["down0.conv.weight"]), "logits": settings.logits},
-        "training": {
-            "keep_prob": settings.keep_prob, "class_weight_form": settings.class_weight_form,
-            "optimizer": settings.optimizer, "learning_rate": settings.learning_rate,
-            "decay_rate": settings.decay_rate, "steps_per_epoch": steps_per_epoch, "momentum": settings.momentum,
-            "momentum_form": settings.momentum_form, "adam_form": settings.adam_form, "beta1": 0.9, "beta2": 0.999,
-            "epsilon": 1e-8, "weight_decay": settings.l2},
+        "training": {**{name: getattr(settings, name) for name in TRAINING}, "steps_per_epoch": steps_per_epoch,
+                     "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8, "weight_decay": settings.l2},
         "scaling": {"mean": scaling[0], "std": scaling[1]}}
     arrays = {"frames": frames, "input": x, "labels": labels, "class_weights": np.array(settings.class_weights)}
     arrays.update({f"0/parameter/{name}": array for name, array in parameters.items()})
@@ -207,18 +211,13 @@ def _check(golden):
     network = build(golden.network, lambda name: golden.parameters[name].shape)
     training, x = golden.training, golden.input
     try:
-        Settings.from_options({name: training[name]
-                               for name in ("keep_prob", "learning_rate", "decay_rate", "momentum")})
-    except InputError as error:                             # speaks of options
+        for name, option in SETTINGS.items():
+            option.check(name, training[name])
+        SETTINGS["steps_per_epoch"].check("steps", golden.steps)
+        for number in golden.scaling:
+            NUMBER.check("scaling", number)
+    except InputError as error:                             # it names no file
         raise ValueError(str(error)) from None
-    for name in ("optimizer", "momentum_form", "adam_form", "class_weight_form"):
-        if training[name] not in OPTIONS[name].choices:
-            raise ValueError(f"{name} {training[name]!r}")
-    for name in ("beta1", "beta2", "epsilon", "weight_decay"):
-        float(training[name])
-    for count in (golden.steps, training["steps_per_epoch"]):
-        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-            raise ValueError(f"steps {str(count)[:40]!r}")
     if golden.steps > len(golden.arrays):
         raise ValueError(f"steps {str(golden.steps)[:40]}, and only {len(golden.arrays)} arrays")
     if x.ndim != 4 or x.shape[3] != network.channels or any(side % network.size_divisor for side in x.shape[1:3]):
@@ -228,10 +227,11 @@ def _check(golden):
     if training["keep_prob"] < 1:
         wanted |= {f"{step}/mask/{name}": shape for step in range(1, golden.steps + 1)
                    for name, shape in mask_shapes(golden).items()}
+    wanted |= {"frames": x.shape} if golden.frames is not None else {}
     for key, shape in wanted.items():
         if golden.arrays[key].shape != shape:
             raise ValueError(f"{key} has shape {golden.arrays[key].shape}; it must have {shape}")
     check_labels("labels", golden.labels, network.classes)
-    for key in keys(golden):
-        if golden.arrays[key].dtype.kind not in "fiu":
+    for key in (*wanted, *keys(golden)):
+        if golden.arrays[key].dtype.kind not in "fiub":
             raise ValueError(f"{key} is {golden.arrays[key].dtype}")

@@ -1,1 +1,1 @@
-"""Why a number is another: the conventions that explain a difference, as text and as the search for them."""
+"""Why a number is another: the conventions in which frameworks differ, and the search for those that explain it."""

@@ -12,7 +12,7 @@ from ...layers import dice, quadratic
 from . import costs, operations, products
 from .rounding import DOUBLE, Assumptions, Computed, exact
 
-# By layer: the axes of its inputs.
+# By layer: the axes of its inputs
 INPUTS = {
     "conv2d": {"x": "N H W C", "weight": "kh kw C O"}, "conv_transpose2d": {"x": "N H W C", "weight": "kh kw O C"},
     "bias": {"x": "N H W C", "b": "C"}, "relu": {"x": "N H W C"}, "sigmoid": {"x": "N H W C"},

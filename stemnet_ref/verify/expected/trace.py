@@ -1,7 +1,8 @@
 """Every tensor of a few steps of training, computed one from the other, under any convention.
 
-A tensor has a key (`key`), whose KIND is forward, backward (the cost's gradient by that tensor), gradient (by a
-parameter), parameter (after the step) or cost. `network.topology` says which layers there are.
+A tensor has a key (`key`). Its KIND is forward, backward (the gradient of the cost with respect to that tensor),
+gradient (with respect to a parameter), parameter (after the step) or cost. `network.topology` says which layers there
+are.
 
 What is asked for is computed from the tensors that it depends on. Where the other side's are given they are taken: so
 each layer is judged by what it made of its own input, and an error in one layer is not seen again in all that follow.
@@ -195,7 +196,7 @@ class _Computation:
         return reduce(lambda a, b: add(a, b, self.assume(self.name)), parts)
 
     def _gradient(self):
-        """Return the gradient by a parameter, with those of earlier steps where they are not zeroed."""
+        """Return the gradient with respect to a parameter, and those of earlier steps where they are not zeroed."""
         layer, assumed, earlier = self.trace.owners[self.name], self.assume(self.name), None
         if self.step > 1 and assumed.holds("gradients_accumulated"):
             earlier = self.tensor(f"{self.step - 1}/gradient/{self.name}")
