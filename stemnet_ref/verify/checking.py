@@ -23,8 +23,9 @@ def check(forward, backward=None, inputs=None, layer=None, options=None, dtype=n
     forward : callable
         Takes the inputs in their order; returns y, or the cost.
     backward : callable, optional
-        Takes dy and the inputs (the inputs alone for a cost); returns the gradients by the floating-point inputs in
-        their order, or the only one. With `layer` it may be left out, and then only the forward pass is compared.
+        Takes dy and the inputs (the inputs alone for a cost); returns the gradients with respect to the floating-point
+        inputs in their order, or the only one. With `layer` it may be left out, and then only the forward pass is
+        compared.
     inputs : dict of str to array, optional
         Inputs by the reference's names, in the order of its arguments, such as ``{"x": x, "weight": w}``, without dy:
         arrays of any library with DLPack or ``__array__``, handed on as they are. Without it they are sampled for

@@ -15,7 +15,7 @@ from .rounding import WHOLE_SUM, Value, total
 
 
 def add(x, b, assumed):
-    """Return x + b: the output of a bias (eq. 30), or the gradient by a map that went two ways."""
+    """Return x + b: the output of a bias (eq. 30), or the gradient with respect to a map that went two ways."""
     y = x.array + b.array
     error = assumed.result_unit() * (abs(x.array) + abs(b.array) + abs(y)) + assumed.smallest()
     return Value(y, error).uncertain(x.error, b.error)
