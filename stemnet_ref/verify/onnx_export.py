@@ -93,28 +93,34 @@ def folded(network):
 
 
 def export(model, path, log=print):
-    """Write a model as ONNX, and run it in onnxruntime, where that is installed, against the reference.
+    """Write a model as ONNX, after onnxruntime, where that is installed, has run it against the reference.
 
     Raises
     ------
     InputError
-        If onnx is not installed, or onnxruntime gives other logits than rounding allows.
+        If onnx is not installed, the model cannot be written as ONNX, or onnxruntime gives other logits than rounding
+        allows; no file is written then.
     """
+    image, divisor = model.scaling.image, model.network.size_divisor
     if model.network.activation != "relu":
         raise InputError(f"--to {path}: the model was trained with --activation {model.network.activation}; ONNX "
                          "files are of networks with ReLU; give --to weights.npz or weights.safetensors")
+    if image is not None and any(side % divisor for side in image.shape):
+        raise InputError(f"--to {path}: the model subtracts an image of {image.shape[0]} x {image.shape[1]} pixels, no "
+                         f"multiple of {divisor}: ONNX cannot pad for it; train with --scaling standard")
     made = build(model).SerializeToString(deterministic=True)
-    write_atomically(path, made, WEIGHTS[".onnx"], "--to")
     try:
         runtime = library("onnxruntime", "onnxruntime", "the check")
     except InputError as error:
-        log(f"note: not checked; {error}")
-        return
-    share = check(made, model, runtime)
-    if share > 1:
-        raise InputError(f"{path}: the logits of onnxruntime {runtime.__version__} differ by {share:.3g} times what "
-                         "rounding allows; do not use the file, and report it")
-    log(f"onnxruntime {runtime.__version__} agrees with the reference: {share:.2g} of what rounding allows")
+        said = f"note: not checked; {error}"
+    else:
+        share = check(made, model, runtime)
+        if share > 1:
+            raise InputError(f"--to {path}: not written, because the logits of onnxruntime {runtime.__version__} "
+                             f"differ by {share:.3g} times what rounding allows; report it")
+        said = f"onnxruntime {runtime.__version__} agrees with the reference: {share:.2g} of what rounding allows"
+    write_atomically(path, made, WEIGHTS[".onnx"], "--to")
+    log(said)
 
 
 def check(made, model, runtime):
@@ -122,11 +128,7 @@ def check(made, model, runtime):
 
     Both are computed from random frames.
     """
-    image, divisor = model.scaling.image, model.network.size_divisor
-    side = (2 * divisor,) * 2 if image is None else image.shape
-    if any(length % divisor for length in side):
-        raise InputError(f"the model subtracts an image of {side[0]} x {side[1]} pixels, no multiple of {divisor}: "
-                         "ONNX cannot pad for it; train with --scaling standard")
+    side = (2 * model.network.size_divisor,) * 2 if model.scaling.image is None else model.scaling.image.shape
     frames = np.random.default_rng(0).integers(0, 256, (1, *side, model.network.channels)).astype(np.float32)
     x = model.scaling.apply(np.moveaxis(frames, -1, 1)).transpose(0, 2, 3, 1)
     exact = prediction(folded(model.network), x)

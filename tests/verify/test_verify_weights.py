@@ -6,6 +6,7 @@ from verifying import run
 
 from stemnet_ref import StemNet
 from stemnet_ref.data.scaling import Scaling
+from stemnet_ref.errors import InputError
 from stemnet_ref.storage.archives import open_arrays
 from stemnet_ref.training import checkpoint
 from stemnet_ref.verify import onnx_export, weights
@@ -81,6 +82,18 @@ def test_onnx_gives_the_reference_s_logits(kernel, logits, levels, image, normal
     np.testing.assert_allclose(p.sum(1), 1, rtol=1e-5)
     network.parameters["up0.conv.weight" if levels > 1 else "down0.conv.weight"][0, 0, 0, 0] += 0.01
     assert onnx_export.check(made, model, runtime) > 1
+
+
+def test_an_onnx_file_that_would_be_wrong_is_not_written(tmp_path, monkeypatch):
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed; pip install onnx onnxruntime")
+    network, path = StemNet(1, 2, 2), tmp_path / "net.onnx"
+    padded = Scaling(100.0, 40.0, np.zeros((9, 12), np.float32))
+    with pytest.raises(InputError, match="an image of 9 x 12 pixels, no multiple of 2"):
+        onnx_export.export(checkpoint.Model(network, padded, {}, {}, {}), path)
+    monkeypatch.setattr(onnx_export, "check", lambda made, model, runtime: 1.5)
+    with pytest.raises(InputError, match="not written, because the logits"):
+        onnx_export.export(checkpoint.Model(network, Scaling(0.0, 1.0), {}, {}, {}), path)
+    assert not path.exists()
 
 
 def test_weights_of_a_batch_normalised_network_bring_their_statistics(tmp_path):
