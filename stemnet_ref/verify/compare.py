@@ -1,7 +1,5 @@
 """Compare the tensors of another implementation with the reference's, of the network or of one layer."""
 
-from functools import partial
-
 import numpy as np
 
 from .expected.key import Key
@@ -23,14 +21,12 @@ class Comparison:
 
     Parameters
     ----------
-    make : callable
-        Takes a unit roundoff and the conventions to assume; returns a `Trace`, or what computes like one.
+    trace : Trace or LayerTrace
+        What computes the tensors under the reference's conventions, for the other implementation's unit roundoff.
     keys : list of str
         Keys of all tensors in the order of the data.
     actual : mapping of str to ndarray
         The other implementation's tensors, in the reference's layouts.
-    unit : float
-        Unit roundoff of the other implementation's arithmetic.
     expected : mapping of str to ndarray, optional
         The golden file's tensors.
     training : dict, optional
@@ -44,19 +40,15 @@ class Comparison:
         What came of every tensor that is given, in the order of the data.
     """
 
-    def __init__(self, make, keys, actual, unit, expected=None, training=None, known=0):
-        self.make, self.actual, self.unit, self.known = make, actual, unit, known
+    def __init__(self, trace, keys, actual, expected=None, training=None, known=0):
+        self.trace, self.actual, self.known = trace, actual, known
         self.expected, self.training = expected or {}, training or {}
         self.rows = self.judged([key for key in keys if key in actual])
-
-    def trace(self, conventions=frozenset()):
-        """Return what computes the tensors under conventions."""
-        return self.make(self.unit, conventions)
 
     @np.errstate(all="ignore")                              # what is not finite is seen in the numbers
     def judged(self, keys, conventions=frozenset()):
         """Return the rows of some keys under conventions, in the order of the data."""
-        trace, rows, step = self.trace(conventions), [], 0
+        trace, rows, step = self.trace.under(conventions), [], 0
         for key in keys:
             if (now := Key.of(key).step or 0) > step:
                 trace.forget(step)
@@ -85,7 +77,7 @@ class Comparison:
         missing = ~np.isfinite(actual)
         difference[missing & np.isfinite(exact)] = np.inf
         # where a number is beyond what the other side's format holds, infinity or NaN is right
-        difference[(actual == exact) | (missing & ~(abs(exact) < MAX_NUMBER[self.unit]))] = 0
+        difference[(actual == exact) | (missing & ~(abs(exact) < MAX_NUMBER[trace.unit]))] = 0
         if OVERFLOW in consulted:
             difference[missing] = 0
         shares = difference / bound
@@ -118,8 +110,8 @@ def compare(golden, actual):
     inexact = unit if unit > expected_unit else 0.0
     steps = max([1, *(key.step for key in map(Key.of, actual) if key.kind in ("forward", "backward"))])
     known = sum(bool(Key.of(key).step) for key in keys(golden))
-    return Comparison(lambda unit, conventions: Trace(golden, actual, unit, conventions, inexact), keys(golden, steps),
-                      actual, max(unit, expected_unit), golden.arrays, golden.training, known)
+    return Comparison(Trace(golden, actual, max(unit, expected_unit), inexact=inexact), keys(golden, steps), actual,
+                      golden.arrays, golden.training, known)
 
 
 def compare_layer(layer, inputs, actual, options=None):
@@ -135,8 +127,8 @@ def compare_layer(layer, inputs, actual, options=None):
         Outputs of the implementation by name.
     options : Options, optional
     """
-    return Comparison(partial(LayerTrace, layer, inputs, options or Options()), list(actual), actual,
-                      unit_of([*inputs.values(), *actual.values()]))
+    unit = unit_of([*inputs.values(), *actual.values()])
+    return Comparison(LayerTrace(layer, inputs, options or Options(), unit), list(actual), actual)
 
 
 def unit_of(arrays):

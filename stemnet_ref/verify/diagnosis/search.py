@@ -82,16 +82,12 @@ class _Search:
             findings.append(finding := self._explain(row))
             if finding.conventions:
                 self.found |= finding.conventions
-                trace = self.comparison.trace(self.found)
+                trace = self.comparison.trace.under(self.found)
             else:
                 self.lost = True
         verdicts = self.comparison.judged([finding.key for finding in findings], self.found)
         return [finding for finding, row in zip(findings, verdicts, strict=True)
                 if finding.conventions or row.verdict == "departs"]
-
-    def _under(self, conventions, row):
-        """Return what comes of a row's tensor under conventions beside those that have been found, a Row."""
-        return self.comparison.judge(row.key, self.comparison.trace(self.found | conventions))
 
     def _explain(self, row):
         """Return the Finding for a row, beside the conventions that have been found.
@@ -106,12 +102,12 @@ class _Search:
                                          "copy, .clone() in PyTorch, and then changed in place?")
         for candidates in self._candidates(row):
             matching, count = {}, 0
-            for each in candidates:
+            for trace in candidates:
+                under, conventions = self.comparison.judge(row.key, trace), trace.conventions - self.found
                 count += 1
-                under = self._under(each, row)
                 if under.verdict == "agrees" and not under.vague:
-                    matching[each] = under
-                if len(each) > 1 and time.monotonic() > self.until:
+                    matching[conventions] = under
+                if len(conventions) > 1 and time.monotonic() > self.until:
                     break
             if best := self._best(matching, count, row):
                 others = {}
@@ -130,23 +126,25 @@ class _Search:
         return later in actual and np.array_equal(actual[row.key], actual[later]) and np.any(actual[row.key])
 
     def _candidates(self, row):
-        """Yield what may explain a row, first what is likelier: iterables of sets of conventions."""
+        """Yield what may explain a row, first what is likelier: iterables of traces under more conventions."""
         single = [name for name in CONVENTIONS if name in row.consulted and (name, None) not in self.found]
-        exact = [frozenset({(name, None)}) for name in single if name not in FORMATS]
+        exact = [name for name in single if name not in FORMATS]
         short = [name for name in SHORT if name in single and self._looks_like(name, row)]
         alike = [each for each in self.rows if each.verdict == "departs" and each.parts[:2] == row.parts[:2]]
-        yield exact
+        trace = self.comparison.trace.under(self.found)
+        trace.computed(row.key)                             # what a convention does not change is computed once
+        yield (_with(trace, name) for name in exact)
         for name in short:
             if self._looks_like(name, *alike):
-                yield [frozenset({(name, None)})]
+                yield [_with(trace, name)]
         if not self.lost:
-            yield self._pairs(row, exact)
+            yield self._pairs(row, exact, trace)
         for name in short:
-            yield [frozenset({(name, None)})]
+            yield [_with(trace, name)]
         if not self.lost:
             for name in SHORT:
                 if (name, None) not in self.found:
-                    yield self._beside(row, exact, name)
+                    yield self._beside(row, exact, name, trace)
 
     def _looks_like(self, name, *rows):
         """Return whether half of the rows and more depart as rounding to a short format does, in size and direction.
@@ -157,24 +155,25 @@ class _Search:
         return 2 * sum(unit / 32 < row.rms < 4 * unit and row.aligned < 0.98 for row in rows) >= len(rows) and not any(
             row.parts.kind in ("parameter", "cost") for row in rows)
 
-    def _pairs(self, row, exact):
-        """Yield the sets of two conventions that could change a tensor, with those that only one of them lets ask."""
+    def _pairs(self, row, exact, trace):
+        """Yield the traces under two conventions that could change a tensor, also one that only the other lets ask."""
         tried = set()
-        for each in exact:
-            consulted = self.comparison.trace(self.found | each).computed(row.key).consulted
+        for first in exact:
+            one = _with(trace, first)
+            consulted = one.computed(row.key).consulted
             for name in CONVENTIONS:
-                pair = each | {(name, None)}
-                if (name in consulted and name not in FORMATS and len(pair) == 2 and not pair & self.found
-                        and pair not in tried):
-                    tried.add(pair)
-                    yield pair
+                if (name in consulted and name not in FORMATS and name != first and (name, None) not in self.found
+                        and {first, name} not in tried):
+                    tried.add(frozenset({first, name}))
+                    yield _with(one, name)
 
-    def _beside(self, row, exact, name):
-        """Yield each convention with a short format, where what is left under it looks like that format."""
+    def _beside(self, row, exact, name, trace):
+        """Yield the trace under each convention and a short format, where what is left under it looks like that."""
         for each in exact:
-            left = self._under(each, row)
+            one = _with(trace, each)
+            left = self.comparison.judge(row.key, one)
             if name in left.consulted and self._looks_like(name, left):
-                yield each | {(name, None)}
+                yield _with(one, name)
 
     def _best(self, matching, count, row):
         """Return which of the sets that explain a row explain most of the others, everywhere or in its layer alone.
@@ -205,12 +204,12 @@ class _Search:
         if step == 0:
             return ("the training does not begin with the golden file's parameters; load them, and no others. Nothing "
                     "else has been looked for.")
-        trace, unit = self.comparison.trace(), self.comparison.unit
+        trace = self.comparison.trace.under(frozenset())
         exact = trace.computed(row.key).value
         actual = np.asarray(self.comparison.actual[row.key], np.float64)
         if not np.isfinite(actual).all():
             return f"{(~np.isfinite(actual)).sum()} numbers are NaN or infinite; the reference's are finite."
-        allowed = exact.error + 4 * unit * abs(exact.array)
+        allowed = exact.error + 4 * trace.unit * abs(exact.array)
         before, what = 0.0, "numbers are"
         if kind == "parameter":
             before, what = trace.value(row.parts.at_step(step - 1)).array, "step is"
@@ -222,11 +221,16 @@ class _Search:
         if kind == "forward" and name.endswith(".dropout"):
             return ("no convention known here explains it; is the mask another? Take the golden file's, or export one "
                     "with --keep-prob 1.")
-        if unit <= SINGLE and 2 ** -14 < row.rms < 2 ** -7:
+        if trace.unit <= SINGLE and 2 ** -14 < row.rms < 2 ** -7:
             bits, what = (10, "TF32 or half precision") if row.rms < 2 ** -10 else (7, "bfloat16")
             return (f"the difference, {row.rms:.1e} of the numbers, is of the size that {bits} bits behind the point "
                     f"give: is {what} in use?")
         return "no convention known here explains it, nor do two together."
+
+
+def _with(trace, name):
+    """Return the trace under one convention more, everywhere."""
+    return trace.under(trace.conventions | {(name, None)})
 
 
 def _scopes(conventions, row):

@@ -100,8 +100,12 @@ class LayerTrace:
     """
 
     def __init__(self, layer, inputs, options, unit, conventions=frozenset()):
-        self.values = {name: exact(array) for name, array in inputs.items()}
-        self.layer, self.options, self.unit, self.conventions, self._known = layer, options, unit, conventions, {}
+        self.layer, self.inputs, self.options, self.unit, self.conventions = layer, inputs, options, unit, conventions
+        self.values, self._known = {name: exact(array) for name, array in inputs.items()}, {}
+
+    def under(self, conventions):
+        """Return the LayerTrace under other conventions."""
+        return LayerTrace(self.layer, self.inputs, self.options, self.unit, conventions)
 
     def computed(self, key):
         """Return an output, and what was consulted for it: a Computed."""

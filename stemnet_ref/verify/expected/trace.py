@@ -42,9 +42,11 @@ class Trace:
         Conventions under which to compute, as for `Assumptions`; the reference's without any.
     inexact : float
         Unit roundoff with which the other side has read the golden file's numbers; 0 if it has them as they are.
+    base : Trace, optional
+        The same under other conventions: what it has computed and the difference cannot change is taken from it.
     """
 
-    def __init__(self, golden, given=None, unit=DOUBLE, conventions=frozenset(), inexact=0.0):
+    def __init__(self, golden, given=None, unit=DOUBLE, conventions=frozenset(), inexact=0.0, base=None):
         self.golden, self.given, self.inexact = golden, {} if given is None else given, inexact
         self.unit, self.conventions, self.options = unit, conventions, Options(keep_prob=golden.training["keep_prob"])
         layers = topology.list_layers(golden.blocks, lambda prefix: self.assume(prefix).holds("bias_before_dropout"))
@@ -55,6 +57,13 @@ class Trace:
             for source in layer.inputs:
                 self.consumers.setdefault(source, []).append(layer)
         self._known = {}
+        if base is not None:
+            changed = {(name, layer) if layer else name for name, layer in conventions ^ base.conventions}
+            self._known = {key: each for key, each in base._known.items() if not changed & each.consulted}
+
+    def under(self, conventions):
+        """Return the Trace under other conventions; what is known here and they cannot change is known there too."""
+        return Trace(self.golden, self.given, self.unit, conventions, self.inexact, self)
 
     def assume(self, layer="", consulted=None):
         """Return what is assumed of a layer, named as conventions name it; arguments as for `Assumptions`."""
