@@ -11,6 +11,7 @@ from stemnet_ref import StemNet
 from stemnet_ref.network import topology
 from stemnet_ref.training.settings import Settings
 from stemnet_ref.training.step import make_optimizer
+from stemnet_ref.verify.diagnosis.conventions import CONVENTIONS
 from stemnet_ref.verify.expected.rounding import SINGLE, Assumptions
 from stemnet_ref.verify.expected.trace import Trace
 from stemnet_ref.verify.golden import keys
@@ -94,6 +95,25 @@ def test_says_what_could_change_a_tensor():
     assert not {"concat_swapped", "cost_summed", "padding_other_side"} & consulted
     assert {"kernel_flipped", "concat_swapped", "cost_summed"} <= trace.computed("1/cost").consulted
     assert trace.computed("1/forward/down0.conv").consulted == consulted        # a value, whatever is asked for later
+
+
+@pytest.mark.parametrize(("options", "names"), [
+    ({}, [name for name in CONVENTIONS if not name.startswith(("adam", "weight_decay"))]),
+    ({"optimizer": "adam", "l2": 0.05}, [name for name in CONVENTIONS if name.startswith(("adam", "weight_decay"))])],
+    ids=["momentum", "adam"])
+def test_what_a_trace_shares_with_another_is_what_it_would_compute(options, names):
+    """So what is consulted for a tensor names every convention that can change it."""
+    made = small_golden((4, 4), 2, 2, levels=2, **options)
+    base = Trace(made, unit=SINGLE)
+    for key in keys(made):
+        base.computed(key)
+    for number, name in enumerate(names):
+        conventions = frozenset({(name, None if number % 2 else "up0")})
+        shared, alone = base.under(conventions), Trace(made, unit=SINGLE, conventions=conventions)
+        for key in keys(made):
+            found, wanted = shared.computed(key), alone.computed(key)
+            np.testing.assert_array_equal(found.value, wanted.value, err_msg=f"{name}: {key}")
+            assert found.consulted == wanted.consulted, (name, key)
 
 
 def test_every_parameter_has_a_layer_and_every_tensor_a_key():
