@@ -2,21 +2,17 @@
 
 import time
 
-from .. import sample
 from ..data.crops.batch import assemble
-from ..data.crops.epoch import Augmentation, plan_epoch
-from ..data.dataset import Dataset
-from ..data.headers import inspect
-from ..data.pairing import find_pairs
+from ..data.crops.epoch import plan_epoch
 from ..data.scaling import Scaling
+from ..data.training import open_dataset
 from ..network.stemnet import StemNet
 from ..training.settings import Settings
 from ..training.step import Objective, Steps, make_optimizer
 
 CROPS = 128, 416            # sides in pixels; frames have 448
-AUGMENTED = Augmentation(augment=True, rotation=180.0, elastic=10.0, brightness=0.3, contrast=0.3, on_cells=0.5,
-                         paste=2)
-BORDER = 10.0, 5.0
+AUGMENTED = {"augment": True, "rotation": 180.0, "elastic": 10.0, "brightness": 0.3, "contrast": 0.3, "on_cells": 0.5,
+             "paste": 2, "border_weight": 10.0}
 
 
 def measure(channels, count, backend):
@@ -31,21 +27,21 @@ def measure(channels, count, backend):
     found = {}
     print(f"{'crops':<18}{'step':>10}{'waited':>10}{'alone':>10}   (ms; alone: to prepare a crop with nothing beside)")
     for crop in CROPS:
-        for name, augmentation, border in (("plain", Augmentation(), None), ("augmented", AUGMENTED, BORDER)):
-            row = found[f"{name} {crop}"] = _measure(StemNet(channels), crop, count, augmentation, border, backend)
+        for name, changed in (("plain", {}), ("augmented", AUGMENTED)):
+            settings = Settings(channels=channels, crop=crop, crops_per_frame=-(-(count + 4) // 10), **changed)
+            row = found[f"{name} {crop}"] = _measure(StemNet(channels), settings, count, backend)
             print(f"{name + ' ' + str(crop):<18}" + "".join(f"{1e3 * value:10.2f}" for value in row.values()))
         ratio = found[f"augmented {crop}"]["step"] / found[f"plain {crop}"]["step"]
         print(f"{'augmented / plain':<18}{ratio:10.2f}")
     return found
 
 
-def _measure(network, crop, count, augmentation, border, backend):
-    pairs = find_pairs(sample.FRAMES, sample.MASKS, log=lambda line: None)
-    data = Dataset(inspect(*pairs, network.channels), log=lambda line: None, device=backend.device, border=border)
-    settings, scaling = Settings(), Scaling(127.0, 18.0)
+def _measure(network, settings, count, backend):
+    data = open_dataset(settings, None, None, backend.device, log=lambda line: None)
+    scaling = Scaling(127.0, 18.0)
     network.to(backend)
     steps = Steps(network, make_optimizer(settings, backend), Objective.of(settings, 10), backend)
-    plan = plan_epoch(data, range(10), crop, 32, -(-(count + 4) // 10), augmentation, 0, 0)[:count + 4]
+    plan = plan_epoch(data, range(10), settings, 0)[:count + 4]
     for each in plan:                                       # reads all frames
         data.sample(each)
     started = time.perf_counter()

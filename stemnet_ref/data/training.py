@@ -22,7 +22,7 @@ from ..dispatch import to_host
 from ..errors import InputError, pluralize
 from . import fitting
 from .balance import WORDS, kept_count, kept_indices, sampling_weights
-from .crops.epoch import Augmentation, crop_shape, plan_epoch
+from .crops.epoch import crop_shape, crops_per_frame, plan_epoch
 from .dataset import Dataset
 from .headers import inspect
 from .pairing import NAMES, find_pairs
@@ -144,15 +144,12 @@ class TrainingData:
     @property
     def steps_per_epoch(self):
         """Batches in an epoch."""
-        crops = len(self.training) * crops_per_frame(self.settings, self.dataset, self.training)
+        crops = len(self.training) * crops_per_frame(self.dataset, self.training, self.settings)
         return -(-crops // self.settings.batch_size)
 
     def plan(self, epoch):
         """Return the crops of an epoch."""
-        settings = self.settings
-        return plan_epoch(self.dataset, self.training, settings.crop, settings.size_divisor,
-                          crops_per_frame(settings, self.dataset, self.training), Augmentation.of(settings),
-                          settings.seed, epoch, self.sampling_weights)
+        return plan_epoch(self.dataset, self.training, self.settings, epoch, self.sampling_weights)
 
     def batches(self, epoch, position):
         """Yield the batches of an epoch from a position on, as `Dataset.batches` does."""
@@ -211,22 +208,12 @@ def check_crops(prepared, used=None):
         if len(used) < len(training) and len({dataset.sizes[index] for index in training.tolist()}) > 1:
             return
     size, side = settings.batch_size, settings.size_divisor
-    shapes = {crop_shape(dataset, index, settings.crop, side) for index in used.tolist()}
+    shapes = {crop_shape(dataset, index, settings) for index in used.tolist()}
     if size > 1 and len(shapes) > 1:
         raise InputError(f"--batch-size {size}: the crops differ in size; give --crop PIXELS")
-    count = len(used) * crops_per_frame(settings, dataset, used)
+    count = len(used) * crops_per_frame(dataset, used, settings)
     smallest = count % size or size                         # crops in the last batch of an epoch
     if settings.normalisation == "batch" and smallest == 1 and (side, side) in shapes:
         raise InputError(f"--normalisation batch: of a crop of {side} x {side} pixels {settings.levels} levels leave "
                          "one, which has no variance; give a larger --crop, fewer --levels, or a --batch-size that "
                          f"leaves none of {count} crops alone")
-
-
-def crops_per_frame(settings, dataset, training):
-    """Return the number of crops of each frame in an epoch: as many as cover a frame, unless it is set."""
-    if settings.crops_per_frame is not None:
-        return settings.crops_per_frame
-    if settings.crop is None:
-        return 1
-    area = np.mean([dataset.sizes[index][0] * dataset.sizes[index][1] for index in training])
-    return max(1, round(area / settings.crop ** 2))

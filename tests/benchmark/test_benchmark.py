@@ -16,6 +16,7 @@ from stemnet_ref.benchmark.pytorch import TorchOnGpu
 from stemnet_ref.errors import InputError
 from stemnet_ref.layers import conv2d
 from stemnet_ref.network.stemnet import StemNet
+from stemnet_ref.training.settings import Settings
 
 
 def check_report(capsys, path, names):
@@ -128,5 +129,6 @@ def test_the_reader(tmp_path, capsys, monkeypatch):
 
 
 def test_the_reader_on_a_device():
-    found = reader._measure(StemNet(1, 2, 2), 32, 1, reader.AUGMENTED, reader.BORDER, backend_at(emulator))
+    settings = Settings(channels=1, levels=2, crop=32, crops_per_frame=1, **reader.AUGMENTED)
+    found = reader._measure(StemNet(1, 2, 2), settings, 1, backend_at(emulator))
     assert 0 < found["waited"] < found["step"]

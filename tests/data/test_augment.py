@@ -1,5 +1,7 @@
 """Crops between the frame's pixels, pasted cells, brightness and contrast: frames and masks by one transform."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,16 +12,18 @@ from places import KERNEL_PLACES
 from stemnet_ref.data.crops import epoch
 from stemnet_ref.data.crops.batch import Sample, assemble
 from stemnet_ref.data.crops.crop import KNOTS, Crop, _cubic
-from stemnet_ref.data.crops.epoch import Augmentation, plan_epoch
+from stemnet_ref.data.crops.epoch import plan_epoch
 from stemnet_ref.data.dataset import Dataset
 from stemnet_ref.data.headers import inspect
 from stemnet_ref.data.images import read_frame
 from stemnet_ref.data.pairing import find_pairs
 from stemnet_ref.data.scaling import Scaling
+from stemnet_ref.training.settings import Settings
 
 PLAIN = Scaling(0.0, 1.0)
 ANGLE, SIGMA, KEY = st.floats(-np.pi, np.pi), st.floats(0, 10), st.integers(0, 2 ** 63 - 1)
-EVERYTHING = Augmentation(augment=True, rotation=180, elastic=8, brightness=0.3, contrast=0.3, on_cells=0.5, paste=2)
+EVERYTHING = {"augment": True, "rotation": 180, "elastic": 8, "brightness": 0.3, "contrast": 0.3, "on_cells": 0.5,
+              "paste": 2}
 
 
 def dataset(folder, channels=3, count=8, device=None, **options):
@@ -125,8 +129,8 @@ def test_kernels_sample_as_the_cpu_does(place, angle, sigma, key, mirror, dtype,
 
 def test_every_channel_has_the_same_brightness_and_contrast(tmp_path):
     data = dataset(tmp_path)
-    crops = plan_epoch(data, range(8), 16, 4, 4, Augmentation(brightness=0.5, contrast=0.25), 0, 0)
-    plain = plan_epoch(data, range(8), 16, 4, 4, Augmentation(), 0, 0)
+    crops = plan_epoch(data, range(8), Settings(crop=16, levels=3, crops_per_frame=4, brightness=0.5, contrast=0.25), 0)
+    plain = plan_epoch(data, range(8), Settings(crop=16, levels=3, crops_per_frame=4), 0)
     gains, offsets = (np.array([getattr(crop, name) for crop in crops]) for name in ("gain", "offset"))
     assert 0.75 <= gains.min() < 0.85 < 1.15 < gains.max() <= 1.25
     assert -0.5 <= offsets.min() < -0.3 < 0.3 < offsets.max() <= 0.5
@@ -138,7 +142,7 @@ def test_every_channel_has_the_same_brightness_and_contrast(tmp_path):
 
 def test_pieces_are_moved_onto_cells(tmp_path):
     data = dataset(tmp_path)
-    crops = plan_epoch(data, range(8), 16, 4, 50, Augmentation(on_cells=0.5), 0, 0)
+    crops = plan_epoch(data, range(8), Settings(crop=16, levels=3, crops_per_frame=50, on_cells=0.5), 0)
     asked = [crop.on_cell for crop in crops]
     assert 0.4 < np.mean(asked) < 0.6
     held = [labels.any() for _, labels, _ in data.batches(crops, 1, PLAIN)]
@@ -160,7 +164,7 @@ def test_a_device_makes_the_same_varied_batches(tmp_path, place, memory):
     here = dataset(tmp_path, count=30, border=(10.0, 5.0))
     there = dataset(tmp_path, count=30, border=(10.0, 5.0), device=place(), memory=memory)
     assert there.cache.fits == bool(memory)
-    crops = plan_epoch(there, range(30), 32, 4, 1, EVERYTHING, 0, 0)
+    crops = plan_epoch(there, range(30), Settings(crop=32, levels=3, crops_per_frame=1, **EVERYTHING), 0)
     scaling, host, pasted_cells = Scaling(100.0, 30.0), place().to_host, 0
     for crop, mine, other in zip(crops, here.batches(crops, 1, scaling), there.batches(crops, 1, scaling),
                                   strict=True):
@@ -173,7 +177,7 @@ def test_a_device_makes_the_same_varied_batches(tmp_path, place, memory):
 def test_varied_pieces_are_the_same_whether_frames_stay_in_memory_or_not(tmp_path, monkeypatch):
     roomy, tight = dataset(tmp_path, count=40), dataset(tmp_path, count=40, memory=0)
     assert not tight.cache.fits
-    crops, decoded = plan_epoch(tight, range(40), 32, 4, 2, EVERYTHING, 0, 0), []
+    crops, decoded = plan_epoch(tight, range(40), Settings(crop=32, levels=3, crops_per_frame=2, **EVERYTHING), 0), []
     monkeypatch.setattr("stemnet_ref.data.dataset.read_frame", lambda frame: decoded.append(frame) or read_frame(frame))
     for mine, other in zip(roomy.batches(crops, 3, PLAIN), tight.batches(crops, 3, PLAIN), strict=True):
         np.testing.assert_array_equal(mine[0], other[0])
@@ -185,9 +189,9 @@ def test_varied_pieces_are_the_same_whether_frames_stay_in_memory_or_not(tmp_pat
 
 def test_augmentation_changes_neither_order_nor_places(tmp_path):
     data = dataset(tmp_path)
-    plain, varied = (plan_epoch(data, range(8), 16, 4, 3, augmentation, 5, 2)
-                     for augmentation in (Augmentation(), EVERYTHING))
+    some = Settings(crop=16, levels=3, crops_per_frame=3, seed=5)
+    plain, varied = (plan_epoch(data, range(8), replace(some, **changed), 2) for changed in ({}, EVERYTHING))
     assert [(crop.frame, crop.top, crop.left) for crop in plain] == [
         (crop.frame, crop.top, crop.left) for crop in varied]
-    assert varied == plan_epoch(data, range(8), 16, 4, 3, EVERYTHING, 5, 2)
+    assert varied == plan_epoch(data, range(8), replace(some, **EVERYTHING), 2)
     assert len({crop.key for crop in varied}) == len(varied)

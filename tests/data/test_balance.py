@@ -12,7 +12,7 @@ from runs import SMALL, train_main
 
 from stemnet_ref.cost import Cost
 from stemnet_ref.data import balance, training
-from stemnet_ref.data.crops.epoch import Augmentation, plan_epoch
+from stemnet_ref.data.crops.epoch import plan_epoch
 from stemnet_ref.data.dataset import Dataset
 from stemnet_ref.data.frames import Frame
 from stemnet_ref.data.headers import inspect
@@ -60,13 +60,13 @@ def test_frames_are_drawn_by_their_share_of_cells(tmp_path):
     cells = [(10, 100), (40, 200), (0, 100), (70, 100)]
     chances = balance.sampling_weights(cells)
     np.testing.assert_allclose(chances, [0.1, 0.2, 0, 0.7])
-    crops = plan_epoch(data, range(4), 16, 4, 1000, Augmentation(), 0, 0, chances)
+    crops = plan_epoch(data, range(4), Settings(crop=16, levels=3, crops_per_frame=1000), 0, chances)
     assert len(crops) == 4000
     shares = np.bincount([crop.frame for crop in crops], minlength=4) / 4000
     np.testing.assert_allclose(shares, chances, atol=0.03)              # four standard errors of 4000 draws
     tight = Dataset(inspect(data.frames, data.masks, 1))
     tight.cache.fits = False
-    again = plan_epoch(tight, range(4), 16, 4, 1000, Augmentation(), 0, 0, chances)
+    again = plan_epoch(tight, range(4), Settings(crop=16, levels=3, crops_per_frame=1000), 0, chances)
     assert sorted(crop.frame for crop in again) == sorted(crop.frame for crop in crops)
 
 

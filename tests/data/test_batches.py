@@ -12,13 +12,14 @@ from PIL import Image
 
 from stemnet_ref.data import images
 from stemnet_ref.data.crops.crop import Crop
-from stemnet_ref.data.crops.epoch import Augmentation, plan_epoch
+from stemnet_ref.data.crops.epoch import plan_epoch
 from stemnet_ref.data.dataset import MEMORY, Dataset, read_ahead
 from stemnet_ref.data.frames import find
 from stemnet_ref.data.headers import inspect
 from stemnet_ref.data.pairing import pair
 from stemnet_ref.data.scaling import Scaling
 from stemnet_ref.errors import InputError
+from stemnet_ref.training.settings import Settings
 
 PLAIN = Scaling(0.0, 1.0)
 
@@ -31,7 +32,8 @@ def dataset(folder, channels=5, count=10, memory=MEMORY, **size):
 
 def plan(data, crop=16, per_frame=2, augment=True, seed=0, epoch=0, indices=None):
     indices = range(len(data.frames)) if indices is None else indices
-    return plan_epoch(data, indices, crop, 4, per_frame, Augmentation(augment), seed, epoch)
+    settings = Settings(crop=crop, levels=3, crops_per_frame=per_frame, seed=seed, augment=augment)
+    return plan_epoch(data, indices, settings, epoch)
 
 
 @given(st.booleans(), st.integers(0, 3), st.integers(0, 5), st.integers(0, 5))

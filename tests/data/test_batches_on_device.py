@@ -13,13 +13,14 @@ from places import KERNEL_PLACES, backend_at, emulator
 from stemnet_ref import predict
 from stemnet_ref.data.crops.batch import Sample, assemble
 from stemnet_ref.data.crops.crop import Crop
-from stemnet_ref.data.crops.epoch import Augmentation, plan_epoch
+from stemnet_ref.data.crops.epoch import plan_epoch
 from stemnet_ref.data.dataset import Dataset
 from stemnet_ref.data.frames import find
 from stemnet_ref.data.headers import inspect
 from stemnet_ref.data.pairing import pair
 from stemnet_ref.data.scaling import Scaling
 from stemnet_ref.network.stemnet import StemNet
+from stemnet_ref.training.settings import Settings
 
 SCALING = Scaling(100.0, 30.0)
 SIDE = st.integers(1, 40)
@@ -65,7 +66,7 @@ def test_every_frame_is_sent_once_or_once_an_epoch_as_it_was_read(tmp_path, plac
 
     with mock.patch.object(where, "to_device", watched):
         for epoch in range(2):
-            crops = plan_epoch(there, range(60), 16, 4, 3, Augmentation(augment=True), 0, epoch)
+            crops = plan_epoch(there, range(60), Settings(crop=16, levels=3, crops_per_frame=3, augment=True), epoch)
             for (x, labels, _), (x2, labels2, _) in zip(there.batches(crops, 2, SCALING),
                                                         here.batches(crops, 2, SCALING), strict=True):
                 assert_equal_but_for_rounding(where.to_host(x), x2)
@@ -82,7 +83,7 @@ def test_every_frame_is_sent_once_or_once_an_epoch_as_it_was_read(tmp_path, plac
 def test_the_same_buffers_come_back_for_every_batch_of_one_kind(tmp_path, place):
     """A step that was recorded on a set of buffers may be repeated whenever that very set comes again."""
     there = dataset(tmp_path, place())
-    crops = plan_epoch(there, range(60), 16, 4, 1, Augmentation(), 0, 0)[:5]
+    crops = plan_epoch(there, range(60), Settings(crop=16, levels=3, crops_per_frame=1), 0)[:5]
     first, *batches, last = there.batches(crops, 2, SCALING)
     assert all(batch is first for batch in batches)
     assert last.x.shape == (1, 16, 16, 5)                               # the rest of an epoch has its own set

@@ -5,13 +5,14 @@ import pytest
 from pictures import sequence
 
 from stemnet_ref.data.crops.crop import Crop
-from stemnet_ref.data.crops.epoch import Augmentation, plan_epoch
+from stemnet_ref.data.crops.epoch import plan_epoch
 from stemnet_ref.data.crops.pasting import boxes, choose_pastes, paste
 from stemnet_ref.data.dataset import Dataset
 from stemnet_ref.data.headers import inspect
 from stemnet_ref.data.masks.borders import border_weights
 from stemnet_ref.data.pairing import find_pairs
 from stemnet_ref.data.scaling import Scaling
+from stemnet_ref.training.settings import Settings
 
 PLAIN = Scaling(0.0, 1.0)
 
@@ -30,7 +31,7 @@ def pasted(data, crop):
 
 def test_cells_are_pasted_with_their_masks_and_touch_no_other(tmp_path):
     data = dataset(tmp_path)
-    crops = plan_epoch(data, range(8), 40, 4, 10, Augmentation(paste=2), 0, 0)
+    crops = plan_epoch(data, range(8), Settings(crop=40, levels=3, crops_per_frame=10, paste=2), 0)
     count = 0
     for crop in crops:
         assert all(donor in range(8) and donor != crop.frame for donor in crop.donors)
@@ -85,7 +86,8 @@ def test_a_neighbour_of_the_donor_cell_is_not_pasted_along():
 
 def test_weights_of_borders_know_the_pasted_cells_and_are_0_in_cells(tmp_path):
     data = dataset(tmp_path, channels=1, border=(10.0, 5.0), paste=True)
-    crops = plan_epoch(data, range(8), 40, 4, 10, Augmentation(paste=2, rotation=180, elastic=5), 0, 0)
+    settings = Settings(crop=40, levels=3, crops_per_frame=10, paste=2, rotation=180, elastic=5)
+    crops = plan_epoch(data, range(8), settings, 0)
     raised = 0
     for crop, (_, labels, weights) in zip(crops, data.batches(crops, 1, PLAIN), strict=True):
         assert not weights[labels > 0].any()
@@ -104,7 +106,7 @@ def test_weights_of_borders_know_the_pasted_cells_and_are_0_in_cells(tmp_path):
 
 def test_a_window_takes_the_pasted_cell_from_the_donors_window(tmp_path):
     data = dataset(tmp_path)
-    crop = next(crop for crop in plan_epoch(data, range(8), 40, 4, 10, Augmentation(paste=1), 0, 0)
+    crop = next(crop for crop in plan_epoch(data, range(8), Settings(crop=40, levels=3, crops_per_frame=10, paste=1), 0)
                 if pasted(data, crop)[2] and crop.donors[0] in range(2, 6))
     each, = pasted(data, crop)[2]
     (x, labels, _), = data.batches([crop], 1, PLAIN)
@@ -130,7 +132,7 @@ def test_pasted_cells_are_of_the_same_sequence(tmp_path):
     for name in ("a", "b"):
         sequence(tmp_path / "both", 4, name=f"{name}_{{}}.png", height=48, width=56)
     data = Dataset(inspect(*find_pairs(tmp_path / "both" / "frames", tmp_path / "both" / "masks"), 1))
-    crops = plan_epoch(data, [0, 1, 2, 4, 5], 16, 4, 20, Augmentation(paste=3), 0, 0)
+    crops = plan_epoch(data, [0, 1, 2, 4, 5], Settings(crop=16, levels=3, crops_per_frame=20, paste=3), 0)
     assert {len(crop.donors) for crop in crops} == {3}
     for crop in crops:
         assert set(crop.donors) <= ({0, 1, 2} if crop.frame < 4 else {4, 5})

@@ -10,7 +10,7 @@ from PIL import Image
 
 from stemnet_ref import StemNet
 from stemnet_ref.backends import choose
-from stemnet_ref.data.crops.epoch import Augmentation, plan_epoch
+from stemnet_ref.data.crops.epoch import plan_epoch
 from stemnet_ref.data.crops.pasting import choose_pastes, paste
 from stemnet_ref.data.dataset import Dataset
 from stemnet_ref.data.headers import inspect
@@ -24,6 +24,7 @@ from stemnet_ref.training.run import Run
 from stemnet_ref.training.settings import Settings
 
 EPOCHS = 2
+AUGMENTATION = "augment", "rotation", "elastic", "brightness", "contrast", "on_cells", "paste"
 BASE = {"levels": 2, "features": 2, "crop": 16, "crops_per_frame": 2, "epochs": EPOCHS, "channels": 3, "gap": 1,
         "seed": 3}
 
@@ -87,8 +88,7 @@ def by_hand(tmp_path, **options):
     if options.get("border_weight"):
         how = options["border_weight"], options.get("border_sigma", 5.0)
         own_of = [border_weights(data.instances(index), *how) for index in range(12)]
-    augmentation = Augmentation(**{name: options[name] for name in Augmentation.__dataclass_fields__
-                                   if name in options})
+    augmentation = {name: options[name] for name in AUGMENTATION if name in options}
     chances = share[training] / share[training].sum() if "sampling" in options else None
 
     copies = (0, 0, 0) if options.get("neighbours") == "copies" else None
@@ -128,7 +128,8 @@ def by_hand(tmp_path, **options):
         optimizer.learning_rate = rate * options.get("decay_rate", 0.95) ** epoch
         crop = options.get("crop", 16)
         per_frame = options.get("crops_per_frame", 2) or round(40 * 48 / crop ** 2) if crop else 1
-        plan = plan_epoch(data, training, crop, 2, per_frame, augmentation, 3, epoch, chances)
+        settings = Settings(levels=2, crop=crop, crops_per_frame=per_frame, seed=3, **augmentation)
+        plan = plan_epoch(data, training, settings, epoch, chances)
         assert len(plan) == len(training) * per_frame
         costs, trained = [], np.zeros((2, 2))                   # pixels by truth and prediction
         for start in range(0, len(plan), size):

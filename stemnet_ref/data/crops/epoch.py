@@ -6,7 +6,6 @@ and is done when the crop is cut.
 """
 
 from collections import Counter
-from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -17,86 +16,71 @@ from .crop import Crop
 MAX_DISTANCE = 8    # frames between a crop and the donor of its pasted cells, where not all frames fit into memory
 
 
-@dataclass(frozen=True)
-class Augmentation:
-    """The augmentation's configuration; each field is the setting of the same name."""
-
-    augment: bool = False       # whether to mirror and turn: eight views of a square crop, four of another one
-    rotation: float = 0.0       # largest angle to either side, in degrees
-    elastic: float = 0.0        # standard deviation of the displacements, in pixels
-    brightness: float = 0.0     # largest offset of the scaled pixels, up or down
-    contrast: float = 0.0       # largest difference of the scaled pixels' factor from 1
-    on_cells: float = 0.0       # share of the crops that are moved onto a cell
-    paste: int = 0              # cells that are pasted into each crop
-
-    @classmethod
-    def of(cls, settings):
-        """Return the augmentation of a run's settings."""
-        return cls(**{field.name: getattr(settings, field.name) for field in fields(cls)})
-
-
-def plan_epoch(dataset, indices, side, size_divisor, per_frame, augmentation, seed, epoch, sampling_weights=None):
+def plan_epoch(dataset, indices, settings, epoch, sampling_weights=None):
     """Return the crops of one epoch, in the order in which they are trained on.
 
-    Every frame of `indices` gives `per_frame` crops. Where all frames fit into memory the order is a random
+    Every frame gives as many crops as `crops_per_frame` says. Where all frames fit into memory the order is a random
     permutation. Otherwise frames are read in the order of their sequences, which are shuffled, and crops are sampled
     from a pool of those read, so that each frame is decoded once.
 
     Parameters
     ----------
-    dataset : Dataset
+    dataset, settings
+        Common arguments of `data`.
     indices : sequence of int
         Indices of the frames to train on.
-    side : int or None
-        Side of the crops in pixels; None for whole frames.
-    size_divisor : int
-        Number that the sides of whole frames are made multiples of, by a crop at a random position, for the pooling.
-    per_frame : int
-        Number of crops of each frame.
-    augmentation : Augmentation
-        Configuration of the augmentation.
-    seed, epoch : int
-        Seed of the run and number of the epoch.
+    epoch : int
+        Number of the epoch.
     sampling_weights : sequence of float, optional
         Probability of each frame to give a crop; without it every frame gives the same number.
 
     Raises
     ------
     InputError
-        If a frame is smaller than `side` or `size_divisor`.
+        If a frame is smaller than its crops.
     """
-    rng = np.random.Generator(np.random.Philox(key=np.array([seed, 1 << 32], np.uint64),
+    rng = np.random.Generator(np.random.Philox(key=np.array([settings.seed, 1 << 32], np.uint64),
                                                counter=np.array([0, epoch, 0, 0], np.uint64)))
-    order = _order(dataset, np.asarray(indices), per_frame, rng, sampling_weights)
+    order = _order(dataset, np.asarray(indices), crops_per_frame(dataset, indices, settings), rng, sampling_weights)
     positions = rng.random((len(order), 2))
-    views = rng.integers(0, 8, len(order)) if augmentation.augment else np.zeros(len(order), int)
+    views = rng.integers(0, 8, len(order)) if settings.augment else np.zeros(len(order), int)
     angles, gains, offsets, luck = rng.uniform(-1, 1, (4, len(order)))
     keys = rng.integers(0, 1 << 63, len(order))
-    donors = _donors(dataset, order, np.asarray(indices), augmentation.paste, rng)
-    to_cell = luck < 2 * augmentation.on_cells - 1                  # luck is uniform in (-1, 1)
+    donors = _donors(dataset, order, np.asarray(indices), settings.paste, rng)
+    to_cell = luck < 2 * settings.on_cells - 1                  # luck is uniform in (-1, 1)
     crops = []
     for number, index in enumerate(order.tolist()):
-        (h, w), (height, width) = dataset.sizes[index], crop_shape(dataset, index, side, size_divisor)
+        (h, w), (height, width) = dataset.sizes[index], crop_shape(dataset, index, settings)
         down, right = positions[number]
         view = int(views[number])
         turns = view % 4 if height == width else 2 * (view % 2)
         crops.append(Crop(
             index, int(down * (h - height + 1)), int(right * (w - width + 1)), height, width, mirror=view >= 4,
-            quarter_turns=turns, angle=float(np.deg2rad(augmentation.rotation) * angles[number]),
-            elastic=augmentation.elastic, gain=1 + augmentation.contrast * float(gains[number]),
-            offset=augmentation.brightness * float(offsets[number]),
+            quarter_turns=turns, angle=float(np.deg2rad(settings.rotation) * angles[number]),
+            elastic=settings.elastic, gain=1 + settings.contrast * float(gains[number]),
+            offset=settings.brightness * float(offsets[number]),
             on_cell=bool(to_cell[number]), donors=donors[number], key=int(keys[number])))
     return crops
 
 
-def crop_shape(dataset, index, side, size_divisor):
-    """Return height and width of a frame's crops, in pixels; the arguments and the error are those of `plan_epoch`."""
-    h, w = dataset.sizes[index]
-    height, width = (side, side) if side else (h // size_divisor * size_divisor, w // size_divisor * size_divisor)
+def crops_per_frame(dataset, indices, settings):
+    """Return the number of crops of each frame in an epoch: as many as cover a frame, unless it is set."""
+    if settings.crops_per_frame is not None:
+        return settings.crops_per_frame
+    if settings.crop is None:
+        return 1
+    area = np.mean([dataset.sizes[index][0] * dataset.sizes[index][1] for index in indices])
+    return max(1, round(area / settings.crop ** 2))
+
+
+def crop_shape(dataset, index, settings):
+    """Return height and width of a frame's crops, in pixels: without `crop` as much as can be pooled, of all of it."""
+    (h, w), side, divisor = dataset.sizes[index], settings.crop, settings.size_divisor
+    height, width = (side, side) if side else (h // divisor * divisor, w // divisor * divisor)
     if not 0 < height <= h or not 0 < width <= w:
         raise InputError(
-            f"{dataset.frames[index]}: {h} x {w} pixels are less than the {height or size_divisor} x "
-            f"{width or size_divisor} that a training step takes; use a smaller --crop, or fewer --levels")
+            f"{dataset.frames[index]}: {h} x {w} pixels are less than the {height or divisor} x {width or divisor} "
+            "that a training step takes; use a smaller --crop, or fewer --levels")
     return height, width
 
 
