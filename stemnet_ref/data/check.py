@@ -16,10 +16,11 @@ from ..training.settings import FRAMES, MASKS, Settings, chosen_of, pick
 from . import alignment
 from .balance import WORDS, check_classes, class_weights
 from .discovery.sequences import steps
+from .fitting import fit
 from .frames import spans
 from .grouping import grouped
 from .pairing import first_and_last
-from .training import fit, prepare
+from .training import prepare
 
 
 def report(prepared, log=print):

@@ -47,16 +47,17 @@ class Fitted(NamedTuple):
         return float(np.mean([np.divide(*self.cells[index]) for index in indices.tolist()]))
 
 
-def fit(dataset, split, kind, log=print, scaling=None):
+def fit(prepared, log=print, scaling=None):
     """Decode all frames, and the masks to train and validate on, each once, and return what is Fitted to them.
 
-    `split` is a `split.Split`, and `kind` that which `scaling.fit` takes; a Scaling that is given is not fitted again.
+    `prepared` is a `training.Prepared`; a Scaling that is given is not fitted again.
 
     Raises
     ------
     InputError
         If a file cannot be read, or this kind of scaling needs frames of one size.
     """
+    dataset, split, kind = prepared.dataset, prepared.split, prepared.settings.scaling
     if scaling is None:
         _check_one_size(dataset, kind)
     log(f"reading {pluralize(len(dataset.frames), 'frame')} and their masks")

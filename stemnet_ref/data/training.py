@@ -20,7 +20,6 @@ from .. import sample
 from ..cost import Cost
 from ..dispatch import to_host
 from ..errors import InputError, pluralize
-from . import fitting
 from .balance import WORDS, kept_count, kept_indices, sampling_weights
 from .crops.epoch import crop_shape, crops_per_frame, plan_epoch
 from .dataset import Dataset
@@ -92,17 +91,6 @@ def prepare(settings, frames, masks, device=None, log=print, names=NAMES):
               "training_frames": [dataset.frames[index].name for index in found.training],
               "validation_frames": [dataset.frames[index].name for index in found.validation]}
     return Prepared(replace(settings, gap=found.gap), dataset, found, source)
-
-
-def fit(prepared, log=print, scaling=None):
-    """Decode Prepared data, and return what is `fitting.Fitted` to them; a Scaling that is given is not fitted again.
-
-    Raises
-    ------
-    InputError
-        If a file cannot be read, or this kind of scaling needs frames of one size.
-    """
-    return fitting.fit(prepared.dataset, prepared.split, prepared.settings.scaling, log, scaling)
 
 
 class Balance(NamedTuple):

@@ -11,7 +11,8 @@ from .. import __version__, metrics, optimizers
 from ..backends import choose
 from ..data import alignment
 from ..data.balance import check_classes
-from ..data.training import check_crops, fit, freeze, prepare
+from ..data.fitting import fit
+from ..data.training import check_crops, freeze, prepare
 from ..dispatch import to_host
 from ..errors import InputError
 from ..network.stemnet import StemNet

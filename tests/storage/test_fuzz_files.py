@@ -18,7 +18,8 @@ from verifying import write_files
 import run_train
 from stemnet_ref.data import geometry
 from stemnet_ref.data import preprocess as preprocessing
-from stemnet_ref.data.training import fit, prepare
+from stemnet_ref.data.fitting import fit
+from stemnet_ref.data.training import prepare
 from stemnet_ref.errors import InputError
 from stemnet_ref.experiments import page
 from stemnet_ref.metrics import ROC_COLUMNS
