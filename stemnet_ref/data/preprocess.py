@@ -28,7 +28,7 @@ from ..storage.readers import read_json
 from ..training.settings import FRAMES, pick
 from .dataset import read_ahead
 from .discovery import challenge
-from .discovery.selection import UNCHOSEN, Selection
+from .discovery.selection import Selection
 from .discovery.sequences import describe_gaps
 from .frames import describe_pages, find
 from .geometry import RECORD, Geometry
@@ -47,23 +47,8 @@ class Preprocess:
 
     Parameters
     ----------
-    frames, masks : path or str
-        Folders, glob patterns or files, as `pairing.find_pairs` takes them; masks may be None.
-    out : path
-        Folder to write to.
-    size : tuple of int or None
-        Height and width that all frames are cropped or padded to; None leaves them.
-    subtract : bool
-        Whether the background is subtracted.
-    bits : {8, 16}, optional
-        Bits of the written frames; by default those of the frames, and 16 for floats.
-    scale : float, optional
-        Factor on the grey levels. The default is 1 where the written frames have as many bits as those read, and
-        otherwise, for each sequence, the largest factor with which 99.9 % of the pixels fit.
-    memory : int
-        Bytes of pixels to hold at once.
-    sparse, selection
-        Arguments of `pairing.find_pairs`.
+    given : namespace
+        Values of RAW, OUT and the OPTIONS, as `options` parses them.
     log, progress : callable
         Function that prints a line of text for the user, and tqdm, or a function that takes its arguments.
 
@@ -73,20 +58,20 @@ class Preprocess:
         If frames and masks cannot be found or paired, or the folder cannot be used.
     """
 
-    def __init__(self, frames, masks, out, size=(1024, 1024), subtract=True, bits=None, scale=None, memory=MEMORY,
-                 sparse=False, selection=UNCHOSEN, log=print, progress=tqdm):
-        self.out, self.size, self.subtract, self.bits = Path(out), size, subtract, bits
-        self.scale, self.memory, self.log, self.progress = scale, memory, log, progress
-        folders = challenge.sequences(frames)
-        if masks is None and not challenge.has_truth(folders):
-            found = find(frames, "RAW", True, selection)
+    def __init__(self, given, log=print, progress=tqdm):
+        self.given, self.log, self.progress = given, log, progress
+        self.out, self.subtract = Path(given.out), given.background == "median"
+        selection = Selection.of(vars(given))
+        if given.masks is None and not challenge.has_truth(challenge.sequences(given.raw)):
+            found = find(given.raw, "RAW", True, selection)
             paired = [None] * len(found)
             selection.check_effect(found, paired, "RAW")
         else:
-            found, paired = find_pairs(frames, masks, log, sparse, ("RAW", "--masks"), True, selection)
+            found, paired = find_pairs(given.raw, given.masks, log, given.sparse_masks, ("RAW", "--masks"), True,
+                                       selection)
         self.pairs = list(zip(found, paired, strict=True))
-        self.settings = {"version": __version__, "raw": str(Path(frames).absolute()), "masks": masks and str(masks),
-                         "size": size, "background": "median" if subtract else "none", "bits": bits, "scale": scale,
+        self.settings = {"version": __version__, "raw": str(Path(given.raw).absolute()), "masks": given.masks,
+                         "size": given.size, "background": given.background, "bits": given.bits, "scale": given.scale,
                          **selection.options}
         files.check_names(found, "RAW", ".png")
         self._claim = locks.Claim(self.out, "OUT", lambda: _check_out(
@@ -108,7 +93,7 @@ class Preprocess:
             for name in ("frames", *(["masks"] if any(mask for _, mask in self.pairs) else [])):
                 files.make_folder(self.out / name, "OUT")
             for sequence, pairs in grouped(self.pairs, lambda pair: pair[0].sequence).items():
-                with Stack(self.memory, self.out) as stack:
+                with Stack(int(self.given.memory * 1e6), self.out) as stack:
                     try:
                         pairs = self._read(sequence, pairs, stack)
                         if pairs:
@@ -159,14 +144,14 @@ class Preprocess:
 
     def _write(self, sequence, pairs, stack, frames):
         """Write the frames and masks of a sequence; return what was done to it."""
-        bits = self.bits or (8 if stack.dtype == np.uint8 else 16)
+        bits = self.given.bits or (8 if stack.dtype == np.uint8 else 16)
         still = 0.0
         if self.subtract:
             with self.progress(total=stack.shape[0], desc=f"median of {sequence}", unit="row") as bar:
                 still = stack.median(bar.update).astype(np.float32)
         scale = self._scale(stack, still, bits)
         centre = CENTRES[bits] if self.subtract else 0
-        geometries = [Geometry(shape, self.size or shape) for shape in stack.shapes]
+        geometries = [Geometry(shape, self.given.size or shape) for shape in stack.shapes]
 
         def work(number):
             (frame, mask), geometry = pairs[number], geometries[number]
@@ -191,7 +176,7 @@ class Preprocess:
         if changed:
             (h, w), *others = changed
             what = f"frames of {len(changed)} sizes" if others else f"{h} x {w} pixels"
-            self.log(f"{'warning: ' if lost else ''}{sequence}: {what} made {self.size[0]} x {self.size[1]}"
+            self.log(f"{'warning: ' if lost else ''}{sequence}: {what} made {self.given.size[0]} x {self.given.size[1]}"
                      + (f"; {lost / cell:.1%} of the cell pixels were cut off" if lost else ""))
         if self.subtract and len(pairs) < MIN_FRAMES:
             self.log(f"warning: {sequence} has {pluralize(len(pairs), 'frame')}, whose median is nearly the frames "
@@ -211,8 +196,8 @@ class Preprocess:
 
     def _scale(self, stack, still, bits):
         """Return the factor on the grey levels of a sequence."""
-        if self.scale is not None:
-            return self.scale
+        if self.given.scale is not None:
+            return self.given.scale
         if stack.dtype == f"u{bits // 8}":
             return 1.0
         room = CENTRES[bits] if self.subtract else 2 ** bits - 1
@@ -269,9 +254,7 @@ def options():
 def main(argv=None):
     """Preprocess; return the exit status."""
     given = options().parse_args(argv)
-    work = Preprocess(given.raw, given.masks, given.out, given.size, given.background == "median",
-                      given.bits, given.scale, int(given.memory * 1e6), given.sparse_masks, Selection.of(vars(given)),
-                      cli.log, partial(tqdm, disable=None, leave=False))
+    work = Preprocess(given, cli.log, partial(tqdm, disable=None, leave=False))
     written = work.run()
     if not written:
         raise InputError(f"RAW {given.raw}: no frame could be read; the lines above name them")

@@ -12,7 +12,7 @@ from stemnet_ref.data.dataset import Dataset
 from stemnet_ref.data.frames import find
 from stemnet_ref.data.headers import inspect
 from stemnet_ref.data.images import read_bytes, read_frame, read_mask, read_values
-from stemnet_ref.data.preprocess import Preprocess
+from stemnet_ref.data.preprocess import Preprocess, options
 
 RAMP = np.arange(256)
 ZERO = np.zeros(256, int)
@@ -37,7 +37,8 @@ def assert_told(folder, words, told):
     dataset = Dataset(inspect(frames, [None] * len(frames), 1), log=by_training.append)
     for index in range(len(frames)):
         dataset.pixels(index)
-    Preprocess(folder, None, folder / "out", size=None, log=by_preprocessing.append).run()
+    given = options().parse_args([str(folder), str(folder / "out"), "--size", "0"])
+    Preprocess(given, log=by_preprocessing.append).run()
     for lines in (by_training, by_preprocessing):
         notes = [line for line in lines if line.startswith(f"note: {folder}")]
         assert len(notes) == told
