@@ -275,5 +275,5 @@ def test_one_frame_finds_its_mask_in_a_folder_of_masks(tmp_path):
 def test_other_numbers_are_never_taken_for_the_same(numbers, shift):
     frames = made(*sorted(numbers), sequence="frame_1_")
     masks = made(*sorted(number + shift for number in numbers), sequence="mask_1_")
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match=r"no (mask|frame) belongs to"):
         pair(frames, masks)

@@ -120,8 +120,8 @@ def test_frames_that_cannot_be_used_are_named_and_the_others_done(tmp_path, caps
 @pytest.mark.parametrize(("options", "culprit"), [
     (["--size", "10x"], "--size '10x': must be"), (["--size", "-3"], "--size '-3': must be"),
     (["--memory", "0"], "--memory 0: must be"), (["--memory", "inf"], "--memory inf: must be"),
-    (["--scale", "-1"], "--scale -1: must be"), (["--bits", "12"], "12"),
-    (["--masks", "absent"], "absent"), (["--background", "mean"], "mean"),
+    (["--scale", "-1"], "--scale -1: must be"), (["--bits", "12"], "--bits 12: must be"),
+    (["--masks", "absent"], "--masks absent: no such"), (["--background", "mean"], "--background mean: must be"),
 ])
 def test_bad_options(tmp_path, capsys, options, culprit):
     folder, _ = moving(tmp_path / "raw")

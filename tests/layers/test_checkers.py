@@ -90,7 +90,7 @@ def test_gradient_checker_rejects_faults_of_a_convolution(fault, check):
 @CHECKS
 def test_gradient_checker_refuses_float32_and_a_wrong_shape(check):
     x = np.ones(3)
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match="both must be float64"):
         check(np.square, x.astype(np.float32), 2 * x.astype(np.float32))
     with pytest.raises(AssertionError, match="shape"):
         check(np.square, x, np.ones(4))

@@ -59,5 +59,5 @@ def test_a_changed_golden_number_is_noticed():
     theirs = golden["conv2d_5x5/out/dweight"].copy()
     theirs[0, 0, 0, 0] += 1e-8
     ours = cases.layer_outputs("conv2d_5x5", below(golden, "conv2d_5x5/in/"))["dweight"]
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match="Mismatched elements: 1 /"):
         np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-10)

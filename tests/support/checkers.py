@@ -17,7 +17,7 @@ def assert_gradient(f, x, dx, dy=1.0, rtol=1e-7, atol=1e-9, name="dx"):
 
     `atol` is what rounding leaves of a difference of values near 1: 2e-16 / 6e-6, times the terms of the sum.
     """
-    assert x.dtype == dx.dtype == np.float64
+    assert x.dtype == dx.dtype == np.float64, f"{name} is {dx.dtype}, x {x.dtype}; both must be float64"
     assert x.shape == dx.shape, f"{name} has shape {dx.shape}; x has {x.shape}"
     for at in np.ndindex(x.shape):
         hi, lo = x.copy(), x.copy()
@@ -34,7 +34,7 @@ def assert_gradient_along_directions(f, x, dx, dy=1.0, rtol=1e-7, atol=1e-9, ste
     Every element counts in every direction, so that one wrong element is noticed for certain, and two whose errors
     cancel with probability 7/8. `rtol` is relative to the norm of dx, which is the standard deviation of <dx, v>.
     """
-    assert x.dtype == dx.dtype == np.float64
+    assert x.dtype == dx.dtype == np.float64, f"{name} is {dx.dtype}, x {x.dtype}; both must be float64"
     assert x.shape == dx.shape, f"{name} has shape {dx.shape}; x has {x.shape}"
     rng = np.random.default_rng(crc32(x.tobytes()))             # other directions for every x, the same in a rerun
     for _ in range(3):
