@@ -88,18 +88,23 @@ def train(given, settings, frames, masks, claim):
     if with_summaries:
         files.make_folder(run.out / "summaries")
     figures.plot_crops(run.data.crops(), run.out / "figures" / "pieces.png")
-    script = Path(sys.argv[0])
-    again = shlex.join(["python", str(script), "--resume", "--out", str(out)])
     with step_bar(settings.epochs * steps, run.progress.step) as advance, cli.stop_request() as stop:
         complete = run.train(stop, advance, after_epoch)
+    return say_end(run, complete, frames is not None)
+
+
+def say_end(run, complete, on_own_frames):
+    """Say what a run has come to, and the command that goes on with it, or with its model; return the exit status."""
+    out, script = run.out, Path(sys.argv[0])
     if not complete:
+        again = shlex.join(["python", str(script), "--resume", "--out", str(out)])
         cli.log(f"stopped in epoch {run.progress.epoch + 1}, and saved; go on with: {again}")
         return 130
     lost = "" if (out / "best.npz").exists() else " (its model, best.npz, is missing)"
     cli.log(f"done: best pooled F1 {run.progress.best_f1:.3f}{lost}; model, metrics.csv, figures and report.html in "
             f"{out}")
     cli.log(f"next: {shlex.join(['python', str(script.with_name('run_predict.py')), str(out)])}"
-          + ("" if frames is None else " YOUR_FRAMES --out DIR"))
+          + (" YOUR_FRAMES --out DIR" if on_own_frames else ""))
     return 0
 
 

@@ -57,26 +57,12 @@ def main(argv=None):
 
 def run(argv, given, variants, title, seeds, claim):
     """Run the experiment in a folder that is claimed; return the exit status."""
-    out = claim.folder
-    found = discover(variants[0].settings, given["frames"], given["masks"], log=lambda line: None)
-    variants = with_one_gap(variants, *found, cli.log)
-    runs = [(variant.title, variant.seeded(seed), out / f"{variant.name}-seed{seed}")
-            for seed in seeds for variant in variants]
-    for _, settings, folder in runs:
-        check_same(settings, folder)
-    _check_data(variants, given)
+    out, command = claim.folder, shlex.join(["python", "-m", "stemnet_ref.experiments", *map(str, argv)])
+    runs = plan(given, variants, seeds, out)
     claim.take()
-    others = {path.parent for path in out.glob("*/config.json")} - {folder for _, _, folder in runs}
-    if others:
-        cli.log(f"note: {pluralize(len(others), 'other run')} in {out}, not in this table: "
-                f"{listed(sorted(path.name for path in others))}")
+    note_others(out, {folder for _, _, folder in runs})
     files.write_json(out / EXPERIMENT, {"experiment": title}, outputs.EXPERIMENT)
-    command = shlex.join(["python", "-m", "stemnet_ref.experiments", *map(str, argv)])
     results, configs, trained = {variant.title: {} for variant in variants}, {}, False
-
-    def write():
-        page.write(out, results, configs, title, command)
-
     with cli.stop_request() as stop:
         for number, (name, settings, folder) in enumerate(runs, 1):
             cli.log(f"{number} of {len(runs)}: {name}, seed {settings.seed}")
@@ -84,18 +70,37 @@ def run(argv, given, variants, title, seeds, claim):
             trained = trained or new
             if stop():
                 if trained and any(results.values()):
-                    write()
+                    page.write(out, results, configs, title, command)
                 cli.log(f"stopped, and saved; go on with: {command}")
                 return 130
             results[name][settings.seed] = rows
             configs.setdefault(name, read_config(folder))
-            if trained and number % len(variants) == 0:
-                write()
+            if number == len(runs) or (trained and number % len(variants) == 0):
+                page.write(out, results, configs, title, command)
                 trained = False
-    write()
     print(table.markdown(table.lines(results, configs)), end="")
     cli.log(f"done: table3.csv, table3.md, figures and report.html in {out}")
     return 0
+
+
+def plan(given, variants, seeds, out):
+    """Return the title, the settings and the folder of every run, seed by seed, after a check that all can be run."""
+    found = discover(variants[0].settings, given["frames"], given["masks"], log=lambda line: None)
+    variants = with_one_gap(variants, *found, cli.log)
+    runs = [(variant.title, variant.seeded(seed), out / f"{variant.name}-seed{seed}")
+            for seed in seeds for variant in variants]
+    for _, settings, folder in runs:
+        check_same(settings, folder)
+    _check_data(variants, given)
+    return runs
+
+
+def note_others(out, folders):
+    """Say which runs in the experiment's folder are not among those of the table, in `folders`."""
+    others = {path.parent for path in out.glob("*/config.json")} - folders
+    if others:
+        cli.log(f"note: {pluralize(len(others), 'other run')} in {out}, not in this table: "
+                f"{listed(sorted(path.name for path in others))}")
 
 
 def resolve(given):
