@@ -40,6 +40,10 @@ class Engine:
         labels = (self.rng.random((1, self.size, self.size)) < 0.2).astype(np.uint8)
         return self.normal(1, self.size, self.size, self.channels), labels
 
+    def make(self, case):
+        """Return the function of a case."""
+        return self._network(case[0]) if len(case) == 1 else self._layer(*case, *self.layers[case[1]])
+
     def seconds(self, function, repeats):
         """Return the mean seconds of a call, over `repeats` calls in a row."""
         start = time.perf_counter()

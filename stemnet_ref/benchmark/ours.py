@@ -29,19 +29,16 @@ class Ours(Engine):
     def put(self, array):
         return self.device.to_device(array) if self.device else array
 
-    def make(self, case):
-        conv2d, conv_transpose2d = self.backend.layers.conv2d, self.backend.layers.conv_transpose2d
-        if len(case) == 1:
-            return self._network(case[0])
-        x_shape, w_shape, transposed = self.layers[case[1]]
-        layer = conv_transpose2d if transposed else conv2d
+    def _layer(self, direction, name, x_shape, w_shape, transposed):
+        layers = self.backend.layers
+        layer = layers.conv_transpose2d if transposed else layers.conv2d
         x, weight = self.put(self.normal(*x_shape)), self.put(self.normal(*w_shape))
         y = layer.forward(x, weight)
-        if case[0] == "forward":
+        if direction == "forward":
             return lambda: layer.forward(x, weight)
         dy = self.put(self.normal(*y.shape))
-        if case[1] == "down0.conv":                             # training needs no gradient with respect to the frame
-            return lambda: conv2d.backward_weight(dy, x, w_shape)
+        if name == "down0.conv":                                # training needs no gradient with respect to the frame
+            return lambda: layer.backward_weight(dy, x, w_shape)
         return lambda: layer.backward(dy, x, weight)
 
     def _network(self, what):

@@ -26,13 +26,10 @@ class Torch(Engine):
         """Return a tensor (N, C, H, W), or a filter, where and in the memory format in which this engine computes."""
         return tensor.to(self.device).contiguous(memory_format=self.format)
 
-    def make(self, case):
+    def _layer(self, direction, name, x_shape, w_shape, transposed):
         from ..verify.twins.torch_twin import from_reference, nchw
 
         functional = self.torch.nn.functional
-        if len(case) == 1:
-            return self._network(case[0])
-        x_shape, w_shape, transposed = self.layers[case[1]]
         x, weight = self.put(nchw(self.normal(*x_shape))), self.put(from_reference(self.normal(*w_shape)))
 
         def forward():
@@ -40,11 +37,11 @@ class Torch(Engine):
                 return functional.conv_transpose2d(x, weight, stride=2)
             return functional.conv2d(x, weight, padding=w_shape[0] // 2)
 
-        if case[0] == "forward":
+        if direction == "forward":
             return self.torch.no_grad()(forward)
         dy = self.torch.randn_like(forward())
         stride, pad = (2, 0) if transposed else (1, w_shape[0] // 2)
-        needed = [case[1] != "down0.conv", True, False]         # training needs no gradient with respect to the frame
+        needed = [name != "down0.conv", True, False]            # training needs no gradient with respect to the frame
         return lambda: self.torch.ops.aten.convolution_backward(
             dy, x, weight, None, [stride] * 2, [pad] * 2, [1, 1], transposed, [0, 0], 1, needed)
 
