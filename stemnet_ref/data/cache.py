@@ -58,5 +58,6 @@ class Cache:
         """Free the frames that one item of the plan has needed, where no later item needs them."""
         if not self.fits:
             self._uses.subtract(frames)
-            for key in [key for key in self.arrays if self._uses[key[1]] <= 0]:
+            done = {frame for frame in frames if self._uses[frame] <= 0}
+            for key in [key for key in self.arrays if key[1] in done] if done else ():
                 del self.arrays[key]

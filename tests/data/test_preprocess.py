@@ -219,9 +219,11 @@ def test_two_frames_of_one_name_are_refused(tmp_path, capsys):
 
 
 def test_no_frame_that_can_be_read_is_an_error(tmp_path, capsys):
-    folder, _ = moving(tmp_path / "raw", count=1)
-    (folder / "t_1.png").write_bytes(b"\x89PNG")
+    folder, _ = moving(tmp_path / "raw", count=2)
+    for path in folder.iterdir():
+        path.write_bytes(b"\x89PNG")
     check(capsys, run(folder, tmp_path / "out"), "no frame could be read")
+    check(capsys, run(folder / "t_1.png", tmp_path / "out"), folder / "t_1.png", "the first bytes are damaged")
 
 
 def test_a_killed_call_can_be_made_again(tmp_path):

@@ -13,7 +13,7 @@ from threading import Lock
 from ...errors import InputError
 from ...storage.readers import check_regular
 from . import axes, png
-from .damage import DAMAGE, REPLACE
+from .damage import REPLACE
 from .directories import SIGNATURES, read_directories
 from .tiff import Tiff
 
@@ -26,8 +26,6 @@ MAX_IDLE = 32                   # open files that nobody reads
 
 class Picture:
     """A PNG or TIFF file, as its headers describe it; they are read once, when it is made.
-
-    What is wrong with a file that is named as a PNG is said when its header is asked for.
 
     Attributes
     ----------
@@ -47,20 +45,16 @@ class Picture:
 
     def __init__(self, path, key):
         self.path, self.key, self.remarks = path, key, {}
-        self._headers, self._fault, self.positions = {}, None, []
+        self._headers, self.positions = {}, []
         with ExitStack() as opened:
             file = opened.enter_context(open(path, "rb"))
             magic = file.read(4)
             file.seek(0)
-            self.is_png = magic not in SIGNATURES and (magic == PNG or path.lower().endswith(".png"))
-            if self.is_png:
-                try:
-                    _check_magic(path, magic)
-                    self._headers[0] = png.read_header(file)
-                except (InputError, *DAMAGE) as error:
-                    self._fault = error
-                return
             _check_magic(path, magic)
+            self.is_png = magic == PNG
+            if self.is_png:
+                self._headers[0] = png.read_header(file)
+                return
             self._directories = read_directories(file)
             file.seek(0)
             opened.pop_all()                                # the Tiff closes it
@@ -71,8 +65,6 @@ class Picture:
 
     def header(self, number):
         """Return the Header of the planes of a page."""
-        if self._fault:
-            raise self._fault
         if number in self._headers:
             return self._headers[number]
         with self._open() as tiff:
