@@ -16,7 +16,6 @@ from .masks.regions import regions
 from .masks.values import check_values
 
 MAX_FLOAT = 1e18    # largest float of a frame, so that sums of squares fit into 32 bits
-ONE_PLANE = (0, 0),
 
 
 def read_size(frame, mask=False):
@@ -194,7 +193,7 @@ def _planes(frame):
     if sum(each.planes.size // 2 for each in found) > 1:
         raise InputError(f"{frame}: holds several planes, and none of them is chosen; save the one that is meant as "
                          "a file of its own")
-    return tuple(map(tuple, found[0].planes.reshape(-1, 2).tolist())) if found else ONE_PLANE
+    return tuple(map(tuple, found[0].planes.reshape(-1, 2).tolist()))
 
 
 def _check_grey(colours, frame, mask):

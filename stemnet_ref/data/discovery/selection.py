@@ -171,8 +171,6 @@ def time_lapses(path, selection):
     """
     with damage_of(path):
         found = picture(path).positions
-    if not found:
-        return [("", None)], ""
     if selection.must_apply and selection.channel_index is not None and found[0].has_alpha:
         raise ChoiceRefused(f"{path}: {GREY_AND_ALPHA}")
     if selection.takes_pages or challenge.holds_slices(Path(path)):

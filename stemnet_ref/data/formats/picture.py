@@ -10,6 +10,8 @@ from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from threading import Lock
 
+import numpy as np
+
 from ...errors import InputError
 from ...storage.readers import check_regular
 from . import axes, png
@@ -31,7 +33,6 @@ class Picture:
     ----------
     is_png : bool
     positions : list of axes.Position
-        Positions of a TIFF; none of a PNG.
     remarks : dict
         Remarks of the reader of masks on the values of their planes, stored for later calls.
 
@@ -45,7 +46,7 @@ class Picture:
 
     def __init__(self, path, key):
         self.path, self.key, self.remarks = path, key, {}
-        self._headers, self.positions = {}, []
+        self._headers = {}
         with ExitStack() as opened:
             file = opened.enter_context(open(path, "rb"))
             magic = file.read(4)
@@ -54,6 +55,7 @@ class Picture:
             self.is_png = magic == PNG
             if self.is_png:
                 self._headers[0] = png.read_header(file)
+                self.positions = [axes.Position("", np.zeros((1, 1, 1, 2), int))]
                 return
             self._directories = read_directories(file)
             file.seek(0)
