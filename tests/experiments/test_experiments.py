@@ -16,7 +16,6 @@ import run_predict
 from stemnet_ref.data.training import discover
 from stemnet_ref.experiments import table
 from stemnet_ref.experiments.variants import of_sweep, of_table_3, with_one_gap
-from stemnet_ref.program import cli
 from stemnet_ref.training import checkpoint
 from stemnet_ref.training.settings import Settings
 
@@ -145,8 +144,7 @@ def test_a_network_trained_on_copies_predicts_from_copies(tmp_path, pair, no_fig
                       neighbours, "--out", run_folder) == 0
     heat = []
     for part in ("as they are", "others dark"):
-        assert cli.run("run_predict.py", run_predict.main,
-                       [str(run_folder), str(frames), "--out", str(tmp_path / part)]) == 0
+        assert refusals.script(run_predict.main, run_folder, frames, "--out", tmp_path / part) == 0
         heat.append((tmp_path / part / names[2].replace(".png", "_probability.png")).read_bytes())
         for name in names[:2] + names[3:]:
             Image.fromarray(np.zeros_like(np.asarray(Image.open(frames / name)))).save(frames / name)

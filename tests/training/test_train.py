@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from pictures import stack
 from PIL import Image
+from refusals import script
 from runs import ROOT, SMALL, rows_of, train_main
 
 import run_predict
@@ -18,7 +19,6 @@ import run_train
 from stemnet_ref.data import training
 from stemnet_ref.errors import InputError
 from stemnet_ref.metrics import COLUMNS
-from stemnet_ref.program import cli
 from stemnet_ref.storage import files
 from stemnet_ref.training import checkpoint, step, validation
 from stemnet_ref.training.run import Diverged, Run
@@ -57,8 +57,7 @@ def test_a_run_writes_what_the_design_names(tmp_path, movie, capsys):
 def test_metrics_are_those_of_the_saved_model(tmp_path, movie, no_figures):
     out = tmp_path / "out"
     train_main(*movie, *SMALL, "--out", out, "--gap", "1")
-    assert cli.run("run_predict.py", run_predict.main, [str(each) for each in (
-        out / "model.npz", movie[1], "--masks", movie[3], "--out", tmp_path / "p")]) == 0
+    assert script(run_predict.main, out / "model.npz", movie[1], "--masks", movie[3], "--out", tmp_path / "p") == 0
     with open(tmp_path / "p" / "metrics.csv") as file:
         table = {row["frame"]: row for row in csv.DictReader(file)}
     row = rows_of(out)[-1]
@@ -70,8 +69,7 @@ def test_metrics_are_those_of_the_saved_model(tmp_path, movie, no_figures):
 def test_validation_csv_is_what_prediction_measures_with_the_best_model(tmp_path, movie, no_figures):
     out = tmp_path / "out"
     train_main(*movie, *SMALL, "--out", out, "--gap", "1", "--keep-prob", "1")
-    assert cli.run("run_predict.py", run_predict.main, [str(each) for each in (
-        out, movie[1], "--masks", movie[3], "--out", tmp_path / "p")]) == 0
+    assert script(run_predict.main, out, movie[1], "--masks", movie[3], "--out", tmp_path / "p") == 0
     tables = []
     for path in (out / "validation.csv", tmp_path / "p" / "metrics.csv"):
         with open(path) as file:
@@ -121,11 +119,14 @@ def test_another_seed_gives_another_model(tmp_path, movie, no_figures):
     assert all(np.any(a[name] != b[name]) for name in a)
 
 
-# Trains as the script does, but draws nothing
+# Trains as the script does, but draws nothing: in so many threads, however few cores there are, which share small bands
 TRAINED = """
-import sys
+import os, sys
+from stemnet_ref.backends.cpu import conv2d, jobs, threads
 from stemnet_ref.training.run import Run
 from stemnet_ref.training.settings import Settings
+threads.count = lambda: int(os.environ["OPENBLAS_NUM_THREADS"])
+conv2d.BAND_BYTES, jobs.bands.__defaults__ = 1 << 12, (1 << 8,)
 settings = Settings.from_options({"levels": 3, "features": 8, "epochs": 1, "crop": 32, "crops_per_frame": 2})
 Run(settings, *sys.argv[1:]).train()
 """

@@ -7,13 +7,13 @@ import pytest
 from pictures import sequence
 from PIL import Image
 from places import KERNEL_PLACES, backend_at, cpu
+from refusals import script
 
 import run_predict
 import run_train
 from stemnet_ref import metrics
 from stemnet_ref.data.scaling import Scaling
 from stemnet_ref.network.stemnet import StemNet
-from stemnet_ref.program import cli
 from stemnet_ref.report import figures
 from stemnet_ref.storage import readers
 from stemnet_ref.training import checkpoint
@@ -32,10 +32,6 @@ def movie(tmp_path, monkeypatch):
     return ["--frames", frames, "--masks", masks]
 
 
-def run(main, *argv):
-    return cli.run("script", main, [str(each) for each in argv])
-
-
 @KERNEL_PLACES
 @pytest.mark.parametrize(("product", "options"), [
     (1, ["--augment", "--rotation", "180", "--elastic", "3", "--contrast", "0.2", "--border-weight", "5",
@@ -48,11 +44,11 @@ def test_a_run_is_that_of_the_cpu_within_rounding_and_goes_on_there(tmp_path, mo
                                                                     options):
     monkeypatch.setattr(place(), "product", product)
     start = [*movie, *SMALL, *options]
-    assert run(run_train.main, *start, "--backend", "cpu", "--epochs", "2", "--out", tmp_path / "cpu") == 0
+    assert script(run_train.main, *start, "--backend", "cpu", "--epochs", "2", "--out", tmp_path / "cpu") == 0
     monkeypatch.setattr(train, "choose", lambda name, precision, log: backend_at({"cuda": place, "cpu": cpu}[name]))
-    assert run(run_train.main, *start, "--backend", "cuda", "--epochs", "1", "--out", tmp_path / "gpu") == 0
+    assert script(run_train.main, *start, "--backend", "cuda", "--epochs", "1", "--out", tmp_path / "gpu") == 0
     assert json.loads((tmp_path / "gpu" / "config.json").read_text())["device"] == place().name
-    assert run(run_train.main, "--resume", "--backend", "cuda", "--out", tmp_path / "gpu", "--epochs", "2") == 0
+    assert script(run_train.main, "--resume", "--backend", "cuda", "--out", tmp_path / "gpu", "--epochs", "2") == 0
     ours, theirs = (checkpoint.load(tmp_path / name / "model.npz") for name in ("gpu", "cpu"))
     for name, array in theirs.network.parameters.items():
         # float32: a dozen steps, whose sums run in another order
@@ -63,8 +59,8 @@ def test_a_run_is_that_of_the_cpu_within_rounding_and_goes_on_there(tmp_path, mo
     rows = [readers.read_csv(tmp_path / name / "metrics.csv", metrics.COLUMNS) for name in ("gpu", "cpu")]
     for column in ("train_loss", "train_accuracy", "val_loss", "train_recall", "roc_auc"):
         np.testing.assert_allclose(*([row[column] for row in each] for each in rows), rtol=1e-3, err_msg=column)
-    assert run(run_train.main, "--resume", "--backend", "cpu", "--out", tmp_path / "gpu", "--epochs", "3") == 0
-    assert run(run_predict.main, tmp_path / "gpu", movie[1], "--out", tmp_path / "p") == 0
+    assert script(run_train.main, "--resume", "--backend", "cpu", "--out", tmp_path / "gpu", "--epochs", "3") == 0
+    assert script(run_predict.main, tmp_path / "gpu", movie[1], "--out", tmp_path / "p") == 0
 
 
 @KERNEL_PLACES
@@ -73,7 +69,8 @@ def test_a_prediction_is_that_of_the_cpu_within_rounding(tmp_path, movie, monkey
     monkeypatch.setattr(run_predict, "choose", lambda name, precision, log: backend_at(
         {"cuda": place, "cpu": cpu}[name]))
     for name in ("cpu", "cuda"):
-        assert run(run_predict.main, tmp_path / "model.npz", movie[1], "--backend", name, "--out", tmp_path / name) == 0
+        assert script(run_predict.main, tmp_path / "model.npz", movie[1], "--backend", name, "--out",
+                      tmp_path / name) == 0
     assert f"done with backend {place().name}: " in capsys.readouterr().out
     for number in range(1, 7):
         ours, theirs = (np.asarray(Image.open(tmp_path / name / f"t_{number:02d}_probability.png")).astype(int)
@@ -86,5 +83,5 @@ def test_a_prediction_is_that_of_the_cpu_within_rounding(tmp_path, movie, monkey
 def test_two_runs_are_bit_equal(tmp_path, movie, monkeypatch, place):
     monkeypatch.setattr(train, "choose", lambda name, precision, log: backend_at(place))
     for name in ("a", "b"):
-        assert run(run_train.main, *movie, *SMALL, "--epochs", "2", "--out", tmp_path / name) == 0
+        assert script(run_train.main, *movie, *SMALL, "--epochs", "2", "--out", tmp_path / name) == 0
     assert (tmp_path / "a" / "model.npz").read_bytes() == (tmp_path / "b" / "model.npz").read_bytes()
