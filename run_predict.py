@@ -12,7 +12,7 @@ from stemnet_ref.backends import choose
 from stemnet_ref.data.discovery.selection import Selection
 from stemnet_ref.errors import others_done
 from stemnet_ref.program import cli
-from stemnet_ref.program.options import Option
+from stemnet_ref.program.options import Option, Parser
 from stemnet_ref.sample import FRAMES, MASKS, SOURCE
 from stemnet_ref.storage import files
 from stemnet_ref.training import checkpoint
@@ -34,7 +34,7 @@ OPTIONS = {
 
 def options():
     """Return the parser."""
-    parser = cli.Parser("run_predict.py", "Segment frames with a model that run_train.py wrote.", OPTIONS)
+    parser = Parser("run_predict.py", "Segment frames with a model that run_train.py wrote.", OPTIONS)
     parser.add_argument("model", metavar="MODEL", help="a .npz, or the folder of a run (then its best.npz)")
     parser.add_argument("frames", metavar="FRAMES", nargs="?",
                         help="folder, quoted glob pattern, one file or multi-page TIFF; without it: the sample")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from stemnet_ref.program import cli
 from stemnet_ref.program.extras import library
-from stemnet_ref.program.options import Option
+from stemnet_ref.program.options import Option, Parser
 from stemnet_ref.program.terminal import step_bar
 from stemnet_ref.report import figures, summaries
 from stemnet_ref.report.page import Report
@@ -42,8 +42,8 @@ OPTIONS = {
 
 def options():
     """Return the parser. A setting that is not given is absent from the result, so that presets can fill it."""
-    return cli.Parser("run_train.py", "Train StemNet on frames of a time-lapse and their masks. Without --frames: on "
-                                      "the sample that comes with the package.", OPTIONS)
+    return Parser("run_train.py", "Train StemNet on frames of a time-lapse and their masks. Without --frames: on "
+                                  "the sample that comes with the package.", OPTIONS)
 
 
 def main(argv=None):

@@ -13,7 +13,7 @@ from ..errors import InputError
 from ..network import topology
 from ..network.table import layer_table, training_gflop
 from ..program import cli
-from ..program.options import Option, flag_of
+from ..program.options import Option, Parser, flag_of
 from ..storage.files import write_json
 from ..storage.outputs import BENCHMARK, check_output
 from ..training.settings import Settings, pick
@@ -44,8 +44,8 @@ OPTIONS = {
 
 def options():
     """Return the parser."""
-    return cli.Parser("python -m stemnet_ref.benchmark",
-                      "Measure layers, training step and prediction, turn by turn with PyTorch.", OPTIONS)
+    return Parser("python -m stemnet_ref.benchmark",
+                  "Measure layers, training step and prediction, turn by turn with PyTorch.", OPTIONS)
 
 
 def main(argv=None):

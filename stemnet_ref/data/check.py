@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import InputError, pluralize
 from ..program import cli
-from ..program.options import Option
+from ..program.options import Option, Parser
 from ..storage.outputs import SHEET, check_output
 from ..training.settings import FRAMES, MASKS, Settings, chosen_of, pick
 from . import alignment
@@ -75,8 +75,8 @@ OPTIONS = {
 
 def options():
     """Return the parser."""
-    parser = cli.Parser("python -m stemnet_ref.data.check",
-                        "Say what a training run would see, and draw a sheet of frames with their masks.", OPTIONS)
+    parser = Parser("python -m stemnet_ref.data.check",
+                    "Say what a training run would see, and draw a sheet of frames with their masks.", OPTIONS)
     parser.add_argument("frames", metavar="FRAMES", help=FRAMES.help)
     parser.add_argument("masks", metavar="MASKS", nargs="?", help=MASKS.help)
     return parser

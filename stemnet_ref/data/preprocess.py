@@ -22,7 +22,7 @@ from .. import __version__
 from ..backends.cpu.threads import count
 from ..errors import InputError, others_done, pluralize, reason
 from ..program import cli
-from ..program.options import Option, sides
+from ..program.options import Option, Parser, sides
 from ..storage import files, locks, outputs
 from ..storage.readers import read_json
 from ..training.settings import FRAMES, pick
@@ -243,9 +243,9 @@ OPTIONS = {
 
 def options():
     """Return the parser."""
-    parser = cli.Parser("python -m stemnet_ref.data.preprocess",
-                        "Subtract each sequence's background (its median over time), crop or pad frames and masks to "
-                        "one size.", OPTIONS)
+    parser = Parser("python -m stemnet_ref.data.preprocess",
+                    "Subtract each sequence's background (its median over time), crop or pad frames and masks to "
+                    "one size.", OPTIONS)
     parser.add_argument("raw", metavar="RAW", help=FRAMES.help)
     parser.add_argument("out", metavar="OUT", help="folder for OUT/frames, OUT/masks and OUT/preprocess.json")
     return parser

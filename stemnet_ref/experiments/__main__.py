@@ -8,7 +8,7 @@ from pathlib import Path
 from ..data.training import check_crops, discover, prepare
 from ..errors import InputError, listed, pluralize
 from ..program import cli
-from ..program.options import Option, flag_of
+from ..program.options import Option, Parser, flag_of
 from ..storage import files, locks, outputs, readers
 from ..training.saved import read_config
 from ..training.settings import COMPUTATION, FRAMES, MASKS, chosen_of
@@ -36,10 +36,10 @@ OPTIONS = {
 
 def options():
     """Return the parser. A setting that is not given is absent from the result, so that presets can fill it."""
-    parser = cli.Parser(PROG, "Train networks with several seeds each on the same frames, and compare them as Table 3 "
-                              "of the thesis does. The same command again goes on after an interruption. --preset, "
-                              "--channels and --neighbours are for --vary alone, where --channels is 5 unless given.",
-                        OPTIONS)
+    parser = Parser(PROG, "Train networks with several seeds each on the same frames, and compare them as Table 3 "
+                          "of the thesis does. The same command again goes on after an interruption. --preset, "
+                          "--channels and --neighbours are for --vary alone, where --channels is 5 unless given.",
+                    OPTIONS)
     parser.add_argument("experiment", choices=("table3",),
                         help="Network1 and Network5 with Table 1, and Network5 with Table 2")
     return parser

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ..network.topology import check_size
 from ..program import cli
-from ..program.options import Option
+from ..program.options import Option, Parser
 from ..report.markup import write_page
 from ..storage.outputs import EXPLANATION, check_output
 from ..training.settings import pick
@@ -27,8 +27,8 @@ OPTIONS = {                     # with limits beyond which nobody reads the numb
 
 def options():
     """Return the parser."""
-    return cli.Parser(PROG, "Run one step of training on a tiny network and write a page with every number of it: "
-                            "forward, backward, and the update of a weight.", OPTIONS)
+    return Parser(PROG, "Run one step of training on a tiny network and write a page with every number of it: "
+                        "forward, backward, and the update of a weight.", OPTIONS)
 
 
 def main(argv=None):

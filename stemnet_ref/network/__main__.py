@@ -3,7 +3,7 @@
 import sys
 
 from ..program import cli
-from ..program.options import Option
+from ..program.options import Option, Parser
 from ..training.settings import Settings, chosen_of, pick
 from . import topology
 from .table import layer_table, training_gflop
@@ -15,7 +15,7 @@ OPTIONS = {**pick("preset", "channels", "levels", "features"),
 
 def options():
     """Return the parser."""
-    return cli.Parser(PROG, "Print StemNet's table of layers.", OPTIONS)
+    return Parser(PROG, "Print StemNet's table of layers.", OPTIONS)
 
 
 def main(argv=None):

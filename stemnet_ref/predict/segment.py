@@ -126,7 +126,6 @@ class Opened(NamedTuple):
 def _open(model, frames, masks, sparse, selection, left_out, log):
     """Return the Opened frames and masks; raise InputError where none of the frames, or of the masks, can be used."""
     lenient = left_out is not None
-
     chosen, around, completed = _find_frames(model, frames, selection, log, lenient)
     truth_of = {} if masks is None else masks_of(chosen, masks, log, sparse, completed, lenient)
     completed.check_effect(chosen, truth_of.values(), "FRAMES")

@@ -8,10 +8,9 @@ import warnings
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 
 from ..errors import INTERRUPTED, InputError, out_of_memory, reason
-from .options import Parser
 from .terminal import Output, OutputLost, log, one_line
 
-__all__ = ["Parser", "log", "run", "stop_request"]
+__all__ = ["log", "run", "stop_request"]
 
 PIPE_CLOSED = 141           # exit status that a shell gives a program killed by SIGPIPE
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..errors import InputError, reason
+from ..program.options import check_effects
 from ..storage import files, readers
 from . import checkpoint
 from .settings import OPTIONS, Settings, chosen_of, renamed
@@ -43,7 +44,7 @@ def resolve(given):
         raise InputError("--resume: name the run to go on with by --out DIR")
     settings, *saved = settings_of(out)
     settings = replace(settings, **chosen)
-    settings.check_effects(chosen)
+    check_effects(OPTIONS, chosen, settings.as_dict())
     for name, path, now in (("frames", saved[0], frames), ("masks", saved[1], masks)):
         if now is None and path is not None and not (os.path.exists(path) or glob.glob(path, recursive=True)):
             raise InputError(f"--resume: the {name} of this run are no longer at {path}; "

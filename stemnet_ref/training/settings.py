@@ -177,12 +177,8 @@ class Settings:
             If a value is not one that its setting takes, or a chosen setting has no effect beside the others.
         """
         settings = cls(**chosen)
-        settings.check_effects(chosen)
+        check_effects(OPTIONS, chosen, settings.as_dict())
         return settings
-
-    def check_effects(self, chosen):
-        """Raise InputError where one of the names in `chosen` has no effect beside the other settings."""
-        check_effects(OPTIONS, chosen, self.as_dict())
 
     @property
     def selection(self):

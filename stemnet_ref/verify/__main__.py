@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import InputError, pluralize
 from ..network.topology import check_size
 from ..program import cli
-from ..program.options import Option, check_effects, flag_of, sides
+from ..program.options import Option, Parser, check_effects, flag_of, sides
 from ..storage.files import write_npz
 from ..storage.outputs import GOLDEN, TENSORS, check_output
 from ..training import checkpoint
@@ -92,8 +92,8 @@ COMMANDS = {
 
 def options():
     """Return the parser. A setting that is not given is absent from the result, so that presets can fill it."""
-    parser = cli.Parser(prog=PROG, description="Find out whether an implementation of StemNet computes what the "
-                                               "reference computes, and if not, where and why.")
+    parser = Parser(prog=PROG, description="Find out whether an implementation of StemNet computes what the "
+                                           "reference computes, and if not, where and why.")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, (does, arguments, table) in COMMANDS.items():
         each = commands.add_parser(name, help=does, options=table)
