@@ -1,4 +1,4 @@
-"""The cost of a network's logits, by its name; the gradients of all costs are in network/test_network.py."""
+"""The cost of a network's logits, by its name; the gradients of all costs are in network/test_gradient.py."""
 
 import numpy as np
 import pytest

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from itertools import pairwise
+from threading import Barrier
 
 import numpy as np
 import pytest
@@ -88,6 +89,8 @@ def test_a_part_of_a_mask_is_a_part_of_the_generators_words(seed, start, count):
 def test_work_is_shared_and_an_error_in_it_arrives(monkeypatch):
     monkeypatch.setattr(threads, "count", lambda: 3)
     threads._pool.cache_clear()
+    meet = Barrier(3, timeout=20).wait                                      # raises an error where no three come
+    assert sorted(threads.share(lambda job: meet(), range(3))) == [0, 1, 2]
     with np.errstate(over="raise"):
         assert threads.share(lambda job: (job, np.geterr()["over"]), range(5)) == [(job, "raise") for job in range(5)]
         with pytest.raises(FloatingPointError):
@@ -128,9 +131,9 @@ def test_blas_has_one_thread_within_and_gets_its_own_back():
 def test_the_callers_handling_of_errors_holds_in_every_thread(monkeypatch):
     monkeypatch.setattr(threads, "count", lambda: 3)
     threads._pool.cache_clear()
-    seen = []
+    seen, meet = [], Barrier(3, timeout=20).wait
     with np.errstate(over="call", call=lambda kind, flag: seen.append(kind)):
-        threads.share(lambda job: np.float32(1e30) * np.float32(1e30), range(9))
+        threads.share(lambda job: (meet(), np.float32(1e30) * np.float32(1e30)), range(9))
     assert len(seen) == 9
     threads._pool.cache_clear()
 
