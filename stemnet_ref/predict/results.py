@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 
-from ..data.discovery import challenge
 from ..data.geometry import geometry_of
 from ..errors import InputError, pluralize
 from ..pictures import number_cells, write_pictures
@@ -26,15 +25,6 @@ def check_out(out, frames, masks, results):
         tables.update({f"{frame.name}_edges.csv": outputs.EDGES for frame in frames})
     for name, kind in tables.items():
         outputs.check_replaceable(Path(out) / name, kind, remedy="choose another folder")
-
-
-def challenge_paths(out, frames, log):
-    """Return the path of each frame's result for the Cell Tracking Challenge, a dict; say whose folder is whose."""
-    paths = dict(zip(frames, challenge.result_paths(out, frames), strict=True))
-    folders = {path.parent.name: frame.sequence for frame, path in paths.items()}
-    if len(folders) > 1:
-        log(", ".join(f"{folder}: {sequence}" for folder, sequence in sorted(folders.items())))
-    return paths
 
 
 def write(out, frame, cell, pixels, truth, numbered):

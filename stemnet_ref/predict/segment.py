@@ -8,6 +8,7 @@ import numpy as np
 from .. import metrics
 from ..data import alignment
 from ..data.dataset import Dataset
+from ..data.discovery import challenge
 from ..data.discovery.selection import UNCHOSEN, ChoiceNeeded
 from ..data.discovery.sequences import describe_sequences
 from ..data.frames import describe_pages, find_neighbours, spans
@@ -19,7 +20,7 @@ from ..errors import InputError, pluralize
 from ..program.options import flag_of
 from ..storage import locks
 from ..storage.files import write_csv
-from .results import challenge_paths, check_out, check_restorable, write
+from .results import check_out, check_restorable, write
 from .tiles import TILE, cell_probability, logits
 
 MAX_WARNINGS = 3                # frames whose output is not finite that get a line each; it may be every frame
@@ -79,7 +80,10 @@ def run(model, frames, out, masks=None, tile=TILE, log=print, progress=iter, res
     record = read_record(frames) if restore else None
     opened = _open(model, frames, masks, sparse, selection, left_out, log)
     with locks.Claim(out, check=lambda: check_out(out, opened.frames, opened.masks, results), log=log) as claim:
-        numbered = challenge_paths(out, opened.frames, log) if results == "challenge" else {}
+        numbered = challenge.result_paths(out, opened.frames) if results == "challenge" else {}
+        folders = {path.parent.name: frame.sequence for frame, path in numbered.items()}
+        if len(folders) > 1:
+            log(", ".join(f"{folder}: {sequence}" for folder, sequence in sorted(folders.items())))
         claim.take()
         table = Path(out) / "metrics.csv"
         log(f"{pluralize(len(opened.frames), 'frame')}: {spans(opened.frames)}")

@@ -244,4 +244,4 @@ def test_results_of_frames_that_are_named_by_times_are_counted(tmp_path):
     for clock in ("09-00-00", "09-10-01", "09-30-00", "09-40-00", "09-50-00"):
         Image.new("L", (4, 4)).save(tmp_path / f"2017-03-04_{clock}.tif")
     paths = challenge.result_paths(tmp_path / "out", find(tmp_path, ""))
-    assert [path.name for path in paths] == [f"mask00{number}.tif" for number in (0, 1, 3, 4, 5)]
+    assert [path.name for path in paths.values()] == [f"mask00{number}.tif" for number in (0, 1, 3, 4, 5)]

@@ -128,7 +128,7 @@ def _time_and_slice(mask):
 
 
 def result_paths(out, frames):
-    """Return where the results of frames go, in their order.
+    """Return the path of the result of each frame, a dict in the frames' order.
 
     Sequence and number are those of the challenge's names, also in ``01_t0998.png``, as preprocessing writes them.
     Frames of other names keep their number, or that of their page counted from 0; times are counted from 0, and
@@ -159,7 +159,7 @@ def result_paths(out, frames):
             if not (path in taken and NUMBERED.made(path)) and not is_temporary(path):
                 raise InputError(f"--out {out}: {folder} holds results already, {path.name} is not of these frames and "
                                  "this program; choose another folder")
-    return list(taken)
+    return {frame: path for path, frame in taken.items()}
 
 
 def _is_sequence(folder):
