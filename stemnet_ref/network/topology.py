@@ -25,7 +25,7 @@ CHOICES = {"logits": ("linear", "relu"), "init": ("fan_in", "listing"), "activat
 
 @dataclass(frozen=True)
 class Architecture:
-    """Sizes and alternatives of a network; ValueError is raised for a value outside LIMITS or CHOICES."""
+    """Sizes and alternatives of a network; a value outside LIMITS or CHOICES raises ValueError."""
 
     channels: int = 1           # frames in the input, an odd number: 1 for Network1, 5 for Network5
     levels: int = 6             # L: 6 gives the 12 convolutional layers of the text, 7 is the listing
@@ -33,18 +33,18 @@ class Architecture:
     classes: int = 2
     kernel: int = 5             # side of the convolutions' kernels, in pixels
     logits: str = "linear"      # section 9; or "relu", the listing's ReLU on the logits
-    init: str = "fan_in"        # initial weights of section 2.1, or of the listing; `initial_weights` has the formulas
-    activation: str = "relu"
+    init: str = "fan_in"        # initial weights of section 2.1; or "listing"; `initial_weights` has the formulas
+    activation: str = "relu"    # or "sigmoid"
     normalisation: str = "none"     # or "batch": batch normalisation after the 5x5 convolutions (eq. 56-58)
 
     def __post_init__(self):
-        for name, value in vars(self).items():
-            low, high = LIMITS.get(name, (0, 0))
-            if name in CHOICES and value not in CHOICES[name]:
-                raise ValueError(f"StemNet: {name}={value!r:.40} must be one of {', '.join(CHOICES[name])}")
-            if name in LIMITS and (isinstance(value, bool) or not isinstance(value, Integral)
-                                   or not low <= value <= high):
+        for name, (low, high) in LIMITS.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, Integral) or not low <= value <= high:
                 raise ValueError(f"StemNet: {name}={value!r:.40} must be a whole number from {low} to {high}")
+        for name, choices in CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise ValueError(f"StemNet: {name}={getattr(self, name)!r:.40} must be one of {', '.join(choices)}")
         if self.channels % 2 == 0:
             raise ValueError(f"StemNet: channels={self.channels} must be odd, so that one frame stands in the middle")
 
