@@ -23,13 +23,13 @@ def softmax(z, assumed):
 
 def softmax_backward(p, dp, assumed):
     """Return dz = p (dp - sum of p dp), of two Values."""
-    def total(values):
+    def over_classes(values):
         return values.sum(-1, keepdims=True)
 
     size = abs(dp.array)
-    slack = p.error * (size + abs(total(p.array * dp.array))) + p.array * (
-        total(p.error * size) + dp.error + total(p.array * dp.error))
-    rounding = assumed.roundings(size.shape[-1] + 3) * p.array * (size + total(p.array * size))
+    slack = p.error * (size + abs(over_classes(p.array * dp.array)))
+    slack += p.array * (dp.error + over_classes(p.error * size + p.array * dp.error))
+    rounding = assumed.roundings(size.shape[-1] + 3) * p.array * (size + over_classes(p.array * size))
     return Value(plain_softmax.backward(dp.array, p.array), slack + rounding + assumed.smallest())
 
 
