@@ -5,6 +5,7 @@ shift is the bias, so that it stands before the dropout (`layers.block`). The so
 `python -m stemnet_ref.network` prints the table of layers.
 """
 
+from inspect import signature
 from numbers import Integral
 
 import numpy as np
@@ -203,6 +204,12 @@ class StemNet:
     def halo(self):
         """Return `topology.halo` of the network: how far its outputs can see, in pixels, before and after."""
         return topology.halo(self.blocks)
+
+
+# What help() and editors show: the fields of the architecture by name
+StemNet.__signature__ = signature(StemNet).replace(parameters=[
+    *signature(topology.Architecture).parameters.values(),
+    *(each for each in signature(StemNet).parameters.values() if each.kind is each.KEYWORD_ONLY)])
 
 
 def _of_block(arrays, block, *kinds):

@@ -1,11 +1,14 @@
 """The whole network: its shapes, what its blocks compute, what it refuses, and how far an output sees."""
 
+from inspect import signature
+
 import numpy as np
 import pytest
 from checkers import assert_halo
 from models import tiny
 
 from stemnet_ref.layers import conv2d, conv_transpose2d, dropout, relu
+from stemnet_ref.network import topology
 from stemnet_ref.network.stemnet import StemNet
 
 
@@ -20,6 +23,12 @@ def test_shapes_and_names(channels, levels, features):
     for level in reversed(range(levels - 1)):
         names += [f"up{level}.deconv", f"up{level}.conv"]
     assert list(network.parameters) == [f"{name}.{kind}" for name in [*names, "output"] for kind in ("weight", "bias")]
+
+
+def test_the_signature_shows_every_argument():
+    shown = signature(StemNet).parameters
+    assert [*shown] == [*vars(topology.Architecture()), "dtype", "seed"]
+    assert (shown["levels"].default, shown["seed"].default) == (6, 0)
 
 
 def test_relu_stands_on_the_logits_where_it_is_asked_for():
