@@ -15,7 +15,7 @@ class Split(NamedTuple):
 
     training: np.ndarray
     validation: np.ndarray
-    left_out: np.ndarray        # between the two
+    between: np.ndarray         # indices of the frames that are left out between the two
     gap: int                    # in frames: that of the settings, or else the one that was chosen
     note: str | None = None     # for the user, where the gap is not the width of the network's window
 
@@ -87,14 +87,14 @@ def _before(usable, cut, gap):
 
 def describe(frames, split, settings, log=print):
     """Print what is trained and validated on, which sequences are too short, and where frames are missing."""
-    training, validation, left_out = split[:3]
+    training, validation, between = split[:3]
     sequences = len({frame.sequence for frame in frames})
     share = len(validation) / (len(training) + len(validation))
     text = (f"{pluralize(len(frames), 'frame')} of {pluralize(sequences, 'sequence')}: "
             f"{len(training)} to train on, {len(validation)} to validate on")
-    if len(left_out):
-        text += f", {len(left_out)} between them left out (--gap)"
-    without = len(frames) - len(training) - len(validation) - len(left_out)
+    if len(between):
+        text += f", {len(between)} between them left out (--gap)"
+    without = len(frames) - len(training) - len(validation) - len(between)
     if without:
         text += f", {without} without a mask, seen as neighbours only"
     log(f"{text}; validated on {spans([frames[index] for index in validation])}")

@@ -1,6 +1,7 @@
 """The data of a training run, a pipeline of values.
 
-    prepare     discover    frames, and the mask of each                  their names, and the headers of stacks
+    prepare     discover    frames, and the mask of each                  their names, and the headers of stacks;
+                                                                          gold truth, which may be partial, is decoded
                 inspect     `headers.Headers`: their sizes                every header, once
                 split       `split.Split`: what each frame is for         nothing is read for it
     fit                     `fitting.Fitted`: scaling, classes, digests   every file is decoded, once while memory lasts
