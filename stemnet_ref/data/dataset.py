@@ -51,7 +51,7 @@ class Dataset:
     frames, masks, windows, sizes
         Those of the headers.
     cache : cache.Cache
-        What has been decoded; nothing else changes once a Dataset is made.
+        What has been decoded. Nothing else that a caller sees changes once a Dataset is made.
     """
 
     def __init__(self, headers, memory=MEMORY, log=print, device=None, border=None, paste=False, left_out=None):
@@ -64,8 +64,8 @@ class Dataset:
         capacity = max(memory // (max(h * w for h, w in good) * bytes_a_pixel), 8 * self.windows.shape[1])
         self.cache = Cache(capacity, len(good) <= capacity,
                            {("pixels", index): LeftOut(error) for index, error in headers.bad.items()})
-        self._boxes = {}                    # index -> `boxes` of its cells
-        self._buffers = {}                  # shape -> `backends.buffers.Buffers` on the device
+        self._boxes = {}                    # index -> `boxes` of its cells, which take no memory
+        self._buffers = {}                  # shape -> `backends.buffers.Buffers` on the device, filled anew each time
         self._remarks = Remarks(log)
 
     def pixels(self, index):

@@ -188,8 +188,8 @@ def freeze(prepared, fitted, log=print):
 def check_crops(prepared, used=None):
     """Raise InputError where the crops of an epoch do not fit the settings.
 
-    `used` holds the indices of the training frames that are used; as long as they are not known, as before pixels are
-    decoded, only that is an error which is one whichever they are.
+    `used` holds the indices of the training frames that are used. Before pixels are decoded they are not known; then
+    only what is wrong whichever frames are used is an error.
     """
     settings, dataset, training = prepared.settings, prepared.dataset, prepared.split.training
     if used is None:
