@@ -121,6 +121,7 @@ def test_the_gradients_of_a_map_that_several_blocks_read_are_added(monkeypatch):
     stemnet = topology.stemnet_blocks
     monkeypatch.setattr(topology, "stemnet_blocks", blocks)
     network, x, _ = tiny(0, levels=1, features=2, activation="sigmoid")
+    assert [block.name for block in network.blocks] == ["down0.conv", "down0.conv2", "down0.conv3", "output"]
     z, cache = network.forward(x)
     dz = np.random.default_rng(1).standard_normal(z.shape)
     weight, dweight = network.parameters["down0.conv.weight"], network.backward(dz, cache)["down0.conv.weight"]

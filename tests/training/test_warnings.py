@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pytest
 from PIL import Image
 from runs import SMALL, rows_of, train_main
 
@@ -11,23 +12,30 @@ from stemnet_ref.training import checkpoint
 from stemnet_ref.training.run import Run
 
 
-def test_one_class_for_a_whole_validation_set_is_warned_of(tmp_path, movie, no_figures, capsys, monkeypatch):
-    backward = StemNet.backward
+@pytest.mark.parametrize(("bias", "warning"), [
+    ([1, 0], "as background; if that stays so, try --logits linear"),
+    ([0, 1], "as cell; if that stays so, try --logits linear"), (None, None)])
+def test_one_class_for_a_whole_validation_set_is_warned_of(tmp_path, movie, no_figures, capsys, monkeypatch, bias,
+                                                           warning):
+    """Of a network that stays as it is; None lets it choose the larger of two features."""
+    make, backward = StemNet.__init__, StemNet.backward
+
+    def with_bias(self, *arguments, **keywords):
+        make(self, *arguments, **keywords)
+        weight = self.parameters["output.weight"]
+        weight[:] = 0 if bias else np.eye(2)
+        self.parameters["output.bias"][:] = bias or 0
+
+    monkeypatch.setattr(StemNet, "__init__", with_bias)
     monkeypatch.setattr(StemNet, "backward", lambda self, dz, cache: {
         name: 0 * gradient for name, gradient in backward(self, dz, cache).items()})
-
-    def set_bias(self, *arguments, **keywords):
-        make(self, *arguments, **keywords)
-        self.parameters["output.weight"][:] = 0
-        self.parameters["output.bias"][:] = [1, 0]
-
-    make = StemNet.__init__
-    monkeypatch.setattr(StemNet, "__init__", set_bias)
     assert train_main(*movie, *SMALL, "--epochs", "1", "--out", tmp_path / "a", "--preset", "listing") == 0
     printed = capsys.readouterr().out
-    assert "warning: every validation pixel is predicted as background" in printed
-    for advice in ("--logits linear", "--scaling standard", "--class-weight", "--learning-rate"):
-        assert advice in printed
+    assert ("every validation pixel" in printed) == (warning is not None)
+    if warning:
+        assert f"warning: every validation pixel is predicted {warning}" in printed
+        for advice in ("--scaling standard", f"a {'higher' if bias[0] else 'lower'} --class-weight", "--learning-rate"):
+            assert advice in printed
 
 
 def test_the_gap_is_spoken_of_where_it_has_no_effect(tmp_path, movie, no_figures, capsys):
