@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -14,7 +15,8 @@ from refusals import check, script
 
 import run_predict
 from stemnet_ref.data import preprocess
-from stemnet_ref.data.geometry import Geometry, geometry_of
+from stemnet_ref.data.geometry import Geometry, geometry_of, read_record
+from stemnet_ref.errors import InputError
 
 SIDE = st.integers(1, 12)
 
@@ -107,3 +109,14 @@ def test_frames_of_any_size_are_made_one_size_and_come_back(tmp_path, capsys, me
 def test_a_record_of_an_earlier_version_is_read():
     record = {"sequences": {"s": {"written_size": [3, 4]}}, "frames": {"a": {"size": [5, 6], "sequence": "s"}}}
     assert geometry_of(record, "a") == Geometry((5, 6), (3, 4))
+
+
+@pytest.mark.parametrize(("size", "taken"), [
+    ([1, 1], True), ([1 << 15, 1 << 15], True), ([1 << 15, (1 << 15) + 1], False), ([0, 4], False), ([4], False),
+    ([4, 4, 4], False), ([4.0, 4], False), ([True, 4], False)])
+def test_a_record_of_impossible_sizes_is_refused(tmp_path, size, taken):
+    record = {"sequences": {"s": {"written_size": [3, 4]}}, "frames": {"a": {"size": size, "sequence": "s"}}}
+    (tmp_path / "frames").mkdir()
+    (tmp_path / "preprocess.json").write_text(json.dumps(record))
+    with nullcontext() if taken else pytest.raises(InputError, match=r"preprocess\.json: a cannot be used"):
+        assert read_record(tmp_path / "frames") == record
