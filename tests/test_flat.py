@@ -13,8 +13,8 @@ from stemnet_ref.optimizers import SGD, Adam, Momentum
 SHAPES = {"a.weight": (3, 3, 2, 5), "a.bias": (5,), "b.weight": (4, 1), "c.bias": (1,)}
 
 
-def filled(seed, dtype=np.float64):
-    rng, flat = np.random.default_rng(seed), Flat(SHAPES, dtype)
+def filled(seed):
+    rng, flat = np.random.default_rng(seed), Flat(SHAPES, np.float64)
     for name, shape in SHAPES.items():
         flat[name] = rng.standard_normal(shape)
     return flat

@@ -16,11 +16,11 @@ from stemnet_ref.optimizers import SGD, Adam, Momentum, Rates, adam, staircase
 SHAPES = {"a.weight": (3, 2), "a.bias": (2,)}
 
 
-def some(seed, steps=6):
-    """Return parameters, and a list of gradients."""
+def some(seed):
+    """Return parameters, and a list of six gradients."""
     rng = np.random.default_rng(seed)
     return ({name: rng.standard_normal(shape) for name, shape in SHAPES.items()},
-            [{name: rng.standard_normal(shape) for name, shape in SHAPES.items()} for _ in range(steps)])
+            [{name: rng.standard_normal(shape) for name, shape in SHAPES.items()} for _ in range(6)])
 
 
 def trained(optimizer, parameters, gradients, rates=None):

@@ -25,13 +25,13 @@ USED = {                                    # function: the settings under which
     "batch_norm.average": Settings(**OTHERS)}
 
 
-def train(settings, backend="plain", dtype=np.float64):
+def train(settings, backend="plain"):
     """Return costs, parameters and running statistics of three steps of training a tiny network."""
     network = StemNet(3, levels=3, features=2, kernel=3, logits=settings.logits, activation=settings.activation,
-                      normalisation=settings.normalisation, dtype=dtype).to(backends.choose(backend))
+                      normalisation=settings.normalisation, dtype=np.float64).to(backends.choose(backend))
     optimizer, rng, costs = make_optimizer(settings), np.random.default_rng(0), []
     for step in range(3):
-        x, labels = rng.standard_normal((2, 16, 16, 3)).astype(dtype), rng.integers(0, 2, (2, 16, 16))
+        x, labels = rng.standard_normal((2, 16, 16, 3)), rng.integers(0, 2, (2, 16, 16))
         costs.append(training_step(network, optimizer, Buffers(x, labels), Objective.of(settings, 10), step)[0])
     return np.concatenate([costs, network.parameters.buffer, network.statistics.buffer])
 

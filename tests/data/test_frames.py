@@ -170,9 +170,9 @@ def test_a_pipe_is_no_picture(tmp_path):
     assert done.stdout.startswith(f"{pipe}: is a pipe or a device, not a file; ")
 
 
-def parts_of(frames, validation, gap, channels=5):
+def parts_of(frames, validation, gap):
     """Return the indices of the training, the validation and the left-out frames, all of which have masks."""
-    return split(frames, [True] * len(frames), Settings(validation=validation, gap=gap, channels=channels))[:3]
+    return split(frames, [True] * len(frames), Settings(validation=validation, gap=gap, channels=5))[:3]
 
 
 def test_split_takes_whole_sequences_where_there_are_several():

@@ -29,11 +29,11 @@ def max_pool2d(x, size):
     return y, argmax
 
 
-def philox4x64(key, counter, rounds=10):
+def philox4x64(key, counter):
     """Return the four 64-bit words of one block of Philox4x64-10 (Salmon et al., SC11), in Python integers."""
     mask = 2 ** 64 - 1
     (k0, k1), (x0, x1, x2, x3) = key, counter
-    for _ in range(rounds):
+    for _ in range(10):
         a, b = 0xD2E7470EE14C6C93 * x0, 0xCA5A826395121157 * x2
         x0, x1, x2, x3 = (b >> 64) ^ x1 ^ k0, b & mask, (a >> 64) ^ x3 ^ k1, a & mask
         k0, k1 = (k0 + 0x9E3779B97F4A7C15) & mask, (k1 + 0xBB67AE8584CAA73B) & mask

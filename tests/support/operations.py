@@ -33,8 +33,8 @@ def more(make, *last):
     return lambda rng: (*make(rng), *last)
 
 
-def probabilities(rng, shape=(2, 6, 5, 3)):
-    p = rng.uniform(0.05, 1, shape)
+def probabilities(rng):
+    p = rng.uniform(0.05, 1, (2, 6, 5, 3))
     return p / p.sum(axis=-1, keepdims=True)
 
 

@@ -64,6 +64,14 @@ def damage(kind, trained, tmp_path):
     return path
 
 
+def assert_not_resumed(capsys, path, trained):
+    """Assert that a run whose model is that of a path is not gone on with, and stays as it is."""
+    shutil.copy(path, trained / "model.npz")
+    before = contents(trained)
+    check(capsys, script(run_train.main, "--resume", "--out", trained, "--epochs", "2"), trained / "model.npz")
+    assert contents(trained) == before
+
+
 @pytest.mark.parametrize("kind", ["absent", "folder without a model", "text", "empty", "truncated", "one bit", "pickle",
                                   "foreign npz", "image NaN", "image 1-D",
                                   "parameter missing", "parameter of another shape", "NaN",
@@ -73,10 +81,7 @@ def test_bad_model_files(tmp_path, pair, trained, capsys, kind):
     check(capsys, script(run_predict.main, path, pair[0], "--out", tmp_path / "out"), path)
     assert not (tmp_path / "out").exists()
     if path.is_file():
-        shutil.copy(path, trained / "model.npz")
-        before = contents(trained)
-        check(capsys, script(run_train.main, "--resume", "--out", trained, "--epochs", "2"), trained / "model.npz")
-        assert contents(trained) == before
+        assert_not_resumed(capsys, path, trained)
 
 
 @pytest.mark.parametrize("kind", ['about: {"settings": {}}', 'about: {"settings": {"wings": 2}}',
@@ -87,10 +92,7 @@ def test_model_files_that_predict_but_cannot_be_resumed(tmp_path, pair, trained,
     path = damage(kind, trained, tmp_path)
     assert script(run_predict.main, path, pair[0], "--out", tmp_path / "out") == 0
     capsys.readouterr()
-    shutil.copy(path, trained / "model.npz")
-    before = contents(trained)
-    check(capsys, script(run_train.main, "--resume", "--out", trained, "--epochs", "2"), trained / "model.npz")
-    assert contents(trained) == before
+    assert_not_resumed(capsys, path, trained)
 
 
 @pytest.mark.parametrize("kind", ['about: {"scaling": {"mean": 0, "std": 0}}', 'about: {"settings": 7}',
