@@ -49,6 +49,16 @@ def test_without_a_deformation_warped_pieces_are_those_of_the_frame(mirror, turn
     np.testing.assert_allclose(warped.cut(pixels, coordinates), plain.cut(pixels), atol=1)
 
 
+@pytest.mark.parametrize("turns", range(4))
+def test_a_turned_piece_has_its_shape_and_goes_on_beyond_the_frame_as_a_mirror_image(turns):
+    pixels = np.random.default_rng(0).integers(0, 255, (20, 35, 2)).astype(np.uint8)
+    crop = Crop(0, 4, 3, 24, 40, quarter_turns=turns)
+    rows, columns = ([*range(start, side), *range(side - 2, 2 * side - stop - 2, -1)]
+                     for start, stop, side in ((4, 28, 20), (3, 43, 35)))
+    assert crop.shape == ((40, 24) if turns % 2 else (24, 40))
+    np.testing.assert_array_equal(crop.cut(pixels), np.rot90(pixels[rows][:, columns], turns))
+
+
 @given(st.integers(1, 3))
 def test_an_angle_turns_the_way_of_quarter_turns(quarters):
     pixels = np.random.default_rng(0).integers(0, 255, (60, 70)).astype(np.uint8)
