@@ -128,6 +128,38 @@ def test_no_cell_is_pasted_where_none_fits(tmp_path):
     assert not choose_pastes(Crop(0, 0, 0, 40, 40, donors=(1,), key=3), full, data.instances, data.boxes)
 
 
+def test_a_cell_has_a_box_where_all_of_its_margin_is_inside():
+    instances = np.zeros((16, 18), np.int32)
+    instances[6:10, 6:12] = 3
+    assert boxes(instances) == [(3, 0, 0, 16, 18)]
+    for cut in (instances[1:], instances[:-1], instances[:, 1:], instances[:, :-1]):
+        assert boxes(np.ascontiguousarray(cut)) == []
+
+
+@pytest.mark.parametrize(("height", "width", "fits"), [
+    (16, 18, False), (18, 16, False), (17, 30, False), (18, 18, True)])
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_cell_is_pasted_where_it_fits_however_it_is_turned(height, width, fits, turned):
+    instances = np.zeros((16, 18), np.int32)
+    instances[6:10, 6:12] = 1
+    instances = np.ascontiguousarray(instances.T) if turned else instances
+    crop = Crop(0, 0, 0, height, width, donors=(0,), key=1)
+    pastes = choose_pastes(crop, np.zeros((height, width), np.uint8), lambda _: instances, lambda _: boxes(instances))
+    assert len(pastes) == fits
+
+
+def test_every_cell_is_pasted_in_every_view_and_at_every_place():
+    instances = np.zeros((60, 90), np.int32)
+    for number, (row, column) in enumerate(((10, 10), (10, 40), (30, 70)), 1):
+        instances[row:row + 8, column:column + 8] = number
+    pastes = [choose_pastes(Crop(0, 0, 0, 24, 26, donors=(0,), key=key), np.zeros((24, 26), np.uint8),
+                            lambda _: instances, lambda _: boxes(instances))[0] for key in range(300)]
+    assert {(each.source.top, each.source.left) for each in pastes} == {(4, 4), (4, 34), (24, 64)}
+    assert len({(each.source.mirror, each.source.quarter_turns) for each in pastes}) == 8
+    assert {each.top for each in pastes} == {*range(24 - 20 + 1)}
+    assert {each.left for each in pastes} == {*range(26 - 20 + 1)}
+
+
 def test_pasted_cells_are_of_the_same_sequence(tmp_path):
     for name in ("a", "b"):
         sequence(tmp_path / "both", 4, name=f"{name}_{{}}.png", height=48, width=56)
