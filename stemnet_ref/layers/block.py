@@ -8,7 +8,8 @@ Backward   the same layers, the last one first
 
 x is the input, or two inputs concatenated; m is the mask of the dropout. The order matters. A bias that stood before
 the dropout would be dropped and scaled with the map. Batch normalisation after the dropout would see a larger variance
-in training than at prediction.
+in training than at prediction. An element that is dropped is 0, so that with a bias of 0 it lies at ReLU's kink, where
+the slope is taken as 0: finite differences must leave it out, or take other biases.
 """
 
 import sys

@@ -10,6 +10,9 @@ from operations import OPERATIONS, absolute, convert
 from places import PLACES, arrays, cpu, emulator, module_at, on
 
 from stemnet_ref import layers, metrics, optimizers, regularization
+from stemnet_ref.backends.cpu import block, conv2d, jobs, winograd
+from stemnet_ref.backends.cpu import optimizers as cpu_optimizers
+from stemnet_ref.layers import dropout
 from stemnet_ref.layers.block import Saved
 
 MODULES = {**{name: getattr(layers, name) for name in layers.__all__}, "metrics": metrics, "optimizers": optimizers,
@@ -119,6 +122,33 @@ def test_a_transposed_convolution_refuses_to_leave_its_input_out(place, activati
 @pytest.mark.parametrize("row", with_equations(named(OPERATIONS)))
 def test_an_operation_is_the_plain_one_within_rounding(place, row, dtype):
     compare(row, on(place, MODULES[row.operation.partition(".")[0]]), dtype)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
+@pytest.mark.parametrize("row", named(OPERATIONS))
+@pytest.mark.parametrize("with_winograd", [False, True], ids=["direct", "winograd"])
+def test_an_operation_divided_into_small_parts_is_the_plain_one(monkeypatch, row, dtype, with_winograd):
+    """The CPU divides large arrays: here all are divided, into bands of a row, and blocks of 16 parameters."""
+    divide_into_small_parts(monkeypatch, with_winograd)
+    compare(row, on(cpu, MODULES[row.operation.partition(".")[0]]), dtype)
+
+
+@pytest.mark.parametrize("with_winograd", [False, True], ids=["direct", "winograd"])
+def test_a_mask_that_each_band_draws_from_its_beginning_is_noticed(monkeypatch, with_winograd):
+    divide_into_small_parts(monkeypatch, with_winograd)
+    right = dropout.draw_elements
+    monkeypatch.setattr(dropout, "draw_elements", lambda start, *more: right(0, *more))     # plain draws from 0 anyway
+    for row in [row for row in OPERATIONS if row.operation.startswith("block.")][-2:]:
+        with pytest.raises(AssertionError, match="worst error"):
+            compare(row, block, np.float32)
+
+
+def divide_into_small_parts(monkeypatch, with_winograd):
+    for module, name, value in (
+            (jobs, "ELEMENTS", 1), (conv2d, "BAND_BYTES", 1), (winograd, "MAX_ELEMENTS", 1), (block, "MAX_WHOLE", 1),
+            (cpu_optimizers, "BLOCK", 16), (winograd, "MIN_TILES", 1 if with_winograd else 10 ** 9)):
+        assert isinstance(getattr(module, name), int)
+        monkeypatch.setattr(module, name, value)
 
 
 def test_every_operation_has_a_row():

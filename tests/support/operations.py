@@ -199,4 +199,5 @@ OPERATIONS = [
     *block("conv", needs_dx=False), *block("conv", "sigmoid", needs_dx=False), *block("deconv", pair=True),
     *block("conv", "linear"), *block("deconv", "sigmoid"), *block("conv", scaled=True, pair=True, keep_prob=0.75),
     *block("conv", sides=(1, 3, 3), c=72, o=20, keep_prob=0.75),
+    *block("conv", sides=(2, 13, 7), c=16, o=16, pair=True, keep_prob=0.75),        # three rows of Winograd's tiles
 ]

@@ -2,13 +2,15 @@
 
 JOBS = 4            # into which work is divided where it can be, however many threads there are: sums stay the same
 
+ELEMENTS = 1 << 18  # of a band, where a function does not say otherwise: they stay in the cache
 
-def bands(x, elements=1 << 18):
+
+def bands(x, elements=None):
     """Return (image, slice of the rows) of bands of an array (N, H, W, C).
 
-    They stay in the cache, and are large enough that threads seldom wait for Python's lock.
+    They hold so many `elements`, `ELEMENTS` without it, enough that threads seldom wait for Python's lock.
     """
-    rows = max(1, elements // max(x[:1, :1].size, 1))
+    rows = max(1, (elements or ELEMENTS) // max(x[:1, :1].size, 1))
     return [(image, slice(start, min(start + rows, x.shape[1])))
             for image in range(len(x)) for start in range(0, x.shape[1], rows)]
 

@@ -3,7 +3,8 @@
 A kernel of a CUDA graph is started with the same arguments each time, so that it must read from memory what changes
 from step to step. Python code passes the number of the step and the optimizer's rates as they are; this module says
 where a kernel finds them. While a `StepState` is in use that is its memory, for the numbers that it holds, and the next
-`write` changes what recorded kernels read. All other numbers get memory of their own, which nobody changes.
+`write` changes what recorded kernels read. Other numbers are refused then, since a recorded kernel would read them
+again and again. While no `StepState` is in use, every number gets memory of its own.
 """
 
 from contextlib import contextmanager
@@ -49,15 +50,22 @@ class StepState:
 
 
 def memory_of_number(device, number):
-    """Return an array like `StepState.numbers` that holds the number of the step."""
-    state = _in_use.get(device)
-    return state.numbers if state and state.number == number else StepState(device).write(number, Rates(0.0)).numbers
+    """Return an array like `StepState.numbers` that holds the number of a step; ValueError unless it is that in use."""
+    return _memory(device, "number", number, number, Rates(0.0))
 
 
 def memory_of_rates(device, rates):
-    """Return an array like `StepState.numbers` that holds the optimizer's rates."""
+    """Return an array like `StepState.numbers` that holds rates; ValueError unless they are those in use."""
+    return _memory(device, "rates", rates, 0, rates)
+
+
+def _memory(device, name, value, *to_write):
     state = _in_use.get(device)
-    return state.numbers if state and state.rates == rates else StepState(device).write(0, rates).numbers
+    if state is None:
+        return StepState(device).write(*to_write).numbers
+    if getattr(state, name) != value:
+        raise ValueError(f"a step with the {name} {getattr(state, name)} asks for the {name} {value}; give both alike")
+    return state.numbers
 
 
 @cache
