@@ -47,18 +47,11 @@ def draw_mask(shape, keep_prob, seed, step, layer, like=None):
     check_key(keep_prob, seed, step, layer)
     if keep_prob == 1:
         return np.ones(shape, bool)
-    return draw_elements(0, int(np.prod(shape)), keep_prob, seed, step, layer).reshape(shape)
-
-
-def draw_elements(start, count, keep_prob, seed, step, layer):
-    """Return `count` elements of the mask of `draw_mask` from element `start` on, on the CPU."""
-    block, before = divmod(start, 16)
     # NumPy adds 1 to the counter before it draws, so that the first block is number 1
-    philox = np.random.Philox(key=np.array([seed, layer], np.uint64), counter=np.array([block, step, 0, 0], np.uint64))
-    words = np.random.Generator(philox).integers(           # as they come; random_raw would keep other threads waiting
-        0, 2 ** 64 - 1, -(-(before + count) // 4), np.uint64, endpoint=True)
-    numbers = words.astype("<u8", copy=False).view("<u2")
-    return numbers[before:before + count] < round(VALUES * keep_prob)
+    philox = np.random.Philox(key=np.array([seed, layer], np.uint64), counter=np.array([0, step, 0, 0], np.uint64))
+    count = int(np.prod(shape))
+    numbers = philox.random_raw(-(-count // 4)).astype("<u8").view("<u2")[:count]
+    return (numbers < round(VALUES * keep_prob)).reshape(shape)
 
 
 @operation

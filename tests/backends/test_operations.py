@@ -10,9 +10,8 @@ from operations import OPERATIONS, absolute, convert
 from places import PLACES, arrays, cpu, emulator, module_at, on
 
 from stemnet_ref import layers, metrics, optimizers, regularization
-from stemnet_ref.backends.cpu import block, conv2d, jobs, winograd
+from stemnet_ref.backends.cpu import block, conv2d, dropout, jobs, winograd
 from stemnet_ref.backends.cpu import optimizers as cpu_optimizers
-from stemnet_ref.layers import dropout
 from stemnet_ref.layers.block import Saved
 
 MODULES = {**{name: getattr(layers, name) for name in layers.__all__}, "metrics": metrics, "optimizers": optimizers,
@@ -137,7 +136,7 @@ def test_an_operation_divided_into_small_parts_is_the_plain_one(monkeypatch, row
 def test_a_mask_that_each_band_draws_from_its_beginning_is_noticed(monkeypatch, with_winograd):
     divide_into_small_parts(monkeypatch, with_winograd)
     right = dropout.draw_elements
-    monkeypatch.setattr(dropout, "draw_elements", lambda start, *more: right(0, *more))     # plain draws from 0 anyway
+    monkeypatch.setattr(dropout, "draw_elements", lambda start, *more: right(0, *more))
     for row in [row for row in OPERATIONS if row.operation.startswith("block.")][-2:]:
         with pytest.raises(AssertionError, match="worst error"):
             compare(row, block, np.float32)

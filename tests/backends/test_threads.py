@@ -12,8 +12,7 @@ from checkers import SEED
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stemnet_ref.backends.cpu import bias, block, conv2d, jobs, max_pool2d, threads
-from stemnet_ref.layers import dropout
+from stemnet_ref.backends.cpu import bias, block, conv2d, dropout, jobs, max_pool2d, threads
 
 
 def layouts(array):

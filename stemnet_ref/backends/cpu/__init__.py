@@ -8,14 +8,13 @@ from ...layers import (
     concat,
     dense,
     dice,
-    dropout,
     quadratic,
     relu,
     sigmoid,
     softmax,
     weighted_cross_entropy,
 )
-from . import bias, block, conv2d, conv_transpose2d, max_pool2d
+from . import bias, block, conv2d, conv_transpose2d, dropout, max_pool2d
 
 __all__ = ["batch_norm", "bias", "block", "concat", "conv2d", "conv_transpose2d", "dense", "dice", "dropout",
            "max_pool2d", "quadratic", "relu", "sigmoid", "softmax", "weighted_cross_entropy"]

@@ -9,11 +9,11 @@ import sys
 import numpy as np
 
 from ...layers import block as reference
-from ...layers import dropout
 from ...layers._shapes import check_shapes
 from ...layers.block import Saved
 from ...layers.conv2d import pads
-from . import conv2d, conv_transpose2d
+from ...layers.dropout import check_key
+from . import conv2d, conv_transpose2d, dropout
 from .bias import sum_over_pixels
 from .jobs import bands
 from .threads import share
@@ -110,7 +110,7 @@ def _mask(shape, keep_prob, key):
     The rows of large maps are drawn where they are used: with masks drawn before, a step takes some 7 % longer.
     """
     n, h, w, o = shape
-    dropout.check_key(keep_prob, *key)
+    check_key(keep_prob, *key)
     if keep_prob == 1 or n * h * w * o <= MAX_WHOLE:
         whole = dropout.draw_mask(shape, keep_prob, *key) if keep_prob < 1 else None
         return lambda image, rows: whole[image, rows]
