@@ -6,26 +6,28 @@ import numpy as np
 import pytest
 from places import PLACES, backend_at
 
+from stemnet_ref.backends.cuda.launch import VECTOR
 from stemnet_ref.dispatch import to_host
-from stemnet_ref.flat import ALIGNED, Flat
+from stemnet_ref.flat import Flat
 from stemnet_ref.optimizers import SGD, Adam, Momentum
 
 SHAPES = {"a.weight": (3, 3, 2, 5), "a.bias": (5,), "b.weight": (4, 1), "c.bias": (1,)}
 
 
-def filled(seed):
-    rng, flat = np.random.default_rng(seed), Flat(SHAPES, np.float64)
+def filled(seed, dtype=np.float64):
+    rng, flat = np.random.default_rng(seed), Flat(SHAPES, dtype)
     for name, shape in SHAPES.items():
         flat[name] = rng.standard_normal(shape)
     return flat
 
 
-def test_the_arrays_are_views_of_one_buffer_that_do_not_overlap_and_are_aligned():
-    flat = filled(0)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_arrays_are_views_of_one_buffer_that_do_not_overlap_and_begin_where_kernels_can_read_vectors(dtype):
+    flat = filled(0, dtype)
     assert flat.shapes == SHAPES
     for number, array in enumerate(flat.values()):
         start = array.ctypes.data - flat.buffer.ctypes.data
-        assert start % (ALIGNED * array.itemsize) == 0
+        assert start % VECTOR == 0
         array[...] = number + 1
     assert [np.sum(flat.buffer == number + 1) for number in range(4)] == [90, 5, 4, 1]
 

@@ -26,6 +26,14 @@ def test_links_lead_somewhere():
         assert link.startswith("https:") or (ROOT / link).exists(), link
 
 
+def test_links_within_the_page_lead_to_a_heading():
+    headings = re.findall(r"^#+ (.*)$", README, re.MULTILINE)
+    anchors = {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+    links = re.findall(r"\]\(#([^)]+)\)", README)
+    assert len(links) > 3
+    assert {*links} <= anchors
+
+
 def test_options_exist():
     scripts = run_train, run_predict, benchmark, preprocess, check, experiments, explain, verify
     parsers = [each.options() for each in scripts]
