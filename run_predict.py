@@ -4,19 +4,19 @@ if __name__ == "__main__":
     from stemnet_ref.program import start  # noqa: F401 - before NumPy is imported
 
 import sys
+from dataclasses import replace
 
 from tqdm import tqdm
 
-from stemnet_ref import predict
+from stemnet_ref import predict, sample
 from stemnet_ref.backends import choose
 from stemnet_ref.data.discovery.selection import Selection
 from stemnet_ref.errors import others_done
 from stemnet_ref.program import cli
 from stemnet_ref.program.options import Option, Parser
-from stemnet_ref.sample import FRAMES, MASKS, SOURCE
 from stemnet_ref.storage import files
 from stemnet_ref.training import checkpoint
-from stemnet_ref.training.settings import COMPUTATION, pick
+from stemnet_ref.training.settings import COMPUTATION, FRAMES, pick
 
 OPTIONS = {
     "masks": Option("true masks, to measure against", metavar="PATH"),
@@ -37,7 +37,7 @@ def options():
     parser = Parser("run_predict.py", "Segment frames with a model that run_train.py wrote.", OPTIONS)
     parser.add_argument("model", metavar="MODEL", help="a .npz, or the folder of a run (then its best.npz)")
     parser.add_argument("frames", metavar="FRAMES", nargs="?",
-                        help="folder, quoted glob pattern, one file or multi-page TIFF; without it: the sample")
+                        help=replace(FRAMES, help=f"{FRAMES.help}; or one file").described({}))
     return parser
 
 
@@ -50,8 +50,8 @@ def main(argv=None):
     out = files.new_folder("predictions") if given.out is None else given.out
     frames, masks = given.frames, given.masks
     if frames is None:
-        cli.log(f"segmenting the sample's second field of view, on which run_train.py validates: {SOURCE}")
-        frames, masks = FRAMES / "*field2*", MASKS / "*field2*" if masks is None else masks
+        cli.log(f"segmenting the sample's second field of view, on which run_train.py validates: {sample.SOURCE}")
+        frames, masks = sample.FRAMES / "*field2*", sample.MASKS / "*field2*" if masks is None else masks
     left_out = []
     summary = predict.run(model, frames, out, masks, given.tile, log=cli.log,
                           progress=lambda items: tqdm(items, unit="frame", disable=None), results=given.results,

@@ -23,6 +23,10 @@ import numpy as np
 from .dispatch import operation
 from .slots import Slots
 
+# How momentum, and Adam, may be written
+FORMS = {"momentum": ("thesis", "tensorflow"), "adam": ("kingma", "tensorflow")}
+BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8        # Adam's, of Kingma and Ba
+
 
 class Rates(NamedTuple):
     """The numbers of an optimizer that change from step to step.
@@ -150,7 +154,7 @@ class Momentum(SGD):
     def __init__(self, learning_rate, momentum=0.2, form="thesis", rules=None):
         super().__init__(learning_rate, rules)
         _check("momentum", momentum, 0 <= momentum < 1, "at least 0 and below 1")
-        _check("form", form, form in ("thesis", "tensorflow"), "thesis or tensorflow")
+        _check("form", form, form in FORMS["momentum"], " or ".join(FORMS["momentum"]))
         self.momentum, self.form = momentum, form
         self.slots = Slots("velocity")
 
@@ -175,12 +179,12 @@ class Adam(SGD):
         The module with the equations, see `SGD`.
     """
 
-    def __init__(self, learning_rate, beta1=0.9, beta2=0.999, epsilon=1e-8, form="kingma", rules=None):
+    def __init__(self, learning_rate, beta1=BETA1, beta2=BETA2, epsilon=EPSILON, form="kingma", rules=None):
         super().__init__(learning_rate, rules)
         _check("beta1", beta1, 0 <= beta1 < 1, "at least 0 and below 1")
         _check("beta2", beta2, 0 <= beta2 < 1, "at least 0 and below 1")
         _check("epsilon", epsilon, epsilon > 0, "above 0")
-        _check("form", form, form in ("kingma", "tensorflow"), "kingma or tensorflow")
+        _check("form", form, form in FORMS["adam"], " or ".join(FORMS["adam"]))
         self.beta1, self.beta2, self.epsilon, self.form = beta1, beta2, epsilon, form
         self.slots = Slots("m", "v")
         self.t = 0                                                  # eq. 19

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from ..errors import InputError, NoGpu
 
 NAMES = "auto", "plain", "cpu", "cuda"
+PRECISIONS = "fp32", "tf32"
 
 
 class Backend(NamedTuple):
@@ -38,8 +39,8 @@ def choose(name="auto", precision="fp32", log=lambda text: None):
     """
     if name not in NAMES:
         raise InputError(f"--backend {name}: must be {', '.join(NAMES[:-1])} or {NAMES[-1]}")
-    if precision not in ("fp32", "tf32"):
-        raise InputError(f"--precision {precision}: must be fp32 or tf32")
+    if precision not in PRECISIONS:
+        raise InputError(f"--precision {precision}: must be {' or '.join(PRECISIONS)}")
     if name in ("plain", "cpu") and precision == "tf32":
         raise InputError("--precision tf32: is for --backend cuda only; on a CPU leave it out")
     if name == "plain":

@@ -16,7 +16,7 @@ from ..program import cli
 from ..program.options import Option, Parser, flag_of
 from ..storage.files import write_json
 from ..storage.outputs import BENCHMARK, check_output
-from ..training.settings import Settings, pick
+from ..training.settings import COMPUTES, Settings, pick
 from .ours import CEILING
 from .workers import Worker, in_turn, started
 
@@ -25,7 +25,7 @@ MAX_SIZE = 8192                 # pixels; an input that does not fit into memory
 
 
 OPTIONS = {
-    "backend": Option("what computes", "cpu", choices=("plain", "cpu", "cuda"), also=("--device",)),
+    **pick(backend={"help": COMPUTES, "default": "cpu", "choices": backends.NAMES[1:]}),         # auto is refused
     "against": Option("measure PyTorch in the same run, in both memory formats, of which the better one counts",
                       None, str | None, choices=("torch",)),
     "size": Option("side of the input", 512, int, (32, MAX_SIZE), takes=f"a multiple of 32, up to {MAX_SIZE}",

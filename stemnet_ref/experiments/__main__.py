@@ -3,6 +3,7 @@
 import os
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from ..data.training import check_crops, discover, prepare
@@ -15,7 +16,7 @@ from ..training.settings import COMPUTATION, FRAMES, MASKS, chosen_of
 from ..training.settings import OPTIONS as SETTINGS
 from . import page, table
 from .runs import check_same, train
-from .variants import of_sweep, of_table_3, parsed, with_one_gap
+from .variants import CHANNELS, of_sweep, of_table_3, parsed, with_one_gap
 
 PROG = "python -m stemnet_ref.experiments"
 EXPERIMENT = "experiment.json"
@@ -31,6 +32,7 @@ OPTIONS = {
                    metavar="NAME=A,B,C"),
     "fake": Option("add a Network5 that sees the same frame five times", False, bool),
     **COMPUTATION, **SETTINGS,
+    "channels": replace(SETTINGS["channels"], default_text=f"{CHANNELS} with --vary"),
 }
 
 

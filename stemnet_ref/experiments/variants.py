@@ -21,6 +21,7 @@ class Variant:
         return replace(self.settings, seed=seed)
 
 
+CHANNELS = 5            # of the networks that are varied
 FIVE_FRAMES = "Network5, Table 1"       # the reference for the columns of Network5 behind it
 # Table 3: name, title, changed settings
 TABLE_3 = (
@@ -58,7 +59,8 @@ def of_sweep(given, name, values):
     `given` are the other settings, as the user chose them; `values` those of the setting by their names in the table.
     """
     return [Variant(f"{name}-{written.replace(',', '-')}", f"{flag_of(name)} {written}",
-                    Settings.from_options({"channels": 5, **given, name: value})) for written, value in values.items()]
+                    Settings.from_options({"channels": CHANNELS, **given, name: value}))
+            for written, value in values.items()]
 
 
 def with_one_gap(variants, frames, masks, log):

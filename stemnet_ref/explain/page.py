@@ -4,7 +4,9 @@ import math
 
 import numpy as np
 
+from ..optimizers import BETA1, BETA2, EPSILON
 from ..report.markup import scrollable
+from ..training.settings import ADAM_LEARNING_RATE as ALPHA
 from .elements import SCRIPT, STYLE, card, formula, grid, grids, link, sentence
 from .numbers import number, term, under, worked_backward, worked_forward
 from .step import KERNEL, NUDGE
@@ -225,7 +227,7 @@ def update_cards(step):
             ("Adam", "m' = β₁ m + (1−β₁) g;  v' = β₂ v + (1−β₂) g²;  "
                      "w' = w − α · (m' / (1−β₁ᵗ)) / (√(v' / (1−β₂ᵗ)) + ε)",
              "eq. 17-27, with the root that eq. 27 lacks",
-             "α = 0.001, β₁ = 0.9, β₂ = 0.999, ε = 10⁻⁸, m and v begin at 0")):
+             f"α = {ALPHA}, β₁ = {BETA1}, β₂ = {BETA2}, ε = {number(EPSILON)}, m and v begin at 0")):
         lines, m, v = [], 0.0, 0.0
         for t, row in enumerate(all_rows[kind], 1):
             w, g = row["w"], row["g"]
@@ -238,11 +240,12 @@ def update_cards(step):
                 text = (f"v' = {mu:g} · {term(before)} − {eta:g} · {term(g)} = {number(v)};  "
                         f"w' = {number(w)} + {term(v)} = {number(value)}")
             else:
-                m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
-                up, down = m / (1 - 0.9 ** t), v / (1 - 0.999 ** t)
-                value = w - 0.001 * up / (math.sqrt(down) + 1e-8)
-                text = (f"m' = {number(m)}, v' = {number(v)};  m' / (1−0.9^{t}) = {number(up)}, v' / (1−0.999^{t}) = "
-                        f"{number(down)};  w' = {number(w)} − 0.001 · {term(up)} / √{number(down)} = {number(value)}")
+                m, v = BETA1 * m + (1 - BETA1) * g, BETA2 * v + (1 - BETA2) * g * g
+                up, down = m / (1 - BETA1 ** t), v / (1 - BETA2 ** t)
+                value = w - ALPHA * up / (math.sqrt(down) + EPSILON)
+                text = (f"m' = {number(m)}, v' = {number(v)};  m' / (1−{BETA1}^{t}) = {number(up)}, "
+                        f"v' / (1−{BETA2}^{t}) = {number(down)};  "
+                        f"w' = {number(w)} − {ALPHA} · {term(up)} / √{number(down)} = {number(value)}")
             if not math.isclose(value, row["new"], rel_tol=1e-9):
                 raise AssertionError(f"{kind}, step {t}: {row['new']}, worked out {value}")
             lines.append(f'<p class="worked">step {t}, C = {number(row["cost"])}, ∂C/∂w = {number(g)}:<br>{text}</p>')

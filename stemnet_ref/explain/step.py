@@ -8,7 +8,7 @@ from ..cost import Cost
 from ..network import topology
 from ..network.stemnet import StemNet
 from ..optimizers import SGD, Adam, Momentum
-from ..training.settings import Settings
+from ..training.settings import ADAM_LEARNING_RATE, Settings
 from ..verify import golden
 
 KERNEL = 3              # side of the convolutions' kernels: the thesis has 5, whose sums are too long to read
@@ -116,7 +116,7 @@ class Step:
     def updates(self, name, index):
         """Return, by optimizer, what one weight goes through in three steps: a list of dicts of numbers, one a step."""
         eta, mu = self.settings.learning_rate, self.settings.momentum
-        optimizers = {"SGD": SGD(eta), "momentum": Momentum(eta, mu), "Adam": Adam(0.001)}
+        optimizers = {"SGD": SGD(eta), "momentum": Momentum(eta, mu), "Adam": Adam(ADAM_LEARNING_RATE)}
         return {kind: self._train(optimizer, name, index) for kind, optimizer in optimizers.items()}
 
     def _train(self, optimizer, name, index):

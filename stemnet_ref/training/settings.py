@@ -3,13 +3,14 @@
 from argparse import SUPPRESS
 from dataclasses import asdict, dataclass, field, fields, replace
 
-from ..backends import NAMES
+from ..backends import NAMES, PRECISIONS
 from ..cost import COSTS
 from ..data.balance import WORDS, class_weights, parsed_weight
 from ..data.discovery.selection import Selection
 from ..errors import InputError
 from ..network import topology
 from ..network.topology import CHOICES, LIMITS, Architecture, check_size
+from ..optimizers import FORMS
 from ..program.options import Option, check_effects, flag_of, worded
 
 # What the presets change of the defaults below. "listing" reproduces the appendix's code.
@@ -138,10 +139,10 @@ class Settings:
     init: str = setting(Architecture.init, DISAGREEMENTS, "initial weights with the standard deviation sqrt(2/N) of "
                                                           "section 2.1, or the listing's")
     momentum_form: str = setting("thesis", DISAGREEMENTS, "eq. 28-29, or TensorFlow's form, in which the learning rate "
-                                 "is outside the velocity", choices=("thesis", "tensorflow"),
+                                 "is outside the velocity", choices=FORMS["momentum"],
                                  needs={"optimizer": ("momentum",)})
     adam_form: str = setting("kingma", DISAGREEMENTS, "epsilon is added to the root of the corrected average, or, as "
-                             "in TensorFlow, to that of the uncorrected one", choices=("kingma", "tensorflow"),
+                             "in TensorFlow, to that of the uncorrected one", choices=FORMS["adam"],
                              needs={"optimizer": ("adam",)})
     class_weight_form: str = setting("eq60", DISAGREEMENTS, "listing: the cell class has the weight 1 + --class-weight",
                                      choices=("eq60", "listing"), needs=WEIGHTED)
@@ -264,20 +265,21 @@ FRAMES = Option("folder, quoted glob pattern or multi-page TIFF, of grey PNG or 
                 "Tracking Challenge, which brings its masks", metavar="PATH", default_text="the package's sample")
 MASKS = Option("masks in the same formats; 0 is background, above 0 cell; paired with the frames by number",
                metavar="PATH")
+COMPUTES = "what computes; plain: the readable reference"
 COMPUTATION = {
-    "backend": Option("what computes; auto: cuda where there is a GPU, else cpu; plain: the readable reference", "auto",
-                      choices=NAMES, also=("--device",)),
-    "precision": Option("tf32: faster on a GPU, with 11 significant bits", "fp32", choices=("fp32", "tf32")),
+    "backend": Option(f"{COMPUTES}; auto: cuda where there is a GPU, else cpu", "auto", choices=NAMES,
+                      also=("--device",)),
+    "precision": Option("tf32: faster on a GPU, with 11 significant bits", "fp32", choices=PRECISIONS),
 }
 
 
 def pick(*wanted, group=None, **changes):
-    """Return the Options of some settings, by name, with changes, under one heading: pick(seed={"default": 1})."""
-    found = {}
+    """Return Options, by name, with changes, under one heading: pick("precision", seed={"default": 1})."""
+    found, common = {}, {**OPTIONS, **COMPUTATION}
     for name in (*wanted, *changes):
         change = changes.get(name, {})
         text = {"default_text": None} if "default" in change else {}        # the help then gives the new default
-        found[name] = replace(OPTIONS[name], group=group, **{**text, **change})
+        found[name] = replace(common[name], group=group, **{**text, **change})
     return found
 
 

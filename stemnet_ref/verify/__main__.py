@@ -29,7 +29,7 @@ STEPS = {                       # what a golden file is made from
                    takes="a side in pixels, or HEIGHTxWIDTH, such as 64 or 64x96", read=sides, default_text="64"),
     **pick("batch_size"),
     "steps": Option("steps of training", 5, int, (1, 10 ** 6)),
-    "steps_per_epoch": Option("steps after which the learning rate decays", 2, int, (1, 10 ** 6)),
+    "steps_per_epoch": golden.STEPS_PER_EPOCH,
     **pick("optimizer", "learning_rate", "decay_rate", "momentum", "momentum_form", "adam_form"),
     "weight_decay": replace(OPTIONS["l2"], help="lambda/N of eq. 53", group=None),
     **pick("keep_prob", "class_weight_form", "logits", class_weight={

@@ -15,6 +15,7 @@ from ..layers import dropout
 from ..layers._shapes import check_labels
 from ..network import topology
 from ..network.stemnet import StemNet
+from ..optimizers import BETA1, BETA2, EPSILON
 from ..program.options import Option
 from ..storage.archives import open_npz
 from ..storage.files import write_npz
@@ -29,10 +30,11 @@ from .layouts import LAYOUTS, from_layout, to_layout
 FORMAT = f"{GOLDEN.mark} 1"
 NETWORK = ("channels", "levels", "features", "classes", "kernel", "logits")       # arguments of StemNet in a file
 NUMBER = Option("", type=float)
+STEPS_PER_EPOCH = Option("steps after which the learning rate decays", 2, int, (1, 10 ** 6))
 TRAINING = ("keep_prob", "class_weight_form", "optimizer", "learning_rate", "decay_rate", "momentum", "momentum_form",
             "adam_form")                                                            # settings in a file
 # By setting in a file: the values that it takes
-SETTINGS = {**{name: OPTIONS[name] for name in TRAINING}, "steps_per_epoch": Option("", type=int, limits=(1, 10 ** 6)),
+SETTINGS = {**{name: OPTIONS[name] for name in TRAINING}, "steps_per_epoch": STEPS_PER_EPOCH,
             "beta1": replace(NUMBER, limits=(0, 0.999999)), "beta2": replace(NUMBER, limits=(0, 0.999999)),
             "epsilon": replace(NUMBER, limits=(0, 10 ** 6)), "weight_decay": OPTIONS["l2"]}
 SPREAD = 8.0            # standard deviation of the logits' difference, so that some probabilities are below 1e-10
@@ -148,7 +150,7 @@ def compute(settings, parameters, frames, x, labels, scaling, steps, steps_per_e
         "network": {"channels": settings.channels, "levels": settings.levels, "features": settings.features,
                     "classes": classes, "kernel": len(parameters["down0.conv.weight"]), "logits": settings.logits},
         "training": {**{name: getattr(settings, name) for name in TRAINING}, "steps_per_epoch": steps_per_epoch,
-                     "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8, "weight_decay": settings.l2},
+                     "beta1": BETA1, "beta2": BETA2, "epsilon": EPSILON, "weight_decay": settings.l2},
         "scaling": {"mean": scaling[0], "std": scaling[1]}}
     arrays = {"frames": frames, "input": x, "labels": labels, "class_weights": np.array(settings.class_weights)}
     arrays.update({f"0/parameter/{name}": array for name, array in parameters.items()})

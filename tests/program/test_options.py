@@ -1,8 +1,11 @@
 """The table of settings, and the parsers made of it."""
 
 import argparse
+import ast
 import re
+from collections import Counter
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 from refusals import check, script
@@ -17,13 +20,14 @@ from stemnet_ref.experiments import __main__ as experiments
 from stemnet_ref.explain import __main__ as explain
 from stemnet_ref.network import __main__ as network
 from stemnet_ref.program.options import Option, flag_of
+from stemnet_ref.training import settings
 from stemnet_ref.training.settings import COMPUTATION, OPTIONS, PRESETS, Settings
 from stemnet_ref.verify import __main__ as verify
 
 # By program: its parser's options, and which of the settings' have other defaults, limits or choices there
 TABLES = {
     run_train.options: (run_train.OPTIONS, ()), run_predict.options: (run_predict.OPTIONS, {"sparse_masks"}),
-    experiments.options: (experiments.OPTIONS, ()), data_check.options: (data_check.OPTIONS, ()),
+    experiments.options: (experiments.OPTIONS, {"channels"}), data_check.options: (data_check.OPTIONS, ()),
     preprocess.options: (preprocess.OPTIONS, {"sparse_masks"}), network.options: (network.OPTIONS, ()),
     explain.options: (explain.OPTIONS, {"levels", "features", "seed"}),
     benchmark.options: (benchmark.OPTIONS, {"channels", "backend"}),
@@ -79,6 +83,17 @@ def test_every_setting_has_help_and_says_which_values_it_takes():
         assert changes.keys() <= OPTIONS.keys()
         for name, value in changes.items():
             OPTIONS[name].check(preset, value)
+
+
+
+def test_the_choices_of_an_option_stand_once_in_the_package():
+    found = Counter()
+    for path in Path(settings.__file__).parents[1].rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Tuple):
+                found[tuple(getattr(each, "value", None) for each in node.elts)] += 1
+    choices = {option.choices for option in {**OPTIONS, **COMPUTATION}.values() if option.choices}
+    assert {each: count for each in choices if (count := found[each]) > 1} == {}
 
 
 @pytest.mark.parametrize(("wrong", "words"), [
