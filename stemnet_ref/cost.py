@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from .layers import dice, quadratic, softmax, weighted_cross_entropy
+from . import layers
 
-OF_PROBABILITIES = {"dice": dice, "quadratic": quadratic}
+OF_PROBABILITIES = "dice", "quadratic"          # names of their layers too
 COSTS = ("weighted_cross_entropy", "cross_entropy", *OF_PROBABILITIES)
 
 
@@ -40,18 +40,23 @@ class Cost:
         """Return the cost that the settings name."""
         return cls(settings.cost, settings.class_weights)
 
-    def forward(self, logits, labels, pixel_weights=None):
-        """Return the cost and the probabilities; `pixel_weights` (N, H, W) are added to those of the classes."""
-        if self.name not in OF_PROBABILITIES:
-            return weighted_cross_entropy.forward(logits, labels, self.class_weights, pixel_weights)
-        p = softmax.forward(logits)
-        return OF_PROBABILITIES[self.name].forward(p, labels), p
+    def forward(self, logits, labels, pixel_weights=None, layers=layers):
+        """Return the cost and the probabilities.
 
-    def backward(self, p, labels, pixel_weights=None):
-        """Return the gradient of the cost with respect to the logits, at the probabilities `p`.
-
-        Dice and the quadratic cost are functions of the probabilities, so their gradient goes through the softmax.
+        `pixel_weights` (N, H, W) are added to those of the classes. `layers` compute: those of a backend, or the plain
+        ones.
         """
         if self.name not in OF_PROBABILITIES:
-            return weighted_cross_entropy.backward(p, labels, self.class_weights, pixel_weights)
-        return softmax.backward(OF_PROBABILITIES[self.name].backward(p, labels), p)
+            return layers.weighted_cross_entropy.forward(logits, labels, self.class_weights, pixel_weights)
+        p = layers.softmax.forward(logits)
+        return getattr(layers, self.name).forward(p, labels), p
+
+    def backward(self, p, labels, pixel_weights=None, layers=layers):
+        """Return the gradient of the cost with respect to the logits, at the probabilities `p`.
+
+        Dice and the quadratic cost are functions of the probabilities, so their gradient goes through the softmax. The
+        other arguments are those of `forward`.
+        """
+        if self.name not in OF_PROBABILITIES:
+            return layers.weighted_cross_entropy.backward(p, labels, self.class_weights, pixel_weights)
+        return layers.softmax.backward(getattr(layers, self.name).backward(p, labels), p)

@@ -63,9 +63,10 @@ def training_step(network, optimizer, batch, objective, number=0, rates=None):
     penalty = objective.l1, objective.l2, objective.examples
     with np.errstate(over="ignore", invalid="ignore"):      # a cost that is no number says it
         logits, cache = network.forward(x, objective.keep_prob, objective.seed, number)
-        cost, p = objective.cost.forward(logits, labels, pixel_weights)
+        cost, p = objective.cost.forward(logits, labels, pixel_weights, network.layers)
         cost = regularization.add_penalty(cost, network.parameters, *penalty)
-        gradients = network.backward(objective.cost.backward(p, labels, pixel_weights), cache)
+        dlogits = objective.cost.backward(p, labels, pixel_weights, network.layers)
+        gradients = network.backward(dlogits, cache)
         regularization.add_penalty_gradients(gradients, network.parameters, *penalty)
         optimizer.update(network.parameters, gradients, rates)
     return cost, p

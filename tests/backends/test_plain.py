@@ -1,10 +1,13 @@
 """Training with --backend plain goes through every plain layer, and agrees with the CPU's backend."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from stemnet_ref import backends, layers
 from stemnet_ref.backends.buffers import Buffers
+from stemnet_ref.cost import COSTS
 from stemnet_ref.network import StemNet
 from stemnet_ref.training.settings import Settings
 from stemnet_ref.training.step import Objective, make_optimizer, training_step
@@ -68,3 +71,15 @@ def test_every_function_of_the_networks_layers_is_among_them():
                                       Settings(keep_prob=1.0)], ids=lambda each: f"{each.cost}-{each.normalisation}")
 def test_the_backend_of_the_cpu_trains_to_the_same_numbers(settings):
     np.testing.assert_allclose(train(settings, "cpu"), train(settings), rtol=1e-9, atol=1e-11)
+
+
+def test_the_layers_of_the_costs_are_those_of_the_backend(monkeypatch):
+    """A cost that a backend computes fast would be of no use where the plain one is taken."""
+    backend, called = backends.choose("cpu"), []
+    for layer in ("softmax", "dice", "quadratic", "weighted_cross_entropy"):
+        functions = {way: lambda *arguments, of=(layer, way): called.append(of) or getattr(
+            getattr(layers, of[0]), of[1])(*arguments) for way in ("forward", "backward")}
+        monkeypatch.setattr(backend.layers, layer, SimpleNamespace(**functions))
+    for cost in COSTS:
+        train(Settings(cost=cost), "cpu")
+    assert len({*called}) == 8                              # forward and backward of each of the four
