@@ -8,7 +8,7 @@ when the first of them is met.
 Which code computes with NumPy's arrays? The type cannot tell, since the `plain` and the `cpu` backend both compute with
 them. So `backends.choose` answers it once for a run: its Backend holds the package of the layers and the module of the
 optimizers' equations, which the run hands to the network (`StemNet.to`), the network to the block that is composed of
-layers (`layers.block`), and the run to the optimizer (`rules`). Nothing else chooses code.
+layers (`layers.block`), a training step to the cost, and the run to the optimizer (`rules`). Nothing else chooses code.
 """
 
 from functools import cache, wraps
