@@ -148,6 +148,24 @@ def test_what_is_said_is_printed_unless_another_log_is_given(room):
     assert without_print("def f(a, log=print, b=None): pass\ndef _g(log): pass\ndef h(): pass") == []
 
 
+def test_the_tests_lie_in_the_folders_of_the_package(tmp_path):
+    """Those of the modules of a folder are in the tests' folder of that name; sample/ alone has none."""
+    def folders(root, pattern):
+        return {path.parent.relative_to(root).as_posix() for path in root.rglob(pattern)}
+
+    def unlike(tests):
+        return folders(tests, "test_*.py") ^ (folders(ROOT / "stemnet_ref", "__init__.py") - {"sample"})
+
+    assert unlike(ROOT / "tests") == set()
+    planted = tmp_path / "tests"
+    for each in (ROOT / "tests").rglob("test_*.py"):
+        path = planted / each.relative_to(ROOT / "tests")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    (planted / "backends" / "cpu").rename(planted / "backends" / "gpu")
+    assert unlike(planted) == {"backends/cpu", "backends/gpu"}
+
+
 def test_every_test_module_runs_alone():
     """What several of them need is in tests/support and in the conftest.py of their folder."""
     def of_others(text):
