@@ -47,8 +47,8 @@ def split(frames, masks, settings):
     if gap is None:
         gap = choose_gap(usable, cut, width)
         if gap < width:
-            note = (f"note: --gap {gap} chosen: {width}, the width of the network's window, would leave "
-                    f"{len(_before(usable, cut, width))} of {pluralize(len(usable), 'frame')} to train on")
+            note = (f"note: --gap {gap} was chosen, because {width}, the width of the network's window, would leave "
+                    f"only {len(_before(usable, cut, width))} of {pluralize(len(usable), 'frame')} to train on")
     training = _before(usable, cut, gap)
     if not len(training):
         some = "" if len(usable) == len(frames) else f", {len(usable)} of them with masks,"

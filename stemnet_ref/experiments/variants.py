@@ -78,7 +78,7 @@ def with_one_gap(variants, frames, masks, log):
              for variant, gap in zip(variants, gaps, strict=True)]
     chosen = {*gaps} - {variant.settings.gap for variant in variants} - {widest}
     if chosen:
-        log(f"note: --gap {min(chosen)} chosen for all networks, so that frames are left to train on")
+        log(f"note: --gap {min(chosen)} was chosen for all networks, so that frames are left to train on")
     return found
 
 

@@ -231,8 +231,8 @@ def test_the_gap_that_is_chosen_is_said():
     training, validation, left_out, gap, note = divided(10, 5)
     assert gap == 2
     assert (len(training), len(validation), len(left_out)) == (6, 2, 2)
-    assert note.startswith("note: --gap 2 chosen: 5, ")
-    assert "would leave 3 of 10 frames" in note
+    assert note == ("note: --gap 2 was chosen, because 5, the width of the network's window, would leave only 3 of 10 "
+                    "frames to train on")
     assert [len(part) for part in divided(6, 5)[:3]] == [3, 1, 2]
     assert [len(part) for part in divided(30, 5)[:3]] == [20, 6, 4]
     assert divided(60, 5)[4] is divided(10, 1)[4] is divided(30, 5, gap=5)[4] is None

@@ -44,7 +44,7 @@ def test_a_run_writes_what_the_design_names(tmp_path, movie, capsys):
         assert picture.std() > 5, f"{name}.png is blank"
     printed = capsys.readouterr().out
     assert "8 to train on, 2 to validate on, 2 between them left out" in printed
-    assert "note: --gap 2 chosen: 5, " in printed
+    assert "note: --gap 2 was chosen, because 5, " in printed
     assert f"{float(rows[2]['val_loss']):.4f}" in printed
     for name in ("model.npz", "best.npz"):
         model = checkpoint.load(out / name)
