@@ -109,8 +109,13 @@ class _Parse(argparse.Action):
     def __init__(self, option, **rest):
         super().__init__(**rest)
         self.option = option
+        self.seen = None, None          # result of the parser that was stored in last, and the flag that was given
 
     def __call__(self, parser, namespace, text, flag=None):
+        result, other = self.seen
+        if result is namespace and flag != other:
+            raise InputError(f"{flag} {text}: {flag} and {other} are names of one option; leave one of them out")
+        self.seen = namespace, flag
         setattr(namespace, self.dest, self.option.parse(flag, text))
 
 

@@ -139,6 +139,22 @@ def test_every_program_refuses_alike(main, argv, words, capsys):
         check(capsys, script(main, *argv), words)
 
 
+@pytest.mark.parametrize(("main", "argv", "words"), [
+    (run_train.main, ["--backend", "plain", "--device", "cpu"], "--device cpu: --device and --backend are names"),
+    (run_train.main, ["--draw=evenly", "--sampling", "evenly"], "--sampling evenly: --sampling and --draw are names"),
+    (run_predict.main, ["m", "--dev", "cpu", "--back", "cpu"], "--backend cpu: --backend and --device are names"),
+    (benchmark.main, ["--device", "plain", "--backend", "cpu"], "--backend cpu: --backend and --device are names"),
+])
+def test_both_names_of_one_option_are_refused(main, argv, words, capsys):
+    check(capsys, script(main, *argv), words)
+
+
+def test_the_same_name_twice_and_another_name_in_the_next_call_pass():
+    parser = run_train.options()
+    assert parser.parse_args(["--device", "plain", "--device", "cpu"]).backend == "cpu"
+    assert parser.parse_args(["--backend", "plain"]).backend == "plain"
+
+
 def test_a_percent_sign_in_the_help_is_shown():
     parser = argparse.ArgumentParser()
     Option("10 % of it").add_to(parser, "share", {})
