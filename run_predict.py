@@ -52,6 +52,7 @@ def main(argv=None):
     if frames is None:
         cli.log(f"segmenting the sample's second field of view, on which run_train.py validates: {sample.SOURCE}")
         frames, masks = sample.FRAMES / "*field2*", sample.MASKS / "*field2*" if masks is None else masks
+    cli.log(f"network{model.network.architecture.channels}, backend {backend.name}, writing to {out}")
     left_out = []
     summary = predict.run(model, frames, out, masks, given.tile, log=cli.log,
                           progress=lambda items: tqdm(items, unit="frame", disable=None), results=given.results,
@@ -61,7 +62,7 @@ def main(argv=None):
         shown = ("accuracy", "precision", "recall", "f1", "f1_pooled")
         cli.log("  ".join(f"{name} {summary[name]:.3f}" for name in shown))
     what = "masks, heat maps, overlays and edges" if given.results == "pictures" else "numbered cells"
-    cli.log(f"done with backend {backend.name}: {what} in {out}")
+    cli.log(f"done: {what} in {out}")
     if left_out:
         raise others_done(left_out)
     return 0

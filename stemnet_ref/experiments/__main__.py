@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from ..backends import choose
 from ..data.training import check_crops, discover, prepare
 from ..errors import InputError, listed, pluralize
 from ..program import cli
@@ -60,8 +61,10 @@ def main(argv=None):
 def run(argv, given, variants, title, seeds, claim):
     """Run the experiment in a folder that is claimed; return the exit status."""
     out, command = claim.folder, shlex.join(["python", "-m", "stemnet_ref.experiments", *map(str, argv)])
+    backend = choose(given["backend"], given["precision"])
     runs = plan(given, variants, seeds, out)
     claim.take()
+    cli.log(f"{title}: {pluralize(len(runs), 'run')}, backend {backend.name}, writing to {out}")
     note_others(out, {folder for _, _, folder in runs})
     files.write_json(out / EXPERIMENT, {"experiment": title}, outputs.EXPERIMENT)
     results, configs, trained = {variant.title: {} for variant in variants}, {}, False

@@ -110,10 +110,11 @@ def test_variants_that_do_not_fit_the_frames_stop_it_before_the_first_step(tmp_p
     assert count_steps == []
 
 
-def test_warnings_of_every_run_are_told(tmp_path, movie, no_figures, capsys):
+def test_the_backend_is_said_first_and_the_warnings_of_every_run(tmp_path, movie, no_figures, capsys):
     assert run(*movie, *SMALL, "--seeds", "1", "--channels", "1", "--vary", "class_weight=2,1e-6", "--out",
-               tmp_path / "out") == 0
+               tmp_path / "out", "--backend", "plain") == 0
     first, second = capsys.readouterr().out.split("\n2 of 2: ")
+    assert first.startswith(f"--class-weight varied: 2 runs, backend plain, writing to {tmp_path / 'out'}\n1 of 2: ")
     assert "validated on t_11 to t_12" in first
     assert "validated on t_11 to t_12" not in second
     assert "warning: every validation pixel is predicted as background" in second

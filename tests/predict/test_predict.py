@@ -160,6 +160,13 @@ def test_measures_of_an_earlier_call_are_spoken_of(tmp_path):
     assert "metrics.csv is of an earlier call" in told[-1]
 
 
+def test_the_backend_is_said_first(tmp_path, capsys):
+    checkpoint.save(tmp_path / "model.npz", model(), "0")
+    assert run_predict.main([str(tmp_path / "model.npz"), str(sequence(tmp_path, 2)[0]), "--backend", "plain", "--out",
+                             str(tmp_path / "out")]) == 0
+    assert capsys.readouterr().out.startswith(f"network1, backend plain, writing to {tmp_path / 'out'}\n")
+
+
 def test_a_second_call_without_out_takes_a_new_folder(tmp_path, monkeypatch):
     frames, _ = sequence(tmp_path, 2)
     checkpoint.save(tmp_path / "model.npz", model(), "0")
