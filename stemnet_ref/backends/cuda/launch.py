@@ -108,7 +108,7 @@ def add_parts(parts, factor=1.0, out=None):
 
 
 def swap_channels(weight):
-    """Return a kernel (..., I, J) as (..., J, I): channels in and out exchanged."""
+    """Return a kernel (..., I, J) as (..., J, I): channels in and out swapped."""
     *_, i, j = weight.shape
     out = device_of(weight).empty((*weight.shape[:-2], j, i), weight.dtype)
     launch("shared.swap_channels", (blocks(j, 32), blocks(i, 32), weight.size // (i * j)), weight, out, i, j)

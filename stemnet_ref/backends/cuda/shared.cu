@@ -12,7 +12,7 @@ extern "C" __global__ void sum_parts(const REAL* parts, REAL* out, REAL factor, 
     out[t] = factor * sum;
 }
 
-// out[k, j, i] = in[k, i, j] for in (K, I, J): a kernel's channels in and out exchanged
+// out[k, j, i] = in[k, i, j] for in (K, I, J): a kernel's channels in and out swapped
 // grid ceil(J / 32), ceil(I / 32), K; block 256
 extern "C" __global__ void swap_channels(const REAL* in, REAL* out, int I, int J)
 {

@@ -52,7 +52,7 @@ CONVENTIONS = {
              input_raw="the frames go in as they are, from 0 to 255"),
     **_alike(SCALED, "write x = (frame - mean) / std",
              input_not_centred="the mean is not subtracted from the frames",
-             input_not_divided="the frames are centred but not divided by their deviation"),
+             input_not_divided="the frames are centred but not divided by their standard deviation"),
     "input_minus_127": Convention(
         "127 is subtracted from the frames and nothing else, as in the listing",
         "x = (frame - mean) / std (section 6.1, row 2)", "write x = (frame - mean) / std"),
