@@ -1,8 +1,11 @@
 """How the operations of the layers are computed, and the choice of a backend."""
 
+from contextlib import nullcontext
 from importlib.util import find_spec
 from types import ModuleType
 from typing import NamedTuple
+
+from threadpoolctl import threadpool_limits
 
 from ..errors import InputError, NoGpu
 
@@ -17,6 +20,14 @@ class Backend(NamedTuple):
     layers: ModuleType          # package with the operations: `stemnet_ref.layers`, `backends.cpu` or `backends.cuda`
     optimizers: ModuleType      # equations of the optimizers: `stemnet_ref.optimizers`, or the backend's module
     device: object = None       # the cuda.device.CuPy that holds the arrays; None where they are NumPy's
+
+    def limit_threads(self):
+        """Return a context for work in which the threads of BLAS would only wait for each other.
+
+        The matrix products of the plain layers are small. With several threads each a run takes as long as with one on
+        free cores, and many times as long beside other work.
+        """
+        return threadpool_limits(1, "blas") if self.name == "plain" else nullcontext()
 
 
 def choose(name="auto", precision="fp32", log=lambda text: None):

@@ -125,6 +125,10 @@ class Run:
             If the cost is NaN or infinite (the last good model stays on disk), or a file cannot be read or written.
         """
         self.open_folder()
+        with self.backend.limit_threads():
+            return self._train(stop, advance, after_epoch)
+
+    def _train(self, stop, advance, after_epoch):
         progress = self.progress
         while progress.epoch < self.settings.epochs:
             started = time.perf_counter()

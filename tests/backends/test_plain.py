@@ -1,5 +1,6 @@
 """Training with --backend plain goes through every plain layer, and agrees with the CPU's backend."""
 
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,6 +10,7 @@ from stemnet_ref import backends, layers
 from stemnet_ref.backends.buffers import Buffers
 from stemnet_ref.cost import COSTS
 from stemnet_ref.network import StemNet
+from stemnet_ref.training.run import Run
 from stemnet_ref.training.settings import Settings
 from stemnet_ref.training.step import Objective, make_optimizer, training_step
 
@@ -83,3 +85,11 @@ def test_the_layers_of_the_costs_are_those_of_the_backend(monkeypatch):
     for cost in COSTS:
         train(Settings(cost=cost), "cpu")
     assert len({*called}) == 8                              # forward and backward of each of the four
+
+
+@pytest.mark.parametrize(("name", "limits"), [("plain", [(1, "blas")]), ("cpu", [])])
+def test_a_run_with_plain_layers_lets_blas_use_one_thread(name, limits, pair, tmp_path, monkeypatch):
+    taken = []
+    monkeypatch.setattr(backends, "threadpool_limits", lambda *limit: taken.append(limit) or nullcontext())
+    Run(Settings(levels=2, features=2, crop=16, epochs=1), *pair, tmp_path / "out", backend=name).train()
+    assert taken == limits
