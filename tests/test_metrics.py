@@ -79,18 +79,18 @@ def test_pooling_weighs_an_image_by_its_cells():
 
 @given(SEED)
 def test_measures_are_scikit_learn_s(seed):
-    theirs = sklearn()
+    reference = sklearn()
     predicted, truth = masks(seed)
     measures, flat = count(predicted, truth).measures(), (truth.ravel(), predicted.ravel())
     counts = count(predicted, truth)
-    np.testing.assert_array_equal(theirs.confusion_matrix(*flat, labels=[False, True]),
+    np.testing.assert_array_equal(reference.confusion_matrix(*flat, labels=[False, True]),
                                   [[counts.tn, counts.fp], [counts.fn, counts.tp]])
-    assert measures["accuracy"] == pytest.approx(theirs.accuracy_score(*flat))
-    for name, of in (("precision", theirs.precision_score), ("recall", theirs.recall_score), ("f1", theirs.f1_score),
-                     ("iou", theirs.jaccard_score)):
+    assert measures["accuracy"] == pytest.approx(reference.accuracy_score(*flat))
+    for name, of in (("precision", reference.precision_score), ("recall", reference.recall_score),
+                     ("f1", reference.f1_score), ("iou", reference.jaccard_score)):
         assert measures[name] == pytest.approx(of(*flat, zero_division=0)), name
     if (predicted.any() or truth.any()) and not (predicted.all() and truth.all()):      # else 0/0, which is nan there
-        assert measures["kappa"] == pytest.approx(theirs.cohen_kappa_score(*flat), abs=1e-12)
+        assert measures["kappa"] == pytest.approx(reference.cohen_kappa_score(*flat), abs=1e-12)
 
 
 @given(SEED)
@@ -133,7 +133,7 @@ def ranked(seed, size=2000):
 
 @given(SEED, st.integers(1, 400))
 def test_the_roc_is_scikit_learn_s_of_the_margins_as_they_are_cut(seed, parts):
-    theirs = sklearn()
+    reference = sklearn()
     found, truth = ranked(seed)
     roc = Roc()
     for values, true in zip(np.array_split(found, parts), np.array_split(truth, parts), strict=True):
@@ -141,12 +141,12 @@ def test_the_roc_is_scikit_learn_s_of_the_margins_as_they_are_cut(seed, parts):
     bits = found.view(np.uint32)
     cut = np.where(found < 0, bits | 0x1fff, bits & ~np.uint32(0x1fff)).view(np.float32)        # the least of each
     false, true, margin = roc.curve()
-    theirs_false, theirs_true, thresholds = theirs.roc_curve(truth, cut, drop_intermediate=False)
-    np.testing.assert_allclose(false, theirs_false)
-    np.testing.assert_allclose(true, theirs_true)
+    expected_false, expected_true, thresholds = reference.roc_curve(truth, cut, drop_intermediate=False)
+    np.testing.assert_allclose(false, expected_false)
+    np.testing.assert_allclose(true, expected_true)
     np.testing.assert_array_equal(margin, thresholds.astype(np.float32))
-    assert roc.area() == pytest.approx(theirs.roc_auc_score(truth, cut), abs=1e-12)
-    assert roc.area() == pytest.approx(theirs.roc_auc_score(truth, found), abs=2e-4)
+    assert roc.area() == pytest.approx(reference.roc_auc_score(truth, cut), abs=1e-12)
+    assert roc.area() == pytest.approx(reference.roc_auc_score(truth, found), abs=2e-4)
     for least, above, found_true in list(zip(margin, false, true, strict=True))[1::97]:    # "from which on": exactly
         called = found >= least
         assert above == pytest.approx(np.mean(called[~truth]))

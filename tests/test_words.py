@@ -1,4 +1,7 @@
-"""Names are the field's words, and docstrings say what a value is: all names and docstrings of the package are read."""
+"""Names are the field's words, and docstrings say what a value is.
+
+All names and docstrings of the package are read, and the names of kernels and tests for words that have no other sense.
+"""
 
 import ast
 import re
@@ -18,6 +21,9 @@ WORDS = {
     "exchange": "swap_channels", "pays": "use_winograd", "deviation": "std", "OddFrames": "Anomalies",
     **dict.fromkeys(("FEW", "LEAST", "SOME"), "MIN_..."), **dict.fromkeys(("MOST", "LARGEST", "LONGEST"), "MAX_..."),
 }
+# Those that are no good name in a test or a kernel either; the others have a plain sense there
+ANYWHERE = {"won", "Part", "Variety", "Way", "chances", "theirs", "counted", "each_element", "exchange", "pays",
+            "deviation", "OddFrames"}
 SECTIONS = "Parameters", "Other Parameters", "Attributes", "Returns", "Yields", "Raises"
 FRAGMENT = re.compile(r"(Of|As|By|With|To|In|From|Likewise)\b")
 
@@ -45,11 +51,24 @@ def descriptions(docstring):
             yield line.strip()
 
 
+def names_in_kernels(source):
+    """Yield each word of CUDA code outside comments, with its line."""
+    code = re.sub(r"//[^\n]*|/\*.*?\*/", lambda comment: "\n" * comment[0].count("\n"), source, flags=re.DOTALL)
+    for number, line in enumerate(code.splitlines(), 1):
+        for word in re.findall(r"[A-Za-z_]\w*", line):
+            yield word, number
+
+
+def misnamed(found, words=WORDS):
+    """Return a line of text for each of the names found, with their lines, that is among the words."""
+    return [f"line {line}: the name {name} should be {WORDS[name.strip('_')]}" for name, line in found
+            if name.strip("_") in words]
+
+
 def faults(source):
     """Return what is wrong with the words of a module's text, a line of text for each fault."""
     tree = ast.parse(source)
-    found = [f"line {line}: the name {name} should be {WORDS[name.strip('_')]}" for name, line in names(tree)
-             if name.strip("_") in WORDS]
+    found = misnamed(names(tree))
     for node in ast.walk(tree):
         if isinstance(node, (ast.Module, ast.FunctionDef, ast.ClassDef)) and (text := ast.get_docstring(node)):
             found += [f"line {getattr(node, 'lineno', 1)}: begins as a fragment: {line}" for line in descriptions(text)
@@ -62,6 +81,21 @@ def test_names_and_docstrings_of_the_package():
     assert len(modules) > 100
     found = [f"{path.relative_to(PACKAGE)}, {fault}" for path in modules for fault in faults(path.read_text())]
     assert not found, "\n".join(found)
+
+
+def test_names_of_the_tests_and_the_kernels():
+    tests = {path: names(ast.parse(path.read_text())) for path in Path(__file__).parent.rglob("*.py")}
+    kernels = {path: names_in_kernels(path.read_text()) for path in PACKAGE.rglob("*.cu*")}
+    assert min(len(tests), len(kernels)) > 15
+    found = [f"{path.name}, {fault}" for path, each in {**tests, **kernels}.items()
+             for fault in misnamed(each, ANYWHERE)]
+    assert not found, "\n".join(found)
+
+
+def test_a_planted_name_of_a_kernel_is_found_outside_comments_only():
+    source = "/* won\n */ float won; // theirs\nint part, deviation_;\n"
+    assert misnamed(names_in_kernels(source), ANYWHERE) == ["line 2: the name won should be argmax",
+                                                            "line 3: the name deviation_ should be std"]
 
 
 def test_a_gradient_of_a_layer_is_with_respect_to_something():

@@ -59,15 +59,15 @@ def test_frames_are_drawn_by_their_share_of_cells(tmp_path):
     frames, masks = sequence(tmp_path, 4, height=32, width=32)
     data = Dataset(inspect(*find_pairs(frames, masks), 1))
     cells = [(5, 100), (20, 200), (0, 100), (35, 100)]
-    chances = balance.sampling_weights(cells)
-    np.testing.assert_allclose(chances, [0.1, 0.2, 0, 0.7])
-    crops = plan_epoch(data, range(4), Settings(crop=16, levels=3, crops_per_frame=1000), 0, chances)
+    weights = balance.sampling_weights(cells)
+    np.testing.assert_allclose(weights, [0.1, 0.2, 0, 0.7])
+    crops = plan_epoch(data, range(4), Settings(crop=16, levels=3, crops_per_frame=1000), 0, weights)
     assert len(crops) == 4000
     shares = np.bincount([crop.frame for crop in crops], minlength=4) / 4000
-    np.testing.assert_allclose(shares, chances, atol=0.03)              # four standard errors of 4000 draws
+    np.testing.assert_allclose(shares, weights, atol=0.03)              # four standard errors of 4000 draws
     tight = Dataset(inspect(data.frames, data.masks, 1))
     tight.cache.fits = False
-    again = plan_epoch(tight, range(4), Settings(crop=16, levels=3, crops_per_frame=1000), 0, chances)
+    again = plan_epoch(tight, range(4), Settings(crop=16, levels=3, crops_per_frame=1000), 0, weights)
     assert sorted(crop.frame for crop in again) == sorted(crop.frame for crop in crops)
 
 

@@ -32,9 +32,9 @@ def dataset(folder, device=None, **options):
     return Dataset(inspect(found, pair(found, find(masks, "--masks")), 5), device=device, **options)
 
 
-def assert_equal_but_for_rounding(ours, theirs):
+def assert_equal_but_for_rounding(actual, expected):
     # two operations in float32, of which the kernel may fuse one with the other
-    np.testing.assert_allclose(ours, theirs, rtol=3e-7, atol=3e-7 * 100 / 30)
+    np.testing.assert_allclose(actual, expected, rtol=3e-7, atol=3e-7 * 100 / 30)
 
 
 @KERNEL_PLACES

@@ -22,9 +22,9 @@ def count_steps(monkeypatch):
     """A list that gets the number of every step of training."""
     steps, original = [], Steps.run
 
-    def counted(self, batch, step):
+    def count_and_run(self, batch, step):
         steps.append(step)
         return original(self, batch, step)
 
-    monkeypatch.setattr(Steps, "run", counted)
+    monkeypatch.setattr(Steps, "run", count_and_run)
     return steps

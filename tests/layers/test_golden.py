@@ -22,10 +22,10 @@ def below(arrays, prefix):
 @pytest.mark.parametrize("name", cases.LAYERS)
 def test_layer(name):
     golden = load("layers.npz")
-    ours, theirs = cases.layer_outputs(name, below(golden, f"{name}/in/")), below(golden, f"{name}/out/")
-    assert ours.keys() == theirs.keys()
-    for key in ours:
-        np.testing.assert_allclose(ours[key], theirs[key], rtol=1e-10, atol=1e-10, err_msg=key)
+    actual, expected = cases.layer_outputs(name, below(golden, f"{name}/in/")), below(golden, f"{name}/out/")
+    assert actual.keys() == expected.keys()
+    for key in actual:
+        np.testing.assert_allclose(actual[key], expected[key], rtol=1e-10, atol=1e-10, err_msg=key)
 
 
 @pytest.mark.parametrize("name", cases.NETWORKS)
@@ -41,10 +41,10 @@ def test_ten_training_steps_of_the_network(name, monkeypatch):
 
     monkeypatch.setattr(cases, "small_network", stored_network)
     monkeypatch.setattr(cases, "batch", lambda step: (golden[f"x/{step}"], golden[f"labels/{step}"]))
-    ours, theirs = cases.network_outputs(name), below(golden, f"{name}/")
-    assert ours.keys() == theirs.keys()
-    for key in ours:
-        np.testing.assert_allclose(ours[key], theirs[key], rtol=1e-9, atol=1e-9, err_msg=key)
+    actual, expected = cases.network_outputs(name), below(golden, f"{name}/")
+    assert actual.keys() == expected.keys()
+    for key in actual:
+        np.testing.assert_allclose(actual[key], expected[key], rtol=1e-9, atol=1e-9, err_msg=key)
 
 
 def test_golden_files_say_what_made_them():
@@ -56,8 +56,8 @@ def test_golden_files_say_what_made_them():
 
 def test_a_changed_golden_number_is_noticed():
     golden = load("layers.npz")
-    theirs = golden["conv2d_5x5/out/dweight"].copy()
-    theirs[0, 0, 0, 0] += 1e-8
-    ours = cases.layer_outputs("conv2d_5x5", below(golden, "conv2d_5x5/in/"))["dweight"]
+    expected = golden["conv2d_5x5/out/dweight"].copy()
+    expected[0, 0, 0, 0] += 1e-8
+    actual = cases.layer_outputs("conv2d_5x5", below(golden, "conv2d_5x5/in/"))["dweight"]
     with pytest.raises(AssertionError, match="Mismatched elements: 1 /"):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-10)
+        np.testing.assert_allclose(actual, expected, rtol=1e-10, atol=1e-10)

@@ -15,10 +15,10 @@ if find_spec("torch"):          # else conftest.py leaves these tests out
 pytestmark = pytest.mark.torch
 
 
-def assert_equal_outputs(ours, theirs, tolerance):
-    assert ours.keys() == theirs.keys()
-    for name in ours:
-        np.testing.assert_allclose(ours[name], theirs[name], rtol=tolerance, atol=tolerance, err_msg=name)
+def assert_equal_outputs(actual, expected, tolerance):
+    assert actual.keys() == expected.keys()
+    for name in actual:
+        np.testing.assert_allclose(actual[name], expected[name], rtol=tolerance, atol=tolerance, err_msg=name)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -42,15 +42,15 @@ def test_prediction_of_the_thesis_network_in_float32():
     x = np.random.default_rng(0).standard_normal((1, 64, 96, 5), np.float32)
     z, _ = network.forward(x)
     with torch.no_grad():
-        theirs = torch_twin.nhwc(twin(torch_twin.nchw(x)))
+        expected = torch_twin.nhwc(twin(torch_twin.nchw(x)))
     # float32 through twelve convolutions: the sums run in different orders
-    np.testing.assert_allclose(z, theirs, rtol=0, atol=1e-4 * abs(theirs).max())
+    np.testing.assert_allclose(z, expected, rtol=0, atol=1e-4 * abs(expected).max())
 
 
 def test_parity_notices_another_learning_rate_schedule():
-    ours, theirs = cases.network_outputs("momentum"), torch_cases.network_outputs("momentum_tensorflow")
+    actual, expected = cases.network_outputs("momentum"), torch_cases.network_outputs("momentum_tensorflow")
     with pytest.raises(AssertionError, match="costs"):
-        assert_equal_outputs(ours, theirs, 1e-9)
+        assert_equal_outputs(actual, expected, 1e-9)
 
 
 @pytest.mark.parametrize("activation", ["relu", "sigmoid"])
@@ -75,6 +75,6 @@ def test_block_with_batch_normalisation(activation):
     y.backward(torch.from_numpy(dy))
     gradients = network.parameters.like()
     network._backward(network.blocks[0], cache[0], dy, gradients)
-    for name, theirs in (("weight", convolution.weight.grad.permute(2, 3, 1, 0)), ("scale", norm.weight.grad),
+    for name, expected in (("weight", convolution.weight.grad.permute(2, 3, 1, 0)), ("scale", norm.weight.grad),
                          ("bias", norm.bias.grad)):
-        np.testing.assert_allclose(gradients[f"down0.conv.{name}"], theirs, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(gradients[f"down0.conv.{name}"], expected, rtol=1e-9, atol=1e-12)

@@ -89,7 +89,7 @@ def by_hand(tmp_path, **options):
         how = options["border_weight"], options.get("border_sigma", 5.0)
         own_of = [border_weights(data.instances(index), *how) for index in range(12)]
     augmentation = {name: options[name] for name in AUGMENTATION if name in options}
-    chances = share[training] / share[training].sum() if "sampling" in options else None
+    sampling_weights = share[training] / share[training].sum() if "sampling" in options else None
 
     copies = (0, 0, 0) if options.get("neighbours") == "copies" else None
 
@@ -129,7 +129,7 @@ def by_hand(tmp_path, **options):
         crop = options.get("crop", 16)
         per_frame = options.get("crops_per_frame", 2) or round(40 * 48 / crop ** 2) if crop else 1
         settings = Settings(levels=2, crop=crop, crops_per_frame=per_frame, seed=3, **augmentation)
-        plan = plan_epoch(data, training, settings, epoch, chances)
+        plan = plan_epoch(data, training, settings, epoch, sampling_weights)
         assert len(plan) == len(training) * per_frame
         costs, trained = [], np.zeros((2, 2))                   # pixels by truth and prediction
         for start in range(0, len(plan), size):

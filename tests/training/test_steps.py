@@ -101,13 +101,13 @@ def test_a_graph_is_repeated_on_its_own_set_of_buffers_only(place):
     where, (x, labels) = place(), cases.batch(0)
     records, record = [], where.record
 
-    def counted(work):
+    def count_and_record(work):
         records.append(work)
         return record(work)
 
     sets = [Buffers(where.to_device(x), where.to_device(labels.astype(np.uint8))) for _ in range(2)]
     same_arrays = Buffers(*sets[1])
-    with mock.patch.object(where, "record", counted):
+    with mock.patch.object(where, "record", count_and_record):
         network, optimizer = cases.small_network().to(backend_at(place)), Momentum(0.1)
         steps = Steps(network, optimizer, Objective.of(Settings(), 10), backend_at(place))
         for step, batch in enumerate([sets[0], sets[0], sets[0], sets[1], sets[0], sets[0], sets[1], same_arrays]):

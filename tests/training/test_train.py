@@ -74,13 +74,13 @@ def test_validation_csv_is_what_prediction_measures_with_the_best_model(tmp_path
     for path in (out / "validation.csv", tmp_path / "p" / "metrics.csv"):
         with open(path) as file:
             tables.append({row["frame"]: row for row in csv.DictReader(file)})
-    ours, theirs = tables
-    assert list(ours) == ["t_11", "t_12", "mean", "pooled"]
+    actual, expected = tables
+    assert list(actual) == ["t_11", "t_12", "mean", "pooled"]
     for frame in ("t_11", "t_12"):
-        assert ours[frame] == theirs[frame]
+        assert actual[frame] == expected[frame]
     best = max(rows_of(out), key=lambda row: (float(row["f1_pooled"]), -float(row["val_loss"])))
-    assert float(ours["mean"]["f1"]) == float(best["f1"])
-    assert float(ours["pooled"]["f1"]) == float(best["f1_pooled"])
+    assert float(actual["mean"]["f1"]) == float(best["f1"])
+    assert float(actual["pooled"]["f1"]) == float(best["f1_pooled"])
 
 
 def test_training_learns_bright_discs(tmp_path, movie, no_figures):

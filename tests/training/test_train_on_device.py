@@ -49,13 +49,13 @@ def test_a_run_is_that_of_the_cpu_within_rounding_and_goes_on_there(tmp_path, mo
     assert script(run_train.main, *start, "--backend", "cuda", "--epochs", "1", "--out", tmp_path / "gpu") == 0
     assert json.loads((tmp_path / "gpu" / "config.json").read_text())["device"] == place().name
     assert script(run_train.main, "--resume", "--backend", "cuda", "--out", tmp_path / "gpu", "--epochs", "2") == 0
-    ours, theirs = (checkpoint.load(tmp_path / name / "model.npz") for name in ("gpu", "cpu"))
-    for name, array in theirs.network.parameters.items():
+    actual, expected = (checkpoint.load(tmp_path / name / "model.npz") for name in ("gpu", "cpu"))
+    for name, array in expected.network.parameters.items():
         # float32: a dozen steps, whose sums run in another order
-        np.testing.assert_allclose(ours.network.parameters[name], array, rtol=1e-3, atol=1e-4, err_msg=name)
-    for name, array in theirs.network.statistics.items():
-        np.testing.assert_allclose(ours.network.statistics[name], array, rtol=1e-3, atol=1e-4, err_msg=name)
-    assert ours.optimizer_state.keys() == theirs.optimizer_state.keys()
+        np.testing.assert_allclose(actual.network.parameters[name], array, rtol=1e-3, atol=1e-4, err_msg=name)
+    for name, array in expected.network.statistics.items():
+        np.testing.assert_allclose(actual.network.statistics[name], array, rtol=1e-3, atol=1e-4, err_msg=name)
+    assert actual.optimizer_state.keys() == expected.optimizer_state.keys()
     rows = [readers.read_csv(tmp_path / name / "metrics.csv", metrics.COLUMNS) for name in ("gpu", "cpu")]
     for column in ("train_loss", "train_accuracy", "val_loss", "train_recall", "roc_auc"):
         np.testing.assert_allclose(*([row[column] for row in each] for each in rows), rtol=1e-3, err_msg=column)
@@ -73,10 +73,10 @@ def test_a_prediction_is_that_of_the_cpu_within_rounding(tmp_path, movie, monkey
                       tmp_path / name) == 0
     assert f"backend {place().name}, writing to " in capsys.readouterr().out
     for number in range(1, 7):
-        ours, theirs = (np.asarray(Image.open(tmp_path / name / f"t_{number:02d}_probability.png")).astype(int)
+        actual, expected = (np.asarray(Image.open(tmp_path / name / f"t_{number:02d}_probability.png")).astype(int)
                         for name in ("cuda", "cpu"))
-        assert np.ptp(theirs) > 3
-        assert abs(ours - theirs).max() <= 1                                # of 255: rounding
+        assert np.ptp(expected) > 3
+        assert abs(actual - expected).max() <= 1                                # of 255: rounding
 
 
 @KERNEL_PLACES

@@ -127,14 +127,14 @@ def test_kernels_sample_as_the_cpu_does(place, angle, sigma, key, mirror, dtype,
     classes, own = rng.integers(0, 2, (50, 60)).astype(np.uint8), rng.uniform(0, 9, (50, 60)).astype(np.float32)
     scaling = Scaling(3.0, 20.0, rng.uniform(0, 200, (50, 60)).astype(np.float32) if image else None)
     crop = Crop(0, 5, 20, 24, 32, mirror, 2, angle, sigma, gain=1.2, offset=-0.3, key=key)
-    ours = assemble(scaling, [Sample(crop, pixels, classes, own, crop.sampling_coordinates())])
+    expected = assemble(scaling, [Sample(crop, pixels, classes, own, crop.sampling_coordinates())])
     there = where.to_device
     moved = None if crop.sampling_coordinates() is None else there(crop.sampling_coordinates())
     sample = Sample(crop, [there(each) for each in pixels], there(classes), there(own), moved)
-    theirs = assemble(scaling, [sample])
-    for mine, other in zip(ours, theirs, strict=True):
+    actual = assemble(scaling, [sample])
+    for mine, other in zip(expected, actual, strict=True):
         np.testing.assert_allclose(where.to_host(other), mine, rtol=1e-5, atol=1e-4)
-    np.testing.assert_array_equal(where.to_host(theirs[1]), ours[1])
+    np.testing.assert_array_equal(where.to_host(actual[1]), expected[1])
 
 
 def test_every_channel_has_the_same_brightness_and_contrast(tmp_path):

@@ -148,8 +148,8 @@ def test_rounding_is_never_accused(part):
                    "levels": int(rng.integers(1, 5)), "l2": 0.05 * (seed % 5 == 2)}
         if seed % 7 == 3:
             options["keep_prob"] = 1.0
-        multiple = 2 ** (options["levels"] - 1)
-        size = tuple(multiple * int(rng.integers(1, 1 + 20 // multiple)) for _ in range(2))
+        size_divisor = 2 ** (options["levels"] - 1)
+        size = tuple(size_divisor * int(rng.integers(1, 1 + 20 // size_divisor)) for _ in range(2))
         made = golden.from_seed(Settings.from_options(options), size, int(rng.integers(1, 4)), 4, 2,
                                 np.float32 if seed % 6 else np.float64, seed)
         given = torch_tensors(made)
