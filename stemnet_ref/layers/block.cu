@@ -115,7 +115,7 @@ struct Apart {                                              // dx into the gradi
 };
 
 // dx = dz correlated with the flipped kernel (eq. 34, 41, 43-44), of which `weight` (KH, KW, O, CA+CB) has the channels
-// exchanged already; part blockIdx.z of the sum, into da (gridDim.z, N, H, W, CA) and db
+// swapped already; part blockIdx.z of the sum, into da (gridDim.z, N, H, W, CA) and db
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) block_backward_input(
     const REAL* dz, const REAL* weight, REAL* da, REAL* db, int N, int H, int W, int CA, int CB, int O, int KH, int KW)
 {

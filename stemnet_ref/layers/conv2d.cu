@@ -13,7 +13,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) conv2d_forward(
 }
 
 // dx[n,i,j,c] = sum over a,b,o of dy[n, i-a+top, j-b+left, o] * w[a,b,c,o] (eq. 34, 41, 43-44), as a convolution of dy with
-// the flipped kernel, of which `weight` (KH, KW, O, C) has the channels exchanged already; part blockIdx.z of the sum
+// the flipped kernel, of which `weight` (KH, KW, O, C) has the channels swapped already; part blockIdx.z of the sum
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) conv2d_backward_input(
     const REAL* dy, const REAL* weight, REAL* dx, int N, int H, int W, int C, int O, int KH, int KW, int HO, int WO, int top,
     int left)

@@ -8,7 +8,7 @@ struct PhaseStore {
     __device__ void operator()(int row, int o, const Four& sum) const { put(y + phase.pixel(row) * O + o, sum, O - o); }
 };
 
-// y[n, s*i+a-top, s*j+b-left, o] += x[n,i,j,c] * w[a,b,o,c]; `weight` (KH, KW, C, O) has the channels exchanged already;
+// y[n, s*i+a-top, s*j+b-left, o] += x[n,i,j,c] * w[a,b,o,c]; `weight` (KH, KW, C, O) has the channels swapped already;
 // one of s*s phases for each blockIdx.z
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) conv_transpose2d_forward(
     const REAL* x, const REAL* weight, REAL* y, int N, int H, int W, int C, int O, int KH, int KW, int stride, int HO, int WO,

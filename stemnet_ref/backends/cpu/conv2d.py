@@ -70,7 +70,7 @@ def correlate(inputs, weight, pads, outputs, epilogue=None, flipped=False):
         Called as epilogue(y, image, row, channels) with every piece of an output, complete and still in the cache, its
         first row, and the slice of its channels, to be changed in place.
     flipped : bool
-        Take the kernel flipped, and its channels in and out exchanged: weight has shape (kh, kw, O, C) then.
+        Take the kernel flipped, and its channels in and out swapped: weight has shape (kh, kw, O, C) then.
     """
     kh, kw, c, o = weight.shape
     if winograd.use_winograd(weight.dtype, (kh, kw), kh * kw * (o if flipped else c), outputs[0].shape[:3]):
