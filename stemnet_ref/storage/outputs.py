@@ -30,7 +30,7 @@ class Kind:
     """A kind of file that this package writes."""
 
     name: str                           # what messages call it
-    mark: str                           # beginning of what such a file says of itself
+    mark: str                           # beginning of what such a file says of itself; it outlives names of modules
     read: Callable[[Path], str]         # returns what a file says; any exception means a file of another kind
     earlier: tuple = ()                 # beginnings of what files of earlier versions say
 
@@ -128,9 +128,9 @@ BENCHMARK = keyed("file of a benchmark's figures", "machine", "rounds", "seconds
 PREDICTION = Kind("prediction", "stemnet_ref.predict", _prediction)
 NUMBERED = Kind("prediction", "stemnet_ref.predict", _tiff)
 PREPROCESSED = Kind("preprocessed frame or mask", "stemnet_ref.data.preprocess", _png)
-FIGURE = Kind("figure of stemnet_ref's", "stemnet_ref.report.page.figures", _png, ("Matplotlib",))
+FIGURE = Kind("figure of stemnet_ref's", "stemnet_ref.figures", _png, ("Matplotlib", "stemnet_ref.report.page.figures"))
 SHEET = Kind("sheet that stemnet_ref.data.check drew", "stemnet_ref.data.check", _png)
-REPORT = Kind("report of stemnet_ref's", "stemnet_ref.report.page", _page)
+REPORT = Kind("report of stemnet_ref's", "stemnet_ref.report", _page)
 EXPLANATION = Kind("page that stemnet_ref.explain wrote", "stemnet_ref.explain", _page)
 EVENTS = Kind("event file of TensorBoard's", "brain.Event:2", _events)
 EDGES, EPOCHS, MEASURES, ROC = map(table, (EDGE_COLUMNS, COLUMNS, IMAGE_COLUMNS, ROC_COLUMNS))

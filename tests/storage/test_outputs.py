@@ -153,6 +153,26 @@ def test_it_is_refused_before_the_work(place, capsys, monkeypatch):
     check(capsys, script(verify.main, "against", "torch", *TINY, "--save", "mine.npz"), "--save mine.npz")
 
 
+@pytest.mark.parametrize(("kind", "software"), [
+    (outputs.FIGURE, "stemnet_ref.figures"), (outputs.FIGURE, "stemnet_ref.report.page.figures"),
+    (outputs.SHEET, "stemnet_ref.data.check"), (outputs.PREDICTION, "stemnet_ref.predict"),
+    (outputs.PREPROCESSED, "stemnet_ref.data.preprocess")])
+def test_pictures_say_what_they_are_whatever_modules_are_called(tmp_path, kind, software):
+    """A mark that followed the name of a module would make the files of earlier versions foreign."""
+    said = PngInfo()
+    said.add_text("Software", software)
+    Image.new("L", (4, 4)).save(tmp_path / "picture.png", pnginfo=said)
+    assert kind.made(tmp_path / "picture.png")
+
+
+@pytest.mark.parametrize(("kind", "generator"), [
+    (outputs.REPORT, "stemnet_ref.report"), (outputs.REPORT, "stemnet_ref.report.page"),
+    (outputs.EXPLANATION, "stemnet_ref.explain")])
+def test_pages_say_what_they_are_whatever_modules_are_called(tmp_path, kind, generator):
+    (tmp_path / "page.html").write_text(f'<meta name="generator" content="{generator}">')
+    assert kind.made(tmp_path / "page.html")
+
+
 def test_what_earlier_versions_wrote_is_known(tmp_path):
     png("Matplotlib version3.7, https://matplotlib.org/")(tmp_path / "loss.png")
     (tmp_path / "report.html").write_text("<style>\nbody { font: 16px/1.5 system-ui, sans-serif; }</style>")
