@@ -17,12 +17,12 @@ class Cost:
     name : str
         One of `COSTS`.
     class_weights : tuple of K floats
-        Weights of the classes in "weighted_cross_entropy"; the other costs have none, which is ones.
+        Weights of the classes in "weighted_cross_entropy"; ones in the other costs, which have no weights.
 
     Raises
     ------
     ValueError
-        If there is no cost of this name, or it has no weights.
+        If there is no cost of this name, or weights other than ones are given to a cost that has none.
     """
 
     name: str

@@ -68,7 +68,7 @@ extern "C" __global__ void batch_norm_forward(const REAL* x, const REAL* scale, 
     y[t] = scale[c] * ((x[t] - mean[c]) / sqrt(variance[c] + epsilon)) + shift[c];
 }
 
-// dx = scale / sqrt(variance + epsilon) * (dy - mean(dy) - xhat * mean(dy * xhat)) (eq. 38); one thread an element
+// dx = scale / sqrt(variance + epsilon) * (dy - mean(dy) - xhat * mean(dy * xhat)) (eq. 38); a thread for each element
 extern "C" __global__ void batch_norm_backward(const REAL* dy, const REAL* x, const REAL* scale, const REAL* mean,
                                                const REAL* variance, const REAL* dscale, const REAL* dshift, REAL* dx,
                                                int C, REAL epsilon, int64 elements)

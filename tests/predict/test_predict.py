@@ -268,10 +268,9 @@ def test_the_figure_of_a_frame_of_any_shape_holds_its_four_pictures(tmp_path, sh
     assert np.ptp(picture, axis=2).max() > 100                              # the heat map's colours
 
 
-def test_masks_and_frames_swapped_are_refused(tmp_path):
-    frames, masks = sequence(tmp_path, 2)
+def test_masks_and_frames_swapped_are_refused(tmp_path, pair):
     with pytest.raises(InputError, match="are --frames and --masks swapped"):
-        predict.run(model(), masks, tmp_path / "out", frames)
+        predict.run(model(), pair[1], tmp_path / "out", pair[0])
 
 
 def test_masks_that_are_nearly_all_cell_are_warned_of(tmp_path):
@@ -285,10 +284,9 @@ def test_masks_that_are_nearly_all_cell_are_warned_of(tmp_path):
     assert "are frames and --masks swapped, or the masks inverted?" in told[-1]
 
 
-def test_bad_tile_is_named(tmp_path):
-    frames, _ = sequence(tmp_path, 2)
+def test_bad_tile_is_named(tmp_path, pair):
     with pytest.raises(InputError, match="--tile 0"):
-        predict.run(model(), frames, tmp_path / "out", tile=0)
+        predict.run(model(), pair[0], tmp_path / "out", tile=0)
 
 
 def test_one_level_is_two_convolutions_by_their_loops():

@@ -1,4 +1,4 @@
-"""The dropout of layers/dropout.py, of whose masks a part can be drawn alone, and by several threads at once."""
+"""The dropout of layers/dropout.py. Several threads can each draw a part of its mask."""
 
 import numpy as np
 

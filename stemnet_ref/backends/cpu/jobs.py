@@ -8,7 +8,8 @@ ELEMENTS = 1 << 18  # of a band, where a function does not say otherwise: they s
 def bands(x, elements=None):
     """Return (image, slice of the rows) of bands of an array (N, H, W, C).
 
-    They hold so many `elements`, `ELEMENTS` without it, enough that threads seldom wait for Python's lock.
+    A band holds about `elements` elements; `ELEMENTS` of them without it, so many that threads seldom wait for Python's
+    lock.
     """
     rows = max(1, (elements or ELEMENTS) // max(x[:1, :1].size, 1))
     return [(image, slice(start, min(start + rows, x.shape[1])))

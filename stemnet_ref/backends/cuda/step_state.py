@@ -2,9 +2,9 @@
 
 A kernel of a CUDA graph is started with the same arguments each time, so that it must read from memory what changes
 from step to step. Python code passes the number of the step and the optimizer's rates as they are; this module says
-where a kernel finds them. While a `StepState` is in use that is its memory, for the numbers that it holds, and the next
-`write` changes what recorded kernels read. Other numbers are refused then, since a recorded kernel would read them
-again and again. While no `StepState` is in use, every number gets memory of its own.
+where a kernel finds them. While a `StepState` is in use, kernels read its memory, which the next `write` changes.
+Numbers that it does not hold are refused then: a recorded kernel would read them again in every later step. While no
+`StepState` is in use, every number gets memory of its own.
 """
 
 from contextlib import contextmanager
