@@ -22,7 +22,15 @@ from .readers import MAX_TEXT, check_regular, parse_json, refusing
 MAX_HEADER = 1 << 14                # bytes that are read of a header; numpy writes at most some hundred
 MAX_UNPACKED = 1 << 26, 20          # limit of the unpacked arrays: so many bytes, and so many times the file's size
 NUMBERS = "biufc"                   # kinds of dtype that hold numbers
-SAFETENSORS_DTYPES = "BOOL", "U8", "I8", "U16", "I16", "U32", "I32", "U64", "I64", "F16", "F32", "F64"   # NumPy's too
+BFLOAT16 = np.dtype("V2")           # which NumPy has not: so it writes the arrays of ml_dtypes
+# dtypes of safetensors, by its name
+SAFETENSORS_DTYPES = {"BOOL": np.dtype(bool), "BF16": BFLOAT16,
+                      **{f"{kind.upper()}{8 * size}": np.dtype(f"{kind}{size}") for kind, sizes in (
+                          ("u", (1, 2, 4, 8)), ("i", (1, 2, 4, 8)), ("f", (2, 4, 8))) for size in sizes}}
+# What else a file may be, by the bytes that it begins with
+OTHERS = {b"\x93NUMPY": "is a .npy file, one array without a name", b"\x89HDF": "is an HDF5 file",
+          b"\x80": "is a pickle, as older versions of PyTorch save; reading it could run any program",
+          b"\x1f\x8b": "is compressed by gzip", b"{": "is text", b"[": "is text"}
 READ_ERRORS = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, MemoryError,
                IndexError, OverflowError, SyntaxError, TokenError, struct.error, zipfile.BadZipFile, zlib.error,
                LZMAError)           # what NumPy, zipfile and the libraries below them raise on a damaged file
@@ -54,9 +62,22 @@ def open_npz(path, wrong, remedy):
     with (refusing(path, wrong, remedy, READ_ERRORS),
           refusing(path, "cannot be opened", "check its permissions", PermissionError), open(path, "rb") as file):
         if not zipfile.is_zipfile(file):
-            raise ValueError("it is no .npz archive, or cut off")
+            file.seek(0)
+            raise ValueError(f"it {_described(file.read(512))}")
         with zipfile.ZipFile(file) as archive:
+            if any(name.endswith("/data.pkl") for name in archive.namelist()):
+                raise ValueError("it is a file of torch.save, a pickle; reading it could run any program")
             yield Npz(archive, os.fstat(file.fileno()).st_size)
+
+
+def _described(start):
+    """Return what a file that is no zip archive is, by the bytes that it begins with."""
+    if start[8:10] == b'{"':
+        return "looks like safetensors, whose names end in .safetensors"
+    found = next((what for known, what in OTHERS.items() if start.startswith(known)), None)
+    if found is None and start and all(byte in b"\t\r\n" or 31 < byte < 127 for byte in start):
+        found = "is text"
+    return found or "is no .npz archive, or cut off"
 
 
 class Arrays(Mapping):
@@ -107,7 +128,7 @@ class Npz(Arrays):
             shape, _, dtype = getattr(np.lib.format, f"read_array_header_{version[0]}_0")(start)
         if any(side < 0 for side in shape):
             raise ValueError(f"{name} has shape {shape}")
-        if dtype.kind not in f"{NUMBERS}U":
+        if dtype.kind not in f"{NUMBERS}U" and dtype != BFLOAT16:
             raise ValueError(f"{name} is an array of {dtype}, not of numbers")
         header = Header(shape, dtype)
         if header.size != member.file_size - start.tell():
@@ -117,8 +138,9 @@ class Npz(Arrays):
 
     def __getitem__(self, name):
         header = self.header(name)
-        if header.dtype.kind == "U" and header.shape:
-            raise ValueError(f"{name} is an array of text, not of numbers")
+        if header.dtype == BFLOAT16 or (header.dtype.kind == "U" and header.shape):
+            raise ValueError(f"{name} is an array of {'bfloat16' if header.dtype == BFLOAT16 else 'text'}, not of "
+                             "numbers that NumPy has")
         self._left -= header.size
         if self._left < 0 or (header.dtype.kind == "U" and header.size > MAX_TEXT):
             raise ValueError(f"{name} would take {header.size / 1e6:.0f} MB unpacked, far more than the file has")
@@ -146,7 +168,8 @@ def open_arrays(path):
         If the file cannot be read, or the body of `with` fails because of what the arrays hold.
     """
     if Path(path).suffix != ".safetensors":
-        with open_npz(path, "no file of arrays, or a damaged one", "write one by numpy.savez(FILE, **arrays)") as npz:
+        with open_npz(path, "cannot be read", "write arrays, of float32 or float64, by numpy.savez(FILE, **arrays)"
+                      ) as npz:
             yield npz
         return
     safetensors = library("safetensors", "safetensors", path)
@@ -163,10 +186,16 @@ class SafeTensors(Arrays):
     def __init__(self, file):
         self._file, self._members = file, dict.fromkeys(file.keys())
 
+    def header(self, name):
+        """Return the Header of a tensor."""
+        part = self._file.get_slice(name)
+        if part.get_dtype() not in SAFETENSORS_DTYPES:
+            raise ValueError(f"{name} is {part.get_dtype()}, which NumPy has not")
+        return Header(tuple(part.get_shape()), SAFETENSORS_DTYPES[part.get_dtype()])
+
     def __getitem__(self, name):
         if name not in self:
             raise KeyError(name)
-        dtype = self._file.get_slice(name).get_dtype()
-        if dtype not in SAFETENSORS_DTYPES:
-            raise ValueError(f"{name} is {dtype}, which NumPy has not")
+        if self.header(name).dtype == BFLOAT16:
+            raise ValueError(f"{name} is bfloat16, which NumPy has not")
         return self._file.get_tensor(name)

@@ -15,7 +15,7 @@ from ..storage.files import write_npz
 from ..storage.outputs import GOLDEN, TENSORS, check_output
 from ..training import checkpoint
 from ..training.settings import FRAMES, MASKS, OPTIONS, Settings, chosen_of, pick
-from . import actual, frameworks, golden, report, weights
+from . import actual, coverage, frameworks, golden, report, weights
 from .capture import from_model
 from .compare import compare, compare_layer
 from .diagnosis.search import diagnose
@@ -50,7 +50,12 @@ EXPORT = {
     "layout": LAYOUT,
 }
 COMPARE = {"layout": Option("order of the axes of its arrays", None, str | None, choices=LAYOUTS,
-                            default_text="what fits"), **ALL}
+                            default_text="what fits"),
+           "only": Option("what is compared; without it a verdict needs at least a cost and a gradient", (), object,
+                          metavar="KINDS", takes=coverage.TAKES, read=coverage.kinds, default_text="all that is given"),
+           "allow_extra": Option("arrays under names that the golden file has not are no error, and are not looked at",
+                                 False, bool),
+           **ALL}
 AGAINST = {**STEPS, **ALL, "save": Option("write the framework's tensors, as a file for compare", metavar="FILE")}
 LAYER = {
     "against": Option("framework to compare with", choices=tuple(frameworks.FRAMEWORKS), required=True),
@@ -146,7 +151,7 @@ def sample(given):
 
 
 def main(argv=None):
-    """Do what a command asks for; return the exit status: 0 agrees, 1 differs."""
+    """Do what a command asks for; return the exit status: 0 agrees, 1 differs, or nobody can tell."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     given = vars(options().parse_args(argv))
     return {"export": run_export, "compare": run_compare, "against": run_against, "layer": run_layer,
@@ -166,8 +171,8 @@ def run_export(given):
 def run_compare(given):
     """Compare two files."""
     reference = golden.read(given["golden"])
-    tensors = actual.read(given["actual"], reference, given["layout"], cli.log)
-    return print_report(diagnose(compare(reference, tensors)), given["all"])
+    tensors = actual.read(given["actual"], reference, given["layout"], cli.log, given["allow_extra"], given["only"])
+    return print_report(diagnose(compare(reference, tensors)), given["all"], given["only"])
 
 
 def run_against(given):
@@ -206,10 +211,10 @@ def run_layer(given):
     return print_report(diagnose(compare_layer(given["layer"], inputs, outputs, chosen)))
 
 
-def print_report(found, every=False):
-    """Print a report; return the exit status."""
-    print("\n".join(report.lines(found, every)))
-    return 0 if found.agrees else 1
+def print_report(found, every=False, only=()):
+    """Print a report on the kinds of tensors that were asked for; return the exit status."""
+    print("\n".join(report.lines(found, every, only)))
+    return 0 if found.agrees and not coverage.lacking(found, only) else 1
 
 
 if __name__ == "__main__":

@@ -1,19 +1,18 @@
 """Tensors of another implementation, from a file or from a framework, brought into the reference's layouts."""
 
-import difflib
-
 import numpy as np
 
-from ..errors import InputError, pluralize
-from ..storage.archives import open_arrays
+from ..errors import InputError
+from ..storage.archives import BFLOAT16, Header, open_arrays
+from . import coverage, names
 from .expected.key import Key
 from .golden import keys
-from .layouts import LAYOUTS, fitting, from_layout, is_filter, nchw_shape, stated
+from .layouts import LAYOUTS, fitting, from_layout, is_filter, nchw_shape, shape_from_layout, stated
 
-NOT_COMPARED = ("about", "frames", "labels", "class_weights")
+DTYPES = np.dtype(np.float32), np.dtype(np.float64)
 
 
-def read(path, golden, layout=None, log=print):
+def read(path, golden, layout=None, log=print, allow_extra=False, only=()):
     """Return the tensors in a file by key, in the reference's layouts.
 
     Parameters
@@ -26,48 +25,72 @@ def read(path, golden, layout=None, log=print):
         other arrays.
     log : callable
         Takes a line of text for the user.
+    allow_extra : bool
+        Whether arrays under other names than the golden file's are left alone, and are no error.
+    only : tuple of str
+        The kinds of tensors to compare, of `coverage.KINDS`; none for all.
 
     Raises
     ------
     InputError
-        If the file cannot be read, or an array has another shape than the reference's.
+        If the file cannot be read, a name is not the golden file's, an array has another shape than the reference's or
+        is not float32 or float64, or nothing is in it that an implementation computes.
     """
     with open_arrays(path) as arrays:
-        return select(arrays, golden, (layout,) if layout else stated(arrays, path), path, log)
+        return select(arrays, golden, (layout,) if layout else stated(arrays, path), path, log, allow_extra, only)
 
 
-def select(arrays, golden, layouts=LAYOUTS, path="the arrays", log=print):
+def select(arrays, golden, layouts=LAYOUTS, path="the arrays", log=print, allow_extra=False, only=()):
     """Return the arrays that are tensors of the golden file, in the reference's layouts.
 
-    `layouts` are those that the arrays may have; the other arguments are as for `read`.
+    `layouts` are those that the arrays may have; the other arguments are as for `read`. No array is read, or unpacked,
+    before its shape and its dtype are known to be right, and those that are not compared never.
     """
     known = shapes(golden)
-    strange = [key for key in arrays if key not in known and key not in NOT_COMPARED and "/mask/" not in key]
-    given = {key: np.asarray(arrays[key]) for key in arrays if key in known}
+    if extra := names.unknown(arrays, golden, known):
+        text = f"{path}: {names.described(extra, known, golden.steps)}"
+        if not allow_extra:
+            raise InputError(f"{text}; rename them, or have them left alone by --allow-extra; names are such as "
+                             "1/forward/logits, see docs/golden.md")
+        log(f"note: {text}; not looked at")
+    given = [key for key in arrays if key in known]
     if not given:
-        raise InputError(f"{path}: holds no array under a name of the golden file (the first is "
-                         f"{next(iter(arrays), 'none')!r}); names are such as 1/forward/logits, see docs/golden.md")
-    if strange:
-        like = difflib.get_close_matches(strange[0], known, n=1)
-        log(f"note: {pluralize(len(strange), 'array')} not looked at, {strange[0]!r} the first: no such name in the "
-            "golden file" + (f"; did you mean {like[0]!r}?" if like else ""))
-    for key, array in given.items():
-        if array.dtype.kind not in "fiu" or array.dtype.itemsize > 8:
-            raise InputError(f"{path}: {key} is {array.dtype}; convert it to float32 or float64")
-        if array.dtype.kind != "f" or array.dtype.itemsize < 4:
-            given[key] = array.astype(np.float64 if array.dtype.kind != "f" else np.float32)
-    chosen = {filters: fitting({key: array for key, array in given.items() if is_filter(key) == filters}, known,
+        raise InputError(f"{path}: holds no array under a name of the golden file; names are such as 1/forward/logits, "
+                         "see docs/golden.md")
+    given = coverage.choose(given, only, path)
+    headers = {key: _header(arrays, key) for key in given}
+    _check_dtypes(headers, path)
+    found = {key: header.shape for key, header in headers.items()}
+    chosen = {filters: fitting({key: shape for key, shape in found.items() if is_filter(key) == filters}, known,
                                layouts) for filters in (True, False)}
-    for key, array in given.items():
-        if known[key] == () and array.size == 1:
-            given[key] = array.reshape(())
-            continue
-        given[key] = from_layout(key, array, chosen[is_filter(key)])
-        if given[key].shape != known[key]:
-            said = f" (read as {layouts[0]}, as you said)" if len(layouts) == 1 else ""
-            raise InputError(f"{path}: {key} has shape {array.shape}{said}; the golden file has {known[key]}"
+    for key, shape in found.items():
+        if shape_from_layout(key, shape, chosen[is_filter(key)]) != known[key] and not (
+                known[key] == () and np.prod(shape) == 1):
+            said = f" (read as {layouts[0]}, as was said)" if len(layouts) == 1 and len(known[key]) == 4 else ""
+            raise InputError(f"{path}: {key} has shape {shape}{said}; the golden file has {known[key]}"
                              + (f", or in NCHW {nchw_shape(key, known[key])}" if len(known[key]) == 4 else ""))
-    return given
+    return {key: from_layout(key, np.asarray(arrays[key]), chosen[is_filter(key)]).reshape(known[key]) for key in given}
+
+
+def _header(arrays, key):
+    """Return the Header of an array, read from the file without the array where there is one."""
+    if hasattr(arrays, "header"):
+        return arrays.header(key)
+    array = np.asarray(arrays[key])
+    return Header(array.shape, array.dtype)
+
+
+def _check_dtypes(headers, path):
+    """Raise InputError, once for all arrays, unless they are float32 or float64."""
+    wrong = [key for key, header in headers.items() if header.dtype.newbyteorder("=") not in DTYPES]
+    if not wrong:
+        return
+    dtype = headers[wrong[0]].dtype
+    short = dtype == BFLOAT16 or (dtype.kind == "f" and dtype.itemsize < 4)
+    why = ", half precision, which has too few digits to tell a right network from a wrong one" if short else ""
+    more = f" and {len(wrong) - 1} more are" if len(wrong) > 1 else " is"
+    raise InputError(f"{path}: {wrong[0]}{more} {'bfloat16' if dtype == BFLOAT16 else dtype}{why}; compute and save "
+                     "in float32 or float64")
 
 
 def shapes(golden):

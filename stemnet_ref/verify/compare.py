@@ -31,8 +31,8 @@ class Comparison:
         The golden file's tensors.
     training : dict, optional
         The golden file's settings.
-    known : int
-        Number of tensors that could have been given.
+    known : tuple of str
+        Keys of the tensors that an implementation of the golden file computes.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class Comparison:
         What came of every tensor that is given, in the order of the data.
     """
 
-    def __init__(self, trace, keys, actual, expected=None, training=None, known=0):
+    def __init__(self, trace, keys, actual, expected=None, training=None, known=()):
         self.trace, self.actual, self.known = trace, actual, known
         self.expected, self.training = expected or {}, training or {}
         self.rows = self.judged([key for key in keys if key in actual])
@@ -109,7 +109,7 @@ def compare(golden, actual):
     unit, expected_unit = unit_of(actual.values()), unit_of([golden.input])
     inexact = unit if unit > expected_unit else 0.0
     steps = max([1, *(key.step for key in map(Key.of, actual) if key.kind in ("forward", "backward"))])
-    known = sum(bool(Key.of(key).step) for key in keys(golden))
+    known = tuple(key for key in keys(golden) if Key.of(key).step)
     return Comparison(Trace(golden, actual, max(unit, expected_unit), inexact=inexact), keys(golden, steps), actual,
                       golden.arrays, golden.training, known)
 

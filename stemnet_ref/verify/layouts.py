@@ -40,10 +40,20 @@ def nchw_shape(name, shape):
     return tuple(shape[axis] for axis in nchw_axes(name))
 
 
-def fitting(arrays, shapes, layouts=LAYOUTS):
-    """Return the layout in which most arrays have the `shapes` of the reference, both by name; the first of several."""
+def shape_from_layout(name, shape, layout):
+    """Return the shape in the reference's layout of an array that has `shape` in another."""
+    if layout == "NHWC" or len(shape) != 4:
+        return tuple(shape)
+    return tuple(shape[axis] for axis in np.argsort(nchw_axes(name)))
+
+
+def fitting(found, shapes, layouts=LAYOUTS):
+    """Return the layout in which most shapes that were `found` are the reference's `shapes`, both by name.
+
+    Of several it is the first.
+    """
     return max(layouts, key=lambda layout: sum(
-        from_layout(name, array, layout).shape == shapes.get(name) for name, array in arrays.items()))
+        shape_from_layout(name, shape, layout) == shapes.get(name) for name, shape in found.items()))
 
 
 def stated(arrays, path):

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..errors import pluralize
+from . import coverage
 from .expected.key import Key
 
 HEADER = ("", "layer", "tensor", "difference", "relative", "bound", "of bound", "from golden", "")
@@ -41,7 +42,7 @@ class Report:
     """The rows of the table in the order of the data, and what explains those that depart."""
 
     rows: tuple
-    known: int = 0              # number of tensors that could have been given
+    known: tuple = ()           # keys of the tensors that an implementation of the golden file computes
     # the conventions that were found, by name: a list of the layers in which one holds, or None for everywhere
     conventions: dict = field(default_factory=dict)
     diagnoses: tuple = ()       # what was found, a sentence each
@@ -57,14 +58,16 @@ class Report:
         return next((row for row in self.rows if row.verdict in ("departs", "follows")), None)
 
 
-def lines(report, every=False):
-    """Return the lines of the table and what was found.
+def lines(report, every=False, only=()):
+    """Return the lines of the table, what was found, and what was not compared.
 
     Parameters
     ----------
     report : Report
     every : bool
         A line for every tensor, not one for every layer.
+    only : tuple of str
+        The kinds of tensors that the user has asked for; see `coverage`.
     """
     first = report.first
     groups = {}
@@ -78,11 +81,13 @@ def lines(report, every=False):
                  for column, (cell, width) in enumerate(zip(line, widths, strict=True))]
         text.append("  ".join(cells).rstrip())
     text.append("")
+    left_out = coverage.left_out(report)
     if report.agrees:
         worst = max(row.share for row in report.rows)
-        of = f" of {report.known} in the golden file" if report.known > len(report.rows) else ""
-        return [*text, f"agrees: {pluralize(len(report.rows), 'tensor')}{of}, none differs by more than {worst:.2g} of "
-                       "what rounding allows"]
+        found = (f"{coverage.share(report)}, none differs by more than {worst:.2g} of what rounding allows"
+                 + (f"; {left_out}" if left_out else ""))
+        lacking = coverage.lacking(report, only)
+        return [*text, f"cannot tell: {lacking}; agrees in {found}" if lacking else f"agrees: {found}"]
     departing = sum(row.verdict in ("departs", "follows") for row in report.rows)
     unclear = [row for row in report.rows if row.verdict == "unclear"]
     if departing:
@@ -91,7 +96,8 @@ def lines(report, every=False):
         text.append(f"cannot tell: {pluralize(len(unclear), 'tensor')}, {unclear[0].key} the first, far from the "
                     "golden file's, but rounding alone might come to that where the parameters before are not given; "
                     "give parameters and gradients of every step")
-    return [*text, *(f"  {number}. {diagnosis}" for number, diagnosis in enumerate(report.diagnoses, 1))]
+    return [*text, *(f"  {number}. {diagnosis}" for number, diagnosis in enumerate(report.diagnoses, 1)),
+            *([left_out] if left_out else ())]
 
 
 def group_of(row):

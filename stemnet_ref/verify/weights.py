@@ -104,7 +104,7 @@ def fill(network, arrays, layouts, path):
     """Put arrays, in the one of `layouts` that fits, into a network's parameters and statistics of the same names."""
     parts = {name: part for part in (network.parameters, network.statistics) for name in part}
     shapes = {name: part[name].shape for name, part in parts.items()}
-    layout = fitting(arrays, shapes, layouts)
+    layout = fitting({name: array.shape for name, array in arrays.items()}, shapes, layouts)
     for name, part in parts.items():
         array, shape = from_layout(name, arrays[name], layout), shapes[name]
         if array.dtype.kind != "f":

@@ -128,17 +128,6 @@ def test_an_array_of_another_shape_is_named_in_either_layout():
             actual.select(given, made)
 
 
-def test_a_few_arrays_are_enough(files, tmp_path, capsys):
-    made = golden.read(files[0])
-    np.savez(tmp_path / "few.npz", **{"1/forward/logits": made.arrays["1/forward/logits"],
-                                      "1/cost": made.arrays["1/cost"].reshape(1), "loss": np.ones(3)})
-    capsys.readouterr()
-    assert run("compare", files[0], tmp_path / "few.npz") == 0
-    text = capsys.readouterr().out
-    assert "agrees: 2 tensors" in text
-    assert "note: 1 array not looked at, 'loss' the first" in text
-
-
 def test_a_full_disk_leaves_an_older_file(files, monkeypatch, capsys):
     before = files[0].read_bytes()
     monkeypatch.setattr(np, "savez", lambda file, **arrays: (_ for _ in ()).throw(OSError(28, "No space left")))
@@ -179,15 +168,6 @@ def test_arrays_of_any_library():
         np.testing.assert_array_equal(as_array(value), np.arange(3.0))
     with pytest.raises(TypeError, match="object is no array"):
         as_array(object())
-
-
-def test_select_takes_short_and_whole_numbers():
-    made = small_golden()
-    cost = made.arrays["1/cost"]
-    assert actual.select({"1/cost": cost.astype(np.float16)}, made)["1/cost"].dtype == np.float32
-    assert actual.select({"1/cost": np.array(2)}, made)["1/cost"].dtype == np.float64
-    with pytest.raises(InputError, match="holds no array"):
-        actual.select({}, made)
 
 
 def test_a_channel_of_frames_is_chosen(tmp_path, pair, trained, capsys):

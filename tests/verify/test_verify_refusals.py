@@ -13,25 +13,6 @@ def files(tmp_path):
     return write_files(tmp_path)
 
 
-@pytest.mark.parametrize(("change", "words"), [
-    (lambda arrays: {"a": arrays["1/cost"]}, "holds no array under a name of the golden file (the first is 'a')"),
-    (lambda arrays: {"1/forward/logits": np.zeros((3, 3))}, "1/forward/logits has shape (3, 3)"),
-    (lambda arrays: {"1/cost": np.array("1")}, "1/cost is <U1; convert it to float32"),
-    (lambda arrays: {"1/cost": np.array(1.0), "about": np.array("?")}, "about is no JSON text"),
-    (lambda arrays: {"1/cost": np.array(1.0), "about": np.array('{"layout": "CHWN"}')}, "layout 'CHWN'"),
-])
-def test_others_files_that_cannot_be_used(change, words, files, capsys):
-    with np.load(files[1]) as archive:
-        arrays = dict(archive)
-    np.savez(files[1], **change(arrays))
-    capsys.readouterr()
-    assert run("compare", *files) == 2
-    text = capsys.readouterr().err
-    assert words in text
-    assert text.count("\n") == 1
-    assert "actual.npz" in text
-
-
 def test_files_that_are_none(files, tmp_path, capsys):
     capsys.readouterr()
     (tmp_path / "empty.npz").write_bytes(b"")
