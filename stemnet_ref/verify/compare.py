@@ -71,7 +71,7 @@ class Comparison:
         (exact, error), consulted = trace.computed(key)
         actual, assumed = np.asarray(self.actual[key], np.float64), Assumptions(trace.unit, trace.conventions)
         assert actual.shape == exact.shape, f"{key} has shape {actual.shape}; the reference's has {exact.shape}"
-        bound = 4 * assumed.result_unit() * abs(exact) + assumed.smallest() + error
+        bound = 4 * assumed.roundoff() * abs(exact) + assumed.smallest() + error
         exact, actual, bound = (np.atleast_1d(each) for each in (exact, actual, bound))
         difference = abs(actual - exact)
         missing = ~np.isfinite(actual)

@@ -15,9 +15,11 @@ def softmax(z, assumed):
     """Return the probabilities (eq. 8)."""
     p = plain_softmax.forward(z.array)
     shifted = z.array - z.array.max(-1, keepdims=True)
-    own = assumed.result_unit() * p * (4 + abs(shifted) + z.array.shape[-1]) + assumed.smallest()
-    # the logits may have been used before they were rounded to what is given
-    own += assumed.result_unit() * 2 * p * (1 - p) * abs(z.array).max(-1, keepdims=True)
+    # The logits may have been used before they were rounded to what is given, which moves p by p (1 - p) times that.
+    # Of exp(z - log sum exp z) the logarithm is rounded, and then the probabilities do not add up to 1.
+    largest = abs(z.array).max(-1, keepdims=True)
+    own = assumed.roundoff() * p * (4 + abs(shifted) + z.array.shape[-1] + (1 + 2 * (1 - p)) * largest)
+    own += assumed.smallest()
     return Value(p, np.hypot(own, p * (1 - p) * 2 * z.error.max(-1, keepdims=True)))
 
 
@@ -75,7 +77,7 @@ def cross_entropy(z, labels, class_weights, form, assumed):
     shifted = z.array - z.array.max(-1, keepdims=True)
     picked = np.take_along_axis(shifted, labels[..., None].astype(np.intp), -1)[..., 0]
     log_p = picked - np.log(np.exp(shifted).sum(-1))
-    own = assumed.result_unit() * (8 + 2 * abs(log_p) + abs(z.array).max(-1)) + 2 * z.error.max(-1)
+    own = assumed.roundoff() * (8 + 2 * abs(log_p) + abs(z.array).max(-1)) + 2 * z.error.max(-1)
     if low or added:
         log_p = np.log(np.clip(np.exp(log_p) + added, low, high))
     terms = weights * -log_p
@@ -94,7 +96,7 @@ def cross_entropy_gradient(z, labels, class_weights, form, assumed):
     np.put_along_axis(target, picked, 1, -1)
     dz = weights * (p.array - target)
     if once is not None:
-        own = weights * (p.error + 4 * assumed.result_unit()) + abs(dz) * 2 * assumed.result_unit()
+        own = weights * (p.error + 4 * assumed.roundoff()) + abs(dz) * 2 * assumed.roundoff()
         return softmax_backward(once, Value(dz, own), assumed)
     if low or added:
         of_label, slack = (np.take_along_axis(each, picked, -1) for each in p)
@@ -102,9 +104,9 @@ def cross_entropy_gradient(z, labels, class_weights, form, assumed):
         near = (abs(of_label - low) <= slack) | (abs(of_label - high) <= slack)
         factor = passed * of_label / (of_label + added)
         uncertain = WHOLE_SUM * abs(dz) * np.where(near, 1.0, slack * added / (of_label + added) ** 2)
-        own = weights * (p.error + 4 * assumed.result_unit()) * np.where(near, 1.0, factor)
+        own = weights * (p.error + 4 * assumed.roundoff()) * np.where(near, 1.0, factor)
         return Value(dz * factor, np.hypot(own, uncertain) + assumed.smallest())
-    unit = assumed.result_unit()
+    unit = assumed.roundoff()
     return Value(dz, weights * (p.error + 4 * unit) + 2 * unit * abs(dz) + assumed.smallest())
 
 
@@ -130,7 +132,7 @@ def of_probabilities(layer, slope):
             size = abs(dp) * p.error
             return Value(np.array(layer.forward(p.array, labels)),
                          np.array(size.sum() + 4 * assumed.roundings(labels.size) * (abs(dp) * p.array).sum()
-                                  + 4 * assumed.result_unit()))
+                                  + 4 * assumed.roundoff()))
 
         def dx():
             bend = slope * (p.error.mean() + p.error) / labels.size

@@ -17,14 +17,14 @@ from .rounding import WHOLE_SUM, Value, total
 def add(x, b, assumed):
     """Return x + b: the output of a bias (eq. 30), or the gradient with respect to a map that went two ways."""
     y = x.array + b.array
-    error = assumed.result_unit() * (abs(x.array) + abs(b.array) + abs(y)) + assumed.smallest()
+    error = assumed.roundoff() * (abs(x.array) + abs(b.array) + abs(y)) + assumed.smallest()
     return Value(y, error).uncertain(x.error, b.error)
 
 
 def bias(v, o, assumed):
     """Return x + b (eq. 30) and its gradients (eq. 35)."""
     return {"y": lambda: add(v("x"), v("b"), assumed), "dx": lambda: v("dy"),
-            "db": lambda: total(v("dy"), tuple(range(v("dy").array.ndim - 1)), assumed)}
+            "db": lambda: total(v("dy"), assumed)}
 
 
 def dense(v, o, assumed):
@@ -55,7 +55,7 @@ def relu(v, o, assumed):
 def sigmoid(v, o, assumed):
     """Return the sigmoid and its gradient."""
     y = sigmoid_layer.forward(v("x").array)
-    near = assumed.result_unit() * (4 + abs(v("x").array))
+    near = assumed.roundoff() * (4 + abs(v("x").array))
     return {"y": lambda: Value(y, near * y + assumed.smallest()),
             "dx": lambda: Value(v("dy").array * y * (1 - y), 3 * near * y * abs(v("dy").array) + assumed.smallest())}
 
@@ -154,6 +154,6 @@ def batch_norm(v, o, assumed):
             error = unit * sums[2 - which] + (uncertain if which == 1 else 0)
         return Value(found, error + assumed.smallest())
 
-    error = abs(scale) * slack + assumed.result_unit() * (abs(y) + abs(shift)) * 2 + assumed.smallest()
+    error = abs(scale) * slack + assumed.roundoff() * (abs(y) + abs(shift)) * 2 + assumed.smallest()
     return {"y": lambda: Value(y, error), "dx": lambda: gradients(0), "dscale": lambda: gradients(1),
             "dshift": lambda: gradients(2)}

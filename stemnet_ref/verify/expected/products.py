@@ -9,7 +9,7 @@ import numpy as np
 
 from ...layers import conv2d as conv2d_layer
 from ...layers import conv_transpose2d as conv_transpose2d_layer
-from .rounding import bilinear
+from .rounding import alike, bilinear
 
 # How the other side may read the memory of filters (kh, kw, a, b): convention, where it shows, and what it does
 CONV2D_MOVES = (
@@ -93,7 +93,10 @@ def outputs(v, assumed, order, terms, forward, terms_of_dx, backward_input, summ
     def dweight():
         pixels = int(np.prod(v(summed).array.shape[:-1]))
         inverse = np.argsort(order, axis=None).reshape(order.shape)
-        return bilinear(backward_weight, v("dy"), v("x"), pixels, assumed).map(lambda w: w.ravel()[inverse])
+        weight_axes = (v("x"), v("dy")) if summed == "dy" else (v("dy"), v("x"))        # (kh, kw, in or out, ...)
+        equal = [alike(value.array, assumed) for value in weight_axes]
+        return bilinear(backward_weight, v("dy"), v("x"), pixels, assumed, np.minimum(equal[0][:, None], equal[1])).map(
+            lambda w: w.ravel()[inverse])
 
     return {"y": lambda: bilinear(forward, v("x"), weight, terms, assumed),
             "dx": lambda: bilinear(backward_input, v("dy"), weight, terms_of_dx, assumed), "dweight": dweight}

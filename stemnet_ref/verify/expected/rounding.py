@@ -8,8 +8,14 @@ follows from the sum of magnitudes: n roundings of relative size u, u = 2^-24, m
                             even if every partial sum were as large as all magnitudes together (N. Higham and T. Mary,
                             SIAM J. Sci. Comput. 2019 and 2020); partial sums are smaller, and so errors stay far below
 
-and the smaller of the two is taken. The second fails where roundings are not independent: in a million nearly equal
-numbers added one after the other in float32, as no framework does.
+and the smaller of the two is taken. The second fails where terms are equal, as in a network whose ReLUs are all 0:
+added one after the other to a sum of the same exponent, they lose the same digits again and again. So k equal terms
+count as one of k times their error. Of n terms of which k1, k2, ... are equal, sqrt(k1^2 + k2^2 + ...) takes the place
+of sqrt(n), which is the case of n different ones (`alike`).
+
+What the other side is compared with has been computed too, in float64 and in an order of its own, and its roundings are
+no others: u stands for 2^-24 + 2^-53 where the other side computes in float32, and for 2^-53 + 2^-53 in float64
+(`Assumptions.roundoff`).
 
 What is uncertain in the operands is carried on as standard deviations are: a result y = sum a b with |a| uncertain by
 da has dy^2 = sum da^2 b^2 beside its own roundings. Where a ReLU or a maximum may have gone the other way, the whole
@@ -92,26 +98,35 @@ class Assumptions:
         return max([self.unit, *(each.unit for name, each in FORMATS.items()
                                  if each.of_results and each.unit > self.unit and self.holds(name))])
 
-    def roundings(self, terms):
-        """Return the factor of the sum of magnitudes that bounds the error of a sum of `terms` products."""
-        inner = SINGLE if self.result_unit() > SINGLE else self.result_unit()      # half formats add in float32
+    def roundoff(self):
+        """Return what one rounding of the other side's and one of the reference's add up to, relative to the result."""
+        return self.result_unit() + DOUBLE
+
+    def roundings(self, terms, alike=0.0):
+        """Return the factor of the sum of magnitudes that bounds the error of a sum of `terms` products.
+
+        `alike`, a float or an array, is the share of pairs of terms that are equal.
+        """
+        inner = min(self.result_unit(), SINGLE)                                     # half formats add in float32
         outer = self.result_unit() - inner
-        return inner * (min(terms, WHOLE_SUM * np.sqrt(terms)) + 2) + outer
+        factor = np.minimum(terms, WHOLE_SUM * np.sqrt(np.maximum(terms, terms ** 2 * alike)))
+        return (inner + DOUBLE) * (factor + 2) + outer
 
     def operand(self, value):
         """Return what a product sees of a value: rounded, where it is done in a shorter format.
 
-        What is uncertain already may be rounded to either side.
+        What is uncertain already may be rounded to either side, where a border is as near as that.
         """
         for name, each in FORMATS.items():
             if self.unit < each.unit and self.holds(name):
-                more = each.unit * abs(value.array) if value.error.any() else 0.0
-                value = Value(each.cut(value.array), np.hypot(value.error, more))
+                (array, error), cut = value, each.cut(value.array)
+                more = np.maximum(abs(each.cut(array - error) - cut), abs(each.cut(array + error) - cut))
+                value = Value(cut, np.hypot(error, more))
         return value
 
     def rounded(self, array, error=0.0, roundings=2):
         """Return a Value after elementwise arithmetic whose intermediate results are no larger than `array`."""
-        return Value(array, np.hypot(roundings * self.result_unit() * abs(array) + self.smallest(), error))
+        return Value(array, np.hypot(roundings * self.roundoff() * abs(array) + self.smallest(), error))
 
     def smallest(self):
         """Return what is lost where numbers below the smallest normal one count as 0."""
@@ -120,7 +135,7 @@ class Assumptions:
         return 2e-308 if self.result_unit() <= DOUBLE else 1.2e-38
 
 
-def bilinear(f, a, b, terms, assumed):
+def bilinear(f, a, b, terms, assumed, alike=0.0):
     """Return f(a, b), a sum of `terms` products of an element of a and one of b, as a Value.
 
     Parameters
@@ -130,25 +145,46 @@ def bilinear(f, a, b, terms, assumed):
     a, b : Value
     terms : int
     assumed : Assumptions
+    alike : float or ndarray
+        Share of pairs of terms that are equal, and so are what is uncertain in them.
     """
     a, b = assumed.operand(a), assumed.operand(b)
     x, w = a.array, b.array
     error = f(abs(x), abs(w))
-    error *= assumed.roundings(terms)
+    error *= assumed.roundings(terms, alike)
     # numbers below the smallest normal one: of the results, and of the operands
     error += terms * assumed.smallest() * (1 + abs(x).max(initial=0) + abs(w).max(initial=0))
     for x_part, w_part in ((a.error, w), (x, b.error)):
         if x_part.any() and w_part.any():
             error = np.sqrt(error ** 2 + f(x_part ** 2, w_part ** 2))
+            if np.any(alike):
+                error = np.hypot(error, np.sqrt(alike) * f(abs(x_part), abs(w_part)))
     return Value(f(x, w), error)
 
 
-def total(value, axes, assumed):
-    """Return the sum over axes."""
-    array = value.array
-    terms = int(np.prod([array.shape[axis] for axis in axes]))
-    error = assumed.roundings(terms) * abs(array).sum(axes) + terms * assumed.smallest()
-    return Value(array.sum(axes), np.hypot(error, np.sqrt((value.error ** 2).sum(axes))))
+def total(value, assumed):
+    """Return the sums over all axes but the last."""
+    array, error = (np.ascontiguousarray(each.reshape(-1, each.shape[-1]).T) for each in value)
+    terms, equal = array.shape[1], alike(value.array, assumed)
+    own = assumed.roundings(terms, equal) * abs(array).sum(1) + terms * assumed.smallest()
+    of_terms = np.maximum((error ** 2).sum(1), equal * error.sum(1) ** 2)
+    return Value(array.sum(1), np.hypot(own, np.sqrt(of_terms)))
+
+
+def alike(array, assumed):
+    """Return the share of pairs of numbers that are equal, as roundings see it, in each channel: the last axis.
+
+    A number a that is added to a sum near S is rounded by no more than u S, and no more than |a| itself. Equal are
+    numbers that an eighth of u S does not tell apart, and one counts as min(1, |a| / u S). S is the sum of magnitudes.
+    """
+    rows = abs(array).reshape(-1, array.shape[-1]).T
+    found = np.zeros(len(rows))
+    for channel, row in enumerate(rows):
+        grain = assumed.roundoff() * row.sum()
+        if np.isfinite(grain) and grain > 0:
+            groups = np.unique(np.round(array[..., channel].ravel() * (8 / grain)), return_inverse=True)[1]
+            found[channel] = np.sum(np.bincount(groups, np.minimum(row / grain, 1)) ** 2) / row.size ** 2
+    return found
 
 
 def ratio(a, b):

@@ -171,23 +171,39 @@ class _Computation:
         return not (missing and assumed.holds(missing))
 
     def _input(self):
-        x, frames, (mean, std) = self.golden.input, self.golden.frames, self.golden.scaling
-        assumed = self.assume("input")
+        frames, (mean, std), assumed = self.golden.frames, self.golden.scaling, self.assume("input")
+        x = given = exact(self.golden.input)
+        if frames is not None:
+            frames = np.asarray(frames, np.float64)
+            x = given = self._scaled(frames, mean, std, given)
         others = {"input_divided_by_255": (0, 255), "input_raw": (0, 1), "input_not_centred": (0, std),
                   "input_not_divided": (mean, 1), "input_minus_127": (127, 1)}
         seen = {(mean, std)}
         for name, (offset, divisor) in others.items():
             if frames is not None and (offset, divisor) not in seen and assumed.holds(name):
-                x = (np.asarray(frames, np.float64) - offset) / divisor
+                x = self._scaled(frames, offset, divisor)
             seen.add((offset, divisor))
-        x = assumed.choose(x, input_times_255=x * 255.0)
-        x = assumed.choose(x, input_over_255=x * (1 / 255))
-        if x.shape[3] > 1:
-            n, h, w, c = x.shape
-            x = assumed.choose(x, frames_reversed=x[..., ::-1])
-            x = assumed.choose(x, nhwc_read_as_nchw=x.reshape(n, c, h, w).transpose(0, 2, 3, 1))
-        changed, x = x is not self.golden.input, exact(x)
-        return x.uncertain(self.trace.unit * 4 * abs(x.array)) if changed or self.trace.inexact else x
+        x = assumed.choose(x, input_times_255=x.map(lambda a: a * 255.0))
+        x = assumed.choose(x, input_over_255=x.map(lambda a: a / 255.0))
+        if x.array.shape[3] > 1:
+            n, h, w, c = x.array.shape
+            x = assumed.choose(x, frames_reversed=x.map(lambda a: a[..., ::-1]))
+            x = assumed.choose(x, nhwc_read_as_nchw=x.map(lambda a: a.reshape(n, c, h, w).transpose(0, 2, 3, 1)))
+        return x.uncertain(self.trace.unit * 4 * abs(x.array)) if x is not given or self.trace.inexact else x
+
+    def _scaled(self, frames, offset, divisor, given=None):
+        """Return (frames - offset) / divisor, or `given`, a Value, which is that as the golden file has it.
+
+        There are many right ways to write it, such as (frames/255 - offset/255) / (divisor/255), or frames * a + b.
+        None rounds more than three times what comes of the frames or the offset, before they cancel, nor the result.
+        Beside that counts what the golden file's numbers have been rounded by, in float32 or better.
+        """
+        x, size = (frames - offset) / divisor, (abs(frames) + abs(offset)) / abs(divisor)
+        bound = 3 * self.trace.unit * (size + abs(x))
+        if given is None:
+            return Value(x, bound)
+        own = abs(given.array - x)
+        return Value(given.array, bound + own) if (own <= 8 * SINGLE * size).all() else given
 
     def _forward(self):
         return self.outputs(self.trace.layers[self.name])["y"]()

@@ -1,7 +1,8 @@
 """The optimizers' steps, each as the reference does it, and under the conventions in which others differ.
 
 The arithmetic is that of `stemnet_ref.optimizers`, written once more for `rounding.Value`s: what is uncertain in a
-gradient goes on into its averages and into the parameter.
+gradient goes on into its averages and into the parameter. An optimizer's constants are rounded in the same way in every
+step, so that their errors add up in the averages; they are not independent.
 """
 
 import numpy as np
@@ -37,7 +38,8 @@ def update(training, step, name, w, g, slots, assumed):
         g = _sum(assumed, (1, g), (decay, w))
     elif training["optimizer"] == "adam" and assumed.holds("adamw_default"):
         decoupled = 0.01
-    w = _sum(assumed, (1 - eta * decoupled, w))
+    if decoupled:
+        w = _sum(assumed, (1 - eta * decoupled, w))
     if training["optimizer"] == "adam":
         return _adam(training, step, eta, w, g, slots, assumed)
     if training["optimizer"] == "momentum" and not (step > 1 and assumed.holds("momentum_ignored")):
@@ -79,9 +81,9 @@ def _adam(training, step, eta, w, g, slots, assumed):
     else:
         below = root + epsilon
     step_by = eta / correction1 * m.array / below
-    error = np.hypot(eta / correction1 * m.error / below, abs(step_by) * spread / np.maximum(below, assumed.smallest()))
+    error = eta / correction1 * m.error / below + abs(step_by) * spread / np.maximum(below, assumed.smallest())
     # 1 - beta is a difference of rounded numbers: it has 1 / (1 - beta) times their relative error
-    error = error + (6 + 1 / (1 - beta1) + 1 / (1 - beta2)) * assumed.result_unit() * abs(step_by)
+    error = error + (6 + 1 / (1 - beta1) + 1 / (1 - beta2)) * assumed.roundoff() * abs(step_by)
     return _sum(assumed, (1, w), (-1, Value(step_by, error))), (m, v)
 
 
@@ -92,8 +94,12 @@ def _constants(assumed, *constants):
 
 
 def _sum(assumed, *terms):
-    """Return the sum of factor * Value."""
+    """Return the sum of factor * Value.
+
+    A factor other than 1 and -1 is rounded, and so is its product; every term, by the additions.
+    """
     array = sum(factor * value.array for factor, value in terms)
-    size = sum(abs(factor * value.array) for factor, value in terms)
-    squares = sum((factor * value.error) ** 2 for factor, value in terms)
-    return Value(array, np.hypot(2 * assumed.result_unit() * size + assumed.smallest(), np.sqrt(squares)))
+    roundings = [len(terms) - 1 + 2 * (abs(factor) != 1) for factor, _ in terms]
+    own = sum(count * abs(factor * value.array) for count, (factor, value) in zip(roundings, terms, strict=True))
+    return Value(array, assumed.roundoff() * own + assumed.smallest()
+                 + sum(abs(factor) * value.error for factor, value in terms))

@@ -12,7 +12,7 @@ from stemnet_ref.network import topology
 from stemnet_ref.training.settings import Settings
 from stemnet_ref.training.step import make_optimizer
 from stemnet_ref.verify.diagnosis.conventions import CONVENTIONS
-from stemnet_ref.verify.expected.rounding import SINGLE, Assumptions
+from stemnet_ref.verify.expected.rounding import SINGLE
 from stemnet_ref.verify.expected.trace import Trace
 from stemnet_ref.verify.golden import keys
 
@@ -145,8 +145,3 @@ def test_gradients_are_those_of_finite_differences(options):
                 assert between, (name, at, numeric, gradient[at])
             steps += 1
     assert steps > 60
-
-
-@pytest.mark.parametrize(("terms", "roundings"), [(1, 1), (9, 9), (16, 16), (25, 20), (10000, 400)])
-def test_the_bound_of_a_sum_is_the_smaller_of_the_two(terms, roundings):
-    assert Assumptions(SINGLE).roundings(terms) == pytest.approx(SINGLE * (roundings + 2), rel=1e-12)
