@@ -1,0 +1,101 @@
+"""What a deviation is: where it is planted, and which diagnosis of it is right."""
+
+from functools import partial
+from typing import NamedTuple
+
+DOWN, UP = ("down0", "down1", "down2"), ("up0", "up1")
+BLOCKS = DOWN + UP
+# By family: the layers in which a deviation of it can be; in the others it is everywhere
+LAYERS = {"convolution": BLOCKS, "padding": BLOCKS, "dropout": BLOCKS, "activation": BLOCKS, "bias": BLOCKS,
+          "pooling": DOWN[:-1], "upsampling": UP, "skip": UP, "frozen": (*BLOCKS, "output"), "precision": BLOCKS}
+RIGHT_RUN = frozenset({frozenset({"agrees"})})
+
+
+class Deviation(NamedTuple):
+    """One way to differ, planted alone.
+
+    Attributes
+    ----------
+    name : str
+    family : str
+        What it is about: input, labels, convolution and so on.
+    right : frozenset of frozenset of str
+        The diagnoses that are right, each a set of convention names; none where "unknown" is the right answer.
+    changes : dict of str to dict
+        By implementation, "torch" and "numpy": the changes that plant it.
+    settings : dict
+        Settings of the golden file in which it shows.
+    layers : frozenset of str, optional
+        Layers in which it is planted; without them all that it can be in.
+    steps : str, optional
+        "from N", where it is planted from a step on.
+    hint : str
+        Words of `judging.HINTS`: the hints that are right.
+    """
+
+    name: str
+    family: str
+    right: frozenset
+    changes: dict
+    settings: dict
+    layers: frozenset | None = None
+    steps: str | None = None
+    hint: str = ""
+
+    @property
+    def kind(self):
+        """Whether a convention is to be named, or nothing, or whether the run is right."""
+        return "right run" if self.right == RIGHT_RUN else "listed" if self.right else "unlisted"
+
+
+class Catalogue(dict):
+    """Deviations by name."""
+
+    def __init__(self, family, hint="", **settings):
+        super().__init__()
+        self.family, self.hint, self.settings = family, hint, settings
+
+    def add(self, name, right="", torch=None, numpy=None, both=None, layers=None, steps=None, family=None, hint="",
+            **settings):
+        """Add a deviation; `right` has names with | between alternatives and + between those that belong together."""
+        assert name not in self, name
+        changes = {"torch": {**(both or {}), **torch} if torch else both, "numpy": {**(both or {}), **numpy} if numpy
+                   else both if both and torch is None else None}
+        rights = frozenset(frozenset(each.split("+")) for each in right.split("|") if each)
+        self[name] = Deviation(name, family or self.family, rights,
+                               {each: change for each, change in changes.items() if change},
+                               {**self.settings, **settings}, frozenset(layers.split()) if layers else None, steps,
+                               hint or self.hint)
+
+
+def pair(one, other):
+    """Return the deviation that consists of two, planted one after the other."""
+    rights = frozenset(a | b for a in one.right or [frozenset()] for b in other.right or [frozenset()])
+    changes = {each: merged(one.changes[each], other.changes[each]) for each in one.changes if each in other.changes}
+    known = one.right and other.right
+    return Deviation(f"{one.name} & {other.name}", "pair", rights if known else frozenset(), changes,
+                     {**one.settings, **other.settings}, None, None, f"{one.hint} {other.hint}".strip())
+
+
+def merged(one, other):
+    """Return the changes of both: at the same place the second is asked last and takes the first for the plain."""
+    both = {**one, **other}
+    for place in one.keys() & other.keys():
+        both[place] = after(one[place], other[place])
+    return both
+
+
+def after(first, second):
+    """Return the change at a place where `first` stands already."""
+    return lambda net, plain, *rest: second(net, partial(first, net, plain), *rest)
+
+
+def only(layers, change):
+    """Return a change of a place whose last argument is the layer, in some layers alone."""
+    chosen = layers.split()
+    return lambda net, plain, *rest: (change(net, plain, *rest) if rest[-1] in chosen else plain(*rest))
+
+
+def from_step(step, change):
+    """Return a change that begins with a step."""
+    return lambda net, plain, *rest: change(net, plain, *rest) if net.step >= step else plain(*rest)

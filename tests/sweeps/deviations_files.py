@@ -1,0 +1,134 @@
+"""Deviations in the precision of the arithmetic, and in what is saved under which name."""
+
+import numpy as np
+import torch
+from deviation import Catalogue, only
+
+PRECISION, FILES = Catalogue("precision"), Catalogue("bookkeeping")
+FORMATS = {"half": torch.float16, "bfloat16": torch.bfloat16}
+
+
+def autocast(dtype):
+    def passes(net, plain, *rest):
+        with torch.autocast("cpu", dtype):
+            return plain(*rest)
+    return {"passes": passes}
+
+
+def rounded(dtype):
+    """Return the change that rounds both operands of every product to a format, in its gradient too."""
+    def conv(net, plain, x, w, layer):
+        return Rounded.apply(plain(Rounded.apply(x, dtype), Rounded.apply(w, dtype), layer), None, dtype)
+    return {"conv": conv, "deconv": conv}
+
+
+class Rounded(torch.autograd.Function):
+    """Rounding to a format, of the value, and of the gradient where a second one is given."""
+
+    @staticmethod
+    def forward(ctx, x, dtype=None, backward=None):
+        ctx.backward_dtype = backward
+        return x if dtype is None else x.to(dtype).to(x.dtype)
+
+    @staticmethod
+    def backward(ctx, dy):
+        return dy if ctx.backward_dtype is None else dy.to(ctx.backward_dtype).to(dy.dtype), None, None
+
+
+def of_weights(dtype, layers=None):
+    def conv(net, plain, x, w, layer):
+        return plain(x, Rounded.apply(w, dtype), layer)
+    return {place: only(layers, conv) if layers else conv for place in ("conv", "deconv")}
+
+
+def of_activations(dtype):
+    def conv(net, plain, x, w, layer):
+        return plain(Rounded.apply(x, dtype), w, layer)
+    return {"conv": conv, "deconv": conv}
+
+
+def in_float32(net, plain):
+    net.file = {key: array.astype(np.float32) if array.dtype == np.float64 and "class" not in key else array
+                for key, array in net.file.items()}
+    net.dtype = np.dtype(np.float32)
+    return {key: array.astype(np.float64) for key, array in plain().items()}
+
+
+for _name, _dtype in FORMATS.items():
+    PRECISION.add(f"autocast to {_dtype}", _name, torch=autocast(_dtype))
+    PRECISION.add(f"operands of products in {_dtype}", "half|tf32|tf32_even" if _name == "half" else _name,
+                  torch=rounded(_dtype))
+    PRECISION.add(f"weights in {_dtype}", _name, hint="format", torch=of_weights(_dtype))
+    PRECISION.add(f"activations in {_dtype}", _name, torch=of_activations(_dtype), hint="format")
+PRECISION.add("weights in float16 in one layer", "half", layers="up1", hint="format",
+              torch=of_weights(torch.float16, "up1"))
+PRECISION.add("float32 in float64", "float32", torch={"train": in_float32}, float64=True)
+PRECISION.add("input in float16", "", family="input", hint="format", torch={"scaled": lambda net, plain, *rest: plain(
+    *rest).astype(np.float16)})
+PRECISION.add("input in whole 1/256", "", family="input", torch={"scaled": lambda net, plain, *rest: np.round(
+    plain(*rest) * 256) / 256})
+PRECISION.add("logits in float16", "", torch={"logits": lambda net, plain, z: Rounded.apply(plain(z), torch.float16)},
+              layers="output", hint="format")
+PRECISION.add("gradients in float16", "", family="gradients", hint="format", torch={
+    "gradients": lambda net, plain, gradients, parameters: {name: g.half().float() for name, g in plain(
+        gradients, parameters).items()}})
+PRECISION.add("parameters kept in bfloat16", "", family="optimizer", torch={"updated": lambda net, plain, *rest: {
+    name: w.bfloat16().float() for name, w in plain(*rest).items()}}, hint="format")
+
+
+def add(name, right, saved, **more):
+    """Add a mistake in what is saved; `saved` takes the tensors by key."""
+    FILES.add(name, right, both={"saved": lambda net, plain, tensors: saved(plain(tensors))}, **more)
+
+
+def shifted(kind, by):
+    """Return a function that saves the tensors of a kind under the number of another step."""
+    def saved(tensors):
+        def source(key):
+            step, _, rest = key.partition("/")
+            other = f"{int(step) + by}/{rest}" if rest.startswith(kind) else key
+            return tensors.get(other, tensors[key])
+        return {key: source(key) if "/" in key else each for key, each in tensors.items()}
+    return saved
+
+
+def last_of(kind):
+    """Return a function that saves the last step's tensors of a kind for every step, as without a copy."""
+    def saved(tensors):
+        last = max(int(key.partition("/")[0]) for key in tensors if "/" in key)
+        return {key: tensors[f"{last}/{key.partition('/')[2]}"] if f"/{kind}/" in key else each
+                for key, each in tensors.items()}
+    return saved
+
+
+def renamed(*names):
+    """Return a function that exchanges tensors."""
+    other = {**dict([names]), **dict([names[::-1]])}
+    return lambda tensors: {key: tensors[other.get(key, key)] for key in tensors}
+
+
+def changed(key, change):
+    return lambda tensors: {**tensors, key: change(tensors[key])}
+
+
+add("parameters saved before the step", "", shifted("parameter", -1), hint="factor early")
+add("parameters saved a step late", "", shifted("parameter", 1), hint="copy late")
+add("costs saved a step late", "", shifted("cost", 1), hint="copy late")
+add("gradients saved a step late", "", shifted("gradient", 1), hint="copy late")
+add("parameters saved without a copy", "", last_of("parameter"), hint="copy")
+add("gradients saved without a copy", "", last_of("gradient"), hint="copy")
+add("two biases exchanged", "", renamed("1/gradient/down0.conv.bias", "1/gradient/up0.conv.bias"))
+add("ReLU in place of the bias", "", changed("1/forward/down0.bias", lambda y: np.maximum(y, 0)))
+add("ReLU in place on the way up", "", changed("1/forward/up0.deconv_bias", lambda y: np.maximum(y, 0)))
+add("probabilities saved as logits", "", renamed("1/forward/probabilities", "1/forward/logits"))
+add("one element of the logits wrong", "", changed("1/forward/logits", lambda z: with_element(z)))
+add("a NaN in a gradient", "", changed("1/gradient/down0.conv.weight", lambda g: with_element(g, np.nan)))
+add("gradients of the logits by the number of pixels", "", changed("1/backward/logits", lambda g: g * 768),
+    hint="factor")
+add("bias gradient of one layer missing", "", changed("1/gradient/up1.conv.bias", lambda g: 0 * g), hint="factor")
+
+
+def with_element(array, value=1.0):
+    array = array.copy()
+    array.flat[7] += value
+    return array

@@ -1,0 +1,63 @@
+"""The sweep of tests/sweeps in little: its two implementations agree, and what it plants is named, or not known."""
+
+from importlib.util import find_spec
+
+import pytest
+
+from stemnet_ref.verify.compare import compare
+
+if find_spec("torch"):          # else conftest.py leaves these tests out
+    from catalogue import pairs, singles
+    from run import made, outcomes, trained
+    from table import table
+
+pytestmark = pytest.mark.torch
+
+NAMED = ("input: frames / 255", "convolution: kernel flipped", "convolution: kernel flipped in two layers",
+         "convolution: kernel flipped on the way up, NumPy", "dropout: not rescaled", "dropout: bias before dropout",
+         "activation: missing after the transposed convolutions", "pooling: average pooling, NumPy",
+         "upsampling: memory read as (kh, kw, in, out)", "skip: swapped", "skip: concatenation swapped, NumPy",
+         "cost: divided by the weights", "cost: 1 + w", "rate: decays after every step", "optimizer: Nesterov",
+         "optimizer: Adam, epsilon 1e-7", "weight decay: decoupled", "precision: float32 in float64, NumPy")
+UNKNOWN = ("input: a pixel to the right", "labels: of the other image", "padding: one more above", "activation: |x|",
+           "pooling: smallest", "skip: of the other image", "cost: Dice", "gradients: one element wrong, saved after")
+
+
+@pytest.mark.parametrize("implementation", ["torch", "numpy"])
+@pytest.mark.parametrize("settings", [
+    {}, {"float64": True}, {"preset": "listing"}, {"optimizer": "sgd", "keep_prob": 1.0},
+    {"optimizer": "adam", "l2": 0.1}, {"optimizer": "adam", "adam_form": "tensorflow", "float64": True}])
+def test_both_implementations_agree(implementation, settings):
+    golden = made((16, 24), tuple(settings.items()))
+    rows = compare(golden, trained(golden, implementation)).rows
+    assert len(rows) == 234
+    assert {row.verdict for row in rows} == {"agrees"}
+
+
+@pytest.mark.parametrize("name", NAMED + UNKNOWN)
+def test_planted_alone(name):
+    for outcome in outcomes(singles()[name], ["all"]):
+        assert outcome.shown
+        assert outcome.first_right
+        assert outcome.verdict == ("right" if name in NAMED else "unknown"), outcome
+
+
+def test_planted_beside_another():
+    outcome, = outcomes(pairs()["convolution: rows and columns exchanged & skip: swapped"], ["all"])
+    assert outcome.verdict == "right"
+
+
+def test_the_catalogue_is_large():
+    assert len(singles()) > 400
+    assert len(pairs()) > 50
+    assert {name for each in singles().values() for name in each.changes} == {"torch", "numpy"}
+
+
+def test_the_table_counts():
+    outcome, = outcomes(singles()["skip: swapped"], ["script"])
+    lines = table([outcome, outcome._replace(verdict="false"), outcome._replace(shown=False)])
+    assert lines[1].split()[:8] == ["script", "listed", "2", "2", "2", "1", "0", "1"]
+
+
+def test_a_right_run_is_accused_of_nothing():
+    assert [each.verdict for each in outcomes(singles()["input: x * 255 / 255"], ["script"])] == ["right"] * 2
