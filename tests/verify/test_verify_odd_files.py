@@ -52,7 +52,7 @@ def bfloat16(array):
     lambda arrays: {**arrays, "about": np.array("{}")},
     lambda arrays: {key: to_layout(key, array, "NCHW") for key, array in arrays.items()},
     lambda arrays: {key: array if is_filter(key) else to_layout(key, array, "NCHW") for key, array in arrays.items()},
-], ids=str)
+])
 def test_a_file_that_agrees(change, files, tmp_path, capsys):
     with np.load(files[1]) as archive:
         arrays = change(dict(archive))
