@@ -10,7 +10,6 @@ import mmap
 import shutil
 import subprocess
 import tempfile
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -18,12 +17,13 @@ import numpy as np
 
 from stemnet_ref.backends.cuda import sources
 
-HERE = Path(__file__).parent
-BUILT = HERE.parents[1] / ".pytest_cache" / "cuda"
+CUDA = Path(__file__).parent / "cuda"
+BUILT = Path(__file__).parents[2] / ".pytest_cache" / "cuda"
 PAGE = mmap.PAGESIZE
 FILL = 0xFF                                             # NaN in every floating-point type
 RESULTS = {1: "an access outside an array", 2: "an index outside a shared or local array, or a misaligned access",
-           3: "a barrier that not all threads of a block reach"}
+           3: "a barrier that not all threads of a block reach",
+           4: "more local memory than the emulator fills with NaN: FILLED of emulator.cpp must be larger"}
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
@@ -85,7 +85,8 @@ class Emulator:
         return array.ctypes.data
 
     def function(self, stem, name, real, options):
-        return getattr(_library(sources.source(stem), real, options), f"run_{name}"), name
+        only = name if options else None                # kernels with macros have few of them in common
+        return getattr(_library(sources.source(stem), real, options, only), f"run_{name}"), name
 
     def record(self, work):
         """Keep the kernels that a function starts; return a function that runs them and returns its result."""
@@ -127,60 +128,51 @@ class Emulator:
 
 
 @cache
-def _library(source, real, options=()):
-    """Return the shared library of a .cu file: a function run_NAME for every kernel.
-
-    It is kept for the next run, under a name that says what it was made of.
-    """
-    compiler = shutil.which("g++")
+def _library(source, real, options=(), only=None):
+    """Return the shared library of a .cu file: a function run_NAME for every kernel, or for `only` one of them."""
+    _emulator()
     macros = [f"#define {name} {value}" for name, value in (("REAL", real), *options)]
-    lines = ['#include "standard.h"', *macros, '#include "cuda_on_cpu.h"', f'#include "{source}"']
+    lines = [*macros, '#include "cuda_on_cpu.h"', f'#include "{source}"']
     for name, parameters in sources.kernels(source).items():
-        arguments = ", ".join(f"*({'const ' if const else ''}{kind}{'*' if pointer else ''}*)a[{i}]"
-                              for i, (kind, pointer, const, _) in enumerate(parameters))
-        lines.append(f'extern "C" int run_{name}(const unsigned* grid, unsigned threads, uint64_t seed, void** a)\n'
-                     f"{{ return emulate(grid, threads, seed, [=] {{ {name}({arguments}); }}); }}")
-    checks = ["-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", "-Wno-unknown-pragmas",
-              "-fsanitize=bounds,alignment", "-fsanitize-undefined-trap-on-error"]
-    folders = [f"-I{HERE / 'cuda'}", f"-I{sources.HEADERS}"]
-    command = [compiler, "-std=c++17", "-Og", "-fPIC", "-shared", "-fno-strict-aliasing", *checks, *folders]
-    program = "\n".join(lines)
-    parts = [*command, _compiler_version(compiler), program, source.read_text(), _sources()]
-    made_of = hashlib.sha256("\0".join(parts).encode()).hexdigest()
-    kept = BUILT / f"{source.stem}_{real}_{made_of[:20]}.so"
+        if only in (None, name):
+            arguments = ", ".join(f"*({'const ' if const else ''}{kind}{'*' if pointer else ''}*)a[{i}]"
+                                  for i, (kind, pointer, const, _) in enumerate(parameters))
+            lines.append(f'extern "C" int run_{name}(const unsigned* grid, unsigned threads, uint64_t seed, void** a)\n'
+                         f"{{ return emulator::run(grid, threads, seed, [](void** a) {{ {name}({arguments}); }}, a,\n"
+                         "    sizeof(REAL) == 4, &__start_cuda_shared, &__stop_cuda_shared); }")
+    flags = ["-Og", "-nostdlib", "-fno-gnu-unique", "-fno-strict-aliasing", "-Wno-unused-parameter",
+             "-Wno-unknown-pragmas", "-fsanitize=bounds,alignment", "-fsanitize-undefined-trap-on-error",
+             f"-I{sources.HEADERS}"]
+    return ctypes.CDLL(_compiled("_".join([only or source.stem, real]), "\n".join(lines), source.read_text(), *flags))
+
+
+@cache
+def _emulator():
+    """Load what runs the threads, for the libraries of all kernels to find."""
+    text = (CUDA / "emulator.cpp").read_text()
+    return ctypes.CDLL(_compiled("emulator", text, "", "-O2"), ctypes.RTLD_GLOBAL)
+
+
+def _compiled(name, program, included, *flags):
+    """Return the path of a program's shared library, which is kept for the next run under a digest of all it is of."""
+    compiler = shutil.which("g++")
+    command = [compiler, "-std=c++17", "-fPIC", "-shared", "-Wall", "-Wextra", "-Werror", f"-I{CUDA}", *flags]
+    parts = [*command, _compiler_version(compiler), program, included, _headers()]
+    kept = BUILT / f"{name}_{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:20]}.so"
     if not kept.exists():
         BUILT.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=BUILT) as folder:          # another process may be making it too
             path = Path(folder) / "program.cpp"
             path.write_text(program)
-            command.insert(1, f"-I{_standard_headers(tuple(command))}")
             subprocess.run([*command, path, "-o", path.with_suffix(".so")], check=True)
             path.with_suffix(".so").replace(kept)
-    return ctypes.CDLL(str(kept))
+    return str(kept)
 
 
 @cache
-def _standard_headers(command):
-    """Return a folder with standard.h compiled for a command: to read it takes a third of a kernel's time."""
-    path = HERE / "cuda" / "standard.h"
-    parts = [*command, _compiler_version(command[0]), path.read_text()]
-    kept = BUILT / f"standard_{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:20]}"
-    if not kept.exists():
-        with tempfile.TemporaryDirectory(dir=BUILT) as folder:
-            made = Path(folder) / "made"
-            made.mkdir()
-            shutil.copy2(path, made)
-            subprocess.run([*command, "-x", "c++-header", path, "-o", made / "standard.h.gch"], check=True)
-            with suppress(OSError):                                     # another process has made it meanwhile
-                made.replace(kept)
-    return kept
-
-
-@cache
-def _sources():
+def _headers():
     """Return all that a .cu file may include, as one text."""
-    files = [*(HERE / "cuda").iterdir(), *sources.PACKAGE.rglob("*.cu*")]
-    return "\0".join(path.read_text() for path in sorted(files) if path.is_file())
+    return "\0".join(path.read_text() for path in sorted([CUDA / "cuda_on_cpu.h", *sources.PACKAGE.rglob("*.cuh")]))
 
 
 @cache

@@ -30,6 +30,8 @@ FAULTS = {
     "a vector that is not aligned": ("""struct alignas(16) Two { REAL x[2]; };
                                         y[threadIdx.x] = ((const Two*)(x + 1))->x[threadIdx.x % 2];""",
                                      "a misaligned access"),
+    "more local memory than is filled with NaN": ("""volatile REAL many[1500]; many[0] = x[threadIdx.x];
+                                                     y[threadIdx.x] = many[0];""", "more local memory"),
 }
 
 
