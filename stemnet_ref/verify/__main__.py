@@ -18,6 +18,7 @@ from ..training.settings import FRAMES, MASKS, OPTIONS, Settings, chosen_of, pic
 from . import actual, coverage, frameworks, golden, report, weights
 from .capture import from_model
 from .compare import compare, compare_layer
+from .diagnosis.layer import diagnose_layer
 from .diagnosis.search import diagnose
 from .expected import layer
 from .layouts import LAYOUTS
@@ -208,7 +209,7 @@ def run_layer(given):
         raise InputError(str(error)) from None
     cli.log(f"{frameworks.describe(given['against'])}, {', '.join(f'{k} {v.shape}' for k, v in inputs.items())}")
     outputs = frameworks.arrays(module.run(given["layer"], inputs, chosen))
-    return print_report(diagnose(compare_layer(given["layer"], inputs, outputs, chosen)))
+    return print_report(diagnose_layer(compare_layer(given["layer"], inputs, outputs, chosen)))
 
 
 def print_report(found, every=False, only=()):

@@ -1,15 +1,19 @@
 """Check a layer of one's own, in a test."""
 
+import sys
+from dataclasses import replace
+from functools import partial
+
 import numpy as np
 
-from .arrays import as_array
-from .compare import compare_layer
-from .diagnosis.search import diagnose
-from .expected.layer import COSTS, INPUTS, LAYERS, LayerTrace, Options, sample_inputs
-from .expected.rounding import DOUBLE
-from .report import Report, Row, lines
+from .calls import call, like, pristine
+from .compare import compare_layer, unit_of
+from .diagnosis.layer import diagnose_layer, of_shape
+from .differences import compare_with_differences
+from .expected.layer import COSTS, GRADIENTS, INPUTS, LAYERS, LayerTrace, Options, sample_inputs
+from .report import lines
 
-STEP = 2.0 ** -17       # of the central differences, near the cube root of float64's epsilon
+SAMPLED = 32            # elements of each gradient that are compared with a forward pass that is wrong
 
 
 def check(forward, backward=None, inputs=None, layer=None, options=None, dtype=np.float32, seed=0):
@@ -18,18 +22,22 @@ def check(forward, backward=None, inputs=None, layer=None, options=None, dtype=n
     With `layer` every output is compared with the reference's, within what rounding allows. Without it the backward
     pass is compared with central differences of the forward pass, every element, in float64.
 
+    Both functions get copies of the inputs, new ones in every call. A layer may work in place on what it is to change,
+    x (a and b of a concatenation; without `layer` the first input): that is noted. If another input is changed, a
+    weight, a mask or dy, or if the same inputs give other results in a second call, the layer is wrong.
+
     Parameters
     ----------
     forward : callable
-        Takes the inputs in their order; returns y, or the cost.
+        Takes the inputs in their order; returns y, or the cost. Of several results the first is taken.
     backward : callable, optional
         Takes dy and the inputs (the inputs alone for a cost); returns the gradients with respect to the floating-point
         inputs in their order, or the only one. With `layer` it may be left out, and then only the forward pass is
         compared.
     inputs : dict of str to array, optional
         Inputs by the reference's names, in the order of its arguments, such as ``{"x": x, "weight": w}``, without dy:
-        arrays of any library with DLPack or ``__array__``, handed on as they are. Without it they are sampled for
-        `layer`.
+        arrays of any library with DLPack or ``__array__``, handed on as copies in the same library. Without it they
+        are sampled for `layer`.
     layer : str, optional
         One of `verify.expected.layer.LAYERS`: the reference to compare with.
     options : verify.Options, optional
@@ -39,10 +47,16 @@ def check(forward, backward=None, inputs=None, layer=None, options=None, dtype=n
     seed : int
         Seed of what is sampled: inputs and dy.
 
+    Returns
+    -------
+    report : report.Report
+        Its `notes` say what was changed in place; they are printed too, to standard error.
+
     Raises
     ------
     AssertionError
-        If an output departs; the message is the table, and with `layer` what explains it.
+        If an output departs, or an input is changed that must not be; the message is the table, and with `layer` what
+        explains it.
     ValueError
         If an argument cannot be used.
     """
@@ -54,26 +68,41 @@ def check(forward, backward=None, inputs=None, layer=None, options=None, dtype=n
     if inputs is None:
         inputs = sample_inputs(layer, options, dtype=dtype, seed=seed)
         inputs.pop("dy", None)
-    arrays = {name: as_array(array) for name, array in inputs.items()}
+    arrays = {name: pristine(array) for name, array in inputs.items()}
     _check_inputs(arrays, layer)
-    y = as_array(forward(*inputs.values()))
+    (y, *_), changed = call(forward, inputs)
+    (again, *_), _ = call(forward, inputs)
     is_cost = layer in COSTS if layer else y.ndim == 0
     actual = {"cost" if is_cost else "y": y}
-    if layer is not None:
-        wanted = LayerTrace(layer, arrays, options, DOUBLE).computed(next(iter(actual))).value.array.shape
-        assert y.shape == wanted, f"{next(iter(actual))} has shape {y.shape}; the reference's has {wanted}"
+    trace = layer and LayerTrace(layer, arrays, options, unit_of([*arrays.values(), y]))
+    if layer:
+        _check_shape(next(iter(actual)), y, trace)
     dy = None
     if not is_cost:
-        like = next(array for array in arrays.values() if array.dtype.kind == "f")
-        dy = np.random.default_rng(seed + 1).standard_normal(y.shape).astype(like.dtype)
+        floats = next(array for array in arrays.values() if array.dtype.kind == "f")
+        dy = np.random.default_rng(seed + 1).standard_normal(y.shape).astype(floats.dtype)
+        trace = trace and trace.changed(dy=dy)
+    faults, notes = _in_place("forward", changed, layer, inputs)
+    if not _same(y, again):
+        faults.append("forward gives other numbers in a second call with the same inputs: it keeps a state, or draws "
+                      "random numbers; take what it draws, a mask, from the inputs.")
     if backward is not None:
-        actual |= _gradients(backward, dy, inputs, arrays)
+        gradients, changed = _gradients(backward, dy, inputs, arrays, trace)
+        actual |= gradients
+        more = _in_place("backward", changed, layer, inputs)
+        faults, notes = faults + more[0], notes + more[1]
     if layer is None:
-        gradients = {name: gradient for name, gradient in actual.items() if name.startswith("d")}
-        report = _against_differences(forward, inputs, arrays, dy, gradients)
+        report = compare_with_differences(forward, inputs, arrays, dy, {
+            name: gradient for name, gradient in actual.items() if name.startswith("d")})
     else:
-        report = diagnose(compare_layer(layer, arrays if dy is None else {**arrays, "dy": dy}, actual, options))
+        comparison = compare_layer(layer, arrays if dy is None else {**arrays, "dy": dy}, actual, options)
+        report = diagnose_layer(comparison, backward and partial(_against_own_forward, forward, backward, inputs,
+                                                                 arrays, dy))
+    report = replace(report, diagnoses=(*faults, *report.diagnoses), notes=(*notes, *report.notes))
     assert report.agrees, "\n" + "\n".join(lines(report))
+    for note in report.notes:
+        print(f"check: {note}", file=sys.stderr)
+    return report
 
 
 def _check_inputs(arrays, layer):
@@ -90,66 +119,61 @@ def _check_inputs(arrays, layer):
             raise ValueError(f"check: {name} is {arrays[name].dtype}; give float32 or float64")
 
 
-def _gradients(backward, dy, inputs, arrays):
-    """Return what `backward` gives, by name: dx, dweight and so on."""
-    names = [f"d{name}" for name, array in arrays.items() if array.dtype.kind == "f"]
-    if dy is not None:
-        dy = _like(next(iter(inputs.values())), dy)
-    found = backward(*([] if dy is None else [dy]), *inputs.values())
-    found = found if isinstance(found, (tuple, list)) else (found,)
+def _check_shape(key, array, trace):
+    """Raise AssertionError unless an output has the shape of the reference's."""
+    wanted = trace.array(key).shape
+    assert array.shape == wanted, (f"{key} has shape {array.shape}; the reference's has {wanted}"
+                                   f"{of_shape(key, array, trace)}")
+
+
+def _same(first, second):
+    """Return whether two results differ by rounding at most."""
+    first, second = (np.asarray(each, np.float64) for each in (first, second))
+    near = 2.0 ** -12 * np.max(abs(first), initial=0, where=np.isfinite(first))
+    return first.shape == second.shape and np.allclose(first, second, rtol=0, atol=near, equal_nan=True)
+
+
+def _in_place(function, changed, layer, inputs):
+    """Return what is wrong about the inputs that a function changed, and what is to be noted."""
+    may = {"concat": ("a", "b"), None: (next(iter(inputs)),)}.get(layer, ("x",))
+    return ([f"{function} changes {name} in place: what is computed after it gets another {name}; work on a copy."
+             for name in changed if name not in may],
+            [f"{function} changes {name} in place, and agrees. Nothing else may use {name} after it."
+             for name in changed if name in may])
+
+
+def _gradients(backward, dy, inputs, arrays, trace):
+    """Return what `backward` gives, by name: dx, dweight and so on, and the names of the inputs that it changed."""
+    floats = [name for name, array in arrays.items() if array.dtype.kind == "f"]
+    names = GRADIENTS[trace.layer] if trace else [f"d{name}" for name in floats]
+    found, changed = call(backward, inputs if dy is None else {"dy": like(inputs[floats[0]], dy), **inputs})
     if len(found) != len(names):
         raise ValueError(f"check: backward returned {len(found)} gradients; it must return {len(names)}, "
                          f"{', '.join(names)}")
-    gradients = {name: as_array(each) for name, each in zip(names, found, strict=True) if each is not None}
+    gradients = {name: each for name, each in zip(names, found, strict=True) if each is not None}
+    if not gradients:
+        raise ValueError(f"check: backward returned None alone; it must return {', '.join(names)}")
     for name, gradient in gradients.items():
         if gradient.shape != arrays[name[1:]].shape:
-            raise AssertionError(f"{name} has shape {gradient.shape}; {name[1:]} has {arrays[name[1:]].shape}")
-    return gradients
+            raise AssertionError(f"{name} has shape {gradient.shape}; {name[1:]} has {arrays[name[1:]].shape}"
+                                 f"{of_shape(name, gradient, trace) if trace else ''}")
+    return gradients, changed
 
 
-def _like(example, array):
-    """Return an array as one of PyTorch where the example is: its functions take no NumPy arrays."""
-    return example.new_tensor(array) if hasattr(example, "new_tensor") else array
+def _against_own_forward(forward, backward, inputs, arrays, dy):
+    """Return whether a backward pass fits its own forward pass, or None, and a sentence.
 
-
-def _against_differences(forward, inputs, arrays, dy, gradients):
-    """Return the Report of gradients beside central differences of <dy, forward>.
-
-    What the differences themselves may be wrong by is estimated from two step sizes, h and 2h (their error grows as
-    h^2), and from the rounding of the two values that are subtracted.
+    Both are called with the inputs in float64; if they do not work in it, nothing can be said.
     """
-    odd = [name for name, array in arrays.items() if array.dtype.kind == "f" and array.dtype != np.float64]
-    if odd:
-        raise ValueError(f"check: {odd[0]} is {arrays[odd[0]].dtype}; central differences need float64")
-    rows, diagnoses = [], []
-    for name, gradient in gradients.items():
-        x = arrays[name[1:]]
-        difference, bound, exact = (np.empty(x.shape) for _ in range(3))
-        for at in np.ndindex(x.shape):
-            (near, spread), (far, _) = (_slope(forward, inputs, arrays, dy, name[1:], at, step)
-                                        for step in (STEP, 2 * STEP))
-            exact[at] = near
-            difference[at] = abs(gradient[at] - near)
-            bound[at] = 2 * abs(far - near) + spread + 1e-300
-        share = np.where(np.isfinite(difference), difference / bound, np.inf)
-        at = np.unravel_index(np.argmax(share), share.shape)
-        key = f"{name}{list(map(int, at))}"
-        if share[at] > 1:
-            diagnoses.append(f"{key}: backward {gradient[at]:.9e}, finite difference {exact[at]:.9e}.")
-        rows.append(Row(key, float(difference[at]), float(difference[at] / max(abs(exact).max(), 1e-300)),
-                        float(bound[at]), float(share[at]), "agrees" if share[at] <= 1 else "departs"))
-    return Report(tuple(rows), diagnoses=tuple(diagnoses))
-
-
-def _slope(forward, inputs, arrays, dy, name, at, step):
-    """Return the central difference of <dy, forward> by one element, and what rounding may have done to it."""
-    values = []
-    for sign in (1, -1):
-        moved = arrays[name].copy()
-        moved[at] += sign * step
-        y = as_array(forward(*{**inputs, name: _like(inputs[name], moved)}.values())).astype(np.float64)
-        values.append((y, moved[at]))
-    (high, x_high), (low, x_low) = values
-    weights = 1.0 if dy is None else dy
-    rounding = 16 * DOUBLE * np.sum(abs(weights) * (abs(high) + abs(low)))
-    return np.sum(weights * (high - low)) / (x_high - x_low), rounding / (x_high - x_low)
+    arrays = {name: array.astype(np.float64) if array.dtype.kind == "f" else array for name, array in arrays.items()}
+    inputs = {name: like(inputs[name], array) for name, array in arrays.items()}
+    dy = None if dy is None else dy.astype(np.float64)
+    try:
+        gradients, _ = _gradients(backward, dy, inputs, arrays, None)
+        report = compare_with_differences(forward, inputs, arrays, dy, gradients, SAMPLED)
+    except Exception:           # whatever functions of others raise
+        return None, ""
+    if report.agrees:
+        return True, ("The backward pass is right for this forward pass, as finite differences show: the fault is in "
+                      "the forward pass.")
+    return False, f"The backward pass does not fit this forward pass: {report.diagnoses[0]}"

@@ -46,11 +46,12 @@ class Report:
     # the conventions that were found, by name: a list of the layers in which one holds, or None for everywhere
     conventions: dict = field(default_factory=dict)
     diagnoses: tuple = ()       # what was found, a sentence each
+    notes: tuple = ()           # what is worth to know though it is no fault, a sentence each
 
     @property
     def agrees(self):
-        """Whether no tensor departs."""
-        return all(row.verdict == "agrees" for row in self.rows)
+        """Whether no tensor departs, and nothing else is wrong."""
+        return not self.diagnoses and all(row.verdict == "agrees" for row in self.rows)
 
     @property
     def first(self):
@@ -81,13 +82,14 @@ def lines(report, every=False, only=()):
                  for column, (cell, width) in enumerate(zip(line, widths, strict=True))]
         text.append("  ".join(cells).rstrip())
     text.append("")
-    left_out = coverage.left_out(report)
+    left_out, notes = coverage.left_out(report), [f"  note: {note}" for note in report.notes]
     if report.agrees:
         worst = max(row.share for row in report.rows)
         found = (f"{coverage.share(report)}, none differs by more than {worst:.2g} of what rounding allows"
                  + (f"; {left_out}" if left_out else ""))
         lacking = coverage.lacking(report, only)
-        return [*text, f"cannot tell: {lacking}; agrees in {found}" if lacking else f"agrees: {found}"]
+        return [*text, f"cannot tell: {lacking}; agrees in {found}" if lacking else f"agrees: {found}",
+                *notes]
     departing = sum(row.verdict in ("departs", "follows") for row in report.rows)
     unclear = [row for row in report.rows if row.verdict == "unclear"]
     if departing:
@@ -97,7 +99,7 @@ def lines(report, every=False, only=()):
                     "golden file's, but rounding alone might come to that where the parameters before are not given; "
                     "give parameters and gradients of every step")
     return [*text, *(f"  {number}. {diagnosis}" for number, diagnosis in enumerate(report.diagnoses, 1)),
-            *([left_out] if left_out else ())]
+            *notes, *([left_out] if left_out else ())]
 
 
 def group_of(row):

@@ -7,6 +7,7 @@ out.
 from typing import NamedTuple
 
 from ..expected.costs import EPSILONS
+from ..expected.operations import BATCH_NORM_EPSILONS
 
 
 class Convention(NamedTuple):
@@ -139,6 +140,20 @@ CONVENTIONS = {
     "concat_swapped": Convention(
         "the concatenation has the map from below first", "[output of the way down, map from below] (section 9)",
         "write torch.cat([skip, x], dim=1), tf.concat([skip, x], axis=-1)"),
+    # batch normalisation
+    **_alike(
+        "that of its options, (x - mean) / sqrt(variance + epsilon) (eq. 56)",
+        "give both the same; nn.BatchNorm2d has eps=1e-5, Keras epsilon=1e-3",
+        **{f"batch_norm_epsilon_{each:g}": f"the epsilon of the batch normalisation is {each:g}"
+           for each in BATCH_NORM_EPSILONS if each},
+        batch_norm_epsilon_0="the batch normalisation has no epsilon"),
+    "batch_norm_unbiased": Convention(
+        "the batch is normalised by the unbiased variance, divided by n - 1",
+        "the mean of (x - mean)^2 over all n pixels (eq. 58)", "write x.var(unbiased=False), or np.var(x, ddof=0)"),
+    **_alike("(x - mean) / sqrt(variance + epsilon) (eq. 56)", "write np.sqrt(variance + epsilon)",
+             batch_norm_epsilon_outside="the epsilon of the batch normalisation is added outside the root",
+             batch_norm_epsilon_subtracted="the epsilon of the batch normalisation is subtracted, as eq. 56 is "
+                                           "printed"),
     # cost
     "softmax_twice": Convention(
         "the softmax is applied twice", "the cost of logits (eq. 5, 8)",

@@ -21,6 +21,9 @@ INPUTS = {
     "softmax": {"x": "N H W C"}, "batch_norm": {"x": "N H W C", "scale": "C", "shift": "C"},
     **{cost: {"x": "N H W C", "labels": "N H W"} for cost in ("weighted_cross_entropy", "dice", "quadratic")}}
 COSTS = tuple(layer for layer, inputs in INPUTS.items() if "labels" in inputs)
+# By layer: the names of its gradients, as a backward pass returns them
+GRADIENTS = {layer: tuple(f"d{name}" for name in inputs if name not in ("labels", "mask"))
+             for layer, inputs in INPUTS.items()}
 FILTERS, KERNEL = 4, (5, 5)     # of inputs that are sampled
 PADDINGS = "same", "valid"
 # By option of `verify layer`: the layers that have it
@@ -107,6 +110,14 @@ class LayerTrace:
         """Return the LayerTrace under other conventions."""
         return LayerTrace(self.layer, self.inputs, self.options, self.unit, conventions)
 
+    def changed(self, options=None, **inputs):
+        """Return the LayerTrace of other inputs, by name, or with other options."""
+        return LayerTrace(self.layer, {**self.inputs, **inputs}, options or self.options, self.unit, self.conventions)
+
+    def roundoff(self):
+        """Return what one rounding of a result may come to, as `Assumptions.roundoff`."""
+        return Assumptions(self.unit, self.conventions).roundoff()
+
     def computed(self, key):
         """Return an output, and what was consulted for it: a Computed."""
         if key not in self._known:
@@ -120,8 +131,12 @@ class LayerTrace:
         """Return an input or an output, a Value."""
         return self.values[name] if name in self.values else self.computed(name).value
 
+    def array(self, name):
+        """Return an input or an output as it is without rounding, float64."""
+        return self.value(name).array
 
-def sample_inputs(layer, options, shape=(2, 6, 8, 3), filters=FILTERS, kernel=KERNEL, dtype=np.float32, seed=0):
+
+def sample_inputs(layer, options, shape=(5, 6, 8, 3), filters=FILTERS, kernel=KERNEL, dtype=np.float32, seed=0):
     """Return random inputs of a layer by name, for x of `shape`, and a random dy.
 
     Parameters
@@ -162,5 +177,7 @@ def sample_inputs(layer, options, shape=(2, 6, 8, 3), filters=FILTERS, kernel=KE
         return {**inputs, "x": 4 * inputs["x"]}
     if layer == "max_pool2d":
         inputs["x"] = np.round(2 * inputs["x"]) / 2         # so that some tie
+    if layer == "relu":
+        inputs["x"][rng.random(shape) < 1 / 16] = 0         # where the slope is a convention
     y = LayerTrace(layer, inputs, options, DOUBLE).computed("y").value.array
     return {**inputs, "dy": rng.standard_normal(y.shape).astype(dtype)}

@@ -13,6 +13,9 @@ from ...layers import sigmoid as sigmoid_layer
 from . import products
 from .rounding import WHOLE_SUM, Value, total
 
+# Values that frameworks and people add to the variance
+BATCH_NORM_EPSILONS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 0.0)
+
 
 def add(x, b, assumed):
     """Return x + b: the output of a bias (eq. 30), or the gradient with respect to a map that went two ways."""
@@ -133,27 +136,42 @@ def concat(v, o, assumed):
 def batch_norm(v, o, assumed):
     """Return the normalised input (eq. 56) and its gradients."""
     x, scale, shift = (v(name).array for name in ("x", "scale", "shift"))
-    y, mean, variance = batch_norm_layer.forward(x, scale, shift, o.epsilon)
-    axes, n = batch_norm_layer.PIXELS, x[..., 0].size
-    std = np.sqrt(variance + o.epsilon)
+    _, mean, variance = batch_norm_layer.forward(x, scale, shift, o.epsilon)
+    axes, n, centred = batch_norm_layer.PIXELS, x[..., 0].size, x - mean
+    inverse, slope = _inverse_std(variance, n, o, assumed)
     unit = assumed.roundings(n)
-    centred = abs(x) + abs(mean)                        # what cancels in x - mean
-    z = centred / std
-    slack = unit * (z + abs(x - mean) / std * (1 + np.mean(z ** 2, axes)))
+    z = (abs(x) + abs(mean)) * inverse                  # what cancels in x - mean
+    slack = unit * (z + abs(centred) * inverse * (1 + np.mean(z ** 2, axes)))
 
-    def gradients(which):
+    def y():
+        y = scale * centred * inverse + shift
+        return Value(y, abs(scale) * slack + assumed.roundoff() * (abs(y) + abs(shift)) * 2 + assumed.smallest())
+
+    def dx():
         dy = v("dy").array
-        found = batch_norm_layer.backward(dy, x, scale, mean, variance, o.epsilon)[which]
-        sums = abs(dy).sum(axes), (abs(dy) * z).sum(axes)
-        uncertain = (abs(dy) * slack).sum(axes)
-        if which == 0:
-            size = abs(dy) + (sums[0] + z * sums[1]) / n
-            error = abs(scale) / std * (4 * unit * size * (1 + np.mean(z ** 2, axes))
-                                              + (slack * sums[1] + z * uncertain) / n)
-        else:
-            error = unit * sums[2 - which] + (uncertain if which == 1 else 0)
-        return Value(found, error + assumed.smallest())
+        dx = scale * (inverse * (dy - dy.mean(axes)) + 2 * slope * centred * (dy * centred).mean(axes))
+        size = abs(dy) + (abs(dy).sum(axes) + z * (abs(dy) * z).sum(axes)) / n
+        return Value(dx, abs(scale) * inverse * (
+            4 * unit * size * (1 + np.mean(z ** 2, axes))
+            + (slack * (abs(dy) * z).sum(axes) + z * (abs(dy) * slack).sum(axes)) / n) + assumed.smallest())
 
-    error = abs(scale) * slack + assumed.roundoff() * (abs(y) + abs(shift)) * 2 + assumed.smallest()
-    return {"y": lambda: Value(y, error), "dx": lambda: gradients(0), "dscale": lambda: gradients(1),
-            "dshift": lambda: gradients(2)}
+    def dscale():
+        dy = v("dy").array
+        error = unit * (abs(dy) * z).sum(axes) + (abs(dy) * slack).sum(axes)
+        return Value((dy * centred * inverse).sum(axes), error + assumed.smallest())
+
+    return {"y": y, "dx": dx, "dscale": dscale, "dshift": lambda: total(v("dy"), assumed)}
+
+
+def _inverse_std(variance, n, o, assumed):
+    """Return 1 / std as a layer normalises n pixels by it, and its derivative with respect to the variance."""
+    epsilon = assumed.choose(o.epsilon, **{f"batch_norm_epsilon_{each:g}": each for each in BATCH_NORM_EPSILONS
+                                           if each != o.epsilon})
+    share = assumed.choose(1.0, batch_norm_unbiased=n / max(n - 1, 1))
+    if assumed.holds("batch_norm_epsilon_outside"):
+        std = np.sqrt(share * variance)
+        return 1 / (std + epsilon), -share / (2 * std * (std + epsilon) ** 2)
+    if epsilon and assumed.holds("batch_norm_epsilon_subtracted"):
+        epsilon = -epsilon
+    inverse = (share * variance + epsilon) ** -0.5
+    return inverse, -share / 2 * inverse ** 3

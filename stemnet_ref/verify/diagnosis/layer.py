@@ -1,0 +1,280 @@
+"""Say why a layer alone gives other numbers: first of its forward pass, then of every gradient.
+
+A forward pass is explained by the conventions under which the reference gives its numbers. The gradients are judged by
+what they should be for that forward pass; where the forward pass is right, the fault is in the backward pass, and one
+of its usual mistakes is named (`backward`). What gives the same numbers is named beside it. A short format is named
+where the low bits of every number are 0.
+"""
+
+from dataclasses import replace
+from itertools import permutations
+
+import numpy as np
+
+from ..expected.layer import GRADIENTS, PADDINGS
+from ..expected.rounding import FORMATS, exact
+from ..report import Report
+from . import backward, backward_costs
+from .backward import Given
+from .conventions import CONVENTIONS, sentence
+from .relations import distance, fits, proportional, relations, where
+
+MISTAKES = {**backward.MISTAKES, **backward_costs.MISTAKES}
+FORWARD = "y", "cost"
+ENOUGH = 8              # numbers: fewer are a factor of others by chance
+NEAR = 4                # times the smallest distance: what is as near explains numbers as well
+SHORT = [name for name in sorted(FORMATS, key=lambda name: -FORMATS[name].unit) if FORMATS[name].of_results]
+
+
+def diagnose_layer(comparison, own_forward=None):
+    """Return the Report on a layer alone: its rows, and what explains those that depart.
+
+    Parameters
+    ----------
+    comparison : compare.Comparison
+    own_forward : callable, optional
+        Is asked where nothing explains the forward pass: it returns whether the backward pass fits it, or None if that
+        cannot be said, and a sentence.
+    """
+    with np.errstate(all="ignore"):                         # what is not finite is seen in the numbers
+        return _Diagnosis(comparison, own_forward).report()
+
+
+class _Diagnosis:
+    """What is found out about a layer.
+
+    Attributes
+    ----------
+    trace : expected.layer.LayerTrace
+        The reference as it is.
+    own : expected.layer.LayerTrace
+        The reference under what has been found of the other side's forward pass.
+    forward : str
+        What came of the forward pass: "right", "named", "unknown", or "" if it is not given.
+    found : dict
+        The conventions of the forward pass, as `Report.conventions`.
+    said : list of str
+        The diagnoses.
+    """
+
+    def __init__(self, comparison, own_forward=None):
+        self.comparison, self.trace, self.own = comparison, comparison.trace, comparison.trace
+        self.own_forward, self.forward, self.found, self.said = own_forward, "", {}, []
+
+    def report(self):
+        """Return the Report."""
+        rows, fits_own, unlike = {row.key: row for row in self.comparison.rows}, None, []
+        forward = next((key for key in FORWARD if key in rows), None)
+        if forward:
+            self.forward = "right"
+            if rows[forward].verdict == "departs":
+                self.explain_forward(rows[forward], self.actual(forward))
+        if self.forward == "unknown" and self.own_forward:
+            fits_own, said = self.own_forward()
+            self.said += [said] if said else []
+        for key, row in rows.items():
+            if key == forward:
+                continue
+            if fits_own or (self.forward == "named" and self.agrees(key, self.own)):
+                if row.verdict == "departs":
+                    rows[key] = replace(row, verdict="follows")
+            elif row.verdict == "departs":
+                self.explain_gradient(key, self.actual(key))
+            elif self.forward == "named":
+                unlike.append(key)
+        if unlike:
+            is_, does = ("are", "they do") if len(unlike) > 1 else ("is", "it does")
+            self.said.append(f"{' and '.join(unlike)} {is_} the reference's: {does} not fit this forward pass.")
+        return Report(tuple(rows.values()), (), self.found, tuple(self.said))
+
+    def actual(self, key):
+        """Return an output of the other side, float64."""
+        return np.asarray(self.comparison.actual[key], np.float64)
+
+    def agrees(self, key, trace):
+        """Return whether an output agrees with a trace whose bound says something."""
+        row = self.comparison.judge(key, trace)
+        return row.verdict == "agrees" and not row.vague
+
+    # the forward pass
+
+    def explain_forward(self, row, actual):
+        """Name the conventions of the forward pass, or say what can be said of its numbers."""
+        base, agreeing = _in_short_format(self.trace, row.key, actual), []
+        for level, candidates in enumerate(self.candidates(row.key, base)):
+            agreeing += [(level, trace, said) for trace, said in candidates if self.agrees(row.key, trace)]
+            if any(distance(actual, trace.value(row.key), trace) <= NEAR * distance(actual, exact(actual), trace)
+                   for _, trace, _ in agreeing):
+                break                                           # nothing can be nearer
+        if best := self.supported(row.key, agreeing):
+            self.forward, (self.own, said) = "named", best[0]
+            self.found = {name: None for name, _ in sorted(self.own.conventions)}
+            self.said += [each[0].upper() + each[1:] for each in said]
+            if others := [" and ".join(map(_clause, other)) for _, other in best[1:]]:
+                self.said[-1] += _or(others)
+            return
+        self.forward = "unknown"
+        self.said.append(self.simple(row.key, actual, base) or self.hint(row.key, actual, self.trace))
+
+    def candidates(self, key, base):
+        """Yield what may explain the forward pass, what is likelier first: iterables of a trace and what it says."""
+        def named(trace):
+            return trace, [sentence(name, None, {}) for name, _ in sorted(trace.conventions)]
+
+        def more(trace):
+            names = {each for each in trace.computed(key).consulted if each in CONVENTIONS and each not in SHORT}
+            for name in sorted(names, key=list(CONVENTIONS).index):
+                if (name, None) not in trace.conventions:
+                    yield trace.under(trace.conventions | {(name, None)})
+
+        if base is not self.trace:
+            yield [named(base)]
+        yield map(named, more(base))
+        pairs = {two.conventions: two for one in more(base) for two in more(one)}
+        yield [*map(named, pairs.values()), *(self.estimated_epsilon(key, base) if base.layer == "batch_norm" else ())]
+
+    def estimated_epsilon(self, key, base):
+        """Yield the trace with the epsilon of batch normalisation that fits the output best."""
+        x, y, scale, shift = (np.asarray(self.comparison.actual[key] if name == "y" else base.array(name), np.float64)
+                              for name in ("x", "y", "scale", "shift"))
+        axes = 0, 1, 2
+        wide, centred = (y - shift), scale * (x - x.mean(axes))
+        epsilons = ((centred ** 2).sum(axes) / (centred * wide).sum(axes)) ** 2 - x.var(axes)
+        epsilon = float(np.mean(epsilons))
+        if epsilon > 0:
+            yield base.changed(replace(base.options, epsilon=epsilon)), [
+                f"the epsilon of the batch normalisation is about {epsilon:.9g}, estimated from y; the reference has "
+                f"{base.options.epsilon:g}, (x - mean) / sqrt(variance + epsilon) (eq. 56)."]
+
+    def supported(self, key, agreeing):
+        """Return which candidates explain the forward pass best, those that these numbers cannot tell apart.
+
+        They explain most of the gradients, they are near to the numbers, and of these they are the simplest. Two
+        conventions may meet a single number, a cost, by chance: then a gradient must agree as well.
+        """
+        gradients = [row.key for row in self.comparison.rows if row.key not in FORWARD]
+        actual, found = self.actual(key), []
+        for level, trace, said in agreeing:
+            score = sum(self.agrees(each, trace) for each in gradients)
+            if score or actual.size >= ENOUGH or len(trace.conventions) < 2:
+                found.append((score, level, distance(actual, trace.value(key), trace), trace, said))
+        found = [each for each in found if each[0] == max(score for score, *_ in found)]
+        found = [each for each in found if each[2] <= NEAR * min(far for _, _, far, *_ in found)]
+        found = [each for each in found if each[1] == min(level for _, level, *_ in found)]
+        best = {}
+        for *_, trace, said in sorted(found, key=lambda each: each[2]):
+            best.setdefault(tuple(said), (trace, said))
+        return list(best.values())
+
+    # the gradients
+
+    def explain_gradient(self, key, actual):
+        """Name the mistake in a gradient, or say what can be said of its numbers."""
+        right = {"right": "The forward pass is right, the fault is in the backward pass: ", "named": "", "": "",
+                 "unknown": ""}[self.forward]
+        for trace in dict.fromkeys((self.own, self.trace)):
+            base = _in_short_format(trace, key, actual)
+            if base is not trace and self.agrees(key, base):
+                name = next(iter(base.conventions - trace.conventions))[0]
+                self.said.append(f"{right}{key} departs: {sentence(name, None, {})}")
+                return
+            if said := self.simple(key, actual, base):
+                self.said.append(right + said)
+                return
+        if self.forward != "unknown":
+            self.said.append(right + self.hint(key, actual, self.own))
+
+    def simple(self, key, actual, trace):
+        """Return what is said of an output that one mistake alone explains, or none."""
+        # a gradient that departs as its forward pass does, and that by something unknown, is not named by conventions
+        of_conventions = self.conventions if key not in FORWARD and self.forward != "unknown" else None
+        for level in filter(None, (self.mistakes, of_conventions, relations)):
+            fitting = {}
+            for said, value in level(key, trace):
+                if fits(actual, value, trace.roundoff()):
+                    fitting.setdefault(said, distance(actual, value, trace))
+            if fitting:
+                first, *others = sorted((each for each in fitting if fitting[each] <= NEAR * min(fitting.values())),
+                                        key=fitting.get)
+                return first + (_or(map(_clause, others)) if others else "")
+        return ""
+
+    def mistakes(self, key, trace):
+        """Yield what is said of each usual mistake, and the gradient with it, a Value."""
+        given = Given(trace, key)
+        for mistakes in MISTAKES.get(trace.layer, {}).get(key, ()):
+            for does, function in mistakes.wrong.items():
+                if value := given.value(function):
+                    yield f"{key} {does}; right is {mistakes.right}; {mistakes.write}.", value
+        for factor, does in ((-1, "has the wrong sign"), (2, "is twice what it should be"),
+                             (0.5, "is half of what it should be")):
+            yield f"{key} {does}.", given.scaled(factor)
+
+    def conventions(self, key, trace):
+        """Yield what is said of the gradient of a forward pass under each convention, and that gradient."""
+        forward = next((each for each in FORWARD if each in self.comparison.actual), None)
+        of_forward = trace.computed(forward).consulted if forward else ()
+        for name in CONVENTIONS:
+            if name in trace.computed(key).consulted and name not in SHORT and (name, None) not in trace.conventions:
+                does, reference, _ = CONVENTIONS[name]
+                text = sentence(name, None, {}) if name not in of_forward else (
+                    f"{key} fits a forward pass in which {does}; the reference has {reference}.")
+                yield text, trace.under(trace.conventions | {(name, None)}).value(key)
+
+    def hint(self, key, actual, trace):
+        """Return what can be said of numbers that nothing known explains."""
+        if not np.isfinite(actual).all():
+            return f"{key} has {(~np.isfinite(actual)).sum()} numbers that are NaN or infinite; the reference has none."
+        right = trace.value(key)
+        if actual.size >= ENOUGH:
+            if factor := proportional(actual, right, trace.roundoff()):
+                return f"{key} is {factor:.7g} times the reference's; nothing known here explains it."
+            for said, value in () if key in FORWARD else self.mistakes(key, trace):
+                if value.array.shape == actual.shape and (factor := proportional(actual, value, trace.roundoff())):
+                    return f"Besides a factor of {factor:.7g}, {said}"
+        return f"nothing known here explains {key}{where(actual, right, trace)}."
+
+
+def _clause(sentence):
+    return sentence[0].lower() + sentence[1:].partition(";")[0].rstrip(".")
+
+
+def _or(clauses):
+    return f" Or, which these numbers cannot tell apart: {'; or '.join(clauses)}."
+
+
+def _in_short_format(trace, key, actual):
+    """Return the trace in the short format whose low bits are 0 in every number of an output, or as it is."""
+    numbers = np.unique(actual[np.isfinite(actual) & (actual != 0)])
+    if numbers.size >= ENOUGH:
+        for name in SHORT:
+            if FORMATS[name].unit > trace.unit and (FORMATS[name].cut(numbers) == numbers).all():
+                return trace.under(trace.conventions | {(name, None)})
+    return trace
+
+
+def of_shape(key, actual, trace):
+    """Return what can be said of an output of another shape than the reference's, a text to follow, or none."""
+    right, known = trace.value(key), Given(trace, key)
+    orders = [order for order in permutations(range(right.array.ndim))
+              if right.array.transpose(order).shape == actual.shape]
+    for order in orders:
+        if fits(actual, right.map(lambda a, order=order: a.transpose(order)), trace.roundoff()):
+            return f": it is the right one with its axes in the order {order}"
+    for mistakes in MISTAKES.get(trace.layer, {}).get(key, ()):
+        for does, function in mistakes.wrong.items():
+            if (value := known.value(function)) and fits(actual, value, trace.roundoff()):
+                return f": {key} {does}; right is {mistakes.right}"
+    for other in GRADIENTS[trace.layer] if key not in FORWARD else ():
+        if fits(actual, trace.value(other), trace.roundoff()):
+            return f": it is the right {other}; backward returns {', '.join(GRADIENTS[trace.layer])} in this order"
+    for name, values in {"padding": PADDINGS, "stride": range(1, 5), "size": range(1, 5)}.items():
+        for each in values if key in FORWARD else ():
+            options = replace(trace.options, **{name: each})
+            try:
+                shape = trace.changed(options).array(key).shape
+            except ValueError:                              # a size that does not fit
+                continue
+            if shape == actual.shape:
+                return f", and with {name}={each!r} this one"
+    return f": are its axes in the order {orders[0]}?" if orders else ""

@@ -1,0 +1,38 @@
+"""check names the usual mistakes of backward passes, and accuses no layer that is right."""
+
+import numpy as np
+import pytest
+from backward_mistakes import MISTAKES
+from numpy_layers import RIGHT, backward_of, square_inputs
+
+from stemnet_ref.verify import check
+from stemnet_ref.verify.expected.layer import LAYERS
+
+PLANTED = [(layer, key, said) for (layer, key), planted in MISTAKES.items() for said in planted]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("layer", LAYERS)
+def test_layers_as_people_write_them_agree(layer, dtype):
+    report = check(RIGHT[layer][0], backward_of(layer), square_inputs(layer, dtype), layer)
+    assert not report.notes
+
+
+@pytest.mark.parametrize(("layer", "key", "said"), PLANTED)
+def test_a_mistake_of_a_backward_pass_is_named(layer, key, said):
+    wrong = backward_of(layer, **{key: MISTAKES[layer, key][said]})
+    with pytest.raises(AssertionError, match=said) as raised:
+        check(RIGHT[layer][0], wrong, square_inputs(layer), layer)
+    text = str(raised.value)
+    assert f"{key} the first" in text
+    assert "The forward pass is right, the fault is in the backward pass" in text or "where several pixels" in text
+    assert "  2. " not in text                                  # nothing else is said
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("seed", range(28))
+def test_right_layers_are_not_accused(seed):
+    from right_layers import random_layer
+
+    arguments, _ = random_layer(seed)
+    check(*arguments, seed=seed)
