@@ -28,7 +28,7 @@ class Deviation(NamedTuple):
     layers : frozenset of str, optional
         Layers in which it is planted; without them all that it can be in.
     steps : str, optional
-        "from N", where it is planted from a step on.
+        "from step N on", where it is planted in those alone.
     hint : str
         Words of `judging.HINTS`: the hints that are right.
     """

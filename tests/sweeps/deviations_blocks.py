@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from deviation import Catalogue, only
+from deviation import BLOCKS, Catalogue, only
 from torch.nn import functional
 
 CONVOLUTION, PADDING, DROPOUT, BIAS, ACTIVATION = (Catalogue(family) for family in (
@@ -102,8 +102,13 @@ add_dropout("mask upside down", "", lambda x, mask, keep: x * mask.flip(2) / kee
 add_dropout("mask of the other image", "", lambda x, mask, keep: x * mask.flip(0) / keep, hint="mask")
 add_dropout("filled with -0.1", "", lambda x, mask, keep: torch.where(mask > 0, x / keep, x.new_tensor(-0.1)),
             hint="mask")
+DROPOUT.add("after the transposed convolutions too", "", torch={
+    "deconv": lambda net, plain, x, w, layer: plain(x, w, layer) / 0.75 * (
+        torch.arange(x.shape[2] * 2) % 4 > 0)[:, None]})
+DROPOUT.add("of the input too", "", torch={"scaled": lambda net, plain, *rest: plain(*rest) * (
+    np.random.default_rng(0).random(rest[-1].shape) < 0.75) / 0.75})
 DROPOUT.add("mask of the first step", "dropout_mask_of_first_step", torch={"mask": lambda net, plain, layer: (
-    net.file[f"1/mask/{layer}.conv"].astype(net.dtype))}, steps="from 2")
+    net.file[f"1/mask/{layer}.conv"].astype(net.dtype))})
 DROPOUT.add("one mask for two layers", "", layers="up0", hint="mask", torch={
     "mask": lambda net, plain, layer: plain("down0" if layer == "up0" else layer)})
 DROPOUT.add("masks of its own", "", hint="mask", torch={"mask": lambda net, plain, layer: (np.random.default_rng(
@@ -117,6 +122,10 @@ add_order("dropout before the convolution", "", "dropout* conv bias relu", "up0 
 add_order("dropout twice", "", "conv dropout* dropout bias relu", hint="mask")
 add_order("ReLU before bias", "relu_before_bias", "conv dropout relu bias", family="activation")
 add_order("ReLU before bias, kept at the end", "relu_before_bias", "conv dropout relu* bias*", family="activation")
+ACTIVATION.add("ReLU before bias, after the transposed convolutions too", "relu_before_bias", torch={
+    "order": lambda net, plain, layer: "conv dropout relu bias",
+    "deconv_activation": lambda net, plain, x, layer: x * 1,
+    "deconv": lambda net, plain, *rest: torch.relu(plain(*rest))})
 add_order("an extra ReLU before the bias", "", "conv dropout relu* bias relu", family="activation")
 add_order("an extra ReLU before the bias, in one layer", "", "conv dropout relu* bias relu", "down1",
           family="activation")
@@ -131,6 +140,7 @@ def add_bias(name, right, bias, layers=None, **more):
 add_bias("missing", "bias_missing", lambda x, b: x * 1)
 add_bias("missing on the way up", "bias_missing", lambda x, b: x * 1, "up0 up1")
 add_bias("missing in the output layer", "bias_missing", lambda x, b: x * 1, "output")
+add_bias("doubled in one layer", "", lambda x, b: x + 2 * b[:, None, None], "down0")
 add_bias("twice", "", lambda x, b: x + 2 * b[:, None, None])
 add_bias("subtracted", "", lambda x, b: x - b[:, None, None])
 add_bias("on the wrong axis", "", lambda x, b: x + b, "down1", size=(16, 16))
@@ -182,6 +192,14 @@ def normalised(axes, epsilon=1e-5):
     return {"conv": conv}
 
 
+CONVOLUTION.add("spectral norm inserted", "", torch={"conv": lambda net, plain, x, w, layer: plain(
+    x, w / torch.linalg.matrix_norm(w.flatten(1), 2), layer)}, hint="factor")
+CONVOLUTION.add("local response norm inserted", "", torch={"conv": lambda net, plain, x, w, layer: (
+    functional.local_response_norm(plain(x, w, layer), 2))})
+CONVOLUTION.add("group norm inserted", "", torch={"conv": only(
+    " ".join(BLOCKS), lambda net, plain, x, w, layer: functional.group_norm(plain(x, w, layer), 2))})
+CONVOLUTION.add("in one piece of unfolded windows", "agrees", torch={"conv": lambda net, plain, x, w, layer: (
+    w.flatten(1) @ functional.unfold(x, w.shape[2:], padding=w.shape[2] // 2)).unflatten(2, x.shape[2:])})
 CONVOLUTION.add("batch norm inserted", "", torch=normalised((0, 2, 3)))
 CONVOLUTION.add("instance norm inserted", "", torch=normalised((2, 3)))
 CONVOLUTION.add("layer norm inserted", "", torch=normalised((1, 2, 3)))

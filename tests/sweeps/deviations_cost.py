@@ -103,6 +103,13 @@ add("softmax over the batch", "", over(0))
 for _gamma in (1, 2, 5):
     add(f"focal, gamma {_gamma}", "focal", focal(_gamma))
 add("focal, gamma 2, alpha 0.25", "focal", focal(2, 0.25))
+add("by logsumexp", "agrees", lambda z, y: torch.logsumexp(z, 1) - of_label(z, y))
+add("of the difference, with a sigmoid", "agrees", lambda z, y: functional.binary_cross_entropy_with_logits(
+    z[:, 1] - z[:, 0], y.to(z.dtype), reduction="none"))
+add("no softmax", "", lambda z, y: -of_label(z, y))
+add("no logarithm", "", lambda z, y: -of_label(torch.softmax(z, 1), y))
+add("channels of the classes exchanged", "", lambda z, y: entropy(z.flip(1), y))
+add("of the other class too", "", lambda z, y: entropy(z, y) + 0.5 * entropy(z, 1 - y))
 add("squared logits", "", lambda z, y: entropy(z * z, y))
 add("temperature 2", "", lambda z, y: entropy(z / 2, y))
 add("sigmoid of each class", "", lambda z, y: functional.binary_cross_entropy_with_logits(
@@ -131,7 +138,10 @@ add_cost("Dice", "", lambda plain, z, y: dice(z, y))
 add_cost("Dice beside cross-entropy", "", lambda plain, z, y: plain(z, y) + dice(z, y))
 add_cost("plus 0.01", "", lambda plain, z, y: plain(z, y) + 0.01)
 add_cost("total variation added", "", lambda plain, z, y: plain(z, y) + 0.01 * abs(z.diff(dim=2)).mean())
-COST.add("logits in float32 plus a ReLU", "relu_on_logits", both={"train": lambda net, plain: (
+for _name, _change in (("sigmoid", torch.sigmoid), ("tanh", torch.tanh), ("halved", lambda z: z / 2)):
+    COST.add(f"logits: {_name}", "", torch={"logits": lambda net, plain, z, change=_change: change(plain(z))},
+             family="activation", hint="factor" if _name == "halved" else "")
+COST.add("ReLU on the logits", "relu_on_logits", both={"train": lambda net, plain: (
     net.network.update(logits="relu"), plain())[1]}, family="activation")
 COST.add("linear logits", "logits_linear", both={"train": lambda net, plain: (
     net.network.update(logits="linear"), plain())[1]}, family="activation", **LISTING)

@@ -54,6 +54,13 @@ def in_float32(net, plain):
     return {key: array.astype(np.float64) for key, array in plain().items()}
 
 
+def in_float64(net, plain):
+    net.file = {key: array.astype(np.float64) if array.dtype == np.float32 else array
+                for key, array in net.file.items()}
+    net.dtype = np.dtype(np.float64)
+    return plain()
+
+
 for _name, _dtype in FORMATS.items():
     PRECISION.add(f"autocast to {_dtype}", _name, torch=autocast(_dtype))
     PRECISION.add(f"operands of products in {_dtype}", "half|tf32|tf32_even" if _name == "half" else _name,
@@ -63,6 +70,10 @@ for _name, _dtype in FORMATS.items():
 PRECISION.add("weights in float16 in one layer", "half", layers="up1", hint="format",
               torch=of_weights(torch.float16, "up1"))
 PRECISION.add("float32 in float64", "float32", torch={"train": in_float32}, float64=True)
+PRECISION.add("autocast to torch.float16 on the way up", "half", layers="up0 up1", hint="format", torch={
+    "conv": only("up0 up1", lambda net, plain, x, w, layer: plain(x.half(), w.half(), layer).float())})
+PRECISION.add("float64 in float32", "agrees", torch={"train": lambda net, plain: {
+    key: array.astype(np.float32) for key, array in in_float64(net, plain).items()}})
 PRECISION.add("input in float16", "", family="input", hint="format", torch={"scaled": lambda net, plain, *rest: plain(
     *rest).astype(np.float16)})
 PRECISION.add("input in whole 1/256", "", family="input", torch={"scaled": lambda net, plain, *rest: np.round(
@@ -117,6 +128,12 @@ add("costs saved a step late", "", shifted("cost", 1), hint="copy late")
 add("gradients saved a step late", "", shifted("gradient", 1), hint="copy late")
 add("parameters saved without a copy", "", last_of("parameter"), hint="copy")
 add("gradients saved without a copy", "", last_of("gradient"), hint="copy")
+add("costs saved as a sum of all steps", "", lambda tensors: {**tensors, **{
+    f"{step}/cost": sum(tensors[f"{each}/cost"] for each in range(1, step + 1)) for step in range(1, 6)}})
+add("gradients saved as a mean of all steps", "", lambda tensors: {**tensors, **{
+    key: np.mean([tensors[f"{each}/{key[2:]}"] for each in range(1, int(key[0]) + 1)], 0, dtype=array.dtype)
+    for key, array in tensors.items() if "/gradient/" in key}})
+add("a gradient saved flipped", "", changed("1/gradient/up1.conv.weight", lambda g: g[::-1, ::-1]))
 add("two biases exchanged", "", renamed("1/gradient/down0.conv.bias", "1/gradient/up0.conv.bias"))
 add("ReLU in place of the bias", "", changed("1/forward/down0.bias", lambda y: np.maximum(y, 0)))
 add("ReLU in place on the way up", "", changed("1/forward/up0.deconv_bias", lambda y: np.maximum(y, 0)))

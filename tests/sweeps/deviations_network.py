@@ -131,5 +131,5 @@ SKIP.add("wrong level", "", layers="up0", torch={"concat": only("up0", lambda ne
     functional.interpolate(net.forward_tensors["down1.relu"], scale_factor=2)[:, :skip.shape[1]], x], 1))})
 SKIP.add("bias of the other way", "", layers="up0", torch={"do_bias": only("up0", lambda net, plain, x, layer: net.bias(
     x, net.parameters["down0.conv.bias"], layer))})
-SKIP.add("filters of a level tied", "", layers="up0", torch={"do_conv": only(
+SKIP.add("inputs of a level in reverse order", "", layers="up0", torch={"do_conv": only(
     "up0", lambda net, plain, x, layer: net.conv(x, net.parameters["up0.conv.weight"].flip(1), layer))})

@@ -32,6 +32,10 @@ add_rate("decays an epoch late", "decay_epoch_late",
 add_rate("decays each step from the first on", "", lambda eta, decay, of, step: eta * decay ** step)
 add_rate("decays twice an epoch", "", lambda eta, decay, of, step: eta * decay ** (2 * ((step - 1) // of)))
 add_rate("halves each epoch", "", lambda eta, decay, of, step: eta * 0.5 ** ((step - 1) // of))
+add_rate("decays by a tenth", "", lambda eta, decay, of, step: eta * 0.9 ** ((step - 1) // of))
+add_rate("decays linearly", "", lambda eta, decay, of, step: eta * (1 - (1 - decay) * ((step - 1) // of)))
+add_rate("a step of a half in every second step", "", lambda eta, decay, of, step: eta * decay ** ((step - 1) // of) * (
+    0.5 if step % 2 == 0 else 1))
 add_rate("cosine", "", lambda eta, decay, of, step: eta * (1 + math.cos(math.pi * (step - 1) / 5)) / 2)
 add_rate("1 / t", "", lambda eta, decay, of, step: eta / step)
 add_rate("rounded to float32", "rate_in_float32", lambda eta, decay, of, step: float(np.float32(
@@ -41,7 +45,7 @@ add_factor("twice", "rate_factor", lambda step: 2, hint="factor")
 add_factor("a tenth", "rate_factor", lambda step: 0.1, hint="factor")
 add_factor("0.9", "rate_factor", lambda step: 0.9, hint="factor")
 add_factor("a tenth, Adam", "rate_factor", lambda step: 0.1, hint="factor", **ADAM)
-add_factor("half from step 3 on", "rate_factor", lambda step: 0.5 if step >= 3 else 1, steps="from 3",
+add_factor("half from step 3 on", "rate_factor", lambda step: 0.5 if step >= 3 else 1, steps="from step 3 on",
            hint="factor")
 for _steps in (2, 3, 5):
     add_factor(f"warm-up of {_steps} steps", "rate_warmup", lambda step, of=_steps: min(step / of, 1),
@@ -85,6 +89,14 @@ momentum("signs of gradients", "", lambda mu, eta, v, g, step: (v, -eta * 0.01 *
 add_update("updated twice", "updated_twice", lambda net, plain, name, w, g, state, rate: plain(
     name, plain(name, w, g, state, rate), g, state, rate))
 add_update("not updated", "not_updated", lambda net, plain, name, w, g, state, rate: w, hint="factor")
+add_update("biases at twice the rate", "", lambda net, plain, name, w, g, state, rate: plain(
+    name, w, g, state, rate * (2 if name.endswith("bias") else 1)))
+add_update("output layer at a tenth of the rate", "", lambda net, plain, name, w, g, state, rate: plain(
+    name, w, g, state, rate * (0.1 if name.startswith("output") else 1)))
+add_update("updated in every second step", "", lambda net, plain, name, w, g, state, rate: (
+    w if net.step % 2 else plain(name, w, g, state, rate)))
+add_update("an average of the weights", "", lambda net, plain, name, w, g, state, rate: (
+    0.5 * w + 0.5 * plain(name, w, g, state, rate)))
 add_update("weights at most 0.3", "", lambda net, plain, *rest: plain(*rest).clip(-0.3, 0.3))
 for _name, _layers in (("the output layer", "output"), ("the way down", " ".join(DOWN)), ("the lowest level", "down2")):
     add_update(f"frozen: {_name}", "frozen", lambda net, plain, name, w, g, state, rate, layers=_layers: (

@@ -76,9 +76,10 @@ def verdict_of(planted, report, shown):
         return "right", ""
     if report.agrees:
         return "undetected", ""
-    claimed = frozenset(report.conventions)
-    hints = [word for said in report.diagnoses for word, pattern in HINTS.items()
-             if not is_of_a_convention(said, claimed) and re.search(pattern, said) and word not in planted.hint]
+    claims = {known_as(name, planted, report): labels for name, labels in report.conventions.items()}
+    claimed = frozenset(claims)
+    hints = [word for said in report.diagnoses if not is_of_a_convention(said, report.conventions)
+             for word, pattern in HINTS.items() if re.search(pattern, said) and word not in planted.hint]
     rights = [right for right in planted.right if claimed <= right]
     if not shown and claimed not in rights:
         return "accused", ""
@@ -86,15 +87,28 @@ def verdict_of(planted, report, shown):
         hedged = any(right and right <= claimed | alternatives(report) for right in planted.right)
         return ("right", "as an alternative") if hedged and len(claimed) == 1 else (
             "false", "names " + " ".join(sorted(claimed - frozenset().union(*planted.right))) or "a surplus")
-    for name, layers in report.conventions.items():
-        if wrong := wrong_scope(planted, layers):
+    for name, labels in claims.items():
+        if wrong := wrong_scope(planted, labels):
             return "false", f"{name} {wrong}"
     if hints:
         return "false", f"hint: {hints[0]}"
-    missed = any(layers and planted.layers and set(layers) < planted.layers for layers in report.conventions.values())
+    missed = any(labels and planted.layers and set(layers_of(labels)) < planted.layers for labels in claims.values())
     if claimed in rights and not missed:
         return "right", ""
     return "unknown", "in part" if claimed else ""
+
+
+def known_as(name, planted, report):
+    """Return the name that a deviation has for a convention, with the value in it, if the report says the value."""
+    for each in frozenset().union(*planted.right):
+        found = re.fullmatch(re.escape(name) + "_([0-9.e-]+)", each)
+        if found and any(f"{float(found[1]):.4g}" in said for said in report.diagnoses):
+            return each
+    return name
+
+
+def layers_of(labels):
+    return [label for label in labels if "step" not in label]
 
 
 def is_of_a_convention(said, claimed):
@@ -108,13 +122,19 @@ def alternatives(report):
                      if each.does.partition("{")[0][1:] in said)
 
 
-def wrong_scope(planted, layers):
-    """Return what is wrong with the layers in which a convention is said to hold, None for everywhere; or ""."""
+def wrong_scope(planted, labels):
+    """Return what is wrong with where a convention is said to hold, words for layers and steps or None; or ""."""
     everywhere = frozenset(LAYERS.get(planted.family, ()))
-    if planted.family == "pair" or not everywhere:
+    if planted.family == "pair":
         return ""
-    if layers is None:
-        return "everywhere, not in some layers" if planted.layers and planted.layers < everywhere else ""
-    if extra := set(layers) - (planted.layers or everywhere):
+    steps = [label for label in labels or () if "step" in label]
+    if steps != ([planted.steps] if planted.steps else []):
+        return f"in {' '.join(steps) or 'every step'}, not {planted.steps or 'in every step'}"
+    layers = frozenset(layers_of(labels or ()))
+    if not everywhere or (not layers and not planted.layers):
+        return ""
+    if not layers:
+        return "everywhere, not in some layers" if planted.layers < everywhere else ""
+    if extra := layers - (planted.layers or everywhere):
         return f"in {' '.join(sorted(extra))}, where it is not"
-    return "" if planted.layers or everywhere == set(layers) else "in some layers, not everywhere"
+    return "" if planted.layers or everywhere == layers else "in some layers, not everywhere"
