@@ -14,7 +14,6 @@ import run_train
 from stemnet_ref import metrics
 from stemnet_ref.data.scaling import Scaling
 from stemnet_ref.network.stemnet import StemNet
-from stemnet_ref.report import figures
 from stemnet_ref.storage import readers
 from stemnet_ref.training import checkpoint
 from stemnet_ref.training import run as train
@@ -24,10 +23,7 @@ SMALL = ["--levels", "2", "--features", "2", "--crop", "16", "--crops-per-frame"
 
 
 @pytest.fixture
-def movie(tmp_path, monkeypatch):
-    monkeypatch.setattr(figures, "plot_curves", lambda rows, folder: None)
-    monkeypatch.setattr(figures, "plot_predictions", lambda examples, path: None)
-    monkeypatch.setattr(figures, "plot_roc", lambda rows, area, path: None)
+def movie(tmp_path, no_figures):
     frames, masks = sequence(tmp_path / "movie", 6)
     return ["--frames", frames, "--masks", masks]
 
