@@ -43,6 +43,8 @@ def planted(tmp_path_factory):
     path = tmp_path_factory.mktemp("planted") / "planted.cu"
     kernels = [f'extern "C" __global__ void planted_{number}(const REAL* x, REAL* y)\n{{ {body} }}\n'
                for number, body in enumerate([right, *(body for body, _ in FAULTS.values())])]
+    kernels.append('extern "C" __global__ void race(const REAL* x, REAL* y)\n'
+                   "{ __shared__ REAL last; last = x[threadIdx.x]; __syncthreads(); y[threadIdx.x] = last; }\n")
     path.write_text('#include "ptx.cuh"\n' + "".join(kernels))
     emulator()
     return _library(path, "double")
@@ -64,6 +66,15 @@ def test_the_emulator_catches(planted, fault):
         run()
         finite = np.isfinite(where.to_host(y)).all()
         assert finite == (fault is None)
+
+
+def test_threads_take_turns_in_another_order_at_every_launch(planted):
+    where, last = Emulator(), set()
+    x, y = where.to_device(np.arange(1.0, 257)), where.empty(256, np.float64)
+    for _ in range(3):
+        where.run((planted.run_race, "race"), (1,), 256, (x, y))
+        last.add(where.to_host(y)[0])
+    assert len(last) == 3
 
 
 def test_an_array_of_the_emulator_refuses_arithmetic_outside_kernels():

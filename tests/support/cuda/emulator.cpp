@@ -187,6 +187,7 @@ int run(const unsigned* grid, unsigned threads, uint64_t seed, void (*kernel)(vo
             if (result != FINE) break;
         }
     _mm_setcsr(rounding);
+    if (result != FINE) memset(stacks, 0, fibres.size() * STACK);           // for the next run to find nothing there
     for (int i = 0; i < 4; i++) sigaction(numbers[i], &before[i], nullptr);
     sigaltstack(&before_stack, nullptr);
     return result;
