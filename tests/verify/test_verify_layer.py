@@ -101,7 +101,7 @@ def test_a_forward_convention_and_a_mistake_of_the_backward_pass():
 ])
 def test_a_forward_pass_that_nothing_explains(backward, words):
     said = said_of(lambda x: abs(x) ** 1, backward, "relu")
-    assert "nothing known here explains y; it departs only where x is below 0." in said
+    assert "y is |x|; right is max(x, 0)" in said
     assert words in said
 
 
@@ -187,3 +187,63 @@ def test_two_mistakes_are_two_sentences():
     assert "dx lacks the terms through the mean and the variance" in said
     assert "dscale is the mean over the pixels" in said
     assert "  3. " not in said
+
+
+FORWARD_MISTAKES = {
+    "bias": {"y is x - b": lambda x, b: x - b, "added twice": lambda x, b: x + b + b},
+    "relu": {"y is |x|": lambda x: abs(x) ** 1, "y is min(x, 0)": lambda x: np.minimum(x, 0)},
+    "sigmoid": {"the sigmoid of -x": lambda x: 1 / (1 + np.exp(x)), "y is tanh(x)": np.tanh},
+    "dense": {"has the weight transposed": lambda x, w, b: x @ w.T + b, "lacks the bias": lambda x, w, b: x @ w},
+    "max_pool2d": {"the smallest of each": lambda x: np.minimum(np.minimum(x[:, ::2, ::2], x[:, 1::2, ::2]),
+                                                               np.minimum(x[:, ::2, 1::2], x[:, 1::2, 1::2])),
+                   "the first of each window": lambda x: x[:, ::2, ::2]},
+    "dropout": {"y is not masked": lambda x, m: x / np.float32(0.75),
+                "y is divided by keep_prob twice": lambda x, m: x * m / np.float32(0.5625)},
+    "softmax": {"over the columns, not": lambda x: softmax(x.swapaxes(2, 3)).swapaxes(2, 3),
+                "is its logarithm": lambda x: np.log(softmax(x))},
+    "batch_norm": {"over each image alone": lambda x, g, b: (g * (x - x.mean((1, 2), keepdims=True)) / np.sqrt(
+                       x.var((1, 2), keepdims=True) + EPSILON) + b).astype(x.dtype),
+                   "has scale and shift exchanged": lambda x, g, b: b * normalised(x) + g,
+                   "lacks the shift": lambda x, g, b: g * normalised(x)},
+    "quadratic": {"with a logarithm to base 2": lambda x, y: RIGHT["quadratic"][0](x, y) / np.log(2)},
+}
+
+
+@pytest.mark.parametrize(("layer", "words"), [(layer, words) for layer in FORWARD_MISTAKES
+                                              for words in FORWARD_MISTAKES[layer]])
+def test_a_mistake_of_a_forward_pass_is_named(layer, words):
+    said = said_of(FORWARD_MISTAKES[layer][words], None, layer)
+    assert words in said
+    assert "  2. " not in said
+
+
+@pytest.mark.parametrize(("layer", "steps"), [("conv2d", 16), ("sigmoid", 256), ("dense", 16), ("batch_norm", 256)])
+def test_a_grid_is_no_format(layer, steps):
+    """Multiples of 1/16 have low bits that are 0, but no finer steps where numbers are small."""
+    def rounded(*inputs):
+        return tuple(np.round(each * steps) / steps for each in backward_of(layer)(*inputs))
+
+    for said in (said_of(lambda *inputs: np.round(RIGHT[layer][0](*inputs) * steps) / steps, None, layer),
+                 said_of(RIGHT[layer][0], rounded, layer)):
+        assert "nothing known here explains" in said
+
+
+def test_where_a_layer_departs():
+    def forward(x, w):
+        y = correlate(x, w)
+        y[:, 0] = 0
+        return y
+
+    assert "nothing known here explains y; it departs only at 0 of axis 1, counted from 0." in said_of(
+        forward, None, "conv2d")
+
+
+def test_float32_where_float64_is_given_is_noted():
+    report = check(lambda x: np.maximum(x, 0).astype(np.float32), None, dtype=np.float64, layer="relu")
+    assert "returns float32 for inputs in float64" in report.notes[0]
+
+
+def test_a_mistake_and_a_factor():
+    said = said_of(RIGHT["conv2d"][0], backward_of(
+        "conv2d", dx=lambda dy, x, w: np.float32(0.2) * correlate(dy, w.swapaxes(2, 3))), "conv2d")
+    assert "Besides a factor of 0.2, dx uses the kernel unflipped" in said

@@ -39,7 +39,8 @@ def _of_mean(equation):
             "is divided by the number of pixels twice": lambda g: g.scaled(1 / g.pixels()),
             "is divided by the number of images alone": lambda g: g.scaled(g.pixels() / len(g.labels)),
             "is divided by the number of an image's pixels alone": lambda g: g.scaled(len(g.labels)),
-            "is divided by the number of classes too": lambda g: g.scaled(1 / g.x.shape[-1])})
+            "is divided by the number of classes too": lambda g: g.scaled(1 / g.x.shape[-1]),
+            "is in bits, with a logarithm to base 2": lambda g: g.scaled(1 / np.log(2))})
 
 
 def _entropy(slope):

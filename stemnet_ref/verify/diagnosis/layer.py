@@ -11,15 +11,17 @@ from itertools import permutations
 
 import numpy as np
 
-from ..expected.layer import GRADIENTS, PADDINGS
+from ...errors import pluralize
+from ..expected.layer import GRADIENTS, LAYERS, PADDINGS
 from ..expected.rounding import FORMATS, exact
 from ..report import Report
-from . import backward, backward_costs
+from . import backward, backward_costs, forward
 from .backward import Given
 from .conventions import CONVENTIONS, sentence
 from .relations import distance, fits, proportional, relations, where
 
-MISTAKES = {**backward.MISTAKES, **backward_costs.MISTAKES}
+MISTAKES = {layer: {key: found for table in (forward, backward, backward_costs)
+                    for key, found in table.MISTAKES.get(layer, {}).items()} for layer in LAYERS}
 FORWARD = "y", "cost"
 ENOUGH = 8              # numbers: fewer are a factor of others by chance
 NEAR = 4                # times the smallest distance: what is as near explains numbers as well
@@ -64,16 +66,16 @@ class _Diagnosis:
     def report(self):
         """Return the Report."""
         rows, fits_own, unlike = {row.key: row for row in self.comparison.rows}, None, []
-        forward = next((key for key in FORWARD if key in rows), None)
-        if forward:
+        output = next((key for key in FORWARD if key in rows), None)
+        if output:
             self.forward = "right"
-            if rows[forward].verdict == "departs":
-                self.explain_forward(rows[forward], self.actual(forward))
+            if rows[output].verdict == "departs":
+                self.explain_forward(rows[output], self.actual(output))
         if self.forward == "unknown" and self.own_forward:
             fits_own, said = self.own_forward()
             self.said += [said] if said else []
         for key, row in rows.items():
-            if key == forward:
+            if key == output:
                 continue
             if fits_own or (self.forward == "named" and self.agrees(key, self.own)):
                 if row.verdict == "departs":
@@ -187,11 +189,12 @@ class _Diagnosis:
     def simple(self, key, actual, trace):
         """Return what is said of an output that one mistake alone explains, or none."""
         # a gradient that departs as its forward pass does, and that by something unknown, is not named by conventions
+        unexplained = distance(actual, trace.value(key), trace)
         of_conventions = self.conventions if key not in FORWARD and self.forward != "unknown" else None
         for level in filter(None, (self.mistakes, of_conventions, relations)):
             fitting = {}
             for said, value in level(key, trace):
-                if fits(actual, value, trace.roundoff()):
+                if fits(actual, value, trace.roundoff()) and distance(actual, value, trace) * NEAR <= unexplained:
                     fitting.setdefault(said, distance(actual, value, trace))
             if fitting:
                 first, *others = sorted((each for each in fitting if fitting[each] <= NEAR * min(fitting.values())),
@@ -202,7 +205,7 @@ class _Diagnosis:
     def mistakes(self, key, trace):
         """Yield what is said of each usual mistake, and the gradient with it, a Value."""
         given = Given(trace, key)
-        for mistakes in MISTAKES.get(trace.layer, {}).get(key, ()):
+        for mistakes in MISTAKES[trace.layer].get(key, ()):
             for does, function in mistakes.wrong.items():
                 if value := given.value(function):
                     yield f"{key} {does}; right is {mistakes.right}; {mistakes.write}.", value
@@ -212,8 +215,8 @@ class _Diagnosis:
 
     def conventions(self, key, trace):
         """Yield what is said of the gradient of a forward pass under each convention, and that gradient."""
-        forward = next((each for each in FORWARD if each in self.comparison.actual), None)
-        of_forward = trace.computed(forward).consulted if forward else ()
+        output = next((each for each in FORWARD if each in self.comparison.actual), None)
+        of_forward = trace.computed(output).consulted if output else ()
         for name in CONVENTIONS:
             if name in trace.computed(key).consulted and name not in SHORT and (name, None) not in trace.conventions:
                 does, reference, _ = CONVENTIONS[name]
@@ -224,7 +227,8 @@ class _Diagnosis:
     def hint(self, key, actual, trace):
         """Return what can be said of numbers that nothing known explains."""
         if not np.isfinite(actual).all():
-            return f"{key} has {(~np.isfinite(actual)).sum()} numbers that are NaN or infinite; the reference has none."
+            wrong = pluralize(int((~np.isfinite(actual)).sum()), "number")
+            return f"{key} has {wrong} that are NaN or infinite; the reference has none."
         right = trace.value(key)
         if actual.size >= ENOUGH:
             if factor := proportional(actual, right, trace.roundoff()):
@@ -244,11 +248,17 @@ def _or(clauses):
 
 
 def _in_short_format(trace, key, actual):
-    """Return the trace in the short format whose low bits are 0 in every number of an output, or as it is."""
-    numbers = np.unique(actual[np.isfinite(actual) & (actual != 0)])
+    """Return the trace in the short format whose low bits are 0 in every number of an output, or as it is.
+
+    In a format small numbers have finer steps than large ones. Where all are multiples of the largest one's step, they
+    are rounded to a grid and not to a format.
+    """
+    numbers = np.unique(abs(actual[np.isfinite(actual) & (actual != 0)]))
     if numbers.size >= ENOUGH:
         for name in SHORT:
-            if FORMATS[name].unit > trace.unit and (FORMATS[name].cut(numbers) == numbers).all():
+            step = 2 * FORMATS[name].unit * 2.0 ** np.floor(np.log2(numbers[-1]))
+            of_grid = (numbers % step == 0).all() and numbers[-1] >= 2 * numbers[0]
+            if FORMATS[name].unit > trace.unit and (FORMATS[name].cut(numbers) == numbers).all() and not of_grid:
                 return trace.under(trace.conventions | {(name, None)})
     return trace
 
@@ -261,7 +271,7 @@ def of_shape(key, actual, trace):
     for order in orders:
         if fits(actual, right.map(lambda a, order=order: a.transpose(order)), trace.roundoff()):
             return f": it is the right one with its axes in the order {order}"
-    for mistakes in MISTAKES.get(trace.layer, {}).get(key, ()):
+    for mistakes in MISTAKES[trace.layer].get(key, ()):
         for does, function in mistakes.wrong.items():
             if (value := known.value(function)) and fits(actual, value, trace.roundoff()):
                 return f": {key} {does}; right is {mistakes.right}"

@@ -63,4 +63,8 @@ def where(actual, right, trace):
         for words, part in (("x is below 0", x < 0), ("x is 0", x == 0), ("x is above 0", x > 0)):
             if departs.any() and not (departs & ~part).any():
                 return f"; it departs only where {words}"
+    for axis in range(actual.ndim):
+        at = np.flatnonzero(departs.any(tuple(other for other in range(actual.ndim) if other != axis)))
+        if 0 < 2 * len(at) <= actual.shape[axis]:
+            return f"; it departs only at {', '.join(map(str, at))} of axis {axis}, counted from 0"
     return ""
