@@ -6,26 +6,26 @@ of its usual mistakes is named (`backward`). What gives the same numbers is name
 where the low bits of every number are 0.
 """
 
+import time
 from dataclasses import replace
-from itertools import permutations
+from itertools import chain, permutations
 
 import numpy as np
 
 from ...errors import pluralize
 from ..expected.layer import GRADIENTS, LAYERS, PADDINGS
-from ..expected.rounding import FORMATS, exact
+from ..expected.rounding import exact
 from ..report import Report
 from . import backward, backward_costs, forward
 from .backward import Given
 from .conventions import CONVENTIONS, sentence
-from .relations import distance, fits, proportional, relations, where
+from .relations import ENOUGH, SHORT, distance, fits, in_short_format, proportional, relations, where
 
 MISTAKES = {layer: {key: found for table in (forward, backward, backward_costs)
                     for key, found in table.MISTAKES.get(layer, {}).items()} for layer in LAYERS}
 FORWARD = "y", "cost"
-ENOUGH = 8              # numbers: fewer are a factor of others by chance
+PATIENCE = 30           # seconds for all pairs of conventions: of large inputs they take long
 NEAR = 4                # times the smallest distance: what is as near explains numbers as well
-SHORT = [name for name in sorted(FORMATS, key=lambda name: -FORMATS[name].unit) if FORMATS[name].of_results]
 
 
 def diagnose_layer(comparison, own_forward=None):
@@ -57,11 +57,13 @@ class _Diagnosis:
         The conventions of the forward pass, as `Report.conventions`.
     said : list of str
         The diagnoses.
+    hurried : str
+        A sentence that says that not everything was tried, if so.
     """
 
     def __init__(self, comparison, own_forward=None):
         self.comparison, self.trace, self.own = comparison, comparison.trace, comparison.trace
-        self.own_forward, self.forward, self.found, self.said = own_forward, "", {}, []
+        self.own_forward, self.forward, self.found, self.said, self.hurried = own_forward, "", {}, [], ""
 
     def report(self):
         """Return the Report."""
@@ -102,7 +104,7 @@ class _Diagnosis:
 
     def explain_forward(self, row, actual):
         """Name the conventions of the forward pass, or say what can be said of its numbers."""
-        base, agreeing = _in_short_format(self.trace, row.key, actual), []
+        base, agreeing = in_short_format(self.trace, row.key, actual), []
         for level, candidates in enumerate(self.candidates(row.key, base)):
             agreeing += [(level, trace, said) for trace, said in candidates if self.agrees(row.key, trace)]
             if any(distance(actual, trace.value(row.key), trace) <= NEAR * distance(actual, exact(actual), trace)
@@ -116,7 +118,7 @@ class _Diagnosis:
                 self.said[-1] += _or(others)
             return
         self.forward = "unknown"
-        self.said.append(self.simple(row.key, actual, base) or self.hint(row.key, actual, self.trace))
+        self.said.append(self.simple(row.key, actual, base) or self.hint(row.key, actual, self.trace) + self.hurried)
 
     def candidates(self, key, base):
         """Yield what may explain the forward pass, what is likelier first: iterables of a trace and what it says."""
@@ -129,11 +131,20 @@ class _Diagnosis:
                 if (name, None) not in trace.conventions:
                     yield trace.under(trace.conventions | {(name, None)})
 
+        def pairs(trace):
+            tried, until = set(), time.monotonic() + PATIENCE
+            for two in (two for one in more(trace) for two in more(one)):
+                if time.monotonic() > until:
+                    self.hurried = f" After {PATIENCE} s not all pairs of conventions had been tried: give less."
+                    return
+                if two.conventions not in tried:
+                    tried.add(two.conventions)
+                    yield two
+
         if base is not self.trace:
             yield [named(base)]
         yield map(named, more(base))
-        pairs = {two.conventions: two for one in more(base) for two in more(one)}
-        yield [*map(named, pairs.values()), *(self.estimated_epsilon(key, base) if base.layer == "batch_norm" else ())]
+        yield chain(self.estimated_epsilon(key, base) if base.layer == "batch_norm" else (), map(named, pairs(base)))
 
     def estimated_epsilon(self, key, base):
         """Yield the trace with the epsilon of batch normalisation that fits the output best."""
@@ -175,7 +186,7 @@ class _Diagnosis:
         right = {"right": "The forward pass is right, the fault is in the backward pass: ", "named": "", "": "",
                  "unknown": ""}[self.forward]
         for trace in dict.fromkeys((self.own, self.trace)):
-            base = _in_short_format(trace, key, actual)
+            base = in_short_format(trace, key, actual)
             if base is not trace and self.agrees(key, base):
                 name = next(iter(base.conventions - trace.conventions))[0]
                 self.said.append(f"{right}{key} departs: {sentence(name, None, {})}")
@@ -245,22 +256,6 @@ def _clause(sentence):
 
 def _or(clauses):
     return f" Or, which these numbers cannot tell apart: {'; or '.join(clauses)}."
-
-
-def _in_short_format(trace, key, actual):
-    """Return the trace in the short format whose low bits are 0 in every number of an output, or as it is.
-
-    In a format small numbers have finer steps than large ones. Where all are multiples of the largest one's step, they
-    are rounded to a grid and not to a format.
-    """
-    numbers = np.unique(abs(actual[np.isfinite(actual) & (actual != 0)]))
-    if numbers.size >= ENOUGH:
-        for name in SHORT:
-            step = 2 * FORMATS[name].unit * 2.0 ** np.floor(np.log2(numbers[-1]))
-            of_grid = (numbers % step == 0).all() and numbers[-1] >= 2 * numbers[0]
-            if FORMATS[name].unit > trace.unit and (FORMATS[name].cut(numbers) == numbers).all() and not of_grid:
-                return trace.under(trace.conventions | {(name, None)})
-    return trace
 
 
 def of_shape(key, actual, trace):

@@ -5,10 +5,12 @@ from itertools import permutations
 import numpy as np
 
 from ..expected.layer import GRADIENTS
-from ..expected.rounding import Value, exact
+from ..expected.rounding import FORMATS, Value, exact
 from .backward import Given
 
+ENOUGH = 8              # numbers: fewer are a factor of others by chance
 VAGUE = 0.25            # of the numbers' root mean square: a wider bound explains nothing
+SHORT = [name for name in sorted(FORMATS, key=lambda name: -FORMATS[name].unit) if FORMATS[name].of_results]
 
 
 def distance(actual, value, trace):
@@ -68,3 +70,19 @@ def where(actual, right, trace):
         if 0 < 2 * len(at) <= actual.shape[axis]:
             return f"; it departs only at {', '.join(map(str, at))} of axis {axis}, counted from 0"
     return ""
+
+
+def in_short_format(trace, key, actual):
+    """Return the trace in the short format whose low bits are 0 in every number of an output, or as it is.
+
+    In a format small numbers have finer steps than large ones. Where all are multiples of the largest one's step, they
+    are rounded to a grid and not to a format.
+    """
+    numbers = np.unique(abs(actual[np.isfinite(actual) & (actual != 0)]))
+    if numbers.size >= ENOUGH:
+        for name in SHORT:
+            step = 2 * FORMATS[name].unit * 2.0 ** np.floor(np.log2(numbers[-1]))
+            of_grid = (numbers % step == 0).all() and numbers[-1] >= 2 * numbers[0]
+            if FORMATS[name].unit > trace.unit and (FORMATS[name].cut(numbers) == numbers).all() and not of_grid:
+                return trace.under(trace.conventions | {(name, None)})
+    return trace
