@@ -26,7 +26,8 @@ OPTIONS = {
     **COMPUTATION,
     "tile": Option("side of the tiles that larger frames are cut into; less takes less memory", predict.TILE, int,
                    (1, 10 ** 9), metavar="PIXELS"),
-    "restore": Option("bring results back to the size that frames had before stemnet_ref.data.preprocess", False, bool),
+    "restore": Option("bring results back to the size that frames had before stemnet_ref.data.preprocess, and measure "
+                      "without padding", False, bool),
     **pick("channel_index", "z", "pattern",
            sparse_masks={"default": False, "help": "let frames be without a true mask"}),
 }

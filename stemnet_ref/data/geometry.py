@@ -30,6 +30,15 @@ class Geometry(NamedTuple):
         """Return pixels of the new size at their place in the original size; what had been cropped is `fill`."""
         return Geometry(self.size, self.original).apply(pixels, fill)
 
+    @property
+    def padding(self):
+        """Share of the pixels of the new size that are padding, from 0 to 1."""
+        return float(1 - np.prod(np.minimum(self.size, self.original) / self.size))
+
+    def shared(self, pixels):
+        """Return what both sizes hold of pixels (H, W, ...) of the new size: neither padding nor what was cropped."""
+        return pixels[_middle(self.size, self.original)]
+
 
 def _middle(size, other):
     """Return the slices of the middle of a picture of a size, as much of it as a picture of another size holds."""

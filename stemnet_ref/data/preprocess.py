@@ -176,8 +176,11 @@ class Preprocess:
         if changed:
             (h, w), *others = changed
             what = f"frames of {len(changed)} sizes" if others else f"{h} x {w} pixels"
+            padding = np.mean([geometry.padding for geometry in geometries])
             self.log(f"{'warning: ' if lost else ''}{sequence}: {what} made {self.given.size[0]} x {self.given.size[1]}"
-                     + (f"; {lost / cell:.1%} of the cell pixels were cut off" if lost else ""))
+                     + (f"; {lost / cell:.1%} of the cell pixels were cut off" if lost else "")
+                     + (f"; {padding:.1%} of the written pixels are padding, which training and its measures count as "
+                        "background; a smaller --size pads less" if padding else ""))
         if self.subtract and len(pairs) < MIN_FRAMES:
             self.log(f"warning: {sequence} has {pluralize(len(pairs), 'frame')}, whose median is nearly the frames "
                      "themselves: hardly anything is left of them; use --background none")

@@ -12,7 +12,7 @@ from ..data.discovery import challenge
 from ..data.discovery.selection import UNCHOSEN, ChoiceNeeded
 from ..data.discovery.sequences import describe_sequences
 from ..data.frames import describe_pages, find_neighbours, spans
-from ..data.geometry import geometry_of, read_record
+from ..data.geometry import Geometry, geometry_of, read_record
 from ..data.headers import inspect, refuse
 from ..data.pairing import masks_of
 from ..dispatch import device_of, to_host
@@ -53,8 +53,8 @@ def run(model, frames, out, masks=None, tile=TILE, log=print, progress=iter, res
     results : {"pictures", "challenge"}
         Form of the results.
     restore : bool
-        Whether to bring the results back to the size that the frames had before `data.preprocess`. Measures are taken
-        before that.
+        Whether to bring the results back to the size that the frames had before `data.preprocess`. Measures are then
+        of the pixels that were segmented and lie in the original frame: not of padding, nor of what was cropped away.
     sparse : bool
         Whether frames may be without a mask, where masks are given.
     selection : data.discovery.selection.Selection
@@ -99,15 +99,13 @@ def run(model, frames, out, masks=None, tile=TILE, log=print, progress=iter, res
         measured, scores, shares = [], metrics.Scores(), []
         for frame, pixels, truth, z in _segment(model, opened, tile, progress, log):
             cell = cell_probability(z)
-            shares.append(float(np.mean(cell > 0.5)))
+            geometry = geometry_of(record, frame.name) if record else Geometry(pixels.shape, pixels.shape)
+            shares.append(float(np.mean(geometry.shared(cell) > 0.5)))
             if truth is not None:
                 measured.append(frame.name)
-                scores.add(cell > 0.5, z, truth)
-            if record:
-                undo = geometry_of(record, frame.name).undo
-                cell, pixels = undo(cell), undo(pixels, np.median(pixels))
-                truth = None if truth is None else undo(truth)
-            write(out, frame, cell, pixels, truth, numbered)
+                scores.add(*map(geometry.shared, (cell > 0.5, z, truth)))
+                truth = geometry.undo(truth)
+            write(out, frame, geometry.undo(cell), geometry.undo(pixels, np.median(pixels)), truth, numbered)
         if not shares:
             raise left_out[0]
         _warn_of_one_class(shares, scores.total, log)

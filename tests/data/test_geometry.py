@@ -1,5 +1,6 @@
 """Cropping and padding to one size, and back."""
 
+import csv
 import json
 import shutil
 from contextlib import nullcontext
@@ -14,9 +15,11 @@ from PIL import Image
 from refusals import check, script
 
 import run_predict
+from stemnet_ref import metrics, predict
 from stemnet_ref.data import preprocess
 from stemnet_ref.data.geometry import Geometry, geometry_of, read_record
 from stemnet_ref.errors import InputError
+from stemnet_ref.training import checkpoint
 
 SIDE = st.integers(1, 12)
 
@@ -34,7 +37,9 @@ def test_cropping_and_back(height, width, new_height, new_width):
     np.testing.assert_array_equal(geometry.apply(back), moved)
     kept = back > 0
     np.testing.assert_array_equal(back[kept], pixels[kept])
+    np.testing.assert_array_equal(geometry.shared(moved).ravel(), pixels[kept])
     assert kept.sum() == min(height, new_height) * min(width, new_width)
+    assert geometry.padding == pytest.approx(np.mean(moved == 0))
     for axis in (0, 1):                                                     # centred: as much cut on either side
         lines = np.flatnonzero(kept.any(axis=1 - axis))
         assert abs(lines[0] - (pixels.shape[axis] - 1 - lines[-1])) <= 1
@@ -57,8 +62,6 @@ def test_predictions_return_to_the_original_size(tmp_path, capsys):
             assert large.shape == (44, 30)
             np.testing.assert_array_equal(large, geometry.undo(small))
         assert pixels_of(tmp_path / "large" / f"t_{number:02d}_overlay.png").shape == (44, 30, 3)
-    same = [(tmp_path / name / "metrics.csv").read_bytes() for name in ("small", "large")]
-    assert same[0] == same[1]
     capsys.readouterr()
     check(capsys, script(run_predict.main, model, frames, "--restore", "--out", tmp_path / "x"),
             "preprocess.json is missing")
@@ -76,6 +79,28 @@ def test_predictions_return_to_the_original_size(tmp_path, capsys):
     (out / "preprocess.json").write_text("{")
     check(capsys, script(run_predict.main, model, out / "frames", "--restore", "--out", tmp_path / "x"),
             "cannot be read")
+
+
+def test_restored_results_are_measured_without_padding_and_what_was_cropped(tmp_path, capsys):
+    """Both at once: 44 rows are cropped to 32, and 20 columns padded to 32."""
+    frames, masks = sequence(tmp_path / "movie", 3, height=44, width=20)
+    out = tmp_path / "out"
+    assert script(preprocess.main, frames, out, "--masks", masks, "--size", "32") == 0
+    assert "37.5% of the written pixels are padding" in capsys.readouterr().out
+    model = save_model(tmp_path / "model.npz")
+    assert script(run_predict.main, model, out / "frames", "--masks", out / "masks", "--restore", "--backend",
+                  "plain", "--out", tmp_path / "p") == 0
+    loaded, scores = checkpoint.load(model), metrics.Scores()
+    for number in range(1, 4):
+        frame = pixels_of(out / "frames" / f"t_{number:02d}.png")
+        z = predict.logits(loaded.network, loaded.scaling, [frame])[:, 6:26]
+        scores.add(predict.cell_probability(z) > 0.5, z, pixels_of(masks / f"t_{number:02d}.png")[6:38])
+    header, *rows = csv.reader((tmp_path / "p" / "metrics.csv").read_text().splitlines())
+    expected = scores.table(["t_01", "t_02", "t_03"])
+    assert header == expected[0]
+    assert rows == [[str(value) for value in row] for row in expected[1]]
+    _, *points = csv.reader((tmp_path / "p" / "roc.csv").read_text().splitlines())
+    assert [[float(value) for value in point] for point in points] == scores.roc.points()
 
 
 @pytest.mark.parametrize("memory", ["500", "0.001"])
