@@ -16,6 +16,7 @@ from ..data.training import check_crops, freeze, prepare
 from ..dispatch import to_host
 from ..errors import InputError
 from ..network.stemnet import StemNet
+from ..program.options import worded
 from ..storage import files, outputs
 from . import checkpoint
 from .checkpoint import Model
@@ -250,8 +251,7 @@ class Run:
         row = {"epoch": progress.epoch + 1, "seconds": round(time.perf_counter() - started, 3),
                "learning_rate": self.optimizer.learning_rate, "train_loss": cost / progress.position,
                "val_loss": self.validation.cost, "val_accuracy": summary.pop("accuracy"), **summary, **training}
-        warn_of_one_class(self.validation.scores.total, self.settings, self.data.cost, self.optimizer.learning_rate,
-                          self.log)
+        warn_of_one_class(self.validation.scores.total, self.settings, self.data.cost, self.log)
         progress.epoch, progress.position, progress.sums = progress.epoch + 1, 0, no_sums()
         return {name: row[name] for name in metrics.COLUMNS}
 
@@ -262,4 +262,4 @@ class Run:
         step = self.progress.step if step is None else step
         return Diverged(f"training has diverged at step {step} (epoch {self.progress.epoch + 1}): {what}; {good}begin "
                         f"a new run in another --out with a lower --learning-rate "
-                        f"({self.settings.learning_rate:g} here)")
+                        f"({worded(self.settings.learning_rate)} here)")

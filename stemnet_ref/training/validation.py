@@ -5,8 +5,10 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import metrics
+from ..data.balance import WORDS
 from ..dispatch import to_host
 from ..predict.tiles import cell_probability, logits
+from ..program.options import worded
 
 
 class Validation(NamedTuple):
@@ -72,8 +74,11 @@ def _example(data, index, whole, z):
             cell_probability(z))
 
 
-def warn_of_one_class(total, settings, cost, learning_rate, log=print):
-    """Warn where all pixels, whose Counts are `total`, are predicted as one class although the masks hold both."""
+def warn_of_one_class(total, settings, cost, log=print):
+    """Warn where all pixels, whose Counts are `total`, are predicted as one class although the masks hold both.
+
+    The values that the warning names are those of the options, not what became of them, such as the decayed rate.
+    """
     predicted = {0: "background", total.pixels: "cell"}.get(total.tp + total.fp)
     if predicted is None or total.tp + total.fn in (0, total.pixels):
         return
@@ -83,7 +88,9 @@ def warn_of_one_class(total, settings, cost, learning_rate, log=print):
     if settings.scaling == "minus127":
         advice.append("--scaling standard")
     if settings.cost == "weighted_cross_entropy":
-        change, digits = ("a higher", "g") if predicted == "background" else ("a lower", ".3g")
-        advice.append(f"{change} --class-weight (now {cost.class_weights[1]:{digits}})")
-    advice.append(f"a lower --learning-rate (now {learning_rate:.3g})")
+        weight = worded(settings.class_weight)
+        if weight in WORDS:
+            weight += ", which gives {:.4g},{:.4g}".format(*cost.class_weights)
+        advice.append(f"a {'higher' if predicted == 'background' else 'lower'} --class-weight (now {weight})")
+    advice.append(f"a lower --learning-rate (now {worded(settings.learning_rate)})")
     log(f"warning: every validation pixel is predicted as {predicted}; if that stays so, try {', or '.join(advice)}")

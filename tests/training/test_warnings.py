@@ -8,8 +8,12 @@ from PIL import Image
 from runs import SMALL, rows_of, train_main
 
 from stemnet_ref import StemNet
+from stemnet_ref.cost import Cost
+from stemnet_ref.metrics import Counts
 from stemnet_ref.training import checkpoint
 from stemnet_ref.training.run import Run
+from stemnet_ref.training.settings import Settings
+from stemnet_ref.training.validation import warn_of_one_class
 
 
 @pytest.mark.parametrize(("bias", "warning"), [
@@ -34,8 +38,21 @@ def test_one_class_for_a_whole_validation_set_is_warned_of(tmp_path, movie, no_f
     assert ("every validation pixel" in printed) == (warning is not None)
     if warning:
         assert f"warning: every validation pixel is predicted {warning}" in printed
-        for advice in ("--scaling standard", f"a {'higher' if bias[0] else 'lower'} --class-weight", "--learning-rate"):
+        for advice in ("--scaling standard", f"a {'higher' if bias[0] else 'lower'} --class-weight (now 2)",
+                       "a lower --learning-rate (now 0.1)"):
             assert advice in printed
+
+
+@pytest.mark.parametrize(("given", "weight", "rate"), [
+    ({}, "2", "0.15"), ({"class_weight": "0.5,20"}, "0.5,20", "0.15"), ({"class_weight_form": "listing"}, "2", "0.15"),
+    ({"class_weight": "ratio"}, "ratio, which gives 1,3", "0.15"), ({"optimizer": "adam"}, "2", "0.001"),
+    ({"class_weight": 1.25, "learning_rate": 0.1234567}, "1.25", "0.1234567")])
+def test_the_advice_names_the_values_of_options_as_they_were_given(given, weight, rate):
+    settings, lines = Settings(**given), []
+    cost = Cost.of(settings.resolved([(25, 100)]))
+    warn_of_one_class(Counts(0, 0, 75, 25), settings, cost, lines.append)
+    assert lines == ["warning: every validation pixel is predicted as background; if that stays so, try a higher "
+                     f"--class-weight (now {weight}), or a lower --learning-rate (now {rate})"]
 
 
 def test_the_gap_is_spoken_of_where_it_has_no_effect(tmp_path, movie, no_figures, capsys):
