@@ -55,8 +55,8 @@ def main(argv=None):
         frames, masks = sample.FRAMES / "*field2*", sample.MASKS / "*field2*" if masks is None else masks
     cli.log(f"network{model.network.architecture.channels}, backend {backend.name}, writing to {out}")
     left_out = []
-    with backend.limit_threads():
-        summary = predict.run(model, frames, out, masks, given.tile, log=cli.log,
+    with backend.limit_threads(), cli.naming(frames="FRAMES") as log:
+        summary = predict.run(model, frames, out, masks, given.tile, log=log,
                               progress=lambda items: tqdm(items, unit="frame", disable=None), results=given.results,
                               restore=given.restore, sparse=given.sparse_masks,
                               selection=Selection.of(vars(given)), left_out=left_out)

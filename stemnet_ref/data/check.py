@@ -92,13 +92,15 @@ def main(argv=None):
     if out.suffix.lower() != ".png":
         raise InputError(f"--out {out}: the sheet is a PNG; give a name that ends in .png")
     check_output(out, SHEET, inputs=(given["frames"], given["masks"]))
-    prepared = prepare(settings, given["frames"], given["masks"], log=cli.log, names=("FRAMES", "MASKS"))
-    dataset = prepared.dataset
-    inputs = {each.path.resolve().parent for each in (*dataset.frames, *dataset.masks) if each and each.page is None}
-    if out.absolute().parent.resolve() in inputs:
-        raise InputError(f"--out {out}: the sheet would lie among the frames or masks; choose another folder")
-    report(prepared, cli.log)
-    plot_sheet(dataset, parts(prepared.split, len(dataset.frames)), out, kind=SHEET)
+    with cli.naming(frames="FRAMES", masks="MASKS") as log:
+        prepared = prepare(settings, given["frames"], given["masks"], log=log)
+        dataset = prepared.dataset
+        inputs = {each.path.resolve().parent for each in (*dataset.frames, *dataset.masks)
+                  if each and each.page is None}
+        if out.absolute().parent.resolve() in inputs:
+            raise InputError(f"--out {out}: the sheet would lie among the frames or masks; choose another folder")
+        report(prepared, log)
+        plot_sheet(dataset, parts(prepared.split, len(dataset.frames)), out, kind=SHEET)
     cli.log(f"done: look at {out}")
     return 0
 

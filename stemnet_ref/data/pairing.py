@@ -12,10 +12,8 @@ from .discovery.sequences import gaps, time_indices
 from .discovery.truth import complete
 from .frames import find, in_order, spans
 
-NAMES = "--frames", "--masks"         # options that name frames and masks
 
-
-def find_pairs(frames, masks, log=print, sparse=False, names=NAMES, lenient=False, selection=UNCHOSEN):
+def find_pairs(frames, masks, log=print, sparse=False, lenient=False, selection=UNCHOSEN):
     """Return the frames at a path, and the mask of each, None for one without.
 
     Parameters
@@ -25,8 +23,6 @@ def find_pairs(frames, masks, log=print, sparse=False, names=NAMES, lenient=Fals
         Challenge says which masks belong to the frames; there frames may be without a mask.
     sparse : bool
         Whether frames may be without a mask.
-    names : tuple of str
-        Options by which the user named the two paths.
     lenient, selection, log
         Arguments of `frames.find`, and one of the common arguments of `data`.
 
@@ -35,18 +31,18 @@ def find_pairs(frames, masks, log=print, sparse=False, names=NAMES, lenient=Fals
     InputError
         If frames and masks cannot be found or paired.
     """
-    folders, found = challenge.sequences(frames), find(frames, names[0], lenient, selection)
+    folders, found = challenge.sequences(frames), find(frames, "--frames", lenient, selection)
     if masks is None and not folders:
-        raise InputError(f"{names[0]}: {names[1]} is missing; training needs both")
+        raise InputError("--masks: missing beside --frames; give both")
     of_masks = challenge.sequences(masks) if masks is not None else folders
     if not (folders and of_masks):
-        paired = pair(found, _find_masks(masks, names[1], lenient, selection, found, log), log, sparse)
+        paired = pair(found, _find_masks(masks, lenient, selection, found, log), log, sparse)
     elif not {folder.resolve() for folder in folders} <= {folder.resolve() for folder in of_masks}:
-        raise InputError(f"{names[1]} {masks}: another set of the Cell Tracking Challenge than {frames}; leave "
-                         f"{names[1]} out, or name the folder of the masks alone")
+        raise InputError(f"--masks {masks}: another set of the Cell Tracking Challenge than {frames}; leave "
+                         "--masks out, or name the folder of the masks alone")
     else:
-        paired = _truth(found, folders, names[1], lenient, selection)
-    selection.check_effect(found, paired, names[0])
+        paired = _truth(found, folders, lenient, selection)
+    selection.check_effect(found, paired, "--frames")
     return found, complete(paired, log, lenient)
 
 
@@ -67,18 +63,18 @@ def masks_of(frames, masks, log=print, sparse=False, selection=UNCHOSEN, lenient
     """
     folders = challenge.sequences(masks)
     if folders:
-        paired = _truth(frames, folders, "--masks", lenient, selection)
+        paired = _truth(frames, folders, lenient, selection)
         if not any(paired):
             raise InputError(f"--masks {masks}: has no truth of {spans(frames)}; name the set that they are of, or a "
                              "folder of masks")
     else:
-        found = _find_masks(masks, "--masks", lenient, selection, frames, log)
+        found = _find_masks(masks, lenient, selection, frames, log)
         single = len(frames) == 1 < len(found)
         paired = [mask_of(frames[0], found)] if single else pair(frames, found, log, sparse)
     return {frame: mask for frame, mask in zip(frames, complete(paired, log, lenient), strict=True) if mask}
 
 
-def _find_masks(where, option, lenient, selection, frames, log):
+def _find_masks(where, lenient, selection, frames, log):
     """Return the masks at a path; raise InputError where numbers of slices could be taken for those of times.
 
     ImageJ calls the planes of any stack slices. Where the frames have none, and each sequence has as many, they are its
@@ -87,13 +83,13 @@ def _find_masks(where, option, lenient, selection, frames, log):
     """
     of_slices = all(frame.page is None and "Z" in frame.several for frame in frames)
     try:
-        masks = find(where, option, lenient, selection.of_masks(of_slices))
+        masks = find(where, "--masks", lenient, selection.of_masks(of_slices))
         if of_slices and len(masks) == 1 < len(frames):
-            pages = find(where, option, lenient, selection.of_masks())
+            pages = find(where, "--masks", lenient, selection.of_masks())
             masks = pages if len(pages) == len(frames) else masks
     except ChoiceNeeded:
         try:
-            masks = find(where, option, lenient, replace(selection, z="time").of_masks())
+            masks = find(where, "--masks", lenient, replace(selection, z="time").of_masks())
         except InputError:
             masks = []
         lengths = [sorted(Counter(each.sequence for each in kind).values()) for kind in (frames, masks)]
@@ -104,15 +100,15 @@ def _find_masks(where, option, lenient, selection, frames, log):
     for mask in masks:
         part = challenge.slice_of(mask.path)
         if part is not None and challenge.holds_slices(mask.path):
-            raise InputError(f"{option} {where}: holds truth of single slices, such as {mask.path.name}; name the "
+            raise InputError(f"--masks {where}: holds truth of single slices, such as {mask.path.name}; name the "
                              f"whole set, and choose a slice by --z {part}")
     return masks
 
 
-def _truth(frames, folders, option, lenient, selection):
+def _truth(frames, folders, lenient, selection):
     """Return the mask that sequences of the Cell Tracking Challenge have for each frame, None where there is none."""
     truth = {file.resolve(): mask for file, mask in challenge.truth_files(folders, selection.z).items()}
-    masks = {mask.path: mask for mask in in_order(list(truth.values()), option, lenient, selection.of_masks())}
+    masks = {mask.path: mask for mask in in_order(list(truth.values()), "--masks", lenient, selection.of_masks())}
     return [masks[truth[path]] if (path := frame.path.resolve()) in truth else None for frame in frames]
 
 

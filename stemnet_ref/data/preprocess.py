@@ -63,17 +63,16 @@ class Preprocess:
         self.out, self.subtract = Path(given.out), given.background == "median"
         selection = Selection.of(vars(given))
         if given.masks is None and not challenge.has_truth(challenge.sequences(given.raw)):
-            found = find(given.raw, "RAW", True, selection)
+            found = find(given.raw, "--frames", True, selection)
             paired = [None] * len(found)
-            selection.check_effect(found, paired, "RAW")
+            selection.check_effect(found, paired, "--frames")
         else:
-            found, paired = find_pairs(given.raw, given.masks, log, given.sparse_masks, ("RAW", "--masks"), True,
-                                       selection)
+            found, paired = find_pairs(given.raw, given.masks, log, given.sparse_masks, True, selection)
         self.pairs = list(zip(found, paired, strict=True))
         self.settings = {"version": __version__, "raw": str(Path(given.raw).absolute()), "masks": given.masks,
                          "size": given.size, "background": given.background, "bits": given.bits, "scale": given.scale,
                          **selection.options}
-        files.check_names(found, "RAW", ".png")
+        files.check_names(found, "--frames", ".png")
         self._claim = locks.Claim(self.out, "OUT", lambda: _check_out(
             self.out, [each for each in (*found, *paired) if each], self.settings,
             {f"{frame.name}.png" for frame in found}), log)
@@ -257,13 +256,14 @@ def options():
 def main(argv=None):
     """Preprocess; return the exit status."""
     given = options().parse_args(argv)
-    work = Preprocess(given, cli.log, partial(tqdm, disable=None, leave=False))
-    written = work.run()
-    if not written:
-        raise InputError(f"RAW {given.raw}: no frame could be read; the lines above name them")
-    cli.log(f"done: {pluralize(written, 'frame')} in {Path(given.out) / 'frames'}")
-    if work.left_out:
-        raise others_done(work.left_out)
+    with cli.naming(frames="RAW") as log:
+        work = Preprocess(given, log, partial(tqdm, disable=None, leave=False))
+        written = work.run()
+        if not written:
+            raise InputError(f"--frames {given.raw}: no frame could be read; the lines above name them")
+        log(f"done: {pluralize(written, 'frame')} in {Path(given.out) / 'frames'}")
+        if work.left_out:
+            raise others_done(work.left_out)
     return 0
 
 

@@ -25,12 +25,12 @@ from .balance import WORDS, kept_count, kept_indices, sampling_weights
 from .crops.epoch import crop_shape, crops_per_frame, plan_epoch
 from .dataset import Dataset
 from .headers import inspect
-from .pairing import NAMES, find_pairs
+from .pairing import find_pairs
 from .scaling import Scaling
 from .split import Split, describe, split
 
 
-def discover(settings, frames=None, masks=None, log=print, names=NAMES, selection=None):
+def discover(settings, frames=None, masks=None, log=print, selection=None):
     """Return the frames of a run, of the sample where they are None, and the mask of each, as `pairing.find_pairs`.
 
     Raises
@@ -39,17 +39,17 @@ def discover(settings, frames=None, masks=None, log=print, names=NAMES, selectio
         If there are masks without frames, or `pairing.find_pairs` raises it.
     """
     if frames is None and masks is not None:
-        raise InputError("--masks: --frames is missing; training needs both")
+        raise InputError("--frames: missing beside --masks; give both")
     return find_pairs(sample.FRAMES if frames is None else frames, sample.MASKS if frames is None else masks, log,
-                      settings.sparse_masks, names, selection=selection or settings.selection)
+                      settings.sparse_masks, selection=selection or settings.selection)
 
 
-def open_dataset(settings, frames, masks, device=None, log=print, names=NAMES, selection=None):
+def open_dataset(settings, frames, masks, device=None, log=print, selection=None):
     """Discover and inspect frames and masks, and return the Dataset of them; the arguments are those of `prepare`.
 
     `selection` takes the place of the settings' own.
     """
-    found = discover(settings, frames, masks, log, names, selection)
+    found = discover(settings, frames, masks, log, selection)
     border = (settings.border_weight, settings.border_sigma) if settings.border_weight else None
     return Dataset(inspect(*found, settings.channels, settings.neighbours), log=log, device=device, border=border,
                    paste=settings.paste > 0)
@@ -65,7 +65,7 @@ class Prepared:
     source: dict            # names of the frames, for config.json and models
 
 
-def prepare(settings, frames, masks, device=None, log=print, names=NAMES):
+def prepare(settings, frames, masks, device=None, log=print):
     """Discover, inspect and split the data of a run, and return it Prepared.
 
     Parameters
@@ -76,15 +76,13 @@ def prepare(settings, frames, masks, device=None, log=print, names=NAMES):
         Folder, glob pattern or file, as `pairing.find_pairs` takes them; None for the sample in the package.
     device : optional
         Device of the backend (`backends.choose`), which will hold the batches; None for NumPy.
-    names : tuple of str
-        Options by which the user named the two paths.
 
     Raises
     ------
     InputError
         If frames and masks cannot be used.
     """
-    dataset = open_dataset(settings, frames, masks, device, log, names)
+    dataset = open_dataset(settings, frames, masks, device, log)
     found = split(dataset.frames, dataset.masks, settings)
     describe(dataset.frames, found, settings, log)
     source = {"frames": frames if frames is None else os.path.abspath(frames),

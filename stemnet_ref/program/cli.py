@@ -1,6 +1,7 @@
 """What all programs share: one-line errors, exit status, and stopping in good order."""
 
 import os
+import re
 import signal
 import sys
 import threading
@@ -10,7 +11,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppres
 from ..errors import INTERRUPTED, InputError, out_of_memory, reason
 from .terminal import Output, OutputLost, log, one_line
 
-__all__ = ["log", "run", "stop_request"]
+__all__ = ["log", "naming", "run", "stop_request"]
 
 PIPE_CLOSED = 141           # exit status that a shell gives a program killed by SIGPIPE
 
@@ -61,6 +62,24 @@ def _run(prog, main, argv, for_memory):
 def _fail(prog, text):
     print(one_line(f"{prog}: error: {text}"), file=sys.stderr)
     return 2
+
+
+@contextmanager
+def naming(**words):
+    """Let messages within the body call options as this program takes them: frames="RAW" says RAW for --frames.
+
+    Yields the function that logs a line; what InputErrors say is reworded too.
+    """
+    option = re.compile(rf"(?<![\w-])--({'|'.join(words)})(?![\w-])")
+
+    def reworded(text):
+        return option.sub(lambda found: words[found[1]], str(text))
+
+    try:
+        yield lambda text: log(reworded(text))
+    except InputError as error:
+        error.args = reworded(error),
+        raise
 
 
 @contextmanager

@@ -162,7 +162,7 @@ def test_crops_are_planned_for_no_epoch_before_the_first(tmp_path, monkeypatch):
 
 def test_masks_without_frames_are_refused(tmp_path):
     _, masks = sequence(tmp_path, 12)
-    with pytest.raises(InputError, match="--masks: --frames is missing"):
+    with pytest.raises(InputError, match="--frames: missing beside --masks"):
         Run(Settings(), None, masks, tmp_path / "out")
 
 

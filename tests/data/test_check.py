@@ -10,11 +10,13 @@ from refusals import contents, script
 import run_predict
 import run_train
 from stemnet_ref import sample
-from stemnet_ref.data import alignment, check
+from stemnet_ref.data import alignment, check, preprocess
 from stemnet_ref.data.dataset import Dataset
 from stemnet_ref.data.headers import inspect
 from stemnet_ref.data.pairing import find_pairs
+from stemnet_ref.errors import InputError
 from stemnet_ref.predict import results
+from stemnet_ref.program import cli
 from stemnet_ref.report import figures
 
 
@@ -267,7 +269,7 @@ def test_the_sheet_replaces_nothing_but_a_sheet(tmp_path, field, capsys):
 
 
 @pytest.mark.parametrize(("argv", "culprit"), [
-    (["absent", "absent"], "absent: no such file"), ([sample.FRAMES], "MASKS is missing"),
+    (["absent", "absent"], "absent: no such file"), ([sample.FRAMES], "MASKS: missing beside FRAMES"),
     ([sample.FRAMES, sample.MASKS, "--out", "sheet.jpg"], "--out sheet.jpg"),
     ([sample.FRAMES, sample.MASKS, "--channels", "2"], "--channels 2"),
     ([sample.FRAMES, sample.MASKS, "--out", "/no/such/folder/s.png"], "/no/such/folder/s.png"),
@@ -278,3 +280,19 @@ def test_what_cannot_be_checked_is_named(capsys, argv, culprit):
     assert status == 2, error
     assert culprit in error
     assert error.count("\n") == 1
+
+
+def test_messages_name_the_paths_as_each_program_takes_them(tmp_path, field, capsys):
+    """But other options, and files of such names, stay as they are."""
+    frames, masks = field[0], field[1].rename(tmp_path / "no--frames")
+    assert script(check.main, masks, frames, "--gap", "1", "--out", tmp_path / "s.png") == 2
+    assert "are FRAMES and MASKS swapped?" in capsys.readouterr().err
+    min(masks.iterdir()).unlink()
+    for main, argv, word in ((check.main, [masks], "MASKS"),
+                             (preprocess.main, [tmp_path, "--masks", masks], "--masks")):
+        assert script(main, frames, *argv) == 2
+        error = capsys.readouterr().err
+        assert f"{word}: 10 frames and 9 masks" in error
+        assert "--sparse-masks" in error
+    with pytest.raises(InputError, match=r"^RAW no--frames: bad; see --frames-of$"), cli.naming(frames="RAW"):
+        raise InputError("--frames no--frames: bad; see --frames-of")

@@ -91,7 +91,7 @@ def test_the_rate_of_table_2_keeps_its_share(given, rates):
     (["--vary", "levels=2,3", "--fake"], ("--fake", "--vary")),
     (["--channels", "3"], ("--channels", "leave it out")),
     (["--seeds", "0"], ("--seeds 0", "must be from 1")),
-    (["--masks", "x"], ("--masks", "--frames is missing")),
+    (["--masks", "x"], ("--frames: missing beside --masks",)),
     (["--frames", "nowhere", "--masks", "x"], ("nowhere",)),
 ])
 def test_refusals(tmp_path, capsys, argv, culprits):

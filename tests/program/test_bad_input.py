@@ -95,7 +95,7 @@ def test_bad_files_while_predicting(tmp_path, pair, trained, capsys, case):
     (["--frames", "absent", "--masks", "absent"], ["--frames absent: no such file or folder"]),
     (["--frames", "absent/*.png", "--masks", "absent"], ["--frames absent/*.png: no file matches"]),
     (["--frames", "absent"], ["--frames absent: no such file or folder"]),
-    (["--masks", "absent"], ["--masks: --frames is missing"]),
+    (["--masks", "absent"], ["--frames: missing beside --masks"]),
     (["--resume"], ["--resume: name the run", "--out"]),
     (["--resume", "--out", "absent"], ["--out absent: no model.npz"]),
     (["--channels", "4"], ["--channels 4: must be odd"]),

@@ -204,7 +204,7 @@ def test_sets_that_cannot_be_used_are_named(tmp_path, challenge_set, trained, ca
                 path.unlink()
     check(capsys, script(run_train.main, "--frames", challenge_set, "--out", tmp_path / "x"), "without truth")
     check(capsys, script(run_train.main, "--frames", challenge_set / "01_GT" / "TRA", "--out", tmp_path / "x"),
-            "--masks is missing")
+            "--masks: missing beside --frames")
 
 
 def test_a_frame_without_a_mask_names_the_option_for_it(tmp_path, pair, capsys):
