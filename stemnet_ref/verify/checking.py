@@ -9,6 +9,7 @@ import numpy as np
 from .calls import call, like, pristine
 from .compare import compare_layer, unit_of
 from .diagnosis.layer import diagnose_layer, of_shape
+from .diagnosis.relations import relations_of_gradients
 from .differences import compare_with_differences
 from .expected.layer import COSTS, GRADIENTS, INPUTS, LAYERS, LayerTrace, Options, sample_inputs
 from .report import lines
@@ -94,8 +95,9 @@ def check(forward, backward=None, inputs=None, layer=None, options=None, dtype=n
         more = _in_place("backward", changed, layer, inputs)
         faults, notes = faults + more[0], notes + more[1]
     if layer is None:
-        report = compare_with_differences(forward, inputs, arrays, dy, {
-            name: gradient for name, gradient in actual.items() if name.startswith("d")})
+        report, slopes = compare_with_differences(forward, inputs, arrays, dy, gradients)
+        if not report.agrees:
+            report = replace(report, diagnoses=(*report.diagnoses, *relations_of_gradients(slopes, gradients)))
     else:
         comparison = compare_layer(layer, arrays if dy is None else {**arrays, "dy": dy}, actual, options)
         report = diagnose_layer(comparison, backward and partial(_against_own_forward, forward, backward, inputs,
@@ -172,7 +174,7 @@ def _against_own_forward(forward, backward, inputs, arrays, dy):
     dy = None if dy is None else dy.astype(np.float64)
     try:
         gradients, _ = _gradients(backward, dy, inputs, arrays, None)
-        report = compare_with_differences(forward, inputs, arrays, dy, gradients, SAMPLED)
+        report, _ = compare_with_differences(forward, inputs, arrays, dy, gradients, SAMPLED)
     except Exception:           # whatever functions of others raise
         return None, ""
     if report.agrees:

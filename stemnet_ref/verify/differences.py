@@ -3,14 +3,14 @@
 import numpy as np
 
 from .calls import call, like
-from .expected.rounding import DOUBLE
+from .expected.rounding import DOUBLE, Value
 from .report import Report, Row
 
 STEP = 2.0 ** -17       # near the cube root of float64's epsilon
 
 
 def compare_with_differences(forward, inputs, arrays, dy, gradients, limit=None):
-    """Return the Report of gradients beside central differences of <dy, forward>.
+    """Return the Report of gradients beside central differences of <dy, forward>, and these.
 
     What the differences themselves may be wrong by is estimated from two step sizes, h and 2h (their error grows as
     h^2), and from the rounding of the values that are subtracted. Where the slopes to the left and to the right
@@ -30,6 +30,12 @@ def compare_with_differences(forward, inputs, arrays, dy, gradients, limit=None)
     limit : int, optional
         Number of elements of each gradient to look at, spread evenly; without it all.
 
+    Returns
+    -------
+    report : Report
+    slopes : dict of str to Value
+        What each gradient should be, by its name; 0 where it was not looked at.
+
     Raises
     ------
     ValueError
@@ -45,7 +51,7 @@ def compare_with_differences(forward, inputs, arrays, dy, gradients, limit=None)
         _check_double("the result of forward", y)
         return y
 
-    middle, rows, said, notes = result(), [], [], []
+    middle, rows, said, notes, slopes = result(), [], [], [], {}
     for key, gradient in gradients.items():
         x, found = arrays[key[1:]], {}
         for index in list(np.ndindex(x.shape))[::-(-x.size // (limit or x.size)) or 1]:
@@ -56,10 +62,10 @@ def compare_with_differences(forward, inputs, arrays, dy, gradients, limit=None)
                 points[steps] = result(**{key[1:]: moved}), moved[index]
             found[index] = _judge(gradient[index], points, weights)
         index = max(found, key=lambda index: found[index][0] / found[index][1])
-        difference, bound, slope, sides = found[index]
+        difference, bound, at_index, sides = found[index]
         at = f"{key}{list(map(int, index))}"
         if difference > bound:
-            said.append(f"{at}: backward {gradient[index]:.9e}, finite difference {slope:.9e}." if not sides else
+            said.append(f"{at}: backward {gradient[index]:.9e}, finite difference {at_index:.9e}." if not sides else
                         f"{at}: backward {gradient[index]:.9e}; here the function has a kink, with the finite "
                         f"differences {sides[0]:.9e} and {sides[1]:.9e} at its two sides, and any value between is "
                         "right.")
@@ -67,9 +73,12 @@ def compare_with_differences(forward, inputs, arrays, dy, gradients, limit=None)
             notes.append(f"{key[1:]} is at a kink of the function in {kinks} of {len(found)} elements, as a ReLU is at "
                          "0; there any value between the slopes at its two sides is taken for right.")
         largest = max(abs(slope) for _, _, slope, _ in found.values())
+        slopes[key] = Value(np.zeros(x.shape), np.zeros(x.shape))
+        for each, (_, near, slope, sides) in found.items():
+            slopes[key].array[each], slopes[key].error[each] = slope, near + (sides[1] - sides[0] if sides else 0)
         rows.append(Row(at, difference, difference / max(largest, 1e-300), bound, difference / bound,
                         "departs" if difference > bound else "agrees"))
-    return Report(tuple(rows), diagnoses=tuple(said), notes=tuple(notes))
+    return Report(tuple(rows), diagnoses=tuple(said), notes=tuple(notes)), slopes
 
 
 def _judge(gradient, points, weights):

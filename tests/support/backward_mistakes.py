@@ -47,8 +47,8 @@ def pool_by_columns(w):
 def of_sum(layer, key):
     """Return the mistakes of a sum over pixels, by what is said of them."""
     return {
-        f"{key} is the mean over the pixels": right_with(layer, key, lambda g, dy, *_: g / dy[..., 0].size),
-        f"{key} is that of the first image alone": first_image(layer, key)}
+        f"{key} is the mean over ": right_with(layer, key, lambda g, dy, *_: g / dy[..., 0].size),
+        f"{key} comes from the first image alone": first_image(layer, key)}
 
 
 # By layer and gradient: what is said, a pattern, and a function of dy and the inputs
@@ -68,10 +68,13 @@ MISTAKES = {
         "dweight is flipped": lambda dy, x, w: conv2d_dw(dy, x, w)[::-1, ::-1],
         "dweight has rows and columns exchanged": lambda dy, x, w: conv2d_dw(dy, x, w).swapaxes(0, 1),
         "dweight has the channels in and out exchanged": lambda dy, x, w: conv2d_dw(dy, x, w).swapaxes(2, 3),
-        "is divided by the number of images": lambda dy, x, w: conv2d_dw(dy, x, w) / len(x),
+        "is the mean over the images": lambda dy, x, w: conv2d_dw(dy, x, w) / len(x),
         **of_sum("conv2d", "dweight")},
     ("conv_transpose2d", "dx"): {
-        "dx forgets the stride": lambda dy, x, w: sum(
+        "dx forgets the stride; right": lambda dy, x, w: sum(
+            np.pad(dy, ((0, 0), (1, 9), (1, 9), (0, 0)))[:, a:a + x.shape[1], b:b + x.shape[2]] @ w[a, b]
+            for a, b in np.ndindex(w.shape[:2])),
+        "dx forgets the stride and what is cropped": lambda dy, x, w: sum(
             np.pad(dy, ((0, 0), (0, 9), (0, 9), (0, 0)))[:, a:a + x.shape[1], b:b + x.shape[2]] @ w[a, b]
             for a, b in np.ndindex(w.shape[:2])),
         "uses the kernel flipped": lambda dy, x, w: transpose_dx(dy, x, w[::-1, ::-1]),
@@ -82,8 +85,10 @@ MISTAKES = {
         "dweight has rows and columns exchanged": lambda dy, x, w: transpose_dw(dy, x, w).swapaxes(0, 1),
         "dweight has the channels in and out exchanged": lambda dy, x, w: transpose_dw(dy, x, w).swapaxes(2, 3)},
     ("bias", "dx"): {"is half of what it should be": lambda dy, x, b: dy / 2},
-    ("bias", "db"): {"is divided by the number of images": lambda dy, x, b: dy.sum(PIXELS) / len(x),
-                     "is the mean over each image's pixels": lambda dy, x, b: dy.mean((1, 2)).sum(0),
+    ("bias", "db"): {"is the mean over the images": lambda dy, x, b: dy.sum(PIXELS) / len(x),
+                     "is the mean over the pixels of each image": lambda dy, x, b: dy.mean((1, 2)).sum(0),
+                     "is the mean over images and rows": lambda dy, x, b: dy.mean((0, 1)).sum(0),
+                     "is the mean over the columns": lambda dy, x, b: dy.sum((0, 1)).mean(0),
                      **of_sum("bias", "db")},
     ("relu", "dx"): {
         "dx lets all of dy pass": lambda dy, x: dy,

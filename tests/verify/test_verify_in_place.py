@@ -230,3 +230,16 @@ def test_finite_differences_in_place():
         check(lambda x: np.tanh(x).astype(np.float32), lambda dy, x: dy, GRID)
     with pytest.raises(ValueError, match="backward returned None alone"):
         check(np.tanh, lambda dy, x: None, GRID)
+
+
+@pytest.mark.parametrize(("gradient", "words"), [
+    (lambda dy, x: 0 * x, "dx is 0 everywhere"), (lambda dy, x: -3 * dy * x ** 2, "dx is -1 times what it should be"),
+    (lambda dy, x: dy * x ** 2, "dx is 0.333333 times what it should be"),
+    (lambda dy, x: (3 * dy * x ** 2).T, "dx is the right one with its axes in the order (1, 0)"),
+    (lambda dy, x: (3 * dy * x ** 2)[::-1], "dx is the right one with the order of axis 0 reversed"),
+])
+def test_finite_differences_say_how_a_gradient_departs(gradient, words):
+    inputs = {"x": np.random.default_rng(0).standard_normal((3, 3))}
+    with pytest.raises(AssertionError, match="finite difference") as raised:
+        check(lambda x: x ** 3, gradient, inputs)
+    assert f"2. {words}" in str(raised.value)

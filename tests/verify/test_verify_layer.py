@@ -15,7 +15,8 @@ from numpy_layers import (
     std,
 )
 
-from stemnet_ref.verify import check
+from stemnet_ref.verify import Options, check
+from stemnet_ref.verify.expected.layer import sample_inputs
 
 SHORT_FORMATS = "half precision|bfloat16|TF32"
 
@@ -92,7 +93,7 @@ def test_a_forward_convention_and_a_mistake_of_the_backward_pass():
     said = said_of(lambda x, w: correlate(x, w[::-1, ::-1]), lambda dy, x, w: (
         conv2d_dx(dy, x, w[::-1, ::-1]), RIGHT["conv2d"][1]["dweight"](dy, x, w)[::-1, ::-1] / len(x)), "conv2d")
     assert "1. The kernel is flipped" in said
-    assert "2. dweight is divided by the number of images" in said
+    assert "2. dweight is the mean over the images" in said
 
 
 @pytest.mark.parametrize(("backward", "words"), [
@@ -110,7 +111,7 @@ def test_a_forward_pass_that_nothing_explains(backward, words):
     (lambda x: x.copy(), "relu", "y is x itself"),
     (lambda x, w: 0 * correlate(x, w), "conv2d", "y is 0 everywhere"),
     (lambda x, w: np.float32(0.7) * correlate(x, w), "conv2d", r"y is 0.7 times the reference's"),
-    (lambda x: softmax(x)[..., ::-1], "softmax", "y is the right one with its axes 3 reversed"),
+    (lambda x: softmax(x)[..., ::-1], "softmax", "y is the right one with the order of axis 3 reversed"),
     (lambda x, y: RIGHT["quadratic"][0](x, y) * 2, "quadratic", "cost is twice what it should be"),
     (lambda x, y: RIGHT["quadratic"][0](x, y) * y.size, "quadratic", "cost is not divided by the number of pixels"),
     (lambda x, w: np.where(x[..., :4] > 1e9, 0, np.nan), "conv2d", "y has 960 numbers that are NaN"),
@@ -155,11 +156,13 @@ def test_an_error_of_the_size_of_a_short_format_is_none(layer, size):
 
 @pytest.mark.parametrize(("layer", "wrong", "words"), [
     ("dense", {"dweight": lambda dy, x, w, b: dy.T @ x}, "axes in the order (1, 0)"),
+    ("dense", {"db": lambda dy, x, w, b: dy.sum(1)}, "db is the sum over the channels, axis 1"),
     ("bias", {"db": lambda dy, x, b: dy.sum((0, 2, 3))}, "db is the sum over the axes 0, 2, 3"),
     ("conv2d", {"dx": lambda dy, x, w: conv2d_dx(dy, x, w).transpose(0, 3, 1, 2)}, "axes in the order (0, 3, 1, 2)"),
     ("concat", {"da": lambda dy, a, b: dy[..., 3:], "db": lambda dy, a, b: dy[..., :3]},
      "it is the right db; backward returns da, db in this order"),
-    ("batch_norm", {"dscale": lambda dy, x, g, b: (dy * normalised(x)).sum((0, 1, 3))}, "(8,)"),
+    ("batch_norm", {"dscale": lambda dy, x, g, b: (dy * normalised(x)).sum((0, 1, 3))},
+     "dscale is the sum over the axes 0, 1, 3"),
     ("conv2d", {"dweight": lambda dy, x, w: np.ones(w.shape[::-1], np.float32)}, "are its axes in the order"),
 ])
 def test_a_gradient_of_another_shape_says_what_it_is(layer, wrong, words):
@@ -185,7 +188,7 @@ def test_two_mistakes_are_two_sentences():
         "batch_norm", dx=lambda dy, x, g, b: dy * g / std(x),
         dscale=lambda dy, x, g, b: (dy * normalised(x)).mean(PIXELS))), "batch_norm")
     assert "dx lacks the terms through the mean and the variance" in said
-    assert "dscale is the mean over the pixels" in said
+    assert "dscale is the mean over all images and pixels" in said
     assert "  3. " not in said
 
 
@@ -247,3 +250,21 @@ def test_a_mistake_and_a_factor():
     said = said_of(RIGHT["conv2d"][0], backward_of(
         "conv2d", dx=lambda dy, x, w: np.float32(0.2) * correlate(dy, w.swapaxes(2, 3))), "conv2d")
     assert "Besides a factor of 0.2, dx uses the kernel unflipped" in said
+
+
+@pytest.mark.parametrize(("flip", "words"), [
+    (True, "dx fits a forward pass in which the odd row and column of \"same\" padding are before the image"),
+    (False, "dx uses the kernel unflipped, and pads dy as x is padded")])
+def test_even_kernels(flip, words):
+    """The rows that "same" padding adds above x are added below dy."""
+    def convolve(x, w):
+        (kh, kw), (_, h, width, _) = w.shape[:2], x.shape
+        x = np.pad(x, ((0, 0), ((kh - 1) // 2, kh // 2), ((kw - 1) // 2, kw // 2), (0, 0)))
+        return sum(x[:, a:a + h, b:b + width] @ w[a, b] for a in range(kh) for b in range(kw))
+
+    inputs = sample_inputs("conv2d", Options(), kernel=(4, 4))
+    inputs.pop("dy")
+    with pytest.raises(AssertionError) as raised:
+        check(convolve, lambda dy, x, w: (convolve(dy, (w[::-1, ::-1] if flip else w).swapaxes(2, 3)), None), inputs,
+              "conv2d")
+    assert words in str(raised.value)

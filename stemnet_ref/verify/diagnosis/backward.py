@@ -80,27 +80,46 @@ def _turned(array):
     return array[::-1, ::-1]
 
 
-def sum_over_pixels(equation):
-    """Return the mistakes of a gradient that sums over all pixels."""
-    return Mistakes(
-        f"the sum over all images and pixels ({equation})", "sum over all axes but the last, without a mean", {
-            "is the mean over the pixels, not their sum": lambda g: g.scaled(1 / g.pixels()),
-            "is divided by the number of images": lambda g: _of_images(g, g.scaled(1 / len(g.dy))),
-            "is the mean over each image's pixels, not their sum":
-                lambda g: _of_images(g, g.scaled(len(g.dy) / g.pixels())),
-            "is that of the first image alone": lambda g: g.right(dy=np.where(_number(g.dy) == 0, g.dy, 0)),
-            "is that of the last image alone": lambda g: g.right(dy=np.where(_number(g.dy) == len(g.dy) - 1, g.dy, 0)),
-        })
+def sum_over_pixels(equation, of="dy", summand=None):
+    """Return the mistakes of a gradient that sums over all images and pixels.
+
+    Parameters
+    ----------
+    equation : str
+    of : {"dy", "x"}
+        The array over whose pixels the sum runs.
+    summand : callable, optional
+        Takes a Given and returns the array (N, H, W, C) whose sum it is, where it is one for each channel.
+    """
+    def scaled(axes):
+        return lambda g: g.scaled(1 / np.prod([getattr(g, of).shape[axis] for axis in axes]))
+
+    wrong = {f"is the mean over {words}, not the sum": scaled(axes) for words, axes in {
+        "all images and pixels": (0, 1, 2), "the images": (0,), "the pixels of each image": (1, 2),
+        "the rows": (1,), "the columns": (2,), "images and rows": (0, 1), "images and columns": (0, 2)}.items()}
+    if summand:
+        wrong |= {f"is the sum over the axes {', '.join(map(str, axes))}": lambda g, axes=axes: summand(g).sum(axes)
+                  for axes in ((1, 2, 3), (0, 2, 3), (0, 1, 3), (0, 1), (1, 2), (0, 2))}
+    return Mistakes(f"the sum over all images and pixels, the axes 0, 1 and 2 ({equation})",
+                    "sum over these axes, without a mean", {**wrong, **_ALONE})
 
 
-def _of_images(g, value):
-    """Return a gradient that counts images, or None: a dense layer sees rows."""
-    return value if g.dy.ndim == 4 else None
+def _sum_over_rows(equation, **others):
+    """Return the mistakes of a gradient of a dense layer that sums over the rows of x."""
+    return Mistakes(f"the sum over the rows of x, axis 0 ({equation})", "sum over this axis, without a mean", {
+        "is the mean over the rows of x, not the sum": lambda g: g.scaled(1 / len(g.dy)), **_ALONE, **others})
 
 
-def _number(dy):
-    """Return the number of each image, to be broadcast to dy."""
-    return np.arange(len(dy)).reshape(-1, *[1] * (dy.ndim - 1))
+def _alone(at):
+    """Return the function for the gradient of one image or row alone."""
+    def value(g):
+        dy = np.zeros_like(g.dy)
+        dy[at] = g.dy[at]
+        return g.right(dy=dy)
+    return value
+
+
+_ALONE = {"comes from the first image alone": _alone(0), "comes from the last image alone": _alone(-1)}
 
 
 def _kernel(right, write, flipped, **others):
@@ -129,14 +148,26 @@ def _filters(right, write, **others):
         **others})
 
 
-def _unstrided(g):
-    """Yield the elements (a, b) of a kernel with the part of dy that it sees where the stride is forgotten."""
+def _unstrided(g, cropped):
+    """Yield the elements (a, b) of a kernel with the part of dy that it sees where the stride is forgotten.
+
+    `cropped` says whether the rows and columns that the forward pass crops are remembered.
+    """
     if g.options.stride == 1:
         raise ValueError("there is no stride to forget")
     (_, h, w, _), (kh, kw) = g.x.shape, g.weight.shape[:2]
-    dy = np.pad(g.dy, ((0, 0), (0, h + kh), (0, w + kw), (0, 0)))
+    top, left = (max(side - g.options.stride, 0) // 2 * (cropped and g.options.padding == "same") for side in (kh, kw))
+    dy = np.pad(g.dy, ((0, 0), (top, h + kh), (left, w + kw), (0, 0)))
     for a, b in np.ndindex(kh, kw):
         yield (a, b), dy[:, a:a + h, b:b + w]
+
+
+def _unstrided_dx(g, cropped=True):
+    return sum(np.einsum("nijo,oc->nijc", seen, g.weight[at]) for at, seen in _unstrided(g, cropped))
+
+
+def _unstrided_dweight(g, cropped=True):
+    return np.reshape([np.einsum("nijo,nijc->oc", seen, g.x) for _, seen in _unstrided(g, cropped)], g.weight.shape)
 
 
 def _unflipped_and_padded(g):
@@ -158,18 +189,14 @@ MISTAKES = {                # by layer and gradient
     "conv_transpose2d": {
         "dx": [_kernel("the kernel as it is, dx[i,j] = sum of dy[s*i+a, s*j+b] w[a,b] (section 5.1)",
                        "correlate dy with the kernel, at the stride", "flipped", **{
-                           "forgets the stride": lambda g: sum(
-                               np.einsum("nijo,oc->nijc", seen, g.weight[at]) for at, seen in _unstrided(g))})],
+                           "forgets the stride": _unstrided_dx,
+                           "forgets the stride and what is cropped": lambda g: _unstrided_dx(g, False)})],
         "dweight": [_filters("dw[a,b] = sum of dy[s*i+a, s*j+b] x[i,j] (section 5.1)",
                              "write dw[a, b] = tensordot(dy[:, a::s, b::s], x, ((0, 1, 2), (0, 1, 2)))", **{
-                                 "forgets the stride": lambda g: np.reshape([
-                                     np.einsum("nijo,nijc->oc", seen, g.x) for _, seen in _unstrided(g)
-                                 ], g.weight.shape)}),
-                    sum_over_pixels("section 5.1")]},
-    "bias": {"db": [sum_over_pixels("eq. 35"), Mistakes(
-        "the sum over images, rows and columns (eq. 35)", "write dy.sum((0, 1, 2))", {
-            f"is the sum over the axes {', '.join(map(str, axes))}": lambda g, axes=axes: g.dy.sum(axes)
-            for axes in ((1, 2, 3), (0, 2, 3), (0, 1, 3))})]},
+                                 "forgets the stride": _unstrided_dweight,
+                                 "forgets the stride and what is cropped": lambda g: _unstrided_dweight(g, False)}),
+                    sum_over_pixels("section 5.1", "x")]},
+    "bias": {"db": [sum_over_pixels("eq. 35", summand=lambda g: g.dy)]},
     "relu": {"dx": [Mistakes("dy where y is above 0, and 0 elsewhere (eq. 37)", "write dy * (y > 0)", {
         "lets all of dy pass": lambda g: g.dy,
         "lets dy pass where dy is above 0, whatever y is": lambda g: np.where(g.dy > 0, g.dy, 0),
@@ -188,8 +215,9 @@ MISTAKES = {                # by layer and gradient
         "dx": [Mistakes("dy w^T (eq. 34)", "write dy @ weight.T", {
             "is dy w, with the weight untransposed": lambda g: g.dy @ g.weight})],
         "dweight": [Mistakes("x^T dy, shape (in, out) (eq. 36)", "write x.T @ dy", {
-            "is dy^T x, the transposed": lambda g: g.right().map(np.transpose)}), sum_over_pixels("eq. 36")],
-        "db": [sum_over_pixels("eq. 35")]},
+            "is dy^T x, the transposed": lambda g: g.right().map(np.transpose)}), _sum_over_rows("eq. 36")],
+        "db": [_sum_over_rows("eq. 35", **{
+            "is the sum over the channels, axis 1, not the rows": lambda g: g.dy.sum(1)})]},
     "max_pool2d": {"dx": [Mistakes(
         "dy at the first largest pixel of its window, and 0 elsewhere (section 4.3)",
         "keep the argmax of the forward pass, and put dy there", {

@@ -71,8 +71,13 @@ def _normalised(function):
     """
     def value(g):
         inverse = (g.x.var(PIXELS) + g.options.epsilon) ** -0.5
-        return g.scale * function(g.dy, (g.x - g.x.mean(PIXELS)) * inverse, inverse, lambda a: a.mean(PIXELS))
+        return g.scale * function(g.dy, _xhat(g), inverse, lambda a: a.mean(PIXELS))
     return value
+
+
+def _xhat(g):
+    """Return the normalised x of a batch normalisation."""
+    return (g.x - g.x.mean(PIXELS)) * (g.x.var(PIXELS) + g.options.epsilon) ** -0.5
 
 
 def _means(axes=(0, 1, 2), factor=1.0):
@@ -108,13 +113,14 @@ MISTAKES = {                # by layer and gradient
                 "takes its means over the images alone": _means((0,)),
                 "takes its means over each image alone": _means((1, 2)),
                 "takes its means over the channels": _means((3,))})],
-        "dscale": [sum_over_pixels("eq. 56"), Mistakes("the sum of dy xhat, xhat = (x - mean) / std (eq. 56)",
-                                            "write (dy * xhat).sum((0, 1, 2))", {
-            "is the sum of dy x": lambda g: (g.dy * g.x).sum(PIXELS),
-            "is the sum of dy (x - mean), not divided by std": lambda g: (g.dy * (g.x - g.x.mean(PIXELS))).sum(PIXELS),
-            "is the sum of dy y": lambda g: (g.dy * g.y).sum(PIXELS),
-            "is multiplied by the scale": lambda g: g.scale * g.right().array})],
-        "dshift": [sum_over_pixels("eq. 56")]},
+        "dscale": [sum_over_pixels("eq. 56", summand=lambda g: g.dy * _xhat(g)), Mistakes(
+            "the sum of dy xhat, xhat = (x - mean) / std (eq. 56)", "write (dy * xhat).sum((0, 1, 2))", {
+                "is the sum of dy x": lambda g: (g.dy * g.x).sum(PIXELS),
+                "is the sum of dy (x - mean), not divided by std":
+                    lambda g: (g.dy * (g.x - g.x.mean(PIXELS))).sum(PIXELS),
+                "is the sum of dy y": lambda g: (g.dy * g.y).sum(PIXELS),
+                "is multiplied by the scale": lambda g: g.scale * g.right().array})],
+        "dshift": [sum_over_pixels("eq. 56", summand=lambda g: g.dy)]},
     "weighted_cross_entropy": {"cost": [_of_mean("eq. 60")], "dx": [_of_mean("eq. 60"), Mistakes(
         "weight (p - target) / n (eq. 38, 48)", "write weight * (p - target) / n", {
             "is that of the probabilities alone: the target is not subtracted": _entropy(lambda p, t, g: p),

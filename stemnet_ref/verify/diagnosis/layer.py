@@ -202,7 +202,7 @@ class _Diagnosis:
         # a gradient that departs as its forward pass does, and that by something unknown, is not named by conventions
         unexplained = distance(actual, trace.value(key), trace)
         of_conventions = self.conventions if key not in FORWARD and self.forward != "unknown" else None
-        for level in filter(None, (self.mistakes, of_conventions, relations)):
+        for level in filter(None, (self.mistakes, of_conventions, self.relations)):
             fitting = {}
             for said, value in level(key, trace):
                 if fits(actual, value, trace.roundoff()) and distance(actual, value, trace) * NEAR <= unexplained:
@@ -223,6 +223,16 @@ class _Diagnosis:
         for factor, does in ((-1, "has the wrong sign"), (2, "is twice what it should be"),
                              (0.5, "is half of what it should be")):
             yield f"{key} {does}.", given.scaled(factor)
+
+    def relations(self, key, trace):
+        """Yield what is said of an output that is another array, and those numbers."""
+        if key not in FORWARD and "dy" in trace.inputs:
+            yield (f"{key} does not depend on dy: it is the gradient of the sum of y; multiply by dy.",
+                   Given(trace, key).right(dy=np.ones_like(trace.inputs["dy"])))
+        others = {f"{name} itself": trace.value(name) for name in trace.inputs}
+        others |= {f"what {name} should be": trace.value(name) for name in GRADIENTS[trace.layer]
+                   if key not in FORWARD and name != key}
+        yield from relations(key, trace.value(key), others)
 
     def conventions(self, key, trace):
         """Yield what is said of the gradient of a forward pass under each convention, and that gradient."""

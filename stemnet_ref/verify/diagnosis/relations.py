@@ -4,9 +4,7 @@ from itertools import permutations
 
 import numpy as np
 
-from ..expected.layer import GRADIENTS
 from ..expected.rounding import FORMATS, Value, exact
-from .backward import Given
 
 ENOUGH = 8              # numbers: fewer are a factor of others by chance
 VAGUE = 0.25            # of the numbers' root mean square: a wider bound explains nothing
@@ -32,29 +30,52 @@ def proportional(actual, value, unit):
     return factor if factor and fits(actual, Value(value.array * factor, value.error * abs(factor)), unit) else 0
 
 
-def relations(key, trace):
-    """Yield what is said of an output that is another array, or the right one in another order, and those numbers."""
-    right = trace.value(key)
-    given = Given(trace, key)
+def relations(key, right, others):
+    """Yield what is said of an output that is another array, or the right one in another order, and those numbers.
+
+    Parameters
+    ----------
+    key : str
+        Name of the output.
+    right : Value
+        What it should be.
+    others : dict of str to Value
+        Other arrays, by what they are.
+    """
     yield f"{key} is 0 everywhere.", exact(np.zeros(right.array.shape))
-    yield f"{key} has the wrong sign.", given.scaled(-1)
-    if "dy" in trace.inputs and key.startswith("d"):
-        yield (f"{key} does not depend on dy: it is the gradient of the sum of y; multiply by dy.",
-               given.right(dy=np.ones_like(trace.inputs["dy"])))
-    for name in trace.inputs:
-        yield f"{key} is {name} itself.", trace.value(name)
-    for name in GRADIENTS[trace.layer] if key.startswith("d") else ():
-        if name != key:
-            yield f"{key} is what {name} should be.", trace.value(name)
-    array = right.array
-    for order in permutations(range(array.ndim)):
-        for flipped in np.ndindex(*[2] * array.ndim):
-            axes = tuple(np.flatnonzero(flipped))
-            if order != tuple(range(array.ndim)) or axes:
-                moved = right.map(lambda a, order=order, axes=axes: np.flip(a.transpose(order), axes))
-                words = [f"its axes in the order {order}"] if order != tuple(range(array.ndim)) else []
-                words += [f"its axes {', '.join(map(str, axes))} reversed"] if axes else []
-                yield f"{key} is the right one with {' and '.join(words)}.", moved
+    for what, value in others.items():
+        yield f"{key} is {what}.", value
+    as_it_is = tuple(range(right.array.ndim))
+    for order in permutations(as_it_is):
+        for flipped in np.ndindex(*[2] * len(order)):
+            axes = tuple(map(int, np.flatnonzero(flipped)))
+            if order != as_it_is or axes:
+                words = [f"its axes in the order {order}"] if order != as_it_is else []
+                words += [f"the order of axis {' and '.join(map(str, axes))} reversed"] if axes else []
+                yield (f"{key} is the right one with {' and '.join(words)}.",
+                       right.map(lambda a, order=order, axes=axes: np.flip(a.transpose(order), axes)))
+
+
+def relations_of_gradients(slopes, gradients):
+    """Return a sentence for each gradient that departs and is another array, or the right one times a number.
+
+    Parameters
+    ----------
+    slopes : dict of str to Value
+        What the gradients should be, by name.
+    gradients : dict of str to ndarray
+    """
+    said = []
+    for key, right in slopes.items():
+        actual = np.asarray(gradients[key], np.float64)
+        if fits(actual, right, 0.0):
+            continue
+        others = {f"what {other} should be": value for other, value in slopes.items() if other != key}
+        if fitting := [text for text, value in relations(key, right, others) if fits(actual, value, 0.0)]:
+            said.append(fitting[0])
+        elif actual.size >= ENOUGH and (factor := proportional(actual, right, 0.0)):
+            said.append(f"{key} is {factor:.6g} times what it should be.")
+    return said
 
 
 def where(actual, right, trace):
