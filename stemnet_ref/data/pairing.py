@@ -7,6 +7,7 @@ from dataclasses import replace
 from ..errors import InputError, pluralize
 from .discovery import challenge
 from .discovery.mixed import shared_beginning
+from .discovery.patterns import read_by
 from .discovery.selection import UNCHOSEN, ChoiceNeeded
 from .discovery.sequences import gaps, time_indices
 from .discovery.truth import complete
@@ -117,11 +118,12 @@ def pair(frames, masks, log=print, sparse=False):
 
     The first of these that gives every frame one mask is taken: equal names; names equal but for a beginning and an
     end that all frames, or all masks, share (``frame2009_1_2.png`` with ``mask2009_1_2.png``); equal numbers in the
-    names (``t1.png`` with ``man_seg001.png``); equal frame numbers, where there is one sequence of each; equal places
-    in time, where of two sequences without gaps one is named by times and the other counts. Where only the numbers or
-    the places are equal, `log` gets a line that shows the first and the last pair: masks that count from 0 beside
-    frames that count from 1, some of them left out, would pair too. With `sparse` every mask must have its frame, and
-    a frame without a mask has None; `log` gets that line then too, since pages may be of other time points.
+    names (``t1.png`` with ``man_seg001.png``); equal sequences and frame numbers, as --pattern may read them; equal
+    frame numbers, where there is one sequence of each; equal places in time, where of two sequences without gaps one is
+    named by times and the other counts. Where only the numbers or the places are equal, `log` gets a line that shows
+    the first and the last pair: masks that count from 0 beside frames that count from 1, some of them left out, would
+    pair too. With `sparse` every mask must have its frame, and a frame without a mask has None; `log` gets that line
+    then too, since pages may be of other time points.
 
     Raises
     ------
@@ -163,7 +165,7 @@ def mask_of(frame, masks):
 def _pairing_rules(frames, masks):
     """Return the rules, the strictest first: whether a rule compares numbers alone, and the key that pairs share."""
     rules = [(False, lambda frame: (frame.label, frame.page)), (False, _without_shared_words(frames, masks)),
-             (True, lambda frame: frame.numbers)]
+             (True, lambda frame: frame.numbers), (True, lambda frame: (frame.sequence, frame.timed, frame.number))]
     if len({frame.sequence for frame in frames}) == len({mask.sequence for mask in masks}) == 1:
         rules.append((True, lambda frame: (frame.timed, frame.number)))
         if frames[0].timed != masks[0].timed and len(frames) == len(masks) > 1 and not gaps(frames) + gaps(masks) and (
@@ -213,7 +215,9 @@ def _unpaired(frames, masks, rule, sparse):
     if lonely_masks or (lonely_frames and not sparse):
         lonely = [f"no {other} belongs to {each[0]}" + f" and {len(each) - 1} more" * (len(each) > 1)
                   for other, each in (("mask", lonely_frames), ("frame", lonely_masks)) if each]
-        if not lonely_masks:
+        if by_pattern := _pattern_for(frames, masks, sparse):
+            remedy = f"the frame numbers agree; if nothing else in the names matters, give --pattern {by_pattern}"
+        elif not lonely_masks:
             if all(frame.page is not None for frame in lonely_frames):      # whose numbers are places in a file alone
                 remedy = "give masks as files whose numbers are those of their pages, from 1"
             remedy += (f", or, if the pairs {first_and_last(frames, [mask_at.get(rule(frame)) for frame in frames])} "
@@ -222,6 +226,20 @@ def _unpaired(frames, masks, rule, sparse):
     first, second = next((each, last[rule(each)]) for kind, last in ((frames, frame_at), (masks, mask_at))
                          for each in kind if each is not last[rule(each)])
     return f"{counts}; {first} and {second} have the same numbers; {remedy}, or the same name"
+
+
+def _pattern_for(frames, masks, sparse):
+    """Return as text the --pattern by which frames and masks pair, if their frame numbers are the same, else ""."""
+    of_frames, of_masks = (Counter((each.timed, each.number) for each in kind) for kind in (frames, masks))
+    agree = of_masks <= of_frames if sparse else of_masks == of_frames
+    if len(of_masks) == 1 or not agree or any(each.page is not None or "*" in each.sequence for each in frames):
+        return ""
+    paths, labels = [frame.path for frame in frames], [frame.label for frame in frames]
+    pattern = shared_beginning([path.stem for path in paths]).rstrip("0123456789") + "{t}*"
+    read = read_by(pattern, paths, labels, strict=False)
+    if len(of_frames) == len(frames) and [name.number for name in read] == [frame.number for frame in frames]:
+        return f'"{pattern}"'
+    return "with {t} in place of the frame number, {s} of what tells sequences apart, and * of the rest"
 
 
 def first_and_last(frames, masks):

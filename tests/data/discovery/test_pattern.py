@@ -8,7 +8,9 @@ from pictures import stack, touch
 
 from stemnet_ref.data.discovery.patterns import read_by
 from stemnet_ref.data.discovery.selection import Selection
+from stemnet_ref.data.discovery.sequences import describe_sequences
 from stemnet_ref.data.frames import find
+from stemnet_ref.data.pairing import find_pairs
 from stemnet_ref.errors import InputError
 
 HALF_HOUR = 1800 * 10 ** 6
@@ -75,3 +77,34 @@ def test_what_a_star_matches_tells_no_sequences_apart(tmp_path):
     touch(tmp_path, "img_3_A_9.png")
     with pytest.raises(InputError, match=r"img_3_A_.* are both frame 3 .*; put \{s\} into --pattern in place of"):
         find(files, "", selection=Selection(pattern="img_{t}_A_*.png"))
+
+
+CHANCE = {"absent": [f"t{t:02d}{'' if t in (3, 6) else '_37.3C'}" for t in range(1, 9)],
+          "another form": [f"t{t:02d}_{c}C" for t, c in enumerate(["37.3", "37", "36.9", "37.0"] * 2, 1)],
+          "few": ["t01_37.3C", "t02_37.0C", "t03_36.9C"]}
+
+
+@pytest.mark.parametrize("names", CHANCE.values(), ids=CHANCE)
+def test_numbers_of_chance_that_are_not_recognised_have_a_pattern_for_a_remedy(tmp_path, names):
+    """The README's t01_37.3C: where it is read as several sequences, a message gives the pattern that makes it one."""
+    frames = touch(tmp_path / "f", *(f"{name}.tif" for name in names))
+    masks, lines = touch(tmp_path / "m", *(f"{name[:3]}.tif" for name in names)), []
+    describe_sequences(find(frames, "--frames"), 5, lines.append)
+    assert any(line.startswith("warning: ") and "--pattern" in line for line in lines)
+    with pytest.raises(InputError, match=r'frame numbers agree; .*, give --pattern "t\{t\}\*"$'):
+        find_pairs(frames, masks)
+    found, paired = find_pairs(frames, masks, lines.append, selection=Selection(pattern="t{t}*"))
+    assert len({frame.sequence for frame in found}) == 1
+    assert [mask.path.stem for mask in paired] == [frame.path.stem[:3] for frame in found]
+
+
+def test_positions_with_numbers_of_chance_pair_by_sequence_and_number(tmp_path):
+    names = [f"p{p}_t{t:02d}_37.{c}C.tif" for p in (1, 2) for t, c in enumerate("0300130210")]
+    frames, masks = touch(tmp_path / "f", *names), touch(tmp_path / "m", *(name[:6] + ".tif" for name in names))
+    with pytest.raises(InputError, match=r"give --pattern with \{t\} in place of the frame number, \{s\} of what"):
+        find_pairs(frames, masks)
+    found, paired = find_pairs(frames, masks, selection=Selection(pattern="{s}_t{t}*"))
+    assert [mask.path.stem for mask in paired] == [frame.path.stem[:6] for frame in found]
+    (masks / "p2_t09.tif").rename(masks / "p2_t11.tif")
+    with pytest.raises(InputError, match=r"no mask belongs to .*p2_t09.*give a frame and its mask the same number"):
+        find_pairs(frames, masks, selection=Selection(pattern="{s}_t{t}*"))
