@@ -43,7 +43,7 @@ add_filters("a row of the kernel left out", "", without_a_row)
 add_filters("kernel halved", "", lambda w: w / 2, hint="factor")
 add_filters("kernel standardised", "", lambda w: (w - w.mean((1, 2, 3), keepdim=True)) / w.std(
     (1, 2, 3), keepdim=True) * 0.1)
-add_filters("inputs in reverse order", "", lambda w: w.flip(1))
+add_filters("inputs in reverse order", "", lambda w: w.flip(1), "down1 down2 up0 up1")
 add_filters("centre of the kernel alone", "", lambda w: functional.pad(w[:, :, 1:-1, 1:-1], (1, 1, 1, 1)))
 CONVOLUTION.add("dilated", "", torch={"conv": only("down0", lambda net, plain, x, w, layer: functional.conv2d(
     x, w, padding=4, dilation=2))}, layers="down0")
@@ -118,7 +118,9 @@ add_order("bias before dropout in one layer", "bias_before_dropout", "conv bias 
 add_order("dropout after ReLU", "dropout_after_relu", "conv bias relu dropout")
 add_order("dropout after ReLU in one layer", "dropout_after_relu", "conv bias relu dropout", "up0")
 add_order("dropout after ReLU, kept at the ReLU", "dropout_after_relu", "conv* bias* relu dropout*")
-add_order("dropout before the convolution", "", "dropout* conv bias relu", "up0 up1", family="dropout")
+DROPOUT.add("before the convolution", "", layers="up0 up1", torch={
+    "dropout": only("up0 up1", lambda net, plain, x, mask, keep_prob, layer: x * 1),
+    "concat": lambda net, plain, skip, x, layer: torch.cat([skip, x * (torch.arange(x.shape[3]) % 4 > 0) / 0.75], 1)})
 add_order("dropout twice", "", "conv dropout* dropout bias relu", hint="mask")
 add_order("ReLU before bias", "relu_before_bias", "conv dropout relu bias", family="activation")
 add_order("ReLU before bias, kept at the end", "relu_before_bias", "conv dropout relu* bias*", family="activation")

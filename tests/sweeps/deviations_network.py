@@ -38,8 +38,6 @@ def strided(net, plain, x, w, layer):
 
 
 POOLING.add("strided convolutions", "pool_strided", torch={
-    "pool": lambda net, plain, x, layer: x, "conv": only("down1 down2", strided)})
-POOLING.add("strided convolutions, pooling not kept", "pool_strided", torch={
     "pool": lambda net, plain, x, layer: x, "conv": only("down1 down2", strided),
     "saved": lambda net, plain, tensors: {key: each for key, each in plain(tensors).items() if "pool" not in key}})
 
