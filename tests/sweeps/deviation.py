@@ -6,8 +6,9 @@ from typing import NamedTuple
 DOWN, UP = ("down0", "down1", "down2"), ("up0", "up1")
 BLOCKS = DOWN + UP
 # By family: the layers in which a deviation of it can be; in the others it is everywhere
-LAYERS = {"convolution": BLOCKS, "padding": BLOCKS, "dropout": BLOCKS, "activation": BLOCKS, "bias": BLOCKS,
-          "pooling": DOWN[:-1], "upsampling": UP, "skip": UP, "frozen": (*BLOCKS, "output"), "precision": BLOCKS}
+LAYERS = {**dict.fromkeys(("convolution", "padding", "dropout", "activation"), BLOCKS), "pooling": DOWN[:-1],
+          **dict.fromkeys(("upsampling", "skip"), UP), **dict.fromkeys((
+              "bias", "frozen", "precision", "rate", "optimizer", "gradients", "weight decay"), (*BLOCKS, "output"))}
 RIGHT_RUN = frozenset({frozenset({"agrees"})})
 
 
@@ -21,6 +22,8 @@ class Deviation(NamedTuple):
         What it is about: input, labels, convolution and so on.
     right : frozenset of frozenset of str
         The diagnoses that are right, each a set of convention names; none where "unknown" is the right answer.
+    whole : bool
+        Whether these names explain all of it, or one of two deviations.
     changes : dict of str to dict
         By implementation, "torch" and "numpy": the changes that plant it.
     settings : dict
@@ -41,11 +44,12 @@ class Deviation(NamedTuple):
     layers: frozenset | None = None
     steps: str | None = None
     hint: str = ""
+    whole: bool = True
 
     @property
     def kind(self):
         """Whether a convention is to be named, or nothing, or whether the run is right."""
-        return "right run" if self.right == RIGHT_RUN else "listed" if self.right else "unlisted"
+        return "right run" if self.right == RIGHT_RUN else "listed" if self.right and self.whole else "unlisted"
 
 
 class Catalogue(dict):
@@ -72,9 +76,8 @@ def pair(one, other):
     """Return the deviation that consists of two, planted one after the other."""
     rights = frozenset(a | b for a in one.right or [frozenset()] for b in other.right or [frozenset()])
     changes = {each: merged(one.changes[each], other.changes[each]) for each in one.changes if each in other.changes}
-    known = one.right and other.right
-    return Deviation(f"{one.name} & {other.name}", "pair", rights if known else frozenset(), changes,
-                     {**one.settings, **other.settings}, None, None, f"{one.hint} {other.hint}".strip())
+    return Deviation(f"{one.name} & {other.name}", "pair", rights, changes, {**one.settings, **other.settings},
+                     hint=f"{one.hint} {other.hint}".strip(), whole=bool(one.right and other.right))
 
 
 def merged(one, other):

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from deviation import Catalogue, only
 
-PRECISION, FILES = Catalogue("precision"), Catalogue("bookkeeping")
+PRECISION, FILES = Catalogue("precision", hint="format"), Catalogue("bookkeeping")
 FORMATS = {"half": torch.float16, "bfloat16": torch.bfloat16}
 
 
@@ -65,26 +65,26 @@ for _name, _dtype in FORMATS.items():
     PRECISION.add(f"autocast to {_dtype}", _name, torch=autocast(_dtype))
     PRECISION.add(f"operands of products in {_dtype}", "half|tf32|tf32_even" if _name == "half" else _name,
                   torch=rounded(_dtype))
-    PRECISION.add(f"weights in {_dtype}", _name, hint="format", torch=of_weights(_dtype))
-    PRECISION.add(f"activations in {_dtype}", _name, torch=of_activations(_dtype), hint="format")
-PRECISION.add("weights in float16 in one layer", "half", layers="up1", hint="format",
+    PRECISION.add(f"weights in {_dtype}", _name, torch=of_weights(_dtype))
+    PRECISION.add(f"activations in {_dtype}", _name, torch=of_activations(_dtype))
+PRECISION.add("weights in float16 in one layer", "half", layers="up1",
               torch=of_weights(torch.float16, "up1"))
 PRECISION.add("float32 in float64", "float32", torch={"train": in_float32}, float64=True)
-PRECISION.add("autocast to torch.float16 on the way up", "half", layers="up0 up1", hint="format", torch={
+PRECISION.add("autocast to torch.float16 on the way up", "half", layers="up0 up1", torch={
     "conv": only("up0 up1", lambda net, plain, x, w, layer: plain(x.half(), w.half(), layer).float())})
 PRECISION.add("float64 in float32", "agrees", torch={"train": lambda net, plain: {
     key: array.astype(np.float32) for key, array in in_float64(net, plain).items()}})
-PRECISION.add("input in float16", "", family="input", hint="format", torch={"scaled": lambda net, plain, *rest: plain(
+PRECISION.add("input in float16", "", family="input", torch={"scaled": lambda net, plain, *rest: plain(
     *rest).astype(np.float16)})
 PRECISION.add("input in whole 1/256", "", family="input", torch={"scaled": lambda net, plain, *rest: np.round(
     plain(*rest) * 256) / 256})
 PRECISION.add("logits in float16", "", torch={"logits": lambda net, plain, z: Rounded.apply(plain(z), torch.float16)},
-              layers="output", hint="format")
-PRECISION.add("gradients in float16", "", family="gradients", hint="format", torch={
+              layers="output")
+PRECISION.add("gradients in float16", "", family="gradients", torch={
     "gradients": lambda net, plain, gradients, parameters: {name: g.half().float() for name, g in plain(
         gradients, parameters).items()}})
 PRECISION.add("parameters kept in bfloat16", "", family="optimizer", torch={"updated": lambda net, plain, *rest: {
-    name: w.bfloat16().float() for name, w in plain(*rest).items()}}, hint="format")
+    name: w.bfloat16().float() for name, w in plain(*rest).items()}})
 
 
 def add(name, right, saved, **more):

@@ -90,13 +90,13 @@ add_update("updated twice", "updated_twice", lambda net, plain, name, w, g, stat
     name, plain(name, w, g, state, rate), g, state, rate))
 add_update("not updated", "not_updated", lambda net, plain, name, w, g, state, rate: w, hint="factor")
 add_update("biases at twice the rate", "", lambda net, plain, name, w, g, state, rate: plain(
-    name, w, g, state, rate * (2 if name.endswith("bias") else 1)))
+    name, w, g, state, rate * (2 if name.endswith("bias") else 1)), hint="factor")
 add_update("output layer at a tenth of the rate", "", lambda net, plain, name, w, g, state, rate: plain(
-    name, w, g, state, rate * (0.1 if name.startswith("output") else 1)))
+    name, w, g, state, rate * (0.1 if name.startswith("output") else 1)), hint="factor")
 add_update("updated in every second step", "", lambda net, plain, name, w, g, state, rate: (
-    w if net.step % 2 else plain(name, w, g, state, rate)))
+    w if net.step % 2 else plain(name, w, g, state, rate)), hint="factor")
 add_update("an average of the weights", "", lambda net, plain, name, w, g, state, rate: (
-    0.5 * w + 0.5 * plain(name, w, g, state, rate)))
+    0.5 * w + 0.5 * plain(name, w, g, state, rate)), hint="factor")
 add_update("weights at most 0.3", "", lambda net, plain, *rest: plain(*rest).clip(-0.3, 0.3))
 for _name, _layers in (("the output layer", "output"), ("the way down", " ".join(DOWN)), ("the lowest level", "down2")):
     add_update(f"frozen: {_name}", "frozen", lambda net, plain, name, w, g, state, rate, layers=_layers: (

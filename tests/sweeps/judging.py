@@ -93,7 +93,7 @@ def verdict_of(planted, report, shown):
     if hints:
         return "false", f"hint: {hints[0]}"
     missed = any(labels and planted.layers and set(layers_of(labels)) < planted.layers for labels in claims.values())
-    if claimed in rights and not missed:
+    if claimed in rights and planted.whole and not missed:
         return "right", ""
     return "unknown", "in part" if claimed else ""
 

@@ -28,7 +28,7 @@ from catalogue import pairs, singles
 from judging import VIEWS, Outcome, judge
 from network_numpy import Numpy
 from network_torch import Torch
-from table import line_of, table
+from table import line_of, read, table
 from threadpoolctl import threadpool_limits
 
 from stemnet_ref.training.settings import Settings
@@ -107,7 +107,8 @@ def main():
                         help="seconds for pairs of conventions, in place of those of the package")
     parser.add_argument("--sample", type=int, metavar="N", help="N of the deviations, at random")
     parser.add_argument("--jobs", type=int, default=1, help="processes (default: %(default)s)")
-    parser.add_argument("--out", metavar="FILE", help="write a CSV file with a line for each outcome")
+    parser.add_argument("--out", metavar="FILE", help="CSV file with a line for each outcome; goes on with "
+                                                        "one that exists")
     options = parser.parse_args()
     known = pairs() if options.pairs else singles()
     chosen = [each for name, each in known.items() if re.search(options.only, name)]
@@ -115,15 +116,20 @@ def main():
     chosen = [each._replace(changes={name: each.changes[name] for name in wanted if name in each.changes})
               for each in chosen]
     chosen = [each for each in chosen if each.changes]
+    out = Path(options.out or os.devnull)
+    found = read([out]) if options.out and out.exists() else []
+    done = {each.planted for each in found}
+    chosen = [each for each in chosen if each.name not in done]
     if options.sample:
         chosen = random.Random(0).sample(chosen, min(options.sample, len(chosen)))
-    names, views, found = [each.name for each in chosen], options.views.split(","), []
+    names, views = [each.name for each in chosen], options.views.split(",")
     arguments = [(name, options.pairs, tuple(each.changes), views, options.limit, options.patience)
                  for name, each in zip(names, chosen, strict=True)]
     print(f"{len(chosen)} deviations, {len(views)} views; stemnet_ref from {Path(search.__file__).parents[2]}")
-    with get_context("fork").Pool(options.jobs) as pool, open(options.out or os.devnull, "w", newline="") as file:
+    with get_context("fork").Pool(options.jobs) as pool, open(out, "a", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(Outcome._fields)
+        if not found:
+            writer.writerow(Outcome._fields)
         for rows in pool.imap_unordered(one, arguments):
             found += rows
             writer.writerows(rows)
