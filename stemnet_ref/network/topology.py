@@ -212,14 +212,14 @@ def halo(blocks):
     return -low, high - last
 
 
-def list_layers(blocks, bias_first=lambda prefix: False):
+def list_layers(blocks, order=lambda block: block.layers):
     """Return all `Layer` of the blocks in the order of the data, and the softmax at the end.
 
     Parameters
     ----------
     blocks : tuple of Block
-    bias_first : callable
-        Takes what stands before the dot in a block's name; returns whether its bias stands before its dropout.
+    order : callable
+        Takes a Block; returns the kinds of its layers in the order in which they are computed.
 
     Raises
     ------
@@ -230,9 +230,7 @@ def list_layers(blocks, bias_first=lambda prefix: False):
         raise ValueError("topology.list_layers: lists networks with ReLU and without batch normalisation only")
     found, output = [], {INPUT: INPUT}              # output: the layer that writes a block's map, by block
     for block in blocks:
-        source, kinds = tuple(output[name] for name in block.inputs), list(block.layers)
-        if block.dropout and bias_first(block.name.partition(".")[0]):
-            kinds[1:3] = "bias", "dropout"
+        source, kinds = tuple(output[name] for name in block.inputs), order(block)
         for kind in ["concat", *kinds] if len(source) > 1 else kinds:
             parameter = {block.kind: "weight", "bias": "bias"}.get(kind) if block.weight else None
             found.append(Layer(block.layer_name(kind), kind, source, parameter and f"{block.name}.{parameter}", block))

@@ -138,9 +138,8 @@ class Npz(Arrays):
 
     def __getitem__(self, name):
         header = self.header(name)
-        if header.dtype == BFLOAT16 or (header.dtype.kind == "U" and header.shape):
-            raise ValueError(f"{name} is an array of {'bfloat16' if header.dtype == BFLOAT16 else 'text'}, not of "
-                             "numbers that NumPy has")
+        if header.dtype.kind == "U" and header.shape:
+            raise ValueError(f"{name} is an array of text, not of numbers")
         self._left -= header.size
         if self._left < 0 or (header.dtype.kind == "U" and header.size > MAX_TEXT):
             raise ValueError(f"{name} would take {header.size / 1e6:.0f} MB unpacked, far more than the file has")
@@ -148,6 +147,8 @@ class Npz(Arrays):
             array = np.lib.format.read_array(file, allow_pickle=False)
             if file.read(1):                                # zipfile compares the checksum at the end of the member
                 raise ValueError(f"{name} is longer than its header says")
+        if header.dtype == BFLOAT16:                        # the upper half of a float32
+            return (array.view("<u2").astype(np.uint32) << 16).view(np.float32)
         return np.asarray(array, array.dtype.newbyteorder("="), order="C")
 
     def about(self, name="about"):

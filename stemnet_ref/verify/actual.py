@@ -34,7 +34,7 @@ def read(path, golden, layout=None, log=print, allow_extra=False, only=()):
     ------
     InputError
         If the file cannot be read, a name is not the golden file's, an array has another shape than the reference's or
-        is not float32 or float64, or nothing is in it that an implementation computes.
+        is not of floating-point numbers, or nothing is in it that an implementation computes.
     """
     with open_arrays(path) as arrays:
         return select(arrays, golden, (layout,) if layout else stated(arrays, path), path, log, allow_extra, only)
@@ -60,6 +60,10 @@ def select(arrays, golden, layouts=LAYOUTS, path="the arrays", log=print, allow_
     given = coverage.choose(given, only, path)
     headers = {key: _header(arrays, key) for key in given}
     _check_dtypes(headers, path)
+    if short := [key for key in headers if _is_short(headers[key].dtype)]:
+        log(f"note: {path}: {short[0]}{f' and {len(short) - 1} more are' if short[1:] else ' is'} "
+            f"{'bfloat16' if headers[short[0]].dtype == BFLOAT16 else 'float16'}: too few digits to tell a right "
+            "network from a wrong one; compute and save in float32 or float64")
     found = {key: header.shape for key, header in headers.items()}
     chosen = {filters: fitting({key: shape for key, shape in found.items() if is_filter(key) == filters}, known,
                                layouts) for filters in (True, False)}
@@ -69,7 +73,8 @@ def select(arrays, golden, layouts=LAYOUTS, path="the arrays", log=print, allow_
             said = f" (read as {layouts[0]}, as was said)" if len(layouts) == 1 and len(known[key]) == 4 else ""
             raise InputError(f"{path}: {key} has shape {shape}{said}; the golden file has {known[key]}"
                              + (f", or in NCHW {nchw_shape(key, known[key])}" if len(known[key]) == 4 else ""))
-    return {key: from_layout(key, np.asarray(arrays[key]), chosen[is_filter(key)]).reshape(known[key]) for key in given}
+    return {key: from_layout(key, _widened(np.asarray(arrays[key])), chosen[is_filter(key)]).reshape(known[key])
+            for key in given}
 
 
 def _header(arrays, key):
@@ -80,17 +85,23 @@ def _header(arrays, key):
     return Header(array.shape, array.dtype)
 
 
+def _is_short(dtype):
+    """Return whether a dtype is float16 or bfloat16."""
+    return dtype == BFLOAT16 or (dtype.kind == "f" and dtype.itemsize == 2)
+
+
 def _check_dtypes(headers, path):
-    """Raise InputError, once for all arrays, unless they are float32 or float64."""
-    wrong = [key for key, header in headers.items() if header.dtype.newbyteorder("=") not in DTYPES]
-    if not wrong:
-        return
-    dtype = headers[wrong[0]].dtype
-    short = dtype == BFLOAT16 or (dtype.kind == "f" and dtype.itemsize < 4)
-    why = ", half precision, which has too few digits to tell a right network from a wrong one" if short else ""
-    more = f" and {len(wrong) - 1} more are" if len(wrong) > 1 else " is"
-    raise InputError(f"{path}: {wrong[0]}{more} {'bfloat16' if dtype == BFLOAT16 else dtype}{why}; compute and save "
-                     "in float32 or float64")
+    """Raise InputError, once for all arrays, unless they are of floating-point numbers."""
+    wrong = [key for key, header in headers.items()
+             if header.dtype.newbyteorder("=") not in DTYPES and not _is_short(header.dtype)]
+    if wrong:
+        more = f" and {len(wrong) - 1} more are" if len(wrong) > 1 else " is"
+        raise InputError(f"{path}: {wrong[0]}{more} {headers[wrong[0]].dtype}; compute and save in float32 or float64")
+
+
+def _widened(array):
+    """Return an array of a short format in float32, and any other as it is."""
+    return array.astype(np.float32) if _is_short(array.dtype) else array
 
 
 def shapes(golden):

@@ -56,6 +56,11 @@ class Comparison:
             rows.append(self.judge(key, trace))
         return tuple(rows)
 
+    @property
+    def first(self):
+        """The first row that departs, or None."""
+        return next((row for row in self.rows if row.verdict == "departs"), None)
+
     def _adrift(self, key):
         """Return whether none of the parameters are given that a step of training began with."""
         step = Key.of(key).step or 0
@@ -66,10 +71,20 @@ class Comparison:
         return max(float(abs(array).max()) for other, array in self.expected.items()
                    if Key.of(other).step != 0 and Key.of(other)[1:] == Key.of(key)[1:])
 
+    def far(self, key, trace):
+        """Return whether a tensor is so far from the trace's that it could agree within a vague bound only.
+
+        The trace may be one without bounds.
+        """
+        actual, exact = np.asarray(self.actual[key], np.float64), trace.computed(key).value.array
+        return not np.mean((actual - exact) ** 2) <= VAGUE ** 2 * np.mean(actual ** 2) + 1e-60
+
     def judge(self, key, trace):
         """Return the Row of a tensor."""
         (exact, error), consulted = trace.computed(key)
-        actual, assumed = np.asarray(self.actual[key], np.float64), Assumptions(trace.unit, trace.conventions)
+        parts = Key.of(key)
+        actual = np.asarray(self.actual[key], np.float64)
+        assumed = Assumptions(trace.unit, trace.conventions, parts.layer, step=parts.step)
         assert actual.shape == exact.shape, f"{key} has shape {actual.shape}; the reference's has {exact.shape}"
         bound = 4 * assumed.roundoff() * abs(exact) + assumed.smallest() + error
         exact, actual, bound = (np.atleast_1d(each) for each in (exact, actual, bound))
@@ -94,7 +109,7 @@ class Comparison:
                 abs(actual - golden).max() > NEAR * self._scale(key)):
             verdict = "unclear"
         return Row(key, largest, ratio(largest, abs(exact).max()), float(bound[at_largest]), float(shares[at]), verdict,
-                   rms, aligned, drift, vague, consulted)
+                   rms, aligned, drift, vague, consulted | assumed.consulted)
 
 
 def compare(golden, actual):

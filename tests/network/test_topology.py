@@ -118,7 +118,8 @@ def test_two_concatenations_under_one_prefix_have_names_of_their_own():
 
 def test_the_bias_stands_before_the_dropout_where_it_is_asked_for():
     blocks = topology.stemnet_blocks(topology.Architecture(levels=2))
-    found = {layer.name: layer for layer in topology.list_layers(blocks, lambda prefix: prefix == "up0")}
+    found = {layer.name: layer for layer in topology.list_layers(
+        blocks, lambda block: ("conv", "bias", "dropout", "activation") if block.name == "up0.conv" else block.layers)}
     assert found["up0.bias"].inputs == ("up0.conv",)
     assert found["up0.relu"].inputs == ("up0.dropout",)
     assert found["down0.bias"].inputs == ("down0.dropout",)

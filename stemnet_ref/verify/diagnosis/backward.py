@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...layers import softmax as plain_softmax
-from ..expected.rounding import Value
+from ..expected.rounding import Held, Value
 
 
 class Mistakes(NamedTuple):
@@ -174,7 +174,7 @@ def _unflipped_and_padded(g):
     """Return dx as the forward pass of an even kernel gives it for dy, with the padding of a forward pass."""
     if g.options.padding == "valid" or all(side % 2 for side in g.weight.shape[:2]):
         return None
-    other = g.trace.under(g.trace.conventions ^ {("padding_other_side", None)})
+    other = g.trace.under(g.trace.conventions ^ {Held("padding_other_side")})
     return other.changed(weight=_turned(g.weight)).value("dx")
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from ..expected.costs import EPSILONS
 from ..expected.operations import BATCH_NORM_EPSILONS
+from ..expected.rounding import Held
 
 
 class Convention(NamedTuple):
@@ -16,6 +17,7 @@ class Convention(NamedTuple):
     does: str           # what the other side does
     reference: str      # what the reference does, with the equation
     change: str         # the line to change
+    values: tuple = ()  # those that are tried, of a convention that has one; it stands in `does` as {value}
 
 
 def _alike(reference, change, **does):
@@ -118,6 +120,12 @@ CONVENTIONS = {
     "bias_before_dropout": Convention(
         "the bias is added before the dropout", "convolution, dropout, bias, ReLU in this order (section 9, row 9)",
         "give the convolution no bias (nn.Conv2d(..., bias=False)) and add it after the dropout"),
+    "dropout_after_relu": Convention(
+        "the dropout comes after the ReLU", "convolution, dropout, bias, ReLU in this order (section 9, row 9)",
+        "write relu(dropout(conv(x)) + bias)"),
+    "relu_before_bias": Convention(
+        "the bias is added after the ReLU", "convolution, dropout, bias, ReLU in this order (section 9, row 9)",
+        "write relu(dropout(conv(x)) + bias)"),
     "relu_on_logits": Convention(
         "a ReLU is applied to the logits, as in the listing", "linear logits (section 9, row 3)",
         "take the ReLU out of the last layer; or export with --logits relu"),
@@ -262,20 +270,25 @@ for _mode in ("even", "truncated"):
     CONVENTIONS[f"tf32_{_mode}"] = CONVENTIONS["tf32"]
 
 
-def sentence(name, layer, training):
+def everywhere(name):
+    """Return a convention with each of its values that are tried, a list of Held."""
+    return [Held(name, value=value) for value in CONVENTIONS[name].values or (None,)]
+
+
+def sentence(held, training, scope=""):
     """Return the diagnosis of a convention found, one sentence.
 
     Parameters
     ----------
-    name : str
-    layer : str or None
-        Where it holds in one layer only.
+    held : expected.rounding.Held
     training : dict
         The golden file's settings: what the other form is depends on them.
+    scope : str
+        What `scopes.words` says of where it holds.
     """
-    does, reference, change = CONVENTIONS[name]
-    text = f"in {layer} alone, " if layer else ""
-    text += f"{does}; the reference has {reference}; {change}."
+    does, reference, change = CONVENTIONS[held.name][:3]
+    text = f"{scope}{does}; the reference has {reference}; {change}."
     if "{" in text:
-        text = text.format(**FORMS[training["momentum_form"]], **FORMS[f"adam {training['adam_form']}"])
+        value = held.value if held.value is None else f"{held.value:.4g}"
+        text = text.format(value=value, **FORMS[training["momentum_form"]], **FORMS[f"adam {training['adam_form']}"])
     return text[0].upper() + text[1:]

@@ -14,11 +14,11 @@ import numpy as np
 
 from ...errors import pluralize
 from ..expected.layer import GRADIENTS, LAYERS, PADDINGS
-from ..expected.rounding import exact
+from ..expected.rounding import Held, exact
 from ..report import Report
 from . import backward, backward_costs, forward
 from .backward import Given
-from .conventions import CONVENTIONS, sentence
+from .conventions import CONVENTIONS, everywhere, sentence
 from .relations import ENOUGH, SHORT, distance, fits, in_short_format, proportional, relations, where
 
 MISTAKES = {layer: {key: found for table in (forward, backward, backward_costs)
@@ -112,7 +112,7 @@ class _Diagnosis:
                 break                                           # nothing can be nearer
         if best := self.supported(row.key, agreeing):
             self.forward, (self.own, said) = "named", best[0]
-            self.found = {name: None for name, _ in sorted(self.own.conventions)}
+            self.found = {held.name: None for held in sorted(self.own.conventions)}
             self.said += [each[0].upper() + each[1:] for each in said]
             if others := [" and ".join(map(_clause, other)) for _, other in best[1:]]:
                 self.said[-1] += _or(others)
@@ -123,13 +123,14 @@ class _Diagnosis:
     def candidates(self, key, base):
         """Yield what may explain the forward pass, what is likelier first: iterables of a trace and what it says."""
         def named(trace):
-            return trace, [sentence(name, None, {}) for name, _ in sorted(trace.conventions)]
+            return trace, [sentence(held, {}) for held in sorted(trace.conventions)]
 
         def more(trace):
             names = {each for each in trace.computed(key).consulted if each in CONVENTIONS and each not in SHORT}
             for name in sorted(names, key=list(CONVENTIONS).index):
-                if (name, None) not in trace.conventions:
-                    yield trace.under(trace.conventions | {(name, None)})
+                for held in everywhere(name):
+                    if held not in trace.conventions:
+                        yield trace.under(trace.conventions | {held})
 
         def pairs(trace):
             tried, until = set(), time.monotonic() + PATIENCE
@@ -188,8 +189,8 @@ class _Diagnosis:
         for trace in dict.fromkeys((self.own, self.trace)):
             base = in_short_format(trace, key, actual)
             if base is not trace and self.agrees(key, base):
-                name = next(iter(base.conventions - trace.conventions))[0]
-                self.said.append(f"{right}{key} departs: {sentence(name, None, {})}")
+                name = next(iter(base.conventions - trace.conventions)).name
+                self.said.append(f"{right}{key} departs: {sentence(Held(name), {})}")
                 return
             if said := self.simple(key, actual, base):
                 self.said.append(right + said)
@@ -238,12 +239,12 @@ class _Diagnosis:
         """Yield what is said of the gradient of a forward pass under each convention, and that gradient."""
         output = next((each for each in FORWARD if each in self.comparison.actual), None)
         of_forward = trace.computed(output).consulted if output else ()
-        for name in CONVENTIONS:
-            if name in trace.computed(key).consulted and name not in SHORT and (name, None) not in trace.conventions:
-                does, reference, _ = CONVENTIONS[name]
-                text = sentence(name, None, {}) if name not in of_forward else (
-                    f"{key} fits a forward pass in which {does}; the reference has {reference}.")
-                yield text, trace.under(trace.conventions | {(name, None)}).value(key)
+        for held in (held for name in CONVENTIONS if name not in SHORT for held in everywhere(name)):
+            if held.name in trace.computed(key).consulted and held not in trace.conventions:
+                text = sentence(held, {}) if held.name not in of_forward else (
+                    f"{key} fits a forward pass in which {_clause(sentence(held, {}))}; the reference has "
+                    f"{CONVENTIONS[held.name].reference}.")
+                yield text, trace.under(trace.conventions | {held}).value(key)
 
     def hint(self, key, actual, trace):
         """Return what can be said of numbers that nothing known explains."""

@@ -4,7 +4,7 @@ from itertools import permutations
 
 import numpy as np
 
-from ..expected.rounding import FORMATS, Value, exact
+from ..expected.rounding import FORMATS, Held, Value, exact
 
 ENOUGH = 8              # numbers: fewer are a factor of others by chance
 VAGUE = 0.25            # of the numbers' root mean square: a wider bound explains nothing
@@ -105,5 +105,5 @@ def in_short_format(trace, key, actual):
             step = 2 * FORMATS[name].unit * 2.0 ** np.floor(np.log2(numbers[-1]))
             of_grid = (numbers % step == 0).all() and numbers[-1] >= 2 * numbers[0]
             if FORMATS[name].unit > trace.unit and (FORMATS[name].cut(numbers) == numbers).all() and not of_grid:
-                return trace.under(trace.conventions | {(name, None)})
+                return trace.under(trace.conventions | {Held(name)})
     return trace

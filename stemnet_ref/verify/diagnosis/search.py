@@ -1,24 +1,26 @@
 """Find the conventions under which the reference gives the numbers of another implementation.
 
-A tensor that departs is computed again under every convention that could change it, then under two at once, from the
-tensors that it depends on; what meets the numbers within the rounding bound is what the other side does. Of several the
-one is taken under which most of the other tensors agree. From there on it is assumed, and the next tensor that departs
-is looked at.
+A tensor that departs is computed again under every convention that could change it, from the tensors that it depends
+on. A convention whose numbers are the other side's within the rounding bound is looked at in all other tensors that it
+could change, too (`scopes`): where it is refuted it does not hold, and is found for the other layers or steps only.
+From there on it is assumed, and the next tensor that departs is looked at; two conventions at once are tried where one
+explains nothing. At the end a convention is named only if all tensors that it could change agree under all that were
+found together.
 """
 
-import time
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..expected.rounding import FORMATS, SINGLE, ratio
+from ..expected.rounding import FORMATS, Held, ratio
 from ..expected.trace import CHAIN
 from ..report import Report
-from .conventions import CONVENTIONS, sentence
+from . import observations, scopes
+from .conventions import CONVENTIONS, everywhere, sentence
 
-CHANCE = 0.01           # that numbers are met by chance
-PATIENCE = 120          # seconds for all pairs: of large networks without the tensors between they are many
-ENOUGH = 8              # numbers: fewer are a factor of others by chance
+CHANCE = 0.001          # that numbers are met by chance
+EMULATED = 8            # times as near comes a tensor where a short format is emulated that it has
+PAIRS = 3000            # pairs of conventions that are tried at most for a tensor
 SHORT = sorted(FORMATS, key=lambda name: FORMATS[name].unit)        # names of the formats, the longest first
 
 
@@ -27,26 +29,27 @@ class Finding:
     """What explains that a tensor departs."""
 
     key: str            # key of the first tensor that it changes
-    # conventions as (name, layer), the layer None where one holds everywhere; none if nothing explains the tensor
-    conventions: frozenset = frozenset()
-    others: tuple = ()  # further sets of conventions that explain all that is given equally well
-    hint: str = ""      # what can be said of a difference that nothing explains
+    held: frozenset = frozenset()   # of Held; none if no convention explains the tensor
+    others: tuple = ()  # further sets of Held that explain all that is given equally well
+    hint: str = ""      # what can be said of a difference that no convention explains
 
 
 def diagnose(comparison):
     """Return the Report on a `compare.Comparison`: its rows, and what explains those that depart."""
     search = _Search(comparison)
     with np.errstate(all="ignore"):                         # what is not finite is seen in the numbers
-        findings, training, found = search.run(), comparison.training, {}
+        findings = search.run()
+    said, found = [], {}
     for finding in findings:
-        for name, layer in sorted(finding.conventions, key=lambda each: list(CONVENTIONS).index(each[0])):
-            if layer not in found.setdefault(name, []):
-                found[name].append(layer)
-    found = {name: None if None in layers else layers for name, layers in found.items()}
-    said = [sentence(name, layers and " and ".join(layers), training) for name, layers in found.items()]
-    said += ["Or, which these numbers cannot tell apart: " + sentence(name, layer, training)
-             for finding in findings for other in finding.others for name, layer in sorted(other, key=str)]
-    said += [f"{finding.key}: {finding.hint}" for finding in findings if finding.hint]
+        for held in sorted(finding.held, key=lambda each: list(CONVENTIONS).index(each.name)):
+            if held.name not in found:
+                alike = [each for other in findings for each in other.held if each.name == held.name]
+                found[held.name] = scopes.labels(alike)
+                said.append(sentence(held, comparison.training, scopes.words(alike)))
+        said += ["Or, which these numbers cannot tell apart: " + sentence(held, comparison.training,
+                                                                          scopes.words([held]))
+                 for other in finding.others for held in sorted(other, key=str)]
+        said += [f"{finding.key}: {finding.hint}"] if finding.hint else []
     return Report(tuple(search.rows), comparison.known, found, tuple(said))
 
 
@@ -57,37 +60,57 @@ class _Search:
     ----------
     rows : list of report.Row
         What came of every tensor; those that follow from what has been found say so.
-    found : frozenset of (str, str or None)
-        The conventions that have been found, as a Finding has them.
+    found : frozenset of Held
+        The conventions that have been found.
     lost : bool
         Whether nothing explains one of the rows that have been looked at.
     """
 
     def __init__(self, comparison):
         self.comparison, self.rows = comparison, list(comparison.rows)
-        self.found, self.lost, self.until = frozenset(), False, time.monotonic() + PATIENCE
+        self.found, self.lost = frozenset(), False
 
     def run(self):
         """Return the findings."""
-        begun = next((row for row in self.rows if row.parts.step == 0 and row.verdict == "departs"), None)
-        if begun:
-            return [Finding(begun.key, hint=self._hint(begun))]
-        findings, trace = [], None
-        for number, row in enumerate(self.rows):
-            if row.verdict != "departs":
-                continue
-            if self.found and self.comparison.judge(row.key, trace).verdict != "departs":
-                self.rows[number] = replace(row, verdict="follows")
+        if hint := observations.of_all(self.comparison):
+            return [Finding(self.comparison.first.key, hint=hint)]
+        findings, rejected = self._look(frozenset())
+        while rejected:                                     # without what was refuted at the end, look once more
+            findings, more = self._look(rejected)
+            rejected = more and rejected | more
+        return findings
+
+    def _look(self, rejected):
+        """Return the findings without some Held, and which of them are refuted in the end."""
+        self.rows, self.found, self.lost, self.rejected = list(self.comparison.rows), frozenset(), False, rejected
+        self.before = {row.key: row for row in self.comparison.rows}        # what came of them under what is found
+        findings = []
+        for key in list(self.before):
+            if (row := self.before[key]).verdict != "departs":
                 continue
             findings.append(finding := self._explain(row))
-            if finding.conventions:
-                self.found |= finding.conventions
-                trace = self.comparison.trace.under(self.found)
-            else:
-                self.lost = True
-        verdicts = self.comparison.judged([finding.key for finding in findings], self.found)
-        return [finding for finding, row in zip(findings, verdicts, strict=True)
-                if finding.conventions or row.verdict == "departs"]
+            if row.parts.step == 0 and not finding.held:
+                return [finding], set()
+            self.lost = self.lost or not finding.held
+            if finding.held:
+                self.found |= finding.held
+                self.before = {row.key: row for row in self.comparison.judged(list(self.before), self.found)}
+        refuted = {held for held in self.found if not self._stands(held)}
+        firsts = {finding.key for finding in findings}
+        self.rows = [replace(row, verdict="follows") if row.verdict == "departs" and row.key not in firsts
+                     and self.before[row.key].verdict != "departs" else row for row in self.comparison.rows]
+        return [finding for finding in findings if finding.held or finding.hint], refuted
+
+    def _stands(self, held):
+        """Return whether all tensors that a convention could change agree, and most within a bound that says something.
+
+        Under a short format few bounds do: it is seen in the bits.
+        """
+        rows = [self.before[row.key] for row in self.comparison.rows if row.verdict == "departs"
+                and held.touches & (row.consulted | self.before[row.key].consulted)]
+        agree = all(row.verdict != "departs" for row in self.before.values() if held.touches & row.consulted)
+        short = any(each.name in FORMATS for each in self.found)
+        return agree and (short or 2 * sum(row.vague for row in rows) <= len(rows))
 
     def _explain(self, row):
         """Return the Finding for a row, beside the conventions that have been found.
@@ -97,151 +120,129 @@ class _Search:
         """
         if self.lost and CHAIN in row.consulted:
             return Finding(row.key)
-        if self._same_later(row):
-            return Finding(row.key, hint="these numbers are those of the next step too: were they saved without a "
-                                         "copy, .clone() in PyTorch, and then changed in place?")
-        for candidates in self._candidates(row):
-            matching, count = {}, 0
-            for trace in candidates:
-                under, conventions = self.comparison.judge(row.key, trace), trace.conventions - self.found
-                count += 1
-                if under.verdict == "agrees" and not under.vague:
-                    matching[conventions] = under
-                if len(conventions) > 1 and time.monotonic() > self.until:
-                    break
-            if best := self._best(matching, count, row):
-                others = {}
-                for each in best[1:]:
-                    if _does(each) != _does(best[0]):
-                        others.setdefault(frozenset(name for name, _ in each), each)
-                return Finding(row.key, best[0], tuple(others.values()))
-        hint = "" if self.lost else self._hint(row)
-        if hint and time.monotonic() > self.until:
-            hint += f" After {PATIENCE} s not all pairs of conventions had been tried; give more tensors."
-        return Finding(row.key, hint=hint)
-
-    def _same_later(self, row):
-        """Return whether a parameter or gradient is given with the same numbers for the next step."""
-        actual, later = self.comparison.actual, row.parts.step and row.parts.at_step(row.parts.step + 1)
-        return later in actual and np.array_equal(actual[row.key], actual[later]) and np.any(actual[row.key])
-
-    def _candidates(self, row):
-        """Yield what may explain a row, first what is likelier: iterables of traces under more conventions."""
-        single = [name for name in CONVENTIONS if name in row.consulted and (name, None) not in self.found]
-        exact = [name for name in single if name not in FORMATS]
-        short = [name for name in SHORT if name in single and self._looks_like(name, row)]
-        alike = [each for each in self.rows if each.verdict == "departs" and each.parts[:2] == row.parts[:2]]
-        trace = self.comparison.trace.under(self.found)
-        trace.computed(row.key)                             # what a convention does not change is computed once
-        yield (_with(trace, name) for name in exact)
-        for name in short:
-            if self._looks_like(name, *alike):
-                yield [_with(trace, name)]
+        if row.parts.step == 0:
+            return self._short(row) or Finding(row.key, hint=observations.OTHER_PARAMETERS)
+        trace, self.tried = self.comparison.trace.under(self.found), 0
+        trace.computed(row.key)
+        names = [name for name in CONVENTIONS if name in row.consulted and name not in FORMATS]
+        single = [frozenset([held]) for name in names for held in self._valued(name, row)]
+        if finding := self._first(row, trace, single) or self._short(row):
+            return finding
+        if not self.lost and (finding := self._first(row, trace, self._scoped(row, names))):
+            return finding
+        if hint := observations.of_row(row, self.comparison, trace):
+            return Finding(row.key, hint="" if self.lost else hint)
         if not self.lost:
-            yield self._pairs(row, exact, trace)
-        for name in short:
-            yield [_with(trace, name)]
-        if not self.lost:
-            for name in SHORT:
-                if (name, None) not in self.found:
-                    yield self._beside(row, exact, name, trace)
+            for candidates in (self._pairs(row, single, trace), self._beside(row, single, trace)):
+                if finding := self._first(row, trace, candidates):
+                    return finding
+        return Finding(row.key, hint="" if self.lost else observations.UNKNOWN)
 
-    def _looks_like(self, name, *rows):
-        """Return whether half of the rows and more depart as rounding to a short format does, in size and direction.
+    def _valued(self, name, row):
+        """Return a convention with each of its values, everywhere, but for those that are found or rejected."""
+        return [held for held in everywhere(name) if held not in self.found | self.rejected]
 
-        Of a cost that cannot be said, and parameters after a step would not be the first to show it.
-        """
-        unit = FORMATS[name].unit
-        return 2 * sum(unit / 32 < row.rms < 4 * unit and row.aligned < 0.98 for row in rows) >= len(rows) and not any(
-            row.parts.kind in ("parameter", "cost") for row in rows)
+    def _first(self, row, trace, candidates):
+        """Return the Finding of the candidates, sets of Held, that explain a row and most of the others, or None."""
+        fits, count, rough = [], 0, trace.without_bounds()
+        rough.computed(row.key)                             # what no candidate changes is computed once
+        for more in candidates:
+            count += 1
+            if self.comparison.far(row.key, rough.under(self.found | more)):
+                continue
+            under = self.comparison.judge(row.key, trace.under(self.found | more))
+            if self._explains(row, under) and (fit := self._fit(row, more)):
+                fits.append((fit, under))
+        self.tried += count
+        fits = [(fit, under) for fit, under in fits
+                if fit.explained > max(1, fit.others) or self._sure(row, under, self.tried)]
+        if not fits:
+            return None
+        largest = max(fit.explained for fit, _ in fits)
+        best, *rest = [fit.held for fit, _ in fits if fit.explained == largest]
+        others = {_does(each): each for each in rest if _does(each) != _does(best)}
+        return Finding(row.key, best, tuple(others.values()))
 
-    def _pairs(self, row, exact, trace):
-        """Yield the traces under two conventions that could change a tensor, also one that only the other lets ask."""
+    def _explains(self, row, under):
+        """Return whether a row agrees under more conventions, by more than by chance."""
+        return under.verdict == "agrees" and not under.vague and under.share <= row.share / 2
+
+    def _sure(self, row, under, count):
+        """Return whether none of `count` candidates would meet a row's numbers by chance as one does."""
+        actual = np.asarray(self.comparison.actual[row.key], np.float64)
+        return count * ratio(2 * under.bound, np.sqrt(np.mean(actual ** 2))) ** min(actual.size, 8) <= CHANCE
+
+    def _fit(self, row, more):
+        """Return where a set of conventions holds, a scopes.Fit, or None if it is refuted everywhere."""
+        return scopes.fit(self.comparison, self.before, self.found, more, row, self.rejected)
+
+    def _short(self, row):
+        """Return the Finding of a short format that most of the tensors show that depart and could, or None."""
+        for name in SHORT:
+            held = frozenset([Held(name)])
+            if name not in row.consulted or held & (self.found | self.rejected):
+                continue
+            asked = [each for each in self.before.values() if name in each.consulted and each.verdict == "departs"
+                     and each.parts.kind not in ("parameter", "cost")]
+            under = self.comparison.judged([each.key for each in asked], self.found | held)
+            seen = [self._shows(name, each, now) for each, now in zip(asked, under, strict=True) if self._large(each)]
+            if seen and 2 * sum(seen) >= len(seen) and (fit := self._fit(row, held)):
+                return Finding(row.key, fit.held)
+        return None
+
+    def _large(self, row):
+        """Return whether a tensor has so many numbers that bits that are 0 in all of them are no chance."""
+        return np.count_nonzero(self.comparison.actual[row.key]) >= observations.ENOUGH
+
+    def _shows(self, name, row, under):
+        """Return whether a row shows a short format: in bits that are 0 in every number, or as it is emulated."""
+        actual = np.asarray(self.comparison.actual[row.key], np.float64)
+        bits = FORMATS[name].of_results and np.array_equal(FORMATS[name].cut(actual), actual)
+        return bits or under.rms <= row.rms / EMULATED
+
+    def _scoped(self, row, names):
+        """Yield single conventions in some layers only."""
+        for name in names:
+            for layers in scopes.groups(row, name):
+                for held in self._valued(name, row):
+                    yield frozenset([held._replace(layers=layers)])
+
+    def _pairs(self, row, single, trace):
+        """Yield two conventions that could change a tensor, also one that only the other lets ask."""
         tried = set()
-        for first in exact:
-            one = _with(trace, first)
+        for first in single:
+            one = trace.under(self.found | first)
             consulted = one.computed(row.key).consulted
             for name in CONVENTIONS:
-                if (name in consulted and name not in FORMATS and name != first and (name, None) not in self.found
-                        and {first, name} not in tried):
-                    tried.add(frozenset({first, name}))
-                    yield _with(one, name)
+                if name in consulted and name not in FORMATS:
+                    for held in self._valued(name, row):
+                        pair = first | {held}
+                        if len(tried) >= PAIRS:
+                            return
+                        if len(pair) == 2 and pair not in tried and not _alike(pair):
+                            tried.add(pair)
+                            yield pair
 
-    def _beside(self, row, exact, name, trace):
-        """Yield the trace under each convention and a short format, where what is left under it looks like that."""
-        for each in exact:
-            one = _with(trace, each)
-            left = self.comparison.judge(row.key, one)
-            if name in left.consulted and self._looks_like(name, left):
-                yield _with(one, name)
-
-    def _best(self, matching, count, row):
-        """Return which of the sets that explain a row explain most of the others, everywhere or in its layer alone.
-
-        One of `count` sets may meet a tensor of few numbers by chance: it must explain half of those of the same step
-        that depart. `matching` has the Row under each of the sets.
-        """
-        actual = self.comparison.actual[row.key]
-        scale, size = np.sqrt(np.mean(np.square(actual, dtype=np.float64))), np.size(actual)
-        candidates = [(under, scoped) for each, under in matching.items() for scoped in _scopes(each, row)]
-        names = {name for each in matching for name, _ in each}
-        touched = [each for each in self.rows if names & each.consulted]
-        alike = [each for each in touched if each.verdict == "departs" and each is not row
-                 and each.parts.step == row.parts.step is not None]
-        scores = [self._score(scoped, touched) for _, scoped in candidates]
-        return [scoped for (under, scoped), score in zip(candidates, scores, strict=True) if score == max(scores) and (
-            count * ratio(2 * under.bound, scale) ** min(size, 8) <= CHANCE
-            or (alike and 2 * self._score(scoped, alike) >= len(alike)))]
-
-    def _score(self, conventions, rows):
-        """Return how many of the tensors agree under conventions; where they make the bound vague, as before."""
-        judged = self.comparison.judged([row.key for row in rows], self.found | conventions)
-        return sum((before if now.vague else now).verdict == "agrees" for before, now in zip(rows, judged, strict=True))
-
-    def _hint(self, row):
-        """Return what can be said of a difference that no convention explains."""
-        step, kind, name = row.parts
-        if step == 0:
-            return ("the training does not begin with the golden file's parameters; load them, and no others. Nothing "
-                    "else has been looked for.")
-        trace = self.comparison.trace.under(frozenset())
-        exact = trace.computed(row.key).value
-        actual = np.asarray(self.comparison.actual[row.key], np.float64)
-        if not np.isfinite(actual).all():
-            return f"{(~np.isfinite(actual)).sum()} numbers are NaN or infinite; the reference's are finite."
-        allowed = exact.error + 4 * trace.unit * abs(exact.array)
-        before, what = 0.0, "numbers are"
-        if kind == "parameter":
-            before, what = trace.value(row.parts.at_step(step - 1)).array, "step is"
-        moved, expected = actual - before, exact.array - before
-        factor = np.vdot(expected, moved) / max(np.vdot(expected, expected), 1e-300)
-        if actual.size >= ENOUGH and (abs(moved - factor * expected) <= abs(factor) * allowed + 1e-300).all():
-            why = " Is the learning rate another, or the gradient clipped?" if kind == "parameter" else ""
-            return f"no convention known here explains it, but the {what} {factor:.7g} times the reference's.{why}"
-        if kind == "forward" and name.endswith(".dropout"):
-            return ("no convention known here explains it; is the mask another? Take the golden file's, or export one "
-                    "with --keep-prob 1.")
-        if trace.unit <= SINGLE and 2 ** -14 < row.rms < 2 ** -7:
-            bits, what = (10, "TF32 or half precision") if row.rms < 2 ** -10 else (7, "bfloat16")
-            return (f"the difference, {row.rms:.1e} of the numbers, is of the size that {bits} bits behind the point "
-                    f"give: is {what} in use?")
-        return "no convention known here explains it, nor do two together."
+    def _beside(self, row, single, trace):
+        """Yield each convention and a short format that shows in what is left under the convention."""
+        for first in single:
+            left = self.comparison.judge(row.key, trace.under(self.found | first))
+            for name in SHORT:
+                if name in left.consulted and left.rms < 64 * FORMATS[name].unit:
+                    pair = first | {Held(name)}
+                    if self._shows(name, left, self.comparison.judge(row.key, trace.under(self.found | pair))):
+                        yield pair
 
 
-def _with(trace, name):
-    """Return the trace under one convention more, everywhere."""
-    return trace.under(trace.conventions | {(name, None)})
+def _alike(pair):
+    """Return whether two Held are one convention with two values, or undo each other."""
+    names = {held.name for held in pair}
+    return len(names) == 1 or names in INVERSE
 
 
-def _scopes(conventions, row):
-    """Return the conventions as they are, everywhere, and in the row's layer alone, where that has asked for them."""
-    layer = row.parts.layer
-    alone = frozenset((name, layer) for name, _ in conventions)
-    if layer in ("input", "cost") or not alone <= row.consulted or any(name in FORMATS for name, _ in conventions):
-        return [conventions]
-    return [conventions, alone]
-
-
-def _does(conventions):
+def _does(held):
     """Return what a diagnosis says that the other side does, a set of texts."""
-    return {CONVENTIONS[name].does for name, _ in conventions}
+    return frozenset(CONVENTIONS[each.name].does for each in held)
+
+
+INVERSE = ({"input_times_255", "input_over_255"},)

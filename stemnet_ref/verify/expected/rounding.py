@@ -54,6 +54,25 @@ def exact(array):
     return Value(array, np.broadcast_to(0.0, array.shape))
 
 
+class Held(NamedTuple):
+    """One of `conventions.CONVENTIONS`, and where the other side is assumed to hold it."""
+
+    name: str
+    layers: frozenset | None = None     # names of layers, as `key.owner` gives them; None for all
+    steps: tuple | None = None          # first and last, counted from 1; None for all
+    value: float | None = None          # of a convention that has one
+
+    def covers(self, layer, step):
+        """Return whether it holds in a layer and a step; a step of None is in all."""
+        return (self.layers is None or layer in self.layers) and (
+            self.steps is None or step is None or self.steps[0] <= step <= self.steps[1])
+
+    @property
+    def touches(self):
+        """What `Assumptions.consulted` has of a tensor that it could change: one of these."""
+        return {self.name} if self.layers is None else {(self.name, layer) for layer in self.layers}
+
+
 class Computed(NamedTuple):
     """A tensor, and the names of the conventions that could change it, as `Assumptions.consulted` holds them."""
 
@@ -68,23 +87,36 @@ class Assumptions:
     ----------
     unit : float
         Unit roundoff of its arithmetic.
-    conventions : frozenset of (str, str or None)
-        Names of `conventions.CONVENTIONS`, each with the one layer in which it holds, or None for everywhere.
+    conventions : frozenset of Held
     layer : str
         The layer that asks.
+    step : int, optional
+        The step that asks, counted from 1.
+    bounds : bool
+        Whether the errors of products are needed, which cost more time than the products themselves.
     consulted : set, optional
         A recorder: whatever `holds` is asked for is added to it, as NAME and as (NAME, layer). No other convention
         can change what is computed with these assumptions.
     """
 
-    def __init__(self, unit, conventions=frozenset(), layer="", consulted=None):
-        self.unit, self.conventions, self.layer = unit, conventions, layer
+    def __init__(self, unit, conventions=frozenset(), layer="", consulted=None, step=None, bounds=True):
+        self.unit, self.conventions, self.layer, self.step, self.bounds = unit, conventions, layer, step, bounds
         self.consulted = set() if consulted is None else consulted
 
-    def holds(self, name):
-        """Record that a convention has been asked for; return whether it holds in this layer."""
+    def held(self, name):
+        """Record that a convention has been asked for; return the Held of it, or None if it does not hold here."""
         self.consulted |= {name, (name, self.layer)}
-        return (name, None) in self.conventions or (name, self.layer) in self.conventions
+        return next((each for each in self.conventions
+                     if each.name == name and each.covers(self.layer, self.step)), None)
+
+    def holds(self, name):
+        """Record that a convention has been asked for; return whether it holds in this layer and step."""
+        return self.held(name) is not None
+
+    def value(self, name):
+        """Record that a convention has been asked for; return its value here, or None if it does not hold."""
+        held = self.held(name)
+        return held and held.value
 
     def choose(self, ours, **others):
         """Return the reference's value, or another if its convention holds in this layer; of several the last."""
@@ -150,6 +182,8 @@ def bilinear(f, a, b, terms, assumed, alike=0.0):
     """
     a, b = assumed.operand(a), assumed.operand(b)
     x, w = a.array, b.array
+    if not assumed.bounds:
+        return exact(f(x, w))
     error = f(abs(x), abs(w))
     error *= assumed.roundings(terms, alike)
     # numbers below the smallest normal one: of the results, and of the operands

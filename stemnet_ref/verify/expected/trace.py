@@ -23,8 +23,10 @@ from .rounding import DOUBLE, MAX_NUMBER, SINGLE, Assumptions, Computed, Value, 
 OVERFLOW, CHAIN = "overflow", "chain"
 KINDS = {"conv": "conv2d", "deconv": "conv_transpose2d", "pool": "max_pool2d", "dropout": "dropout", "bias": "bias",
          "activation": "relu", "concat": "concat", "softmax": "softmax"}       # topology's kind of layer -> LAYERS
-# By kind of tensor: the layers whose tensors are others where the bias stands before the dropout
-REORDERED = {"forward": ("dropout", "bias", "activation"), "backward": ("conv", "dropout", "bias")}
+# By convention: the layers of a block with dropout in another order than Block.layers has
+ORDERS = {"bias_before_dropout": ("conv", "bias", "dropout", "activation"),
+          "dropout_after_relu": ("conv", "bias", "activation", "dropout"),
+          "relu_before_bias": ("conv", "dropout", "activation", "bias")}
 
 
 class Trace:
@@ -44,12 +46,14 @@ class Trace:
         Unit roundoff with which the other side has read the golden file's numbers; 0 if it has them as they are.
     base : Trace, optional
         The same under other conventions: what it has computed and the difference cannot change is taken from it.
+    bounds : bool
+        Whether the errors of products are needed; without them all errors are too small.
     """
 
-    def __init__(self, golden, given=None, unit=DOUBLE, conventions=frozenset(), inexact=0.0, base=None):
-        self.golden, self.given, self.inexact = golden, {} if given is None else given, inexact
+    def __init__(self, golden, given=None, unit=DOUBLE, conventions=frozenset(), inexact=0.0, base=None, bounds=True):
+        self.golden, self.given, self.inexact, self.bounds = golden, {} if given is None else given, inexact, bounds
         self.unit, self.conventions, self.options = unit, conventions, Options(keep_prob=golden.training["keep_prob"])
-        layers = topology.list_layers(golden.blocks, lambda prefix: self.assume(prefix).holds("bias_before_dropout"))
+        layers = topology.list_layers(golden.blocks, self.order)
         self.layers = {layer.name: layer for layer in layers}
         self.owners = {layer.parameter: layer for layer in layers}
         self.consumers = {}
@@ -58,16 +62,26 @@ class Trace:
                 self.consumers.setdefault(source, []).append(layer)
         self._known = {}
         if base is not None:
-            changed = {(name, layer) if layer else name for name, layer in conventions ^ base.conventions}
+            changed = {each for held in conventions ^ base.conventions for each in held.touches}
             self._known = {key: each for key, each in base._known.items() if not changed & each.consulted}
 
     def under(self, conventions):
         """Return the Trace under other conventions; what is known here and they cannot change is known there too."""
-        return Trace(self.golden, self.given, self.unit, conventions, self.inexact, self)
+        return Trace(self.golden, self.given, self.unit, conventions, self.inexact, self, self.bounds)
 
-    def assume(self, layer="", consulted=None):
+    def without_bounds(self):
+        """Return the Trace with errors that are too small, which takes a third of the time."""
+        return Trace(self.golden, self.given, self.unit, self.conventions, self.inexact, bounds=False)
+
+    def order(self, block, consulted=None):
+        """Return the kinds of a block's layers in the order of the other side; `consulted` as for `Assumptions`."""
+        if not block.dropout:
+            return block.layers
+        return self.assume(owner(block.name), consulted).choose(block.layers, **ORDERS)
+
+    def assume(self, layer="", consulted=None, step=None):
         """Return what is assumed of a layer, named as conventions name it; arguments as for `Assumptions`."""
-        return Assumptions(self.unit, self.conventions, layer, consulted)
+        return Assumptions(self.unit, self.conventions, layer, consulted, step, self.bounds)
 
     def value(self, key):
         """Return a tensor, a Value, as the other side has it, if it is given; else as it is computed."""
@@ -122,14 +136,17 @@ class _Computation:
 
     def run(self):
         """Return the Value; of an update the parameter and its averages."""
-        layer = self.trace.layers.get(self.name)
-        if layer and layer.block and layer.block.dropout and layer.kind in REORDERED.get(self.kind, ()):
-            self.assume(self.name).holds("bias_before_dropout")     # the order is known already; it can change this
+        layers = [self.trace.layers.get(self.name) or self.trace.owners.get(self.name)]
+        if self.kind in ("forward", "backward", "gradient") and layers[0]:
+            layers += [self.trace.layers[name] for name in layers[0].inputs if name != topology.INPUT]
+            layers += self.trace.consumers.get(self.name, ()) if self.kind == "backward" else ()
+            for block in {layer.block for layer in layers} - {None}:        # their order is known; it can change this
+                self.trace.order(block, self.consulted)
         return getattr(self, f"_{self.kind}")()
 
     def assume(self, name):
         """Return the Assumptions of the layer to which the layer or parameter `name` belongs."""
-        return self.trace.assume(owner(name), self.consulted)
+        return self.trace.assume(owner(name), self.consulted, self.step)
 
     def tensor(self, key):
         """Return a tensor that this one depends on."""
@@ -189,7 +206,9 @@ class _Computation:
             n, h, w, c = x.array.shape
             x = assumed.choose(x, frames_reversed=x.map(lambda a: a[..., ::-1]))
             x = assumed.choose(x, nhwc_read_as_nchw=x.map(lambda a: a.reshape(n, c, h, w).transpose(0, 2, 3, 1)))
-        return x.uncertain(self.trace.unit * 4 * abs(x.array)) if x is not given or self.trace.inexact else x
+        unit = assumed.result_unit()
+        as_given = x is given and not self.trace.inexact and unit <= self.trace.unit
+        return x if as_given else x.uncertain(unit * 4 * abs(x.array))
 
     def _scaled(self, frames, offset, divisor, given=None):
         """Return (frames - offset) / divisor, or `given`, a Value, which is that as the golden file has it.

@@ -14,6 +14,7 @@ from stemnet_ref.verify.diagnosis.conventions import CONVENTIONS, sentence
 from stemnet_ref.verify.diagnosis.layer import diagnose_layer
 from stemnet_ref.verify.diagnosis.search import diagnose
 from stemnet_ref.verify.expected.layer import Options, sample_inputs
+from stemnet_ref.verify.expected.rounding import Held
 
 if find_spec("torch"):          # else conftest.py leaves these tests out
     from torch.nn import functional
@@ -45,7 +46,7 @@ def assert_named(comparison, *names, diagnose=diagnose):
     report = diagnose(comparison)
     assert not report.agrees
     assert report.conventions == dict.fromkeys(names), report.diagnoses
-    assert sorted(report.diagnoses) == sorted(sentence(name, None, comparison.training) for name in names)
+    assert sorted(report.diagnoses) == sorted(sentence(Held(name), comparison.training) for name in names)
 
 
 @pytest.mark.parametrize("name", PLANTED)

@@ -12,7 +12,7 @@ from stemnet_ref.network import topology
 from stemnet_ref.training.settings import Settings
 from stemnet_ref.training.step import make_optimizer
 from stemnet_ref.verify.diagnosis.conventions import CONVENTIONS
-from stemnet_ref.verify.expected.rounding import SINGLE
+from stemnet_ref.verify.expected.rounding import SINGLE, Held
 from stemnet_ref.verify.expected.trace import Trace
 from stemnet_ref.verify.golden import keys
 
@@ -62,7 +62,7 @@ def test_equals_the_network_and_the_optimizers(options):
 
 def test_a_convention_changes_the_tensors():
     made = small_golden(float64=True)
-    flipped = Trace(made, conventions=frozenset({("kernel_flipped", "up1")}))
+    flipped = Trace(made, conventions=frozenset({Held("kernel_flipped", frozenset({"up1"}))}))
     same, other = "1/forward/down2.relu", "1/forward/up1.conv"
     np.testing.assert_allclose(flipped.computed(same).value.array, made.arrays[same], rtol=1e-12)
     assert not np.allclose(flipped.computed(other).value.array, made.arrays[other])
@@ -108,7 +108,7 @@ def test_what_a_trace_shares_with_another_is_what_it_would_compute(options, name
     for key in keys(made):
         base.computed(key)
     for number, name in enumerate(names):
-        conventions = frozenset({(name, None if number % 2 else "up0")})
+        conventions = frozenset({Held(name, None if number % 2 else frozenset({"up0"}))})
         shared, alone = base.under(conventions), Trace(made, unit=SINGLE, conventions=conventions)
         for key in keys(made):
             found, wanted = shared.computed(key), alone.computed(key)

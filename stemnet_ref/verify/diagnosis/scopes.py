@@ -1,0 +1,147 @@
+"""Where a convention holds: everywhere, in some layers, or in some steps; and whether other tensors refute it."""
+
+from typing import NamedTuple
+
+from ..expected.rounding import FORMATS
+from ..expected.trace import CHAIN
+
+VISIBLE = 1 / 32        # of a format's unit roundoff: a smaller difference from float32 is not rounding to the format
+
+
+class Fit(NamedTuple):
+    """Conventions, and how many rows that depart agree under them, and how many do not."""
+
+    held: frozenset     # of Held
+    explained: int      # beside it: rows of which the bound says something
+    others: int         # rows of the same step that could, and depart whatever is assumed
+
+
+def fit(comparison, before, found, more, row, rejected=frozenset()):
+    """Return the Fit of the widest scope in which conventions explain a row and nothing refutes them, or None.
+
+    Parameters
+    ----------
+    comparison : compare.Comparison
+    before : dict of str to report.Row
+        What came of all tensors under what has been found, by key.
+    found : frozenset of Held
+        What has been found, and is assumed beside.
+    more : frozenset of Held
+        The conventions, that explain the row.
+    row : report.Row
+    rejected : frozenset of Held
+        What is not to be returned.
+    """
+    touched = [each for each in before.values() if _touches(more, each)]
+    after = comparison.judged([each.key for each in touched], found | more)
+    refuted = [now for now in after if _refutes(more, before[now.key], now)]
+    tried = set()
+    for scoped in (more, *(() if not refuted else _narrower(more, row, before, after))):
+        if scoped in tried or scoped & rejected:
+            continue
+        tried.add(scoped)
+        judged = after if scoped == more else comparison.judged([each.key for each in touched], found | scoped)
+        if any(_refutes(scoped, before[now.key], now) for now in judged):
+            continue
+        explained = [now for now in judged if before[now.key].verdict == "departs" and now.verdict == "agrees"]
+        if any(now.key == row.key for now in explained):
+            others = [now for now in judged if now.verdict == "departs" and now.parts.step == row.parts.step]
+            return Fit(scoped, sum(not now.vague for now in explained), len(others))
+    return None
+
+
+def _touches(held, row):
+    """Return whether one of the conventions could change a row."""
+    return any(each.touches & row.consulted for each in held)
+
+
+def _refutes(held, before, after):
+    """Return whether a row that agreed without conventions contradicts them."""
+    if before.verdict != "agrees" or not _touches(held, after):
+        return False
+    units = [FORMATS[each.name].unit for each in held if each.name in FORMATS]
+    return after.verdict == "departs" or any(
+        before.rms < VISIBLE / 8 * unit and after.rms > VISIBLE * unit for unit in units)
+
+
+def _narrower(more, row, before, after):
+    """Yield the conventions in fewer steps, in fewer layers, and in both, as the rows around show it."""
+    steps, layers = _steps(before, after), _layers(before, after)
+    for narrow in ({"steps": steps}, {"layers": layers}, {"steps": steps, "layers": layers}):
+        if None not in narrow.values():
+            yield frozenset(held._replace(**narrow) for held in more)
+    for name in {held.name for held in more}:
+        for group in groups(row, name):
+            yield frozenset(held._replace(layers=group) if held.name == name else held for held in more)
+
+
+def _evidence(before, after, of):
+    """Return for what, as `of` gives it of a row, rows come to agree, and for what they depart: two sets."""
+    good = {of(now) for now in after if before[now.key].verdict == "departs" and now.verdict == "agrees"}
+    return good, {of(now) for now in after if now.verdict == "departs"}
+
+
+def _steps(before, after):
+    """Return the first and the last step between which rows are explained, or None if that says nothing."""
+    good, bad = _evidence(before, after, lambda row: row.parts.step)
+    if None in good | bad or not good or not bad or good & bad:
+        return None
+    first, last = min(good), max(good)
+    if any(first <= step <= last for step in bad):
+        return None
+    return (first if min(bad) < first else 1), (last if max(bad) > last else 10 ** 9)
+
+
+def _layers(before, after):
+    """Return the layers whose rows are explained, from rows whose inputs are given, or None if there are none."""
+    own = [row for row in after if CHAIN not in row.consulted]
+    good, bad = _evidence(before, own, lambda row: row.parts.layer)
+    return frozenset(good - bad) or None
+
+
+def groups(row, name):
+    """Return the sets of layers in which a convention that could change a row may hold: one, or some in a line."""
+    asked = sorted({each[1] for each in row.consulted if isinstance(each, tuple) and each[0] == name and each[1]},
+                   key=place)
+    if len(asked) < 2:
+        return [frozenset(asked)] if CHAIN not in row.consulted and asked else []
+    ranges = [frozenset(asked[first:last]) for size in range(1, len(asked)) for first in range(len(asked) + 1 - size)
+              for last in [first + size]]
+    return sorted(ranges, key=lambda group: (len(group) > 1, len(asked) - len(group)))
+
+
+def place(layer):
+    """Return where a layer stands in the order of the data: down0, down1, ..., up1, up0, output."""
+    way, level = layer.rstrip("0123456789"), int(layer[len(layer.rstrip("0123456789")):] or 0)
+    return ("input", "down", "up", "output", "cost").index(way), -level if way == "up" else level
+
+
+def labels(held):
+    """Return the layers and steps of Held of one convention, a sorted list of words, or None for everywhere."""
+    if any(each.layers is None and each.steps is None for each in held):
+        return None
+    layers = sorted({layer for each in held for layer in each.layers or ()}, key=place)
+    return layers + sorted({_of_steps(each.steps) for each in held if each.steps})
+
+
+def words(held):
+    """Return what a sentence begins with: "in down0 alone, ", or "" for everywhere."""
+    found = labels(held)
+    if found is None:
+        return ""
+    layers = [each for each in found if "step" not in each]
+    parts = []
+    if layers:
+        parts.append(f"in {' and '.join(layers)} alone" if len(layers) < 3 else
+                     f"in {', '.join(layers[:-1])} and {layers[-1]} alone")
+    return ", ".join([*parts, *(each for each in found if "step" in each)]) + ", "
+
+
+def _of_steps(steps):
+    """Return steps in words: from step 3 on, up to step 2, in step 2 alone."""
+    first, last = steps
+    if first == last:
+        return f"in step {first} alone"
+    if last == 10 ** 9:
+        return f"from step {first} on"
+    return f"up to step {last}" if first == 1 else f"from step {first} to step {last}"
