@@ -48,7 +48,8 @@ def test_options_exist():
 
 
 def test_counts_the_conventions():
-    assert f"under each of {len({each.does for each in CONVENTIONS.values()})} conventions" in README
+    tens = (len({each.does for each in CONVENTIONS.values()}) - 1) // 10 * 10
+    assert f"under each of more than {tens} conventions" in README
 
 
 def test_the_table_holds_every_layer_and_names_tests_that_exist():

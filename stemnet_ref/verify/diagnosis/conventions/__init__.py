@@ -1,0 +1,36 @@
+"""The conventions in which implementations are known to differ from the reference, in the order of the data.
+
+Each is tried by computing what departs once more under it (`expected`), and named when the other side's numbers come
+out. `data`, `layers`, `cost`, `training` and `precision` have what is said of them.
+"""
+
+from ...expected.rounding import Held
+from . import cost, data, layers, precision, training
+from .training import FORMS
+
+CONVENTIONS = {name: each for part in (data, layers, cost, training, precision)
+               for name, each in part.CONVENTIONS.items()}
+
+
+def everywhere(name):
+    """Return a convention with each of its values that are tried, a list of Held."""
+    return [Held(name, value=value) for value in CONVENTIONS[name].values or (None,)]
+
+
+def sentence(held, training, scope=""):
+    """Return the diagnosis of a convention found, one sentence.
+
+    Parameters
+    ----------
+    held : expected.rounding.Held
+    training : dict
+        The golden file's settings: what the other form is depends on them.
+    scope : str
+        What `scopes.words` says of where it holds.
+    """
+    does, reference, change = CONVENTIONS[held.name][:3]
+    text = f"{scope}{does}; the reference has {reference}; {change}."
+    if "{" in text:
+        value = held.value if held.value is None else f"{held.value:.4g}"
+        text = text.format(value=value, **FORMS[training["momentum_form"]], **FORMS[f"adam {training['adam_form']}"])
+    return text[0].upper() + text[1:]

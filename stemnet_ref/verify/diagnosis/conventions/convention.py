@@ -1,0 +1,17 @@
+"""What is said of a convention."""
+
+from typing import NamedTuple
+
+
+class Convention(NamedTuple):
+    """One way to differ."""
+
+    does: str           # what the other side does
+    reference: str      # what the reference does, with the equation
+    change: str         # the line to change
+    values: tuple = ()  # those that are tried, of a convention that has one; it stands in `does` as {value}
+
+
+def alike(reference, change, **does):
+    """Return conventions that differ from the same, by name."""
+    return {name: Convention(each, reference, change) for name, each in does.items()}
