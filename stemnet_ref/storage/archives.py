@@ -24,7 +24,7 @@ MAX_UNPACKED = 1 << 26, 20          # limit of the unpacked arrays: so many byte
 NUMBERS = "biufc"                   # kinds of dtype that hold numbers
 BFLOAT16 = np.dtype("V2")           # which NumPy has not: so it writes the arrays of ml_dtypes
 # dtypes of safetensors, by its name
-SAFETENSORS_DTYPES = {"BOOL": np.dtype(bool), "BF16": BFLOAT16,
+SAFETENSORS_DTYPES = {"BOOL": np.dtype(bool),
                       **{f"{kind.upper()}{8 * size}": np.dtype(f"{kind}{size}") for kind, sizes in (
                           ("u", (1, 2, 4, 8)), ("i", (1, 2, 4, 8)), ("f", (2, 4, 8))) for size in sizes}}
 # What else a file may be, by the bytes that it begins with
@@ -46,6 +46,14 @@ class Header(NamedTuple):
     def size(self):
         """Bytes that the array takes."""
         return math.prod(self.shape) * self.dtype.itemsize
+
+
+def header_of(arrays, name):
+    """Return the Header of an array of a mapping, which is not read where the mapping has headers."""
+    if hasattr(arrays, "header"):
+        return arrays.header(name)
+    array = np.asarray(arrays[name])
+    return Header(array.shape, array.dtype)
 
 
 @contextmanager
@@ -107,8 +115,8 @@ class Npz(Arrays):
     """
 
     def __init__(self, archive, size):
-        self._archive, self._left = archive, MAX_UNPACKED[0] + MAX_UNPACKED[1] * size
-        self._members = {}
+        self._archive, self._limit = archive, MAX_UNPACKED[0] + MAX_UNPACKED[1] * size
+        self._members, self._unpacked = {}, {}              # by name; the second holds the bytes of what has been read
         for member in archive.infolist():
             name = member.filename.removesuffix(".npy")
             if name in self._members:
@@ -140,8 +148,9 @@ class Npz(Arrays):
         header = self.header(name)
         if header.dtype.kind == "U" and header.shape:
             raise ValueError(f"{name} is an array of text, not of numbers")
-        self._left -= header.size
-        if self._left < 0 or (header.dtype.kind == "U" and header.size > MAX_TEXT):
+        self._unpacked[name] = header.size
+        if sum(self._unpacked.values()) > self._limit or (
+                header.dtype.kind == "U" and header.size > MAX_TEXT):
             raise ValueError(f"{name} would take {header.size / 1e6:.0f} MB unpacked, far more than the file has")
         with self._archive.open(self._members[name]) as file:
             array = np.lib.format.read_array(file, allow_pickle=False)
@@ -197,6 +206,5 @@ class SafeTensors(Arrays):
     def __getitem__(self, name):
         if name not in self:
             raise KeyError(name)
-        if self.header(name).dtype == BFLOAT16:
-            raise ValueError(f"{name} is bfloat16, which NumPy has not")
+        self.header(name)
         return self._file.get_tensor(name)

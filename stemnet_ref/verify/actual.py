@@ -1,19 +1,25 @@
 """Tensors of another implementation, from a file or from a framework, brought into the reference's layouts."""
 
+from contextlib import ExitStack
+from functools import partial
+
 import numpy as np
 
 from ..errors import InputError
-from ..storage.archives import BFLOAT16, Header, open_arrays
+from ..storage.archives import BFLOAT16, READ_ERRORS, header_of, open_arrays
+from ..storage.readers import refusing
 from . import coverage, names
 from .expected.key import Key
 from .golden import keys
 from .layouts import LAYOUTS, fitting, from_layout, is_filter, nchw_shape, shape_from_layout, stated
+from .stored import Stored, widened
 
+DAMAGED = "cannot be read", "write it anew", READ_ERRORS        # what is wrong with a file, the remedy, the errors
 DTYPES = np.dtype(np.float32), np.dtype(np.float64)
 
 
 def read(path, golden, layout=None, log=print, allow_extra=False, only=()):
-    """Return the tensors in a file by key, in the reference's layouts.
+    """Return the tensors in a file by key, in the reference's layouts: a Stored, which reads them when asked for.
 
     Parameters
     ----------
@@ -36,15 +42,28 @@ def read(path, golden, layout=None, log=print, allow_extra=False, only=()):
         If the file cannot be read, a name is not the golden file's, an array has another shape than the reference's or
         is not of floating-point numbers, or nothing is in it that an implementation computes.
     """
-    with open_arrays(path) as arrays:
-        return select(arrays, golden, (layout,) if layout else stated(arrays, path), path, log, allow_extra, only)
+    with ExitStack() as opened:
+        arrays = opened.enter_context(open_arrays(path))
+        layouts = _checked(arrays, golden, (layout,) if layout else stated(arrays, path), path, log, allow_extra, only)
+        found = Stored(arrays, layouts, partial(refusing, path, *DAMAGED), shapes(golden))
+        found.keep(opened.pop_all())
+        return found
 
 
 def select(arrays, golden, layouts=LAYOUTS, path="the arrays", log=print, allow_extra=False, only=()):
     """Return the arrays that are tensors of the golden file, in the reference's layouts.
 
-    `layouts` are those that the arrays may have; the other arguments are as for `read`. No array is read, or unpacked,
-    before its shape and its dtype are known to be right, and those that are not compared never.
+    `layouts` are those that the arrays may have; the other arguments and the errors are as for `read`.
+    """
+    known, checked = shapes(golden), _checked(arrays, golden, layouts, path, log, allow_extra, only)
+    return {key: from_layout(key, widened(np.asarray(arrays[key])), layout).reshape(known[key])
+            for key, layout in checked.items()}
+
+
+def _checked(arrays, golden, layouts, path, log, allow_extra, only):
+    """Return the layout of each array that is compared, by key, after its name, shape and dtype are known to be right.
+
+    No array of a file is read for it. The arguments are as for `select`.
     """
     known = shapes(golden)
     if extra := names.unknown(arrays, golden, known):
@@ -58,12 +77,8 @@ def select(arrays, golden, layouts=LAYOUTS, path="the arrays", log=print, allow_
         raise InputError(f"{path}: holds no array under a name of the golden file; names are such as 1/forward/logits, "
                          "see docs/golden.md")
     given = coverage.choose(given, only, path)
-    headers = {key: _header(arrays, key) for key in given}
-    _check_dtypes(headers, path)
-    if short := [key for key in headers if _is_short(headers[key].dtype)]:
-        log(f"note: {path}: {short[0]}{f' and {len(short) - 1} more are' if short[1:] else ' is'} "
-            f"{'bfloat16' if headers[short[0]].dtype == BFLOAT16 else 'float16'}: too few digits to tell a right "
-            "network from a wrong one; compute and save in float32 or float64")
+    headers = {key: header_of(arrays, key) for key in given}
+    _check_dtypes(headers, path, log)
     found = {key: header.shape for key, header in headers.items()}
     chosen = {filters: fitting({key: shape for key, shape in found.items() if is_filter(key) == filters}, known,
                                layouts) for filters in (True, False)}
@@ -73,16 +88,7 @@ def select(arrays, golden, layouts=LAYOUTS, path="the arrays", log=print, allow_
             said = f" (read as {layouts[0]}, as was said)" if len(layouts) == 1 and len(known[key]) == 4 else ""
             raise InputError(f"{path}: {key} has shape {shape}{said}; the golden file has {known[key]}"
                              + (f", or in NCHW {nchw_shape(key, known[key])}" if len(known[key]) == 4 else ""))
-    return {key: from_layout(key, _widened(np.asarray(arrays[key])), chosen[is_filter(key)]).reshape(known[key])
-            for key in given}
-
-
-def _header(arrays, key):
-    """Return the Header of an array, read from the file without the array where there is one."""
-    if hasattr(arrays, "header"):
-        return arrays.header(key)
-    array = np.asarray(arrays[key])
-    return Header(array.shape, array.dtype)
+    return {key: chosen[is_filter(key)] for key in given}
 
 
 def _is_short(dtype):
@@ -90,21 +96,23 @@ def _is_short(dtype):
     return dtype == BFLOAT16 or (dtype.kind == "f" and dtype.itemsize == 2)
 
 
-def _check_dtypes(headers, path):
-    """Raise InputError, once for all arrays, unless they are of floating-point numbers."""
+def _check_dtypes(headers, path, log):
+    """Raise InputError unless arrays are of floating-point numbers; log a note where these have few digits.
+
+    Both are said once for all arrays.
+    """
     wrong = [key for key, header in headers.items()
              if header.dtype.newbyteorder("=") not in DTYPES and not _is_short(header.dtype)]
     if wrong:
         more = f" and {len(wrong) - 1} more are" if len(wrong) > 1 else " is"
         raise InputError(f"{path}: {wrong[0]}{more} {headers[wrong[0]].dtype}; compute and save in float32 or float64")
-
-
-def _widened(array):
-    """Return an array of a short format in float32, and any other as it is."""
-    return array.astype(np.float32) if _is_short(array.dtype) else array
+    if short := [key for key in headers if _is_short(headers[key].dtype)]:
+        log(f"note: {path}: {short[0]}{f' and {len(short) - 1} more are' if short[1:] else ' is'} "
+            f"{'bfloat16' if headers[short[0]].dtype == BFLOAT16 else 'float16'}: too few digits to tell a right "
+            "network from a wrong one; compute and save in float32 or float64")
 
 
 def shapes(golden):
     """Return {key: shape} of all tensors that can be compared."""
-    return {key: golden.arrays[key if key in golden.arrays else Key.of(key).at_step(1)].shape
+    return {key: header_of(golden.arrays, key if key in golden.arrays else Key.of(key).at_step(1)).shape
             for key in keys(golden, golden.steps)}

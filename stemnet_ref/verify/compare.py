@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from ..storage.archives import BFLOAT16, header_of
+from .difference import drift, measure
 from .expected.key import Key
 from .expected.layer import LayerTrace, Options
 from .expected.rounding import DOUBLE, MAX_NUMBER, SINGLE, Assumptions, ratio
@@ -9,7 +11,7 @@ from .expected.trace import OVERFLOW, Trace
 from .golden import keys
 from .report import Row
 
-UNITS = {np.dtype(np.float32): SINGLE, np.dtype(np.float64): DOUBLE}
+UNITS = {np.dtype(np.float64): DOUBLE, **dict.fromkeys((np.dtype(np.float32), np.dtype(np.float16), BFLOAT16), SINGLE)}
 VAGUE = 0.25            # of the numbers' root mean square: a wider bound explains nothing
 NEAR = 0.01             # of the largest number in all steps: what is as near agrees, also where bounds are vague
 
@@ -54,6 +56,8 @@ class Comparison:
                 trace.forget(step)
                 step = now
             rows.append(self.judge(key, trace))
+            if Key.of(key).step:
+                trace.forget_given(key)
         return tuple(rows)
 
     @property
@@ -82,34 +86,20 @@ class Comparison:
     def judge(self, key, trace):
         """Return the Row of a tensor."""
         (exact, error), consulted = trace.computed(key)
-        parts = Key.of(key)
-        actual = np.asarray(self.actual[key], np.float64)
+        parts, actual = Key.of(key), np.asarray(self.actual[key])
         assumed = Assumptions(trace.unit, trace.conventions, parts.layer, step=parts.step)
         assert actual.shape == exact.shape, f"{key} has shape {actual.shape}; the reference's has {exact.shape}"
-        bound = 4 * assumed.roundoff() * abs(exact) + assumed.smallest() + error
-        exact, actual, bound = (np.atleast_1d(each) for each in (exact, actual, bound))
-        difference = abs(actual - exact)
-        missing = ~np.isfinite(actual)
-        difference[missing & np.isfinite(exact)] = np.inf
-        # where a number is beyond what the other side's format holds, infinity or NaN is right
-        difference[(actual == exact) | (missing & ~(abs(exact) < MAX_NUMBER[trace.unit]))] = 0
-        if OVERFLOW in consulted:
-            difference[missing] = 0
-        shares = difference / bound
-        shares[missing & (difference == 0)] = 0
-        at = np.unravel_index(np.argmax(shares), shares.shape)
+        found = measure(actual, exact, error, 4 * assumed.roundoff(), assumed.smallest(), MAX_NUMBER[trace.unit],
+                        OVERFLOW in consulted)
         golden = self.expected.get(key)
-        largest, at_largest = float(difference.max()), np.unravel_index(np.argmax(difference), difference.shape)
-        rms = ratio(np.sqrt(np.mean(difference ** 2)), np.sqrt(np.mean(exact ** 2)))
-        aligned = ratio(abs(np.vdot(actual - exact, exact)), np.linalg.norm(actual - exact) * np.linalg.norm(exact))
-        drift = np.nan if golden is None else ratio(abs(actual - golden).max(), abs(golden).max())
-        vague = not np.mean(bound ** 2) <= VAGUE ** 2 * np.mean(actual ** 2) + 1e-60
-        verdict = "departs" if shares[at] > 1 else "agrees"
-        if verdict == "agrees" and vague and golden is not None and self._adrift(key) and (
-                abs(actual - golden).max() > NEAR * self._scale(key)):
+        from_golden, of_golden = (np.nan, np.nan) if golden is None else drift(actual, golden)
+        vague = not found.bound_squares <= VAGUE ** 2 * found.actual_squares + 1e-60
+        verdict = "departs" if found.share > 1 else "agrees"
+        if verdict == "agrees" and vague and self._adrift(key) and from_golden > NEAR * self._scale(key):
             verdict = "unclear"
-        return Row(key, largest, ratio(largest, abs(exact).max()), float(bound[at_largest]), float(shares[at]), verdict,
-                   rms, aligned, drift, vague, consulted | assumed.consulted)
+        return Row(key, found.largest, ratio(found.largest, found.magnitude), found.bound, found.share, verdict,
+                   ratio(np.sqrt(found.squares), np.sqrt(found.expected_squares)), found.aligned,
+                   ratio(from_golden, of_golden), vague, consulted | assumed.consulted)
 
 
 def compare(golden, actual):
@@ -121,7 +111,7 @@ def compare(golden, actual):
     actual : mapping of str to ndarray
         The tensors by key, in the reference's layouts.
     """
-    unit, expected_unit = unit_of(actual.values()), unit_of([golden.input])
+    unit, expected_unit = unit_of(header_of(actual, key) for key in actual), unit_of([golden.input])
     inexact = unit if unit > expected_unit else 0.0
     steps = max([1, *(key.step for key in map(Key.of, actual) if key.kind in ("forward", "backward"))])
     known = tuple(key for key in keys(golden) if Key.of(key).step)
@@ -147,5 +137,5 @@ def compare_layer(layer, inputs, actual, options=None):
 
 
 def unit_of(arrays):
-    """Return the largest unit roundoff of the arrays' dtypes, float32 or float64."""
+    """Return the largest unit roundoff of the arrays' dtypes, float32's or float64's."""
     return max([UNITS[array.dtype] for array in arrays if array.dtype in UNITS], default=DOUBLE)

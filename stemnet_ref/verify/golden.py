@@ -4,8 +4,9 @@ docs/golden.md describes every array in one. They are computed in float64 from n
 rounded once.
 """
 
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -17,18 +18,22 @@ from ..network import topology
 from ..network.stemnet import StemNet
 from ..optimizers import BETA1, BETA2, EPSILON
 from ..program.options import Option
-from ..storage.archives import open_npz
+from ..storage.archives import READ_ERRORS, header_of, open_npz
 from ..storage.files import write_npz
 from ..storage.outputs import GOLDEN
+from ..storage.readers import refusing
 from ..training.checkpoint import build
 from ..training.settings import OPTIONS
 from .expected.key import Key
 from .expected.rounding import SINGLE
 from .expected.trace import Trace
-from .layouts import LAYOUTS, from_layout, to_layout
+from .layouts import LAYOUTS, to_layout
+from .stored import Stored
 
 FORMAT = f"{GOLDEN.mark} 1"
 NETWORK = ("channels", "levels", "features", "classes", "kernel", "logits")       # arguments of StemNet in a file
+# What is wrong with a file that cannot be read, and the remedy
+DAMAGED = "no golden file, or a damaged one", "write one by python -m stemnet_ref.verify export --out FILE"
 NUMBER = Option("", type=float)
 STEPS_PER_EPOCH = Option("steps after which the learning rate decays", 2, int, (1, 10 ** 6))
 TRAINING = ("keep_prob", "class_weight_form", "optimizer", "learning_rate", "decay_rate", "momentum", "momentum_form",
@@ -49,7 +54,7 @@ class Golden:
     ----------
     about : dict
         Network, training, scaling, number of steps, and what made it.
-    arrays : dict of str to ndarray
+    arrays : mapping of str to ndarray
         All arrays by key.
     """
 
@@ -62,9 +67,12 @@ class Golden:
         self.input, self.labels, self.class_weights = (self.arrays[name]
                                                        for name in ("input", "labels", "class_weights"))
         self.frames = self.arrays.get("frames")
-        self.parameters = {key.removeprefix("0/parameter/"): array for key, array in self.arrays.items()
-                           if key.startswith("0/parameter/")}
-        self.masks = {key.replace("/mask/", "/"): array for key, array in self.arrays.items() if "/mask/" in key}
+        layers = [layer.parameter for layer in topology.list_layers(self.blocks)]
+        self.parameters = {key.removeprefix("0/parameter/"): self.arrays[key] for key in self.arrays
+                           if key.startswith("0/parameter/") and key.removeprefix("0/parameter/") in layers}
+        dropped = [block.name for block in self.blocks if block.dropout]
+        self.masks = {key.replace("/mask/", "/"): self.arrays[key] for key in self.arrays
+                      if "/mask/" in key and key.partition("/mask/")[2] in dropped}
 
     @cached_property
     def blocks(self):
@@ -193,16 +201,18 @@ def read(path):
     InputError
         If it is no golden file, or of another version.
     """
-    with open_npz(path, "no golden file, or a damaged one", "write one by python -m stemnet_ref.verify export --out "
-                                                            "FILE") as arrays:
+    with ExitStack() as opened:
+        arrays = opened.enter_context(open_npz(path, *DAMAGED))
         about = arrays.about()
         if about["format"] != FORMAT:
             raise InputError(f"{path}: the file says {str(about['format'])[:40]!r}, this version reads {FORMAT!r}; "
                              "export it anew")
         if about["layout"] not in LAYOUTS:
             raise ValueError(f"layout {str(about['layout'])[:40]!r}")
-        made = Golden(about, {key: from_layout(key, arrays[key], about["layout"]) for key in arrays if key != "about"})
+        made = Golden(about, Stored(arrays, {key: about["layout"] for key in arrays if key != "about"},
+                                    partial(refusing, path, *DAMAGED, READ_ERRORS)))
         _check(made)
+        made.arrays.keep(opened.pop_all())
         return made
 
 
@@ -230,10 +240,13 @@ def _check(golden):
         wanted |= {f"{step}/mask/{name}": shape for step in range(1, golden.steps + 1)
                    for name, shape in mask_shapes(golden).items()}
     wanted |= {"frames": x.shape} if golden.frames is not None else {}
-    for key, shape in wanted.items():
-        if golden.arrays[key].shape != shape:
-            raise ValueError(f"{key} has shape {golden.arrays[key].shape}; it must have {shape}")
+    headers = {key: header_of(golden.arrays, key) for key in (*wanted, *keys(golden))}
+    for key, header in headers.items():
+        if header.shape != wanted.get(key, header.shape):
+            raise ValueError(f"{key} has shape {header.shape}; it must have {wanted[key]}")
+        if header.dtype.kind not in "fiub":
+            raise ValueError(f"{key} is {header.dtype}")
     check_labels("labels", golden.labels, network.classes)
-    for key in (*wanted, *keys(golden)):
-        if golden.arrays[key].dtype.kind not in "fiub":
-            raise ValueError(f"{key} is {golden.arrays[key].dtype}")
+    for key in ("input", "class_weights", *wanted):
+        if headers[key].dtype.kind == "f" and not np.isfinite(golden.arrays[key]).all():
+            raise ValueError(f"{key} holds NaN or infinity")

@@ -175,6 +175,7 @@ def twice(path, arrays):
     ("twice.npz", twice, "1/cost is in it twice"), ("none.npz", lambda path, arrays: None, "no such file"),
     ("folder.npz", lambda path, arrays: path.mkdir(), "is a folder"),
     ("a.safetensors", lambda path, arrays: path.write_bytes(b"PK" * 50), "cannot be read as safetensors"),
+    ("c.safetensors", safetensors(one(LOGITS, bfloat16)), f"{LOGITS} is BF16, which NumPy has not"),
     ("d.safetensors", safetensors(one(LOGITS, cast(np.int16))), f"{LOGITS} is int16"),
     ("e.safetensors", safetensors(lambda arrays: {"cost": arrays["1/cost"]}), "'cost' (did you mean '1/cost' or "),
     ("safetensors.npz", lambda path, arrays: safetensors(dict)(path, arrays), "names end in .safetensors"),
@@ -205,6 +206,7 @@ def test_short_formats_differ(change, files, tmp_path, capsys):
         np.savez(tmp_path / "short.npz", **change(dict(archive)))
     capsys.readouterr()
     assert run("compare", files[0], tmp_path / "short.npz") == 1
-    out = capsys.readouterr().out
+    out, err = capsys.readouterr()
     assert "differs: " in out
     assert "16: too few digits" in out
+    assert not err

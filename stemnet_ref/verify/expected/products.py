@@ -79,7 +79,7 @@ def outputs(v, assumed, order, terms, forward, terms_of_dx, backward_input, summ
     ----------
     v, assumed
         The arguments of the layer.
-    order : int ndarray, shape of the weight
+    order : int ndarray, shape of the weight, or None
         What `_order` returned.
     terms, terms_of_dx : int
         Number of products whose sum an element of y, and of dx, is.
@@ -88,24 +88,29 @@ def outputs(v, assumed, order, terms, forward, terms_of_dx, backward_input, summ
     summed : {"dy", "x"}
         The array over whose pixels dweight is summed.
     """
-    weight = v("weight").map(lambda w: w.ravel()[order])
+    weight = v("weight") if order is None else v("weight").map(lambda w: w.ravel()[order])
 
     def dweight():
         pixels = int(np.prod(v(summed).array.shape[:-1]))
-        inverse = np.argsort(order, axis=None).reshape(order.shape)
         weight_axes = (v("x"), v("dy")) if summed == "dy" else (v("dy"), v("x"))        # (kh, kw, in or out, ...)
         equal = [alike(value.array, assumed) for value in weight_axes]
-        return bilinear(backward_weight, v("dy"), v("x"), pixels, assumed, np.minimum(equal[0][:, None], equal[1])).map(
-            lambda w: w.ravel()[inverse])
+        found = bilinear(backward_weight, v("dy"), v("x"), pixels, assumed, np.minimum(equal[0][:, None], equal[1]))
+        if order is None:
+            return found
+        inverse = np.argsort(order, axis=None).reshape(order.shape)
+        return found.map(lambda w: w.ravel()[inverse])
 
     return {"y": lambda: bilinear(forward, v("x"), weight, terms, assumed),
             "dx": lambda: bilinear(backward_input, v("dy"), weight, terms_of_dx, assumed), "dweight": dweight}
 
 
 def _order(shape, moves, assumed):
-    """Return where, in filters of a shape, the other side reads each element of its own: an array of flat indices."""
-    order = np.arange(np.prod(shape)).reshape(shape)
+    """Return where, in filters of a shape, the other side reads each element of its own.
+
+    That is an array of flat indices, or None where it reads each in its place.
+    """
+    order = None
     for name, shows, move in moves:
         if shows(*shape) and assumed.holds(name):
-            order = move(order)
+            order = move(np.arange(np.prod(shape)).reshape(shape) if order is None else order)
     return order

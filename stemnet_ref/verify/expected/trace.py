@@ -114,9 +114,19 @@ class Trace:
         return self._known[key]
 
     def forget(self, step):
-        """Drop what is known of a step but for the optimizer's averages after it."""
-        self._known = {key: value for key, value in self._known.items()
-                       if Key.of(key).step != step or Key.of(key).kind == "update"}
+        """Drop what is known of a step and of earlier ones but for the optimizer's averages after the step."""
+        self._known = {key: value for key, value in self._known.items() if not (Key.of(key).step or 0) <= step
+                       or Key.of(key)[:2] == (step, "update")}
+
+    def forget_given(self, key):
+        """Drop what has been computed of a tensor, but for the optimizer's averages, if all else is computed from what
+        the other side has."""
+        if key not in self.given:
+            return
+        step, kind, name = Key.of(key)
+        self._known.pop(key, None)
+        if kind == "parameter" and (update := self._known.get(f"{step}/update/{name}")):
+            self._known[f"{step}/update/{name}"] = update._replace(value=(None, update.value[1]))
 
 
 class _Missing(Exception):

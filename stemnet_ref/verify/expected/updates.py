@@ -9,6 +9,8 @@ import numpy as np
 
 from .rounding import DOUBLE, Value, exact
 
+BLOCK = 1 << 14         # numbers that are gone through at once
+
 
 def rate(training, step, assumed):
     """Return the learning rate of a step, counted from 1: constant within an epoch (Tables 1 and 2)."""
@@ -96,10 +98,19 @@ def _constants(assumed, *constants):
 def _sum(assumed, *terms):
     """Return the sum of factor * Value.
 
-    A factor other than 1 and -1 is rounded, and so is its product; every term, by the additions.
+    A factor other than 1 and -1 is rounded, and so is its product; every term, by the additions. The arrays are gone
+    through block by block, so that what is between stays in the cache.
     """
-    array = sum(factor * value.array for factor, value in terms)
-    roundings = [len(terms) - 1 + 2 * (abs(factor) != 1) for factor, _ in terms]
-    own = sum(count * abs(factor * value.array) for count, (factor, value) in zip(roundings, terms, strict=True))
-    return Value(array, assumed.roundoff() * own + assumed.smallest()
-                 + sum(abs(factor) * value.error for factor, value in terms))
+    array = np.zeros(terms[0][1].array.shape)
+    error = np.full(array.shape, assumed.smallest())
+    flat = [(factor, assumed.roundoff() * (len(terms) - 1 + 2 * (abs(factor) != 1)), value.array.reshape(-1),
+             value.error.reshape(-1)) for factor, value in terms]
+    for start in range(0, array.size, BLOCK):
+        block = slice(start, start + BLOCK)
+        total, own = array.reshape(-1)[block], error.reshape(-1)[block]
+        for factor, roundings, of_array, of_error in flat:
+            term = factor * of_array[block]
+            total += term
+            own += abs(term) * roundings
+            own += of_error[block] * abs(factor)
+    return Value(array, error)
