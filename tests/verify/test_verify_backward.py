@@ -36,3 +36,14 @@ def test_right_layers_are_not_accused(seed):
 
     arguments, _ = random_layer(seed)
     check(*arguments, seed=seed)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("layer", LAYERS)
+def test_a_fault_that_nobody_makes_has_no_name(layer):
+    from single_layers import FAULTS, faults
+
+    names = list(FAULTS)[list(LAYERS).index(layer) % 3::3]
+    found = list(faults([layer], names, [np.float32]))
+    assert len(found) >= len(names)
+    assert [words for outcome, words in found if outcome == "falsely named"] == []
