@@ -36,7 +36,7 @@ add_filters("rows and columns exchanged", "filter_axes_transposed", lambda w: w.
 add_filters("rows and columns exchanged in the first layers", "filter_axes_transposed", lambda w: w.transpose(2, 3),
             "down0 down1")
 add_filters("filters reshaped", "filters_reshaped", as_oihw)
-add_filters("in and out exchanged", "filter_channels_swapped", exchanged, "down0", features=3)
+add_filters("in and out exchanged", "filter_channels_swapped", exchanged, features=3, family="filters")
 add_filters("kernel turned by a quarter", "", lambda w: w.rot90(1, (2, 3)))
 add_filters("rows flipped", "", lambda w: w.flip(2))
 add_filters("a row of the kernel left out", "", without_a_row)
