@@ -46,6 +46,7 @@ def pytest_ignore_collect(collection_path, config):
     return None
 
 
+@pytest.hookimpl(trylast=True)                          # after -k and -m
 def pytest_collection_modifyitems(config, items):
     """Keep the tests of the equation that was asked for; leave out, and count, those that need what is not installed.
 
