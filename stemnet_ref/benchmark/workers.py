@@ -1,8 +1,8 @@
 """Engines in processes of their own, and measurements turn by turn."""
 
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack, contextmanager
+import signal
+import traceback
+from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing import get_context
 from statistics import median
 
@@ -17,19 +17,28 @@ _held = {}              # within the process of a Worker: its engine, the last c
 class Worker:
     """An engine in a process of its own, so that its threads and its memory are its own.
 
+    It answers through a pipe, which also closes where this process is killed, so that none outlives it.
+
     `name` is "ours", "ours-cuda-cores", "ours-tf32", "torch" or "torch-tf32"; the last two also with "-channels-last".
     `settings` are the engine's.
     """
 
     def __init__(self, name, arguments, size=None):
-        self.name, self.size, self._pool = name, size or arguments.size, ProcessPoolExecutor(1, get_context("spawn"))
+        self.name, self.size, context = name, size or arguments.size, get_context("spawn")
+        self._pipe, other_end = context.Pipe()
+        self._process = context.Process(target=_serve, args=(other_end,), daemon=True)
+        self._process.start()
+        other_end.close()
         self.settings = self._call(_start, name, arguments.backend, self.size, arguments.channels)
 
     def __enter__(self):
         return self
 
     def __exit__(self, *exception):
-        self._pool.shutdown(wait=not any(exception))
+        self._pipe.close()
+        if any(exception):
+            self._process.terminate()
+        self._process.join()
 
     def measure(self, case, repeats=1):
         """Return the mean seconds of `repeats` calls, and the peak memory in bytes."""
@@ -37,9 +46,32 @@ class Worker:
 
     def _call(self, function, *arguments):
         try:
-            return self._pool.submit(_worded, f"--size {self.size}: {self.name}", function, *arguments).result()
-        except BrokenProcessPool:
+            self._pipe.send((f"--size {self.size}: {self.name}", function, *arguments))
+            answer = self._pipe.recv()
+        except (EOFError, OSError):
             raise InputError(f"{self.name}: its process ended; see above, or take a smaller --size") from None
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def _serve(pipe):
+    """Call what comes through a pipe, and send what it returns or raises, until the other end is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)                # the process at the other end decides
+    with suppress(EOFError, OSError):
+        while True:
+            what, function, *arguments = pipe.recv()
+            try:
+                answer = function(*arguments)
+            except InputError as error:
+                answer = InputError(str(error))                 # its type can be sent to any process
+            except Exception as error:
+                if out_of_memory(error):
+                    answer = InputError(f"{what} is out of memory ({reason(error)}); take a smaller --size")
+                else:
+                    traceback.print_exc()
+                    answer = error
+            pipe.send(answer)
 
 
 @contextmanager
@@ -53,18 +85,6 @@ def in_turn(workers, case, rounds, repeats=1):
     """Measure a case by each worker in turn, so many rounds; return the median seconds by the worker's name."""
     seconds = [[worker.measure(case, repeats)[0] for worker in workers] for _ in range(rounds)]
     return {worker.name: median(each) for worker, each in zip(workers, zip(*seconds, strict=True), strict=True)}
-
-
-def _worded(what, function, *arguments):
-    """Return function(*arguments); raise an InputError where memory runs out: its type can be sent to any process."""
-    try:
-        return function(*arguments)
-    except InputError as error:
-        raise InputError(str(error)) from None
-    except (MemoryError, RuntimeError) as error:
-        if not out_of_memory(error):
-            raise
-        raise InputError(f"{what} is out of memory ({reason(error)}); take a smaller --size") from None
 
 
 def _start(name, device, size, channels):

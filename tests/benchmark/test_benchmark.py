@@ -1,6 +1,9 @@
 """The benchmark: what it prints and writes, what it refuses; never how fast anything is."""
 
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -132,3 +135,14 @@ def test_the_reader_on_a_device():
     settings = Settings(channels=1, levels=2, crop=32, crops_per_frame=1, **reader.AUGMENTED)
     found = reader._measure(StemNet(1, 2, 2), settings, 1, backend_at(emulator))
     assert 0 < found["waited"] < found["step"]
+
+
+def test_no_process_outlives_the_benchmark(tmp_path):
+    """All of them hold its standard output, and none may write that it leaves something behind."""
+    process = subprocess.Popen([sys.executable, "-m", "stemnet_ref.benchmark", "--size", "32", "--rounds", "9999"],
+                               cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                               env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
+    while process.stdout.readline().split()[:1] != ["GFLOP"]:           # then its worker works
+        assert process.poll() is None
+    process.kill()
+    assert process.communicate(timeout=60)[1] == ""
