@@ -28,7 +28,8 @@ h3 { margin: 1rem 0 .2rem; } h3 small { font-weight: 400; color: #444; }
       vertical-align: middle; }
 .grid td.here { outline: 2px solid #000; outline-offset: -2px; font-weight: 700; }
 td.size { white-space: nowrap; }
-@media (max-width: 36rem) { .grid td, .grid th { width: 2.2rem; } .grid td { padding: .18rem 0; } }
+@media (max-width: 36rem) { .grid td, .grid th { width: 2.2rem; } .grid td { padding: .18rem 0; }
+      .table th, .table td { min-width: 0; font-size: .8rem; padding-right: .5rem; } }
 @media print { html { font-size: 11px; } body { font-size: 1rem; }
       .grid td { font-size: .85rem; -webkit-print-color-adjust: exact; print-color-adjust: exact; }
       nav, .links { display: none; }

@@ -135,17 +135,20 @@ def test_a_folder_as_its_file_is_refused(tmp_path, capsys):
     refusals.check(capsys, write(tmp_path), tmp_path)
 
 
-def test_a_browser_shows_it_and_the_arrow_keys_go_from_card_to_card(tmp_path):
+def test_a_browser_shows_it_whole_and_the_arrow_keys_go_from_card_to_card(tmp_path):
     path = tmp_path / "page.html"
-    assert write(path, size=4, levels=1, features=1) == 0
+    assert write(path, size=4, levels=2, features=1) == 0
     path.write_text(path.read_text().replace("</body>", """<script>
         var seen = [];
         ["ArrowRight", "ArrowRight", "ArrowRight", "ArrowLeft"].forEach(function (key) {
           document.dispatchEvent(new KeyboardEvent("keydown", {key: key}));
           seen.push(document.activeElement.parentNode.id); });
-        document.title = "keys " + seen.join(" ");</script></body>"""))
+        var table = document.querySelector(".table");
+        document.title = "keys " + seen.join(" ") + ", cut off " + (table.scrollWidth - table.clientWidth);
+        </script></body>"""))
     shown = chromium(tmp_path, "--window-size=400,800", "--dump-dom", path.as_uri())
-    assert re.search("<title>(.*?)</title>", shown)[1] == "keys f-input f-down0.conv f-down0.dropout f-down0.conv"
+    assert re.search("<title>(.*?)</title>", shown)[1] == (
+        "keys f-input f-down0.conv f-down0.dropout f-down0.conv, cut off 0")
 
 
 def test_no_number_of_the_page_is_empty_or_not_finite(tmp_path):
