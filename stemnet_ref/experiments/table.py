@@ -7,22 +7,22 @@ import numpy as np
 from ..metrics import best
 from .variants import FIVE_FRAMES
 
-# Rows of the table: column of metrics.csv, title, digits; the first four are those of the thesis
+# Rows of the table: column of metrics.csv and title; the first four are those of the thesis
 ROWS = (
-    ("error_rate_percent", "Error rate, percent of pixels", 3),
-    ("f1", "F1 score, mean over images", 3),
-    ("false_white_fraction", "False white, fraction of all pixels", 6),
-    ("white_pixel_accuracy", "White-pixel accuracy, mean over images", 3),
-    ("f1_pooled", "F1, all pixels pooled", 3),
-    ("precision", "Precision, mean over images", 3),
-    ("iou", "Intersection over union, mean over images", 3),
-    ("kappa", "Cohen's kappa, mean over images", 3),
-    ("roc_auc", "Area under the ROC, all pixels pooled", 4),
+    ("error_rate_percent", "Error rate, percent of pixels"),
+    ("f1", "F1 score, mean over images"),
+    ("false_white_fraction", "False white, fraction of all pixels"),
+    ("white_pixel_accuracy", "White-pixel accuracy, mean over images"),
+    ("f1_pooled", "F1, all pixels pooled"),
+    ("precision", "Precision, mean over images"),
+    ("iou", "Intersection over union, mean over images"),
+    ("kappa", "Cohen's kappa, mean over images"),
+    ("roc_auc", "Area under the ROC, all pixels pooled"),
 )
 COMPARED = "f1_pooled"      # measure by which the columns are compared
 NOTES = (
-    "Mean ± standard deviation over the seeds; differences, taken seed by seed, ± standard error of their mean, "
-    "and higher where that shows in three digits. With few seeds neither is known well.",
+    "Mean ± standard deviation over the seeds; differences, taken seed by seed, ± standard error of their mean. With "
+    "few seeds both are rough. A seed counts as higher where its difference is above 0 after rounding to three digits.",
     "Each run stands here with its epoch of the best pooled F1, chosen on the validation frames that it is measured "
     "on, which are the same for all seeds: on other frames all would be a little lower, and the spread larger.",
 )
@@ -48,15 +48,15 @@ def lines(results, configs):
     of_best = {title: {seed: best(rows) for seed, rows in runs.items()} for title, runs in good.items()}
     of_last = {title: {seed: rows[-1] for seed, rows in runs.items()} for title, runs in good.items()}
     out = [["best epoch of each run", *results]]
-    for column, title, digits in ROWS:
-        out.append([title, *(_cell([row[column] for row in runs.values()], digits) for runs in of_best.values())])
+    for column, title in ROWS:
+        out.append([title, *_cells([[row[column] for row in runs.values()] for runs in of_best.values()])])
     first, *_ = results
     for column, reference in enumerate([*results][:-1], 1):
         if reference in (first, FIVE_FRAMES):
             out.append([f"F1 pooled minus that of {reference}", *[""] * column,
                         *(_difference(of_best[reference], of_best[title]) for title in [*results][column:])])
     out.append(["F1 pooled, last epoch",
-                *(_cell([row[COMPARED] for row in runs.values()], 3) for runs in of_last.values())])
+                *_cells([[row[COMPARED] for row in runs.values()] for runs in of_last.values()])])
     out.append([f"F1 pooled, last epoch, minus that of {first}", "",
                 *(_difference(of_last[first], of_last[title]) for title in [*results][1:])])
     out.append(["best epochs", *(", ".join(f"{row['epoch']}" for row in runs.values()) or "-"
@@ -69,12 +69,21 @@ def lines(results, configs):
     return out
 
 
-def _cell(values, digits):
-    """Return mean and standard deviation as text."""
-    if not values:
-        return "-"
-    mean, std = summary(values)
-    return f"{mean:.{digits}f}" + ("" if math.isnan(std) else f" ± {std:.{digits}f}")
+def _cells(row):
+    """Return mean and standard deviation of each list of values in a row as text.
+
+    A row has three decimals, or, where its largest mean is small, so many that three digits of that show.
+    """
+    summaries = [summary(values) if values else None for values in row]
+    largest = max((abs(mean) for mean, _ in filter(None, summaries)), default=0)
+    digits = min(max(3, 2 - math.floor(math.log10(largest))), 6) if largest else 3
+    return ["-" if each is None else _with_spread(*each, digits) for each in summaries]
+
+
+def _with_spread(mean, spread, digits, sign=""):
+    """Return a mean with its standard deviation or error, which is NaN for a single value, as text."""
+    mean = round(mean, digits) + 0.0                            # + 0: no -0.000
+    return f"{mean:{sign}.{digits}f}" + ("" if math.isnan(spread) else f" ± {spread:.{digits}f}")
 
 
 def _of_one_class(row):
@@ -102,8 +111,8 @@ def _difference(first, second):
         return "-"
     differences = [second[seed][COMPARED] - first[seed][COMPARED] for seed in both]
     mean, std = summary(differences)
-    error = "" if math.isnan(std) else f" ± {std / math.sqrt(len(both)):.3f}"
-    return f"{mean:+.3f}{error}, higher in {sum(round(each, 3) > 0 for each in differences)} of {len(both)}"
+    text = _with_spread(mean, std / math.sqrt(len(both)), 3, "+")
+    return f"{text}, higher in {sum(round(each, 3) > 0 for each in differences)} of {len(both)}"
 
 
 def markdown(table):
@@ -118,7 +127,7 @@ def flat(results):
 
     Options stand there without their dashes, which a spreadsheet would take for a formula.
     """
-    columns = ["epoch", "train_loss", "val_loss", *(column for column, _, _ in ROWS)]
+    columns = ["epoch", "train_loss", "val_loss", *(column for column, _ in ROWS)]
     rows = []
     for title, runs in results.items():
         for seed, each in runs.items():

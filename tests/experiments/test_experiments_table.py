@@ -5,7 +5,7 @@ from stemnet_ref.experiments import page, table
 
 def row(epoch, f1, loss=1.0):
     """Return a row of metrics.csv, all measures alike."""
-    return {**dict.fromkeys((column for column, _, _ in table.ROWS), f1), "epoch": epoch, "val_loss": loss,
+    return {**dict.fromkeys((column for column, _ in table.ROWS), f1), "epoch": epoch, "val_loss": loss,
             "train_loss": loss, **dict.fromkeys(("tp", "fp", "tn", "fn"), 9)}
 
 
@@ -35,6 +35,22 @@ def test_the_lines_of_the_table():
     lines = {name: cells for name, *cells in table.lines(results, steps)}
     assert lines["of these calling all pixels the same class"] == ["0", "0", "1"]
     assert "± standard error" in table.markdown([head, *body])
+
+
+def test_numbers_of_one_row_have_one_format_and_small_ones_more_digits():
+    results = {"a": {0: [row(1, 0.6004561)], 1: [row(1, 0.6004561)]}, "b": {0: [row(1, 0.60003)], 1: [row(1, 0.6)]}}
+    results["a"][0][0] |= {"false_white_fraction": 0.00197, "kappa": -0.0001}
+    results["a"][1][0] |= {"false_white_fraction": 0.00286, "kappa": -0.0002}
+    for each in results["b"].values():
+        each[0] |= {"false_white_fraction": 0.0, "kappa": 0.5}
+    lines = {name: cells for name, *cells in table.lines(results, {title: {"steps_per_epoch": 1} for title in results})}
+    for _, title in table.ROWS:
+        if title not in ("False white, fraction of all pixels", "Cohen's kappa, mean over images"):
+            assert lines[title] == ["0.600 ± 0.000", "0.600 ± 0.000"]
+    assert lines["False white, fraction of all pixels"] == ["0.00242 ± 0.00063", "0.00000 ± 0.00000"]
+    assert lines["Cohen's kappa, mean over images"] == ["0.000 ± 0.000", "0.500 ± 0.000"]
+    assert lines["F1 pooled minus that of a"] == ["", "+0.000 ± 0.000, higher in 0 of 2"]
+    assert lines["F1 pooled, last epoch, minus that of a"] == ["", "+0.000 ± 0.000, higher in 0 of 2"]
 
 
 def test_eight_variants_look_different(tmp_path, monkeypatch):
