@@ -53,7 +53,7 @@ def main(argv=None):
     if frames is None:
         cli.log(f"segmenting the sample's second field of view, on which run_train.py validates: {sample.SOURCE}")
         frames, masks = sample.FRAMES / "*field2*", sample.MASKS / "*field2*" if masks is None else masks
-    cli.log(f"network{model.network.architecture.channels}, backend {backend.name}, writing to {out}")
+    cli.log(f"network{model.network.architecture.channels}, backend {backend.name}")
     left_out = []
     with backend.limit_threads(), cli.naming(frames="FRAMES") as log:
         summary = predict.run(model, frames, out, masks, given.tile, log=log,

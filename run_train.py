@@ -30,7 +30,7 @@ RUN = "run"
 OPTIONS = {
     "frames": replace(FRAMES, group=RUN), "masks": replace(MASKS, group=RUN),
     "out": Option("folder for the model, curves and tables", metavar="DIR", group=RUN,
-                  default_text="runs/networkN, N is --channels"),
+                  default_text="runs/networkN, N is --channels; or runs/networkN-2, ..."),
     "resume": Option("go on with the run in --out; only --epochs, --backend, --precision and the place of --frames and "
                      "--masks may change", False, bool, group=RUN),
     **{name: replace(option, group=RUN) for name, option in COMPUTATION.items()},

@@ -86,7 +86,7 @@ def run(model, frames, out, masks=None, tile=TILE, log=print, progress=iter, res
             log(", ".join(f"{folder}: {sequence}" for folder, sequence in sorted(folders.items())))
         claim.take()
         table = Path(out) / "metrics.csv"
-        log(f"{pluralize(len(opened.frames), 'frame')}: {spans(opened.frames)}")
+        log(f"{pluralize(len(opened.frames), 'frame')}: {spans(opened.frames)}; writing to {out}")
         describe_pages(opened.data.frames, log)
         describe_sequences(opened.data.frames, model.network.channels, log)
         if masks is None and table.exists():

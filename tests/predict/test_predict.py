@@ -155,7 +155,7 @@ def test_measures_of_an_earlier_call_are_spoken_of(tmp_path):
     frames, masks = sequence(tmp_path, 2)
     told = []
     predict.run(model(), frames, tmp_path / "out", masks, log=told.append)
-    assert told == ["2 frames: t_01 to t_02"]
+    assert told == [f"2 frames: t_01 to t_02; writing to {tmp_path / 'out'}"]
     predict.run(model(), frames, tmp_path / "out", log=told.append)
     assert "metrics.csv is of an earlier call" in told[-1]
 
@@ -164,7 +164,10 @@ def test_the_backend_is_said_first(tmp_path, capsys):
     checkpoint.save(tmp_path / "model.npz", model(), "0")
     assert run_predict.main([str(tmp_path / "model.npz"), str(sequence(tmp_path, 2)[0]), "--backend", "plain", "--out",
                              str(tmp_path / "out")]) == 0
-    assert capsys.readouterr().out.startswith(f"network1, backend plain, writing to {tmp_path / 'out'}\n")
+    assert capsys.readouterr().out.startswith("network1, backend plain\n")
+    with pytest.raises(InputError, match="nowhere"):
+        run_predict.main([str(tmp_path / "model.npz"), "nowhere"])
+    assert "writing to" not in capsys.readouterr().out                      # nothing is written
 
 
 def test_a_second_call_without_out_takes_a_new_folder(tmp_path, monkeypatch):

@@ -67,7 +67,7 @@ def test_a_prediction_is_that_of_the_cpu_within_rounding(tmp_path, movie, monkey
     for name in ("cpu", "cuda"):
         assert script(run_predict.main, tmp_path / "model.npz", movie[1], "--backend", name, "--out",
                       tmp_path / name) == 0
-    assert f"backend {place().name}, writing to " in capsys.readouterr().out
+    assert f"backend {place().name}\n" in capsys.readouterr().out
     for number in range(1, 7):
         actual, expected = (np.asarray(Image.open(tmp_path / name / f"t_{number:02d}_probability.png")).astype(int)
                         for name in ("cuda", "cpu"))
