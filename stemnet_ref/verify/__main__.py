@@ -33,7 +33,7 @@ STEPS = {                       # what a golden file is made from
     "steps_per_epoch": golden.STEPS_PER_EPOCH,
     **pick("optimizer", "learning_rate", "decay_rate", "momentum", "momentum_form", "adam_form"),
     "weight_decay": replace(OPTIONS["l2"], help="lambda/N of eq. 53", group=None),
-    **pick("keep_prob", "class_weight_form", "logits", class_weight={
+    **pick("keep_prob", "cost", "class_weight_form", "logits", class_weight={
         "help": "weight of the cell class in the cross-entropy, eq. 60", "type": float, "takes": None},
         seed={"help": "seed of the frames, the labels, the parameters and the dropout masks"}),
     "float64": Option("double precision: bounds are 5e8 times tighter", False, bool),

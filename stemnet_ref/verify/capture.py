@@ -1,14 +1,20 @@
 """Golden files of a trained model and real frames."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from ..data.discovery.selection import Selection
 from ..data.images import eight_bit_units
 from ..data.training import open_dataset
 from ..errors import InputError
+from ..program.options import flag_of
 from ..training.saved import SOURCE
 from ..training.settings import Settings
 from .golden import compute
+
+# Settings and properties of a run that no golden file can hold, and their values in those that one can
+PLAIN = {"activation": "relu", "normalisation": "none", "l1": 0, "border_weight": 0}
 
 
 def from_model(model, frames, masks, size, batch, steps, steps_per_epoch, dtype, seed, log=print, changes=None):
@@ -35,16 +41,23 @@ def from_model(model, frames, masks, size, batch, steps, steps_per_epoch, dtype,
     InputError
         If frames cannot be read, or are smaller.
     """
-    for name, plain in (("activation", "relu"), ("normalisation", "none")):
-        if getattr(model.network, name) != plain:
-            raise InputError(f"--model: it was trained with --{name} {getattr(model.network, name)}; golden files are "
-                             "of the thesis's network; give a model that was trained without")
-    settings = Settings(**{**{name: value for name, value in model.settings.items() if name not in SOURCE},
-                           **(changes or {})})
+    changes = {**(changes or {})}
+    settings = Settings(**{**{name: value for name, value in model.settings.items() if name not in SOURCE}, **changes})
+    for name, plain in PLAIN.items():
+        value = getattr(model.network, name, getattr(settings, name))
+        if value != plain:
+            raise InputError(f"--model: it was trained with {flag_of(name)} {value}, which golden files do not hold; "
+                             "give a model that was trained without")
+    if settings.l2 and "l2" not in changes:
+        if not model.settings.get("training_frames"):
+            raise InputError(f"--model: it was trained with --l2 {settings.l2} and does not say on how many frames; "
+                             "give --weight-decay, lambda/N")
+        changes["l2"] = settings.l2 / len(model.settings["training_frames"])
+        settings = replace(settings, l2=changes["l2"])
     if isinstance(settings.class_weight, str):
         background, cell = model.settings["class_weights"]
         settings = Settings(**{**settings.as_dict(), "class_weight": f"{background!r},{cell!r}"})
-    selection = Selection.of(changes or {}).completed(model.settings)
+    selection = Selection.of(changes).completed(model.settings)
     data = open_dataset(settings, frames, masks, log=log, selection=selection)
     chosen = [index for index, mask in enumerate(data.masks) if mask][:batch]
     if len(chosen) < batch:

@@ -11,6 +11,7 @@ from functools import cached_property, partial
 import numpy as np
 
 from .. import __version__
+from ..cost import COSTS
 from ..errors import InputError
 from ..layers import dropout
 from ..layers._shapes import check_labels
@@ -36,8 +37,8 @@ NETWORK = ("channels", "levels", "features", "classes", "kernel", "logits")     
 DAMAGED = "no golden file, or a damaged one", "write one by python -m stemnet_ref.verify export --out FILE"
 NUMBER = Option("", type=float)
 STEPS_PER_EPOCH = Option("steps after which the learning rate decays", 2, int, (1, 10 ** 6))
-TRAINING = ("keep_prob", "class_weight_form", "optimizer", "learning_rate", "decay_rate", "momentum", "momentum_form",
-            "adam_form")                                                            # settings in a file
+TRAINING = ("keep_prob", "cost", "class_weight_form", "optimizer", "learning_rate", "decay_rate", "momentum",
+            "momentum_form", "adam_form")                                           # settings in a file
 # By setting in a file: the values that it takes
 SETTINGS = {**{name: OPTIONS[name] for name in TRAINING}, "steps_per_epoch": STEPS_PER_EPOCH,
             "beta1": replace(NUMBER, limits=(0, 0.999999)), "beta2": replace(NUMBER, limits=(0, 0.999999)),
@@ -168,7 +169,7 @@ def compute(settings, parameters, frames, x, labels, scaling, steps, steps_per_e
             arrays[f"{step}/mask/{name}"] = dropout.draw_mask(shape, settings.keep_prob, about["seed"], step - 1,
                                                               number).astype(np.uint8)
     golden = Golden(about, arrays)
-    trace, done = Trace(golden), 0
+    trace, done = Trace(golden, bounds=False), 0
     for key in keys(golden):
         if key not in arrays:
             if (step := Key.of(key).step) > done + 1:
@@ -207,6 +208,7 @@ def read(path):
         if about["format"] != FORMAT:
             raise InputError(f"{path}: the file says {str(about['format'])[:40]!r}, this version reads {FORMAT!r}; "
                              "export it anew")
+        about["training"].setdefault("cost", COSTS[0])      # the only one of earlier versions
         if about["layout"] not in LAYOUTS:
             raise ValueError(f"layout {str(about['layout'])[:40]!r}")
         made = Golden(about, Stored(arrays, {key: about["layout"] for key in arrays if key != "about"},

@@ -12,6 +12,7 @@ from functools import partial, reduce
 
 import numpy as np
 
+from ...cost import OF_PROBABILITIES
 from ...network import topology
 from . import costs, updates
 from .key import Key, owner
@@ -237,14 +238,19 @@ class _Computation:
     def _forward(self):
         return self.outputs(self.trace.layers[self.name])["y"]()
 
-    def _cost(self, function=costs.cross_entropy):
-        logits = self.tensor(f"{self.step}/forward/logits")
-        return function(logits, self.golden.labels, self.golden.class_weights, self.training["class_weight_form"],
+    def _cost(self, output="cost"):
+        """Return the cost, or its gradient with respect to the logits, "dx"."""
+        logits, labels, name = self.tensor(f"{self.step}/forward/logits"), self.golden.labels, self.training["cost"]
+        if name in OF_PROBABILITIES:
+            inputs = {"x": logits, "labels": exact(labels)}
+            return LAYERS[name](inputs.__getitem__, self.trace.options, self.assume("cost"))[output]()
+        function = costs.cross_entropy if output == "cost" else costs.cross_entropy_gradient
+        return function(logits, labels, self.golden.class_weights, self.training["class_weight_form"],
                         self.assume("cost"))
 
     def _backward(self):
         if self.name == "logits":
-            return self._cost(costs.cross_entropy_gradient)
+            return self._cost("dx")
         parts = [self.outputs(each)[("da", "db")[each.inputs.index(self.name)] if each.kind == "concat" else "dx"]()
                  for each in self.trace.consumers[self.name]]
         return reduce(lambda a, b: add(a, b, self.assume(self.name)), parts)

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from .jax_twin import LAYOUT
+from .jax_twin import LAYOUT, cost_of_probabilities
 
 
 def conv_transpose2d(x, weight, o):
@@ -18,10 +18,7 @@ def cost(layer, z, labels, o):
     if layer == "weighted_cross_entropy":
         log_p = jnp.take_along_axis(jax.nn.log_softmax(z), labels[..., None], axis=-1)[..., 0]
         return -jnp.mean(jnp.asarray(o.weights(z.shape[-1]), z.dtype)[labels] * log_p)
-    p, truth = jax.nn.softmax(z), jax.nn.one_hot(labels, z.shape[-1], dtype=z.dtype)
-    if layer == "quadratic":
-        return jnp.sum((truth - p) ** 2) / 2 / labels.size
-    return 1 - 2 * jnp.sum((p * truth)[..., 1:]) / (jnp.sum(p[..., 1:]) + jnp.sum(truth[..., 1:]))
+    return cost_of_probabilities(layer, z, labels)
 
 
 def max_pool2d(x, o):

@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from ...cost import OF_PROBABILITIES
+
 LAYOUT = ("NHWC", "HWIO", "NHWC")
 
 
@@ -64,6 +66,14 @@ def cost(logits, labels, class_weights):
     return -jnp.mean(class_weights[labels] * log_p)
 
 
+def cost_of_probabilities(name, logits, labels):
+    """Return the cost named "dice" (eq. 6-7) or "quadratic" (eq. 3-4)."""
+    p, truth = jax.nn.softmax(logits), jax.nn.one_hot(labels, logits.shape[-1], dtype=logits.dtype)
+    if name == "quadratic":
+        return jnp.sum((truth - p) ** 2) / 2 / labels.size
+    return 1 - 2 * jnp.sum((p * truth)[..., 1:]) / (jnp.sum(p[..., 1:]) + jnp.sum(truth[..., 1:]))
+
+
 def update(training, step, rate, parameters, gradients, state):
     """Return parameters and averages after a step, counted from 1 (eq. 15, 28-29, 20-27)."""
     new, mu = {}, training["momentum"]
@@ -110,6 +120,8 @@ def train(golden):
 
         z = forward(parameters, x, golden.network["levels"], masks, training["keep_prob"], golden.network["logits"],
                     keep)
+        if training["cost"] in OF_PROBABILITIES:
+            return cost_of_probabilities(training["cost"], z, labels), by_name
         return cost(z, labels, class_weights), by_name
 
     for step in range(1, golden.steps + 1):

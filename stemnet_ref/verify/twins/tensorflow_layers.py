@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from .tensorflow_twin import cost_of_probabilities
+
 
 def conv_transpose2d(x, weight, o):
     """TensorFlow asks for the size: it is that of a gradient, and several sizes have one."""
@@ -15,10 +17,7 @@ def cost(layer, z, labels, o):
     if layer == "weighted_cross_entropy":
         entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, z)
         return tf.reduce_mean(tf.gather(tf.constant(o.weights(z.shape[-1]), z.dtype), labels) * entropy)
-    p, truth = tf.nn.softmax(z), tf.one_hot(labels, z.shape[-1], dtype=z.dtype)
-    if layer == "quadratic":
-        return tf.reduce_sum((truth - p) ** 2) / 2 / tf.cast(tf.size(labels), z.dtype)
-    return 1 - 2 * tf.reduce_sum((p * truth)[..., 1:]) / (tf.reduce_sum(p[..., 1:]) + tf.reduce_sum(truth[..., 1:]))
+    return cost_of_probabilities(layer, z, labels)
 
 
 def batch_norm(x, scale, shift, o):

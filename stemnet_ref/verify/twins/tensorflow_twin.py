@@ -6,6 +6,8 @@ both can be compared number for number.
 
 import tensorflow as tf
 
+from ...cost import OF_PROBABILITIES
+
 
 def forward(parameters, x, levels, masks=None, keep_prob=1.0, logits="linear", keep=lambda name, tensor: tensor):
     """Return the logits (N, H, W, classes).
@@ -45,6 +47,14 @@ def cost(logits, labels, class_weights):
     """Return the weighted cross-entropy, the mean over pixels (eq. 60)."""
     entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
     return tf.reduce_mean(tf.gather(class_weights, labels) * entropy)
+
+
+def cost_of_probabilities(name, logits, labels):
+    """Return the cost named "dice" (eq. 6-7) or "quadratic" (eq. 3-4)."""
+    p, truth = tf.nn.softmax(logits), tf.one_hot(labels, logits.shape[-1], dtype=logits.dtype)
+    if name == "quadratic":
+        return tf.reduce_sum((truth - p) ** 2) / 2 / tf.cast(tf.size(labels), logits.dtype)
+    return 1 - 2 * tf.reduce_sum((p * truth)[..., 1:]) / (tf.reduce_sum(p[..., 1:]) + tf.reduce_sum(truth[..., 1:]))
 
 
 class Momentum:
@@ -99,7 +109,10 @@ def train(golden):
             tape.watch(x)
             z = forward(parameters, x, golden.network["levels"], masks, training["keep_prob"],
                         golden.network["logits"], keep)
-            loss = cost(z, labels, class_weights)
+            if training["cost"] in OF_PROBABILITIES:
+                loss = cost_of_probabilities(training["cost"], z, labels)
+            else:
+                loss = cost(z, labels, class_weights)
         gradients = tape.gradient(loss, parameters)
         if step == 1:
             by_tensor = tape.gradient(loss, {**forward_tensors, "input": x})

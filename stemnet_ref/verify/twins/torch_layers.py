@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional
 
-from .torch_twin import from_reference, nchw, nhwc, to_reference
+from .torch_twin import cost_of_probabilities, from_reference, nchw, nhwc, to_reference
 
 
 def conv2d(x, weight, o):
@@ -28,11 +28,7 @@ def cost(layer, z, labels, o):
     if layer == "weighted_cross_entropy":
         weights = torch.tensor(o.weights(z.shape[1]), dtype=z.dtype)
         return functional.cross_entropy(z, labels, weights, reduction="none").mean()
-    p = functional.softmax(z, dim=1)
-    truth = functional.one_hot(labels, z.shape[1]).permute(0, 3, 1, 2).to(p.dtype)
-    if layer == "quadratic":
-        return ((truth - p) ** 2).sum() / 2 / labels.numel()
-    return 1 - 2 * (p * truth)[:, 1:].sum() / (p[:, 1:].sum() + truth[:, 1:].sum())
+    return cost_of_probabilities(layer, z, labels)
 
 
 LAYERS = {

@@ -8,6 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from ...cost import OF_PROBABILITIES
+
 
 def _pass(name, tensor):
     return tensor
@@ -122,6 +124,15 @@ def cost(logits, labels, class_weights):
     return functional.cross_entropy(logits, labels, class_weights, reduction="none").mean()
 
 
+def cost_of_probabilities(name, logits, labels):
+    """Return the cost named "dice" (eq. 6-7) or "quadratic" (eq. 3-4)."""
+    p = functional.softmax(logits, dim=1)
+    truth = functional.one_hot(labels, logits.shape[1]).permute(0, 3, 1, 2).to(p.dtype)
+    if name == "quadratic":
+        return ((truth - p) ** 2).sum() / 2 / labels.numel()
+    return 1 - 2 * (p * truth)[:, 1:].sum() / (p[:, 1:].sum() + truth[:, 1:].sum())
+
+
 def train(golden):
     """Train for a golden file's steps from its parameters, input and masks; return the tensors by its keys, in NCHW."""
     training, tensors = golden.training, {}
@@ -140,7 +151,10 @@ def train(golden):
 
         x.requires_grad_().grad = None
         z = model(x, [nchw(mask) for mask in golden.masks_of(step)] or None, training["keep_prob"], keep)
-        loss = cost(z, labels, class_weights)
+        if training["cost"] in OF_PROBABILITIES:
+            loss = cost_of_probabilities(training["cost"], z, labels)
+        else:
+            loss = cost(z, labels, class_weights)
         optimizer.zero_grad()
         loss.backward()
         epoch = (step - 1) // training["steps_per_epoch"]
