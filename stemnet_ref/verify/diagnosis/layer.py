@@ -129,7 +129,7 @@ class _Diagnosis:
             names = {each for each in trace.computed(key).consulted if each in CONVENTIONS and each not in SHORT}
             for name in sorted(names, key=list(CONVENTIONS).index):
                 for held in everywhere(name):
-                    if held not in trace.conventions:
+                    if name not in {each.name for each in trace.conventions}:
                         yield trace.under(trace.conventions | {held})
 
         def pairs(trace):
@@ -145,20 +145,17 @@ class _Diagnosis:
         if base is not self.trace:
             yield [named(base)]
         yield map(named, more(base))
-        yield chain(self.estimated_epsilon(key, base) if base.layer == "batch_norm" else (), map(named, pairs(base)))
+        estimated = self.with_epsilon(key, base) if base.layer == "batch_norm" else ()
+        yield map(named, chain(estimated, pairs(base)))
 
-    def estimated_epsilon(self, key, base):
+    def with_epsilon(self, key, base):
         """Yield the trace with the epsilon of batch normalisation that fits the output best."""
-        x, y, scale, shift = (np.asarray(self.comparison.actual[key] if name == "y" else base.array(name), np.float64)
-                              for name in ("x", "y", "scale", "shift"))
-        axes = 0, 1, 2
-        wide, centred = (y - shift), scale * (x - x.mean(axes))
-        epsilons = ((centred ** 2).sum(axes) / (centred * wide).sum(axes)) ** 2 - x.var(axes)
-        epsilon = float(np.mean(epsilons))
+        x, scale, shift = (base.array(name) for name in ("x", "scale", "shift"))
+        axes, wide = (0, 1, 2), self.actual(key) - shift
+        centred = scale * (x - x.mean(axes))
+        epsilon = float(np.mean(((centred ** 2).sum(axes) / (centred * wide).sum(axes)) ** 2 - x.var(axes)))
         if epsilon > 0:
-            yield base.changed(replace(base.options, epsilon=epsilon)), [
-                f"the epsilon of the batch normalisation is about {epsilon:.9g}, estimated from y; the reference has "
-                f"{base.options.epsilon:g}, (x - mean) / sqrt(variance + epsilon) (eq. 56)."]
+            yield base.under(base.conventions | {Held("batch_norm_epsilon", value=epsilon)})
 
     def supported(self, key, agreeing):
         """Return which candidates explain the forward pass best, those that these numbers cannot tell apart.

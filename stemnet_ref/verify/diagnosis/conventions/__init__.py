@@ -24,7 +24,7 @@ def sentence(held, training, scope=""):
     ----------
     held : expected.rounding.Held
     training : dict
-        The golden file's settings: what the other form is depends on them.
+        The golden file's settings: what the other form is depends on them. Empty for a layer alone.
     scope : str
         What `scopes.words` says of where it holds.
     """
@@ -32,5 +32,6 @@ def sentence(held, training, scope=""):
     text = f"{scope}{does}; the reference has {reference}; {change}."
     if "{" in text:
         value = held.value if held.value is None else f"{held.value:.4g}"
-        text = text.format(value=value, **FORMS[training["momentum_form"]], **FORMS[f"adam {training['adam_form']}"])
+        forms = (training.get("momentum_form", "thesis"), f"adam {training.get('adam_form', 'kingma')}")
+        text = text.format(value=value, **{key: word for form in forms for key, word in FORMS[form].items()})
     return text[0].upper() + text[1:]

@@ -1,6 +1,5 @@
 """Conventions of the layers, in the order of the data."""
 
-from ...expected.operations import BATCH_NORM_EPSILONS
 from .convention import Convention, alike
 
 CONVENTIONS = {
@@ -84,12 +83,11 @@ CONVENTIONS = {
         "the concatenation has the map from below first", "[output of the way down, map from below] (section 9)",
         "write torch.cat([skip, x], dim=1), tf.concat([skip, x], axis=-1)"),
     # batch normalisation
-    **alike(
+    "batch_norm_epsilon": Convention(
+        "the epsilon of the batch normalisation is {value}",
         "that of its options, (x - mean) / sqrt(variance + epsilon) (eq. 56)",
         "give both the same; nn.BatchNorm2d has eps=1e-5, Keras epsilon=1e-3",
-        **{f"batch_norm_epsilon_{each:g}": f"the epsilon of the batch normalisation is {each:g}"
-           for each in BATCH_NORM_EPSILONS if each},
-        batch_norm_epsilon_0="the batch normalisation has no epsilon"),
+        (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 0.0)),
     "batch_norm_unbiased": Convention(
         "the batch is normalised by the unbiased variance, divided by n - 1",
         "the mean of (x - mean)^2 over all n pixels (eq. 58)", "write x.var(unbiased=False), or np.var(x, ddof=0)"),
