@@ -60,13 +60,13 @@ def main(argv=None):
                               progress=lambda items: tqdm(items, unit="frame", disable=None), results=given.results,
                               restore=given.restore, sparse=given.sparse_masks,
                               selection=Selection.of(vars(given)), left_out=left_out)
-    if summary:
-        shown = ("accuracy", "precision", "recall", "f1", "f1_pooled")
-        cli.log("  ".join(f"{name} {summary[name]:.3f}" for name in shown))
-    what = "masks, heat maps, overlays and edges" if given.results == "pictures" else "numbered cells"
-    cli.log(f"done: {what} in {out}")
-    if left_out:
-        raise others_done(left_out)
+        if summary:
+            shown = ("accuracy", "precision", "recall", "f1", "f1_pooled")
+            log("  ".join(f"{name} {summary[name]:.3f}" for name in shown))
+        what = "masks, heat maps, overlays and edges" if given.results == "pictures" else "numbered cells"
+        log(f"done: {what} in {out}")
+        if left_out:
+            raise others_done(left_out)
     return 0
 
 

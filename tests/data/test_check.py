@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from models import save_model
 from PIL import Image
 from refusals import contents, script
 
@@ -294,5 +295,12 @@ def test_messages_name_the_paths_as_each_program_takes_them(tmp_path, field, cap
         error = capsys.readouterr().err
         assert f"{word}: 10 frames and 9 masks" in error
         assert "--sparse-masks" in error
+    min(frames.iterdir()).unlink()
+    model = save_model(tmp_path / "model.npz")
+    max(masks.iterdir()).write_bytes(max(frames.iterdir()).read_bytes())    # a picture in place of the last mask
+    assert script(run_predict.main, model, frames, "--masks", masks, "--out", tmp_path / "p") == 2
+    printed = capsys.readouterr()
+    for text in printed.out, printed.err:
+        assert "are FRAMES and --masks swapped?" in text
     with pytest.raises(InputError, match=r"^RAW no--frames: bad; see --frames-of$"), cli.naming(frames="RAW"):
         raise InputError("--frames no--frames: bad; see --frames-of")
