@@ -76,10 +76,11 @@ def lines(report, every=False, only=()):
         groups.setdefault(row.key if every else group_of(row), []).append(row)
     table = [HEADER, *(_line(rows, first, every) for rows in groups.values())]
     widths = [max(len(line[column]) for line in table) for column in range(len(HEADER))]
+    empty = [not any(line[column] for line in table[1:]) for column in range(len(HEADER))]
     text = []
     for line in table:
         cells = [cell.rjust(width) if 3 <= column <= 7 else cell.ljust(width)
-                 for column, (cell, width) in enumerate(zip(line, widths, strict=True))]
+                 for column, (cell, width) in enumerate(zip(line, widths, strict=True)) if not empty[column]]
         text.append("  ".join(cells).rstrip())
     text.append("")
     left_out, notes = coverage.left_out(report), [f"  note: {note}" for note in report.notes]

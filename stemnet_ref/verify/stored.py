@@ -56,7 +56,7 @@ class Stored(Mapping):
         layout = self._layouts[key]
         if key not in self._recent:
             with self._refuse():
-                array = from_layout(key, widened(self._arrays[key]), layout)
+                array = np.asarray(from_layout(key, widened(self._arrays[key]), layout), order="C")
             self._recent[key] = array.reshape(self._shapes[key]) if self._shapes else array
             self._bytes += array.nbytes
             while self._bytes > MAX_RECENT and len(self._recent) > 1:

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from verifying import run, write_files
 
+from stemnet_ref.verify.report import Report, Row, lines
+
 UNDER = "under no name of the golden file: "
 
 
@@ -106,3 +108,13 @@ def test_the_kinds_asked_for_are_compared_alone(files, tmp_path, capsys):
     assert line.startswith("not compared: all 34 forward tensors, all 34 backward tensors, all 80 gradients of ")
     assert run("compare", *files, "--only", "costs") == 2
     assert "--only 'costs': must be kinds with commas between them, of input, forward, cost" in capsys.readouterr().err
+
+
+def test_a_column_without_numbers_is_left_out(files, capsys):
+    run("compare", *files, "--all")
+    header, first, *_ = capsys.readouterr().out.splitlines()
+    assert header.split() == ["tensor", "difference", "relative", "bound", "of", "bound", "from", "golden"]
+    assert first.startswith("input  ")
+    reported = lines(Report((Row("y", 0.0, 0.0, 1.0, 0.0, "agrees"),)))
+    assert "from golden" not in reported[0]
+    assert reported[-1] == "agrees: 1 tensor, none differs by more than 0 of what rounding allows"

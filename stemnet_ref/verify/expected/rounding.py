@@ -211,14 +211,16 @@ def alike(array, assumed):
     A number a that is added to a sum near S is rounded by no more than u S, and no more than |a| itself. Equal are
     numbers that an eighth of u S does not tell apart, and one counts as min(1, |a| / u S). S is the sum of magnitudes.
     """
-    rows = abs(array).reshape(-1, array.shape[-1]).T
-    found = np.zeros(len(rows))
-    for channel, row in enumerate(rows):
-        grain = assumed.roundoff() * row.sum()
-        if np.isfinite(grain) and grain > 0:
-            groups = np.unique(np.round(array[..., channel].ravel() * (8 / grain)), return_inverse=True)[1]
-            found[channel] = np.sum(np.bincount(groups, np.minimum(row / grain, 1)) ** 2) / row.size ** 2
-    return found
+    rows = np.ascontiguousarray(array.reshape(-1, array.shape[-1]).T)               # (channels, numbers)
+    grain = assumed.roundoff() * abs(rows).sum(1, keepdims=True)
+    usable = np.isfinite(grain) & (grain > 0)
+    rows, grain = np.where(usable, rows, 0), np.where(usable, grain, 1)
+    rounded = np.round(rows * (8 / grain))
+    order = rounded.argsort(1)
+    rounded, counts = (np.take_along_axis(each, order, 1) for each in (rounded, np.minimum(abs(rows) / grain, 1)))
+    begins = np.flatnonzero(np.diff(rounded, prepend=np.nan) != 0)                  # where a group of equal ones begins
+    groups = np.add.reduceat(counts.ravel(), begins)
+    return np.bincount(begins // rows.shape[1], groups ** 2, len(rows)) / rows.shape[1] ** 2
 
 
 def ratio(a, b):
