@@ -268,3 +268,14 @@ def test_even_kernels(flip, words):
         check(convolve, lambda dy, x, w: (convolve(dy, (w[::-1, ::-1] if flip else w).swapaxes(2, 3)), None), inputs,
               "conv2d")
     assert words in str(raised.value)
+
+
+@pytest.mark.parametrize("shape", [(6, 5), (4, 5, 3), (2, 3, 4, 5, 3)])
+@pytest.mark.parametrize("layer", ["relu", "sigmoid", "softmax"])
+def test_layers_that_take_arrays_of_any_shape(layer, shape):
+    inputs = {"x": np.random.default_rng(0).standard_normal(shape).astype(np.float32)}
+    check(RIGHT[layer][0], backward_of(layer), inputs, layer)
+    for forward, backward in ((lambda x: np.sin(RIGHT[layer][0](x)), None),
+                              (RIGHT[layer][0], lambda dy, x: np.sin(RIGHT[layer][1]["dx"](dy, x)))):
+        with pytest.raises(AssertionError, match="nothing known here explains"):
+            check(forward, backward, inputs, layer)

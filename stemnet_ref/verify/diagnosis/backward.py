@@ -67,7 +67,7 @@ class Given:
         """Return what a function of this makes, a Value or None; an array is as uncertain as the right gradient."""
         try:
             made = function(self)
-        except ValueError:              # shapes that do not fit: then nobody can have made this mistake
+        except (ValueError, IndexError):    # shapes that do not fit: then nobody can have made this mistake
             return None
         if made is None or isinstance(made, Value):
             return made
