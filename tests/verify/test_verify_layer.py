@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from backward_mistakes import MISTAKES
 from numpy_layers import (
     EPSILON,
     PIXELS,
@@ -279,3 +280,13 @@ def test_layers_that_take_arrays_of_any_shape(layer, shape):
                               (RIGHT[layer][0], lambda dy, x: np.sin(RIGHT[layer][1]["dx"](dy, x)))):
         with pytest.raises(AssertionError, match="nothing known here explains"):
             check(forward, backward, inputs, layer)
+
+
+@pytest.mark.parametrize(("layer", "gradient", "words"), [
+    ("conv2d", lambda dy, x, w: correlate(dy, w.swapaxes(2, 3)), "dx uses the kernel unflipped"),
+    ("max_pool2d", MISTAKES["max_pool2d", "dx"]["goes to the last of them"], "goes to the last of them")])
+def test_a_mistake_of_the_backward_pass_beside_an_unknown_forward_pass(layer, gradient, words):
+    said = said_of(lambda *inputs: np.sin(RIGHT[layer][0](*inputs)), backward_of(layer, dx=gradient), layer)
+    assert "nothing known here explains y" in said
+    assert "The backward pass does not fit this forward pass" in said
+    assert words in said

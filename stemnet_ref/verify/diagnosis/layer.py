@@ -84,7 +84,7 @@ class _Diagnosis:
                     rows[key] = replace(row, verdict="follows")
             elif row.verdict == "departs":
                 self.explain_gradient(key, self.actual(key))
-            elif self.forward == "named":
+            elif self.forward == "named" and self.comparison.judge(key, self.own).verdict == "departs":
                 unlike.append(key)
         if unlike:
             is_, does = ("are", "they do") if len(unlike) > 1 else ("is", "it does")
@@ -181,8 +181,7 @@ class _Diagnosis:
 
     def explain_gradient(self, key, actual):
         """Name the mistake in a gradient, or say what can be said of its numbers."""
-        right = {"right": "The forward pass is right, the fault is in the backward pass: ", "named": "", "": "",
-                 "unknown": ""}[self.forward]
+        right = "The forward pass is right, the fault is in the backward pass: " if self.forward == "right" else ""
         for trace in dict.fromkeys((self.own, self.trace)):
             base = in_short_format(trace, key, actual)
             if base is not trace and self.agrees(key, base):
@@ -197,10 +196,8 @@ class _Diagnosis:
 
     def simple(self, key, actual, trace):
         """Return what is said of an output that one mistake alone explains, or none."""
-        # a gradient that departs as its forward pass does, and that by something unknown, is not named by conventions
         unexplained = distance(actual, trace.value(key), trace)
-        of_conventions = self.conventions if key not in FORWARD and self.forward != "unknown" else None
-        for level in filter(None, (self.mistakes, of_conventions, self.relations)):
+        for level in (self.mistakes, self.conventions, self.relations):
             fitting = {}
             for said, value in level(key, trace):
                 if fits(actual, value, trace.roundoff()) and distance(actual, value, trace) * NEAR <= unexplained:
@@ -236,8 +233,11 @@ class _Diagnosis:
         """Yield what is said of the gradient of a forward pass under each convention, and that gradient."""
         output = next((each for each in FORWARD if each in self.comparison.actual), None)
         of_forward = trace.computed(output).consulted if output else ()
-        for held in (held for name in CONVENTIONS if name not in SHORT for held in everywhere(name)):
-            if held.name in trace.computed(key).consulted and held not in trace.conventions:
+        names = trace.computed(key).consulted - set(SHORT) if key != output else frozenset()
+        if self.forward == "unknown":       # what changes the forward pass may be what changes the gradient
+            names -= of_forward
+        for held in (held for name in CONVENTIONS if name in names for held in everywhere(name)):
+            if held not in trace.conventions:
                 text = sentence(held, {}) if held.name not in of_forward else (
                     f"{key} fits a forward pass in which {_clause(sentence(held, {}))}; the reference has "
                     f"{CONVENTIONS[held.name].reference}.")
