@@ -74,12 +74,12 @@ PRECISION.add("autocast to torch.float16 on the way up", "half", layers="up0 up1
     "conv": only("up0 up1", lambda net, plain, x, w, layer: plain(x.half(), w.half(), layer).float())})
 PRECISION.add("float64 in float32", "agrees", torch={"train": lambda net, plain: {
     key: array.astype(np.float32) for key, array in in_float64(net, plain).items()}})
-PRECISION.add("input in float16", "", family="input", torch={"scaled": lambda net, plain, *rest: plain(
+PRECISION.add("input in float16", "half", layers="input", torch={"scaled": lambda net, plain, *rest: plain(
     *rest).astype(np.float16)})
 PRECISION.add("input in whole 1/256", "", family="input", torch={"scaled": lambda net, plain, *rest: np.round(
     plain(*rest) * 256) / 256})
-PRECISION.add("logits in float16", "", torch={"logits": lambda net, plain, z: Rounded.apply(plain(z), torch.float16)},
-              layers="output")
+PRECISION.add("logits in float16", "half", layers="output", torch={
+    "logits": lambda net, plain, z: Rounded.apply(plain(z), torch.float16)})
 PRECISION.add("gradients in float16", "", family="gradients", torch={
     "gradients": lambda net, plain, gradients, parameters: {name: g.half().float() for name, g in plain(
         gradients, parameters).items()}})

@@ -134,7 +134,7 @@ def wrong_scope(planted, labels):
     if not everywhere or (not layers and not planted.layers):
         return ""
     if not layers:
-        return "everywhere, not in some layers" if planted.layers < everywhere else ""
+        return "everywhere, not in some layers" if planted.layers != everywhere else ""
     if extra := layers - (planted.layers or everywhere):
         return f"in {' '.join(sorted(extra))}, where it is not"
     return "" if planted.layers or everywhere == layers else "in some layers, not everywhere"
