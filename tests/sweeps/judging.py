@@ -86,7 +86,7 @@ def verdict_of(planted, report, shown):
     if claimed and not rights:
         hedged = any(right and right <= claimed | alternatives(report) for right in planted.right)
         return ("right", "as an alternative") if hedged and len(claimed) == 1 else (
-            "false", "names " + " ".join(sorted(claimed - frozenset().union(*planted.right))) or "a surplus")
+            "false", "names " + " ".join(sorted(claimed - frozenset().union(*planted.right)) or sorted(claimed)))
     for name, labels in claims.items():
         if wrong := wrong_scope(planted, labels):
             return "false", f"{name} {wrong}"
