@@ -178,8 +178,8 @@ def open_arrays(path):
         If the file cannot be read, or the body of `with` fails because of what the arrays hold.
     """
     if Path(path).suffix != ".safetensors":
-        with open_npz(path, "cannot be read", "write arrays, of float32 or float64, by numpy.savez(FILE, **arrays)"
-                      ) as npz:
+        with open_npz(path, "cannot be read", "write arrays by numpy.savez(FILE, **arrays), PyTorch's as "
+                                              "tensor.detach().numpy()") as npz:
             yield npz
         return
     safetensors = library("safetensors", "safetensors", path)

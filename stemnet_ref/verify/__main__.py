@@ -6,6 +6,7 @@ from argparse import SUPPRESS
 from dataclasses import replace
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from ..errors import InputError, pluralize
 from ..network.topology import check_size
@@ -155,8 +156,10 @@ def main(argv=None):
     """Do what a command asks for; return the exit status: 0 agrees, 1 differs, or nobody can tell."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     given = vars(options().parse_args(argv))
-    return {"export": run_export, "compare": run_compare, "against": run_against, "layer": run_layer,
-            "weights": weights.run}[given["command"]](given)
+    # two threads of BLAS add up large products in another order, and mostly wait for each other
+    with threadpool_limits(1, "blas"):
+        return {"export": run_export, "compare": run_compare, "against": run_against, "layer": run_layer,
+                "weights": weights.run}[given["command"]](given)
 
 
 def run_export(given):

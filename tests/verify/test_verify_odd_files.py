@@ -159,7 +159,7 @@ def twice(path, arrays):
 
 @pytest.mark.parametrize(("name", "write", "words"), [
     ("a.pt", pytorch, "a.pt: cannot be read (it is a file of torch.save, a pickle; reading it could run any program); "
-                      "write arrays, of float32 or float64, by numpy.savez(FILE, **arrays)"),
+                      "write arrays by numpy.savez(FILE, **arrays), PyTorch's as tensor.detach().numpy()"),
     ("old.pth", lambda path, arrays: pytorch(path, arrays, _use_new_zipfile_serialization=False), "is a pickle, as"),
     ("a.pkl", lambda path, arrays: path.write_bytes(pickle.dumps(arrays)), "is a pickle"),
     ("a.npy", lambda path, arrays: np.save(path, arrays["input"]), "is a .npy file, one array without a name"),

@@ -101,6 +101,8 @@ def _sum(assumed, *terms):
     A factor other than 1 and -1 is rounded, and so is its product; every term, by the additions. The arrays are gone
     through block by block, so that what is between stays in the cache.
     """
+    if not assumed.bounds:
+        return exact(sum(factor * value.array for factor, value in terms))
     array = np.zeros(terms[0][1].array.shape)
     error = np.full(array.shape, assumed.smallest())
     flat = [(factor, assumed.roundoff() * (len(terms) - 1 + 2 * (abs(factor) != 1)), value.array.reshape(-1),
