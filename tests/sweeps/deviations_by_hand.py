@@ -9,6 +9,7 @@ NUMPY = Catalogue("convolution")
 
 def add(name, right, family, layers=None, steps=None, hint="", settings=None, **changes):
     """Add a deviation of places of the NumPy implementation."""
+    hint = "format" if family == "precision" else hint
     NUMPY.add(f"{name}, NumPy", right, family=family, layers=layers, hint=hint, numpy={
         place: only(layers, change) if layers else change for place, change in changes.items()}, **(settings or {}))
 

@@ -105,6 +105,7 @@ def main():
     parser.add_argument("--limit", type=float, default=LIMIT, help="seconds for a comparison (default: %(default)s)")
     parser.add_argument("--patience", type=float, metavar="SECONDS",
                         help="seconds for pairs of conventions, in place of those of the package")
+    parser.add_argument("--like", metavar="FILE", help="the deviations of another sweep's CSV file")
     parser.add_argument("--sample", type=int, metavar="N", help="N of the deviations, at random")
     parser.add_argument("--jobs", type=int, default=1, help="processes (default: %(default)s)")
     parser.add_argument("--out", metavar="FILE", help="CSV file with a line for each outcome; goes on with "
@@ -120,6 +121,9 @@ def main():
     found = read([out]) if options.out and out.exists() else []
     done = {each.planted for each in found}
     chosen = [each for each in chosen if each.name not in done]
+    if options.like:
+        alike = {each.planted for each in read([options.like])}
+        chosen = [each for each in chosen if each.name in alike]
     if options.sample:
         chosen = random.Random(0).sample(chosen, min(options.sample, len(chosen)))
     names, views = [each.name for each in chosen], options.views.split(",")
