@@ -53,8 +53,9 @@ EXPORT = {
 }
 COMPARE = {"layout": Option("order of the axes of its arrays", None, str | None, choices=LAYOUTS,
                             default_text="what fits"),
-           "only": Option("what is compared; without it a verdict needs at least a cost and a gradient", (), object,
-                          metavar="KINDS", takes=coverage.TAKES, read=coverage.kinds, default_text="all that is given"),
+           "only": Option(f"what is compared, {coverage.TAKES}; without it a verdict needs at least a cost and a "
+                          "gradient", (), object, metavar="KINDS", takes=coverage.TAKES, read=coverage.kinds,
+                          default_text="all that is given"),
            "allow_extra": Option("arrays under names that the golden file has not are no error, and are not looked at",
                                  False, bool),
            **ALL}

@@ -8,11 +8,11 @@ from .. import __version__
 from ..errors import InputError, pluralize, reason
 from ..program.extras import library
 from ..program.terminal import log
-from ..storage.archives import open_arrays
+from ..storage.archives import header_of, open_arrays
 from ..storage.files import write_atomically, write_npz
 from ..storage.outputs import CONVERTED, WEIGHTS, check_output
 from ..training import checkpoint
-from .layouts import fitting, from_layout, nchw_shape, stated, to_layout
+from .layouts import fitting, from_layout, nchw_shape, shape_from_layout, stated, to_layout
 
 PREFIX = "0/parameter/"         # a golden file has it before the names
 FIRST = "down0.conv.weight"
@@ -68,8 +68,8 @@ def load(source, like=None):
             return checkpoint.load(source)
         names, layouts = {key.removeprefix(PREFIX): key for key in file}, stated(file, source)
         if like is None:
-            weights = {name: file[key] for name, key in names.items() if name.endswith(ENDS)}
-            model = checkpoint.Model(network_of(weights, layouts, source), None, None, {}, {})
+            shapes = {name: header_of(file, key).shape for name, key in names.items() if name.endswith(ENDS)}
+            model = checkpoint.Model(network_of(shapes, layouts, source), None, None, {}, {})
         else:
             model = checkpoint.load(like)
             model.optimizer_state = {}
@@ -81,9 +81,9 @@ def load(source, like=None):
     return model
 
 
-def network_of(arrays, layouts, path):
-    """Return a StemNet whose parameters have the shapes of arrays, by name, in the first of `layouts` that fits."""
-    found = [{name: from_layout(name, array, layout).shape for name, array in arrays.items()} for layout in layouts]
+def network_of(shapes, layouts, path):
+    """Return a StemNet whose parameters have the shapes, by name, in the first of `layouts` that fits."""
+    found = [{name: shape_from_layout(name, shape, layout) for name, shape in shapes.items()} for layout in layouts]
     found.sort(key=lambda shapes: len({*shapes.get(FIRST, ())[:2]}))        # a kernel is square
     reasons = []
     for shapes in found:

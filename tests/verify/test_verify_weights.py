@@ -9,6 +9,7 @@ from verifying import run
 from stemnet_ref import StemNet
 from stemnet_ref.data.scaling import Scaling
 from stemnet_ref.errors import InputError
+from stemnet_ref.storage import archives
 from stemnet_ref.storage.archives import open_arrays
 from stemnet_ref.training import checkpoint
 from stemnet_ref.verify import onnx_export, weights
@@ -192,3 +193,12 @@ def test_a_golden_file_and_odd_arrays(trained, tmp_path, capsys):
         text = capsys.readouterr().err
         assert "output.bias" in text
         assert text.count("\n") == 1
+
+
+def test_arrays_that_are_no_weights_are_not_read(tmp_path, monkeypatch):
+    assert run("export", "--channels", "1", "--levels", "2", "--features", "2", "--size", "4", "--out",
+               tmp_path / "golden.npz") == 0
+    names, getitem = [], archives.Npz.__getitem__
+    monkeypatch.setattr(archives.Npz, "__getitem__", lambda npz, name: names.append(name) or getitem(npz, name))
+    assert run("weights", tmp_path / "golden.npz", "--to", tmp_path / "weights.npz") == 0
+    assert {name.partition("/")[0] for name in names} == {"about", "0"}
