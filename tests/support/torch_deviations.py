@@ -4,12 +4,13 @@ A deviation takes a MonkeyPatch and the golden file, changes the twin, and retur
 be trained from: often the same, sometimes one with other settings or another input.
 """
 
+import numpy as np
 import pytest
 import torch
+import torch_cost_deviations as costs
 import torch_training_deviations as trained
 from torch.nn import functional
 
-from stemnet_ref.verify.expected.costs import EPSILONS
 from stemnet_ref.verify.golden import Golden
 from stemnet_ref.verify.twins import torch_twin as twin
 
@@ -34,6 +35,23 @@ def with_input(change):
         x = change(golden.frames, *golden.scaling, golden.input).astype(golden.input.dtype)
         return Golden(golden.about, {**golden.arrays, "input": x})
     return plant
+
+
+def with_labels(change):
+    """Return a deviation that gives the twin other labels."""
+    def plant(patch, golden):
+        return Golden(golden.about, {**golden.arrays, "labels": np.ascontiguousarray(change(golden.labels))})
+    return plant
+
+
+def by_itself(axes, unbiased=0):
+    """Return a scaling of the input by its own mean and standard deviation."""
+    return with_input(lambda frames, mean, std, x: (frames - frames.mean(axes, keepdims=True)) / frames.std(
+        axes, ddof=unbiased, keepdims=True))
+
+
+def from_0_to_1(frames, mean, std, x):
+    return (frames - frames.min((1, 2), keepdims=True)) / np.ptp(frames, (1, 2), keepdims=True)
 
 
 def nhwc_as_nchw(frames, mean, std, x):
@@ -113,44 +131,36 @@ def without_deconv_relu(patch, golden):
     return golden
 
 
-def with_cost(cost):
-    def plant(patch, golden):
-        patch.setattr(twin, "cost", cost)
-        return golden
-    return plant
-
-
-def entropy(z, y, w):
-    return functional.cross_entropy(z, y, w, reduction="none")
-
-
-def clipped(least, most=1.0):
-    def cost(z, y, w):
-        p = functional.softmax(z, dim=1).gather(1, y[:, None])[:, 0]
-        return -(w[y] * torch.log(torch.clamp(p, least, most))).mean()
-    return with_cost(cost)
-
-
-def with_more(epsilon):
-    return with_cost(lambda z, y, w: -(w[y] * torch.log(
-        functional.softmax(z, dim=1).gather(1, y[:, None])[:, 0] + epsilon)).mean())
-
-
-def with_weights(change):
-    return with_cost(lambda z, y, w: entropy(z, y, change(w)).mean())
-
-
-TF, ADAM, L2, LISTING = ({"momentum_form": "tensorflow"}, {"optimizer": "adam"}, {"l2": 0.1}, {"preset": "listing"})
+TF, ADAM, L2 = {"momentum_form": "tensorflow"}, {"optimizer": "adam"}, {"l2": 0.1}
 # By convention: the settings of the golden file, and the deviation
 DEVIATIONS = {
     "input_divided_by_255": ({}, with_input(lambda frames, mean, std, x: frames / 255)),
+    "input_divided_by_256": ({}, with_input(lambda frames, mean, std, x: frames / 256)),
     "input_raw": ({}, with_input(lambda frames, mean, std, x: frames)),
+    "input_by_imagenet": ({}, with_input(lambda frames, mean, std, x: (
+        frames / 255 - (0.485, 0.456, 0.406)) / (0.229, 0.224, 0.225))),
+    "input_minus_one_to_one": ({}, with_input(lambda frames, mean, std, x: (frames / 255 - 0.5) / 0.5)),
+    "input_scaled_by_frame": ({}, by_itself((1, 2))),
+    "input_scaled_by_frame_unbiased": ({}, by_itself((1, 2, 3), 1)),
+    "input_from_0_to_1": ({}, with_input(from_0_to_1)),
     "input_not_centred": ({}, with_input(lambda frames, mean, std, x: frames / std)),
     "input_not_divided": ({}, with_input(lambda frames, mean, std, x: frames - mean)),
+    "input_divided_by_variance": ({}, with_input(lambda frames, mean, std, x: (frames - mean) / std ** 2)),
+    "input_by_255_before_mean": ({}, with_input(lambda frames, mean, std, x: (frames / 255 - mean) / std)),
     "input_minus_127": ({}, with_input(lambda frames, mean, std, x: frames - 127)),
     "input_times_255": ({}, with_input(lambda frames, mean, std, x: x * 255)),
     "input_over_255": ({}, with_input(lambda frames, mean, std, x: x / 255)),
     "nhwc_read_as_nchw": ({}, with_input(nhwc_as_nchw)),
+    "input_transposed": ({}, with_input(lambda frames, mean, std, x: x.swapaxes(1, 2))),
+    "input_in_reverse_order": ({}, with_input(lambda frames, mean, std, x: x[::-1])),
+    "input_flipped_rows": ({}, with_input(lambda frames, mean, std, x: x[:, ::-1])),
+    "input_flipped_columns": ({}, with_input(lambda frames, mean, std, x: x[:, :, ::-1])),
+    "labels_transposed": ({}, with_labels(lambda y: y.swapaxes(1, 2))),
+    "labels_in_reverse_order": ({}, with_labels(lambda y: y[::-1])),
+    "labels_flipped_rows": ({}, with_labels(lambda y: y[:, ::-1])),
+    "labels_flipped_columns": ({}, with_labels(lambda y: y[:, :, ::-1])),
+    "labels_shifted": ({}, with_labels(lambda y: np.roll(y, (1, -1), (1, 2)))),
+    "labels_swapped": ({}, with_labels(lambda y: 1 - y)),
     "kernel_flipped": ({}, with_filters("conv2d", lambda w: w.flip(2, 3))),
     "filter_axes_transposed": ({}, with_filters("conv2d", lambda w: w.transpose(2, 3))),
     "filters_reshaped": ({}, with_filters("conv2d", read_as_oihw)),
@@ -165,7 +175,7 @@ DEVIATIONS = {
     "dropout_ignored": ({}, with_block(lambda plain, b, x, mask, keep_prob, keep: plain(b, x, None, 1.0, keep))),
     "bias_before_dropout": ({}, with_block(bias_first)),
     "relu_on_logits": ({}, with_logits("relu")),
-    "logits_linear": (LISTING, with_logits("linear")),
+    "logits_linear": (costs.LISTING, with_logits("linear")),
     "pool_ties_to_last": (
         {}, with_function("max_pool2d", lambda plain: lambda x, size: plain(x.flip(2, 3), size).flip(2, 3))),
     "pool_ties_share": ({}, with_function("max_pool2d", shared_pool)),
@@ -173,17 +183,7 @@ DEVIATIONS = {
     "pool_average": ({}, with_function("max_pool2d", lambda plain: functional.avg_pool2d)),
     "deconv_relu_missing": ({}, without_deconv_relu),
     "frames_reversed": ({}, with_input(lambda frames, mean, std, x: x[..., ::-1])),
-    "softmax_twice": ({}, with_cost(lambda z, y, w: entropy(functional.softmax(z, dim=1), y, w).mean())),
-    "cost_over_weights": ({}, with_cost(lambda z, y, w: functional.cross_entropy(z, y, w))),
-    "cost_summed": ({}, with_cost(lambda z, y, w: functional.cross_entropy(z, y, w, reduction="sum"))),
-    "cost_summed_over_image": ({}, with_cost(lambda z, y, w: entropy(z, y, w).sum((1, 2)).mean())),
-    "weight_plus_one": ({}, with_weights(lambda w: w + torch.tensor([0.0, 1.0]))),
-    "weight_without_one": (LISTING, with_weights(lambda w: w - torch.tensor([0.0, 1.0]))),
-    "weights_ignored": ({}, with_weights(torch.ones_like)),
-    "weights_exchanged": ({}, with_weights(lambda w: w.flip(0))),
-    **{f"log_clipped_{epsilon}": ({}, clipped(epsilon)) for epsilon in EPSILONS},
-    **{f"log_plus_{epsilon}": ({}, with_more(epsilon)) for epsilon in EPSILONS},
-    "log_clipped_twice": ({"float64": True}, clipped(1e-7, 1 - 1e-7)),
+    **costs.DEVIATIONS,
     "decay_every_step": ({}, with_training(steps_per_epoch=1)),
     "decay_not_staircase": ({}, trained.with_rate(trained.gliding)),
     "gradients_accumulated": ({}, trained.without_zeroing),

@@ -6,7 +6,8 @@ The arguments and results of a layer are as `products` describes them.
 import numpy as np
 
 from ...layers import softmax as plain_softmax
-from .rounding import DOUBLE, WHOLE_SUM, Value
+from .rounding import DOUBLE, WHOLE_SUM, Value, exact
+from .targets import targets
 
 EPSILONS = (1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12, 1e-15)    # by which logarithms are kept from 0
 
@@ -35,79 +36,115 @@ def softmax_backward(p, dp, assumed):
     return Value(plain_softmax.backward(dp.array, p.array), slack + rounding + assumed.smallest())
 
 
-def _of_logarithm(assumed):
-    """Return how the other side changes a probability before its logarithm: (lower limit, upper limit, addend)."""
-    changes = (assumed.choose(0.0, **{f"log_clipped_{epsilon}": epsilon for epsilon in EPSILONS}), np.inf,
-               assumed.choose(0.0, **{f"log_plus_{epsilon}": epsilon for epsilon in EPSILONS}))
-    if assumed.unit <= DOUBLE:                              # float32 does not show the upper limit
-        changes = assumed.choose(changes, log_clipped_twice=(1e-7, 1 - 1e-7, 0.0))
-    return changes
-
-
-def _pixel_weights(labels, class_weights, form, assumed):
-    """Return each pixel's weight, divided as the other side takes the mean (eq. 60)."""
-    weights = np.array(class_weights, np.float64)
-    if form == "listing":
-        if assumed.holds("weight_without_one"):
-            weights[1:] -= 1
-    elif assumed.holds("weight_plus_one"):
-        weights[1:] += 1
-    if (weights != weights[0]).any():
-        weights = assumed.choose(weights, weights_ignored=np.ones_like(weights))
-        weights = assumed.choose(weights, weights_exchanged=weights[::-1])
-    pixels = weights[labels]
-    if assumed.holds("cost_summed"):
-        return pixels
-    if len(labels) > 1 and assumed.holds("cost_summed_over_image"):
-        return pixels / len(labels)
-    if (weights != 1).any() and assumed.holds("cost_over_weights"):
-        return pixels / pixels.sum()
-    return pixels / labels.size
-
-
 def cross_entropy(z, labels, class_weights, form, assumed):
     """Return the weighted cross-entropy of logits (eq. 5, 60), in nats per pixel.
 
     Where the other side takes the logarithm of the probabilities, these are rounded first: what that changes is within
     the bound.
     """
-    weights, (low, high, added) = _pixel_weights(labels, class_weights, form, assumed), _of_logarithm(assumed)
-    if assumed.holds("softmax_twice"):
-        z = softmax(z, assumed)
-    shifted = z.array - z.array.max(-1, keepdims=True)
-    picked = np.take_along_axis(shifted, labels[..., None].astype(np.intp), -1)[..., 0]
-    log_p = picked - np.log(np.exp(shifted).sum(-1))
-    own = assumed.roundoff() * (8 + 2 * abs(log_p) + abs(z.array).max(-1)) + 2 * z.error.max(-1)
-    if low or added:
-        log_p = np.log(np.clip(np.exp(log_p) + added, low, high))
-    terms = weights * -log_p
-    error = assumed.roundings(terms.size) * abs(terms).sum() + (weights * own).sum() + assumed.smallest()
-    return Value(np.array(terms.sum()), np.array(error))
+    return _cross_entropy(z, labels, class_weights, form, assumed)[0]
 
 
 def cross_entropy_gradient(z, labels, class_weights, form, assumed):
     """Return dlogits = weight (p - target) (eq. 38, 48)."""
-    weights = _pixel_weights(labels, class_weights, form, assumed)[..., None]
-    low, high, added = _of_logarithm(assumed)
-    once = softmax(z, assumed) if assumed.holds("softmax_twice") else None
-    p = softmax(z if once is None else once, assumed)
-    target = np.zeros(p.array.shape)
-    picked = labels[..., None].astype(np.intp)
-    np.put_along_axis(target, picked, 1, -1)
-    dz = weights * (p.array - target)
-    if once is not None:
-        own = weights * (p.error + 4 * assumed.roundoff()) + abs(dz) * 2 * assumed.roundoff()
-        return softmax_backward(once, Value(dz, own), assumed)
+    return _cross_entropy(z, labels, class_weights, form, assumed)[1]
+
+
+def _cross_entropy(z, labels, class_weights, form, assumed):
+    """Return the cost and dlogits, two Values."""
+    weights, rounding = targets(labels, z.array.shape[-1], class_weights, form, assumed)
+    if assumed.holds("sigmoid_of_each_class"):
+        cost, dz = _of_sigmoids(z, weights, assumed)
+    elif assumed.holds("softmax_missing"):
+        cost, dz = Value(-weights * z.array, weights * (z.error + assumed.roundoff() * abs(z.array))), Value(
+            -weights, 4 * assumed.roundoff() * weights)
+    else:
+        axis = assumed.choose(-1, **{f"softmax_over_{name}": axis for axis, name in enumerate(
+            ("batch", "rows", "columns")) if z.array.shape[axis] > 1})
+        cost, dz = _of_softmax(z.map(lambda a: a.swapaxes(axis, -1)), weights.swapaxes(axis, -1), assumed)
+        dz = dz.map(lambda a: a.swapaxes(axis, -1))
+    terms = np.count_nonzero(weights)
+    error = (assumed.roundings(terms) + rounding) * abs(cost.array).sum() + cost.error.sum() + assumed.smallest()
+    return Value(np.array(cost.array.sum(-1).sum()), np.array(error)), Value(
+        dz.array, dz.error + rounding * abs(dz.array) + assumed.smallest())
+
+
+def _of_softmax(z, weights, assumed):
+    """Return the costs of all pixels and classes, and dlogits, two Values; the softmax is over the last axis."""
+    unit, once = assumed.roundoff(), None
+    if assumed.holds("softmax_twice"):
+        z = once = softmax(z, assumed)
+    p, shifted = softmax(z, assumed), z.array - z.array.max(-1, keepdims=True)
+    log_p = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+    largest, z_error = (abs(each).max(-1, keepdims=True) for each in z)
+    of_sum = assumed.roundings(shifted.shape[-1]) if shifted.shape[-1] > 8 else 0.0
+    own = unit * (8 + 2 * abs(log_p) + largest) + of_sum + 2 * z_error
+    inner, slope = _of_logarithm(Value(log_p, own), p, assumed)
+    cost = Value(np.where(weights, -weights * inner.array, 0.0), np.where(weights, weights * inner.error, 0.0))
+
+    of_slope = weights * slope.array
+    total, terms = of_slope.sum(-1, keepdims=True), np.count_nonzero(weights, axis=-1).max(initial=1)
+    dz = p.array * total - of_slope
+    bound = (weights * (slope.array + slope.error)).sum(-1, keepdims=True)
+    error = bound * (p.error + 4 * unit + (assumed.roundings(terms) * p.array if terms > 1 else 0)) + 2 * unit * abs(dz)
+    if np.any(slope.error):
+        spread = weights * slope.error
+        others = spread.sum(-1, keepdims=True) - spread
+        error = np.hypot(error, p.array * others + (1 - p.array) * spread)
+    dz = Value(dz, error)
+    return cost, dz if once is None else softmax_backward(once, dz, assumed)
+
+
+def _of_logarithm(log_p, p, assumed):
+    """Return what the other side has for log p, and its derivative by log p, two Values."""
+    low, high, added = _limits(assumed)
+    gamma = assumed.value("focal") or assumed.value("focal_alpha")
     if low or added:
-        of_label, slack = (np.take_along_axis(each, picked, -1) for each in p)
-        passed = (of_label > low) & (of_label < high)
-        near = (abs(of_label - low) <= slack) | (abs(of_label - high) <= slack)
-        factor = passed * of_label / (of_label + added)
-        uncertain = WHOLE_SUM * abs(dz) * np.where(near, 1.0, slack * added / (of_label + added) ** 2)
-        own = weights * (p.error + 4 * assumed.roundoff()) * np.where(near, 1.0, factor)
-        return Value(dz * factor, np.hypot(own, uncertain) + assumed.smallest())
-    unit = assumed.roundoff()
-    return Value(dz, weights * (p.error + 4 * unit) + 2 * unit * abs(dz) + assumed.smallest())
+        passed = (p.array > low) & (p.array < high)
+        near = (abs(p.array - low) <= p.error) | (abs(p.array - high) <= p.error)
+        uncertain = WHOLE_SUM * np.where(near, 1.0, p.error * added / (p.array + added) ** 2)
+        return (Value(np.log(np.clip(np.exp(log_p.array) + added, low, high)), log_p.error),
+                Value(passed * p.array / (p.array + added), uncertain))
+    if assumed.holds("logarithm_missing"):
+        return p, p
+    if gamma:
+        return _focal(gamma, log_p, p, assumed)
+    return log_p, exact(np.ones(p.array.shape))
+
+
+def _focal(gamma, log_p, p, assumed):
+    """Return (1 - p)^gamma log p and its derivative by log p."""
+    unit, log_p, of_log, p, of_p = assumed.roundoff(), *log_p, *p
+    q, of_q = -np.expm1(log_p), of_p + p * of_log + 2 * unit
+
+    def power(exponent):
+        """Return q^exponent, and how far another may be from it."""
+        middle, *ends = (np.maximum(each, 0.0) ** exponent for each in (q, q - of_q, np.minimum(q + of_q, 1)))
+        return middle, np.maximum(*(abs(end - middle) for end in ends))
+
+    (outer, of_outer), (inner, of_inner) = power(gamma), power(gamma - 1)
+    value, second = outer * log_p, gamma * inner * p * abs(log_p)
+    of_second = gamma * (of_inner * p * abs(log_p) + (inner + of_inner) * (p * of_log + of_p * abs(log_p)))
+    return (Value(value, outer * of_log + of_outer * (abs(log_p) + of_log) + 8 * unit * abs(value)),
+            Value(outer + second, of_outer + of_second + 16 * unit * (outer + second)))
+
+
+def _of_sigmoids(z, weights, assumed):
+    """Return the binary cross-entropy of a sigmoid of each logit, their mean over the classes, and dlogits."""
+    unit, of_pixel = assumed.roundoff(), weights.sum(-1, keepdims=True) / weights.shape[-1]
+    weights, size = weights / weights.shape[-1], abs(z.array)
+    cost, dz = of_pixel * np.logaddexp(0, z.array) - weights * z.array, of_pixel / (1 + np.exp(-z.array)) - weights
+    return (Value(cost, of_pixel * (unit * (8 + 4 * size) + z.error)),
+            Value(dz, of_pixel * (z.error / 4 + 8 * unit) + 2 * unit * abs(dz)))
+
+
+def _limits(assumed):
+    """Return how the other side changes a probability before its logarithm: (lower limit, upper limit, addend)."""
+    changes = (assumed.choose(0.0, **{f"log_clipped_{epsilon}": epsilon for epsilon in EPSILONS}), np.inf,
+               assumed.choose(0.0, **{f"log_plus_{epsilon}": epsilon for epsilon in EPSILONS}))
+    if assumed.unit <= DOUBLE:                              # float32 does not show the upper limit
+        changes = assumed.choose(changes, log_clipped_twice=(1e-7, 1 - 1e-7, 0.0))
+    return changes
 
 
 def softmax_layer(v, o, assumed):

@@ -60,7 +60,7 @@ class Held(NamedTuple):
     name: str
     layers: frozenset | None = None     # names of layers, as `key.owner` gives them; None for all
     steps: tuple | None = None          # first and last, counted from 1; None for all
-    value: float | None = None          # of a convention that has one
+    value: float | str | None = None    # of a convention that has one
 
     def covers(self, layer, step):
         """Return whether it holds in a layer and a step; a step of None is in all."""

@@ -10,11 +10,9 @@ each layer is judged by what it made of its own input, and an error in one layer
 
 from functools import partial, reduce
 
-import numpy as np
-
 from ...cost import OF_PROBABILITIES
 from ...network import topology
-from . import costs, updates
+from . import costs, inputs, updates
 from .key import Key, owner
 from .layer import LAYERS, Options
 from .operations import add
@@ -199,54 +197,21 @@ class _Computation:
         return not (missing and assumed.holds(missing))
 
     def _input(self):
-        frames, (mean, std), assumed = self.golden.frames, self.golden.scaling, self.assume("input")
-        x = given = exact(self.golden.input)
-        if frames is not None:
-            frames = np.asarray(frames, np.float64)
-            x = given = self._scaled(frames, mean, std, given)
-        others = {"input_divided_by_255": (0, 255), "input_raw": (0, 1), "input_not_centred": (0, std),
-                  "input_not_divided": (mean, 1), "input_minus_127": (127, 1)}
-        seen = {(mean, std)}
-        for name, (offset, divisor) in others.items():
-            if frames is not None and (offset, divisor) not in seen and assumed.holds(name):
-                x = self._scaled(frames, offset, divisor)
-            seen.add((offset, divisor))
-        x = assumed.choose(x, input_times_255=x.map(lambda a: a * 255.0))
-        x = assumed.choose(x, input_over_255=x.map(lambda a: a / 255.0))
-        if x.array.shape[3] > 1:
-            n, h, w, c = x.array.shape
-            x = assumed.choose(x, frames_reversed=x.map(lambda a: a[..., ::-1]))
-            x = assumed.choose(x, nhwc_read_as_nchw=x.map(lambda a: a.reshape(n, c, h, w).transpose(0, 2, 3, 1)))
-        unit = assumed.result_unit()
-        as_given = x is given and not self.trace.inexact and unit <= self.trace.unit
-        return x if as_given else x.uncertain(unit * 4 * abs(x.array))
-
-    def _scaled(self, frames, offset, divisor, given=None):
-        """Return (frames - offset) / divisor, or `given`, a Value, which is that as the golden file has it.
-
-        There are many right ways to write it, such as (frames/255 - offset/255) / (divisor/255), or frames * a + b.
-        None rounds more than three times what comes of the frames or the offset, before they cancel, nor the result.
-        Beside that counts what the golden file's numbers have been rounded by, in float32 or better.
-        """
-        x, size = (frames - offset) / divisor, (abs(frames) + abs(offset)) / abs(divisor)
-        bound = 3 * self.trace.unit * (size + abs(x))
-        if given is None:
-            return Value(x, bound)
-        own = abs(given.array - x)
-        return Value(given.array, bound + own) if (own <= 8 * SINGLE * size).all() else given
+        return inputs.network_input(self.golden, self.trace.inexact, self.assume("input"))
 
     def _forward(self):
         return self.outputs(self.trace.layers[self.name])["y"]()
 
     def _cost(self, output="cost"):
         """Return the cost, or its gradient with respect to the logits, "dx"."""
-        logits, labels, name = self.tensor(f"{self.step}/forward/logits"), self.golden.labels, self.training["cost"]
+        logits, assumed = self.tensor(f"{self.step}/forward/logits"), self.assume("cost")
+        labels = inputs.moved_labels(self.golden.labels, logits.array.shape[3], assumed)
+        name = assumed.value("another_cost") or self.training["cost"]
         if name in OF_PROBABILITIES:
-            inputs = {"x": logits, "labels": exact(labels)}
-            return LAYERS[name](inputs.__getitem__, self.trace.options, self.assume("cost"))[output]()
+            given = {"x": logits, "labels": exact(labels)}
+            return LAYERS[name](given.__getitem__, self.trace.options, assumed)[output]()
         function = costs.cross_entropy if output == "cost" else costs.cross_entropy_gradient
-        return function(logits, labels, self.golden.class_weights, self.training["class_weight_form"],
-                        self.assume("cost"))
+        return function(logits, labels, self.golden.class_weights, self.training["class_weight_form"], assumed)
 
     def _backward(self):
         if self.name == "logits":

@@ -11,7 +11,7 @@ from stemnet_ref import StemNet
 from stemnet_ref.network import topology
 from stemnet_ref.training.settings import Settings
 from stemnet_ref.training.step import make_optimizer
-from stemnet_ref.verify.diagnosis.conventions import CONVENTIONS
+from stemnet_ref.verify.diagnosis.conventions import CONVENTIONS, everywhere
 from stemnet_ref.verify.expected.rounding import SINGLE, Held
 from stemnet_ref.verify.expected.trace import Trace
 from stemnet_ref.verify.golden import keys
@@ -108,7 +108,7 @@ def test_what_a_trace_shares_with_another_is_what_it_would_compute(options, name
     for key in keys(made):
         base.computed(key)
     for number, name in enumerate(names):
-        conventions = frozenset({Held(name, None if number % 2 else frozenset({"up0"}))})
+        conventions = frozenset({everywhere(name)[-1]._replace(layers=None if number % 2 else frozenset({"up0"}))})
         shared, alone = base.under(conventions), Trace(made, unit=SINGLE, conventions=conventions)
         for key in keys(made):
             found, wanted = shared.computed(key), alone.computed(key)

@@ -12,6 +12,6 @@ class Convention(NamedTuple):
     values: tuple = ()  # those that are tried, of a convention that has one; it stands in `does` as {value}
 
 
-def alike(reference, change, **does):
+def alike(reference, change, values=(), **does):
     """Return conventions that differ from the same, by name."""
-    return {name: Convention(each, reference, change) for name, each in does.items()}
+    return {name: Convention(each, reference, change, values) for name, each in does.items()}
