@@ -30,7 +30,7 @@ add_weights("divided by the weights", "cost_over_weights", lambda y, w: w[y] / w
 add_weights("divided by each image's weights", "cost_mean_over_images", lambda y, w: of_each_image(w, y))
 add_weights("summed", "cost_summed", lambda y, w: w[y])
 add_weights("summed over each image", "cost_summed_over_image", lambda y, w: w[y] / len(y))
-add_weights("mean over classes too", "cost_mean_over_classes", lambda y, w: w[y] / (2 * y.size), hint="factor")
+add_weights("mean over classes too", "cost_mean_over_classes", lambda y, w: w[y] / (2 * y.size))
 add_weights("1 + w", "weight_plus_one", lambda y, w: (w + CELL)[y] / y.size)
 add_weights("1 + w, class weight 5", "weight_plus_one", lambda y, w: (w + CELL)[y] / y.size, class_weight=5.0)
 add_weights("1 + w twice", "weight_plus_two", lambda y, w: (w + CELL)[y] / y.size, **LISTING)
@@ -38,8 +38,10 @@ add_weights("w in place of 1 + w", "weight_without_one", lambda y, w: (w - CELL)
 add_weights("no weights", "weights_ignored", lambda y, w: np.ones(y.shape) / y.size)
 add_weights("weights exchanged", "weights_exchanged", lambda y, w: w[1 - y] / y.size)
 add_weights("weights squared", "", lambda y, w: w[y] ** 2 / y.size)
-add_weights("weights that sum to 1", "", lambda y, w: (w / w.sum())[y] / y.size, hint="factor")
-add_weights("weights by frequency", "", lambda y, w: (y.size / np.bincount(y.ravel(), minlength=2) / 2)[y] / y.size)
+add_weights("weights that sum to 1", "weights_that_sum_to_one", lambda y, w: (w / w.sum())[y] / y.size)
+add_weights("weights by frequency beside w", "", lambda y, w: (w * y.size / np.bincount(y.ravel()) / 2)[y] / y.size)
+add_weights("weights by frequency", "weights_by_frequency", lambda y, w: (y.size / np.bincount(y.ravel()) / 2)[
+    y] / y.size)
 add_weights("border left out", "", lambda y, w: interior(y) * w[y] / y.size)
 add_weights("border left out of the mean", "", lambda y, w: interior(y) * w[y] / interior(y).sum())
 add_weights("cells alone", "", lambda y, w: y * w[y] / y.size)
@@ -99,20 +101,20 @@ for _smoothing in (0.05, 0.1, 0.2):
     add(f"label smoothing of {_smoothing}", "label_smoothing", smoothed(_smoothing))
 add("softmax over rows", "softmax_over_rows", over(2))
 add("softmax over columns", "softmax_over_columns", over(3))
-add("softmax over the batch", "", over(0))
+add("softmax over the batch", "softmax_over_batch", over(0))
 for _gamma in (1, 2, 5):
     add(f"focal, gamma {_gamma}", "focal", focal(_gamma))
-add("focal, gamma 2, alpha 0.25", "focal", focal(2, 0.25))
+add("focal, gamma 2, alpha 0.25", "focal_alpha", focal(2, 0.25))
 add("by logsumexp", "agrees", lambda z, y: torch.logsumexp(z, 1) - of_label(z, y))
 add("of the difference, with a sigmoid", "agrees", lambda z, y: functional.binary_cross_entropy_with_logits(
     z[:, 1] - z[:, 0], y.to(z.dtype), reduction="none"))
-add("no softmax", "", lambda z, y: -of_label(z, y))
-add("no logarithm", "", lambda z, y: -of_label(torch.softmax(z, 1), y))
-add("channels of the classes exchanged", "", lambda z, y: entropy(z.flip(1), y))
+add("no softmax", "softmax_missing", lambda z, y: -of_label(z, y))
+add("no logarithm", "logarithm_missing", lambda z, y: -of_label(torch.softmax(z, 1), y))
+add("channels of the classes exchanged", "labels_swapped+weights_exchanged", lambda z, y: entropy(z.flip(1), y))
 add("of the other class too", "", lambda z, y: entropy(z, y) + 0.5 * entropy(z, 1 - y))
 add("squared logits", "", lambda z, y: entropy(z * z, y))
 add("temperature 2", "", lambda z, y: entropy(z / 2, y))
-add("sigmoid of each class", "", lambda z, y: functional.binary_cross_entropy_with_logits(
+add("sigmoid of each class", "sigmoid_of_each_class", lambda z, y: functional.binary_cross_entropy_with_logits(
     z, onehot(z, y), reduction="none").mean(1))
 add("squared error of p", "", lambda z, y: ((torch.softmax(z, 1) - onehot(z, y)) ** 2).sum(1))
 add("absolute error of p", "", lambda z, y: abs(torch.softmax(z, 1) - onehot(z, y)).sum(1))
@@ -129,11 +131,13 @@ def add_cost(name, right, cost, **more):
     COST.add(name, right, torch={"cost": lambda net, plain, z, y: cost(plain, z, y)}, **more)
 
 
-def dice(z, y):
+def dice(z, y, more=1):
     p = torch.softmax(z, 1)[:, 1]
-    return 1 - (2 * (p * y).sum() + 1) / (p.sum() + y.sum() + 1)
+    return 1 - (2 * (p * y).sum() + more) / (p.sum() + y.sum() + more)
 
 
+add_cost("Dice without 1", "another_cost", lambda plain, z, y: dice(z, y, 0))
+add_cost("squared error", "another_cost", lambda plain, z, y: ((torch.softmax(z, 1) - onehot(z, y)) ** 2).mean())
 add_cost("Dice", "", lambda plain, z, y: dice(z, y))
 add_cost("Dice beside cross-entropy", "", lambda plain, z, y: plain(z, y) + dice(z, y))
 add_cost("plus 0.01", "", lambda plain, z, y: plain(z, y) + 0.01)

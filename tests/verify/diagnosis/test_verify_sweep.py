@@ -17,9 +17,10 @@ NAMED = ("input: frames / 255", "convolution: kernel flipped", "convolution: ker
          "convolution: kernel flipped on the way up, NumPy", "dropout: not rescaled", "dropout: bias before dropout",
          "activation: missing after the transposed convolutions", "pooling: average pooling, NumPy",
          "upsampling: memory read as (kh, kw, in, out)", "skip: swapped", "skip: concatenation swapped, NumPy",
-         "cost: divided by the weights", "cost: 1 + w", "rate: decays after every step", "optimizer: Nesterov",
+         "cost: divided by the weights", "cost: 1 + w", "cost: focal, gamma 2",
+         "labels: shifted up and left", "rate: decays after every step", "optimizer: Nesterov",
          "optimizer: Adam, epsilon 1e-7", "weight decay: decoupled", "precision: float32 in float64, NumPy")
-UNKNOWN = ("input: a pixel to the right", "labels: of the other image", "padding: one more above", "activation: |x|",
+UNKNOWN = ("input: a pixel to the right", "labels: dilated", "padding: one more above", "activation: |x|",
            "pooling: smallest", "skip: of the other image", "cost: Dice", "gradients: one element wrong, saved after")
 
 
