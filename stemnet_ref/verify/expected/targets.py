@@ -1,4 +1,4 @@
-"""By what -log p of each pixel and class is multiplied in the cost: the reference's way, and those of others."""
+"""The factors of -log p of each pixel and class in the cost: the reference's, and those of others."""
 
 import numpy as np
 
