@@ -65,7 +65,7 @@ class Comparison:
         """The first row that departs, or None."""
         return next((row for row in self.rows if row.verdict == "departs"), None)
 
-    def _adrift(self, key):
+    def adrift(self, key):
         """Return whether none of the parameters are given that a step of training began with."""
         step = Key.of(key).step or 0
         return step > 1 and not any(Key.of(each)[:2] == (step - 1, "parameter") for each in self.actual)
@@ -95,7 +95,7 @@ class Comparison:
         from_golden, of_golden = (np.nan, np.nan) if golden is None else drift(actual, golden)
         vague = not found.bound_squares <= VAGUE ** 2 * found.actual_squares + 1e-60
         verdict = "departs" if found.share > 1 else "agrees"
-        if verdict == "agrees" and vague and self._adrift(key) and from_golden > NEAR * self._scale(key):
+        if verdict == "agrees" and vague and self.adrift(key) and from_golden > NEAR * self._scale(key):
             verdict = "unclear"
         return Row(key, found.largest, ratio(found.largest, found.magnitude), found.bound, found.share, verdict,
                    ratio(np.sqrt(found.squares), np.sqrt(found.expected_squares)), found.aligned,

@@ -112,7 +112,7 @@ def group_of(row):
         return "0", "start", "all"
     if kind in ("cost", "parameter"):
         return str(step), kind, "all" if kind == "parameter" else ""
-    layer = "output" if row.parts.layer == "cost" else row.parts.layer
+    layer = "output" if row.parts.layer == "cost" else row.parts.layer.partition(".")[0]
     return str(step), "forward" if kind == "forward" else "backward", layer if step == 1 else "all"
 
 

@@ -7,6 +7,7 @@ be trained from: often the same, sometimes one with other settings or another in
 import numpy as np
 import pytest
 import torch
+import torch_block_deviations as blocks
 import torch_cost_deviations as costs
 import torch_training_deviations as trained
 from torch.nn import functional
@@ -134,6 +135,7 @@ def without_deconv_relu(patch, golden):
 TF, ADAM, L2 = {"momentum_form": "tensorflow"}, {"optimizer": "adam"}, {"l2": 0.1}
 # By convention: the settings of the golden file, and the deviation
 DEVIATIONS = {
+    **blocks.DEVIATIONS,
     "input_divided_by_255": ({}, with_input(lambda frames, mean, std, x: frames / 255)),
     "input_divided_by_256": ({}, with_input(lambda frames, mean, std, x: frames / 256)),
     "input_raw": ({}, with_input(lambda frames, mean, std, x: frames)),

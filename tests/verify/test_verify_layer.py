@@ -109,7 +109,7 @@ def test_a_forward_pass_that_nothing_explains(backward, words):
 
 @pytest.mark.parametrize(("forward", "layer", "words"), [
     (lambda x: -np.maximum(x, 0), "relu", "y has the wrong sign"),
-    (lambda x: x.copy(), "relu", "y is x itself"),
+    (lambda x: x.copy(), "relu", "There is no activation"),
     (lambda x, w: 0 * correlate(x, w), "conv2d", "y is 0 everywhere"),
     (lambda x, w: np.float32(0.7) * correlate(x, w), "conv2d", r"y is 0.7 times the reference's"),
     (lambda x: softmax(x)[..., ::-1], "softmax", "y is the right one with the order of axis 3 reversed"),
@@ -200,7 +200,7 @@ FORWARD_MISTAKES = {
     "dense": {"has the weight transposed": lambda x, w, b: x @ w.T + b, "lacks the bias": lambda x, w, b: x @ w},
     "max_pool2d": {"the smallest of each": lambda x: np.minimum(np.minimum(x[:, ::2, ::2], x[:, 1::2, ::2]),
                                                                np.minimum(x[:, ::2, 1::2], x[:, 1::2, 1::2])),
-                   "the first of each window": lambda x: x[:, ::2, ::2]},
+                   "every other row and column is taken": lambda x: x[:, ::2, ::2]},
     "dropout": {"y is not masked": lambda x, m: x / np.float32(0.75),
                 "y is divided by keep_prob twice": lambda x, m: x * m / np.float32(0.5625)},
     "softmax": {"over the columns, not": lambda x: softmax(x.swapaxes(2, 3)).swapaxes(2, 3),

@@ -41,7 +41,6 @@ MISTAKES = {                # by layer and output
         "has the bias added twice": lambda g: g.right(b=2 * g.b)})]},
     "max_pool2d": {"y": [Mistakes("the largest value of each window (section 4.3)", "write windows.max(-1)", {
         "is the smallest of each window": lambda g: -g.trace.changed(x=-g.x).array("y"),
-        "is the first of each window": lambda g: g.x[:, ::g.options.size, ::g.options.size],
         "is the largest magnitude of each window": lambda g: g.right(x=abs(g.x))})]},
     "dropout": {"y": [Mistakes("x mask / keep_prob (section 8.1)", "write x * mask / keep_prob", {
         "is not masked": lambda g: g.x / g.options.keep_prob,

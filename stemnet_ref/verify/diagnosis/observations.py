@@ -7,6 +7,8 @@ from ...errors import pluralize
 OTHER_PARAMETERS = ("the training does not begin with the golden file's parameters; load them, and no others. Nothing "
                     "else has been looked for.")
 UNKNOWN = "no convention known here explains it, nor do two together."
+HURRIED = ("no convention known here explains it, nor do those two together that were tried; not all were, since that "
+           "would take long; give more tensors.")
 ENOUGH = 8              # numbers: fewer are a factor of others by chance
 
 

@@ -66,7 +66,7 @@ def _refutes(held, before, after):
 
 def _narrower(more, row, before, after):
     """Yield the conventions in fewer steps, in fewer layers, and in both, as the rows around show it."""
-    steps, layers = _steps(before, after), _layers(before, after)
+    steps, layers = _steps(before, after), _layers(before, after, {held.name for held in more})
     for narrow in ({"steps": steps}, {"layers": layers}, {"steps": steps, "layers": layers}):
         if None not in narrow.values():
             yield frozenset(held._replace(**narrow) for held in more)
@@ -92,10 +92,15 @@ def _steps(before, after):
     return (first if min(bad) < first else 1), (last if max(bad) > last else 10 ** 9)
 
 
-def _layers(before, after):
-    """Return the layers whose rows are explained, from rows whose inputs are given, or None if there are none."""
+def _layers(before, after, names):
+    """Return the layers in which conventions explain rows, from rows whose inputs are given, or None if none do."""
+    def asks(row):
+        """Return the layer whose convention a row shows: its own if that was asked, else the only one, or None."""
+        asked = {each[1] for each in row.consulted if isinstance(each, tuple) and each[0] in names}
+        return row.parts.layer if row.parts.layer in asked or len(asked) != 1 else asked.pop()
+
     own = [row for row in after if CHAIN not in row.consulted]
-    good, bad = _evidence(before, own, lambda row: row.parts.layer)
+    good, bad = _evidence(before, own, asks)
     return frozenset(good - bad) or None
 
 
@@ -111,9 +116,11 @@ def groups(row, name):
 
 
 def place(layer):
-    """Return where a layer stands in the order of the data: down0, down1, ..., up1, up0, output."""
-    way, level = layer.rstrip("0123456789"), int(layer[len(layer.rstrip("0123456789")):] or 0)
-    return ("input", "down", "up", "output", "cost").index(way), -level if way == "up" else level
+    """Return where a layer stands in the order of the data: down0, down1, ..., up1.deconv, up1, ..., output."""
+    block, _, own = layer.partition(".")
+    way = block.rstrip("0123456789")
+    level = int(block[len(way):] or 0)
+    return ("input", "down", "up", "output", "cost").index(way), -level if way == "up" else level, not own
 
 
 def labels(held):

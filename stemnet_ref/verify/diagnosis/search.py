@@ -20,7 +20,8 @@ from .conventions import CONVENTIONS, everywhere, sentence
 
 CHANCE = 0.001          # that numbers are met by chance
 EMULATED = 8            # times as near comes a tensor where a short format is emulated that it has
-PAIRS = 3000            # pairs of conventions that are tried at most for a tensor
+PAIRS = 1500            # pairs of conventions that are tried at most for a tensor
+WORK = 5e10             # products of their forward passes, at most
 SHORT = sorted(FORMATS, key=lambda name: FORMATS[name].unit)        # names of the formats, the longest first
 
 
@@ -68,7 +69,7 @@ class _Search:
 
     def __init__(self, comparison):
         self.comparison, self.rows = comparison, list(comparison.rows)
-        self.found, self.lost = frozenset(), False
+        self.found, self.lost, self.hurried = frozenset(), False, False
 
     def run(self):
         """Return the findings."""
@@ -102,15 +103,19 @@ class _Search:
         return [finding for finding in findings if finding.held or finding.hint], refuted
 
     def _stands(self, held):
-        """Return whether all tensors that a convention could change agree, and most within a bound that says something.
+        """Return whether all tensors that a convention could change agree, some within a bound that says something.
 
-        Under a short format few bounds do: it is seen in the bits.
+        These are half of those that depart without it, or hold ENOUGH numbers; under a short format few are, but it is
+        seen in bits. Not counted are those that follow from parameters that are not given.
         """
         rows = [self.before[row.key] for row in self.comparison.rows if row.verdict == "departs"
+                and not self.comparison.adrift(row.key)
                 and held.touches & (row.consulted | self.before[row.key].consulted)]
-        agree = all(row.verdict != "departs" for row in self.before.values() if held.touches & row.consulted)
-        short = any(each.name in FORMATS for each in self.found)
-        return agree and (short or 2 * sum(row.vague for row in rows) <= len(rows))
+        if any(row.verdict == "departs" for row in self.before.values() if held.touches & row.consulted):
+            return False
+        sharp = [np.size(self.comparison.actual[row.key]) for row in rows if not row.vague]
+        return any(each.name in FORMATS for each in self.found) or 2 * len(sharp) >= len(rows) or (
+            sum(sharp) >= observations.ENOUGH)
 
     def _explain(self, row):
         """Return the Finding for a row, beside the conventions that have been found.
@@ -136,7 +141,8 @@ class _Search:
             for candidates in (self._pairs(row, single, trace), self._beside(row, single, trace)):
                 if finding := self._first(row, trace, candidates):
                     return finding
-        return Finding(row.key, hint="" if self.lost else observations.UNKNOWN)
+        hint = observations.HURRIED if self.hurried else observations.UNKNOWN
+        return Finding(row.key, hint="" if self.lost else hint)
 
     def _valued(self, name, row):
         """Return a convention with each of its values, everywhere, but for those that are found or rejected."""
@@ -209,7 +215,7 @@ class _Search:
 
     def _pairs(self, row, single, trace):
         """Yield two conventions that could change a tensor, also one that only the other lets ask."""
-        tried = set()
+        tried, limit = set(), max(50, min(PAIRS, WORK // self.comparison.trace.products))
         for first in single:
             one = trace.under(self.found | first)
             consulted = one.computed(row.key).consulted
@@ -217,7 +223,8 @@ class _Search:
                 if name in consulted and name not in FORMATS:
                     for held in self._valued(name, row):
                         pair = first | {held}
-                        if len(tried) >= PAIRS:
+                        if len(tried) >= limit:
+                            self.hurried = True
                             return
                         if len(pair) == 2 and pair not in tried and not _alike(pair):
                             tried.add(pair)

@@ -30,5 +30,11 @@ class Key(NamedTuple):
 
 
 def owner(name):
-    """Return the layer, as conventions name it, to which a layer of the topology or a parameter belongs."""
-    return "output" if name in ("logits", "probabilities") else name.partition(".")[0]
+    """Return the layer, as conventions name it, to which a layer of the topology or a parameter belongs.
+
+    What belongs to a transposed convolution has its own: up0.deconv beside up0.
+    """
+    block, _, own = name.partition(".")
+    if block in ("logits", "probabilities"):
+        return "output"
+    return f"{block}.deconv" if own.startswith("deconv") else block

@@ -11,6 +11,7 @@ from ...layers import batch_norm as batch_norm_layer
 from ...layers import max_pool2d as max_pool2d_layer
 from ...layers import sigmoid as sigmoid_layer
 from . import products
+from .activations import ACTIVATIONS
 from .rounding import WHOLE_SUM, Value, total
 
 
@@ -23,6 +24,8 @@ def add(x, b, assumed):
 
 def bias(v, o, assumed):
     """Return x + b (eq. 30) and its gradients (eq. 35)."""
+    if assumed.holds("bias_missing"):
+        return {"y": lambda: v("x"), "dx": lambda: v("dy"), "db": lambda: v("b").map(np.zeros_like)}
     return {"y": lambda: add(v("x"), v("b"), assumed), "dx": lambda: v("dy"),
             "db": lambda: total(v("dy"), assumed)}
 
@@ -37,6 +40,10 @@ def dense(v, o, assumed):
 
 def relu(v, o, assumed):
     """Return max(x, 0) (eq. 37) and its gradient."""
+    other = assumed.choose(None, **ACTIVATIONS)
+    if other:
+        return other.outputs(v, assumed)
+
     def y():
         x = v("x")
         return Value(np.maximum(x.array, 0), np.where(x.array > -x.error, x.error, 0))
@@ -69,7 +76,10 @@ def dropout(v, o, assumed):
         scale = assumed.choose(1 / o.keep_prob, dropout_not_rescaled=1.0)
         if o.keep_prob != 0.5:
             scale = assumed.choose(scale, dropout_keep_for_drop=1 / (1 - o.keep_prob))
-        factor = assumed.choose(mask, dropout_mask_inverted=1 - mask) * scale
+        mask = assumed.choose(mask, dropout_mask_inverted=1 - mask)
+        if mask.ndim == 4 and mask[0, ..., 0].size > 1:
+            mask = assumed.choose(mask, dropout_of_channels=mask[:, :1, :1])
+        factor = mask * scale
         return assumed.rounded(*x.map(lambda a: a * factor))
 
     return {"y": lambda: dropped("x"), "dx": lambda: dropped("dy")}
@@ -90,12 +100,16 @@ def max_pool2d(v, o, assumed):
         x = v("x")
         if assumed.holds("pool_average"):
             return assumed.rounded(over_windows(np.mean, x.array), over_windows(np.max, x.error), 2 * size * size)
+        if assumed.holds("pool_subsampled"):
+            return x.map(lambda a: a[:, ::size, ::size])
         return x.map(partial(over_windows, np.max))
 
     def dx():
         dy, x = v("dy"), v("x")
         if assumed.holds("pool_average"):
             return dy.map(lambda a: spread(a) / size ** 2)
+        if assumed.holds("pool_subsampled"):
+            return dy.map(lambda a: spread(a) * (np.indices(x.array.shape[1:3]) % size == 0).all(0)[..., None])
         largest = spread(over_windows(np.max, x.array))
         if assumed.holds("pool_ties_to_last"):
             _, argmax = max_pool2d_layer.forward(x.array[:, ::-1, ::-1], size)
@@ -122,6 +136,8 @@ def concat(v, o, assumed):
         return Value(*(np.concatenate(each, -1) for each in zip(*parts, strict=True)))
 
     def gradient(is_a):
+        if is_a and assumed.holds("skip_detached"):
+            return v("a").map(np.zeros_like)
         dy, channels = v("dy"), v("a").array.shape[-1]
         swapped = assumed.holds("concat_swapped")
         cut = dy.array.shape[-1] - channels if swapped else channels

@@ -9,6 +9,7 @@ import numpy as np
 
 from ...layers import conv2d as conv2d_layer
 from ...layers import conv_transpose2d as conv_transpose2d_layer
+from . import resampling
 from .rounding import alike, bilinear
 
 # How the other side may read the memory of filters (kh, kw, a, b): convention, where it shows, and what it does
@@ -33,12 +34,19 @@ def conv2d(v, o, assumed):
     if any(before != after for before, after in pads):
         pads = assumed.choose(pads, padding_other_side=[pad[::-1] for pad in pads])
 
+    mode, x_shape = "constant", v("x").array.shape
+    for name, other in resampling.PADDINGS.items():
+        if resampling.fits(x_shape, pads, other) and assumed.holds(name):
+            mode = other
+
     def padded(x):
-        return np.pad(x, ((0, 0), *pads, (0, 0)))
+        return resampling.pad(x, pads, mode)
 
     def backward_input(dy, w):
         (top, bottom), (left, right) = pads
         dx = conv2d_layer.backward_input(dy, w, "valid")
+        if mode != "constant":
+            return resampling.unpad(dx, pads, mode)
         return dx[:, top:dx.shape[1] - bottom, left:dx.shape[2] - right]
 
     return outputs(v, assumed, order, kh * kw * c, lambda x, w: conv2d_layer.forward(padded(x), w, "valid"),
@@ -67,6 +75,10 @@ def conv_transpose2d(v, o, assumed):
                                                np.zeros(shape) if w is None else w, stride, "valid")
 
     kh, kw, k, c = shape
+    for name, mode in (("upsample_nearest", "nearest"), ("upsample_bilinear", "bilinear")):
+        if shape[:2] == (2, 2) == (stride, stride) and (value := assumed.value(name)):
+            forward, backward_input, backward_weight = resampling.upsampled(x_shape, shape[:2], mode, value)
+            return outputs(v, assumed, order, 16 * c, forward, 16 * k, backward_input, "x", backward_weight)
     return outputs(v, assumed, order, -(-kh // stride) * -(-kw // stride) * c,
                    lambda x, w: conv_transpose2d_layer.forward(x, w, stride, "valid")[crop], kh * kw * k,
                    lambda dy, w: backward(dy, w=w)[0], "x", lambda dy, x: backward(dy, x)[1])

@@ -9,6 +9,7 @@ each layer is judged by what it made of its own input, and an error in one layer
 """
 
 from functools import partial, reduce
+from math import prod
 
 from ...cost import OF_PROBABILITIES
 from ...network import topology
@@ -52,7 +53,7 @@ class Trace:
     def __init__(self, golden, given=None, unit=DOUBLE, conventions=frozenset(), inexact=0.0, base=None, bounds=True):
         self.golden, self.given, self.inexact, self.bounds = golden, {} if given is None else given, inexact, bounds
         self.unit, self.conventions, self.options = unit, conventions, Options(keep_prob=golden.training["keep_prob"])
-        layers = topology.list_layers(golden.blocks, self.order)
+        layers = [self.joined(layer) for layer in topology.list_layers(golden.blocks, self.order)]
         self.layers = {layer.name: layer for layer in layers}
         self.owners = {layer.parameter: layer for layer in layers}
         self.consumers = {}
@@ -63,6 +64,13 @@ class Trace:
         if base is not None:
             changed = {each for held in conventions ^ base.conventions for each in held.touches}
             self._known = {key: each for key, each in base._known.items() if not changed & each.consulted}
+
+    @property
+    def products(self):
+        """Number of products in a forward pass."""
+        shapes = topology.map_shapes(self.golden.blocks, *self.golden.input.shape[1:])
+        return len(self.golden.input) * sum(prod(block.weight) * prod(shapes[block.name][:2])
+                                            for block in self.golden.blocks if block.weight)
 
     def under(self, conventions):
         """Return the Trace under other conventions; what is known here and they cannot change is known there too."""
@@ -77,6 +85,13 @@ class Trace:
         if not block.dropout:
             return block.layers
         return self.assume(owner(block.name), consulted).choose(block.layers, **ORDERS)
+
+    def joined(self, layer, consulted=None):
+        """Return a layer of the topology with what it reads on the other side; `consulted` as for `Assumptions`."""
+        if layer.kind == "concat" and self.assume(owner(layer.name), consulted).holds("skip_before_activation"):
+            across = layer.inputs[0].rpartition(".")[0] + ".bias"
+            return layer._replace(inputs=(across, layer.inputs[1]))
+        return layer
 
     def assume(self, layer="", consulted=None, step=None):
         """Return what is assumed of a layer, named as conventions name it; arguments as for `Assumptions`."""
@@ -149,6 +164,10 @@ class _Computation:
         if self.kind in ("forward", "backward", "gradient") and layers[0]:
             layers += [self.trace.layers[name] for name in layers[0].inputs if name != topology.INPUT]
             layers += self.trace.consumers.get(self.name, ()) if self.kind == "backward" else ()
+            across = self.name.partition(".")[0].replace("down", "up") + ".concat"
+            for layer in {*layers, self.trace.layers.get(across) if layers[0].kind in ("bias", "activation") else None}:
+                if layer:
+                    self.trace.joined(layer, self.consulted)
             for block in {layer.block for layer in layers} - {None}:        # their order is known; it can change this
                 self.trace.order(block, self.consulted)
         return getattr(self, f"_{self.kind}")()
@@ -183,7 +202,8 @@ class _Computation:
         if name in ("y", "dy"):
             return self.tensor(f"{self.step}/{'forward' if name == 'y' else 'backward'}/{layer.name}")
         if name == "mask":
-            return exact(self.golden.masks.get(f"{self.step}/{layer.block.name}", 1.0))
+            step = 1 if self.step > 1 and self.assume(layer.name).holds("dropout_mask_of_first_step") else self.step
+            return exact(self.golden.masks.get(f"{step}/{layer.block.name}", 1.0))
         if layer.parameter and name != "x":
             return self.tensor(f"{self.step - 1}/parameter/{layer.parameter}")
         source = layer.inputs[1 if name == "b" else 0]

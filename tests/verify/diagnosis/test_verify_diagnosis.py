@@ -10,7 +10,7 @@ from verifying import deviate, only_costs_and_gradients, small_golden, torch_ten
 from stemnet_ref.training.settings import Settings
 from stemnet_ref.verify import golden
 from stemnet_ref.verify.compare import compare, compare_layer
-from stemnet_ref.verify.diagnosis.conventions import CONVENTIONS, sentence
+from stemnet_ref.verify.diagnosis.conventions import CONVENTIONS, others, sentence
 from stemnet_ref.verify.diagnosis.layer import diagnose_layer
 from stemnet_ref.verify.diagnosis.search import diagnose
 from stemnet_ref.verify.expected.layer import Options, sample_inputs
@@ -32,7 +32,9 @@ PLANTED = [name for name in CONVENTIONS if name not in IN_LAYERS | OTHER_ROUNDIN
 # What a deviation is planted beside: never one that its own hides, or that is planted at the same line
 PARTNERS = dict.fromkeys(PLANTED, "concat_swapped") | {
     name: "decay_every_step" for name in PLANTED if name.startswith("log_")} | {
-    "concat_swapped": "cost_over_weights", "tf32": "cost_over_weights", "dropout_ignored": "transposed_kernel_flipped",
+    **dict.fromkeys(others.CONVENTIONS, "cost_summed"), "concat_swapped": "cost_over_weights",
+    "bias_missing": "concat_swapped", "tf32": "cost_over_weights",
+    "dropout_ignored": "transposed_kernel_flipped",
     "cost_over_weights": "momentum_nesterov", "momentum_nesterov": "dropout_not_rescaled",
     "weight_decay_on_biases": "kernel_flipped", "adam_epsilon_in_root": "filter_axes_transposed",
     "adam_other_epsilon_hat": "adam_epsilon_keras", "weight_decay_decoupled": "weight_decay_on_biases",

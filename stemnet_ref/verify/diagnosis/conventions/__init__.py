@@ -1,14 +1,14 @@
 """The conventions in which implementations are known to differ from the reference, in the order of the data.
 
 Each is tried by computing what departs once more under it (`expected`), and named when the other side's numbers come
-out. `data`, `layers`, `cost`, `training` and `precision` have what is said of them.
+out. `data`, `layers`, `others`, `cost`, `training` and `precision` have what is said of them.
 """
 
 from ...expected.rounding import Held
-from . import cost, data, layers, precision, training
+from . import cost, data, layers, others, precision, training
 from .training import FORMS
 
-CONVENTIONS = {name: each for part in (data, layers, cost, training, precision)
+CONVENTIONS = {name: each for part in (data, layers, others, cost, training, precision)
                for name, each in part.CONVENTIONS.items()}
 
 

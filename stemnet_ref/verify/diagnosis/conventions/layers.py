@@ -54,12 +54,6 @@ CONVENTIONS = {
     "bias_before_dropout": Convention(
         "the bias is added before the dropout", "convolution, dropout, bias, ReLU in this order (section 9, row 9)",
         "give the convolution no bias (nn.Conv2d(..., bias=False)) and add it after the dropout"),
-    "dropout_after_relu": Convention(
-        "the dropout comes after the ReLU", "convolution, dropout, bias, ReLU in this order (section 9, row 9)",
-        "write relu(dropout(conv(x)) + bias)"),
-    "relu_before_bias": Convention(
-        "the bias is added after the ReLU", "convolution, dropout, bias, ReLU in this order (section 9, row 9)",
-        "write relu(dropout(conv(x)) + bias)"),
     "relu_on_logits": Convention(
         "a ReLU is applied to the logits, as in the listing", "linear logits (section 9, row 3)",
         "take the ReLU out of the last layer; or export with --logits relu"),
