@@ -88,7 +88,7 @@ DEVIATIONS = {
     "softmax_over_batch": ({}, softmax_over(0)),
     "softmax_over_rows": ({}, softmax_over(2)),
     "softmax_over_columns": ({}, softmax_over(3)),
-    "softmax_missing": ({}, with_pixel_cost(lambda z, y: -of_label(z, y))),
+    "softmax_missing": ({"learning_rate": 1e-5}, with_pixel_cost(lambda z, y: -of_label(z, y))),
     "logarithm_missing": ({}, with_pixel_cost(lambda z, y: -of_label(torch.softmax(z, 1), y))),
     "sigmoid_of_each_class": ({}, with_pixel_cost(of_sigmoids)),
     "label_smoothing": ({}, with_pixel_cost(smoothed(0.1))),

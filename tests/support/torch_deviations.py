@@ -147,6 +147,7 @@ DEVIATIONS = {
     "input_from_0_to_1": ({}, with_input(from_0_to_1)),
     "input_not_centred": ({}, with_input(lambda frames, mean, std, x: frames / std)),
     "input_not_divided": ({}, with_input(lambda frames, mean, std, x: frames - mean)),
+    "input_centred_over_255": ({}, with_input(lambda frames, mean, std, x: (frames - mean) / 255)),
     "input_divided_by_variance": ({}, with_input(lambda frames, mean, std, x: (frames - mean) / std ** 2)),
     "input_by_255_before_mean": ({}, with_input(lambda frames, mean, std, x: (frames / 255 - mean) / std)),
     "input_minus_127": ({}, with_input(lambda frames, mean, std, x: frames - 127)),

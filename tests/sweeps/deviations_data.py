@@ -53,7 +53,7 @@ add_input("left and right exchanged", "input_flipped_columns", lambda f, mean, s
 add_input("each image between its percentiles", "", lambda f, mean, std, x: between_percentiles(f))
 add_input("frames / 256", "input_divided_by_256", lambda f, mean, std, x: f / 256)
 add_input("(frames - 128) / 128", "input_minus_one_to_one", lambda f, mean, std, x: (f - 128) / 128)
-add_input("(frames - mean) / 255", "input_not_divided+input_over_255", lambda f, mean, std, x: (f - mean) / 255)
+add_input("(frames - mean) / 255", "input_centred_over_255", lambda f, mean, std, x: (f - mean) / 255)
 add_input("frames / 255 less the mean", "input_by_255_before_mean", lambda f, mean, std, x: (f / 255 - mean) / std)
 add_input("by ToTensor and Normalize", "agrees", lambda f, mean, std, x: (
     np.float32(f) / np.float32(255) - np.float32(mean / 255)) / np.float32(std / 255))

@@ -50,7 +50,8 @@ def _by_others(x, frames, mean, std, assumed):
     """Return the frames as the other side scales them; x, the reference's way, if it does nothing else."""
     others = {"input_divided_by_255": (0, 255), "input_divided_by_256": (0, 256), "input_raw": (0, 1),
               "input_not_centred": (0, std), "input_not_divided": (mean, 1), "input_minus_127": (127, 1),
-              "input_divided_by_variance": (mean, std ** 2), "input_by_255_before_mean": (255 * mean, 255 * std)}
+              "input_centred_over_255": (mean, 255), "input_divided_by_variance": (mean, std ** 2),
+              "input_by_255_before_mean": (255 * mean, 255 * std)}
     if frames.shape[3] == 3:
         others["input_by_imagenet"] = IMAGENET
     seen = {(mean, std)}

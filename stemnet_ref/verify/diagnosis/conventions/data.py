@@ -22,6 +22,7 @@ CONVENTIONS = {
     **alike(SCALED, "write x = (frame - mean) / std",
             input_not_centred="the mean is not subtracted from the frames",
             input_not_divided="the frames are centred but not divided by their standard deviation",
+            input_centred_over_255="the frames are centred and divided by 255",
             input_divided_by_variance="the frames are centred and divided by the variance",
             input_by_255_before_mean="the frames are divided by 255 before they are scaled by mean and std, which are "
                                      "those of grey values from 0 to 255"),
