@@ -56,14 +56,17 @@ def averaged(training, w, g, state, group, step):
     w.add_(v)
 
 
-def adam(correct=True, inside=0.0):
+def adam(correct=True, inside=0.0, amsgrad=False):
+    """Return a deviation: Adam by hand; with `amsgrad` it keeps the largest v_hat."""
     def change(training, w, g, state, group, step):
         m, v = (state.setdefault(name, torch.zeros_like(w)) for name in "mv")
         m.mul_(training["beta1"]).add_((1 - training["beta1"]) * g)
         v.mul_(training["beta2"]).add_((1 - training["beta2"]) * g * g)
         one, two = (1 - training["beta1"] ** step, 1 - training["beta2"] ** step) if correct else (1.0, 1.0)
-        epsilon = training["epsilon"]
-        w.sub_(group["lr"] * m / one / (torch.sqrt(v / two + epsilon * inside) + epsilon * (1 - inside)))
+        epsilon, largest = training["epsilon"], v / two
+        if amsgrad:
+            largest = state["largest"] = torch.maximum(largest, state.get("largest", largest))
+        w.sub_(group["lr"] * m / one / (torch.sqrt(largest + epsilon * inside) + epsilon * (1 - inside)))
     return custom(change)
 
 
@@ -87,6 +90,106 @@ def with_rate(rate):
 
         patch.setattr(twin, "make_optimizer", make)
         return golden
+    return plant
+
+
+def with_factor(factor):
+    """Return a deviation in the learning rate; `factor` takes the step, counted from 1."""
+    return with_rate(lambda training, step: factor(step + 1) * training["learning_rate"] * training["decay_rate"] ** (
+        step // training["steps_per_epoch"]))
+
+
+def with_epoch(epoch):
+    """Return a deviation in the schedule; `epoch` takes the step, from 0, and the steps of an epoch."""
+    return with_rate(lambda training, step: training["learning_rate"] * training["decay_rate"] ** epoch(
+        step, training["steps_per_epoch"]))
+
+
+def around_step(change):
+    """Return a deviation of the optimizer's step; `change` takes it, the optimizer, its parameters and the settings."""
+    def plant(patch, golden):
+        plain = twin.make_optimizer
+
+        def make(training, model):
+            optimizer = plain(training, model)
+            step, parameters = optimizer.step, [w for group in optimizer.param_groups for w in group["params"]]
+            optimizer.step = lambda: change(step, optimizer, parameters, training)
+            return optimizer
+
+        patch.setattr(twin, "make_optimizer", make)
+        return golden
+    return plant
+
+
+def twice(step, optimizer, parameters, training):
+    step()
+    step()
+
+
+def made_anew(step, optimizer, parameters, training):
+    optimizer.count = getattr(optimizer, "count", 0) + 1
+    if optimizer.count % training["steps_per_epoch"] == 1:
+        optimizer.state.clear()
+    step()
+
+
+def clipped(clip, limit):
+    """Return a deviation that clips the gradients before the step, after they are saved."""
+    def change(step, optimizer, parameters, training):
+        clip(parameters, limit)
+        step()
+    return around_step(change)
+
+
+def clipped_each(parameters, limit):
+    for w in parameters:
+        torch.nn.utils.clip_grad_norm_([w], limit)
+
+
+def after_backward(change):
+    """Return a deviation of the gradients as soon as they are there; `change` takes a list of parameters."""
+    def plant(patch, golden):
+        plain, parameters = torch.Tensor.backward, []
+        make = twin.make_optimizer
+
+        def remember(training, model):
+            parameters[:] = list(model.parameters())
+            return make(training, model)
+
+        def backward(loss, *arguments, **named):
+            plain(loss, *arguments, **named)
+            change(parameters)
+
+        patch.setattr(twin, "make_optimizer", remember)
+        patch.setattr(torch.Tensor, "backward", backward)
+        return golden
+    return plant
+
+
+def summed(parameters):
+    for w in parameters:
+        w.grad.mul_(2)
+
+
+def with_penalty(strength, in_cost):
+    """Return a deviation: a penalty on the weights in the cost and its gradient, or in the gradient alone."""
+    def plant(patch, golden):
+        plain, models = twin.cost, []
+
+        class Model(twin.StemNet):
+            def __init__(self, *arguments, **named):
+                super().__init__(*arguments, **named)
+                models[:] = [self]
+
+        def cost(*arguments):
+            squares = sum(w.square().sum() for name, w in models[0].reference_names().items()
+                          if name.endswith("weight"))
+            added = strength / 2 * squares
+            return plain(*arguments) + (added if in_cost else added - added.detach())
+
+        patch.setattr(twin, "StemNet", Model)
+        patch.setattr(twin, "cost", cost)
+        return replace(golden, about={**golden.about, "training": {**golden.training, "weight_decay": 0.0}})
     return plant
 
 
@@ -169,3 +272,16 @@ def in_float32(patch, golden):
     arrays = {key: array.astype("float32") if array.dtype == "float64" else array
               for key, array in golden.arrays.items()}
     return replace(golden, arrays=arrays)
+
+
+def with_amsgrad(patch, golden):
+    plain = twin.make_optimizer
+
+    def make(training, model):
+        optimizer = plain(training, model)
+        for group in optimizer.param_groups:
+            group["amsgrad"] = True
+        return optimizer
+
+    patch.setattr(twin, "make_optimizer", make)
+    return golden

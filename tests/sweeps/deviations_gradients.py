@@ -67,7 +67,7 @@ for _limit in (0.1, 0.5, 2.0):
     add(f"clipped by norm, {_limit}", "gradients_clipped_by_norm", clipped_by_norm(_limit), hint="factor")
 for _limit in (0.01, 0.05):
     add(f"clipped by value, {_limit}", "gradients_clipped_by_value", clipped_by_value(_limit))
-add("each clipped by its norm, 0.1", "", clipped_each(0.1), hint="factor")
+add("each clipped by its norm, 0.1", "gradients_clipped_each", clipped_each(0.1), hint="factor")
 add("accumulated", "gradients_accumulated", accumulated, ["gradients"])
 add("micro-batches summed", "gradients_summed|rate_factor|cost_summed_over_image", each(lambda g: 2 * g), hint="factor")
 add("of the step before", "", stale)

@@ -79,8 +79,8 @@ momentum("Nesterov", "momentum_nesterov", lambda mu, eta, v, g, step: ((n := mu 
 momentum("Nesterov, PyTorch's", "momentum_nesterov", lambda mu, eta, v, g, step: (
     (n := mu * v + g), -eta * (g + mu * n)), **TENSORFLOW)
 momentum("no momentum", "momentum_ignored", lambda mu, eta, v, g, step: (v, -eta * g))
-momentum("momentum 0.9", "", lambda mu, eta, v, g, step: ((n := 0.9 * v - eta * g), n))
-momentum("momentum 0.25", "", lambda mu, eta, v, g, step: ((n := 0.25 * v - eta * g), n))
+momentum("momentum 0.9", "momentum_other", lambda mu, eta, v, g, step: ((n := 0.9 * v - eta * g), n))
+momentum("momentum 0.25", "momentum_other", lambda mu, eta, v, g, step: ((n := 0.25 * v - eta * g), n))
 momentum("momentum from the second step on", "", lambda mu, eta, v, g, step: (
     (n := mu * v - eta * g) if step > 1 else 0 * g, n if step > 1 else -eta * g))
 momentum("velocity is the last gradient", "", lambda mu, eta, v, g, step: (g, -eta * (mu * v + g)))
@@ -91,15 +91,15 @@ add_update("updated twice", "updated_twice", lambda net, plain, name, w, g, stat
 add_update("not updated", "not_updated", lambda net, plain, name, w, g, state, rate: w, hint="factor")
 add_update("biases at twice the rate", "", lambda net, plain, name, w, g, state, rate: plain(
     name, w, g, state, rate * (2 if name.endswith("bias") else 1)), hint="factor")
-add_update("output layer at a tenth of the rate", "", lambda net, plain, name, w, g, state, rate: plain(
-    name, w, g, state, rate * (0.1 if name.startswith("output") else 1)), hint="factor")
+add_update("output layer at a tenth of the rate", "rate_factor", lambda net, plain, name, w, g, state, rate: plain(
+    name, w, g, state, rate * (0.1 if name.startswith("output") else 1)), layers="output", family="rate", hint="factor")
 add_update("updated in every second step", "", lambda net, plain, name, w, g, state, rate: (
     w if net.step % 2 else plain(name, w, g, state, rate)), hint="factor")
 add_update("an average of the weights", "", lambda net, plain, name, w, g, state, rate: (
     0.5 * w + 0.5 * plain(name, w, g, state, rate)), hint="factor")
 add_update("weights at most 0.3", "", lambda net, plain, *rest: plain(*rest).clip(-0.3, 0.3))
 for _name, _layers in (("the output layer", "output"), ("the way down", " ".join(DOWN)), ("the lowest level", "down2")):
-    add_update(f"frozen: {_name}", "frozen", lambda net, plain, name, w, g, state, rate, layers=_layers: (
+    add_update(f"frozen: {_name}", "not_updated", lambda net, plain, name, w, g, state, rate, layers=_layers: (
         w if name.split(".")[0] in layers.split() else plain(name, w, g, state, rate)), layers=_layers, family="frozen",
         hint="factor")
 add_update("frozen: the biases", "", lambda net, plain, name, w, g, state, rate: w if name.endswith("bias") else plain(
@@ -138,14 +138,14 @@ def adam(name, right, epsilon=None, betas=None, corrected=(True, True), inside=F
 
 adam("Adam, epsilon in the root", "adam_epsilon_in_root", inside=True)
 adam("Adam, no correction", "adam_no_bias_correction", corrected=(False, False))
-adam("Adam, epsilon 1e-7", "adam_epsilon_keras|adam_constants", epsilon=1e-7)
-adam("Adam, epsilon 1e-6", "adam_constants", epsilon=1e-6)
-adam("Adam, epsilon 1e-3", "adam_constants", epsilon=1e-3)
-adam("Adam, epsilon 1e-10", "adam_constants", epsilon=1e-10)
-adam("Adam, beta1 0.5", "adam_constants", betas=(0.5, 0.999))
-adam("Adam, beta2 0.99", "adam_constants", betas=(0.9, 0.99))
-adam("Adam, beta1 0.8 and beta2 0.9", "adam_constants", betas=(0.8, 0.9))
-adam("Adam, amsgrad", "adam_amsgrad", amsgrad=True)
+adam("Adam, epsilon 1e-7", "adam_epsilon", epsilon=1e-7)
+adam("Adam, epsilon 1e-6", "adam_epsilon", epsilon=1e-6)
+adam("Adam, epsilon 1e-3", "adam_epsilon", epsilon=1e-3)
+adam("Adam, epsilon 1e-10", "adam_epsilon", epsilon=1e-10)
+adam("Adam, beta1 0.5", "adam_beta1", betas=(0.5, 0.999))
+adam("Adam, beta2 0.99", "adam_beta2", betas=(0.9, 0.99))
+adam("Adam, beta1 0.8 and beta2 0.9", "adam_beta1+adam_beta2", betas=(0.8, 0.9))
+adam("Adam, amsgrad", "adam_amsgrad_corrected", amsgrad=True)
 adam("AdamW, 0.01", "adamw_default", decoupled=0.01)
 adam("Nadam", "", nesterov=True)
 adam("Adam, first average alone corrected", "", corrected=(True, False))

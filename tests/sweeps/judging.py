@@ -112,7 +112,8 @@ def layers_of(labels):
 
 
 def is_of_a_convention(said, claimed):
-    return any(CONVENTIONS[name].does[1:40] in said for name in claimed if name in CONVENTIONS) or ALTERNATIVE in said
+    return ALTERNATIVE in said or any(CONVENTIONS[name].does.partition("{")[0][1:40] in said for name in claimed
+                                      if name in CONVENTIONS)
 
 
 def alternatives(report):

@@ -3,6 +3,9 @@
 import numpy as np
 
 from ...errors import pluralize
+from ..compare import Comparison
+from ..expected.key import Key
+from ..expected.trace import Trace
 
 OTHER_PARAMETERS = ("the training does not begin with the golden file's parameters; load them, and no others. Nothing "
                     "else has been looked for.")
@@ -14,6 +17,16 @@ ENOUGH = 8              # numbers: fewer are a factor of others by chance
 
 def of_all(comparison):
     """Return what is said of all tensors together before any convention is tried, or ""."""
+    parameters = [row.key for row in comparison.rows if row.parts.kind == "parameter" and row.parts.step]
+    start = getattr(comparison.trace, "golden", None) and comparison.trace.golden.parameters
+    unmoved = [key for key in parameters if np.array_equal(comparison.actual[key], np.asarray(
+        start[Key.of(key).name], comparison.actual[key].dtype))]
+    if unmoved and len(unmoved) == sum(Key.of(key).step == 1 for key in parameters) and _are_of_the_step_before(
+            parameters, comparison):
+        return ("the parameters of each step are those before it: they were saved before optimizer.step(). Save them "
+                "after it. Nothing else has been looked for.")
+    if unmoved == parameters:                               # nothing is changed in place, for nothing is changed
+        return ""
     for kind in ("gradient", "parameter"):
         earlier = [row for row in comparison.rows if row.parts.kind == kind and row.parts.step
                    and row.parts.at_step(row.parts.step + 1) in comparison.actual]
@@ -22,6 +35,16 @@ def of_all(comparison):
             return (f"the numbers of {pluralize(len(earlier), kind)}, {earlier[0].key} the first, are those of the "
                     "next step too: were they saved without a copy, .clone() in PyTorch, and then changed in place?")
     return ""
+
+
+def _are_of_the_step_before(parameters, comparison):
+    """Return whether all parameters agree if each is taken for that of the step before it."""
+    shifted = {key: array for key, array in comparison.actual.items() if key not in parameters} | {
+        Key.of(key).at_step(Key.of(key).step - 1): comparison.actual[key] for key in parameters}
+    trace = comparison.trace
+    keys = [key for key in parameters if key in shifted]
+    rows = Comparison(Trace(trace.golden, shifted, trace.unit, inexact=trace.inexact), keys, shifted).rows
+    return bool(rows) and all(row.verdict == "agrees" for row in rows)
 
 
 def _same_later(row, actual):

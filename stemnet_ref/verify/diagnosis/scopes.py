@@ -32,7 +32,7 @@ def fit(comparison, before, found, more, row, rejected=frozenset()):
     rejected : frozenset of Held
         What is not to be returned.
     """
-    touched = [each for each in before.values() if _touches(more, each)]
+    touched = [each for each in before.values() if touches(more, each)]
     after = comparison.judged([each.key for each in touched], found | more)
     refuted = [now for now in after if _refutes(more, before[now.key], now)]
     tried = set()
@@ -50,14 +50,14 @@ def fit(comparison, before, found, more, row, rejected=frozenset()):
     return None
 
 
-def _touches(held, row):
+def touches(held, row):
     """Return whether one of the conventions could change a row."""
     return any(each.touches & row.consulted for each in held)
 
 
 def _refutes(held, before, after):
     """Return whether a row that agreed without conventions contradicts them."""
-    if before.verdict != "agrees" or not _touches(held, after):
+    if before.verdict != "agrees" or not touches(held, after):
         return False
     units = [FORMATS[each.name].unit for each in held if each.name in FORMATS]
     return after.verdict == "departs" or any(

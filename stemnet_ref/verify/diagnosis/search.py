@@ -9,13 +9,14 @@ found together.
 """
 
 from dataclasses import dataclass, replace
+from itertools import chain, takewhile
 
 import numpy as np
 
 from ..expected.rounding import FORMATS, Held, ratio
 from ..expected.trace import CHAIN
 from ..report import Report
-from . import observations, scopes
+from . import estimates, observations, scopes
 from .conventions import CONVENTIONS, everywhere, sentence
 
 CHANCE = 0.001          # that numbers are met by chance
@@ -43,10 +44,11 @@ def diagnose(comparison):
     said, found = [], {}
     for finding in findings:
         for held in sorted(finding.held, key=lambda each: list(CONVENTIONS).index(each.name)):
-            if held.name not in found:
-                alike = [each for other in findings for each in other.held if each.name == held.name]
-                found[held.name] = scopes.labels(alike)
-                said.append(sentence(held, comparison.training, scopes.words(alike)))
+            alike = [each for other in findings for each in other.held if each.name == held.name]
+            found[held.name] = scopes.labels(alike)
+            of_value = [each for each in alike if each.value == held.value]
+            if (said_now := sentence(held, comparison.training, scopes.words(of_value))) not in said:
+                said.append(said_now)
         said += ["Or, which these numbers cannot tell apart: " + sentence(held, comparison.training,
                                                                           scopes.words([held]))
                  for other in finding.others for held in sorted(other, key=str)]
@@ -95,7 +97,8 @@ class _Search:
             self.lost = self.lost or not finding.held
             if finding.held:
                 self.found |= finding.held
-                self.before = {row.key: row for row in self.comparison.judged(list(self.before), self.found)}
+                touched = [row.key for row in self.before.values() if scopes.touches(finding.held, row)]
+                self.before |= {row.key: row for row in self.comparison.judged(touched, self.found)}
         refuted = {held for held in self.found if not self._stands(held)}
         firsts = {finding.key for finding in findings}
         self.rows = [replace(row, verdict="follows") if row.verdict == "departs" and row.key not in firsts
@@ -128,38 +131,61 @@ class _Search:
         if row.parts.step == 0:
             return self._short(row) or Finding(row.key, hint=observations.OTHER_PARAMETERS)
         trace, self.tried = self.comparison.trace.under(self.found), 0
+        self.rough, self.estimated = trace.without_bounds(), {}
+        self.rough.computed(row.key)                        # what no candidate changes is computed once
         trace.computed(row.key)
         names = [name for name in CONVENTIONS if name in row.consulted and name not in FORMATS]
-        single = [frozenset([held]) for name in names for held in self._valued(name, row)]
-        if finding := self._first(row, trace, single) or self._short(row):
+        common, single = ([frozenset([held]) for name in names for held in valued(name, row)]
+                          for valued in (self._common, self._valued))
+        if finding := self._first(row, trace, common, single) or self._short(row):
             return finding
         if not self.lost and (finding := self._first(row, trace, self._scoped(row, names))):
             return finding
-        if hint := observations.of_row(row, self.comparison, trace):
+        hint = observations.of_row(row, self.comparison, trace)
+        if hint and row.parts.kind != "parameter":          # two conventions can make a step another by a factor
             return Finding(row.key, hint="" if self.lost else hint)
         if not self.lost:
             for candidates in (self._pairs(row, single, trace), self._beside(row, single, trace)):
                 if finding := self._first(row, trace, candidates):
                     return finding
-        hint = observations.HURRIED if self.hurried else observations.UNKNOWN
+        hint = hint or (observations.HURRIED if self.hurried else observations.UNKNOWN)
         return Finding(row.key, hint="" if self.lost else hint)
 
-    def _valued(self, name, row):
-        """Return a convention with each of its values, everywhere, but for those that are found or rejected."""
+    def _common(self, name, row):
+        """Return a convention with each common value, everywhere, but for those that are found or rejected."""
         return [held for held in everywhere(name) if held not in self.found | self.rejected]
 
-    def _first(self, row, trace, candidates):
-        """Return the Finding of the candidates, sets of Held, that explain a row and most of the others, or None."""
-        fits, count, rough = [], 0, trace.without_bounds()
-        rough.computed(row.key)                             # what no candidate changes is computed once
-        for more in candidates:
-            count += 1
-            if self.comparison.far(row.key, rough.under(self.found | more)):
+    def _valued(self, name, row):
+        """Return a convention with each value, common or estimated, but for those that are found or rejected."""
+        estimated = [Held(name, value=value) for value in self._estimates(name, row)]
+        return list(dict.fromkeys(self._common(name, row) + [held for held in estimated if held not in self.rejected]))
+
+    def _estimates(self, name, row):
+        """Return the values of a convention that come from the tensor like a row that says most of them."""
+        if name not in self.estimated:
+            alike = [each for each in self.before.values() if each.parts[:2] == row.parts[:2]
+                     and each.verdict == "departs" and name in each.consulted]
+            sizes = {each: np.size(self.comparison.actual[each.key]) for each in alike}
+            best = max(sizes, key=lambda each: min(sizes[each], estimates.MANY / sizes[each]), default=row)
+            self.estimated[name] = estimates.values(name, best, self.comparison, self.rough)
+        return self.estimated[name]
+
+    def _first(self, row, trace, *rounds):
+        """Return the Finding of the candidates, sets of Held, that explain a row and most of the others, or None.
+
+        The second round, an iterable of candidates, is looked at where the first leaves rows of the same step.
+        """
+        fits, tried = [], set()
+        for more in chain.from_iterable(takewhile(lambda _: all(fit.others for fit, _ in fits), rounds)):
+            if more in tried:
+                continue
+            tried.add(more)
+            if self.comparison.far(row.key, self.rough.under(self.found | more)):
                 continue
             under = self.comparison.judge(row.key, trace.under(self.found | more))
             if self._explains(row, under) and (fit := self._fit(row, more)):
                 fits.append((fit, under))
-        self.tried += count
+        self.tried += len(tried)
         fits = [(fit, under) for fit, under in fits
                 if fit.explained > max(1, fit.others) or self._sure(row, under, self.tried)]
         if not fits:

@@ -113,10 +113,10 @@ class Assumptions:
         """Record that a convention has been asked for; return whether it holds in this layer and step."""
         return self.held(name) is not None
 
-    def value(self, name):
-        """Record that a convention has been asked for; return its value here, or None if it does not hold."""
+    def value(self, name, otherwise=None):
+        """Record that a convention has been asked for; return its value here, or `otherwise` if it does not hold."""
         held = self.held(name)
-        return held and held.value
+        return held.value if held else otherwise
 
     def choose(self, ours, **others):
         """Return the reference's value, or another if its convention holds in this layer; of several the last."""

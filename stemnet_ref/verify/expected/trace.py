@@ -13,7 +13,7 @@ from math import prod
 
 from ...cost import OF_PROBABILITIES
 from ...network import topology
-from . import costs, inputs, updates
+from . import costs, gradients, inputs, updates
 from .key import Key, owner
 from .layer import LAYERS, Options
 from .operations import add
@@ -161,7 +161,7 @@ class _Computation:
     def run(self):
         """Return the Value; of an update the parameter and its averages."""
         layers = [self.trace.layers.get(self.name) or self.trace.owners.get(self.name)]
-        if self.kind in ("forward", "backward", "gradient") and layers[0]:
+        if self.kind in ("forward", "backward", "raw") and layers[0]:
             layers += [self.trace.layers[name] for name in layers[0].inputs if name != topology.INPUT]
             layers += self.trace.consumers.get(self.name, ()) if self.kind == "backward" else ()
             across = self.name.partition(".")[0].replace("down", "up") + ".concat"
@@ -222,8 +222,12 @@ class _Computation:
     def _forward(self):
         return self.outputs(self.trace.layers[self.name])["y"]()
 
-    def _cost(self, output="cost"):
-        """Return the cost, or its gradient with respect to the logits, "dx"."""
+    def _cost(self):
+        penalty = gradients.penalty({name: partial(self._before, name) for name in self.golden.parameters}, self.assume)
+        return add(self._of_logits("cost"), penalty, self.assume("cost")) if penalty else self._of_logits("cost")
+
+    def _of_logits(self, output):
+        """Return the cost without penalties, or its gradient with respect to the logits, "dx"."""
         logits, assumed = self.tensor(f"{self.step}/forward/logits"), self.assume("cost")
         labels = inputs.moved_labels(self.golden.labels, logits.array.shape[3], assumed)
         name = assumed.value("another_cost") or self.training["cost"]
@@ -235,18 +239,37 @@ class _Computation:
 
     def _backward(self):
         if self.name == "logits":
-            return self._cost("dx")
+            return self._of_logits("dx")
         parts = [self.outputs(each)[("da", "db")[each.inputs.index(self.name)] if each.kind == "concat" else "dx"]()
                  for each in self.trace.consumers[self.name]]
         return reduce(lambda a, b: add(a, b, self.assume(self.name)), parts)
 
-    def _gradient(self):
+    def _raw(self):
         """Return the gradient with respect to a parameter, and those of earlier steps where they are not zeroed."""
         layer, assumed, earlier = self.trace.owners[self.name], self.assume(self.name), None
         if self.step > 1 and assumed.holds("gradients_accumulated"):
             earlier = self.tensor(f"{self.step - 1}/gradient/{self.name}")
         gradient = self.outputs(layer)["db" if layer.kind == "bias" else "dweight"]()
         return add(gradient, earlier, assumed) if earlier else gradient
+
+    def _gradient(self):
+        """Return the gradient with respect to a parameter, with what is done to it before the optimizer takes it."""
+        saved = (self.trace.given.get(f"{self.step}/gradient/{name}") for name in self.golden.parameters)
+        return self._clip(self._whole, [array for array in saved if array is not None])
+
+    def _clip(self, of, saved=()):
+        """Return the gradient with respect to a parameter, clipped; `of` takes a name and returns it as it was."""
+        return gradients.clip(of(self.name), lambda: [of(name) for name in self.golden.parameters], saved,
+                              self.trace.assume("", self.consulted, self.step))
+
+    def _whole(self, name):
+        """Return the gradient with respect to a parameter before it is clipped."""
+        return gradients.whole(self.computed(f"{self.step}/raw/{name}"), partial(self._before, name), name,
+                               self.assume(name))
+
+    def _before(self, name):
+        """Return a parameter before the step."""
+        return self.tensor(f"{self.step - 1}/parameter/{name}")
 
     def _parameter(self):
         if self.step:
@@ -257,6 +280,6 @@ class _Computation:
     def _update(self):
         """Return a parameter after the step, and the optimizer's averages."""
         slots = self.computed(f"{self.step - 1}/update/{self.name}")[1] if self.step > 1 else ()
-        return updates.update(self.training, self.step, self.name,
-                              self.tensor(f"{self.step - 1}/parameter/{self.name}"),
-                              self.tensor(f"{self.step}/gradient/{self.name}"), slots, self.assume(self.name))
+        g = self._clip(lambda name: self.tensor(f"{self.step}/gradient/{name}"))
+        return updates.update(self.training, self.step, self.name, self._before(self.name), g, slots,
+                              self.assume(self.name))

@@ -17,9 +17,12 @@ def rate(training, step, assumed):
     decay, of_epoch = training["decay_rate"], training["steps_per_epoch"]
     exponent = (step - 1) // of_epoch
     if decay != 1:
-        exponent = assumed.choose(exponent, decay_every_step=step - 1, decay_not_staircase=(step - 1) / of_epoch,
-                                  decay_ignored=0)
+        exponent = assumed.choose(
+            exponent, decay_every_step=step - 1, decay_not_staircase=(step - 1) / of_epoch, decay_ignored=0,
+            decay_step_early=step // of_epoch, decay_step_late=max(step - 2, 0) // of_epoch,
+            decay_epoch_early=exponent + 1, decay_epoch_late=max(exponent - 1, 0))
     eta = training["learning_rate"] * decay ** exponent
+    eta *= assumed.value("rate_factor", 1.0) * min(step / assumed.value("rate_warmup", 1), 1)
     return float(np.float32(eta)) if assumed.unit <= DOUBLE and assumed.holds("rate_in_float32") else eta
 
 
@@ -30,10 +33,23 @@ def update(training, step, name, w, g, slots, assumed):
     do not (eq. 54). `w` and `g`, Values, are the parameter before the step and the gradient with respect to it; `slots`
     are the averages before the step, none before the first.
     """
-    eta, decay, decoupled = rate(training, step, assumed), training["weight_decay"], 0.0
+    if assumed.holds("not_updated"):
+        return w, slots
+    eta, count = rate(training, step, assumed), step
+    if step > training["steps_per_epoch"] and assumed.holds("optimizer_made_anew"):
+        count = (step - 1) % training["steps_per_epoch"] + 1
+        slots = slots if count > 1 else ()
+    if assumed.holds("updated_twice"):
+        w, slots = _update(training, 2 * count - 1, eta, name, w, g, slots, assumed)
+        count *= 2
+    return _update(training, count, eta, name, w, g, slots, assumed)
+
+
+def _update(training, step, eta, name, w, g, slots, assumed):
+    """Return what `update` does, for the step with this number of the optimizer's own and a learning rate."""
+    decay, decoupled = training["weight_decay"], 0.0
     if decay:
-        on_it = not name.endswith("bias") or assumed.holds("weight_decay_on_biases")
-        if assumed.holds("weight_decay_ignored") or not on_it:
+        if assumed.holds("weight_decay_ignored") or in_gradients(assumed) or not decays(name, assumed):
             decay = 0.0
         if assumed.holds("weight_decay_decoupled"):
             decay, decoupled = 0.0, decay
@@ -49,8 +65,19 @@ def update(training, step, name, w, g, slots, assumed):
     return _sum(assumed, (1, w), (-eta, g)), slots                      # eq. 15
 
 
+def decays(name, assumed):
+    """Return whether a parameter has weight decay, as weights have, and biases have not (eq. 54)."""
+    return not name.endswith("bias") or assumed.holds("weight_decay_on_biases")
+
+
+def in_gradients(assumed):
+    """Return lambda where the gradients have lambda w in them before the optimizer takes them, or None."""
+    return assumed.value("l2_in_cost", assumed.value("l2_in_gradients"))
+
+
 def _momentum(training, step, eta, w, g, slots, assumed):
-    (mu,), thesis = _constants(assumed, training["momentum"]), training["momentum_form"] == "thesis"
+    mu, = _constants(assumed, assumed.value("momentum_other", training["momentum"]))
+    thesis = training["momentum_form"] == "thesis"
     v, = slots or (exact(np.zeros(w.array.shape)),)
     thesis ^= training["decay_rate"] != 1 and assumed.holds("momentum_other_form")
     new = 1 - mu if assumed.holds("momentum_average") or (step > 1 and assumed.holds("momentum_dampening")) else 1.0
@@ -63,17 +90,23 @@ def _momentum(training, step, eta, w, g, slots, assumed):
 
 
 def _adam(training, step, eta, w, g, slots, assumed):
-    beta1, beta2, epsilon = _constants(assumed, training["beta1"], training["beta2"], training["epsilon"])
+    beta1, beta2, epsilon = _constants(assumed, *(assumed.value(f"adam_{each}", training[each])
+                                                  for each in ("beta1", "beta2", "epsilon")))
     hat = (training["adam_form"] == "tensorflow") ^ assumed.holds("adam_other_epsilon_hat")
-    if epsilon != 1e-7:
-        epsilon = assumed.choose(epsilon, adam_epsilon_keras=1e-7)
-    m, v = slots or (exact(np.zeros(w.array.shape)),) * 2
+    m, v, largest = slots or (exact(np.zeros(w.array.shape)),) * 3          # largest: what amsgrad keeps of v
     m = _sum(assumed, (beta1, m), (1 - beta1, g))                                           # eq. 23
     squares = assumed.rounded(g.array ** 2, 2 * abs(g.array) * g.error + g.error ** 2)
     v = _sum(assumed, (beta2, v), (1 - beta2, squares))                                     # eq. 24
     correction1, correction2 = assumed.choose((1 - beta1 ** step, 1 - beta2 ** step),
                                               adam_no_bias_correction=(1.0, 1.0))       # eq. 25, 26
-    root, error = np.sqrt(v.array / correction2), v.error / correction2                 # eq. 27
+    if assumed.holds("adam_amsgrad"):
+        below = largest = _larger(v, largest)
+    else:
+        below = v
+    hat_v = Value(below.array / correction2, below.error / correction2)
+    if assumed.holds("adam_amsgrad_corrected"):
+        hat_v = largest = _larger(hat_v, largest)
+    root, error = np.sqrt(hat_v.array), hat_v.error                                     # eq. 27
     spread = np.minimum(error / (2 * np.maximum(root, 1e-300)), np.sqrt(error))         # near 0 it is that of the root
     if hat:                                                                             # eq. 22
         epsilon = epsilon / np.sqrt(correction2)
@@ -86,7 +119,12 @@ def _adam(training, step, eta, w, g, slots, assumed):
     error = eta / correction1 * m.error / below + abs(step_by) * spread / np.maximum(below, assumed.smallest())
     # 1 - beta is a difference of rounded numbers: it has 1 / (1 - beta) times their relative error
     error = error + (6 + 1 / (1 - beta1) + 1 / (1 - beta2)) * assumed.roundoff() * abs(step_by)
-    return _sum(assumed, (1, w), (-1, Value(step_by, error))), (m, v)
+    return _sum(assumed, (1, w), (-1, Value(step_by, error))), (m, v, largest)
+
+
+def _larger(a, b):
+    """Return the larger of two Values in each element."""
+    return Value(np.maximum(a.array, b.array), np.maximum(a.error, b.error))
 
 
 def _constants(assumed, *constants):

@@ -18,7 +18,7 @@ from stemnet_ref.verify.expected.rounding import Held
 
 if find_spec("torch"):          # else conftest.py leaves these tests out
     from torch.nn import functional
-    from torch_deviations import DEVIATIONS
+    from torch_deviations import DEVIATIONS, VALUES
 
     from stemnet_ref.verify.twins import torch_layers
 
@@ -37,7 +37,7 @@ PARTNERS = dict.fromkeys(PLANTED, "concat_swapped") | {
     "dropout_ignored": "transposed_kernel_flipped",
     "cost_over_weights": "momentum_nesterov", "momentum_nesterov": "dropout_not_rescaled",
     "weight_decay_on_biases": "kernel_flipped", "adam_epsilon_in_root": "filter_axes_transposed",
-    "adam_other_epsilon_hat": "adam_epsilon_keras", "weight_decay_decoupled": "weight_decay_on_biases",
+    "adam_other_epsilon_hat": "adam_epsilon", "weight_decay_decoupled": "weight_decay_on_biases",
     "relu_on_logits": "pool_ties_share", "log_plus_1e-10": "bias_before_dropout", "half": "kernel_flipped",
     "decay_every_step": "half", "momentum_other_form": "decay_every_step", "bfloat16": "input_raw",
     "filters_reshaped": "input_divided_by_255", "momentum_dampening": "decay_not_staircase",
@@ -48,7 +48,8 @@ def assert_named(comparison, *names, diagnose=diagnose):
     report = diagnose(comparison)
     assert not report.agrees
     assert report.conventions == dict.fromkeys(names), report.diagnoses
-    assert sorted(report.diagnoses) == sorted(sentence(Held(name), comparison.training) for name in names)
+    assert sorted(report.diagnoses) == sorted(
+        sentence(Held(name, value=VALUES.get(name)), comparison.training) for name in names)
 
 
 @pytest.mark.parametrize("name", PLANTED)

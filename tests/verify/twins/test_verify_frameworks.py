@@ -107,8 +107,8 @@ def in_tensorflow():
             training["learning_rate"], training["momentum"], nesterov=True)),
         "momentum_other_form": ({}, twin, "make_optimizer", lambda training: twin.Momentum(
             training["learning_rate"], training["momentum"])),
-        "adam_epsilon_keras": ({"preset": "listing", "optimizer": "adam"}, twin, "make_optimizer",
-                               lambda training: keras.Adam(training["learning_rate"])),
+        "adam_epsilon": ({"preset": "listing", "optimizer": "adam"}, twin, "make_optimizer",
+                         lambda training: keras.Adam(training["learning_rate"])),
         "adamw_default": ({"preset": "listing", "optimizer": "adam"}, twin, "make_optimizer",
                           lambda training: keras.AdamW(training["learning_rate"], weight_decay=0.01, epsilon=1e-8)),
         "weights_ignored": ({}, twin, "cost", lambda z, y, w: tf.reduce_mean(

@@ -14,7 +14,8 @@ CONVENTIONS = {name: each for part in (data, layers, others, cost, training, pre
 
 def everywhere(name):
     """Return a convention with each of its values that are tried, a list of Held."""
-    return [Held(name, value=value) for value in CONVENTIONS[name].values or (None,)]
+    convention = CONVENTIONS[name]
+    return [Held(name, value=value) for value in convention.values or (() if convention.estimated_from else (None,))]
 
 
 def sentence(held, training, scope=""):

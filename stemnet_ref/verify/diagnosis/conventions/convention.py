@@ -10,6 +10,7 @@ class Convention(NamedTuple):
     reference: str      # what the reference does, with the equation
     change: str         # the line to change
     values: tuple = ()  # those that are tried, of a convention that has one; it stands in `does` as {value}
+    estimated_from: tuple = ()      # kinds of tensors from which another value is estimated (`diagnosis.estimates`)
 
 
 def alike(reference, change, values=(), **does):

@@ -1,6 +1,6 @@
 """Conventions of gradients, learning rate and optimizers."""
 
-from .convention import Convention
+from .convention import Convention, alike
 
 # What stands in braces in the texts below, by the golden file's momentum_form and adam_form
 FORMS = {
@@ -32,6 +32,43 @@ CONVENTIONS = {
     "decay_ignored": Convention(
         "the learning rate does not decay", "eta decay^epoch (Tables 1 and 2, row 8)",
         "add optim.lr_scheduler.ExponentialLR(optimizer, decay) and step it once an epoch"),
+    **alike(
+        "eta decay^epoch, with epoch = (step - 1) // steps_per_epoch, both counted from step 1 and epoch 0 (row 8)",
+        "write eta * decay ** ((step - 1) // steps_per_epoch), or call scheduler.step() after the last "
+        "optimizer.step() of an epoch",
+        decay_step_early="the learning rate decays a step early, before the last step of an epoch",
+        decay_step_late="the learning rate decays a step late, after the first step of an epoch",
+        decay_epoch_early="the learning rate decays an epoch early, already before the first step",
+        decay_epoch_late="the learning rate decays an epoch late"),
+    "rate_factor": Convention(
+        "the learning rate is {value} times the golden file's", "eta decay^epoch (Tables 1 and 2, row 8)",
+        "write lr= the golden file's learning_rate", (0.5, 2, 0.1, 10, 0.01, 100), ("parameter",)),
+    "rate_warmup": Convention(
+        "the learning rate is warmed up over {value} steps, times step / {value}",
+        "eta decay^epoch from the first step on (row 8)",
+        "take out LambdaLR or LinearLR before the schedule, or WarmUp around it", (2, 3, 4, 5, 10), ("parameter",)),
+    "not_updated": Convention(
+        "the parameters do not change", "every parameter after every step (eq. 15)",
+        "call optimizer.step() and give the optimizer all parameters; requires_grad=False or trainable = False, and a "
+        "tensor that was made anew after the optimizer, leave them as they are"),
+    "updated_twice": Convention(
+        "each step updates the parameters twice with the same gradient", "one update a step (eq. 15)",
+        "call optimizer.step() or apply_gradients once"),
+    "optimizer_made_anew": Convention(
+        "the optimizer is made anew in each epoch and forgets its averages", "one that lasts for the whole training",
+        "make the optimizer before the loop over epochs; compile() in Keras makes a new one, too"),
+    "gradients_summed": Convention(
+        "the gradients are {value} times the mean's, as where micro-batches are added up",
+        "the gradient of the mean cost (eq. 15, 60)", "write (loss / parts).backward() for each part of a batch",
+        (2, 3, 4, 8, 16)),
+    **{name: Convention(does, "them as they are (eq. 15)", change, common, ("gradient", "parameter"))
+       for name, does, change, common in (
+        ("gradients_clipped_by_norm", "all gradients together are clipped to a norm of {value}",
+         "take out torch.nn.utils.clip_grad_norm_, global_clipnorm= or tf.clip_by_global_norm", (0.1, 0.5, 1, 2, 5)),
+        ("gradients_clipped_each", "each parameter's gradient is clipped to a norm of {value} by itself",
+         "take out clipnorm= or tf.clip_by_norm", (0.1, 0.5, 1, 2, 5)),
+        ("gradients_clipped_by_value", "the gradients are clipped at {value} and -{value}",
+         "take out torch.nn.utils.clip_grad_value_, clipvalue= or tf.clip_by_value", (0.01, 0.1, 0.5, 1, 5)))},
     "gradients_accumulated": Convention(
         "the gradients of earlier steps are added to those of a step", "each step's own (eq. 15)",
         "call optimizer.zero_grad() before backward()"),
@@ -52,15 +89,26 @@ CONVENTIONS = {
         "the gradient enters the velocity times 1 - mu, a moving average", "{momentum}", "write {velocity}"),
     "momentum_nesterov": Convention(
         "the momentum is Nesterov's", "{momentum}", "leave out nesterov=True: {velocity}"),
+    "momentum_other": Convention(
+        "the momentum is {value}", "the golden file's momentum (eq. 28)", "write momentum= the golden file's",
+        (0.5, 0.9, 0.95, 0.99), ("parameter",)),
     "momentum_ignored": Convention("there is no momentum", "{momentum}", "write {velocity}"),
     "adam_epsilon_in_root": Convention(
         "Adam's epsilon stands inside the root", "m_hat / (sqrt(v_hat) + epsilon) (eq. 27)",
         "write sqrt(v) + epsilon, not sqrt(v + epsilon); optax: eps, not eps_root"),
     "adam_other_epsilon_hat": Convention(
         "Adam's epsilon is added to the {root} root", "{adam}", "{other_adam}"),
-    "adam_epsilon_keras": Convention(
-        "Adam's epsilon is 1e-7, Keras's default", "the golden file's epsilon (eq. 27)",
-        "write Adam(..., epsilon=1e-8)"),
+    **{f"adam_{name}": Convention(
+        f"Adam's {name} is {{value}}", f"the golden file's {name} (eq. {equation})", change, common, ("parameter",))
+       for name, equation, change, common in (
+        ("beta1", "23", "write betas= or beta_1= the golden file's", (0.5, 0.8, 0.95, 0.99)),
+        ("beta2", "24", "write betas= or beta_2= the golden file's", (0.9, 0.95, 0.98, 0.99)),
+        ("epsilon", "27", "write eps= or epsilon= the golden file's; PyTorch's default is 1e-8, Keras's 1e-7",
+         (1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-10)))},
+    **alike("m_hat / (sqrt(v_hat) + epsilon), both averages of this step (eq. 25-27)", "take out amsgrad=True",
+            adam_amsgrad="Adam divides by the largest v of all steps so far (amsgrad)",
+            adam_amsgrad_corrected="Adam divides by the largest v_hat of all steps so far (amsgrad, after the "
+                                   "correction)"),
     "adam_no_bias_correction": Convention(
         "Adam's averages are not corrected for their beginning at 0",
         "m_hat = m / (1 - beta1^t), v_hat = v / (1 - beta2^t) (eq. 25-26)",
@@ -68,6 +116,14 @@ CONVENTIONS = {
     "weight_decay_on_biases": Convention(
         "the weight decay is on the biases too", "it on the weights alone (eq. 54)",
         "give the biases a parameter group of their own with weight_decay=0"),
+    **{name: Convention(does, "lambda/N w added to the gradient by the optimizer alone (eq. 53)", change, (),
+                        ("cost", "gradient"))
+       for name, does, change in (
+        ("l2_in_cost", "the cost has a penalty in it, {value} / 2 times the sum of the squared weights",
+         "take the penalty, such as Keras's kernel_regularizer, out of the cost, and write weight_decay= the golden "
+         "file's"),
+        ("l2_in_gradients", "the gradients, but not the cost, are saved with {value} times the weights in them",
+         "save the gradients before the weight decay is added"))},
     "weight_decay_decoupled": Convention(
         "the weight decay is decoupled from the gradient, as in AdamW", "it in the gradient, g + lambda/N w (eq. 53)",
         "write torch.optim.Adam or SGD with weight_decay, not AdamW"),
