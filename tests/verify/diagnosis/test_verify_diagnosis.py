@@ -10,7 +10,7 @@ from verifying import deviate, only_costs_and_gradients, small_golden, torch_ten
 from stemnet_ref.training.settings import Settings
 from stemnet_ref.verify import golden
 from stemnet_ref.verify.compare import compare, compare_layer
-from stemnet_ref.verify.diagnosis.conventions import CONVENTIONS, others, sentence
+from stemnet_ref.verify.diagnosis.conventions import CONVENTIONS, everywhere, others, sentence
 from stemnet_ref.verify.diagnosis.layer import diagnose_layer
 from stemnet_ref.verify.diagnosis.search import diagnose
 from stemnet_ref.verify.expected.layer import Options, sample_inputs
