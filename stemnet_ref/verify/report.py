@@ -30,6 +30,7 @@ class Row:
     drift: float = np.nan       # largest |actual - golden file's|, divided by the golden file's largest: all in all
     vague: bool = False         # whether the bound is so wide that agreement says little
     consulted: frozenset = frozenset()      # conventions that could change it
+    spread: bool = False        # whether it agrees only if convolutions spread the rounding of large numbers to small
 
     @property
     def parts(self):
@@ -122,6 +123,8 @@ def _line(rows, first, every):
     row = next((row for row in rows if row.verdict == "departs"), max(rows, key=lambda row: row.share))
     found = {row.verdict for row in rows}
     verdict = next((verdict for verdict in ("departs", "follows", "unclear") if verdict in found), "agrees")
+    if verdict == "agrees" and any(row.spread for row in rows):
+        verdict = "agrees (another order of sums)"
     if first is not None and any(each is first for each in rows):
         verdict = "DEPARTS FIRST"
         row = first

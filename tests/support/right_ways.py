@@ -100,6 +100,8 @@ def with_conv(conv):
 
 def by_fft(x, w):
     """By the product of Fourier transforms."""
+    if w.shape[2] == 1:
+        return torch.einsum("nchw,oc->nohw", x, w[:, :, 0, 0])
     size = x.shape[2:]
     spectrum = torch.einsum("nchw,ochw->nohw", torch.fft.rfft2(x, size), torch.fft.rfft2(w, size).conj())
     y = torch.fft.irfft2(spectrum, size)

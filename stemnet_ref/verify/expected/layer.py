@@ -98,21 +98,27 @@ class LayerTrace:
     inputs : dict of str to ndarray
         Inputs by name, dy among them.
     options : Options
-    unit, conventions
+    unit, conventions, spread
         The same as for `Assumptions`.
     """
 
-    def __init__(self, layer, inputs, options, unit, conventions=frozenset()):
+    def __init__(self, layer, inputs, options, unit, conventions=frozenset(), spread=False):
         self.layer, self.inputs, self.options, self.unit, self.conventions = layer, inputs, options, unit, conventions
+        self.spread = spread
         self.values, self._known = {name: exact(array) for name, array in inputs.items()}, {}
 
     def under(self, conventions):
         """Return the LayerTrace under other conventions."""
-        return LayerTrace(self.layer, self.inputs, self.options, self.unit, conventions)
+        return LayerTrace(self.layer, self.inputs, self.options, self.unit, conventions, self.spread)
+
+    def spread_out(self):
+        """Return the LayerTrace where rounding errors are spread."""
+        return LayerTrace(self.layer, self.inputs, self.options, self.unit, self.conventions, True)
 
     def changed(self, options=None, **inputs):
         """Return the LayerTrace of other inputs, by name, or with other options."""
-        return LayerTrace(self.layer, {**self.inputs, **inputs}, options or self.options, self.unit, self.conventions)
+        return LayerTrace(self.layer, {**self.inputs, **inputs}, options or self.options, self.unit, self.conventions,
+                          self.spread)
 
     def roundoff(self):
         """Return what one rounding of a result may come to, as `Assumptions.roundoff`."""
@@ -122,7 +128,7 @@ class LayerTrace:
         """Return an output, and what was consulted for it: a Computed."""
         if key not in self._known:
             consulted = set()
-            assumed = Assumptions(self.unit, self.conventions, consulted=consulted)
+            assumed = Assumptions(self.unit, self.conventions, consulted=consulted, spread=self.spread)
             value = LAYERS[self.layer](self.value, self.options, assumed)[key]()
             self._known[key] = Computed(value, frozenset(consulted))
         return self._known[key]

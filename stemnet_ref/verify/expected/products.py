@@ -106,14 +106,16 @@ def outputs(v, assumed, order, terms, forward, terms_of_dx, backward_input, summ
         pixels = int(np.prod(v(summed).array.shape[:-1]))
         weight_axes = (v("x"), v("dy")) if summed == "dy" else (v("dy"), v("x"))        # (kh, kw, in or out, ...)
         equal = [alike(value.array, assumed) for value in weight_axes]
-        found = bilinear(backward_weight, v("dy"), v("x"), pixels, assumed, np.minimum(equal[0][:, None], equal[1]))
+        equal = np.minimum(equal[0][:, None], equal[1])
+        found = bilinear(backward_weight, v("dy"), v("x"), pixels, assumed, equal, of_kernel)
         if order is None:
             return found
         inverse = np.argsort(order, axis=None).reshape(order.shape)
         return found.map(lambda w: w.ravel()[inverse])
 
-    return {"y": lambda: bilinear(forward, v("x"), weight, terms, assumed),
-            "dx": lambda: bilinear(backward_input, v("dy"), weight, terms_of_dx, assumed), "dweight": dweight}
+    of_map, of_kernel = ((1, 2), (0, 1)) if weight.array.ndim == 4 else ((), ())
+    return {"y": lambda: bilinear(forward, v("x"), weight, terms, assumed, sides=of_map), "dweight": dweight,
+            "dx": lambda: bilinear(backward_input, v("dy"), weight, terms_of_dx, assumed, sides=of_map)}
 
 
 def _order(shape, moves, assumed):

@@ -13,6 +13,12 @@ added one after the other to a sum of the same exponent, they lose the same digi
 count as one of k times their error. Of n terms of which k1, k2, ... are equal, sqrt(k1^2 + k2^2 + ...) takes the place
 of sqrt(n), which is the case of n different ones (`alike`).
 
+By a Fourier transform, or by Winograd's algorithm, a convolution adds up what it takes off again, and the rounding of
+large numbers reaches small ones, in the image of a map and in the kernel of a weight. The error goes by the root mean
+square of the image and by the largest sum of magnitudes in it, and no element has a bound of its own. Where sums are
+`spread` so, each has the largest bound of its image or kernel, with u TRANSFORMS more for the transforms: 2 u of that
+sum have been seen by Fourier transforms, and 64 u by Winograd's for 4 x 4 outputs of a 5 x 5 kernel, in 8 x 8 pixels.
+
 What the other side is compared with has been computed too, in float64 and in an order of its own, and its roundings are
 no others: u stands for 2^-24 + 2^-53 where the other side computes in float32, and for 2^-53 + 2^-53 in float64
 (`Assumptions.roundoff`).
@@ -29,6 +35,7 @@ from typing import NamedTuple
 import numpy as np
 
 WHOLE_SUM = 4.0         # factor of the second bound
+TRANSFORMS = 64
 DOUBLE, SINGLE = 2.0 ** -53, 2.0 ** -24     # unit roundoff of float64 and float32
 MAX_NUMBER = {SINGLE: 2e37, DOUBLE: 1e307}             # near the largest number, with room for what sums it
 
@@ -97,10 +104,13 @@ class Assumptions:
     consulted : set, optional
         A recorder: whatever `holds` is asked for is added to it, as NAME and as (NAME, layer). No other convention
         can change what is computed with these assumptions.
+    spread : bool
+        Whether the other side's convolutions spread rounding errors, as those by a Fourier transform do.
     """
 
-    def __init__(self, unit, conventions=frozenset(), layer="", consulted=None, step=None, bounds=True):
-        self.unit, self.conventions, self.layer, self.step, self.bounds = unit, conventions, layer, step, bounds
+    def __init__(self, unit, conventions=frozenset(), layer="", consulted=None, step=None, bounds=True, spread=False):
+        self.unit, self.conventions, self.layer, self.step = unit, conventions, layer, step
+        self.bounds, self.spread = bounds, spread
         self.consulted = set() if consulted is None else consulted
 
     def held(self, name):
@@ -167,7 +177,7 @@ class Assumptions:
         return 2e-308 if self.result_unit() <= DOUBLE else 1.2e-38
 
 
-def bilinear(f, a, b, terms, assumed, alike=0.0):
+def bilinear(f, a, b, terms, assumed, alike=0.0, sides=()):
     """Return f(a, b), a sum of `terms` products of an element of a and one of b, as a Value.
 
     Parameters
@@ -179,13 +189,20 @@ def bilinear(f, a, b, terms, assumed, alike=0.0):
     assumed : Assumptions
     alike : float or ndarray
         Share of pairs of terms that are equal, and so are what is uncertain in them.
+    sides : tuple of int
+        Axes of the result along which rounding errors may be spread: height and width.
     """
     a, b = assumed.operand(a), assumed.operand(b)
     x, w = a.array, b.array
     if not assumed.bounds:
         return exact(f(x, w))
     error = f(abs(x), abs(w))
-    error *= assumed.roundings(terms, alike)
+    if assumed.spread and sides:
+        even = np.sqrt(np.mean(x ** 2, (1, 2), keepdims=True)) + np.zeros_like(x)
+        error += np.maximum(error, f(even, abs(w))).max(sides, keepdims=True) - error
+        error *= assumed.roundings(terms, alike) + TRANSFORMS * assumed.roundoff()
+    else:
+        error *= assumed.roundings(terms, alike)
     # numbers below the smallest normal one: of the results, and of the operands
     error += terms * assumed.smallest() * (1 + abs(x).max(initial=0) + abs(w).max(initial=0))
     for x_part, w_part in ((a.error, w), (x, b.error)):

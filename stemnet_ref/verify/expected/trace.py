@@ -48,10 +48,14 @@ class Trace:
         The same under other conventions: what it has computed and the difference cannot change is taken from it.
     bounds : bool
         Whether the errors of products are needed; without them all errors are too small.
+    spread : bool
+        Whether rounding errors are spread, as for `Assumptions`.
     """
 
-    def __init__(self, golden, given=None, unit=DOUBLE, conventions=frozenset(), inexact=0.0, base=None, bounds=True):
-        self.golden, self.given, self.inexact, self.bounds = golden, {} if given is None else given, inexact, bounds
+    def __init__(self, golden, given=None, unit=DOUBLE, conventions=frozenset(), inexact=0.0, base=None, bounds=True,
+                 spread=False):
+        self.golden, self.given, self.inexact = golden, {} if given is None else given, inexact
+        self.bounds, self.spread = bounds, spread
         self.unit, self.conventions, self.options = unit, conventions, Options(keep_prob=golden.training["keep_prob"])
         layers = [self.joined(layer) for layer in topology.list_layers(golden.blocks, self.order)]
         self.layers = {layer.name: layer for layer in layers}
@@ -74,7 +78,11 @@ class Trace:
 
     def under(self, conventions):
         """Return the Trace under other conventions; what is known here and they cannot change is known there too."""
-        return Trace(self.golden, self.given, self.unit, conventions, self.inexact, self, self.bounds)
+        return Trace(self.golden, self.given, self.unit, conventions, self.inexact, self, self.bounds, self.spread)
+
+    def spread_out(self):
+        """Return the Trace where rounding errors are spread."""
+        return Trace(self.golden, self.given, self.unit, self.conventions, self.inexact, spread=True)
 
     def without_bounds(self):
         """Return the Trace with errors that are too small, which takes a third of the time."""
@@ -95,7 +103,7 @@ class Trace:
 
     def assume(self, layer="", consulted=None, step=None):
         """Return what is assumed of a layer, named as conventions name it; arguments as for `Assumptions`."""
-        return Assumptions(self.unit, self.conventions, layer, consulted, step, self.bounds)
+        return Assumptions(self.unit, self.conventions, layer, consulted, step, self.bounds, self.spread)
 
     def value(self, key):
         """Return a tensor, a Value, as the other side has it, if it is given; else as it is computed."""
