@@ -69,17 +69,17 @@ def views(given, number):
     yield "a third", chosen(lambda key: rng.random() < 1 / 3)
 
 
-def run(number, framework="torch", way=None):
-    """Yield a row for each view of a run; `way` is one of `right_ways.WAYS`, by default one drawn from the number."""
-    arguments, text = settings(number)
+def run(number, framework="torch", ways=None):
+    """Yield a row for each view of a run; the number says which of the `ways`, by default all of `right_ways.WAYS`."""
+    (arguments, text), way = settings(number), "plain"
     made = golden.from_seed(*arguments)
     if framework == "torch":
         from right_ways import WAYS
 
         from stemnet_ref.verify.twins import torch_twin
 
-        names = ["plain", *WAYS]
-        way = way or names[number % len(names)]
+        names = ["plain", *WAYS] if ways is None else ways
+        way = names[number % len(names)]
         with pytest.MonkeyPatch.context() as patch:
             changed = made if way == "plain" else WAYS[way](patch, made)
             tensors = torch_twin.train(changed)
@@ -113,7 +113,7 @@ def main():
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
         for number in range(given.first, given.first + given.count):
-            for row in run(number, given.framework, given.way):
+            for row in run(number, given.framework, given.way and [given.way]):
                 writer.writerow(row)
                 if row["verdict"] == "departs":
                     print(*row.values(), flush=True)
