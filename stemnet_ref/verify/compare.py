@@ -69,6 +69,7 @@ class Comparison:
                 trace.forget_given(key)
         return tuple(rows)
 
+    @np.errstate(all="ignore")
     def _spreads(self, departing):
         """Return whether the other side's convolutions seem to spread rounding errors.
 
