@@ -17,9 +17,9 @@ def softmax(z, assumed):
     p = plain_softmax.forward(z.array)
     shifted = z.array - z.array.max(-1, keepdims=True)
     # The logits may have been used before they were rounded to what is given, which moves p by p (1 - p) times that.
-    # Of exp(z - log sum exp z) the logarithm is rounded, and then the probabilities do not add up to 1.
+    # Of exp(z - log sum exp z) the logarithm is within an ulp, 2 u, and then the probabilities do not add up to 1.
     largest = abs(z.array).max(-1, keepdims=True)
-    own = assumed.roundoff() * p * (4 + abs(shifted) + z.array.shape[-1] + (1 + 2 * (1 - p)) * largest)
+    own = assumed.roundoff() * p * (4 + abs(shifted) + z.array.shape[-1] + (2 + 2 * (1 - p)) * largest)
     own += assumed.smallest()
     return Value(p, np.hypot(own, p * (1 - p) * 2 * z.error.max(-1, keepdims=True)))
 
