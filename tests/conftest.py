@@ -73,7 +73,7 @@ def pytest_collection_modifyitems(config, items):
             ("jax", "JAX's tests: not run ({} of them; pip install jax)", lambda: find_spec("jax")),
             ("fuzz", "long tests of damaged files: not run ({} of them; pytest -m fuzz)",
              lambda: "fuzz" in config.option.markexpr),
-            ("sweep", "kernels over many more shapes: not run ({} of them; pytest -m sweep)",
+            ("sweep", "kernels over many more shapes, and random right runs: not run ({} of them; pytest -m sweep)",
              lambda: "sweep" in config.option.markexpr)):
         marked = [item for item in items if item.get_closest_marker(marker)]
         if marked and marker not in required and not present():
