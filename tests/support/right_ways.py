@@ -60,7 +60,7 @@ def binary(z, y, w):
 
 def softplus(z, y, w):
     sign = 1 - 2 * y.to(z.dtype)
-    return (w[y] * functional.softplus(sign * (z[:, 1] - z[:, 0]), threshold=1000)).mean()
+    return (w[y] * functional.softplus(sign * (z[:, 1] - z[:, 0]), threshold=40)).mean()
 
 
 def one_hot(z, y, w):
