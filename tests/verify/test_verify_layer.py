@@ -200,7 +200,7 @@ FORWARD_MISTAKES = {
     "dense": {"has the weight transposed": lambda x, w, b: x @ w.T + b, "lacks the bias": lambda x, w, b: x @ w},
     "max_pool2d": {"the smallest of each": lambda x: np.minimum(np.minimum(x[:, ::2, ::2], x[:, 1::2, ::2]),
                                                                np.minimum(x[:, ::2, 1::2], x[:, 1::2, 1::2])),
-                   "every other row and column is taken": lambda x: x[:, ::2, ::2]},
+                   "very other row and column is taken": lambda x: x[:, ::2, ::2]},
     "dropout": {"y is not masked": lambda x, m: x / np.float32(0.75),
                 "y is divided by keep_prob twice": lambda x, m: x * m / np.float32(0.5625)},
     "softmax": {"over the columns, not": lambda x: softmax(x.swapaxes(2, 3)).swapaxes(2, 3),

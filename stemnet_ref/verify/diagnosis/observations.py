@@ -10,8 +10,8 @@ from ..expected.trace import Trace
 OTHER_PARAMETERS = ("the training does not begin with the golden file's parameters; load them, and no others. Nothing "
                     "else has been looked for.")
 UNKNOWN = "no convention known here explains it, nor do two together."
-HURRIED = ("no convention known here explains it, nor do those two together that were tried; not all were, since that "
-           "would take long; give more tensors.")
+HURRIED = ("no convention known here explains it; two together were not tried, or not all of them: that takes long, "
+           "and says little of few numbers; give more tensors.")
 ENOUGH = 8              # numbers: fewer are a factor of others by chance
 
 

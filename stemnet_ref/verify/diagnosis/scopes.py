@@ -34,19 +34,23 @@ def fit(comparison, before, found, more, row, rejected=frozenset()):
     """
     touched = [each for each in before.values() if touches(more, each)]
     after = comparison.judged([each.key for each in touched], found | more)
-    refuted = [now for now in after if _refutes(more, before[now.key], now)]
+    # while others depart, what follows from tensors that are not given may agree or depart by what is not yet found
+    now_agree = {now.key for now in after if now.verdict != "departs"}
+    pending = any(each.verdict == "departs" and each.key not in now_agree for each in before.values())
+    refuted = [now for now in after if _refutes(more, before[now.key], now, pending)]
     tried = set()
     for scoped in (more, *(() if not refuted else _narrower(more, row, before, after))):
         if scoped in tried or scoped & rejected:
             continue
         tried.add(scoped)
         judged = after if scoped == more else comparison.judged([each.key for each in touched], found | scoped)
-        if any(_refutes(scoped, before[now.key], now) for now in judged):
+        if any(_refutes(scoped, before[now.key], now, pending) for now in judged):
             continue
         explained = [now for now in judged if before[now.key].verdict == "departs" and now.verdict == "agrees"]
         if any(now.key == row.key for now in explained):
             others = [now for now in judged if now.verdict == "departs" and now.parts.step == row.parts.step]
-            return Fit(scoped, sum(not now.vague for now in explained), len(others))
+            short = any(held.name in FORMATS for held in scoped)        # whose bounds say little of all tensors
+            return Fit(scoped, sum(short or not now.vague for now in explained), len(others))
     return None
 
 
@@ -55,9 +59,9 @@ def touches(held, row):
     return any(each.touches & row.consulted for each in held)
 
 
-def _refutes(held, before, after):
-    """Return whether a row that agreed without conventions contradicts them."""
-    if before.verdict != "agrees" or not touches(held, after):
+def _refutes(held, before, after, pending):
+    """Return whether a row that agreed without conventions contradicts them; `pending` as in `fit`."""
+    if before.verdict != "agrees" or not touches(held, after) or (pending and CHAIN in after.consulted):
         return False
     units = [FORMATS[each.name].unit for each in held if each.name in FORMATS]
     return after.verdict == "departs" or any(

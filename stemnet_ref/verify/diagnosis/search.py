@@ -22,7 +22,9 @@ from .conventions import CONVENTIONS, everywhere, sentence
 CHANCE = 0.001          # that numbers are met by chance
 EMULATED = 8            # times as near comes a tensor where a short format is emulated that it has
 PAIRS = 1500            # pairs of conventions that are tried at most for a tensor
+BESIDE = 3              # values of a convention that are tried beside another
 WORK = 5e10             # products of their forward passes, at most
+ANYWHERE = frozenset()  # layers of a Held that stands for its name in all layers, steps and values
 SHORT = sorted(FORMATS, key=lambda name: FORMATS[name].unit)        # names of the formats, the longest first
 
 
@@ -77,10 +79,12 @@ class _Search:
         """Return the findings."""
         if hint := observations.of_all(self.comparison):
             return [Finding(self.comparison.first.key, hint=hint)]
-        findings, rejected = self._look(frozenset())
-        while rejected:                                     # without what was refuted at the end, look once more
-            findings, more = self._look(rejected)
-            rejected = more and rejected | more
+        rejected = frozenset()
+        findings, refuted = self._look(rejected)
+        while refuted:                                      # without what was refuted at the end, look once more
+            once = {held.name for held in rejected}
+            rejected |= refuted | {Held(held.name, ANYWHERE) for held in refuted if held.name in once}
+            findings, refuted = self._look(rejected)
         return findings
 
     def _look(self, rejected):
@@ -131,44 +135,42 @@ class _Search:
         if row.parts.step == 0:
             return self._short(row) or Finding(row.key, hint=observations.OTHER_PARAMETERS)
         trace, self.tried = self.comparison.trace.under(self.found), 0
-        self.rough, self.estimated = trace.without_bounds(), {}
+        self.rough = trace.without_bounds()
         self.rough.computed(row.key)                        # what no candidate changes is computed once
         trace.computed(row.key)
         names = [name for name in CONVENTIONS if name in row.consulted and name not in FORMATS]
-        common, single = ([frozenset([held]) for name in names for held in valued(name, row)]
-                          for valued in (self._common, self._valued))
-        if finding := self._first(row, trace, common, single) or self._short(row):
+        common = [frozenset([held]) for name in names for held in self._common(name)]
+        estimated = () if self.lost else (frozenset([held]) for name in names for held in self._estimated(name, row))
+        if finding := self._first(row, trace, common, estimated) or self._short(row):
             return finding
-        if not self.lost and (finding := self._first(row, trace, self._scoped(row, names))):
+        # many candidates meet single numbers by chance
+        many = not self.lost and any(self._large(each) for each in self.before.values() if each.verdict == "departs")
+        if many and (finding := self._first(row, trace, self._scoped(row, names))):
             return finding
         hint = observations.of_row(row, self.comparison, trace)
         if hint and row.parts.kind != "parameter":          # two conventions can make a step another by a factor
             return Finding(row.key, hint="" if self.lost else hint)
-        if not self.lost:
-            for candidates in (self._pairs(row, single, trace), self._beside(row, single, trace)):
+        if many:
+            for candidates in (self._pairs(row, common), self._beside(row, common, trace)):
                 if finding := self._first(row, trace, candidates):
                     return finding
-        hint = hint or (observations.HURRIED if self.hurried else observations.UNKNOWN)
+        hint = hint or (observations.HURRIED if self.hurried or not many else observations.UNKNOWN)
         return Finding(row.key, hint="" if self.lost else hint)
 
-    def _common(self, name, row):
+    def _common(self, name):
         """Return a convention with each common value, everywhere, but for those that are found or rejected."""
+        if Held(name, ANYWHERE) in self.rejected:
+            return []
         return [held for held in everywhere(name) if held not in self.found | self.rejected]
 
-    def _valued(self, name, row):
-        """Return a convention with each value, common or estimated, but for those that are found or rejected."""
-        estimated = [Held(name, value=value) for value in self._estimates(name, row)]
-        return list(dict.fromkeys(self._common(name, row) + [held for held in estimated if held not in self.rejected]))
-
-    def _estimates(self, name, row):
-        """Return the values of a convention that come from the tensor like a row that says most of them."""
-        if name not in self.estimated:
-            alike = [each for each in self.before.values() if each.parts[:2] == row.parts[:2]
-                     and each.verdict == "departs" and name in each.consulted]
-            sizes = {each: np.size(self.comparison.actual[each.key]) for each in alike}
-            best = max(sizes, key=lambda each: min(sizes[each], estimates.MANY / sizes[each]), default=row)
-            self.estimated[name] = estimates.values(name, best, self.comparison, self.rough)
-        return self.estimated[name]
+    def _estimated(self, name, row):
+        """Return a convention with the values that come from the tensor like a row that says most of them."""
+        alike = [each for each in self.before.values() if each.parts[:2] == row.parts[:2]
+                 and each.verdict == "departs" and name in each.consulted]
+        sizes = {each: np.size(self.comparison.actual[each.key]) for each in alike}
+        best = max(sizes, key=lambda each: min(sizes[each], estimates.MANY / sizes[each]), default=row)
+        found = [Held(name, value=value) for value in estimates.values(name, best, self.comparison, self.rough)]
+        return [held for held in found if not {held, Held(name, ANYWHERE)} & self.rejected]
 
     def _first(self, row, trace, *rounds):
         """Return the Finding of the candidates, sets of Held, that explain a row and most of the others, or None.
@@ -183,7 +185,10 @@ class _Search:
             if self.comparison.far(row.key, self.rough.under(self.found | more)):
                 continue
             under = self.comparison.judge(row.key, trace.under(self.found | more))
-            if self._explains(row, under) and (fit := self._fit(row, more)):
+            fewer = [more - {held} for held in more] if len(more) > 1 else []       # each of two must come nearer
+            if self._explains(row, under) and all(
+                    under.rms <= self.comparison.judge(row.key, trace.under(self.found | each)).rms / 2
+                    for each in fewer) and (fit := self._fit(row, more)):
                 fits.append((fit, under))
         self.tried += len(tried)
         fits = [(fit, under) for fit, under in fits
@@ -192,12 +197,15 @@ class _Search:
             return None
         largest = max(fit.explained for fit, _ in fits)
         best, *rest = [fit.held for fit, _ in fits if fit.explained == largest]
+        plain = not any(held.layers or held.steps for held in best)         # then what needs a scope is less likely
+        rest = [each for each in rest if not (plain and any(held.layers or held.steps for held in each))]
         others = {_does(each): each for each in rest if _does(each) != _does(best)}
         return Finding(row.key, best, tuple(others.values()))
 
     def _explains(self, row, under):
-        """Return whether a row agrees under more conventions, by more than by chance."""
-        return under.verdict == "agrees" and not under.vague and under.share <= row.share / 2
+        """Return whether a row agrees under more conventions, by more than by chance, or by a wider bound."""
+        return (under.verdict == "agrees" and not under.vague and under.share <= row.share / 2
+                and under.rms <= row.rms / 2)
 
     def _sure(self, row, under, count):
         """Return whether none of `count` candidates would meet a row's numbers by chance as one does."""
@@ -215,7 +223,7 @@ class _Search:
             if name not in row.consulted or held & (self.found | self.rejected):
                 continue
             asked = [each for each in self.before.values() if name in each.consulted and each.verdict == "departs"
-                     and each.parts.kind not in ("parameter", "cost")]
+                     and each.parts.step == row.parts.step and each.parts.kind not in ("parameter", "cost")]
             under = self.comparison.judged([each.key for each in asked], self.found | held)
             seen = [self._shows(name, each, now) for each, now in zip(asked, under, strict=True) if self._large(each)]
             if seen and 2 * sum(seen) >= len(seen) and (fit := self._fit(row, held)):
@@ -236,31 +244,33 @@ class _Search:
         """Yield single conventions in some layers only."""
         for name in names:
             for layers in scopes.groups(row, name):
-                for held in self._valued(name, row):
+                for held in self._common(name):
                     yield frozenset([held._replace(layers=layers)])
 
-    def _pairs(self, row, single, trace):
-        """Yield two conventions that could change a tensor, also one that only the other lets ask."""
+    def _pairs(self, row, single):
+        """Yield two conventions that could change a tensor, also one that only the other lets ask.
+
+        One of them may have a value, and that one of the first BESIDE.
+        """
         tried, limit = set(), max(50, min(PAIRS, WORK // self.comparison.trace.products))
         for first in single:
-            one = trace.under(self.found | first)
-            consulted = one.computed(row.key).consulted
-            for name in CONVENTIONS:
-                if name in consulted and name not in FORMATS:
-                    for held in self._valued(name, row):
-                        pair = first | {held}
-                        if len(tried) >= limit:
-                            self.hurried = True
-                            return
-                        if len(pair) == 2 and pair not in tried and not _alike(pair):
-                            tried.add(pair)
-                            yield pair
+            (one,) = first
+            consulted = self.rough.under(self.found | first).computed(row.key).consulted
+            for name in (name for name in CONVENTIONS if name in consulted and name not in FORMATS):
+                for other in self._common(name)[:BESIDE]:
+                    pair = first | {other}
+                    if len(tried) >= limit:
+                        self.hurried = True
+                        return
+                    if pair not in tried and not _alike(pair) and None in (one.value, other.value):
+                        tried.add(pair)
+                        yield pair
 
     def _beside(self, row, single, trace):
         """Yield each convention and a short format that shows in what is left under the convention."""
         for first in single:
             left = self.comparison.judge(row.key, trace.under(self.found | first))
-            for name in SHORT:
+            for name in SHORT if left.rms <= row.rms / 2 else ():
                 if name in left.consulted and left.rms < 64 * FORMATS[name].unit:
                     pair = first | {Held(name)}
                     if self._shows(name, left, self.comparison.judge(row.key, trace.under(self.found | pair))):

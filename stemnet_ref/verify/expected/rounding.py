@@ -29,7 +29,7 @@ gradient there is uncertain, and counts four times: what follows from one such e
 do not. Through many layers this is an estimate and no longer a bound; it is sharp where the tensors between are given.
 """
 
-from functools import reduce
+from functools import cache, reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -87,6 +87,12 @@ class Computed(NamedTuple):
     consulted: frozenset
 
 
+@cache
+def _asked(name, layer):
+    """Return what `Assumptions.consulted` has of a convention that a layer asks for, the same objects every time."""
+    return frozenset({name, (name, layer)})
+
+
 class Assumptions:
     """The precision and the conventions that the other side is assumed to have, as one layer sees them.
 
@@ -115,7 +121,7 @@ class Assumptions:
 
     def held(self, name):
         """Record that a convention has been asked for; return the Held of it, or None if it does not hold here."""
-        self.consulted |= {name, (name, self.layer)}
+        self.consulted |= _asked(name, self.layer)
         return next((each for each in self.conventions
                      if each.name == name and each.covers(self.layer, self.step)), None)
 

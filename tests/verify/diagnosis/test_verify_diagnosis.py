@@ -32,12 +32,12 @@ PLANTED = [name for name in CONVENTIONS if name not in IN_LAYERS | OTHER_ROUNDIN
 # What a deviation is planted beside: never one that its own hides, or that is planted at the same line
 PARTNERS = dict.fromkeys(PLANTED, "concat_swapped") | {
     name: "decay_every_step" for name in PLANTED if name.startswith("log_")} | {
-    **dict.fromkeys(others.CONVENTIONS, "cost_summed"), "concat_swapped": "cost_over_weights",
+    **dict.fromkeys(others.CONVENTIONS, "cost_over_weights"), "concat_swapped": "cost_over_weights",
     "bias_missing": "concat_swapped", "tf32": "cost_over_weights",
     "dropout_ignored": "transposed_kernel_flipped",
     "cost_over_weights": "momentum_nesterov", "momentum_nesterov": "dropout_not_rescaled",
     "weight_decay_on_biases": "kernel_flipped", "adam_epsilon_in_root": "filter_axes_transposed",
-    "adam_other_epsilon_hat": "adam_epsilon", "weight_decay_decoupled": "weight_decay_on_biases",
+    "adam_other_epsilon_hat": "decay_ignored", "weight_decay_decoupled": "weight_decay_on_biases",
     "relu_on_logits": "pool_ties_share", "log_plus_1e-10": "bias_before_dropout", "half": "kernel_flipped",
     "decay_every_step": "half", "momentum_other_form": "decay_every_step", "bfloat16": "input_raw",
     "filters_reshaped": "input_divided_by_255", "momentum_dampening": "decay_not_staircase",
@@ -48,10 +48,11 @@ def assert_named(comparison, *names, diagnose=diagnose):
     report = diagnose(comparison)
     assert not report.agrees
     assert report.conventions == dict.fromkeys(names), report.diagnoses
-    assert len(report.diagnoses) == len(names)
+    said = [each for each in report.diagnoses if not each.startswith("Or, which these numbers cannot tell apart: ")]
+    assert len(said) == len(names)
     for name in names:
         held = [Held(name, value=VALUES[name])] if name in VALUES else everywhere(name)
-        assert {sentence(each, comparison.training) for each in held} & {*report.diagnoses}
+        assert {sentence(each, comparison.training) for each in held} & {*said}
 
 
 @pytest.mark.parametrize("name", PLANTED)
@@ -117,7 +118,7 @@ def test_what_nothing_explains_is_not_explained():
     """Other activations, and a factor that is no convention's."""
     made = small_golden()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(functional, "relu", functional.elu)
+        patch.setattr(functional, "relu", functional.mish)
         report = diagnose(compare(made, torch_tensors(made)))
     assert report.first.key == "1/forward/down0.relu"
     assert report.conventions == {}

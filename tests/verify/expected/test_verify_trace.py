@@ -108,7 +108,8 @@ def test_what_a_trace_shares_with_another_is_what_it_would_compute(options, name
     for key in keys(made):
         base.computed(key)
     for number, name in enumerate(names):
-        conventions = frozenset({everywhere(name)[-1]._replace(layers=None if number % 2 else frozenset({"up0"}))})
+        held = (everywhere(name) or [Held(name, value=0.1)])[-1]
+        conventions = frozenset({held._replace(layers=None if number % 2 else frozenset({"up0"}))})
         shared, alone = base.under(conventions), Trace(made, unit=SINGLE, conventions=conventions)
         for key in keys(made):
             found, wanted = shared.computed(key), alone.computed(key)
