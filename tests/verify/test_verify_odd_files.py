@@ -139,7 +139,8 @@ def zipped(*names):
 
 
 def pytorch(path, arrays, **options):
-    torch = pytest.importorskip("torch")
+    import torch
+
     torch.save({key: torch.tensor(array) for key, array in arrays.items()}, path, **options)
 
 
@@ -158,9 +159,12 @@ def twice(path, arrays):
 
 
 @pytest.mark.parametrize(("name", "write", "words"), [
-    ("a.pt", pytorch, "a.pt: cannot be read (it is a file of torch.save, a pickle; reading it could run any program); "
-                      "write arrays by numpy.savez(FILE, **arrays), PyTorch's as tensor.detach().numpy()"),
-    ("old.pth", lambda path, arrays: pytorch(path, arrays, _use_new_zipfile_serialization=False), "is a pickle, as"),
+    pytest.param(
+        "a.pt", pytorch, "a.pt: cannot be read (it is a file of torch.save, a pickle; reading it could run any "
+                         "program); write arrays by numpy.savez(FILE, **arrays), PyTorch's as tensor.detach().numpy()",
+        marks=pytest.mark.torch),
+    pytest.param("old.pth", lambda path, arrays: pytorch(path, arrays, _use_new_zipfile_serialization=False),
+                 "is a pickle, as", marks=pytest.mark.torch),
     ("a.pkl", lambda path, arrays: path.write_bytes(pickle.dumps(arrays)), "is a pickle"),
     ("a.npy", lambda path, arrays: np.save(path, arrays["input"]), "is a .npy file, one array without a name"),
     ("b.npy", lambda path, arrays: np.save(path, np.array(arrays, object)), "is a .npy file"),  # numpy.save(FILE, dict)
