@@ -185,7 +185,8 @@ class _Search:
             if self.comparison.far(row.key, self.rough.under(self.found | more)):
                 continue
             under = self.comparison.judge(row.key, trace.under(self.found | more))
-            fewer = [more - {held} for held in more] if len(more) > 1 else []       # each of two must come nearer
+            # each of two must come nearer; a format beside one shows in bits
+            fewer = [more - {held} for held in more if len(more) > 1 and held.name not in FORMATS]
             if self._explains(row, under) and all(
                     under.rms <= self.comparison.judge(row.key, trace.under(self.found | each)).rms / 2
                     for each in fewer) and (fit := self._fit(row, more)):
