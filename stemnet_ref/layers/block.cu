@@ -29,18 +29,32 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) block_forward(
     const REAL* a, const REAL* b, const REAL* weight, const REAL* bias, REAL* y, int N, int H, int W, int CA, int CB, int O,
     int KH, int KW, REAL scale, int threshold, uint64 seed, const double* step, uint64 layer)
 {
-    __shared__ Shared shared;
+    SHARED_MEMORY(Shared, shared);
     convolve(shared, {a, b, CA, CB, N, H, W, H, W, KH, KW, 1, (KH - 1) / 2, (KW - 1) / 2}, {weight, O, 0, KW, 1}, 0, 1,
              Activation{bias, y, O, scale, {threshold, seed, (uint64)step[STEP_NUMBER], layer}});
 }
+
+// Part blockIdx.z of a sum, the channels in two arrays side by side
+struct Apart {
+    REAL *da, *db;
+    int CA, CB, N, H, W;
+    __device__ void operator()(int row, int c, const Four& sum) const
+    {
+        int64 pixel = (int64)blockIdx.z * N * H * W + row;  // here: before, it would take registers
+        REAL *a = da + pixel * CA, *b = db + pixel * CB;
+        if (VECTOR) put(c < CA ? a + c : b + c - CA, sum, 4);
+        else
+            for (int e = 0; e < 4 && c + e < CA + CB; e++) *(c + e < CA ? a + c + e : b + c + e - CA) = sum.x[e];
+    }
+};
 
 // The convolution alone, where a small map is summed in parts: part blockIdx.z, into parts (gridDim.z, N, H, W, O)
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) block_sums(
     const REAL* a, const REAL* b, const REAL* weight, REAL* parts, int N, int H, int W, int CA, int CB, int O, int KH, int KW)
 {
-    __shared__ Shared shared;
+    SHARED_MEMORY(Shared, shared);
     convolve(shared, {a, b, CA, CB, N, H, W, H, W, KH, KW, 1, (KH - 1) / 2, (KW - 1) / 2}, {weight, O, 0, KW, 1},
-             blockIdx.z, gridDim.z, Plain{parts + (int64)blockIdx.z * N * H * W * O, O});
+             blockIdx.z, gridDim.z, Apart{parts, parts, O, 0, N, H, W});
 }
 
 // What is left to do then; one thread for each four channels of a pixel, block 256
@@ -102,34 +116,21 @@ extern "C" __global__ void block_gradient(const REAL* dy, const REAL* y, REAL* d
     parts[(int64)blockIdx.x * O + c] = sum;
 }
 
-struct Apart {                                              // dx into the gradients of a and of b
-    REAL *da, *db;
-    int CA, CB;
-    __device__ void operator()(int row, int c, const Four& sum) const
-    {
-        REAL *a = da + (int64)row * CA, *b = db + (int64)row * CB;
-        if (VECTOR) put(c < CA ? a + c : b + c - CA, sum, 4);
-        else
-            for (int e = 0; e < 4 && c + e < CA + CB; e++) *(c + e < CA ? a + c + e : b + c + e - CA) = sum.x[e];
-    }
-};
-
 // dx = dz correlated with the flipped kernel (eq. 34, 41, 43-44), of which `weight` (KH, KW, O, CA+CB) has the channels
 // swapped already; part blockIdx.z of the sum, into da (gridDim.z, N, H, W, CA) and db
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) block_backward_input(
     const REAL* dz, const REAL* weight, REAL* da, REAL* db, int N, int H, int W, int CA, int CB, int O, int KH, int KW)
 {
-    __shared__ Shared shared;
-    int64 first = (int64)blockIdx.z * N * H * W;
+    SHARED_MEMORY(Shared, shared);
     convolve(shared, {dz, dz, O, 0, N, H, W, H, W, KH, KW, 1, KH / 2, KW / 2}, {weight, CA + CB, KH * KW - 1, -KW, -1},
-             blockIdx.z, gridDim.z, Apart{da + first * CA, db + first * CB, CA, CB});
+             blockIdx.z, gridDim.z, Apart{da, db, CA, CB, N, H, W});
 }
 
 // dw = x under the kernel times dz (eq. 36, 47); part blockIdx.z of the sum
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) block_backward_weight(
     const REAL* dz, const REAL* a, const REAL* b, REAL* dweight, int N, int H, int W, int CA, int CB, int O, int KH, int KW)
 {
-    __shared__ Shared shared;
+    SHARED_MEMORY(Shared, shared);
     weight_gradient(shared, {a, b, CA, CB, N, H, W, H, W, KH, KW, 1, (KH - 1) / 2, (KW - 1) / 2}, dz, O, blockIdx.z,
                     gridDim.z, Plain{dweight + (int64)blockIdx.z * KH * KW * (CA + CB) * O, O});
 }

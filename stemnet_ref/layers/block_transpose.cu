@@ -22,7 +22,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) block_transpose_fo
     const REAL* x, const REAL* weight, const REAL* bias, REAL* y, int N, int H, int W, int C, int O, int KH, int KW,
     int stride, int HO, int WO, int top, int left)
 {
-    __shared__ Shared shared;
+    SHARED_MEMORY(Shared, shared);
     Phase phase(KH, KW, stride, HO, WO, top, left, blockIdx.z);
     convolve(shared, phase.windows(x, C, N, H, W), phase.filters(weight, O), 0, 1, ActivePhase{bias, y, phase, O});
 }

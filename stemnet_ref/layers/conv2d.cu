@@ -7,7 +7,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) conv2d_forward(
     const REAL* x, const REAL* weight, REAL* y, int N, int H, int W, int C, int O, int KH, int KW, int HO, int WO, int top,
     int left)
 {
-    __shared__ Shared shared;
+    SHARED_MEMORY(Shared, shared);
     convolve(shared, {x, x, C, 0, N, H, W, HO, WO, KH, KW, 1, top, left}, {weight, O, 0, KW, 1}, blockIdx.z, gridDim.z,
              Plain{y + (int64)blockIdx.z * N * HO * WO * O, O});
 }
@@ -18,7 +18,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) conv2d_backward_in
     const REAL* dy, const REAL* weight, REAL* dx, int N, int H, int W, int C, int O, int KH, int KW, int HO, int WO, int top,
     int left)
 {
-    __shared__ Shared shared;
+    SHARED_MEMORY(Shared, shared);
     convolve(shared, {dy, dy, O, 0, N, HO, WO, H, W, KH, KW, 1, KH - 1 - top, KW - 1 - left},
              {weight, C, KH * KW - 1, -KW, -1}, blockIdx.z, gridDim.z, Plain{dx + (int64)blockIdx.z * N * H * W * C, C});
 }
@@ -28,7 +28,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) conv2d_backward_we
     const REAL* dy, const REAL* x, REAL* dweight, int N, int H, int W, int C, int O, int KH, int KW, int HO, int WO, int top,
     int left)
 {
-    __shared__ Shared shared;
+    SHARED_MEMORY(Shared, shared);
     weight_gradient(shared, {x, x, C, 0, N, H, W, HO, WO, KH, KW, 1, top, left}, dy, O, blockIdx.z, gridDim.z,
                     Plain{dweight + (int64)blockIdx.z * KH * KW * C * O, O});
 }

@@ -14,7 +14,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) conv_transpose2d_f
     const REAL* x, const REAL* weight, REAL* y, int N, int H, int W, int C, int O, int KH, int KW, int stride, int HO, int WO,
     int top, int left)
 {
-    __shared__ Shared shared;
+    SHARED_MEMORY(Shared, shared);
     Phase phase(KH, KW, stride, HO, WO, top, left, blockIdx.z);
     convolve(shared, phase.windows(x, C, N, H, W), phase.filters(weight, O), 0, 1, PhaseStore{y, phase, O});
 }
@@ -25,7 +25,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) conv_transpose2d_b
     const REAL* dy, const REAL* weight, REAL* dx, int N, int H, int W, int C, int O, int KH, int KW, int stride, int HO,
     int WO, int top, int left)
 {
-    __shared__ Shared shared;
+    SHARED_MEMORY(Shared, shared);
     convolve(shared, {dy, dy, O, 0, N, HO, WO, H, W, KH, KW, stride, top, left}, {weight, C, 0, KW, 1}, blockIdx.z,
              gridDim.z, Plain{dx + (int64)blockIdx.z * N * H * W * C, C});
 }
@@ -35,7 +35,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) conv_transpose2d_b
     const REAL* dy, const REAL* x, REAL* dweight, int N, int H, int W, int C, int O, int KH, int KW, int stride, int HO,
     int WO, int top, int left)
 {
-    __shared__ Shared shared;
+    SHARED_MEMORY(Shared, shared);
     weight_gradient(shared, {dy, dy, O, 0, N, HO, WO, H, W, KH, KW, stride, top, left}, x, C, blockIdx.z, gridDim.z,
                     Plain{dweight + (int64)blockIdx.z * KH * KW * O * C, C});
 }

@@ -19,7 +19,7 @@ __device__ inline Windows examples(const REAL* x, int N, int D) { return {x, x, 
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) dense_forward(
     const REAL* x, const REAL* weight, const REAL* bias, REAL* y, int N, int D, int M)
 {
-    __shared__ Shared shared;
+    SHARED_MEMORY(Shared, shared);
     convolve(shared, examples(x, N, D), {weight, M, 0, 1, 1}, 0, 1, AddBias{bias, {y, M}});
 }
 
@@ -27,7 +27,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) dense_forward(
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) dense_backward_input(
     const REAL* dy, const REAL* weight, REAL* dx, int N, int D, int M)
 {
-    __shared__ Shared shared;
+    SHARED_MEMORY(Shared, shared);
     convolve(shared, examples(dy, N, M), {weight, D, 0, 1, 1}, blockIdx.z, gridDim.z,
              Plain{dx + (int64)blockIdx.z * N * D, D});
 }
@@ -36,6 +36,6 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) dense_backward_inp
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) dense_backward_weight(
     const REAL* dy, const REAL* x, REAL* dweight, int N, int D, int M)
 {
-    __shared__ Shared shared;
+    SHARED_MEMORY(Shared, shared);
     weight_gradient(shared, examples(x, N, D), dy, M, blockIdx.z, gridDim.z, Plain{dweight + (int64)blockIdx.z * D * M, M});
 }

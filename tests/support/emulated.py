@@ -53,6 +53,7 @@ class Emulator:
         self.seed = 0
         self.product = 1                                # which way of windows.cuh
         self.multiprocessors = 132
+        self.groups = False                             # whether convolutions are those of groups.cuh
         self._record = None
         self._starts = set()                            # addresses of whole arrays
 

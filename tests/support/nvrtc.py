@@ -76,7 +76,7 @@ def _check(library, status):
         raise CompileError(library.nvrtcGetErrorString(status).decode())
 
 
-def network_macros(stem, dtype, kind):
+def network_macros(stem, dtype, kind, groups=False):
     """Return what the host compiles a file with for Network5 at 1024 x 1024: a list of macros for each of its shapes.
 
     Parameters
@@ -85,9 +85,11 @@ def network_macros(stem, dtype, kind):
     dtype : numpy dtype
     kind : int
         PRODUCT of backends/cuda/windows.cuh that the chip would have.
+    groups : bool
+        Whether it has the products of groups.cuh.
     """
     found, transposed = set(), stem in ("conv_transpose2d", "block_transpose")
-    place = SimpleNamespace(product=kind, multiprocessors=132)
+    place = SimpleNamespace(product=kind, multiprocessors=132, groups=groups)
     for layer, (*_, c, o), level in _weights():
         side = 1024 >> level
         pixels = 1, side, side
@@ -128,12 +130,13 @@ def report(version, architecture):
                 print(f"{name:<36}{_in_words(**dict(macros)):<32}{registers:>10}{shared:>8}{spilled:>9}")
 
 
-def _in_words(PRODUCT=None, TILE_ROWS=0, TILE_COLUMNS=0, TILE_WIDTH=0, KERNEL=0, CHUNK=0, VECTOR=None):
+def _in_words(PRODUCT=None, TILE_ROWS=0, TILE_COLUMNS=0, TILE_WIDTH=0, KERNEL=0, CHUNK=0, VECTOR=None, GROUPS=0,
+              SHARED_BYTES=0):
     """Return the macros of backends/cuda/windows.cuh, short."""
     vector = {None: "", 0: "one by one", 1: "vectors"}[VECTOR]
     if PRODUCT is None:
         return vector
-    way = {1: "cores", 2: "tensor", 3: "tf32"}[PRODUCT]
+    way = {1: "cores", 2: "tensor", 3: "tf32"}[PRODUCT] + (" groups" if GROUPS else "")
     return f"{way} {TILE_ROWS}x{TILE_COLUMNS} kernel {KERNEL} by {CHUNK}{'' if VECTOR else ' ' + vector}"
 
 

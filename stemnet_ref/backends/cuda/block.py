@@ -14,7 +14,7 @@ from ...layers.block import Saved
 from . import conv_transpose2d
 from .dropout import mask_arguments
 from .gemm import GemmConfig
-from .launch import add_parts, blocks, launch, number_of_parts, swap_channels
+from .launch import add_parts, blocks, launch, number_of_parts
 
 LAYERS = sys.modules[__package__]
 
@@ -52,8 +52,8 @@ def backward(dy, saved, weight, scale=None, needs_dx=True, out=None):
     if not needs_dx:
         return (None,) * len(inputs), dweight, db, None
     shapes = [first.shape, (*first.shape[:3], sizes[4])]            # CB may be 0
-    dinputs = GemmConfig.convolve(device, dy.shape[:3], (kh, kw), o, c, dy.dtype, channels).run(
-        "block.block_backward_input", (dz, swap_channels(weight)), shapes, sizes)
+    config = GemmConfig.convolve(device, dy.shape[:3], (kh, kw), o, c, dy.dtype, channels)
+    dinputs = config.run("block.block_backward_input", (dz, config.filters(weight, True)), shapes, sizes)
     return tuple(dinputs[:len(inputs)]), dweight, db, None
 
 
@@ -68,7 +68,7 @@ def _convolve(inputs, weight, b, keep_prob, key):
     check_shapes("block.forward", weight=(weight, "kh kw C O"), b=(b, "O"))
     (n, h, w, ca, cb, o, kh, kw), device = sizes, device_of(inputs, weight, b)
     config = GemmConfig.convolve(device, (n, h, w), (kh, kw), ca + cb, o, first.dtype, (ca, cb, o))
-    mask, y = _mask(device, keep_prob, key), device.empty((n, h, w, o), first.dtype)
+    mask, y, weight = _mask(device, keep_prob, key), device.empty((n, h, w, o), first.dtype), config.filters(weight)
     if config.split_k == 1:
         config.launch("block.block_forward", 1, first, other, weight, b, y, *sizes, *mask)
         return y

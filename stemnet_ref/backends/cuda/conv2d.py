@@ -4,14 +4,13 @@ from ...dispatch import device_of
 from ...layers import conv2d as plain
 from ...layers._shapes import check_shapes
 from .gemm import GemmConfig
-from .launch import swap_channels
 
 
 def forward(x, weight, padding="same"):
     check_shapes("conv2d.forward", x=(x, "N H W C"), weight=(weight, "kh kw C O"))
     y_shape, c, o = plain.output_shape(x.shape, weight.shape, padding), *weight.shape[2:]
     config = GemmConfig.convolve(device_of(x, weight), y_shape[:3], weight.shape[:2], c, o, x.dtype, (c, o))
-    return config.run("conv2d.conv2d_forward", (x, weight), [y_shape],
+    return config.run("conv2d.conv2d_forward", (x, config.filters(weight)), [y_shape],
                       _sizes(x.shape, weight.shape, padding, y_shape))[0]
 
 
@@ -25,7 +24,7 @@ def backward_input(dy, weight, padding="same"):
     shape = (n, ho, wo, c) if padding == "same" else (n, ho + kh - 1, wo + kw - 1, c)
     sizes = _sizes(shape, weight.shape, padding, dy.shape)
     config = GemmConfig.convolve(device_of(dy, weight), shape[:3], (kh, kw), o, c, dy.dtype, (c, o))
-    return config.run("conv2d.conv2d_backward_input", (dy, swap_channels(weight)), [shape], sizes)[0]
+    return config.run("conv2d.conv2d_backward_input", (dy, config.filters(weight, True)), [shape], sizes)[0]
 
 
 def backward_weight(dy, x, shape, padding="same"):

@@ -5,7 +5,7 @@ This is the only module that imports CuPy.
 
 import os
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 
 from ... import dispatch
 from ...errors import InputError, NoGpu
@@ -51,6 +51,7 @@ class CuPy:
         self._recorder = cupy.cuda.Stream(non_blocking=True)
         self.precision = precision
         self.product = 3 if precision == "tf32" else 2 if has_tf32 else 1           # PRODUCT of windows.cuh
+        self.groups = chip["major"] == 9
         self.name = f"cuda ({chip['name'].decode()}{', tf32' if precision == 'tf32' else ''})"
 
     def empty(self, shape, dtype):
@@ -67,7 +68,10 @@ class CuPy:
 
     @cache                                                                      # noqa: B019  lives as long as the program
     def function(self, stem, name, real, options):
-        return self._module(stem, real, options).get_function(name)
+        function, shared = self._module(stem, real, options).get_function(name), dict(options).get("SHARED_BYTES", 0)
+        if shared > 49152:                                                      # more must be asked for
+            function.max_dynamic_shared_size_bytes = shared
+        return partial(function, shared_mem=shared)
 
     def run(self, function, grid, block, arguments):
         function(grid, (block,), arguments)
@@ -110,7 +114,7 @@ class CuPy:
     @cache                                                                      # noqa: B019
     def _module(self, stem, real, options):
         return self.cupy.RawModule(code=source(stem).read_text(), options=(
-            "--std=c++14", f"-I{HEADERS}",
+            "--std=c++14", f"-I{HEADERS}", *(["-arch=sm_90a"] if ("GROUPS", 1) in options else []),
             *(f"-D{name}={value}" for name, value in (("REAL", real), ("HEADERS", headers_digest()), *options))))
 
 

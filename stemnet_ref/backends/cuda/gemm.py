@@ -1,12 +1,58 @@
 """The configuration of a matrix product built on windows.cuh: tiles, macros, and how many blocks share a sum."""
 
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 
-from .launch import LIMIT, MAX_PARTS, add_parts, blocks, launch
+from .launch import LIMIT, MAX_PARTS, add_parts, blocks, launch, swap_channels
 
 MAX_SUMS = 2 ** 23          # partial sums of a product together: 32 MiB
+
+
+class Tiling(NamedTuple):
+    """How the blocks of a product's kernel divide its work: macros of windows.cuh."""
+
+    product: int                # the way: PRODUCT
+    rows: int                   # of a block's tile: pixels, or places under the kernel
+    columns: int                # channels out
+    width: int                  # pixels of a line that a block works on
+    kernel: int                 # the kernel's side, or 1 to take its elements one by one
+    chunk: int                  # channels in that are taken at once
+    groups: bool                # whether a convolution is that of groups.cuh
+    itemsize: int               # bytes of a number
+
+    @property
+    def threads(self):
+        """Number of threads in a block."""
+        return 256 if self.groups else self.rows * self.columns // (64 if self.product else 4)
+
+    @property
+    def room(self):
+        """How many blocks a multiprocessor has room for: BLOCKS of sums.cuh, sums_tensor.cuh and groups.cuh."""
+        return 2 if self.groups else 4 if self.threads < 128 or not self.product else 3 if self.product == 1 else 2
+
+    @property
+    def shared_bytes(self):
+        """Shared memory of a block, at least `Shared` of groups.cuh or tiles.cuh; the compiler compares."""
+        k, sums = self.kernel, self.rows * (self.columns + 4)
+        if not self.product:
+            return 16
+        if self.groups:
+            image, stages = 2 * (k + 7) * (k + 15) * 12, 4 if k == 5 and self.product == 3 else 3
+            return 4 * max(blocks(image, 32) * 32 + stages * (4 - self.product) * k * self.columns * 8, sums)
+        pixel = self.chunk + 4 if self.chunk % 4 == 0 else self.chunk | 1
+        taps, images = k if self.product > 1 else 1, 2 if k > 1 else 3
+        image = images * (self.rows // self.width + k - 1) * (self.width + k - 1) * pixel
+        filters = (2 if taps > 1 else 3) * taps * self.chunk * (self.columns + 8)
+        return self.itemsize * max(blocks(image, 4) * 4 + filters, 3 * 8 * (self.rows + self.columns + 16), sums)
+
+    def macros(self, channels):
+        """Return what a kernel is compiled with: a tuple of (str, int). `channels` are those of all its arrays."""
+        return (("PRODUCT", self.product), ("TILE_ROWS", self.rows), ("TILE_COLUMNS", self.columns),
+                ("TILE_WIDTH", self.width), ("KERNEL", self.kernel), ("CHUNK", self.chunk),
+                ("VECTOR", int(all(count % 4 == 0 for count in channels))), ("GROUPS", int(self.groups)),
+                ("SHARED_BYTES", self.shared_bytes))
 
 
 class GemmConfig:
@@ -14,20 +60,16 @@ class GemmConfig:
 
     Attributes
     ----------
+    tiling : Tiling
     split_k : int
         How many blocks share a sum, so that the GPU is full. Their results are added in order by `add_parts`.
     options : tuple of (str, int)
         The macros.
     """
 
-    def __init__(self, device, kind, tile, grid, split_k, kernel, chunk, channels, width=32):
-        self.device, self.split_k, self.grid, self.threads = device, split_k, grid, _threads(kind, tile)
-        side = kernel[0] if kernel[0] == kernel[1] <= 5 else 1
-        if not kind:                                    # the plain product looks at none of these
-            side, width, chunk = 1, 32, 1
-        self.options = (("PRODUCT", kind), ("TILE_ROWS", tile[0]), ("TILE_COLUMNS", tile[1]), ("TILE_WIDTH", width),
-                        ("KERNEL", side), ("CHUNK", chunk),
-                        ("VECTOR", int(all(count % 4 == 0 for count in channels))))
+    def __init__(self, device, tiling, grid, sums, summands, limit, channels):
+        self.device, self.tiling, self.grid, self.options = device, tiling, grid, tiling.macros(channels)
+        self.split_k = _split_k(grid[0] * grid[1], device.multiprocessors * tiling.room, sums, summands, limit)
 
     @classmethod
     def convolve(cls, device, pixels, kernel, c, columns, dtype, channels, stride=1):
@@ -37,30 +79,42 @@ class GemmConfig:
         out, `channels` those of every array that the kernel reads or writes: whether all are multiples of 4 decides
         how. `stride` is the number of input pixels from one output pixel to the next.
         """
-        (n, h, w), area = pixels, kernel[0] * kernel[1]
-        kind, tile, chunk = _tiling(device, dtype, c, columns)
-        width = next((width for width in (8, 16) if w <= width), 32)
-        down = n * blocks(h, tile[0] // width) * blocks(w, width) if kind else blocks(n * h * w, tile[0])
-        grid = down, blocks(columns, tile[1])
-        split_k = _split_k(grid[0] * grid[1], _room(device, kind, tile), n * h * w * columns, area * c,
-                           blocks(c, chunk))
-        return cls(device, kind, tile, grid, split_k, kernel if stride == 1 else (1, 1), chunk, channels, width)
+        n, h, w = pixels
+        tiling = _tiling(device, dtype, c, columns, kernel if stride == 1 else (1, 1))
+        if device.groups and tiling.product > 1 and tiling.kernel > 2:
+            tiling = tiling._replace(rows=128, width=8, groups=True)
+        elif tiling.product:
+            tiling = tiling._replace(width=next((width for width in (8, 16) if w <= width), 32))
+        down = (n * blocks(h, tiling.rows // tiling.width) * blocks(w, tiling.width) if tiling.product else
+                blocks(n * h * w, tiling.rows))
+        return cls(device, tiling, (down, blocks(columns, tiling.columns)), n * h * w * columns,
+                   kernel[0] * kernel[1] * c, blocks(c, tiling.chunk), channels)
 
     @classmethod
     def weight_gradient(cls, device, pixels, kernel, c, columns, dtype, channels):
         """Return the configuration of the gradient by a kernel; parameters as for `convolve`."""
         rows, summands = kernel[0] * kernel[1] * c, int(np.prod(pixels))
-        kind, tile, chunk = _tiling(device, dtype, 8, columns, rows)
-        grid = blocks(rows, tile[0]), blocks(columns, tile[1])
-        split_k = _split_k(grid[0] * grid[1], _room(device, kind, tile), rows * columns, summands, summands // 256)
-        return cls(device, kind, tile, grid, split_k, kernel, chunk, channels)
+        tiling = _tiling(device, dtype, 8, columns, kernel, rows)
+        return cls(device, tiling, (blocks(rows, tiling.rows), blocks(columns, tiling.columns)), rows * columns,
+                   summands, summands // 256, channels)
+
+    def filters(self, weight, flipped=False):
+        """Return a kernel (KH, KW, C, O) as the product takes it, which for dx is `flipped`."""
+        if not self.tiling.groups:
+            return swap_channels(weight) if flipped else weight
+        (kh, kw, c, o), parts = weight.shape, 4 - self.tiling.product
+        i, j = (o, c) if flipped else (c, o)
+        count = kh * kw * blocks(i, 8) * 2 * j
+        out = self.device.empty((parts, count, 4), weight.dtype)
+        launch("filters.split_filters", blocks(count), weight, out, i, j, int(flipped), parts, count)
+        return out
 
     def launch(self, name, split_k, *arguments):
         """Start the kernel with blockIdx.z < split_k; raise ValueError if its indices would not fit."""
         pixels = max((each.size // each.shape[-1] for each in arguments if getattr(each, "ndim", 0) == 4), default=0)
         if pixels >= LIMIT:
             raise ValueError(f"{name}: {pixels} pixels are more than a kernel can count; give it fewer")
-        launch(name, (*self.grid, split_k), *arguments, block=self.threads, options=self.options)
+        launch(name, (*self.grid, split_k), *arguments, block=self.tiling.threads, options=self.options)
 
     def run(self, name, inputs, shapes, sizes, out=None):
         """Start the kernel with the arguments `inputs`, outputs, `sizes`; return its outputs, of the given shapes.
@@ -75,31 +129,21 @@ class GemmConfig:
         return [add_parts(output, out=out) for output in outputs]
 
 
-def _tiling(device, dtype, c, columns, rows=LIMIT):
-    """Return PRODUCT, rows and columns of a block's tile, and CHUNK (windows.cuh), by device and shape.
+def _tiling(device, dtype, c, columns, kernel, rows=LIMIT):
+    """Return the Tiling for a device and a shape.
 
     Tensor cores take float32, and eight channels at once. In float64 tiles are half as high and chunks half as deep, to
     fit into shared memory.
     """
-    double = dtype == np.float64
+    double, side = dtype == np.float64, kernel[0] if kernel[0] == kernel[1] <= 5 else 1
     chunk = min(c, 4 if double else 8)
-    kind = device.product if chunk == 8 else min(device.product, 1)
-    if kind == 0:
-        return kind, (64, 16), chunk
+    product = device.product if chunk == 8 else min(device.product, 1)
+    if product == 0:
+        return Tiling(product, 64, 16, 32, 1, 1, False, np.dtype(dtype).itemsize)     # it looks at none of the others
     width = next((width for width in (16, 32) if columns <= width), 64)
     height = 128 if width == 64 or rows <= 128 else 256
-    return kind, (height // 2 if double and height * width > 2048 else height, width), chunk
-
-
-def _threads(kind, tile):
-    """Return the number of threads in a block."""
-    return tile[0] * tile[1] // (64 if kind else 4)
-
-
-def _room(device, kind, tile):
-    """Return how many blocks the GPU has room for at once: BLOCKS of sums.cuh and sums_tensor.cuh on each part."""
-    few = _threads(kind, tile) < 128
-    return device.multiprocessors * (4 if few or not kind else 3 if kind == 1 else 2)
+    height = height // 2 if double and height * width > 2048 else height
+    return Tiling(product, height, width, 32, side, chunk, False, np.dtype(dtype).itemsize)
 
 
 @cache

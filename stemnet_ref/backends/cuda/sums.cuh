@@ -15,16 +15,14 @@ const int ACROSS = TILE_COLUMNS / EACH < 8 ? TILE_COLUMNS / EACH : 8, DOWN = 32 
 const int BLOCKS = THREADS < 128 ? 4 : 3;                   // for which a multiprocessor is to have registers
 const int WARP_ROWS = DOWN * EACH, WARP_COLUMNS = ACROSS * EACH;
 
+const int TAPS = 1;                                         // elements of the kernel between two barriers
+const int PIXELS = 8;                                       // pixels of the weight gradient between two barriers
+
 // Distances in shared memory at which the threads of a warp meet in no bank
 const int PAD = 8;                                          // from row to row: TILE_ROWS or TILE_COLUMNS, and this
 const int PIXEL = CHUNK % 4 == 0 ? CHUNK + 4 : CHUNK | 1;   // from pixel to pixel
 
 typedef REAL Tile[TILE_ROWS][TILE_COLUMNS + 4];             // all sums of a block
-
-template <int COUNT>
-struct alignas(COUNT * sizeof(REAL)) Neighbours {
-    REAL x[COUNT];
-};
 
 struct Sums {
     REAL sum[EACH][EACH] = {};
@@ -48,9 +46,9 @@ struct Sums {
         right[1] = *(const Four*)(columns + column + WARP_COLUMNS / 2);
     }
 
-    // Rows are pixels WIDTH in a line: add image[row, k] * filters[k, column]. This thread's rows lie DOWN pixels apart.
+    // Rows are pixels WIDTH in a line: add image[row, k] * filters[0][k, column]. This thread's rows lie DOWN pixels apart.
     template <int WIDTH, int HALO_WIDTH>
-    __device__ void add_pixels(const REAL (*image)[PIXEL], const REAL (*filters)[TILE_COLUMNS + PAD])
+    __device__ void add_pixels(const REAL (*image)[PIXEL], const REAL (*filters)[CHUNK][TILE_COLUMNS + PAD])
     {
         const int TOGETHER = PIXEL % 2 == 0 ? 2 : 1;
         const REAL (*first)[PIXEL] = image + row / WIDTH * HALO_WIDTH + row % WIDTH;
@@ -63,7 +61,7 @@ struct Sums {
                 left[i] = *(const Neighbours<TOGETHER>*)(first[DOWN * i / WIDTH * HALO_WIDTH + DOWN * i % WIDTH] + k);
             #pragma unroll
             for (int e = 0; e < TOGETHER; e++) {
-                fetch(right, filters[k + e]);
+                fetch(right, filters[0][k + e]);
                 #pragma unroll
                 for (int i = 0; i < EACH; i++) add(i, left[i].x[e], right);
             }

@@ -13,6 +13,9 @@ const int BLOCKS = THREADS < 128 ? 4 : 2;                   // for which a multi
 const int WARP_COLUMNS = TILE_COLUMNS < 32 ? TILE_COLUMNS : 32, WARP_ROWS = 2048 / WARP_COLUMNS;
 const int ROW_TILES = WARP_ROWS / 16, COLUMN_TILES = WARP_COLUMNS / 8;
 
+const int TAPS = KERNEL;                                    // elements of the kernel between two barriers
+const int PIXELS = 8;                                      // pixels of the weight gradient between two barriers
+
 // Distances in shared memory at which the threads of a warp meet in no bank
 const int PAD = 8;                                          // from row to row: TILE_ROWS or TILE_COLUMNS, and this
 const int PIXEL = CHUNK + 4;                                // from pixel to pixel
@@ -28,7 +31,7 @@ struct Split {
         if (PRODUCT == 3) {
             high[i] = round_to_tf32(x);
         } else {
-            high[i] = __uint_as_float((__float_as_uint(x) + 0x1000) & ~0x1fffu);
+            high[i] = high_part(x);
             low[i] = x - high[i];                           // NaN where x is, or is infinite
         }
     }
@@ -37,66 +40,94 @@ struct Split {
 struct Sums {
     float sum[ROW_TILES][COLUMN_TILES][4] = {};
     int row, column;                                        // of the warp, within the tile
-    int group, member;                                      // of this thread: 8 groups of 4
+    int lane, group, member;                                // of this thread
 
     __device__ Sums()
     {
         int warp = threadIdx.x / 32, warps_across = TILE_COLUMNS / WARP_COLUMNS;
         row = warp / warps_across * WARP_ROWS;
         column = warp % warps_across * WARP_COLUMNS;
-        group = threadIdx.x % 32 / 4;
-        member = threadIdx.x % 4;
+        lane = threadIdx.x % 32;
+        group = lane / 4;
+        member = lane % 4;
     }
 
-    // Add left(row, k) * right[k, column] for eight k.
-    template <class Left>
-    __device__ void add(const Left& left, const REAL (*right)[TILE_COLUMNS + PAD])
+    // Add left(row, k) * right[k, column] for eight k of each of STEPS. get(step, i, x) fetches this thread's four numbers
+    // of tile i from the left, rows(step) are those of the right.
+    template <int STEPS, class Left, class Right>
+    __device__ void add(const Left& get, const Right& rows)
     {
-        __syncwarp();                                       // the copies before may have taken its threads apart
-        Split<2> b[COLUMN_TILES];
+        Split<2> b[STEPS][COLUMN_TILES];
         #pragma unroll
-        for (int j = 0; j < COLUMN_TILES; j++)
+        for (int s = 0; s < STEPS; s++)
             #pragma unroll
-            for (int half = 0; half < 2; half++) b[j].set(half, right[member + 4 * half][column + 8 * j + group]);
+            for (int j = 0; j < COLUMN_TILES; j++)
+                #pragma unroll
+                for (int half = 0; half < 2; half++) b[s][j].set(half, rows(s)[member + 4 * half][column + 8 * j + group]);
         #pragma unroll
         for (int i = 0; i < ROW_TILES; i++) {
-            Split<4> a;
+            Split<4> a[STEPS];
             #pragma unroll
-            for (int e = 0; e < 4; e++) a.set(e, left(16 * i + group + e % 2 * 8, member + e / 2 * 4));
+            for (int s = 0; s < STEPS; s++) {
+                float left[4];
+                get(s, i, left);
+                #pragma unroll
+                for (int e = 0; e < 4; e++) a[s].set(e, left[e]);
+            }
             #pragma unroll
             for (int j = 0; j < COLUMN_TILES; j++) {
-                if (PRODUCT == 3) {
-                    multiply_add(sum[i][j], a.high, b[j].high);
-                    continue;
-                }
                 float product[4] = {};                      // added below, since tensor cores do not round to nearest
-                multiply_add(product, a.low, b[j].high);
-                multiply_add(product, a.high, b[j].low);
-                multiply_add(product, a.high, b[j].high);
+                float (&to)[4] = PRODUCT == 3 ? sum[i][j] : product;
                 #pragma unroll
-                for (int e = 0; e < 4; e++) sum[i][j][e] += product[e];
+                for (int term = PRODUCT == 3 ? 2 : 0; term < 3; term++)         // low * high, high * low, high * high
+                    #pragma unroll
+                    for (int s = 0; s < STEPS; s++)
+                        multiply_add(to, term == 0 ? a[s].low : a[s].high, term == 1 ? b[s][j].low : b[s][j].high);
+                if (PRODUCT == 2)
+                    #pragma unroll
+                    for (int e = 0; e < 4; e++) sum[i][j][e] += product[e];
             }
         }
     }
 
-    // Rows are pixels WIDTH in a line: add image[row, k] * filters[k, column].
+    // Rows are pixels WIDTH in a line: add image[row + tap, k] * filters[tap][k, column] for all taps.
     template <int WIDTH, int HALO_WIDTH>
-    __device__ void add_pixels(const REAL (*image)[PIXEL], const REAL (*filters)[TILE_COLUMNS + PAD])
+    __device__ void add_pixels(const REAL (*image)[PIXEL], const REAL (*filters)[CHUNK][TILE_COLUMNS + PAD])
     {
-        const REAL (*first)[PIXEL] = image + row / WIDTH * HALO_WIDTH;
-        add([&](int r, int k) { return first[r / WIDTH * HALO_WIDTH + r % WIDTH][k]; }, filters);
+        int mine = lane % 16;                               // of the 16 pixels of a tile, and half of their channels
+        const REAL* first = image[row / WIDTH * HALO_WIDTH + mine / WIDTH * HALO_WIDTH + mine % WIDTH] + lane / 16 * 4;
+        __syncwarp();                                       // the copies before may have taken its threads apart
+        auto get = [&](int s, int i, float (&x)[4]) {
+            load_tile(x, first + (16 * i / WIDTH * HALO_WIDTH + 16 * i % WIDTH + s) * PIXEL);
+        };
+        auto rows = [&](int s) { return filters[s]; };
+        const int TOGETHER = COLUMN_TILES == 4 ? 2 : 1;     // as many as there are registers for
+        #pragma unroll 1
+        for (int tap = 0; tap <= TAPS - TOGETHER; tap += TOGETHER, first += TOGETHER * PIXEL, filters += TOGETHER)
+            add<TOGETHER>(get, rows);
+        if (TAPS % TOGETHER) add<1>(get, rows);
     }
     // Rows lie beside each other: add places[k, row] * gradients[k, column].
     template <int COUNT>
     __device__ void add_places(const REAL (*places)[TILE_ROWS + PAD], const REAL (*gradients)[TILE_COLUMNS + PAD])
     {
         static_assert(COUNT == 8, "as many as tensor cores take");
-        add([&](int r, int k) { return places[k][row + r]; }, gradients);
+        __syncwarp();
+        add<1>([&](int, int i, float (&x)[4]) {
+            #pragma unroll
+            for (int half = 0; half < 2; half++) {
+                Neighbours<2> two = *(const Neighbours<2>*)(places[member + 4 * half] + place(i, 0));
+                x[2 * half] = two.x[0];
+                x[2 * half + 1] = two.x[1];
+            }
+        }, [&](int) { return gradients; });
     }
+    // The places that tensor cores take for rows `group` and `group` + 8 of tile i lie together.
+    __device__ int place(int i, int half) const { return row + 16 * i + 2 * group + half; }
 
-    // Put all into shared memory.
+    // Put all into shared memory. ADDED says which of the two ways they were added.
     enum Added { PIXELS, PLACES };
-    __device__ void put(Tile& tile, Added) const
+    __device__ void put(Tile& tile, Added added) const
     {
         #pragma unroll
         for (int i = 0; i < ROW_TILES; i++)
@@ -104,6 +135,7 @@ struct Sums {
             for (int j = 0; j < COLUMN_TILES; j++)
                 #pragma unroll
                 for (int e = 0; e < 4; e++)
-                    tile[row + 16 * i + group + e / 2 * 8][column + 8 * j + 2 * member + e % 2] = sum[i][j][e];
+                    tile[added == PIXELS ? row + 16 * i + group + e / 2 * 8 : place(i, e / 2)]
+                        [column + 8 * j + 2 * member + e % 2] = sum[i][j][e];
     }
 };

@@ -11,7 +11,6 @@
 // to be written in order.
 #pragma once
 
-#include "ptx.cuh"
 #if PRODUCT == 1
 #include "sums.cuh"
 #else
@@ -22,22 +21,20 @@
 // elements of the kernel.
 const int WIDTH = TILE_WIDTH, HEIGHT = TILE_ROWS / WIDTH;
 const int HALO_WIDTH = WIDTH + KERNEL - 1, HALO_HEIGHT = HEIGHT + KERNEL - 1;
-// `weight_gradient`: pixels that are taken at once
-const int PIXELS = 8;
 // Elements that are copied at once
 const int FOUR = VECTOR ? 4 : 1;
 // Pieces in shared memory: that which is multiplied, and those on their way. An image serves KERNEL x KERNEL pieces of the
 // filters, so that two of them suffice.
-const int STAGES = 3, IMAGES = KERNEL > 1 ? 2 : STAGES;
+const int STAGES = TAPS > 1 ? 2 : 3, PLACES_STAGES = 3, IMAGES = KERNEL > 1 ? 2 : 3;
 
 union Shared {
     struct {
         alignas(16) REAL image[IMAGES][HALO_HEIGHT * HALO_WIDTH][PIXEL];
-        alignas(16) REAL filters[STAGES][CHUNK][TILE_COLUMNS + PAD];
+        alignas(16) REAL filters[STAGES][TAPS][CHUNK][TILE_COLUMNS + PAD];
     };
     struct {
-        alignas(16) REAL places[STAGES][PIXELS][TILE_ROWS + PAD];
-        alignas(16) REAL gradients[STAGES][PIXELS][TILE_COLUMNS + PAD];
+        alignas(16) REAL places[PLACES_STAGES][PIXELS][TILE_ROWS + PAD];
+        alignas(16) REAL gradients[PLACES_STAGES][PIXELS][TILE_COLUMNS + PAD];
     };
     alignas(16) Tile sums;
 };
@@ -83,21 +80,7 @@ __device__ inline void copy_image(REAL (*image)[PIXEL], const Windows& v, int n,
     }
 }
 
-// Hand all sums to store(row, column, sums), four at a time. A thread takes the four fours of sixteen columns in turn, since
-// one draw of the dropout mask serves sixteen elements, then the sixteen that no other thread takes.
-template <class Store>
-__device__ void finish(Shared& shared, const Sums& sums, Sums::Added added, Store store)
-{
-    wait_for_copies<0>();
-    __syncthreads();
-    sums.put(shared.sums, added);
-    __syncthreads();
-    #pragma unroll 1
-    for (int e = threadIdx.x * 4; e < TILE_ROWS * TILE_COLUMNS / 4; e += e % 4 == 3 ? 4 * THREADS - 3 : 1) {
-        int row = e / (TILE_COLUMNS / 4), column = e % (TILE_COLUMNS / 4) * 4;
-        store(row, column, *(const Four*)(shared.sums[row] + column));
-    }
-}
+#include "finish.cuh"
 
 // Part `part` of `parts`: a share of the channels in. Grid over blocks of HEIGHT x WIDTH pixels, and columns.
 template <class Store>
@@ -117,12 +100,18 @@ __device__ void convolve(Shared& shared, const Windows& v, const Filters& f, int
             image.next(v, first, end);
             to = to == IMAGES - 1 ? 0 : to + 1;
         }
-        if (filters.a < v.KH)
-            copy_rows<CHUNK>(shared.filters[now], f.at(filters.a + y, filters.b + x, filters.c, v.C(), column),
-                             v.C() - filters.c, column, f.COLUMNS);
+        if (filters.a < v.KH) {
+            const REAL* from = f.at(filters.a + y, filters.b + x, filters.c, v.C(), column);
+            #pragma unroll
+            for (int tap = 0; tap < TAPS; tap++) {
+                copy_rows<CHUNK>(shared.filters[now][tap], from, v.C() - filters.c, column, f.COLUMNS);
+                from += (int64)f.ACROSS * v.C() * f.COLUMNS;
+            }
+        }
         group_copies();
         now = now == STAGES - 1 ? 0 : now + 1;
-        if (++x < KERNEL) return;
+        x += TAPS;
+        if (x < KERNEL) return;
         x = 0;
         if (++y < KERNEL) return;
         y = 0;
@@ -130,12 +119,12 @@ __device__ void convolve(Shared& shared, const Windows& v, const Filters& f, int
     };
     for (int share = 0; share < SHARES - 1; share++) copy_image(shared.image[0], v, n, i, j, image, share);
     copy_next(SHARES - 1);
-    copy_next(KERNEL > 1 ? SHARES : 0);
+    for (int stage = 0; stage < STAGES - 2; stage++) copy_next(KERNEL > 1 ? SHARES : 0);
     for (; piece.a < v.KH; piece.next(v, first, end)) {
         #pragma unroll 1
         for (int row = 0; row < KERNEL; row++)
             #pragma unroll 1
-            for (int element = 0; element < KERNEL; element++) {
+            for (int element = 0; element < KERNEL; element += TAPS) {
                 wait_for_copies<STAGES - 2>();
                 __syncthreads();                            // and all have done with what is overwritten next
                 int filter = now == STAGES - 1 ? 0 : now + 1;
@@ -190,7 +179,7 @@ __device__ inline void weight_gradient(Shared& shared, const Windows& v, const R
         }
         copy_rows<PIXELS>(shared.gradients[now], dy + ((int64)(n * v.HO + i) * v.WO + j) * O + column, v.WO - j, column, O);
         group_copies();
-        now = now == STAGES - 1 ? 0 : now + 1;
+        now = now == PLACES_STAGES - 1 ? 0 : now + 1;
         step++;
         j += PIXELS;
         if (j < v.WO) return;
@@ -202,13 +191,13 @@ __device__ inline void weight_gradient(Shared& shared, const Windows& v, const R
     };
     Sums sums;
     int64 left = end - step;
-    for (int stage = 0; stage < STAGES - 1; stage++) copy_next();
+    for (int stage = 0; stage < PLACES_STAGES - 1; stage++) copy_next();
     for (int at = 0; left > 0; left--) {
-        wait_for_copies<STAGES - 2>();
+        wait_for_copies<PLACES_STAGES - 2>();
         __syncthreads();                                    // and all have done with what is overwritten next
         copy_next();
         sums.add_places<PIXELS>(shared.places[at], shared.gradients[at]);
-        at = at == STAGES - 1 ? 0 : at + 1;
+        at = at == PLACES_STAGES - 1 ? 0 : at + 1;
     }
     finish(shared, sums, Sums::PLACES, [&](int row, int at, const Four& sum) {
         row += blockIdx.x * TILE_ROWS;

@@ -9,19 +9,26 @@
 // that reruns are bit-equal.
 #pragma once
 
-#include "common.cuh"
+#include "ptx.cuh"
 
 #ifndef VECTOR                                              // what the host says otherwise, for each shape: gemm.py
 #define VECTOR 1                                            // every array's channels are a multiple of 4
 #endif
 #ifndef PRODUCT
 #define PRODUCT 1
+#define GROUPS 0                                            // whether a convolution is that of groups.cuh
 #define TILE_ROWS 64                                        // pixels (or places under the kernel) that a block works on
 #define TILE_COLUMNS 64                                     // and channels out
 #define TILE_WIDTH 32                                       // pixels of a line that a block works on
 #define KERNEL 1                                            // the kernel's side, or 1 to take its elements one by one
 #define CHUNK 4                                             // channels in that are taken at once
+#define SHARED_BYTES 49152                                  // of shared memory for a block
 #endif
+
+template <int COUNT>
+struct alignas(COUNT * sizeof(REAL)) Neighbours {           // in memory
+    REAL x[COUNT];
+};
 
 struct alignas(16) Four {                                   // neighbours in memory
     REAL x[4];
@@ -91,6 +98,8 @@ struct Plain {
 
 #if PRODUCT == 0
 #include "plain.cuh"
+#elif GROUPS
+#include "groups.cuh"
 #else
 #include "tiles.cuh"
 #endif

@@ -94,12 +94,34 @@ inline float __uint_as_float(uint32_t x)
     return out;
 }
 
-inline float round_to_tf32(float x)
-{
-    return __builtin_isfinite(x) ? __uint_as_float((__float_as_uint(x) + 0x1000) & ~0x1fffu) : x;
-}
+#define SHARED_MEMORY(TYPE, name) \
+    static_assert(sizeof(TYPE) <= SHARED_BYTES, "gemm.py gives as much as this needs"); \
+    __shared__ TYPE name
 
 void multiply_add(float (&d)[4], const float (&a)[4], const float (&b)[2]);
+void load_tile(float (&a)[4], const float* row);
+
+// The products of a group are made when they are waited for, so that whoever changes an operand too early is noticed.
+namespace emulator {
+struct Product { float* d; const float *a, *b; int columns, across, down; bool keep; };
+void multiply_later(const Product& product);
+void finish_products();
+}
+
+inline void publish() {}
+inline void begin_products() {}
+inline void close_products() {}
+template <int COUNT, int FACTORS>
+void wait_for_products(float (&)[COUNT], float (&)[FACTORS][4]) { emulator::finish_products(); }
+
+template <int COLUMNS, int ACROSS, int DOWN>
+void multiply_group(float (&d)[COLUMNS / 2], const float (&a)[4], const float* b, bool keep)
+{
+    if ((uintptr_t)b % 16) __builtin_trap();
+    emulator::multiply_later({d, a, b, COLUMNS, ACROSS, DOWN, keep});
+}
+
+inline void stop() { __builtin_trap(); }
 
 extern "C" char __start_cuda_shared __attribute__((weak, visibility("hidden")));
 extern "C" char __stop_cuda_shared __attribute__((weak, visibility("hidden")));

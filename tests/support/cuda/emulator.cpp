@@ -27,12 +27,13 @@ struct Fibre {
     bool begun;
     std::vector<Copy> copies;                               // asynchronous ones, not made before they are waited for
     int groups;                                             // of copies that have been closed
-    unsigned products;                                      // multiply_add, so far
+    std::vector<Product> later;                             // of groups, not made before they are waited for
+    unsigned products, tiles;                               // multiply_add and load_tile, so far
 };
 
 // What the threads of a warp offer to each other for two products in turn, so that a thread may offer the next one
 // before the others have read this one
-struct Offered { double a[2][16][8], b[2][8][8]; };
+struct Offered { double a[2][16][8], b[2][8][8]; const float* rows[2][32]; };
 
 dim3 thread_index, block_index, block_size, grid_size;
 
@@ -46,6 +47,14 @@ static sigjmp_buf crash;
 static void (*start)(void**);
 static void** start_arguments;
 static uint64_t random_state;
+
+static float leading(float x) { return __uint_as_float(__float_as_uint(x) & ~0x1fffu); }
+
+static float towards_0(double exact)
+{
+    float nearest = (float)exact;
+    return fabs((double)nearest) > fabs(exact) ? __builtin_nextafterf(nearest, 0.0f) : nearest;
+}
 
 static unsigned random_below(unsigned n)                    // xorshift: one seed, one order of threads
 {
@@ -101,7 +110,8 @@ static int run_block(std::vector<unsigned>& order)
     for (unsigned t = 0; t < threads; t++) {
         fibres[t].begun = false;
         fibres[t].copies.clear();
-        fibres[t].groups = fibres[t].products = 0;
+        fibres[t].later.clear();
+        fibres[t].groups = fibres[t].products = fibres[t].tiles = 0;
         memset(stacks + (t + 1) * STACK - FILLED, 0xff, FILLED);            // what is not written is NaN
     }
     for (;;) {
@@ -145,6 +155,34 @@ void finish_copies(int later)
         else if (copy.from) memcpy(copy.to, copy.from, copy.bytes);
         else memset(copy.to, 0, copy.bytes);
     fibre.copies.resize(kept);
+}
+
+void multiply_later(const Product& product)
+{
+    if (!product.keep) std::fill(product.d, product.d + product.columns / 2, __builtin_nanf(""));
+    fibres[current].later.push_back(product);
+}
+
+// Operands without their 13 last bits; the sum of eight products is exact and rounded towards 0 once.
+void finish_products()
+{
+    unsigned lane = current % WARP, g = lane / 4, m = lane % 4;
+    wait_for_warp();                                        // for the numbers of the others
+    for (unsigned i = 0; i < fibres[current].later.size(); i++) {
+        const Product& each = fibres[current].later[i];
+        for (int e = 0; e < each.columns / 2; e++) {
+            unsigned half = e / 2 % 2, column = e / 4 * 8 + 2 * m + e % 2;
+            double exact = each.keep ? each.d[e] : 0;
+            for (unsigned k = 0; k < 8; k++) {
+                const float* b = each.b + (k / 4 * each.across + column / 8 * each.down + column % 8) * 4 + k % 4;
+                const float* a = fibres[current - lane + g * 4 + k % 4].later[i].a + half + k / 4 * 2;
+                exact += (double)leading(*a) * leading(*b);
+            }
+            each.d[e] = towards_0(exact);
+        }
+    }
+    wait_for_warp();
+    fibres[current].later.clear();
 }
 
 int run(const unsigned* grid, unsigned threads, uint64_t seed, void (*kernel)(void**), void** arguments, bool flush,
@@ -202,14 +240,24 @@ void multiply_add(float (&d)[4], const float (&a)[4], const float (&b)[2])
     using namespace emulator;
     unsigned g = current % WARP / 4, m = current % 4, turn = fibres[current].products++ % 2;
     Offered& warp = offered[current / WARP];
-    for (int e = 0; e < 4; e++) warp.a[turn][g + e % 2 * 8][m + e / 2 * 4] = __uint_as_float(__float_as_uint(a[e]) & ~0x1fffu);
-    for (int e = 0; e < 2; e++) warp.b[turn][g][m + e * 4] = __uint_as_float(__float_as_uint(b[e]) & ~0x1fffu);
+    for (int e = 0; e < 4; e++) warp.a[turn][g + e % 2 * 8][m + e / 2 * 4] = leading(a[e]);
+    for (int e = 0; e < 2; e++) warp.b[turn][g][m + e * 4] = leading(b[e]);
     wait_for_warp();
     for (int e = 0; e < 4; e++) {
         const double *left = warp.a[turn][g + e / 2 * 8], *right = warp.b[turn][2 * m + e % 2];
         double exact = d[e];
         for (unsigned k = 0; k < 8; k++) exact += left[k] * right[k];
-        float nearest = (float)exact;
-        d[e] = fabs((double)nearest) > fabs(exact) ? __builtin_nextafterf(nearest, 0.0f) : nearest;
+        d[e] = towards_0(exact);
     }
+}
+
+void load_tile(float (&a)[4], const float* row)
+{
+    using namespace emulator;
+    unsigned turn = fibres[current].tiles++ % 2;
+    Offered& warp = offered[current / WARP];
+    if ((uintptr_t)row % 16) __builtin_trap();
+    warp.rows[turn][current % WARP] = row;
+    wait_for_warp();
+    for (int e = 0; e < 4; e++) a[e] = warp.rows[turn][8 * e + current % WARP / 4][current % 4];
 }

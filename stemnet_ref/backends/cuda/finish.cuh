@@ -1,0 +1,18 @@
+// What is done with the sums of a block when all are added.
+#pragma once
+
+// Hand all sums to store(row, column, sums), four at a time. A thread takes the four fours of sixteen columns in turn, since
+// one draw of the dropout mask serves sixteen elements, then the sixteen that no other thread takes.
+template <class Store>
+__device__ void finish(Shared& shared, const Sums& sums, Sums::Added added, Store store)
+{
+    wait_for_copies<0>();
+    __syncthreads();
+    sums.put(shared.sums, added);
+    __syncthreads();
+    #pragma unroll 1
+    for (int e = threadIdx.x * 4; e < TILE_ROWS * TILE_COLUMNS / 4; e += e % 4 == 3 ? 4 * THREADS - 3 : 1) {
+        int row = e / (TILE_COLUMNS / 4), column = e % (TILE_COLUMNS / 4) * 4;
+        store(row, column, *(const Four*)(shared.sums[row] + column));
+    }
+}

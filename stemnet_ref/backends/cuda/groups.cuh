@@ -1,0 +1,150 @@
+// The convolution of windows.cuh on the tensor cores of Hopper (compute capability 9.0). Four warps, a group, start products
+// of 64 x 8 by 8 x TILE_COLUMNS numbers, of which the filters are taken from shared memory without passing through threads;
+// they go on with something else, and wait for the products later. Operands are split or rounded as in sums_tensor.cuh, the
+// filters before the convolution (filters.cu).
+//
+// A block makes 16 x 8 pixels, its two groups 8 x 8 each. It takes 8 channels in at a time: of the image (16 + KERNEL - 1) x
+// (8 + KERNEL - 1) pixels of them, and then for each of the kernel's rows KERNEL x 8 x TILE_COLUMNS weights. While a row is
+// multiplied, the next row's weights and a share of the next 8 channels of the image are copied.
+#pragma once
+
+static_assert(sizeof(REAL) == 4, "tensor cores are for float32");
+static_assert(CHUNK == 8 && KERNEL > 2 && TILE_ROWS == 128 && TILE_WIDTH == 8, "what gemm.py chooses for them");
+
+const int THREADS = 256, BLOCKS = 2;
+const int WIDTH = 8, HEIGHT = 16;
+const int HALO_WIDTH = WIDTH + KERNEL - 1, HALO_HEIGHT = HEIGHT + KERNEL - 1;
+const int FOUR = VECTOR ? 4 : 1;                            // elements that are copied at once
+const int PARTS = PRODUCT == 3 ? 1 : 2;                     // of a number: high and low
+// Rows of the filters: that which is multiplied, and those on their way. The image has two pieces.
+const int STAGES = KERNEL == 5 && PARTS == 1 ? 4 : 3;
+const int PIXEL = CHUNK + 4;                                // from pixel to pixel, so that a warp's meet in no bank
+
+typedef REAL Tile[TILE_ROWS][TILE_COLUMNS + 4];             // all sums of a block
+typedef REAL Filters8[PARTS][2][TILE_COLUMNS][4];           // of eight channels: part, four channels, columns
+
+union Shared {
+    struct {
+        alignas(16) REAL image[2][HALO_WIDTH * HALO_HEIGHT][PIXEL];         // one is multiplied, the other on its way
+        alignas(128) Filters8 filters[STAGES][KERNEL];
+    };
+    alignas(16) Tile sums;
+};
+
+struct Sums {
+    float sum[TILE_COLUMNS / 2] = {};
+
+    enum Added { PIXELS };
+    __device__ void put(Tile& tile, Added) const
+    {
+        int warp = threadIdx.x / 32, lane = threadIdx.x % 32;               // eight warps, the first four of them a group
+        #pragma unroll
+        for (int e = 0; e < TILE_COLUMNS / 2; e++)
+            tile[16 * warp + lane / 4 + e / 2 % 2 * 8][e / 4 * 8 + lane % 4 * 2 + e % 2] = sum[e];
+    }
+};
+
+#include "finish.cuh"
+
+// Call visit(pixel, channel) for every FOUR of share `share` of an image that this thread copies.
+const int SHARES = 2;
+template <class Visit>
+__device__ void each_of_image(int share, const Visit& visit)
+{
+    const int EACH = CHUNK / FOUR, COUNT = HALO_HEIGHT * HALO_WIDTH * EACH / SHARES;
+    #pragma unroll
+    for (int first = 0; first < COUNT; first += THREADS) {
+        int e = share * COUNT + first + threadIdx.x;
+        if (first + (int)threadIdx.x < COUNT) visit(e / EACH, e % EACH * FOUR);
+    }
+}
+
+// Part `part` of `parts`: a share of the channels in. Grid over blocks of HEIGHT x WIDTH pixels, and columns. The filters are
+// those of filters.cu.
+template <class Store>
+__device__ void convolve(Shared& shared, const Windows& v, const Filters& f, int part, int parts, Store store)
+{
+    int across = (v.WO + WIDTH - 1) / WIDTH, down = (v.HO + HEIGHT - 1) / HEIGHT, block = blockIdx.x;
+    int n = block / across / down, i = block / across % down * HEIGHT, j = block % across * WIDTH;
+    int column = blockIdx.y * TILE_COLUMNS;
+    int chunks = (v.C() + CHUNK - 1) / CHUNK;
+    int first = chunks * part / parts * CHUNK, end = chunks * (part + 1) / parts * CHUNK;
+    Sums sums;
+    auto copy_image = [&](int to, int c, int share) {
+        each_of_image(share, [&](int pixel, int channel) {
+            int h = i + pixel / HALO_WIDTH - v.TOP, w = j + pixel % HALO_WIDTH - v.LEFT;
+            copy<FOUR>(&shared.image[to][pixel][channel], v.at(n, h, w, c + channel), v.inside(h, w, c + channel));
+        });
+    };
+    auto copy_filters = [&](int to, int c, int row) {       // a row of the kernel
+        const int EACH_TAP = PARTS * 2 * TILE_COLUMNS, STEP = EACH_TAP < THREADS ? THREADS / EACH_TAP : 1;
+        int which = threadIdx.x % EACH_TAP / TILE_COLUMNS, o = threadIdx.x % TILE_COLUMNS, half = which % 2;
+        #pragma unroll
+        for (int first_tap = 0; first_tap < KERNEL; first_tap += STEP) {
+            int tap = first_tap + threadIdx.x / EACH_TAP;
+            int element = which / 2 * v.KH * v.KW + f.FIRST + row * f.DOWN + tap * f.ACROSS;
+            int64 four = ((int64)element * ((v.C() + 7) / 8 * 2) + c / 4 + half) * f.COLUMNS + column + o;
+            if (KERNEL % STEP == 0 || tap < KERNEL)
+                copy<4>(shared.filters[to][tap][which / 2][half][o], f.p + four * 4, column + o < f.COLUMNS);
+        }
+    };
+    for (int share = 0; share < SHARES && first < end; share++) copy_image(0, first, share);
+    for (int row = 0; row < STAGES - 1; row++) {
+        if (first < end) copy_filters(row, first, row);
+        group_copies();
+    }
+    int now = 0, at = 0;                                    // which filters and which image are multiplied
+    // A warp's 16 pixels lie in two lines. This thread points to one of them, and to half of its channels, for load_tile.
+    int lane = threadIdx.x % 32, pixel = (threadIdx.x / 32 * 2 + lane % 16 / 8) * HALO_WIDTH + lane % 8;
+    for (int c = first; c < end; c += CHUNK, at ^= 1)
+        #pragma unroll 1
+        for (int row = 0; row < KERNEL; row++) {
+            wait_for_copies<STAGES - 2>();
+            publish();
+            __syncthreads();                                // and all have done with what is overwritten next
+            int later = row + STAGES - 1, to = now == 0 ? STAGES - 1 : now - 1;
+            bool more = c + CHUNK < end;                    // channels, whose rows follow
+            if (row < SHARES && more) copy_image(at ^ 1, c + CHUNK, row);
+            if (later < KERNEL || more)
+                copy_filters(to, later < KERNEL ? c : c + CHUNK, later < KERNEL ? later : later - KERNEL);
+            group_copies();
+            float x[PARTS * KERNEL][4], product[TILE_COLUMNS / 2];
+            float(&added)[TILE_COLUMNS / 2] = PARTS == 1 ? sums.sum : product;
+            const REAL* image = shared.image[at][pixel + row * HALO_WIDTH] + lane / 16 * 4;
+            #pragma unroll
+            for (int tap = 0; tap < KERNEL; tap++) {
+                load_tile(x[tap], image + tap * PIXEL);
+                #pragma unroll
+                for (int e = 0; e < 4; e++) {
+                    float whole = x[tap][e];
+                    x[tap][e] = PARTS == 1 ? round_to_tf32(whole) : high_part(whole);
+                    if (PARTS == 2) x[(PARTS - 1) * KERNEL + tap][e] = whole - x[tap][e];
+                }
+            }
+            begin_products();
+            #pragma unroll
+            for (int term = PARTS == 1 ? 2 : 0; term < 3; term++)               // low * high, high * low, high * high
+                #pragma unroll
+                for (int tap = 0; tap < KERNEL; tap++)
+                    multiply_group<TILE_COLUMNS, TILE_COLUMNS, 8>(
+                        added, x[(term == 0) * KERNEL + tap], shared.filters[now][tap][term == 1][0][0],
+                        PARTS == 1 || term + tap > 0);
+            close_products();
+            now = now == STAGES - 1 ? 0 : now + 1;
+            wait_for_products(added, x);
+            if (PARTS == 2)
+                #pragma unroll
+                for (int e = 0; e < TILE_COLUMNS / 2; e++) sums.sum[e] += product[e];
+        }
+    finish(shared, sums, Sums::PIXELS, [&](int row, int at, const Four& sum) {
+        int h = i + row / WIDTH, w = j + row % WIDTH;
+        if (h < v.HO && w < v.WO && column + at < f.COLUMNS)
+            store((n * v.HO + h) * v.WO + w, column + at, sum);
+    });
+}
+
+// The gradient by a kernel has its own tiles, those of tiles.cuh.
+__device__ inline void weight_gradient(Shared&, const Windows&, const REAL*, int, int, int, const Plain&)
+{
+    stop();
+}
