@@ -64,18 +64,17 @@ def train(given, settings, frames, masks, claim):
         cli.log(f"training on the sample: 15 {SOURCE} (your own: --frames PATH --masks PATH)")
     run, report = Run(settings, frames, masks, out, resume, given["backend"], given["precision"], cli.log), Report()
 
-    def refresh(run):
-        report.refresh(run)
+    def after_epoch(run):
+        cli.log("".join(f"{run.rows[-1][name]:{width}{form}}" for name, width, form in TABLE))
+        report.keep_up(run)
         if with_summaries:
             summaries.write(run)
 
-    def after_epoch(run):
-        cli.log("".join(f"{run.rows[-1][name]:{width}{form}}" for name, width, form in TABLE))
-        refresh(run)
-
     run.restore_best()
     if run.progress.epoch >= settings.epochs:
-        refresh(run)
+        report.refresh(run)
+        if with_summaries:
+            summaries.write(run)
         cli.log(f"the run in {out} has {run.progress.epoch} epochs already; ask for more with --epochs")
         return 0
     steps = run.data.steps_per_epoch
@@ -90,6 +89,7 @@ def train(given, settings, frames, masks, claim):
     figures.plot_crops(run.data.crops(), run.out / "figures" / "pieces.png")
     with step_bar(settings.epochs * steps, run.progress.step) as advance, cli.stop_request() as stop:
         complete = run.train(stop, advance, after_epoch)
+    report.catch_up(run)
     return say_end(run, complete, frames is not None)
 
 

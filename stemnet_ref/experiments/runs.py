@@ -41,7 +41,7 @@ def train(settings, folder, given, stop, verbose):
         if left:
             with step_bar(settings.epochs * run.data.steps_per_epoch, run.progress.step, leave=False) as advance:
                 try:
-                    complete = run.train(stop, advance, report.Report().refresh)
+                    complete = run.train(stop, advance, report.Report().keep_up)
                 except Diverged as error:
                     files.write_json(folder / DIVERGED, {"error": str(error)}, outputs.DIVERGED)
                     cli.log(f"  {error}")

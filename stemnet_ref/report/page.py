@@ -1,6 +1,7 @@
 """The report of a run: report.html, one page that holds its pictures."""
 
 import shlex
+import time
 from pathlib import Path
 
 from .. import metrics
@@ -49,9 +50,29 @@ class Report:
 
     def __init__(self):
         self._pictured = None               # epoch whose model is in the pictures
+        self._epochs = self._due = 0        # epochs that the report shows; when `keep_up` may write it again
+
+    def keep_up(self, run):
+        """Do the same as `refresh`, unless it would take more than a fifth of the time since the last report.
+
+        The report is written after an epoch that takes as long as four reports, and after the last epoch.
+        """
+        if time.monotonic() >= self._due or run.progress.epoch == run.settings.epochs:
+            self.refresh(run)
+
+    def catch_up(self, run):
+        """Do the same as `refresh` where epochs are finished that the report does not show."""
+        if len(run.rows) > self._epochs:
+            self.refresh(run)
 
     def refresh(self, run):
         """Plot the figures of a `training.run.Run` that has finished an epoch, and write its report."""
+        started = time.monotonic()
+        self._write(run)
+        self._epochs, ended = len(run.rows), time.monotonic()
+        self._due = ended + 4 * (ended - started)
+
+    def _write(self, run):
         folder, best = run.out / "figures", metrics.best(run.rows)
         figures.plot_curves(run.rows, folder)
         if self._pictured != best["epoch"]:

@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 from dataclasses import fields
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -169,3 +170,30 @@ def test_a_browser_shows_it(out, tmp_path):
     assert shown.shape == (3000, 1200, 3)
     for colour in ((0, 114, 178), (213, 94, 0)):             # of the curves
         assert np.sum(np.all(abs(shown - colour) < 50, axis=2)) > 100      # thin lines, made smaller
+
+
+def test_it_takes_a_fifth_of_the_time_at_most_and_misses_neither_the_last_epoch_nor_a_stop(monkeypatch):
+    clock, written = [100.0], []
+
+    def write(self, run):
+        written.append(run.progress.epoch)
+        clock[0] += 2.0
+
+    monkeypatch.setattr(report.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(report.Report, "_write", write)
+    run = SimpleNamespace(rows=[], progress=SimpleNamespace(), settings=SimpleNamespace(epochs=8))
+    page = report.Report()
+    for epoch in range(1, 8):
+        clock[0] += 3.0
+        run.progress.epoch = epoch
+        run.rows.append({})
+        page.keep_up(run)
+    assert written == [1, 4, 7]
+    run.rows.append({})
+    run.progress.epoch = 8
+    page.keep_up(run)
+    page.catch_up(run)
+    assert written == [1, 4, 7, 8]
+    run.rows.append({})
+    page.catch_up(run)
+    assert len(written) == 5
