@@ -139,12 +139,14 @@ def from_seed(settings, size, batch, steps, steps_per_epoch, dtype, seed):
     for name, array in network.parameters.items():
         if name.endswith("bias"):
             array[:] = rng.uniform(-0.1, 0.2, array.shape)
-    mean, std = (127.0, 1.0) if settings.scaling == "minus127" else (float(frames.mean()), float(frames.std()))
+    own = float(frames.mean()), float(frames.std()) or 1.0          # of one pixel the deviation is 0
+    mean, std = (127.0, 1.0) if settings.scaling == "minus127" else own
     x = (frames - dtype(mean)) * dtype(1 / std)
     z, _ = network.forward(x.astype(np.float64), with_cache=False)
     wrong = rng.random(z.shape[:3]) < WRONG
     labels = ((z[..., 1] > z[..., 0]) ^ wrong).astype(np.uint8)
-    network.parameters["output.weight"] = network.parameters["output.weight"] * (SPREAD / np.std(z[..., 1] - z[..., 0]))
+    spread = float(np.std(z[..., 1] - z[..., 0])) or SPREAD     # 0 where all ReLUs are; nothing can be spread then
+    network.parameters["output.weight"] = network.parameters["output.weight"] * (SPREAD / spread)
     parameters = {name: array.astype(dtype) for name, array in network.parameters.items()}
     about = {"made_from": f"seed {seed}", "seed": seed}
     return compute(settings, parameters, frames, x, labels, (mean, std), steps, steps_per_epoch, about)
