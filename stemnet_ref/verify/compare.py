@@ -1,10 +1,12 @@
 """Compare the tensors of another implementation with the reference's, of the network or of one layer."""
 
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 
 from ..storage.archives import BFLOAT16, header_of
+from .coverage import NOTHING
 from .difference import drift, measure
 from .expected.key import Key
 from .expected.layer import LayerTrace, Options
@@ -41,6 +43,8 @@ class Comparison:
 
     Attributes
     ----------
+    keys : list of str
+        Those of the tensors that are given.
     rows : tuple of report.Row
         What came of every tensor that is given, in the order of the data.
     """
@@ -48,7 +52,8 @@ class Comparison:
     def __init__(self, trace, keys, actual, expected=None, training=None, known=()):
         self.trace, self.actual, self.known = trace, actual, known
         self.expected, self.training = expected or {}, training or {}
-        self.rows = self.judged([key for key in keys if key in actual])
+        self.keys = [key for key in keys if key in actual]
+        self.rows = self.judged(self.keys)
         departing = [row.key for row in self.rows if row.verdict == "departs"]
         if departing and self._spreads(departing):
             self.trace = self.trace.spread_out()
@@ -57,14 +62,14 @@ class Comparison:
                               for before, now in zip(self.rows, again, strict=True))
 
     @np.errstate(all="ignore")                              # what is not finite is seen in the numbers
-    def judged(self, keys, conventions=frozenset()):
-        """Return the rows of some keys under conventions, in the order of the data."""
+    def judged(self, keys, conventions=frozenset(), before=None):
+        """Return the rows of some keys under conventions, in the order of the data; `before` as for `judge`, by key."""
         trace, rows, step = self.trace.under(conventions), [], 0
         for key in keys:
             if (now := Key.of(key).step or 0) > step:
                 trace.forget(step)
                 step = now
-            rows.append(self.judge(key, trace))
+            rows.append(self.judge(key, trace, before and before[key]))
             if Key.of(key).step:
                 trace.forget_given(key)
         return tuple(rows)
@@ -106,16 +111,23 @@ class Comparison:
         return max(float(abs(array).max()) for other, array in self.expected.items()
                    if Key.of(other).step != 0 and Key.of(other)[1:] == Key.of(key)[1:])
 
-    def far(self, key, trace):
-        """Return whether a tensor is so far from the trace's that it could agree within a vague bound only.
-
-        The trace may be one without bounds.
-        """
+    def distance(self, key, trace):
+        """Return how far a tensor is from the trace's, of its root mean square; the trace may be one without bounds."""
         actual, exact = np.asarray(self.actual[key], np.float64), trace.computed(key).value.array
-        return not np.mean((actual - exact) ** 2) <= VAGUE ** 2 * np.mean(actual ** 2) + 1e-60
+        return ratio(np.sqrt(np.mean((actual - exact) ** 2)), np.sqrt(np.mean(actual ** 2)))
 
-    def judge(self, key, trace):
-        """Return the Row of a tensor."""
+    @cached_property
+    def _not_finite(self):
+        """Keys of the tensors that hold NaN or infinity, in the order of the data."""
+        return [key for key in self.keys if not np.isfinite(np.asarray(self.actual[key])).all()]
+
+    def _follows_from_overflow(self, key, trace):
+        """Return whether NaN or infinity in a tensor comes after the first such of all, if that one is no fault."""
+        first = self._not_finite[0]
+        return first != key and self.judge(first, trace).verdict == NOTHING
+
+    def judge(self, key, trace, before=None):
+        """Return the Row of a tensor, which is vague also if its bound has room for what departed `before`, a Row."""
         (exact, error), consulted = trace.computed(key)
         parts, actual = Key.of(key), np.asarray(self.actual[key])
         assumed = Assumptions(trace.unit, trace.conventions, parts.layer, step=parts.step)
@@ -125,11 +137,22 @@ class Comparison:
         golden = self.expected.get(key)
         from_golden, of_golden = (np.nan, np.nan) if golden is None else drift(actual, golden)
         vague = not found.bound_squares <= VAGUE ** 2 * found.actual_squares + 1e-60
-        verdict = "departs" if found.share > 1 else "agrees"
-        if verdict == "agrees" and vague and self.adrift(key) and from_golden > NEAR * self._scale(key):
-            verdict = "unclear"
+        if before and before.verdict == "departs":
+            at, difference = before.worst
+            allowed = error.reshape(-1)[at] + 4 * assumed.roundoff() * abs(exact.reshape(-1)[at]) + assumed.smallest()
+            vague = vague or not difference > allowed
+        verdict = "departs" if found.share > 1 else NOTHING if found.meaningless else "agrees"
+        if verdict == "departs" and not np.isfinite(actual).all() and self._follows_from_overflow(key, trace):
+            verdict = NOTHING
+        # all digits of what is expected; under conventions a wide bound is vague
+        lost = not trace.conventions and not found.bound_squares <= found.expected_squares
+        if golden is not None and (lost or (vague and verdict == "agrees")) and from_golden > NEAR * self._scale(key):
+            if self.adrift(key) and verdict != NOTHING:
+                verdict = "unclear"
+            elif lost and verdict == "agrees":
+                verdict = NOTHING
         return Row(key, found.largest, ratio(found.largest, found.magnitude), found.bound, found.share, verdict,
-                   ratio(np.sqrt(found.squares), np.sqrt(found.expected_squares)), found.aligned,
+                   found.worst, ratio(np.sqrt(found.squares), np.sqrt(found.expected_squares)), found.aligned,
                    ratio(from_golden, of_golden), vague, consulted | assumed.consulted)
 
 

@@ -7,6 +7,7 @@ step are what an implementation begins with: a file may hold them, but they say 
 from ..errors import InputError, pluralize
 from .expected.key import Key
 
+NOTHING = "says nothing"    # verdict on a tensor whose numbers differ, where the reference's own mean nothing
 KINDS = {"input": "inputs", "forward": "forward tensors", "cost": "costs", "backward": "backward tensors",
          "gradient": "gradients of parameters", "parameter": "parameters"}
 # Without --only, one of each of these is needed. A parameter after a step follows from its gradient.
@@ -58,7 +59,7 @@ def choose(keys, only, path):
 
 def lacking(report, only=()):
     """Return the text for what a verdict needs and was not compared; nothing if all is there, or was not asked for."""
-    have = {row.parts.kind for row in report.rows if row.parts.step}
+    have = {row.parts.kind for row in report.rows if row.parts.step and row.verdict != NOTHING}
     lacks = [name for name, enough in NEEDED.items() if report.known and not only and not have & set(enough)]
     if not lacks:
         return ""
@@ -68,7 +69,7 @@ def lacking(report, only=()):
 
 def share(report):
     """Return the text for how many tensors were compared, of all that an implementation of the golden file computes."""
-    compared = {row.key for row in report.rows if row.parts.step}
+    compared = {row.key for row in report.rows if row.parts.step and row.verdict != NOTHING}
     if not compared:                                        # a layer alone, or the input alone
         return pluralize(len(report.rows), "tensor")
     return f"{len(compared)} of {pluralize(len(compared.union(report.known)), 'tensor')}"

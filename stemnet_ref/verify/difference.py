@@ -13,20 +13,24 @@ class Difference(NamedTuple):
     """How far an array is from the expected one.
 
     `largest` is the largest |actual - expected|, `bound` what rounding allows there, `share` the largest share of its
-    bound that an element's difference has, and `magnitude` the largest |expected|. The others are means of squares: of
+    bound that an element's difference has, `worst` the place of that element, counted in the order of memory, and its
+    difference, and `magnitude` the largest |expected|. The others are means of squares: of
     the differences, of what is expected, of the bounds, and of the actual numbers. `aligned` is the
-    cosine of the angle between actual - expected and what is expected.
+    cosine of the angle between actual - expected and what is expected. Left out of the first four are numbers that are
+    outside of their bound, but mean nothing; `meaningless` says whether there are any.
     """
 
     largest: float
     bound: float
     share: float
+    worst: tuple
     magnitude: float
     squares: float
     expected_squares: float
     bound_squares: float
     actual_squares: float
     aligned: float
+    meaningless: bool
 
 
 def measure(actual, expected, error, relative, smallest, limit, overflown):
@@ -39,40 +43,40 @@ def measure(actual, expected, error, relative, smallest, limit, overflown):
         How far rounding may bring the actual numbers from those expected, beside `relative` times these and `smallest`.
     relative, smallest : float
     limit : float
-        Expected numbers beyond it may be infinite or NaN in the other side's format.
+        Expected numbers beyond it are too large for the other side's format: what it has there means nothing.
     overflown : bool
-        Whether a number on the way was beyond the limit, so that any number may be infinite or NaN.
+        Whether a number on the way was beyond the limit, so that no number means anything unless it is the right one.
     """
     flat = [np.reshape(each, -1) for each in (actual, expected, error)]
     found = [_measure_block(*(each[start:start + BLOCK].astype(np.float64, copy=False) for each in flat), relative,
                             smallest, limit, overflown) for start in range(0, flat[0].size, BLOCK)]
-    largest, bounds, shares, magnitudes, sums = zip(*found, strict=True)
+    largest, bounds, shares, worst, magnitudes, sums, meaningless = zip(*found, strict=True)
     squares, expected_squares, bound_squares, actual_squares, dot, moved = np.sum(sums, axis=0)
-    n = flat[0].size
-    return Difference(float(np.max(largest)), float(bounds[np.argmax(largest)]), float(np.max(shares)),
-                      float(np.max(magnitudes)), *(each / n for each in (squares, expected_squares, bound_squares,
-                                                                         actual_squares)),
-                      ratio(abs(dot), np.sqrt(moved) * np.sqrt(expected_squares)))
+    n, block = flat[0].size, int(np.argmax(shares))
+    at, difference = worst[block]
+    return Difference(float(np.max(largest)), float(bounds[np.argmax(largest)]), float(shares[block]),
+                      (block * BLOCK + int(at), float(difference)), float(np.max(magnitudes)),
+                      *(each / n for each in (squares, expected_squares, bound_squares, actual_squares)),
+                      ratio(abs(dot), np.sqrt(moved) * np.sqrt(expected_squares)), any(meaningless))
 
 
 def _measure_block(actual, expected, error, relative, smallest, limit, overflown):
-    """Return of a block the largest difference, the bound there, the largest share, the largest number, and sums."""
+    """Return of a block the largest difference, the bound there, the largest share, its place and difference, the
+    largest number, sums, and whether numbers that differ mean nothing."""
     size = abs(expected)
     bound = relative * size + smallest
     bound += error
     moved = actual - expected
     difference = abs(moved)
-    missing = ~np.isfinite(actual)
-    if missing.any():
-        difference[missing & np.isfinite(expected)] = np.inf
-        # where a number is beyond what the other side's format holds, infinity or NaN is right
-        difference[(actual == expected) | (missing & (overflown | ~(size < limit)))] = 0
-    shares = difference / bound
-    shares[missing & (difference == 0)] = 0
-    at = np.argmax(difference)
-    return difference[at], bound[at], shares.max(), size.max(), [
+    outside = ~(difference <= bound)
+    meaningless = (outside & (overflown | ~(size < limit))) | ~(bound < np.inf)
+    difference[outside & ~np.isfinite(actual)] = np.inf
+    difference[meaningless] = 0
+    shares = np.where(difference, difference / bound, 0.0)
+    at, worst = np.argmax(difference), np.argmax(shares)
+    return difference[at], bound[at], shares[worst], (worst, difference[worst]), size.max(), [
         np.vdot(a, b) for a, b in ((difference, difference), (expected, expected), (bound, bound), (actual, actual),
-                                   (moved, expected), (moved, moved))]
+                                   (moved, expected), (moved, moved))], bool(meaningless.any())
 
 
 def drift(actual, golden):

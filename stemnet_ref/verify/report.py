@@ -6,9 +6,11 @@ import numpy as np
 
 from ..errors import pluralize
 from . import coverage
+from .coverage import NOTHING
 from .expected.key import Key
 
 HEADER = ("", "layer", "tensor", "difference", "relative", "bound", "of bound", "from golden", "")
+
 
 
 @dataclass(frozen=True)
@@ -21,14 +23,18 @@ class Row:
     bound: float                # largest difference that rounding allows, at the element where `difference` is
     share: float                # largest share of its bound that the difference of an element has; above 1 it departs
     # "agrees"; "departs"; "follows" from a difference that has been named; "unclear", where the parameters that its
-    # step began with are not given, the bound says nothing, and the number is not near the golden file's
+    # step began with are not given, the bound says nothing, and the number is not near the golden file's; or NOTHING,
+    # where it has other numbers than the reference, but the reference's own mean nothing
     verdict: str
+    worst: tuple = (0, 0.0)     # place of the element with the largest share, in the order of memory; its difference
     rms: float = 0.0            # root mean square of the difference, divided by that of what is expected
     # cosine of the angle between the difference and what is expected: 1 where all numbers are wrong by one factor, near
     # 0 where they are rounded
     aligned: float = 0.0
     drift: float = np.nan       # largest |actual - golden file's|, divided by the golden file's largest: all in all
-    vague: bool = False         # whether the bound is so wide that agreement says little
+    # whether the bound is so wide that agreement says little: near to the numbers themselves, or beyond what departs
+    # without the conventions that are assumed
+    vague: bool = False
     consulted: frozenset = frozenset()      # conventions that could change it
     spread: bool = False        # whether it agrees only if convolutions spread the rounding of large numbers to small
 
@@ -52,7 +58,8 @@ class Report:
     @property
     def agrees(self):
         """Whether no tensor departs, and nothing else is wrong."""
-        return not self.diagnoses and all(row.verdict == "agrees" for row in self.rows)
+        verdicts = {row.verdict for row in self.rows}
+        return not self.diagnoses and verdicts <= {"agrees", NOTHING} and "agrees" in verdicts
 
     @property
     def first(self):
@@ -84,14 +91,16 @@ def lines(report, every=False, only=()):
                  for column, (cell, width) in enumerate(zip(line, widths, strict=True)) if not empty[column]]
         text.append("  ".join(cells).rstrip())
     text.append("")
-    left_out, notes = coverage.left_out(report), [f"  note: {note}" for note in report.notes]
+    left_out, notes = coverage.left_out(report), [f"  note: {note}" for note in (*report.notes, *_of_nothing(report))]
     if report.agrees:
-        worst = max(row.share for row in report.rows)
+        worst = max((row.share for row in report.rows if row.verdict == "agrees"), default=0.0)
         found = (f"{coverage.share(report)}, none differs by more than {worst:.2g} of what rounding allows"
                  + (f"; {left_out}" if left_out else ""))
         lacking = coverage.lacking(report, only)
         return [*text, f"cannot tell: {lacking}; agrees in {found}" if lacking else f"agrees: {found}",
                 *notes]
+    if {row.verdict for row in report.rows} == {NOTHING}:
+        text.append("cannot tell: no tensor says anything")
     departing = sum(row.verdict in ("departs", "follows") for row in report.rows)
     unclear = [row for row in report.rows if row.verdict == "unclear"]
     if departing:
@@ -102,6 +111,13 @@ def lines(report, every=False, only=()):
                     "give parameters and gradients of every step")
     return [*text, *(f"  {number}. {diagnosis}" for number, diagnosis in enumerate(report.diagnoses, 1)),
             *notes, *([left_out] if left_out else ())]
+
+
+def _of_nothing(report):
+    """Return the note that numbers of the reference mean nothing, in a list, if some do."""
+    rows = [row for row in report.rows if row.verdict == NOTHING]
+    return [f"{pluralize(len(rows), 'tensor')}, {rows[0].key} the first, {'say' if len(rows) > 1 else 'says'} nothing: "
+            "there the reference itself overflows, or rounding has taken all its digits"] if rows else []
 
 
 def group_of(row):
@@ -122,7 +138,7 @@ def _line(rows, first, every):
     step, passed, layer = group_of(rows[0])
     row = next((row for row in rows if row.verdict == "departs"), max(rows, key=lambda row: row.share))
     found = {row.verdict for row in rows}
-    verdict = next((verdict for verdict in ("departs", "follows", "unclear") if verdict in found), "agrees")
+    verdict = next((each for each in ("departs", "follows", "unclear", "agrees") if each in found), NOTHING)
     if verdict == "agrees" and any(row.spread for row in rows):
         verdict = "agrees (another order of sums)"
     if first is not None and any(each is first for each in rows):

@@ -17,7 +17,7 @@ from . import costs, gradients, inputs, updates
 from .key import Key, owner
 from .layer import LAYERS, Options
 from .operations import add
-from .rounding import DOUBLE, MAX_NUMBER, SINGLE, Assumptions, Computed, Value, exact
+from .rounding import DOUBLE, MAX_NUMBER, Assumptions, Computed, Value, exact
 
 # Among what is consulted: a number on the way was beyond the largest; a tensor on the way was not given
 OVERFLOW, CHAIN = "overflow", "chain"
@@ -124,7 +124,8 @@ class Trace:
             except _Missing as missing:
                 pending.append(missing.key)
                 continue
-            if isinstance(value, Value) and not (abs(value.array) < MAX_NUMBER[SINGLE]).all():
+            of_update = [] if isinstance(value, Value) else [value[0], *value[1]]        # with the optimizer's averages
+            if not all((abs(each.array) < MAX_NUMBER[self.unit]).all() for each in of_update or [value]):
                 consulted.add(OVERFLOW)
             self._known[pending.pop()] = Computed(value, frozenset(consulted))
         return self._known[key]
@@ -281,7 +282,7 @@ class _Computation:
 
     def _parameter(self):
         if self.step:
-            return self.computed(f"{self.step}/update/{self.name}")[0]
+            return self.computed(f"{self.step}/update/{self.name}")[0] or self._update()[0]      # it may be forgotten
         array = exact(self.golden.parameters[self.name])
         return array.uncertain(self.trace.inexact * abs(array.array))
 
