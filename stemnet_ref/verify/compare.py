@@ -108,7 +108,7 @@ class Comparison:
 
     def _scale(self, key):
         """Return the largest number that the golden file has for a tensor in any step."""
-        return max(float(abs(array).max()) for other, array in self.expected.items()
+        return max(float(abs(self.expected[other]).max()) for other in self.expected
                    if Key.of(other).step != 0 and Key.of(other)[1:] == Key.of(key)[1:])
 
     def distance(self, key, trace):

@@ -116,8 +116,10 @@ def lines(report, every=False, only=()):
 def _of_nothing(report):
     """Return the note that numbers of the reference mean nothing, in a list, if some do."""
     rows = [row for row in report.rows if row.verdict == NOTHING]
+    if not rows:
+        return []
     return [f"{pluralize(len(rows), 'tensor')}, {rows[0].key} the first, {'say' if len(rows) > 1 else 'says'} nothing: "
-            "there the reference itself overflows, or rounding has taken all its digits"] if rows else []
+            "there the reference, computed from tensors before that are given, overflows or has lost all digits"]
 
 
 def group_of(row):

@@ -29,7 +29,8 @@ add_rate("decays before the first step", "decay_before_first_step|decay_epoch_ea
          lambda eta, decay, of, step: eta * decay ** ((step - 1) // of + 1))
 add_rate("decays an epoch late", "decay_epoch_late",
          lambda eta, decay, of, step: eta * decay ** max((step - 1) // of - 1, 0))
-add_rate("decays each step from the first on", "", lambda eta, decay, of, step: eta * decay ** step)
+add_rate("decays each step from the first on", "decay_every_step+rate_factor",
+         lambda eta, decay, of, step: eta * decay ** step)
 add_rate("decays twice an epoch", "", lambda eta, decay, of, step: eta * decay ** (2 * ((step - 1) // of)))
 add_rate("halves each epoch", "", lambda eta, decay, of, step: eta * 0.5 ** ((step - 1) // of))
 add_rate("decays by a tenth", "", lambda eta, decay, of, step: eta * 0.9 ** ((step - 1) // of))
@@ -95,7 +96,7 @@ add_update("output layer at a tenth of the rate", "rate_factor", lambda net, pla
     name, w, g, state, rate * (0.1 if name.startswith("output") else 1)), layers="output", family="rate", hint="factor")
 add_update("updated in every second step", "", lambda net, plain, name, w, g, state, rate: (
     w if net.step % 2 else plain(name, w, g, state, rate)), hint="factor")
-add_update("an average of the weights", "", lambda net, plain, name, w, g, state, rate: (
+add_update("an average of the weights", "rate_factor", lambda net, plain, name, w, g, state, rate: (
     0.5 * w + 0.5 * plain(name, w, g, state, rate)), hint="factor")
 add_update("weights at most 0.3", "", lambda net, plain, *rest: plain(*rest).clip(-0.3, 0.3))
 for _name, _layers in (("the output layer", "output"), ("the way down", " ".join(DOWN)), ("the lowest level", "down2")):

@@ -108,7 +108,8 @@ def known_as(name, planted, report):
 
 
 def layers_of(labels):
-    return [label for label in labels if "step" not in label]
+    """Return the blocks of labels: a transposed convolution belongs to its own."""
+    return [label.partition(".")[0] for label in labels if "step" not in label]
 
 
 def is_of_a_convention(said, claimed):

@@ -190,8 +190,9 @@ def test_files_that_are_no_arrays(name, write, words, files, tmp_path, capsys):
     assert_refused(files, tmp_path / name, words, capsys)
 
 
-@pytest.mark.parametrize(("key", "words"), [(LOGITS, "1. 1/forward/logits: 1 numbers are NaN or infinite"),
-                                            (BIAS, "NaN or infinite"), ("1/cost", "NaN or infinite")])
+@pytest.mark.parametrize(("key", "words"), [
+    (LOGITS, "1. 1/forward/logits: no convention known here explains it: 1 number is NaN or infinite"),
+    (BIAS, "NaN or infinite"), ("1/cost", "NaN or infinite")])
 @pytest.mark.parametrize("number", [np.nan, np.inf])
 def test_numbers_that_are_none(key, words, number, files, tmp_path, capsys):
     with np.load(files[1]) as archive:

@@ -42,16 +42,16 @@ def values(name, row, comparison, trace):
     def left(value):
         return np.linalg.norm(under(value) - actual)
 
-    notable = _notable(name, comparison.training)
-    estimate = _least(under, actual, min(notable + list(convention.values or START), key=left))
+    known = notable(name, comparison.training)
+    estimate = _least(under, actual, min(known + list(convention.values or START), key=left))
     if not estimate > 0 or not left(estimate) <= LEFT * np.linalg.norm(trace.computed(row.key).value.array - actual):
-        return notable
+        return known
     rounded = [float(f"{estimate:.{digits}g}") for digits in DIGITS]
-    return list(dict.fromkeys([*notable, *(each for each in rounded if abs(each - estimate) <= CLOSE * estimate),
+    return list(dict.fromkeys([*known, *(each for each in rounded if abs(each - estimate) <= CLOSE * estimate),
                                float(estimate)]))
 
 
-def _notable(name, training):
+def notable(name, training):
     """Return values that follow from the settings; Keras's regularizer is lambda w^2, with twice the gradient."""
     decay = training["weight_decay"]
     return [decay, 2 * decay] if name.startswith("l2_in") and decay else []

@@ -9,9 +9,10 @@ from ..expected.trace import Trace
 
 OTHER_PARAMETERS = ("the training does not begin with the golden file's parameters; load them, and no others. Nothing "
                     "else has been looked for.")
-UNKNOWN = "no convention known here explains it, nor do two together."
-HURRIED = ("no convention known here explains it; two together were not tried, or not all of them: that takes long, "
-           "and says little of few numbers; give more tensors.")
+NOT_KNOWN = "no convention known here explains it"
+UNKNOWN = f"{NOT_KNOWN}, nor do two together."
+HURRIED = (f"{NOT_KNOWN}; two together were not tried, or not all of them: that takes long, and says little of few "
+           "numbers; give more tensors.")
 ENOUGH = 8              # numbers: fewer are a factor of others by chance
 
 
@@ -52,23 +53,43 @@ def _same_later(row, actual):
     return np.array_equal(actual[row.key], actual[row.parts.at_step(row.parts.step + 1)])
 
 
-def of_row(row, comparison, trace):
-    """Return what is seen in a row under the conventions of a trace, or ""."""
-    step, kind, name = row.parts
-    exact = trace.computed(row.key).value
-    actual = np.asarray(comparison.actual[row.key], np.float64)
-    if not np.isfinite(actual).all():
-        return f"{(~np.isfinite(actual)).sum()} numbers are NaN or infinite; the reference's are finite."
+def _factor(key, comparison, trace):
+    """Return the factor by which the numbers of a tensor, or the step of a parameter, are the reference's, or None."""
+    exact, actual, before = trace.computed(key).value, np.asarray(comparison.actual[key], np.float64), 0.0
     allowed = exact.error + 4 * trace.unit * abs(exact.array)
-    before, what = 0.0, "numbers are"
-    if kind == "parameter":
-        before, what = trace.value(row.parts.at_step(step - 1)).array, "step is"
+    if Key.of(key).kind == "parameter":
+        before = trace.value(Key.of(key).at_step(Key.of(key).step - 1)).array
     moved, expected = actual - before, exact.array - before
     factor = np.vdot(expected, moved) / max(np.vdot(expected, expected), 1e-300)
-    if actual.size >= ENOUGH and (abs(moved - factor * expected) <= abs(factor) * allowed + 1e-300).all():
-        why = " Is the learning rate another, or the gradient clipped?" if kind == "parameter" else ""
-        return f"no convention known here explains it, but the {what} {factor:.7g} times the reference's.{why}"
-    if kind == "forward" and name.endswith(".dropout"):
-        return ("no convention known here explains it; is the mask another? Take the golden file's, or export one "
-                "with --keep-prob 1.")
+    return factor if (abs(moved - factor * expected) <= abs(factor) * allowed + 1e-300).all() else None
+
+
+def _why(factor, comparison, trace):
+    """Return what may be behind a parameter's step that is another by a factor: no rate, if one step contradicts it."""
+    departing = [row.key for row in comparison.rows if row.verdict == "departs" and row.parts.kind == "parameter"]
+    not_so = [key for key in departing if np.size(comparison.actual[key]) >= ENOUGH
+              and _factor(key, comparison, trace) is None]
+    if not_so:
+        return f" One factor on the learning rate does not explain {not_so[0]}."
+    return " Is the learning rate another, or the gradient clipped?"
+
+
+def of_row(row, comparison, trace):
+    """Return what is seen in a row under the conventions of a trace, or ""."""
+    _, kind, name = row.parts
+    actual = np.asarray(comparison.actual[row.key], np.float64)
+    if not np.isfinite(actual).all():
+        wrong = np.count_nonzero(~np.isfinite(actual))
+        return (f"{NOT_KNOWN}: {pluralize(wrong, 'number')} {'are' if wrong > 1 else 'is'} NaN or infinite; the "
+                "reference's are finite.")
+    factor = _factor(row.key, comparison, trace)
+    if actual.size >= ENOUGH and factor is not None:
+        what = "step is" if kind == "parameter" else "numbers are"
+        why = _why(factor, comparison, trace) if kind == "parameter" else ""
+        return f"{NOT_KNOWN}, but the {what} {factor:.7g} times the reference's.{why}"
+    exact, error = trace.computed(row.key).value
+    both = (actual != 0) & (exact != 0)
+    if kind == "forward" and name.endswith(".dropout") and ((actual != 0) != (exact != 0)).any() and (
+            abs(actual - exact) <= error + 4 * trace.unit * abs(exact))[both].all():
+        return f"{NOT_KNOWN}; is the mask another? Take the golden file's, or export one with --keep-prob 1."
     return ""

@@ -33,24 +33,40 @@ def fit(comparison, before, found, more, row, rejected=frozenset()):
         What is not to be returned.
     """
     touched = [each for each in before.values() if touches(more, each)]
-    after = comparison.judged([each.key for each in touched], found | more)
+    after = comparison.judged([each.key for each in touched], found | more, before)
     # while others depart, what follows from tensors that are not given may agree or depart by what is not yet found
     now_agree = {now.key for now in after if now.verdict != "departs"}
     pending = any(each.verdict == "departs" and each.key not in now_agree for each in before.values())
     refuted = [now for now in after if _refutes(more, before[now.key], now, pending)]
-    tried = set()
-    for scoped in (more, *(() if not refuted else _narrower(more, row, before, after))):
-        if scoped in tried or scoped & rejected:
-            continue
-        tried.add(scoped)
-        judged = after if scoped == more else comparison.judged([each.key for each in touched], found | scoped)
+    keys = [each.key for each in touched]
+
+    def of(scoped):
+        """Return the Fit of conventions with their scopes, or None."""
+        if scoped & rejected:
+            return None
+        judged = after if scoped == more else comparison.judged(keys, found | scoped, before)
         if any(_refutes(scoped, before[now.key], now, pending) for now in judged):
-            continue
+            return None
         explained = [now for now in judged if before[now.key].verdict == "departs" and now.verdict == "agrees"]
-        if any(now.key == row.key for now in explained):
-            others = [now for now in judged if now.verdict == "departs" and now.parts.step == row.parts.step]
-            short = any(held.name in FORMATS for held in scoped)        # whose bounds say little of all tensors
-            return Fit(scoped, sum(short or not now.vague for now in explained), len(others))
+        if not any(now.key == row.key for now in explained):
+            return None
+        if len({now.parts.step for now in explained}) < 2 and any(held.steps and held.value is not None
+                                                                  for held in scoped):
+            return None                                     # with a value of its own any step can be explained
+        others = [now for now in judged if now.verdict == "departs" and now.parts.step == row.parts.step]
+        short = any(held.name in FORMATS for held in scoped)                # whose bounds say little of all tensors
+        return Fit(scoped, sum(short or not now.vague for now in explained), len(others))
+
+    if not refuted:
+        return of(more)
+    for scoped in dict.fromkeys(_narrower(more, row, before, after)):
+        if best := of(scoped):
+            for layer in sorted({layer for held in scoped for layer in held.layers or ()}, key=place):
+                fewer = frozenset(held._replace(layers=held.layers and held.layers - {layer}) for held in best.held)
+                if all(held.layers is None or held.layers for held in fewer) and (less := of(fewer)) and (
+                        less.explained >= best.explained):                  # nothing shows it in this layer
+                    best = less
+            return best
     return None
 
 
@@ -70,11 +86,12 @@ def _refutes(held, before, after, pending):
 
 def _narrower(more, row, before, after):
     """Yield the conventions in fewer steps, in fewer layers, and in both, as the rows around show it."""
-    steps, layers = _steps(before, after), _layers(before, after, {held.name for held in more})
+    steps = None if any(held.steps for held in more) else _steps(before, after)
+    layers = _layers(before, after, {held.name for held in more})
     for narrow in ({"steps": steps}, {"layers": layers}, {"steps": steps, "layers": layers}):
         if None not in narrow.values():
             yield frozenset(held._replace(**narrow) for held in more)
-    for name in {held.name for held in more}:
+    for name in {held.name for held in more} - FORMATS.keys():     # their bounds say little of what is not given
         for group in groups(row, name):
             yield frozenset(held._replace(layers=group) if held.name == name else held for held in more)
 

@@ -4,28 +4,26 @@ A tensor that departs is computed again under every convention that could change
 on. A convention whose numbers are the other side's within the rounding bound is looked at in all other tensors that it
 could change, too (`scopes`): where it is refuted it does not hold, and is found for the other layers or steps only.
 From there on it is assumed, and the next tensor that departs is looked at; two conventions at once are tried where one
-explains nothing. At the end a convention is named only if all tensors that it could change agree under all that were
-found together.
+explains nothing, and one beside a short format (`formats`). At the end a convention is named only if all tensors that
+it could change agree under all that were found together. A tensor explains nothing if its bound is so wide under a
+convention that what departs is within it also without the convention.
 """
 
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain, takewhile
 
 import numpy as np
 
+from ..compare import VAGUE
 from ..expected.rounding import FORMATS, Held, ratio
 from ..expected.trace import CHAIN
 from ..report import Report
-from . import estimates, observations, scopes
+from . import estimates, formats, observations, pairs, scopes
 from .conventions import CONVENTIONS, everywhere, sentence
 
 CHANCE = 0.001          # that numbers are met by chance
-EMULATED = 8            # times as near comes a tensor where a short format is emulated that it has
-PAIRS = 1500            # pairs of conventions that are tried at most for a tensor
-BESIDE = 3              # values of a convention that are tried beside another
-WORK = 5e10             # products of their forward passes, at most
 ANYWHERE = frozenset()  # layers of a Held that stands for its name in all layers, steps and values
-SHORT = sorted(FORMATS, key=lambda name: FORMATS[name].unit)        # names of the formats, the longest first
 
 
 @dataclass(frozen=True)
@@ -74,6 +72,7 @@ class _Search:
     def __init__(self, comparison):
         self.comparison, self.rows = comparison, list(comparison.rows)
         self.found, self.lost, self.hurried = frozenset(), False, False
+        self.pairs = None                                   # of conventions, that may still be tried; None for all
 
     def run(self):
         """Return the findings."""
@@ -90,7 +89,8 @@ class _Search:
     def _look(self, rejected):
         """Return the findings without some Held, and which of them are refuted in the end."""
         self.rows, self.found, self.lost, self.rejected = list(self.comparison.rows), frozenset(), False, rejected
-        self.before = {row.key: row for row in self.comparison.rows}        # what came of them under what is found
+        self.without = {row.key: row for row in self.comparison.rows}
+        self.before = {**self.without}                      # what came of them under what is found
         findings = []
         for key in list(self.before):
             if (row := self.before[key]).verdict != "departs":
@@ -102,12 +102,20 @@ class _Search:
             if finding.held:
                 self.found |= finding.held
                 touched = [row.key for row in self.before.values() if scopes.touches(finding.held, row)]
-                self.before |= {row.key: row for row in self.comparison.judged(touched, self.found)}
+                self.before |= {row.key: row for row in self.comparison.judged(touched, self.found, self.without)}
         refuted = {held for held in self.found if not self._stands(held)}
+        findings = [replace(each, others=tuple(filter(partial(self._as_well, each), each.others))) for each in findings
+                    if each.held or self.before[each.key].verdict == "departs"]     # or a later one has explained it
         firsts = {finding.key for finding in findings}
         self.rows = [replace(row, verdict="follows") if row.verdict == "departs" and row.key not in firsts
                      and self.before[row.key].verdict != "departs" else row for row in self.comparison.rows]
         return [finding for finding in findings if finding.held or finding.hint], refuted
+
+    def _as_well(self, finding, other):
+        """Return whether other conventions explain as well all that those of a finding do."""
+        touched = [row.key for row in self.without.values() if scopes.touches(finding.held | other, row)]
+        return all(row.verdict != "departs" or self.before[row.key].verdict == "departs"
+                   for row in self.comparison.judged(touched, self.found - finding.held | other))
 
     def _stands(self, held):
         """Return whether all tensors that a convention could change agree, some within a bound that says something.
@@ -130,38 +138,52 @@ class _Search:
         Where an earlier row is `lost`, this one may be its consequence: then nothing is looked for unless its own
         inputs are given, and never two conventions.
         """
-        if self.lost and CHAIN in row.consulted:
+        if self.lost and (CHAIN in row.consulted or self._of_lost_update(row)):
             return Finding(row.key)
         if row.parts.step == 0:
-            return self._short(row) or Finding(row.key, hint=observations.OTHER_PARAMETERS)
-        trace, self.tried = self.comparison.trace.under(self.found), 0
+            short = formats.alone(self, row)
+            return Finding(row.key, short.held) if short else Finding(row.key, hint=observations.OTHER_PARAMETERS)
+        trace, self.tried, self.distances = self.comparison.trace.under(self.found), 0, {}
         self.rough = trace.without_bounds()
         self.rough.computed(row.key)                        # what no candidate changes is computed once
         trace.computed(row.key)
         names = [name for name in CONVENTIONS if name in row.consulted and name not in FORMATS]
-        common = [frozenset([held]) for name in names for held in self._common(name)]
+        common = [frozenset([held]) for name in names for held in self.common(name)]
         estimated = () if self.lost else (frozenset([held]) for name in names for held in self._estimated(name, row))
-        if finding := self._first(row, trace, common, estimated) or self._short(row):
+        later = () if self.lost else self._later(row, names)
+        if finding := self._first(row, trace, common, estimated) or self._first(row, trace, later):
             return finding
+        short = formats.alone(self, row)
+        if not self.lost and not (short and not short.others) and (found := formats.beside(self, row)):
+            return Finding(row.key, found[0], tuple(found[1:]))
+        if short:
+            return Finding(row.key, short.held)
         # many candidates meet single numbers by chance
-        many = not self.lost and any(self._large(each) for each in self.before.values() if each.verdict == "departs")
+        many = not self.lost and any(formats.is_large(self, each) for each in self.before.values()
+                                     if each.verdict == "departs")
         if many and (finding := self._first(row, trace, self._scoped(row, names))):
             return finding
         hint = observations.of_row(row, self.comparison, trace)
         if hint and row.parts.kind != "parameter":          # two conventions can make a step another by a factor
             return Finding(row.key, hint="" if self.lost else hint)
-        if many:
-            for candidates in (self._pairs(row, common), self._beside(row, common, trace)):
-                if finding := self._first(row, trace, candidates):
-                    return finding
+        if many and (finding := self._first(row, trace, pairs.candidates(self, row, common))):
+            return finding
         hint = hint or (observations.HURRIED if self.hurried or not many else observations.UNKNOWN)
         return Finding(row.key, hint="" if self.lost else hint)
 
-    def _common(self, name):
+    def _of_lost_update(self, row):
+        """Return whether a row is a parameter whose gradient departs, or that departs in an earlier step already."""
+        step, kind, name = row.parts
+        earlier = [f"{step}/gradient/{name}", *(row.parts.at_step(each) for each in range(1, step or 0))]
+        return kind == "parameter" and any(key in self.before and self.before[key].verdict == "departs"
+                                           for key in earlier)
+
+    def common(self, name):
         """Return a convention with each common value, everywhere, but for those that are found or rejected."""
         if Held(name, ANYWHERE) in self.rejected:
             return []
-        return [held for held in everywhere(name) if held not in self.found | self.rejected]
+        notable = [Held(name, value=value) for value in estimates.notable(name, self.comparison.training)]
+        return [held for held in everywhere(name) + notable if held not in self.found | self.rejected]
 
     def _estimated(self, name, row):
         """Return a convention with the values that come from the tensor like a row that says most of them."""
@@ -171,6 +193,12 @@ class _Search:
         best = max(sizes, key=lambda each: min(sizes[each], estimates.MANY / sizes[each]), default=row)
         found = [Held(name, value=value) for value in estimates.values(name, best, self.comparison, self.rough)]
         return [held for held in found if not {held, Held(name, ANYWHERE)} & self.rejected]
+
+    def _later(self, row, names):
+        """Yield conventions that begin with the step of a row, of an update whose averages remember earlier steps."""
+        if row.parts.kind == "parameter" and row.parts.step > 1:
+            for held in chain.from_iterable((*self.common(name), *self._estimated(name, row)) for name in names):
+                yield frozenset([held._replace(steps=(row.parts.step, 10 ** 9))])
 
     def _first(self, row, trace, *rounds):
         """Return the Finding of the candidates, sets of Held, that explain a row and most of the others, or None.
@@ -182,14 +210,15 @@ class _Search:
             if more in tried:
                 continue
             tried.add(more)
-            if self.comparison.far(row.key, self.rough.under(self.found | more)):
+            distance = self.distances[more] = self.comparison.distance(row.key, self.rough.under(self.found | more))
+            if not distance <= VAGUE:                       # then it could agree within a vague bound only
                 continue
-            under = self.comparison.judge(row.key, trace.under(self.found | more))
             # each of two must come nearer; a format beside one shows in bits
             fewer = [more - {held} for held in more if len(more) > 1 and held.name not in FORMATS]
-            if self._explains(row, under) and all(
-                    under.rms <= self.comparison.judge(row.key, trace.under(self.found | each)).rms / 2
-                    for each in fewer) and (fit := self._fit(row, more)):
+            under = self._under(row, trace, more)
+            if self._explains(row, under) and all(self._explains(
+                    less := self._under(row, trace, each), self._under(less, trace, more)) for each in fewer) and (
+                        fit := self.fit(row, more)):
                 fits.append((fit, under))
         self.tried += len(tried)
         fits = [(fit, under) for fit, under in fits
@@ -203,90 +232,32 @@ class _Search:
         others = {_does(each): each for each in rest if _does(each) != _does(best)}
         return Finding(row.key, best, tuple(others.values()))
 
+    def _under(self, row, trace, more):
+        """Return what comes of a row under more conventions."""
+        return self.comparison.judge(row.key, trace.under(self.found | more), row)
+
     def _explains(self, row, under):
         """Return whether a row agrees under more conventions, by more than by chance, or by a wider bound."""
-        return (under.verdict == "agrees" and not under.vague and under.share <= row.share / 2
-                and under.rms <= row.rms / 2)
+        return (row.verdict == "departs" and under.verdict == "agrees" and not under.vague
+                and under.share <= row.share / 2 and under.rms <= row.rms / 2)
 
     def _sure(self, row, under, count):
         """Return whether none of `count` candidates would meet a row's numbers by chance as one does."""
         actual = np.asarray(self.comparison.actual[row.key], np.float64)
         return count * ratio(2 * under.bound, np.sqrt(np.mean(actual ** 2))) ** min(actual.size, 8) <= CHANCE
 
-    def _fit(self, row, more):
+    def fit(self, row, more):
         """Return where a set of conventions holds, a scopes.Fit, or None if it is refuted everywhere."""
         return scopes.fit(self.comparison, self.before, self.found, more, row, self.rejected)
-
-    def _short(self, row):
-        """Return the Finding of a short format that most of the tensors show that depart and could, or None."""
-        for name in SHORT:
-            held = frozenset([Held(name)])
-            if name not in row.consulted or held & (self.found | self.rejected):
-                continue
-            asked = [each for each in self.before.values() if name in each.consulted and each.verdict == "departs"
-                     and each.parts.step == row.parts.step and each.parts.kind not in ("parameter", "cost")]
-            under = self.comparison.judged([each.key for each in asked], self.found | held)
-            seen = [self._shows(name, each, now) for each, now in zip(asked, under, strict=True) if self._large(each)]
-            if seen and 2 * sum(seen) >= len(seen) and (fit := self._fit(row, held)):
-                return Finding(row.key, fit.held)
-        return None
-
-    def _large(self, row):
-        """Return whether a tensor has so many numbers that bits that are 0 in all of them are no chance."""
-        return np.count_nonzero(self.comparison.actual[row.key]) >= observations.ENOUGH
-
-    def _shows(self, name, row, under):
-        """Return whether a row shows a short format: in bits that are 0 in every number, or as it is emulated."""
-        actual = np.asarray(self.comparison.actual[row.key], np.float64)
-        bits = FORMATS[name].of_results and np.array_equal(FORMATS[name].cut(actual), actual)
-        return bits or under.rms <= row.rms / EMULATED
 
     def _scoped(self, row, names):
         """Yield single conventions in some layers only."""
         for name in names:
             for layers in scopes.groups(row, name):
-                for held in self._common(name):
+                for held in self.common(name):
                     yield frozenset([held._replace(layers=layers)])
-
-    def _pairs(self, row, single):
-        """Yield two conventions that could change a tensor, also one that only the other lets ask.
-
-        One of them may have a value, and that one of the first BESIDE.
-        """
-        tried, limit = set(), max(50, min(PAIRS, WORK // self.comparison.trace.products))
-        for first in single:
-            (one,) = first
-            consulted = self.rough.under(self.found | first).computed(row.key).consulted
-            for name in (name for name in CONVENTIONS if name in consulted and name not in FORMATS):
-                for other in self._common(name)[:BESIDE]:
-                    pair = first | {other}
-                    if len(tried) >= limit:
-                        self.hurried = True
-                        return
-                    if pair not in tried and not _alike(pair) and None in (one.value, other.value):
-                        tried.add(pair)
-                        yield pair
-
-    def _beside(self, row, single, trace):
-        """Yield each convention and a short format that shows in what is left under the convention."""
-        for first in single:
-            left = self.comparison.judge(row.key, trace.under(self.found | first))
-            for name in SHORT if left.rms <= row.rms / 2 else ():
-                if name in left.consulted and left.rms < 64 * FORMATS[name].unit:
-                    pair = first | {Held(name)}
-                    if self._shows(name, left, self.comparison.judge(row.key, trace.under(self.found | pair))):
-                        yield pair
-
-
-def _alike(pair):
-    """Return whether two Held are one convention with two values, or undo each other."""
-    names = {held.name for held in pair}
-    return len(names) == 1 or names in INVERSE
 
 
 def _does(held):
     """Return what a diagnosis says that the other side does, a set of texts."""
     return frozenset(CONVENTIONS[each.name].does for each in held)
-
-
-INVERSE = ({"input_times_255", "input_over_255"},)

@@ -92,6 +92,17 @@ def test_named_from_costs_gradients_and_parameters_alone(name):
     assert_named(compare(made, only_costs_and_gradients(given)), name)
 
 
+@pytest.mark.parametrize("names", [("cost_over_weights", "tf32"), ("kernel_flipped", "half")])
+def test_a_short_format_is_named_beside_another_from_costs_gradients_and_parameters(names):
+    made, given = deviate(*names)
+    assert_named(compare(made, only_costs_and_gradients(given)), *names)
+
+
+def test_a_training_that_overflows_does_not_narrow_what_is_named():
+    """From step 3 on all is NaN, also the gradients of the biases that are missing, 0 times NaN."""
+    assert_named(compare(*deviate("bias_missing", "cost_summed")), "bias_missing", "cost_summed")
+
+
 def test_one_layer_alone():
     """A kernel is flipped in one layer: the others are not accused."""
     made = small_golden()
@@ -136,7 +147,7 @@ def test_numbers_that_are_not_finite_depart():
     given["1/forward/up1.relu"][0, 0, 0, 0] = np.nan
     report = diagnose(compare(made, given))
     assert report.first.key == "1/forward/up1.relu"
-    assert "1 numbers are NaN or infinite" in report.diagnoses[0]
+    assert "1 number is NaN or infinite" in report.diagnoses[0]
 
 
 def test_other_initial_parameters_are_told():

@@ -11,6 +11,8 @@ if find_spec("torch"):          # else conftest.py leaves these tests out
     from run import made, outcomes, trained
     from table import table
 
+    from stemnet_ref.verify.diagnosis import pairs as two
+
 pytestmark = pytest.mark.torch
 
 NAMED = ("input: frames / 255", "convolution: kernel flipped", "convolution: kernel flipped in two layers",
@@ -19,9 +21,11 @@ NAMED = ("input: frames / 255", "convolution: kernel flipped", "convolution: ker
          "upsampling: memory read as (kh, kw, in, out)", "skip: swapped", "skip: concatenation swapped, NumPy",
          "cost: divided by the weights", "cost: 1 + w", "cost: focal, gamma 2",
          "labels: shifted up and left", "rate: decays after every step", "optimizer: Nesterov",
-         "optimizer: Adam, epsilon 1e-7", "weight decay: decoupled", "precision: float32 in float64, NumPy")
+         "optimizer: Adam, epsilon 1e-7", "weight decay: decoupled", "precision: float32 in float64, NumPy",
+         "rate: half from step 3 on", "cost: no softmax", "weight decay: in the cost, of biases too")
 UNKNOWN = ("input: a pixel to the right", "labels: dilated", "padding: one more above", "activation: |x|",
-           "pooling: smallest", "skip: of the other image", "cost: Dice", "gradients: one element wrong, saved after")
+           "activation: logits: sigmoid", "pooling: smallest", "skip: of the other image", "cost: Dice",
+           "gradients: one element wrong, saved after")
 
 
 @pytest.mark.parametrize("implementation", ["torch", "numpy"])
@@ -41,6 +45,24 @@ def test_planted_alone(name):
         assert outcome.shown
         assert outcome.first_right
         assert outcome.verdict == ("right" if name in NAMED else "unknown"), outcome
+
+
+@pytest.mark.parametrize("name", ["optimizer: RMSprop", "optimizer: Nadam",
+                                  "optimizer: Adam, first average alone corrected"])
+def test_a_factor_in_one_step_is_no_rate(name, monkeypatch):
+    """Any step is the reference's by some factor: a rate is named, or asked for, if it explains the others as well."""
+    monkeypatch.setattr(two, "PAIRS", 150)
+    for outcome in outcomes(singles()[name], ["all"]):
+        assert outcome.verdict == "unknown", outcome
+
+
+@pytest.mark.parametrize(("name", "view", "verdict"), [
+    ("precision: autocast to torch.bfloat16", "training", "right"),
+    ("precision: activations in torch.float16", "script", "unknown"),
+    ("gradients: gradients in float16", "training", "unknown")])
+def test_short_formats(name, view, verdict, monkeypatch):
+    monkeypatch.setattr(two, "PAIRS", 50)
+    assert [outcome.verdict for outcome in outcomes(singles()[name], [view])] == [verdict]
 
 
 def test_planted_beside_another():

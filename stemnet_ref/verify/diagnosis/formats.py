@@ -1,0 +1,80 @@
+"""Short formats of numbers, that show in the tensors of a whole step: alone, and beside one other convention.
+
+The functions take a `search._Search`, and use what it knows: the comparison, the rows under what has been found, and
+what has been rejected.
+"""
+
+import numpy as np
+
+from ..expected.rounding import FORMATS, Held
+from . import observations, scopes
+
+EMULATED = 8            # times as near comes a tensor where a short format is emulated that it has
+SHORT = sorted(FORMATS, key=lambda name: FORMATS[name].unit)        # names of the formats, the longest first
+COARSE = 64             # unit roundoffs of a format that layers add up to, at most
+
+
+def alone(search, row):
+    """Return the Fit of the short format that most of the tensors of a row's step show, or None."""
+    if any(held.name in FORMATS for held in search.found):
+        return None
+    found = []
+    for name in SHORT:
+        held = frozenset([Held(name)])
+        if name in row.consulted and not held & search.rejected and (near := _near(search, name, row)) and (
+                fit := search.fit(row, held)):
+            found.append((near, fit))
+    nearest = min((near for near, _ in found), default=0.0)
+    return next((fit for near, fit in found if near <= 2 * nearest), None)
+
+
+def beside(search, row):
+    """Return the conventions of which each beside a short format explains a row's step, sets of Held, the best first.
+
+    They are those of `search.distances` that bring the row nearer.
+    """
+    found = {}
+    for first, distance in search.distances.items():
+        for name in SHORT if distance <= row.rms / 2 else ():
+            pair = first | {Held(name)}
+            if name in row.consulted and distance < COARSE * FORMATS[name].unit and (
+                    near := _near(search, name, row, first)) and (fit := search.fit(row, pair)) and not fit.others:
+                found[fit.held] = near
+                break                                       # of the formats the first
+    return sorted((held for held in found if found[held] <= EMULATED * min(found.values())), key=found.get)
+
+
+def is_large(search, row):
+    """Return whether a tensor has so many numbers that bits that are 0 in all of them are no chance."""
+    return np.count_nonzero(search.comparison.actual[row.key]) >= observations.ENOUGH
+
+
+def _near(search, name, row, beside=frozenset()):
+    """Return how near a short format brings the tensors of a row's step in which it could show; 0 if it does not.
+
+    It shows if it does in most of those that are large and depart. Other conventions beside it have to bring most of
+    those nearer that they could change. What is returned is the median of their departures, divided by those before.
+    """
+    asked = [each for each in search.before.values() if name in each.consulted and each.verdict == "departs"
+             and each.parts.step == row.parts.step and each.parts.kind not in ("parameter", "cost")
+             and is_large(search, each)]
+    keys, known = [each.key for each in asked], search.found | {Held(name)}
+    judged = search.comparison.judged
+    under = judged(keys, known | beside)
+    left, short = (judged(keys, search.found | beside), judged(keys, known)) if beside else (asked, ())
+    seen = [_shows(search, name, each, now) for each, now in zip(left, under, strict=True)]
+    nearer = [now.rms <= each.rms / EMULATED for each, now in zip(short, under, strict=bool(beside))
+              if scopes.touches(beside, now)]
+    if not seen or 2 * sum(seen) < len(seen) or 2 * sum(nearer) < len(nearer):
+        return 0.0
+    return float(np.median([max(now.rms, 1e-30) / each.rms for each, now in zip(asked, under, strict=True)]))
+
+
+def _shows(search, name, row, under):
+    """Return whether a row shows a short format: in bits that are 0 in every number, or as it is emulated.
+
+    Numbers that have no more bits than a shorter format show that one.
+    """
+    actual = np.asarray(search.comparison.actual[row.key], np.float64)
+    fitting = [each for each in SHORT if FORMATS[each].of_results and np.array_equal(FORMATS[each].cut(actual), actual)]
+    return fitting[-1:] == [name] or under.rms <= row.rms / EMULATED

@@ -1,0 +1,62 @@
+"""Two conventions at once: which are tried, and in which order. The functions take a `search._Search`."""
+
+import numpy as np
+
+from ..expected.rounding import FORMATS, ratio
+from . import formats
+from .conventions import CONVENTIONS
+from .conventions.others import ACTIVATIONS
+
+PAIRS, MIN_PAIRS = 1500, 50     # pairs that are tried at most, and in the largest network
+BESIDE = 3                  # values of a convention that are tried beside another
+WORK = 5e10                 # products of their forward passes, at most
+# Two conventions that undo each other, or of which one says that the other is not so
+INVERSE = ({"input_times_255", "input_over_255"}, *({"relu_on_logits", each} for each in (
+    "activation_missing", *ACTIVATIONS)))
+
+
+def candidates(search, row, single):
+    """Yield two conventions that could change a tensor, also one that only the other lets ask.
+
+    One of them may have a value, and that one of the first BESIDE. First come those with which the tensor has the right
+    direction, that the other may make longer, as all do that change the cost by a factor.
+    """
+    tried = set()
+    if search.pairs is None:
+        search.pairs = max(MIN_PAIRS, min(PAIRS, WORK // search.comparison.trace.products))
+    for first in _by_direction(search, row, single):
+        (one,) = first
+        consulted = search.rough.under(search.found | first).computed(row.key).consulted
+        for name in (name for name in CONVENTIONS if name in consulted and name not in FORMATS):
+            for other in search.common(name)[:BESIDE]:
+                pair = first | {other}
+                if search.pairs <= 0:
+                    search.hurried = True
+                    return
+                if pair not in tried and not _alike(pair) and None in (one.value, other.value):
+                    tried.add(pair)
+                    search.pairs -= 1
+                    yield pair
+
+
+def _by_direction(search, row, single):
+    """Return single conventions, those first under which a large tensor of a row's step has the right direction."""
+    large = [each for each in search.before.values() if each.parts.step == row.parts.step and each.verdict == "departs"
+             and each.parts.kind != "parameter" and formats.is_large(search, each)]
+    if len(single) * search.comparison.trace.products > WORK or not large:
+        return single
+    key = (row if row in large else max(large, key=lambda each: np.size(search.comparison.actual[each.key]))).key
+    actual = np.asarray(search.comparison.actual[key], np.float64).ravel()
+
+    def angle(more):
+        """Return minus the cosine of the angle to the other side's tensor: -1 is the same direction, 0 is none."""
+        array = search.rough.under(search.found | more).computed(key).value.array.ravel()
+        return -ratio(abs(np.vdot(array, actual)), np.linalg.norm(array) * np.linalg.norm(actual))
+
+    return sorted(single, key=angle)
+
+
+def _alike(pair):
+    """Return whether two Held are one convention with two values, or undo each other."""
+    names = {held.name for held in pair}
+    return len(names) == 1 or names in INVERSE
