@@ -88,8 +88,10 @@ def train(given, settings, frames, masks, claim):
         files.make_folder(run.out / "summaries")
     figures.plot_crops(run.data.crops(), run.out / "figures" / "pieces.png")
     with step_bar(settings.epochs * steps, run.progress.step) as advance, cli.stop_request() as stop:
-        complete = run.train(stop, advance, after_epoch)
-    report.catch_up(run)
+        try:
+            complete = run.train(stop, advance, after_epoch)
+        finally:
+            report.catch_up(run)
     return say_end(run, complete, frames is not None)
 
 

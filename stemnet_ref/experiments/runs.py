@@ -40,12 +40,15 @@ def train(settings, folder, given, stop, verbose):
         left = run.progress.epoch < settings.epochs
         if left:
             with step_bar(settings.epochs * run.data.steps_per_epoch, run.progress.step, leave=False) as advance:
+                page = report.Report()
                 try:
-                    complete = run.train(stop, advance, report.Report().keep_up)
+                    complete = run.train(stop, advance, page.keep_up)
                 except Diverged as error:
                     files.write_json(folder / DIVERGED, {"error": str(error)}, outputs.DIVERGED)
                     cli.log(f"  {error}")
                     return None, True
+                finally:
+                    page.catch_up(run)
             if not complete:
                 return None, True
         elif not report.is_fresh(folder):

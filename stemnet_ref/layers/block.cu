@@ -40,7 +40,7 @@ struct Apart {
     int CA, CB, N, H, W;
     __device__ void operator()(int row, int c, const Four& sum) const
     {
-        int64 pixel = (int64)blockIdx.z * N * H * W + row;  // here: before, it would take registers
+        int64 pixel = (int64)blockIdx.z * N * H * W + row;  // a pointer kept all the time would take registers
         REAL *a = da + pixel * CA, *b = db + pixel * CB;
         if (VECTOR) put(c < CA ? a + c : b + c - CA, sum, 4);
         else

@@ -53,9 +53,9 @@ class Report:
         self._epochs = self._due = 0        # epochs that the report shows; when `keep_up` may write it again
 
     def keep_up(self, run):
-        """Do the same as `refresh`, unless it would take more than a fifth of the time since the last report.
+        """Do the same as `refresh` after the last epoch, and after others where it takes a fifth of the time at most.
 
-        The report is written after an epoch that takes as long as four reports, and after the last epoch.
+        It does so after the first epoch that ends four times a report's duration after the last report.
         """
         if time.monotonic() >= self._due or run.progress.epoch == run.settings.epochs:
             self.refresh(run)

@@ -54,6 +54,7 @@ class Emulator:
         self.product = 1                                # which way of windows.cuh
         self.multiprocessors = 132
         self.groups = False                             # whether convolutions are those of groups.cuh
+        self.shared_bytes = 233472                      # of a multiprocessor
         self._record = None
         self._starts = set()                            # addresses of whole arrays
 

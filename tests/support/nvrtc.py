@@ -76,6 +76,11 @@ def _check(library, status):
         raise CompileError(library.nvrtcGetErrorString(status).decode())
 
 
+def place(kind, groups=False):
+    """Return what GemmConfig looks at of a device: an H100."""
+    return SimpleNamespace(product=kind, multiprocessors=132, groups=groups, shared_bytes=233472)
+
+
 def network_macros(stem, dtype, kind, groups=False):
     """Return what the host compiles a file with for Network5 at 1024 x 1024: a list of macros for each of its shapes.
 
@@ -88,8 +93,7 @@ def network_macros(stem, dtype, kind, groups=False):
     groups : bool
         Whether it has the products of groups.cuh.
     """
-    found, transposed = set(), stem in ("conv_transpose2d", "block_transpose")
-    place = SimpleNamespace(product=kind, multiprocessors=132, groups=groups)
+    found, transposed, where = set(), stem in ("conv_transpose2d", "block_transpose"), place(kind, groups)
     for layer, (*_, c, o), level in _weights():
         side = 1024 >> level
         pixels = 1, side, side
@@ -101,10 +105,10 @@ def network_macros(stem, dtype, kind, groups=False):
             c, o, kernel, pixels = o, c, (1, 1), (1, side // 2, side // 2)
         else:
             continue
-        found.add(GemmConfig.convolve(place, pixels, kernel, c, o, dtype, (c, o)).options)
-        found.add(GemmConfig.weight_gradient(place, pixels, kernel, c, o, dtype, (c, o)).options)
+        found.add(GemmConfig.convolve(where, pixels, kernel, c, o, dtype, (c, o)).options)
+        found.add(GemmConfig.weight_gradient(where, pixels, kernel, c, o, dtype, (c, o)).options)
         if layer != "down0.conv":
-            found.add(GemmConfig.convolve(place, pixels, kernel, o, c, dtype, (c, o)).options)
+            found.add(GemmConfig.convolve(where, pixels, kernel, o, c, dtype, (c, o)).options)
     if stem == "block":
         found |= {(("VECTOR", 0),), (("VECTOR", 1),)}
     return sorted(found) or [()]
@@ -121,12 +125,15 @@ def report(version, architecture):
     print(f"{'sm_' + str(architecture):<36}{'macros':<32}{'registers':>10}{'shared':>8}{'spilled':>9}")
     for path in FILES:
         kinds = (1, 2, 3) if architecture >= 80 else (1,)
-        for macros in sorted({each for kind in kinds for each in network_macros(path.stem, np.dtype("f4"), kind)}):
-            log = compile_cuda(version, path, architecture, macros=macros)
+        for macros in sorted({each for kind in kinds
+                              for each in network_macros(path.stem, np.dtype("f4"), kind, architecture == 90)}):
+            chip = "90a" if ("GROUPS", 1) in macros else architecture               # as backends/cuda/device.py
+            log = compile_cuda(version, path, chip, macros=macros)
             for name, text in re.findall(r"entry function '(\w+)'(.*?Used.*?)\n", log, re.DOTALL):
                 registers, shared, spilled = (
                     (re.search(of, text) or "00")[1] for of in (r"Used (\d+) reg", r"(\d+) bytes smem",
                                                                 r"(\d+) bytes spill st"))
+                shared = max(int(shared), dict(macros).get("SHARED_BYTES", 0))
                 print(f"{name:<36}{_in_words(**dict(macros)):<32}{registers:>10}{shared:>8}{spilled:>9}")
 
 

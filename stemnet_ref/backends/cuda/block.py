@@ -53,7 +53,7 @@ def backward(dy, saved, weight, scale=None, needs_dx=True, out=None):
         return (None,) * len(inputs), dweight, db, None
     shapes = [first.shape, (*first.shape[:3], sizes[4])]            # CB may be 0
     config = GemmConfig.convolve(device, dy.shape[:3], (kh, kw), o, c, dy.dtype, channels)
-    dinputs = config.run("block.block_backward_input", (dz, config.filters(weight, True)), shapes, sizes)
+    dinputs = config.run("block.block_backward_input", (dz, config.filters(weight, swapped=True)), shapes, sizes)
     return tuple(dinputs[:len(inputs)]), dweight, db, None
 
 
@@ -75,7 +75,7 @@ def _convolve(inputs, weight, b, keep_prob, key):
     parts = device.empty((config.split_k, *y.shape), y.dtype)
     config.launch("block.block_sums", config.split_k, first, other, weight, parts, *sizes)
     launch("block.block_activation", blocks(n * h * w * blocks(o, 4)), parts, b, y, len(parts), n * h * w, o, *mask,
-           options=config.options)
+           options=(("VECTOR", dict(config.options)["VECTOR"]),))
     return y
 
 

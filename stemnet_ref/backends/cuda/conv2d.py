@@ -24,7 +24,7 @@ def backward_input(dy, weight, padding="same"):
     shape = (n, ho, wo, c) if padding == "same" else (n, ho + kh - 1, wo + kw - 1, c)
     sizes = _sizes(shape, weight.shape, padding, dy.shape)
     config = GemmConfig.convolve(device_of(dy, weight), shape[:3], (kh, kw), o, c, dy.dtype, (c, o))
-    return config.run("conv2d.conv2d_backward_input", (dy, config.filters(weight, True)), [shape], sizes)[0]
+    return config.run("conv2d.conv2d_backward_input", (dy, config.filters(weight, swapped=True)), [shape], sizes)[0]
 
 
 def backward_weight(dy, x, shape, padding="same"):

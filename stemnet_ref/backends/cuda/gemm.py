@@ -29,7 +29,7 @@ class Tiling(NamedTuple):
 
     @property
     def room(self):
-        """How many blocks a multiprocessor has room for: BLOCKS of sums.cuh, sums_tensor.cuh and groups.cuh."""
+        """How many blocks a multiprocessor has registers for: BLOCKS of sums.cuh, sums_tensor.cuh and groups.cuh."""
         return 2 if self.groups else 4 if self.threads < 128 or not self.product else 3 if self.product == 1 else 2
 
     @property
@@ -40,7 +40,7 @@ class Tiling(NamedTuple):
             return 16
         if self.groups:
             image, stages = 2 * (k + 7) * (k + 15) * 12, 4 if k == 5 and self.product == 3 else 3
-            return 4 * max(blocks(image, 32) * 32 + stages * (4 - self.product) * k * self.columns * 8, sums)
+            return 4 * max(blocks(image, 4) * 4 + stages * (4 - self.product) * k * self.columns * 8, sums)
         pixel = self.chunk + 4 if self.chunk % 4 == 0 else self.chunk | 1
         taps, images = k if self.product > 1 else 1, 2 if k > 1 else 3
         image = images * (self.rows // self.width + k - 1) * (self.width + k - 1) * pixel
@@ -69,7 +69,8 @@ class GemmConfig:
 
     def __init__(self, device, tiling, grid, sums, summands, limit, channels):
         self.device, self.tiling, self.grid, self.options = device, tiling, grid, tiling.macros(channels)
-        self.split_k = _split_k(grid[0] * grid[1], device.multiprocessors * tiling.room, sums, summands, limit)
+        room = max(1, min(tiling.room, device.shared_bytes // (tiling.shared_bytes + 1024)))
+        self.split_k = _split_k(grid[0] * grid[1], device.multiprocessors * room, sums, summands, limit)
 
     @classmethod
     def convolve(cls, device, pixels, kernel, c, columns, dtype, channels, stride=1):
@@ -94,19 +95,19 @@ class GemmConfig:
     def weight_gradient(cls, device, pixels, kernel, c, columns, dtype, channels):
         """Return the configuration of the gradient by a kernel; parameters as for `convolve`."""
         rows, summands = kernel[0] * kernel[1] * c, int(np.prod(pixels))
-        tiling = _tiling(device, dtype, 8, columns, kernel, rows)
+        tiling = _tiling(device, dtype, 8, columns, (1, 1), rows)               # its kernel does not look at KERNEL
         return cls(device, tiling, (blocks(rows, tiling.rows), blocks(columns, tiling.columns)), rows * columns,
                    summands, summands // 256, channels)
 
-    def filters(self, weight, flipped=False):
-        """Return a kernel (KH, KW, C, O) as the product takes it, which for dx is `flipped`."""
+    def filters(self, weight, swapped=False):
+        """Return a kernel (KH, KW, C, O) as the product takes it; for dx its channels are `swapped`."""
         if not self.tiling.groups:
-            return swap_channels(weight) if flipped else weight
+            return swap_channels(weight) if swapped else weight
         (kh, kw, c, o), parts = weight.shape, 4 - self.tiling.product
-        i, j = (o, c) if flipped else (c, o)
+        i, j = (o, c) if swapped else (c, o)
         count = kh * kw * blocks(i, 8) * 2 * j
         out = self.device.empty((parts, count, 4), weight.dtype)
-        launch("filters.split_filters", blocks(count), weight, out, i, j, int(flipped), parts, count)
+        launch("filters.split_filters", blocks(count), weight, out, i, j, int(swapped), parts, count)
         return out
 
     def launch(self, name, split_k, *arguments):

@@ -26,7 +26,7 @@ typedef REAL Filters8[PARTS][2][TILE_COLUMNS][4];           // of eight channels
 union Shared {
     struct {
         alignas(16) REAL image[2][HALO_WIDTH * HALO_HEIGHT][PIXEL];         // one is multiplied, the other on its way
-        alignas(128) Filters8 filters[STAGES][KERNEL];
+        alignas(16) Filters8 filters[STAGES][KERNEL];
     };
     alignas(16) Tile sums;
 };
@@ -46,56 +46,68 @@ struct Sums {
 
 #include "finish.cuh"
 
-// Call visit(pixel, channel) for every FOUR of share `share` of an image that this thread copies.
-const int SHARES = 2;
-template <class Visit>
-__device__ void each_of_image(int share, const Visit& visit)
-{
-    const int EACH = CHUNK / FOUR, COUNT = HALO_HEIGHT * HALO_WIDTH * EACH / SHARES;
-    #pragma unroll
-    for (int first = 0; first < COUNT; first += THREADS) {
-        int e = share * COUNT + first + threadIdx.x;
-        if (first + (int)threadIdx.x < COUNT) visit(e / EACH, e % EACH * FOUR);
+// A piece of the image is copied in two shares. In each, this thread copies every FOUR of FOURS whose number is its own, and so
+// many THREADS later again.
+const int SHARES = 2, EACH_PIXEL = CHUNK / FOUR, FOURS = HALO_HEIGHT * HALO_WIDTH * EACH_PIXEL / SHARES;
+const int AGAIN = (FOURS + THREADS - 1) / THREADS;
+static_assert(SHARES + STAGES - 2 <= KERNEL, "the image has arrived when its first row is multiplied");
+
+struct Corner {                                             // the first pixel of a block
+    int n, i, j;
+    __device__ Corner(const Windows& v, int block)
+    {
+        int across = (v.WO + WIDTH - 1) / WIDTH, down = (v.HO + HEIGHT - 1) / HEIGHT;
+        n = block / across / down;
+        i = block / across % down * HEIGHT;
+        j = block % across * WIDTH;
     }
-}
+};
 
 // Part `part` of `parts`: a share of the channels in. Grid over blocks of HEIGHT x WIDTH pixels, and columns. The filters are
 // those of filters.cu.
 template <class Store>
 __device__ void convolve(Shared& shared, const Windows& v, const Filters& f, int part, int parts, Store store)
 {
-    int across = (v.WO + WIDTH - 1) / WIDTH, down = (v.HO + HEIGHT - 1) / HEIGHT, block = blockIdx.x;
-    int n = block / across / down, i = block / across % down * HEIGHT, j = block % across * WIDTH;
+    Corner corner(v, blockIdx.x);
     int column = blockIdx.y * TILE_COLUMNS;
     int chunks = (v.C() + CHUNK - 1) / CHUNK;
     int first = chunks * part / parts * CHUNK, end = chunks * (part + 1) / parts * CHUNK;
     Sums sums;
+    int pixels[SHARES][AGAIN];                              // of the image, that this thread copies; -1 outside
+    #pragma unroll
+    for (int k = 0; k < SHARES * AGAIN; k++) {
+        int pixel = (k / AGAIN * FOURS + k % AGAIN * THREADS + threadIdx.x) / EACH_PIXEL;
+        int h = corner.i + pixel / HALO_WIDTH - v.TOP, w = corner.j + pixel % HALO_WIDTH - v.LEFT;
+        pixels[k / AGAIN][k % AGAIN] = v.inside(h, w, 0) ? (corner.n * v.H + h) * v.W + w : -1;
+    }
     auto copy_image = [&](int to, int c, int share) {
-        each_of_image(share, [&](int pixel, int channel) {
-            int h = i + pixel / HALO_WIDTH - v.TOP, w = j + pixel % HALO_WIDTH - v.LEFT;
-            copy<FOUR>(&shared.image[to][pixel][channel], v.at(n, h, w, c + channel), v.inside(h, w, c + channel));
-        });
+        #pragma unroll
+        for (int k = 0; k < AGAIN; k++) {
+            int four = k * THREADS + threadIdx.x, e = share * FOURS + four, channel = c + e % EACH_PIXEL * FOUR;
+            int from = share == 0 ? pixels[0][k] : pixels[1][k];
+            if (FOURS % THREADS == 0 || four < FOURS)
+                copy<FOUR>(&shared.image[to][e / EACH_PIXEL][channel - c], v.at(from, channel), from >= 0 && channel < v.C());
+        }
     };
-    auto copy_filters = [&](int to, int c, int row) {       // a row of the kernel
-        const int EACH_TAP = PARTS * 2 * TILE_COLUMNS, STEP = EACH_TAP < THREADS ? THREADS / EACH_TAP : 1;
-        int which = threadIdx.x % EACH_TAP / TILE_COLUMNS, o = threadIdx.x % TILE_COLUMNS, half = which % 2;
+    const int EACH_TAP = PARTS * 2 * TILE_COLUMNS, STEP = EACH_TAP < THREADS ? THREADS / EACH_TAP : 1;
+    int which = threadIdx.x % EACH_TAP / TILE_COLUMNS, o = threadIdx.x % TILE_COLUMNS;      // of a row of the filters
+    auto copy_filters = [&](int to, int c, int row) {
+        int fours = (v.C() + 7) / 8 * 2, element = which / 2 * v.KH * v.KW + f.FIRST + row * f.DOWN;
         #pragma unroll
         for (int first_tap = 0; first_tap < KERNEL; first_tap += STEP) {
             int tap = first_tap + threadIdx.x / EACH_TAP;
-            int element = which / 2 * v.KH * v.KW + f.FIRST + row * f.DOWN + tap * f.ACROSS;
-            int64 four = ((int64)element * ((v.C() + 7) / 8 * 2) + c / 4 + half) * f.COLUMNS + column + o;
+            int64 line = (int64)(element + tap * f.ACROSS) * fours + c / 4 + which % 2;
             if (KERNEL % STEP == 0 || tap < KERNEL)
-                copy<4>(shared.filters[to][tap][which / 2][half][o], f.p + four * 4, column + o < f.COLUMNS);
+                copy<4>(shared.filters[to][tap][which / 2][which % 2][o], f.p + (line * f.COLUMNS + column + o) * 4,
+                        column + o < f.COLUMNS);
         }
     };
-    for (int share = 0; share < SHARES && first < end; share++) copy_image(0, first, share);
+    for (int share = 0; share < SHARES; share++) copy_image(0, first, share);
     for (int row = 0; row < STAGES - 1; row++) {
-        if (first < end) copy_filters(row, first, row);
+        copy_filters(row, first, row);
         group_copies();
     }
     int now = 0, at = 0;                                    // which filters and which image are multiplied
-    // A warp's 16 pixels lie in two lines. This thread points to one of them, and to half of its channels, for load_tile.
-    int lane = threadIdx.x % 32, pixel = (threadIdx.x / 32 * 2 + lane % 16 / 8) * HALO_WIDTH + lane % 8;
     for (int c = first; c < end; c += CHUNK, at ^= 1)
         #pragma unroll 1
         for (int row = 0; row < KERNEL; row++) {
@@ -108,9 +120,12 @@ __device__ void convolve(Shared& shared, const Windows& v, const Filters& f, int
             if (later < KERNEL || more)
                 copy_filters(to, later < KERNEL ? c : c + CHUNK, later < KERNEL ? later : later - KERNEL);
             group_copies();
+            __syncwarp();                                   // the copies may have taken its threads apart
             float x[PARTS * KERNEL][4], product[TILE_COLUMNS / 2];
             float(&added)[TILE_COLUMNS / 2] = PARTS == 1 ? sums.sum : product;
-            const REAL* image = shared.image[at][pixel + row * HALO_WIDTH] + lane / 16 * 4;
+            // A warp's 16 pixels lie in two lines. This thread points to one of them, and to half of its channels.
+            int lane = threadIdx.x % 32, line = threadIdx.x / 32 * 2 + lane % 16 / 8 + row;
+            const REAL* image = shared.image[at][line * HALO_WIDTH + lane % 8] + lane / 16 * 4;
             #pragma unroll
             for (int tap = 0; tap < KERNEL; tap++) {
                 load_tile(x[tap], image + tap * PIXEL);
@@ -121,7 +136,7 @@ __device__ void convolve(Shared& shared, const Windows& v, const Filters& f, int
                     if (PARTS == 2) x[(PARTS - 1) * KERNEL + tap][e] = whole - x[tap][e];
                 }
             }
-            begin_products();
+            begin_products(x);
             #pragma unroll
             for (int term = PARTS == 1 ? 2 : 0; term < 3; term++)               // low * high, high * low, high * high
                 #pragma unroll
@@ -136,10 +151,11 @@ __device__ void convolve(Shared& shared, const Windows& v, const Filters& f, int
                 #pragma unroll
                 for (int e = 0; e < TILE_COLUMNS / 2; e++) sums.sum[e] += product[e];
         }
+    Corner out(v, anew(blockIdx.x));                        // registers do not hold it from the beginning until now
     finish(shared, sums, Sums::PIXELS, [&](int row, int at, const Four& sum) {
-        int h = i + row / WIDTH, w = j + row % WIDTH;
+        int h = out.i + row / WIDTH, w = out.j + row % WIDTH;
         if (h < v.HO && w < v.WO && column + at < f.COLUMNS)
-            store((n * v.HO + h) * v.WO + w, column + at, sum);
+            store((out.n * v.HO + h) * v.WO + w, column + at, sum);
     });
 }
 

@@ -54,7 +54,7 @@ __device__ inline void multiply_add(float (&d)[4], const float (&a)[4], const fl
           "r"(__float_as_uint(b[0])), "r"(__float_as_uint(b[1])));
 }
 
-// a = a tile (16, 8) of shared memory as `multiply_add` takes it; thread t of the warp points to the elements 4*(t/16) ...
+// a = a tile (16, 8) of shared memory as `multiply_add` takes it (ldmatrix); thread t of the warp points to the elements 4*(t/16) ...
 // of row t % 16, at a multiple of 16 bytes.
 __device__ inline void load_tile(float (&a)[4], const float* row)
 {
@@ -71,28 +71,39 @@ __device__ inline void publish()
     asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
 }
 
-// Products of a group of 128 threads, which go on while the threads do: from `begin_products` to `wait_for_products` nobody
-// may touch the sums, or write what is multiplied.
-__device__ inline void begin_products()
+// Let the compiler move no reading or writing of these numbers from one side of this to the other.
+template <int COUNT>
+__device__ inline void keep_registers(float (&x)[COUNT])
 {
+    #pragma unroll
+    for (int e = 0; e < COUNT; e++) asm volatile("" : "+f"(x[e]) :: "memory");
+}
+
+// Products of a group of 128 threads, wgmma, which go on while the threads do: from `begin_products` to
+// `wait_for_products` nobody may touch the sums d and the factors a, or write what is multiplied.
+template <int NUMBER>
+__device__ inline void begin_products(float (&a)[NUMBER][4])
+{
+    #pragma unroll
+    for (int i = 0; i < NUMBER; i++) keep_registers(a[i]);
     asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
 }
 __device__ inline void close_products()
 {
     asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
 }
-template <int COUNT, int FACTORS>
-__device__ inline void wait_for_products(float (&d)[COUNT], float (&a)[FACTORS][4])
+template <int COUNT, int NUMBER>
+__device__ inline void wait_for_products(float (&d)[COUNT], float (&a)[NUMBER][4])
 {
     asm volatile("wgmma.wait_group.sync.aligned 0;" ::: "memory");
+    keep_registers(d);
     #pragma unroll
-    for (int e = 0; e < COUNT; e++) asm volatile("" : "+f"(d[e]) :: "memory");
-    #pragma unroll
-    for (int i = 0; i < FACTORS; i++) asm volatile("" : "+f"(a[i][0]), "+f"(a[i][1]), "+f"(a[i][2]), "+f"(a[i][3]) :: "memory");
+    for (int i = 0; i < NUMBER; i++) keep_registers(a[i]);
 }
 
-// A matrix in shared memory, of which four neighbours of eight rows lie together: ACROSS and DOWN are the distances in units
-// of four numbers to the next four columns and to the next eight rows.
+// The matrix descriptor of b (8, COLUMNS), which lies in shared memory as [k / 4][column][k % 4]. ACROSS is the distance from k
+// to k + 4, the leading dimension's offset, and DOWN that from a column to the eighth after it, the stride dimension's
+// offset, both in units of 16 bytes.
 template <int ACROSS, int DOWN>
 __device__ inline uint64 matrix_at(const float* p)
 {
@@ -130,6 +141,9 @@ __device__ inline void start_product(float (&d)[32], const float (&a)[4], uint64
 // Start d += a * b, or d = a * b unless `keep`, for a (64, 8), b (8, COLUMNS) and d (64, COLUMNS); b is a matrix of shared
 // memory. With w = thread / 32 % 4, g = thread / 4 % 8 and m = thread % 4, a thread has a[16*w + g + 8*(e%2), m + 4*(e/2)] and
 // d[16*w + g + 8*(e/2%2), 8*(e/4) + 2*m + e%2].
+#undef EIGHT
+#undef FACTORS
+#undef START
 template <int COLUMNS, int ACROSS, int DOWN>
 __device__ inline void multiply_group(float (&d)[COLUMNS / 2], const float (&a)[4], const float* b, bool keep)
 {
@@ -140,10 +154,17 @@ __device__ inline void multiply_group(float (&d)[COLUMNS / 2], const float (&a)[
 
 __device__ inline void stop() { asm volatile("trap;"); }
 
+// Return x, of which the compiler does not know that it is the same.
+__device__ inline int anew(int x)
+{
+    asm volatile("" : "+r"(x));
+    return x;
+}
+
 #endif
 
-// The 11 leading bits of x, the nearest; of two, those away from 0. Tensor cores take no more. What x - high_part(x) leaves
-// is at most 2^12 units of x's last bit. NaN and infinity may become something else, of which the difference is NaN.
+// x rounded to 11 significant bits, ties away from 0; tensor cores take no more. x - high_part(x) is at most 2^12 units of
+// x's last bit. NaN and infinity may become something else, of which the difference is NaN.
 __device__ inline float high_part(float x)
 {
     return __uint_as_float((__float_as_uint(x) + 0x1000) & ~0x1fffu);

@@ -1,14 +1,14 @@
 // The two products of windows.cuh, fast: a block copies pieces of image and filters into shared memory, where many of its
-// threads use them, and while one piece is multiplied the next two are on their way. The sums stay in registers.
+// threads use them, and while one piece is multiplied the next is on its way. The sums stay in registers.
 //
-// For example the convolution 5 x 5 from 128 to 64 channels at 128 x 128 on tensor cores. backends/cuda/gemm.py chooses TILE_ROWS
-// 128, TILE_COLUMNS 64, TILE_WIDTH 32, KERNEL 5 and CHUNK 8. A block of 128 threads, 4 warps, makes 4 x 32 pixels and all 64
-// channels out, 64 sums in each thread. It takes 8 channels in at a time: of the image (4 + 4) x (32 + 4) pixels of them, and
-// then for each of the kernel's 25 elements 8 x 64 weights. Every element shifts the 4 x 32 pixels within the 8 x 36.
-// The next 8 channels of the image come in four shares, at the beginning of four of the kernel's rows, and the weights two
-// elements ahead, so that one barrier for each element suffices: whoever has passed it knows that all threads have done
-// with the piece before, into whose place the next is copied. After 16 times 25 elements all sums go through shared memory,
-// to be written in order.
+// For example the convolution 5 x 5 from 128 to 64 channels at 128 x 128 on tensor cores. backends/cuda/gemm.py chooses
+// TILE_ROWS 128, TILE_COLUMNS 64, TILE_WIDTH 32, KERNEL 5 and CHUNK 8. A block of 128 threads, 4 warps, makes 4 x 32 pixels
+// and all 64 channels out, 64 sums in each thread. It takes 8 channels in at a time: of the image (4 + 4) x (32 + 4) pixels
+// of them, and then for each of the kernel's 5 rows 5 x 8 x 64 weights. Every element of a row shifts the 4 x 32 pixels within
+// the 8 x 36. While a row is multiplied, the next row's weights are copied, and at four of the rows a share of the next 8
+// channels of the image. One barrier for each row suffices: whoever has passed it knows that all threads have done with the
+// row before, into whose place the next is copied. After 16 times 5 rows all sums go through shared memory, to be written in
+// order. On ordinary cores (PRODUCT 1) an element of the kernel takes the place of a row, and two are on their way.
 #pragma once
 
 #if PRODUCT == 1

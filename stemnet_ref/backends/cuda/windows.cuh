@@ -5,8 +5,8 @@
 //
 // Matrix products, whose left matrix is never unfolded in memory. PRODUCT chooses the way: 0 the plain one (plain.cuh),
 // which people learn from and the others are tested against; fast ones (tiles.cuh): 1 on CUDA's ordinary cores, 2 on tensor
-// cores with operands split into two (sums_tensor.cuh), 3 there with operands rounded to TF32. All sum in a fixed order, so
-// that reruns are bit-equal.
+// cores with operands split into two (sums_tensor.cuh), 3 there with operands rounded to TF32. With GROUPS, `convolve` is that
+// of groups.cuh, which takes filters as filters.cu leaves them. All sum in a fixed order, so that reruns are bit-equal.
 #pragma once
 
 #include "ptx.cuh"
@@ -68,9 +68,10 @@ struct Windows {
         return ((unsigned)h < (unsigned)H) & ((unsigned)w < (unsigned)W) & (c < C());
     }
     __device__ int beside(int c) const { return c < CA ? CA : CB; }         // from a pixel's channel c to the next pixel's
-    __device__ const REAL* at(int n, int h, int w, int c) const
+    __device__ const REAL* at(int n, int h, int w, int c) const { return at((n * H + h) * W + w, c); }
+    __device__ const REAL* at(int pixel, int c) const
     {
-        return (c < CA ? first + c : second + c - CA) + (int64)((n * H + h) * W + w) * beside(c);
+        return (c < CA ? first + c : second + c - CA) + (int64)pixel * beside(c);
     }
 };
 

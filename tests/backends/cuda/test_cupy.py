@@ -54,11 +54,11 @@ def cupy(monkeypatch):
         yield
 
     runtime = SimpleNamespace(CUDARuntimeError=CudaError, getDeviceCount=lambda: 1, getDeviceProperties=lambda number: {
-        "name": b"NVIDIA H100", "major": 9, "multiProcessorCount": 132})
+        "name": b"NVIDIA H100", "major": 9, "minor": 0, "multiProcessorCount": 132, "sharedMemPerMultiprocessor": 233472})
     pool = SimpleNamespace(free_all_blocks=lambda: pools.append("freed"))
     module.ndarray = type("ndarray", (), {})
     module.get_default_memory_pool = lambda: pool
-    module.cuda = SimpleNamespace(runtime=runtime, Device=lambda: SimpleNamespace(id=0), Stream=Stream,
+    module.cuda = SimpleNamespace(nvrtc=SimpleNamespace(getVersion=lambda: (12, 9)), runtime=runtime, Device=lambda: SimpleNamespace(id=0), Stream=Stream,
                                   MemoryPool=lambda: SimpleNamespace(malloc="its own"), using_allocator=using_allocator)
     module.RawModule = lambda code, options: SimpleNamespace(options=options)
     module.pools = pools
@@ -107,10 +107,43 @@ def test_an_array_of_cupy_is_computed_with_before_anybody_chose_a_backend(cupy):
 
 @pytest.mark.parametrize("name", ["auto", "cuda"])
 def test_tf32_needs_a_chip_that_can(cupy, name):
-    cupy.cuda.runtime.getDeviceProperties = lambda number: {"name": b"P100", "major": 6, "multiProcessorCount": 56}
+    cupy.cuda.runtime.getDeviceProperties = lambda number: {
+        "name": b"P100", "major": 6, "minor": 0, "multiProcessorCount": 56, "sharedMemPerMultiprocessor": 65536}
     assert backends.choose(name).device.product == 1
     with pytest.raises(InputError, match="--precision tf32: P100 has no tensor cores"):
         backends.choose(name, "tf32")
+
+
+@pytest.mark.parametrize(("chip", "compiler", "groups"), [
+    ((8, 0), (12, 9), False), ((8, 9), (12, 9), False), ((9, 0), (12, 9), True), ((9, 0), (13, 0), True),
+    ((9, 0), (11, 8), False), ((10, 0), (13, 0), False)])
+def test_products_of_groups_are_taken_where_chip_and_compiler_have_them(cupy, chip, compiler, groups):
+    properties = cupy.cuda.runtime.getDeviceProperties(0)
+    cupy.cuda.runtime.getDeviceProperties = lambda number: {**properties, "major": chip[0], "minor": chip[1]}
+    cupy.cuda.nvrtc.getVersion = lambda: compiler
+    assert backends.choose("cuda").device.groups == groups
+
+
+@pytest.mark.parametrize(("options", "asked"), [
+    ((("SHARED_BYTES", 84480), ("GROUPS", 1)), 84480), ((("SHARED_BYTES", 49152), ("GROUPS", 0)), None), ((), None)])
+def test_a_kernel_gets_the_shared_memory_and_the_chip_that_it_is_compiled_for(cupy, options, asked):
+    started, compiled = {}, []
+
+    class Kernel:
+        max_dynamic_shared_size_bytes = None
+
+        def __call__(self, grid, block, arguments, shared_mem):
+            started[block] = shared_mem, self.max_dynamic_shared_size_bytes
+
+    def module(code, options):
+        compiled.extend(options)
+        return SimpleNamespace(get_function=lambda name: Kernel())
+
+    cupy.RawModule = module
+    device = backends.choose("cuda").device
+    device.run(device.function("block", "block_sums", "float", options), (1,), 128, ())
+    assert started == {(128,): (dict(options).get("SHARED_BYTES", 0), asked)}
+    assert ("-arch=sm_90a" in compiled) == (("GROUPS", 1) in options)
 
 
 def no_driver():

@@ -104,15 +104,17 @@ void load_tile(float (&a)[4], const float* row);
 // The products of a group are made when they are waited for, so that whoever changes an operand too early is noticed.
 namespace emulator {
 struct Product { float* d; const float *a, *b; int columns, across, down; bool keep; };
+void begin_products();
 void multiply_later(const Product& product);
 void finish_products();
 }
 
 inline void publish() {}
-inline void begin_products() {}
+template <int NUMBER>
+void begin_products(float (&)[NUMBER][4]) { emulator::begin_products(); }
 inline void close_products() {}
-template <int COUNT, int FACTORS>
-void wait_for_products(float (&)[COUNT], float (&)[FACTORS][4]) { emulator::finish_products(); }
+template <int COUNT, int NUMBER>
+void wait_for_products(float (&)[COUNT], float (&)[NUMBER][4]) { emulator::finish_products(); }
 
 template <int COLUMNS, int ACROSS, int DOWN>
 void multiply_group(float (&d)[COLUMNS / 2], const float (&a)[4], const float* b, bool keep)
@@ -122,6 +124,7 @@ void multiply_group(float (&d)[COLUMNS / 2], const float (&a)[4], const float* b
 }
 
 inline void stop() { __builtin_trap(); }
+inline int anew(int x) { return x; }
 
 extern "C" char __start_cuda_shared __attribute__((weak, visibility("hidden")));
 extern "C" char __stop_cuda_shared __attribute__((weak, visibility("hidden")));

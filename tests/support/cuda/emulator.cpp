@@ -28,6 +28,7 @@ struct Fibre {
     std::vector<Copy> copies;                               // asynchronous ones, not made before they are waited for
     int groups;                                             // of copies that have been closed
     std::vector<Product> later;                             // of groups, not made before they are waited for
+    bool multiplies;                                        // between begin_products and wait_for_products
     unsigned products, tiles;                               // multiply_add and load_tile, so far
 };
 
@@ -111,6 +112,7 @@ static int run_block(std::vector<unsigned>& order)
         fibres[t].begun = false;
         fibres[t].copies.clear();
         fibres[t].later.clear();
+        fibres[t].multiplies = false;
         fibres[t].groups = fibres[t].products = fibres[t].tiles = 0;
         memset(stacks + (t + 1) * STACK - FILLED, 0xff, FILLED);            // what is not written is NaN
     }
@@ -139,9 +141,18 @@ static void on_signal(int number, siginfo_t*, void*)
     siglongjmp(crash, number == SIGSEGV || number == SIGBUS ? OUTSIDE : TRAP);
 }
 
+static void make(const Copy& copy)
+{
+    if (copy.from) memcpy(copy.to, copy.from, copy.bytes);
+    else memset(copy.to, 0, copy.bytes);
+}
+
+// A copy is made at once, or when it is waited for: so a wait that is missing is noticed, and one that comes too early.
 void copy_later(void* to, const void* from, int bytes)
 {
-    fibres[current].copies.push_back({to, from, bytes, fibres[current].groups});
+    Copy copy = {to, from, bytes, fibres[current].groups};
+    if (random_below(2)) make(copy);
+    else fibres[current].copies.push_back(copy);
 }
 
 void close_group() { fibres[current].groups++; }
@@ -152,13 +163,15 @@ void finish_copies(int later)
     size_t kept = 0;
     for (const Copy& copy : fibre.copies)
         if (copy.group >= fibre.groups - later) fibre.copies[kept++] = copy;
-        else if (copy.from) memcpy(copy.to, copy.from, copy.bytes);
-        else memset(copy.to, 0, copy.bytes);
+        else make(copy);
     fibre.copies.resize(kept);
 }
 
+void begin_products() { fibres[current].multiplies = true; }
+
 void multiply_later(const Product& product)
 {
+    if (!fibres[current].multiplies) __builtin_trap();
     if (!product.keep) std::fill(product.d, product.d + product.columns / 2, __builtin_nanf(""));
     fibres[current].later.push_back(product);
 }
@@ -168,6 +181,7 @@ void finish_products()
 {
     unsigned lane = current % WARP, g = lane / 4, m = lane % 4;
     wait_for_warp();                                        // for the numbers of the others
+    if (fibres[current - lane].later.size() != fibres[current].later.size()) __builtin_trap();
     for (unsigned i = 0; i < fibres[current].later.size(); i++) {
         const Product& each = fibres[current].later[i];
         for (int e = 0; e < each.columns / 2; e++) {
@@ -183,6 +197,7 @@ void finish_products()
     }
     wait_for_warp();
     fibres[current].later.clear();
+    fibres[current].multiplies = false;
 }
 
 int run(const unsigned* grid, unsigned threads, uint64_t seed, void (*kernel)(void**), void** arguments, bool flush,
