@@ -51,7 +51,8 @@ class CuPy:
         self._recorder = cupy.cuda.Stream(non_blocking=True)
         self.precision = precision
         self.product = 3 if precision == "tf32" else 2 if has_tf32 else 1           # PRODUCT of windows.cuh
-        self.groups = (chip["major"], chip["minor"]) == (9, 0) and cupy.cuda.nvrtc.getVersion() >= (12, 0)     # groups.cuh
+        hopper = (chip["major"], chip["minor"]) == (9, 0)
+        self.groups = hopper and cupy.cuda.nvrtc.getVersion() >= (12, 0)            # whether it has those of groups.cuh
         self.shared_bytes = chip["sharedMemPerMultiprocessor"]
         self.name = f"cuda ({chip['name'].decode()}{', tf32' if precision == 'tf32' else ''})"
 

@@ -53,12 +53,15 @@ def cupy(monkeypatch):
         pools.append(malloc)
         yield
 
-    runtime = SimpleNamespace(CUDARuntimeError=CudaError, getDeviceCount=lambda: 1, getDeviceProperties=lambda number: {
-        "name": b"NVIDIA H100", "major": 9, "minor": 0, "multiProcessorCount": 132, "sharedMemPerMultiprocessor": 233472})
+    chip = {"name": b"NVIDIA H100", "major": 9, "minor": 0, "multiProcessorCount": 132,
+            "sharedMemPerMultiprocessor": 233472}
+    runtime = SimpleNamespace(CUDARuntimeError=CudaError, getDeviceCount=lambda: 1,
+                              getDeviceProperties=lambda number: chip)
     pool = SimpleNamespace(free_all_blocks=lambda: pools.append("freed"))
     module.ndarray = type("ndarray", (), {})
     module.get_default_memory_pool = lambda: pool
-    module.cuda = SimpleNamespace(nvrtc=SimpleNamespace(getVersion=lambda: (12, 9)), runtime=runtime, Device=lambda: SimpleNamespace(id=0), Stream=Stream,
+    nvrtc = SimpleNamespace(getVersion=lambda: (12, 9))
+    module.cuda = SimpleNamespace(nvrtc=nvrtc, runtime=runtime, Device=lambda: SimpleNamespace(id=0), Stream=Stream,
                                   MemoryPool=lambda: SimpleNamespace(malloc="its own"), using_allocator=using_allocator)
     module.RawModule = lambda code, options: SimpleNamespace(options=options)
     module.pools = pools
