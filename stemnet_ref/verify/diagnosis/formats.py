@@ -11,6 +11,7 @@ from . import observations, scopes
 
 EMULATED = 8            # times as near comes a tensor where a short format is emulated that it has
 SHORT = sorted(FORMATS, key=lambda name: FORMATS[name].unit)        # names of the formats, the longest first
+FEW = 6                 # tensors of a step, of which one must show a format before all are looked at
 COARSE = 64             # unit roundoffs of a format that layers add up to, at most
 
 
@@ -52,14 +53,27 @@ def is_large(search, row):
 def _near(search, name, row, beside=frozenset()):
     """Return how near a short format brings the tensors of a row's step in which it could show; 0 if it does not.
 
-    It shows if it does in most of those that are large and depart. Other conventions beside it have to bring most of
-    those nearer that they could change. What is returned is the median of their departures, divided by those before.
+    It shows if it does in most of those that are large and depart, and in some of FEW of them, which are looked at
+    first. Other conventions beside it have to bring most of those nearer that they could change. What is returned is
+    the median of their departures, divided by those before.
     """
+    key = name, row.parts.step, beside, search.found, search.rejected
+    if key not in search.near:
+        search.near[key] = _nearness(search, name, row, beside)
+    return search.near[key]
+
+
+def _nearness(search, name, row, beside):
     asked = [each for each in search.before.values() if name in each.consulted and each.verdict == "departs"
              and each.parts.step == row.parts.step and each.parts.kind not in ("parameter", "cost")
              and is_large(search, each)]
     keys, known = [each.key for each in asked], search.found | {Held(name)}
     judged = search.comparison.judged
+    few = asked[::-(-len(asked) // FEW) or 1]
+    if not any(_shows(search, name, each, now) for each, now in zip(
+            judged([each.key for each in few], search.found | beside) if beside else few,
+            judged([each.key for each in few], known | beside), strict=True)):
+        return 0.0
     under = judged(keys, known | beside)
     left, short = (judged(keys, search.found | beside), judged(keys, known)) if beside else (asked, ())
     seen = [_shows(search, name, each, now) for each, now in zip(left, under, strict=True)]

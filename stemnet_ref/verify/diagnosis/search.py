@@ -73,6 +73,7 @@ class _Search:
         self.comparison, self.rows = comparison, list(comparison.rows)
         self.found, self.lost, self.hurried = frozenset(), False, False
         self.pairs = None                                   # of conventions, that may still be tried; None for all
+        self.near = {}                                      # what formats._near has found
 
     def run(self):
         """Return the findings."""

@@ -7,6 +7,7 @@ import pytest
 from verifying import only_costs_and_gradients, small_golden, torch_tensors
 
 from stemnet_ref.verify.compare import compare
+from stemnet_ref.verify.diagnosis import formats
 from stemnet_ref.verify.diagnosis.search import diagnose
 
 if find_spec("torch"):          # else conftest.py leaves these tests out
@@ -96,3 +97,26 @@ def test_costs_alone_agree_or_are_called_unclear():
     report = diagnose(compare(made, given))
     assert [row.verdict for row in report.rows] == ["agrees"] * 4 + ["unclear"]
     assert not report.agrees
+
+
+def test_a_format_is_looked_for_once_in_a_step_and_first_in_few_of_its_tensors(monkeypatch):
+    made, asked = small_golden(), []
+    with pytest.MonkeyPatch.context() as patch:
+        mish(patch)
+        given = torch_tensors(made)
+    nearness = formats._nearness
+
+    def counted(search, name, row, beside):
+        judged = search.comparison.judged
+        search.comparison.judged = lambda keys, *more: asked.append(
+            (name, row.parts.step, beside, len(keys))) or judged(keys, *more)
+        try:
+            return nearness(search, name, row, beside)
+        finally:
+            del search.comparison.judged
+
+    monkeypatch.setattr(formats, "_nearness", counted)
+    assert not diagnose(compare(made, given)).conventions
+    alone = [each for each in asked if not each[2]]
+    assert len({each[:3] for each in alone}) == len(alone) > 0
+    assert max(each[3] for each in alone) <= formats.FEW
