@@ -11,7 +11,7 @@ from . import observations, scopes
 
 EMULATED = 8            # times as near comes a tensor where a short format is emulated that it has
 SHORT = sorted(FORMATS, key=lambda name: FORMATS[name].unit)        # names of the formats, the longest first
-FEW = 6                 # tensors of a step, of which one must show a format before all are looked at
+SAMPLED = 6             # tensors of a step, of which one must show a format before all are looked at
 COARSE = 64             # unit roundoffs of a format that layers add up to, at most
 
 
@@ -53,7 +53,7 @@ def is_large(search, row):
 def _near(search, name, row, beside=frozenset()):
     """Return how near a short format brings the tensors of a row's step in which it could show; 0 if it does not.
 
-    It shows if it does in most of those that are large and depart, and in some of FEW of them, which are looked at
+    It shows if it does in most of those that are large and depart, and in some of SAMPLED of them, which are looked at
     first. Other conventions beside it have to bring most of those nearer that they could change. What is returned is
     the median of their departures, divided by those before.
     """
@@ -69,7 +69,7 @@ def _nearness(search, name, row, beside):
              and is_large(search, each)]
     keys, known = [each.key for each in asked], search.found | {Held(name)}
     judged = search.comparison.judged
-    few = asked[::-(-len(asked) // FEW) or 1]
+    few = asked[::-(-len(asked) // SAMPLED) or 1]
     if not any(_shows(search, name, each, now) for each, now in zip(
             judged([each.key for each in few], search.found | beside) if beside else few,
             judged([each.key for each in few], known | beside), strict=True)):

@@ -106,7 +106,7 @@ def test_a_format_is_looked_for_once_in_a_step_and_first_in_few_of_its_tensors(m
         given = torch_tensors(made)
     nearness = formats._nearness
 
-    def counted(search, name, row, beside):
+    def observed(search, name, row, beside):
         judged = search.comparison.judged
         search.comparison.judged = lambda keys, *more: asked.append(
             (name, row.parts.step, beside, len(keys))) or judged(keys, *more)
@@ -115,8 +115,8 @@ def test_a_format_is_looked_for_once_in_a_step_and_first_in_few_of_its_tensors(m
         finally:
             del search.comparison.judged
 
-    monkeypatch.setattr(formats, "_nearness", counted)
+    monkeypatch.setattr(formats, "_nearness", observed)
     assert not diagnose(compare(made, given)).conventions
     alone = [each for each in asked if not each[2]]
     assert len({each[:3] for each in alone}) == len(alone) > 0
-    assert max(each[3] for each in alone) <= formats.FEW
+    assert max(each[3] for each in alone) <= formats.SAMPLED
