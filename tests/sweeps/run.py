@@ -20,7 +20,6 @@ from contextlib import contextmanager
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -103,8 +102,6 @@ def main():
     parser.add_argument("--implementations", default=",".join(IMPLEMENTATIONS), help="default: %(default)s")
     parser.add_argument("--pairs", action="store_true", help="two deviations at once, not one")
     parser.add_argument("--limit", type=float, default=LIMIT, help="seconds for a comparison (default: %(default)s)")
-    parser.add_argument("--patience", type=float, metavar="SECONDS",
-                        help="seconds for pairs of conventions, in place of those of the package")
     parser.add_argument("--like", metavar="FILE", help="the deviations of another sweep's CSV file")
     parser.add_argument("--sample", type=int, metavar="N", help="N of the deviations, at random")
     parser.add_argument("--jobs", type=int, default=1, help="processes (default: %(default)s)")
@@ -127,7 +124,7 @@ def main():
     if options.sample:
         chosen = random.Random(0).sample(chosen, min(options.sample, len(chosen)))
     names, views = [each.name for each in chosen], options.views.split(",")
-    arguments = [(name, options.pairs, tuple(each.changes), views, options.limit, options.patience)
+    arguments = [(name, options.pairs, tuple(each.changes), views, options.limit)
                  for name, each in zip(names, chosen, strict=True)]
     print(f"{len(chosen)} deviations, {len(views)} views; stemnet_ref from {Path(search.__file__).parents[2]}")
     with get_context("fork").Pool(options.jobs) as pool, open(out, "a", newline="") as file:
@@ -149,10 +146,7 @@ def one(arguments):
     """Return the outcomes of a deviation, by its name: functions do not go from one process to another."""
     torch.set_num_threads(1)
     threadpool_limits(1)
-    search.time = SimpleNamespace(monotonic=time.process_time)      # other programs do not change what is found
-    name, of_pairs, implementations, views, limit, patience = arguments
-    if patience:
-        search.PATIENCE = patience
+    name, of_pairs, implementations, views, limit = arguments
     planted = (pairs() if of_pairs else singles())[name]
     return outcomes(planted._replace(changes={each: planted.changes[each] for each in implementations}), views,
                     limit)

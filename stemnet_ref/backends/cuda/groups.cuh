@@ -1,11 +1,11 @@
-// The convolution of windows.cuh on the tensor cores of Hopper (compute capability 9.0). Four warps, a group, start products
-// of 64 x 8 by 8 x TILE_COLUMNS numbers, of which the filters are taken from shared memory without passing through threads;
-// they go on with something else, and wait for the products later. Operands are split or rounded as in sums_tensor.cuh, the
+// The convolution of windows.cuh on the tensor cores of Hopper (compute capability 9.0), for windows one pixel apart (S = 1).
+// Four warps, a group, start products of 64 x 8 by 8 x TILE_COLUMNS numbers. The tensor cores read the filters from shared
+// memory by themselves, and the group waits for the products later. Operands are split or rounded as in sums_tensor.cuh, the
 // filters before the convolution (filters.cu).
 //
 // A block makes 16 x 8 pixels, its two groups 8 x 8 each. It takes 8 channels in at a time: of the image (16 + KERNEL - 1) x
 // (8 + KERNEL - 1) pixels of them, and then for each of the kernel's rows KERNEL x 8 x TILE_COLUMNS weights. While a row is
-// multiplied, the next row's weights and a share of the next 8 channels of the image are copied.
+// multiplied, the weights of rows after it are copied, and at two of the rows a share of the next 8 channels of the image.
 #pragma once
 
 static_assert(sizeof(REAL) == 4, "tensor cores are for float32");
@@ -46,8 +46,8 @@ struct Sums {
 
 #include "finish.cuh"
 
-// A piece of the image is copied in two shares. In each, this thread copies every FOUR of FOURS whose number is its own, and so
-// many THREADS later again.
+// A piece of the image is copied in two shares. A share is FOURS copies of FOUR elements each, and a thread makes every
+// THREADS-th of them, AGAIN at most.
 const int SHARES = 2, EACH_PIXEL = CHUNK / FOUR, FOURS = HALO_HEIGHT * HALO_WIDTH * EACH_PIXEL / SHARES;
 const int AGAIN = (FOURS + THREADS - 1) / THREADS;
 static_assert(SHARES + STAGES - 2 <= KERNEL, "the image has arrived when its first row is multiplied");
@@ -151,7 +151,7 @@ __device__ void convolve(Shared& shared, const Windows& v, const Filters& f, int
                 #pragma unroll
                 for (int e = 0; e < TILE_COLUMNS / 2; e++) sums.sum[e] += product[e];
         }
-    Corner out(v, anew(blockIdx.x));                        // registers do not hold it from the beginning until now
+    Corner out(v, anew(blockIdx.x));                        // computed anew, since registers that kept it would be spilled
     finish(shared, sums, Sums::PIXELS, [&](int row, int at, const Four& sum) {
         int h = out.i + row / WIDTH, w = out.j + row % WIDTH;
         if (h < v.HO && w < v.WO && column + at < f.COLUMNS)
