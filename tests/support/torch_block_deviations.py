@@ -1,5 +1,6 @@
 """Deviations of PyTorch's twin in its blocks: activations, borders, interpolation, biases, dropout, pooling, skips."""
 
+import numpy as np
 import torch
 from torch.nn import functional
 
@@ -14,13 +15,19 @@ def with_activation(function):
     return plant
 
 
-def with_borders(mode):
+def symmetric(x, sides, _):
+    """Return a map mirrored at its borders, border pixels twice."""
+    rows, columns = (torch.from_numpy(np.pad(np.arange(side), sides[0], "symmetric")) for side in x.shape[2:])
+    return x[:, :, rows][:, :, :, columns]
+
+
+def with_borders(mode, pad=functional.pad):
     """Return a deviation that pads in another way before the convolutions of 5 x 5 pixels."""
     def plant(patch, golden):
         plain = functional.conv2d
 
         def conv2d(x, w, *rest):
-            return plain(functional.pad(x, (2, 2, 2, 2), mode), w) if w.shape[2] == 5 else plain(x, w, *rest)
+            return plain(pad(x, (2, 2, 2, 2), mode), w) if w.shape[2] == 5 else plain(x, w, *rest)
 
         patch.setattr(functional, "conv2d", conv2d)
         return golden
@@ -116,6 +123,7 @@ def _leaky(slope):
 
 
 DEVIATIONS = {              # as in torch_deviations
+    "padding_symmetric": ({}, with_borders("symmetric", symmetric)),
     **{f"padding_{name}": ({}, with_borders(name)) for name in ("reflect", "replicate", "circular")},
     "bias_missing": ({}, without_biases),
     "relu_before_bias": ({}, ordered("dropout", "relu", "bias")),

@@ -85,6 +85,8 @@ def by_frequency(z, y, w):
 DEVIATIONS = {
     "another_cost": ({}, with_cost(dice)),
     "softmax_twice": ({}, with_cost(lambda z, y, w: entropy(functional.softmax(z, dim=1), y, w).mean())),
+    "logits_as_probabilities": ({}, with_pixel_cost(lambda z, y: functional.cross_entropy(
+        torch.log(z.clamp(1e-7, 1 - 1e-7)), y, reduction="none"))),
     "softmax_over_batch": ({}, softmax_over(0)),
     "softmax_over_rows": ({}, softmax_over(2)),
     "softmax_over_columns": ({}, softmax_over(3)),

@@ -1,17 +1,13 @@
 """All deviations, alone and two at once, by name."""
 
-from deviation import pair
-from deviations_blocks import ACTIVATION, BIAS, CONVOLUTION, DROPOUT, PADDING
-from deviations_by_hand import NUMPY
-from deviations_cost import COST
-from deviations_data import INPUT, LABELS, LOADED
-from deviations_files import FILES, PRECISION
-from deviations_gradients import DECAY, GRADIENTS
-from deviations_network import POOLING, SKIP, UPSAMPLING
-from deviations_training import OPTIMIZER, RATE
+from importlib import import_module
+from importlib.util import find_spec
 
-CATALOGUES = (INPUT, LABELS, LOADED, CONVOLUTION, PADDING, DROPOUT, BIAS, ACTIVATION, POOLING, UPSAMPLING, SKIP, COST,
-              RATE, OPTIMIZER, GRADIENTS, DECAY, PRECISION, FILES, NUMPY)
+from deviation import Catalogue, pair
+
+# By the library that they need: modules deviations_NAME.py
+MODULES = {"numpy": ("data", "gradients", "training", "by_hand"), "torch": ("blocks", "network", "cost", "files"),
+           "keras": ("keras_layers", "keras_training")}
 TOGETHER = """
 input: frames / 255 & convolution: kernel flipped
 input: x / 255 & cost: divided by the weights
@@ -73,7 +69,9 @@ padding: ones & convolution: kernel flipped
 def singles():
     """Return {"family: name": Deviation} of all deviations that are planted alone."""
     found = {}
-    for catalogue in CATALOGUES:
+    modules = [import_module(f"deviations_{name}") for library, names in MODULES.items() if find_spec(library)
+               for name in names]
+    for catalogue in (each for module in modules for each in vars(module).values() if isinstance(each, Catalogue)):
         for name, each in catalogue.items():
             key = f"{each.family}: {name}"
             assert key not in found, key

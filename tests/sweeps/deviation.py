@@ -9,6 +9,8 @@ BLOCKS = DOWN + UP
 LAYERS = {**dict.fromkeys(("convolution", "padding", "dropout", "activation"), BLOCKS), "pooling": DOWN[:-1],
           **dict.fromkeys(("upsampling", "skip"), UP), **dict.fromkeys((
               "bias", "frozen", "precision", "rate", "optimizer", "gradients", "weight decay"), (*BLOCKS, "output"))}
+# Places that take and return NumPy arrays in all implementations
+SHARED = {"scaled", "labels", "loaded", "pixel_weights", "gradients", "used", "saved"}
 RIGHT_RUN = frozenset({frozenset({"agrees"})})
 
 
@@ -25,7 +27,7 @@ class Deviation(NamedTuple):
     whole : bool
         Whether these names explain all of it, or one of two deviations.
     changes : dict of str to dict
-        By implementation, "torch" and "numpy": the changes that plant it.
+        By implementation, "torch", "numpy" and "keras": the changes that plant it.
     settings : dict
         Settings of the golden file in which it shows.
     layers : frozenset of str, optional
@@ -59,12 +61,16 @@ class Catalogue(dict):
         super().__init__()
         self.family, self.hint, self.settings = family, hint, settings
 
-    def add(self, name, right="", torch=None, numpy=None, both=None, layers=None, steps=None, family=None, hint="",
-            **settings):
-        """Add a deviation; `right` has names with | between alternatives and + between those that belong together."""
+    def add(self, name, right="", torch=None, numpy=None, keras=None, both=None, layers=None, steps=None,
+            family=None, hint="", **settings):
+        """Add a deviation; `right` has names with | between alternatives and + between those that belong together.
+
+        What is given for `both` is planted in PyTorch and NumPy, and in Keras where its places are SHARED.
+        """
         assert name not in self, name
         changes = {"torch": {**(both or {}), **torch} if torch else both, "numpy": {**(both or {}), **numpy} if numpy
-                   else both if both and torch is None else None}
+                   else both if both and torch is None else None,
+                   "keras": keras or (both if both and torch is None and both.keys() <= SHARED else None)}
         rights = frozenset(frozenset(each.split("+")) for each in right.split("|") if each)
         self[name] = Deviation(name, family or self.family, rights,
                                {each: change for each, change in changes.items() if change},

@@ -1,4 +1,4 @@
-"""Plant deviations in two implementations of docs/golden.md, and count what `verify compare` makes of them.
+"""Plant deviations in three implementations of docs/golden.md, and count what `verify compare` makes of them.
 
     PYTHONPATH=. python tests/sweeps/run.py --out sweep.csv
     PYTHONPATH=/another/checkout python tests/sweeps/run.py --only 'padding|dropout' --views all,training
@@ -18,15 +18,14 @@ import tempfile
 import time
 from contextlib import contextmanager
 from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
 from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
-import torch
 from catalogue import pairs, singles
 from judging import VIEWS, Outcome, judge
-from network_numpy import Numpy
-from network_torch import Torch
 from table import line_of, read, table
 from threadpoolctl import threadpool_limits
 
@@ -35,7 +34,7 @@ from stemnet_ref.verify import golden
 from stemnet_ref.verify.diagnosis import search
 from stemnet_ref.verify.layouts import from_layout
 
-IMPLEMENTATIONS = {"torch": Torch, "numpy": Numpy}
+IMPLEMENTATIONS = "torch", "numpy", "keras"            # network_NAME.py, where NAME is installed
 NETWORK = {"preset": "thesis", "channels": 3, "features": 4, "levels": 3}
 LIMIT = 60              # seconds of the processor for one comparison
 
@@ -51,7 +50,7 @@ def made(size, options):
 
 def trained(golden_file, name, *changes):
     """Return what an implementation makes of a golden file, in the reference's layouts."""
-    implementation = IMPLEMENTATIONS[name]
+    implementation = getattr(import_module(f"network_{name}"), name.capitalize())
     with tempfile.TemporaryDirectory() as folder, np.errstate(all="ignore"):
         path = Path(folder) / "golden.npz"
         golden.write(golden_file, path, implementation.layout)
@@ -82,6 +81,8 @@ def outcomes(planted, views=tuple(VIEWS), limit=LIMIT):
     settings, found = dict(planted.settings), []
     size, options = settings.pop("size", (16, 24)), tuple(sorted(settings.items()))
     for name, change in planted.changes.items():
+        if not find_spec(name):
+            continue
         golden_file = made(size, options)
         actual, plain = trained(golden_file, name, change), right(size, options, name)
         for view in views:
@@ -144,7 +145,8 @@ def main():
 
 def one(arguments):
     """Return the outcomes of a deviation, by its name: functions do not go from one process to another."""
-    torch.set_num_threads(1)
+    if find_spec("torch"):
+        import_module("torch").set_num_threads(1)
     threadpool_limits(1)
     name, of_pairs, implementations, views, limit = arguments
     planted = (pairs() if of_pairs else singles())[name]

@@ -72,8 +72,11 @@ def _cross_entropy(z, labels, class_weights, form, assumed):
 def _of_softmax(z, weights, assumed):
     """Return the costs of all pixels and classes, and dlogits, two Values; the softmax is over the last axis."""
     unit, once = assumed.roundoff(), None
+    slope_of_z = exact(np.ones(z.array.shape))
     if assumed.holds("softmax_twice"):
         z = once = softmax(z, assumed)
+    elif assumed.holds("logits_as_probabilities"):
+        z, slope_of_z = _logarithm_of_logits(z, unit)
     p, shifted = softmax(z, assumed), z.array - z.array.max(-1, keepdims=True)
     log_p = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
     largest, z_error = (abs(each).max(-1, keepdims=True) for each in z)
@@ -91,8 +94,17 @@ def _of_softmax(z, weights, assumed):
         spread = weights * slope.error
         others = spread.sum(-1, keepdims=True) - spread
         error = np.hypot(error, p.array * others + (1 - p.array) * spread)
-    dz = Value(dz, error)
+    dz = Value(dz * slope_of_z.array, error * slope_of_z.array + (abs(dz) + error) * slope_of_z.error)
     return cost, dz if once is None else softmax_backward(once, dz, assumed)
+
+
+def _logarithm_of_logits(z, unit):
+    """Return the logarithm of logits, clipped as Keras clips probabilities, and its slope, two Values."""
+    low, high = 1e-7, 1 - 1e-7
+    ends = [np.clip(each, low, high) for each in (z.array, z.array - z.error, z.array + z.error)]
+    (log, *logs), (slope, *slopes) = map(np.log, ends), [((each > low) & (each < high)) / each for each in ends]
+    return (Value(log, np.maximum(*(abs(each - log) for each in logs)) + unit * (4 + 2 * abs(log))),
+            Value(slope, np.maximum(*(abs(each - slope) for each in slopes)) + 4 * unit * slope))
 
 
 def _of_logarithm(log_p, p, assumed):

@@ -4,7 +4,9 @@ import numpy as np
 
 from ...layers import conv2d
 
-PADDINGS = {"padding_reflect": "reflect", "padding_replicate": "edge", "padding_circular": "wrap"}  # NumPy's names
+# NumPy's names
+PADDINGS = {"padding_reflect": "reflect", "padding_symmetric": "symmetric", "padding_replicate": "edge",
+            "padding_circular": "wrap"}
 # In place of filters (kh, kw, out, in) of a transposed convolution, by the convention's value: those (kh, kw, in, out)
 # of the convolution after the interpolation, and the adjoint, which takes their gradient and the kernel's size
 FILTERS = {1.0: (lambda w: w.swapaxes(2, 3), lambda dw, size: dw.swapaxes(2, 3)),

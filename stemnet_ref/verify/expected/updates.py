@@ -54,8 +54,8 @@ def _update(training, step, eta, name, w, g, slots, assumed):
         if assumed.holds("weight_decay_decoupled"):
             decay, decoupled = 0.0, decay
         g = _sum(assumed, (1, g), (decay, w))
-    elif training["optimizer"] == "adam" and assumed.holds("adamw_default"):
-        decoupled = 0.01
+    elif training["optimizer"] == "adam":
+        decoupled = assumed.value("adamw_default", 0.0)
     if decoupled:
         w = _sum(assumed, (1 - eta * decoupled, w))
     if training["optimizer"] == "adam":

@@ -13,6 +13,9 @@ CONVENTIONS = {
     "softmax_twice": Convention(
         "the softmax is applied twice", "the cost of logits (eq. 5, 8)",
         "give F.cross_entropy and ..._with_logits the logits, not the probabilities"),
+    "logits_as_probabilities": Convention(
+        "the logits are taken for probabilities, clipped at 1e-7 and 1 - 1e-7 and divided by their sum",
+        "the cost of logits (eq. 5, 8)", "write SparseCategoricalCrossentropy(from_logits=True)"),
     **alike("the softmax over the classes of a pixel (eq. 8)",
             "write torch.softmax(z, dim=1), tf.nn.softmax(z, axis=-1)",
             softmax_over_batch="the softmax of the cost is over the images of the batch",

@@ -13,6 +13,8 @@ ACTIVATIONS = {**{f"leaky_relu_{slope}": f"LeakyReLU with slope {slope}" for slo
 CONVENTIONS = {
     **alike(BORDERS, 'write padding="same", padding_mode="zeros", or F.pad(x, sides), before the convolution',
             padding_reflect='the convolutions see the image mirrored at its borders (padding mode "reflect")',
+            padding_symmetric='the convolutions see the image mirrored at its borders, border pixels twice (tf.pad\'s '
+                              'mode "SYMMETRIC")',
             padding_replicate='the convolutions see the border pixels repeated (padding mode "replicate")',
             padding_circular='the convolutions see the opposite side beyond a border (padding mode "circular")'),
     "bias_missing": Convention(

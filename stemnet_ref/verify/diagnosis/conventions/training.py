@@ -131,6 +131,6 @@ CONVENTIONS = {
         "there is no weight decay", "lambda/N w added to the gradient (eq. 53)",
         "write weight_decay= the golden file's"),
     "adamw_default": Convention(
-        "the weights decay as AdamW does it, by its default of 0.01", "none here",
-        "write torch.optim.Adam, or AdamW(..., weight_decay=0)"),
+        "the weights decay as AdamW does it, by its default of {value}", "none here",
+        "write Adam, or AdamW(..., weight_decay=0)", (0.01, 0.004)),
 }

@@ -1,0 +1,38 @@
+"""The sweep's implementation in Keras: it agrees, and what is planted in it is named, or not known."""
+
+from importlib.util import find_spec
+
+import pytest
+
+from stemnet_ref.verify.compare import compare
+
+if find_spec("keras"):          # else conftest.py leaves these tests out
+    from catalogue import singles
+    from run import made, outcomes, trained
+
+    from stemnet_ref.verify.diagnosis import pairs as two
+
+pytestmark = [pytest.mark.tensorflow, pytest.mark.filterwarnings("ignore:__array__")]  # Keras's, of NumPy 2
+
+NAMED = ("cost: from_logits=False on logits, Keras", "padding: symmetric, Keras", "dropout: SpatialDropout2D, Keras",
+         "activation: LeakyReLU by its default, Keras", "optimizer: AdamW by its default, 0.004, Keras",
+         "rate: staircase=False, Keras", "weight decay: kernel_regularizer of lambda, Keras")
+UNKNOWN = "optimizer: biases at twice the rate, Keras", "optimizer: Ftrl, Keras"
+
+
+@pytest.mark.parametrize("settings", [
+    {}, {"optimizer": "sgd", "keep_prob": 1.0, "l2": 0.1}, {"optimizer": "adam", "adam_form": "tensorflow"}])
+def test_keras_agrees(settings):
+    golden = made((16, 24), tuple(settings.items()))
+    rows = compare(golden, trained(golden, "keras")).rows
+    assert len(rows) == 234
+    assert {row.verdict for row in rows} == {"agrees"}
+
+
+@pytest.mark.parametrize("name", NAMED + UNKNOWN)
+def test_planted_in_keras(name, monkeypatch):
+    monkeypatch.setattr(two, "PAIRS", 50)
+    outcome, = outcomes(singles()[name], ["training"])
+    assert outcome.shown
+    assert outcome.first_right
+    assert outcome.verdict == ("right" if name in NAMED else "unknown"), outcome
