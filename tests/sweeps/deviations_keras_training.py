@@ -97,7 +97,7 @@ add_schedule("CosineDecay, Adam", "", lambda eta, decay, of: SCHEDULES.CosineDec
 add_schedule("PiecewiseConstantDecay, a step late", "decay_step_late", lambda eta, decay, of: (
     SCHEDULES.PiecewiseConstantDecay([of, 2 * of], [eta, eta * decay, eta * decay ** 2])))
 add_schedule("a constant rate", "decay_ignored", lambda eta, decay, of: eta)
-add_schedule("the default rate, 0.01", "", lambda eta, decay, of: 0.01)
+add_schedule("the default rate, 0.01", "decay_ignored+rate_factor", lambda eta, decay, of: 0.01)
 add_schedule("the tenth of the rate", "rate_factor", lambda eta, decay, of: SCHEDULES.ExponentialDecay(
     eta / 10, of, decay, staircase=True))
 add("rate", "LearningRateScheduler that counts epochs from 1", "decay_epoch_early", hint="factor",
@@ -128,7 +128,8 @@ add("weight decay", "kernel_regularizer of lambda / 2", "l2_in_cost", decayed=wi
 add("weight decay", "kernel_regularizer of lambda, Adam", "l2_in_cost", decayed=without_decay, settings={
     **DECAY, **ADAM}, **regularized(lambda decay: decay))
 add("weight decay", "kernel_regularizer that nobody asked for", "l2_in_cost", **regularized(lambda decay: 1e-3))
-add("weight decay", "kernel_regularizer beside the decay", "", settings=DECAY, **regularized(lambda decay: decay / 2))
+add("weight decay", "kernel_regularizer beside the decay", "l2_in_cost", settings=DECAY,
+    **regularized(lambda decay: decay / 2))
 add("weight decay", "kernel_regularizer in one layer", "l2_in_cost", layers="down0", conv=only("down0", regularized(
     lambda decay: 1e-2)["conv"]))
 add("weight decay", "kernel_regularizer and bias_regularizer", "l2_in_cost|l2_in_cost+weight_decay_on_biases",
@@ -185,9 +186,9 @@ add("frozen", "trainable=False: the biases", "", hint="factor", freeze=frozen(la
 
 # formats
 for _policy, _right in (("mixed_bfloat16", "bfloat16"), ("mixed_float16", "half"), ("bfloat16", "bfloat16")):
-    add("precision", f"policy {_policy}", _right if "mixed" in _policy else "", hint="format",
+    add("precision", f"policy {_policy}", _right, hint="format",
         policy=lambda net, plain, policy=_policy: policy)
-add("precision", "floatx left at float32", "float32", hint="format", settings={"float64": True},
+add("precision", "floatx left at float32", "agrees", settings={"float64": True},
     policy=lambda net, plain: "float32")
 
 # what goes in

@@ -289,6 +289,8 @@ class _Computation:
     def _update(self):
         """Return a parameter after the step, and the optimizer's averages."""
         slots = self.computed(f"{self.step - 1}/update/{self.name}")[1] if self.step > 1 else ()
+        if self.assume(self.name).holds("not_updated"):         # then a gradient that is not given says nothing
+            return self._before(self.name), slots
         g = self._clip(lambda name: self.tensor(f"{self.step}/gradient/{name}"))
         return updates.update(self.training, self.step, self.name, self._before(self.name), g, slots,
                               self.assume(self.name))

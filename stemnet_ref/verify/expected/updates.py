@@ -33,8 +33,6 @@ def update(training, step, name, w, g, slots, assumed):
     do not (eq. 54). `w` and `g`, Values, are the parameter before the step and the gradient with respect to it; `slots`
     are the averages before the step, none before the first.
     """
-    if assumed.holds("not_updated"):
-        return w, slots
     eta, count = rate(training, step, assumed), step
     if step > training["steps_per_epoch"] and assumed.holds("optimizer_made_anew"):
         count = (step - 1) % training["steps_per_epoch"] + 1

@@ -14,9 +14,10 @@ if find_spec("keras"):          # else conftest.py leaves these tests out
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.filterwarnings("ignore:__array__")]  # Keras's, of NumPy 2
 
-NAMED = ("cost: from_logits=False on logits, Keras", "padding: symmetric, Keras", "dropout: SpatialDropout2D, Keras",
-         "activation: LeakyReLU by its default, Keras", "optimizer: AdamW by its default, 0.004, Keras",
-         "rate: staircase=False, Keras", "weight decay: kernel_regularizer of lambda, Keras")
+NAMED = ("frozen: trainable=False: the output layer, Keras", "cost: from_logits=False on logits, Keras",
+         "padding: symmetric, Keras", "dropout: SpatialDropout2D, Keras", "activation: LeakyReLU by its default, Keras",
+         "optimizer: AdamW by its default, 0.004, Keras", "rate: staircase=False, Keras",
+         "weight decay: kernel_regularizer of lambda, Keras")
 UNKNOWN = "optimizer: biases at twice the rate, Keras", "optimizer: Ftrl, Keras"
 
 
