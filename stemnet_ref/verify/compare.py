@@ -17,7 +17,7 @@ from .report import Row
 
 UNITS = {np.dtype(np.float64): DOUBLE, **dict.fromkeys((np.dtype(np.float32), np.dtype(np.float16), BFLOAT16), SINGLE)}
 VAGUE = 0.25            # of the numbers' root mean square: a wider bound explains nothing
-QUIET, ENOUGH = 1 / 4, 4    # bounds that are small beside errors; so many of them show how errors are spread
+APART = 8               # an error in one map that is so many times those of all others is a fault in that map
 NEAR = 0.01             # of the largest number in all steps: what is as near agrees, also where bounds are vague
 
 
@@ -61,40 +61,38 @@ class Comparison:
             self.rows = tuple(replace(now, spread=before.verdict == "departs" != now.verdict)
                               for before, now in zip(self.rows, again, strict=True))
 
-    @np.errstate(all="ignore")                              # what is not finite is seen in the numbers
     def judged(self, keys, conventions=frozenset(), before=None):
         """Return the rows of some keys under conventions, in the order of the data; `before` as for `judge`, by key."""
-        trace, rows, step = self.trace.under(conventions), [], 0
+        return tuple(self._each(keys, self.trace.under(conventions), before))
+
+    def _each(self, keys, trace, before=None):
+        """Yield the rows of some keys, in the order of the data; the trace keeps what later steps need."""
+        step = 0
         for key in keys:
             if (now := Key.of(key).step or 0) > step:
                 trace.forget(step)
                 step = now
-            rows.append(self.judge(key, trace, before and before[key]))
+            yield self.judge(key, trace, before and before[key])
             if Key.of(key).step:
                 trace.forget_given(key)
-        return tuple(rows)
 
     @np.errstate(all="ignore")
     def _spreads(self, departing):
-        """Return whether the other side's convolutions seem to spread rounding errors.
+        """Return whether all that departs is within bounds if the other side's convolutions spread rounding errors.
 
-        Then errors stay below the largest bound of their image or kernel, and reach most numbers in it that are quiet:
-        whose own bounds are far smaller than the errors' root mean square. A fault in a number leaves the others as
-        they are, and one in a weight those whose input is 0.
+        Then the first maps that depart have errors of like size. A fault in one of them leaves the others as they are.
         """
         trace, spread = self.trace.under(frozenset()), self.trace.spread_out()
         for key in departing:
-            if self.judge(key, spread).verdict == "departs":
-                return False
-            (exact, error), _ = trace.computed(key)
-            if exact.ndim == 4:
-                difference = abs(np.asarray(self.actual[key], np.float64) - exact)
-                squares = np.mean(difference ** 2, (0, 1) if key.endswith("weight") else (1, 2), keepdims=True)
-                bound = error + 4 * trace.unit * abs(exact)
-                reached = (difference > bound)[bound < QUIET * np.sqrt(squares)]
-                if len(reached) >= ENOUGH and 2 * reached.sum() > len(reached):
-                    return True
-        return False
+            (array, error), _ = spread.computed(key)
+            if array.ndim == 4 and not key.endswith("weight"):
+                difference = np.asarray(self.actual[key], np.float64) - trace.computed(key).value.array
+                shares = np.nan_to_num(np.sqrt(np.mean(difference ** 2, (1, 2))) / error.max((1, 2)))
+                *others, largest = np.sort(shares, None)
+                if others and largest > APART * others[-1]:
+                    return False
+                break
+        return all(row.verdict != "departs" for row in self._each(departing, self.trace.spread_out()))
 
     @property
     def first(self):
@@ -126,6 +124,7 @@ class Comparison:
         first = self._not_finite[0]
         return first != key and self.judge(first, trace).verdict == NOTHING
 
+    @np.errstate(all="ignore")                              # what is not finite is seen in the numbers
     def judge(self, key, trace, before=None):
         """Return the Row of a tensor, which is vague also if its bound has room for what departed `before`, a Row."""
         (exact, error), consulted = trace.computed(key)
