@@ -17,7 +17,7 @@ from .report import Row
 
 UNITS = {np.dtype(np.float64): DOUBLE, **dict.fromkeys((np.dtype(np.float32), np.dtype(np.float16), BFLOAT16), SINGLE)}
 VAGUE = 0.25            # of the numbers' root mean square: a wider bound explains nothing
-APART = 8               # an error in one map that is so many times those of all others is a fault in that map
+APART = 8               # a relative error of one map that is so many times those of all others is a fault in it
 NEAR = 0.01             # of the largest number in all steps: what is as near agrees, also where bounds are vague
 
 
@@ -83,16 +83,15 @@ class Comparison:
         Then the first maps that depart have errors of like size. A fault in one of them leaves the others as they are.
         """
         trace, spread = self.trace.under(frozenset()), self.trace.spread_out()
-        for key in departing:
-            (array, error), _ = spread.computed(key)
-            if array.ndim == 4 and not key.endswith("weight"):
-                difference = np.asarray(self.actual[key], np.float64) - trace.computed(key).value.array
-                shares = np.nan_to_num(np.sqrt(np.mean(difference ** 2, (1, 2))) / error.max((1, 2)))
-                *others, largest = np.sort(shares, None)
-                if others and largest > APART * others[-1]:
-                    return False
-                break
-        return all(row.verdict != "departs" for row in self._each(departing, self.trace.spread_out()))
+        if any(row.verdict == "departs" for row in self._each(departing, spread)):
+            return False
+        first = next((key for key in departing if self.actual[key].ndim == 4 and not key.endswith("weight")), None)
+        if first is None:
+            return True
+        array = trace.computed(first).value.array
+        squares = [np.mean(each ** 2, (1, 2)).ravel() for each in (np.float64(self.actual[first]) - array, array)]
+        *others, largest = np.sort(np.sqrt(squares[0] / squares[1])[squares[1] > 0])
+        return not others or largest < APART * others[-1]
 
     @property
     def first(self):
