@@ -14,8 +14,9 @@ from stemnet_ref.verify.expected.rounding import SINGLE
 
 if find_spec("torch"):          # else conftest.py leaves these tests out
     import torch
+    from right_convolutions import by_fft, by_winograd
     from right_runs import run
-    from right_ways import WAYS, by_fft, by_winograd
+    from right_ways import WAYS
     from torch.nn import functional
 
     from stemnet_ref.verify.twins import torch_twin
