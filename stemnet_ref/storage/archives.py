@@ -116,7 +116,7 @@ class Npz(Arrays):
 
     def __init__(self, archive, size):
         self._archive, self._limit = archive, MAX_UNPACKED[0] + MAX_UNPACKED[1] * size
-        self._members, self._unpacked = {}, {}              # by name; the second holds the bytes of what has been read
+        self._members, self._headers, self._unpacked = {}, {}, {}   # by name; the last: bytes of what has been read
         for member in archive.infolist():
             name = member.filename.removesuffix(".npy")
             if name in self._members:
@@ -124,7 +124,12 @@ class Npz(Arrays):
             self._members[name] = member
 
     def header(self, name):
-        """Return the Header of an array."""
+        """Return the Header of an array, which is read once."""
+        if name not in self._headers:
+            self._headers[name] = self._read_header(name)
+        return self._headers[name]
+
+    def _read_header(self, name):
         member = self._members[name]
         with self._archive.open(member) as file:
             start = io.BytesIO(file.read(MAX_HEADER))

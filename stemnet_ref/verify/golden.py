@@ -23,7 +23,6 @@ from ..storage.archives import READ_ERRORS, header_of, open_npz
 from ..storage.files import write_npz
 from ..storage.outputs import GOLDEN
 from ..storage.readers import refusing
-from ..training.checkpoint import build
 from ..training.settings import OPTIONS
 from .expected.key import Key
 from .expected.rounding import SINGLE
@@ -224,8 +223,9 @@ def _check(golden):
     """Raise ValueError unless all is there that tensors are computed from."""
     if not isinstance(golden.network["logits"], str):       # StemNet has a default
         raise ValueError("logits is no word")
-    network = build(golden.network, lambda name: golden.parameters[name].shape)
-    training, x = golden.training, golden.input
+    if missing := topology.LIMITS.keys() - golden.network.keys():       # a default would be a guess
+        raise KeyError(min(missing))
+    training, x, classes = golden.training, golden.input, golden.network["classes"]
     try:
         for name, option in SETTINGS.items():
             option.check(name, training[name])
@@ -236,10 +236,11 @@ def _check(golden):
         raise ValueError(str(error)) from None
     if golden.steps > len(golden.arrays):
         raise ValueError(f"steps {str(golden.steps)[:40]}, and only {len(golden.arrays)} arrays")
-    if x.ndim != 4 or x.shape[3] != network.channels or any(side % network.size_divisor for side in x.shape[1:3]):
+    if x.ndim != 4 or x.shape[3] != golden.network["channels"] or any(
+            side % topology.size_divisor(golden.blocks) for side in x.shape[1:3]):
         raise ValueError(f"input has shape {x.shape}")
-    wanted = {"labels": x.shape[:3], "class_weights": (network.classes,)}
-    wanted |= {f"0/parameter/{name}": array.shape for name, array in network.parameters.items()}
+    wanted = {"labels": x.shape[:3], "class_weights": (classes,)}
+    wanted |= {f"0/parameter/{name}": shape for name, shape in topology.parameter_shapes(golden.blocks).items()}
     if training["keep_prob"] < 1:
         wanted |= {f"{step}/mask/{name}": shape for step in range(1, golden.steps + 1)
                    for name, shape in mask_shapes(golden).items()}
@@ -250,7 +251,7 @@ def _check(golden):
             raise ValueError(f"{key} has shape {header.shape}; it must have {wanted[key]}")
         if header.dtype.kind not in "fiub":
             raise ValueError(f"{key} is {header.dtype}")
-    check_labels("labels", golden.labels, network.classes)
+    check_labels("labels", golden.labels, classes)
     for key in ("input", "class_weights", *wanted):
         if headers[key].dtype.kind == "f" and not np.isfinite(golden.arrays[key]).all():
             raise ValueError(f"{key} holds NaN or infinity")

@@ -1,5 +1,6 @@
 """The keys of tensors: STEP/KIND/NAME, as docs/golden.md lists them; of a layer alone, the names of its outputs."""
 
+from functools import cache
 from typing import NamedTuple
 
 
@@ -11,6 +12,7 @@ class Key(NamedTuple):
     name: str           # name of the layer or the parameter, if any
 
     @classmethod
+    @cache
     def of(cls, text):
         """Return the parts of a key."""
         step, _, rest = text.partition("/")
