@@ -8,7 +8,7 @@ import numpy as np
 
 from .layouts import from_layout, shape_from_layout
 
-MAX_RECENT = 1 << 27    # bytes of what was read last that are kept: a step asks for parameters and gradients again
+MAX_RECENT = 1 << 26    # bytes of what was read last that are kept: a step asks for parameters and gradients again
 
 
 class Stored(Mapping):

@@ -54,16 +54,17 @@ def clip(g, all_of_step, given, assumed):
     g : Value
     all_of_step : callable
         Returns the gradients of all parameters in the step, a list of Value.
-    given : list of ndarray
-        The other side's gradients; where they are beyond the limit it saved them before it clipped, and `g` stays.
+    given : callable
+        Returns the other side's gradients, a list of ndarray; where they are beyond the limit it saved them before it
+        clipped, and `g` stays.
     assumed : Assumptions
     """
     by_norm, each, by_value = (assumed.value(name) for name in CLIPPED)
-    if by_value is not None and not any(abs(array).max(initial=0) > CLEAR * by_value for array in given):
+    if by_value is not None and not any(abs(array).max(initial=0) > CLEAR * by_value for array in given()):
         g = Value(np.clip(g.array, -by_value, by_value), g.error)
-    if each is not None and not any(np.linalg.norm(array) > CLEAR * each for array in given):
+    if each is not None and not any(np.linalg.norm(array) > CLEAR * each for array in given()):
         g = _to_norm(g, [g], each, assumed)
-    if by_norm is not None and not np.sqrt(sum(np.sum(np.square(array)) for array in given)) > CLEAR * by_norm:
+    if by_norm is not None and not np.sqrt(sum(np.sum(np.square(array)) for array in given())) > CLEAR * by_norm:
         g = _to_norm(g, all_of_step(), by_norm, assumed)
     return g
 

@@ -116,7 +116,7 @@ class Trace:
 
         Those that it depends on are computed first, one after the other, so that no network is too deep for Python.
         """
-        pending = [] if key in self._known else [key]
+        pending, limit = [] if key in self._known else [key], MAX_NUMBER[self.unit]
         while pending:
             consulted = set()
             try:
@@ -125,7 +125,7 @@ class Trace:
                 pending.append(missing.key)
                 continue
             of_update = [] if isinstance(value, Value) else [value[0], *value[1]]        # with the optimizer's averages
-            if not all((abs(each.array) < MAX_NUMBER[self.unit]).all() for each in of_update or [value]):
+            if not all(-limit < each.array.min() and each.array.max() < limit for each in of_update or [value]):
                 consulted.add(OVERFLOW)
             self._known[pending.pop()] = Computed(value, frozenset(consulted))
         return self._known[key]
@@ -142,14 +142,15 @@ class Trace:
                        or Key.of(key)[:2] == (step, "update")}
 
     def forget_given(self, key):
-        """Drop what has been computed of a tensor, but for the optimizer's averages, if all else is computed from what
-        the other side has."""
+        """Drop what has been computed of a tensor, but for the optimizer's last averages, if all else is computed from
+        what the other side has."""
         if key not in self.given:
             return
         step, kind, name = Key.of(key)
         self._known.pop(key, None)
         if kind == "parameter" and (update := self._known.get(f"{step}/update/{name}")):
             self._known[f"{step}/update/{name}"] = update._replace(value=(None, update.value[1]))
+            self._known.pop(f"{step - 1}/update/{name}", None)
 
 
 class _Missing(Exception):
@@ -263,10 +264,10 @@ class _Computation:
 
     def _gradient(self):
         """Return the gradient with respect to a parameter, with what is done to it before the optimizer takes it."""
-        saved = (self.trace.given.get(f"{self.step}/gradient/{name}") for name in self.golden.parameters)
-        return self._clip(self._whole, [array for array in saved if array is not None])
+        return self._clip(self._whole, lambda: [self.trace.given[key] for key in (
+            f"{self.step}/gradient/{name}" for name in self.golden.parameters) if key in self.trace.given])
 
-    def _clip(self, of, saved=()):
+    def _clip(self, of, saved=list):
         """Return the gradient with respect to a parameter, clipped; `of` takes a name and returns it as it was."""
         return gradients.clip(of(self.name), lambda: [of(name) for name in self.golden.parameters], saved,
                               self.trace.assume("", self.consulted, self.step))

@@ -139,13 +139,13 @@ def _sum(assumed, *terms):
     """
     if not assumed.bounds:
         return exact(sum(factor * value.array for factor, value in terms))
-    array = np.zeros(terms[0][1].array.shape)
-    error = np.full(array.shape, assumed.smallest())
+    array, error = np.empty((2, *terms[0][1].array.shape))
     flat = [(factor, assumed.roundoff() * (len(terms) - 1 + 2 * (abs(factor) != 1)), value.array.reshape(-1),
              value.error.reshape(-1)) for factor, value in terms]
     for start in range(0, array.size, BLOCK):
         block = slice(start, start + BLOCK)
         total, own = array.reshape(-1)[block], error.reshape(-1)[block]
+        total[:], own[:] = 0, assumed.smallest()
         for factor, roundings, of_array, of_error in flat:
             term = factor * of_array[block]
             total += term
