@@ -66,10 +66,11 @@ def forward(x, weight, padding="same"):
         If shapes or dtypes do not fit, or a "valid" kernel is larger than `x`.
     """
     check_shapes("conv2d.forward", x=(x, "N H W C"), weight=(weight, "kh kw C O"))
-    padded = np.pad(x, ((0, 0), *pads(x.shape, weight.shape, padding), (0, 0)))
+    padded, (*_, c, o) = pad(x, pads(x.shape, weight.shape, padding)), weight.shape
     y = np.zeros(output_shape(x.shape, weight.shape, padding), x.dtype)
+    pixels = y.reshape(-1, o)                                                           # a view
     for a, b, seen in shifts(weight.shape, y.shape):
-        y += np.tensordot(padded[seen], weight[a, b], axes=1)                           # (N, H, W, C) by (C, O)
+        pixels += np.dot(padded[seen].reshape(-1, c), weight[a, b])                     # (N*H*W, C) by (C, O)
     return y
 
 
@@ -100,12 +101,12 @@ def backward(dy, x, weight, padding="same"):
 def backward_input(dy, weight, padding="same"):
     """Return dx (eq. 34), shape (N, H, W, C), from dy (N, H, W, O) and weight (kh, kw, C, O)."""
     check_shapes("conv2d.backward", dy=(dy, "N H W O"), weight=(weight, "kh kw C O"))
-    (n, ho, wo, _), (kh, kw, c, _) = dy.shape, weight.shape
+    (n, ho, wo, o), (kh, kw, c, _) = dy.shape, weight.shape
     padded_shape = n, ho + kh - 1, wo + kw - 1, c
     (top, bottom), (left, right) = pads(padded_shape, weight.shape, padding)
     dpadded = np.zeros(padded_shape, dy.dtype)
     for a, b, seen in shifts(weight.shape, dy.shape):
-        dpadded[seen] += np.tensordot(dy, weight[a, b].T, axes=1)                       # (N, H, W, O) by (O, C)
+        dpadded[seen] += np.dot(dy.reshape(-1, o), weight[a, b].T).reshape(n, ho, wo, c)    # (N*H*W, O) by (O, C)
     return dpadded[:, top:padded_shape[1] - bottom, left:padded_shape[2] - right]
 
 
@@ -113,10 +114,11 @@ def backward_input(dy, weight, padding="same"):
 def backward_weight(dy, x, shape, padding="same"):
     """Return dweight (eq. 36) of the given shape (kh, kw, C, O), from dy (N, H, W, O) and x (N, H, W, C)."""
     check_gradient(dy, x, shape, padding)
-    padded = np.pad(x, ((0, 0), *pads(x.shape, shape, padding), (0, 0)))
+    padded, (*_, c, o) = np.moveaxis(pad(x, pads(x.shape, shape, padding)), 3, 0), shape
     dweight = np.empty(shape, x.dtype)
     for a, b, seen in shifts(shape, dy.shape):
-        dweight[a, b] = np.tensordot(padded[seen], dy, axes=((0, 1, 2), (0, 1, 2)))     # summed over n, i, j
+        # (C, N*H*W) by (N*H*W, O): summed over n, i, j
+        dweight[a, b] = np.dot(padded[(slice(None), *seen)].reshape(c, -1), dy.reshape(-1, o))
     return dweight
 
 
@@ -143,6 +145,15 @@ def pads(x_shape, weight_shape, padding):
         raise ValueError(f'conv2d: a {kh} x {kw} kernel does not fit into x, {h} x {w} pixels, '
                          'with padding="valid"; use "same" or a larger x')
     return (0, 0), (0, 0)
+
+
+def pad(x, around):
+    """Return x (N, H, W, C) with zeros around it, ((top, bottom), (left, right)) pixels of them."""
+    (top, bottom), (left, right) = around
+    n, h, w, c = x.shape
+    padded = np.zeros((n, top + h + bottom, left + w + right, c), x.dtype)
+    padded[:, top:top + h, left:left + w] = x
+    return padded
 
 
 def output_shape(x_shape, weight_shape, padding):
