@@ -15,6 +15,7 @@ from .layouts import LAYOUTS, fitting, from_layout, is_filter, nchw_shape, shape
 from .stored import Stored, widened
 
 DAMAGED = "cannot be read", "write it anew", READ_ERRORS        # what is wrong with a file, the remedy, the errors
+RECENT = 1 << 27        # bytes of a file that are kept: a step asks for parameters and gradients again
 DTYPES = np.dtype(np.float32), np.dtype(np.float64)
 
 
@@ -45,7 +46,7 @@ def read(path, golden, layout=None, log=print, allow_extra=False, only=()):
     with ExitStack() as opened:
         arrays = opened.enter_context(open_arrays(path))
         layouts = _checked(arrays, golden, (layout,) if layout else stated(arrays, path), path, log, allow_extra, only)
-        found = Stored(arrays, layouts, partial(refusing, path, *DAMAGED), shapes(golden))
+        found = Stored(arrays, layouts, partial(refusing, path, *DAMAGED), shapes(golden), RECENT)
         found.keep(opened.pop_all())
         return found
 

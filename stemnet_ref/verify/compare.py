@@ -53,6 +53,7 @@ class Comparison:
         self.trace, self.actual, self.known = trace, actual, known
         self.expected, self.training = expected or {}, training or {}
         self.keys = [key for key in keys if key in actual]
+        self._rows, self._drifts = {}, {}                   # what `judge` and `_drift` have found
         self.rows = self.judged(self.keys)
         departing = [row.key for row in self.rows if row.verdict == "departs"]
         if departing and self._spreads(departing):
@@ -63,9 +64,9 @@ class Comparison:
 
     def judged(self, keys, conventions=frozenset(), before=None):
         """Return the rows of some keys under conventions, in the order of the data; `before` as for `judge`, by key."""
-        return tuple(self._each(keys, self.trace.under(conventions), before))
+        return tuple(self.judging(keys, self.trace.under(conventions), before))
 
-    def _each(self, keys, trace, before=None):
+    def judging(self, keys, trace, before=None):
         """Yield the rows of some keys, in the order of the data; the trace keeps what later steps need."""
         step = 0
         for key in keys:
@@ -83,7 +84,7 @@ class Comparison:
         Then the first maps that depart have errors of like size. A fault in one of them leaves the others as they are.
         """
         trace, spread = self.trace.under(frozenset()), self.trace.spread_out()
-        if any(row.verdict == "departs" for row in self._each(departing, spread)):
+        if any(row.verdict == "departs" for row in self.judging(departing, spread)):
             return False
         first = next((key for key in departing if self.actual[key].ndim == 4 and not key.endswith("weight")), None)
         if first is None:
@@ -108,6 +109,12 @@ class Comparison:
         return max(float(abs(self.expected[other]).max()) for other in self.expected
                    if Key.of(other).step != 0 and Key.of(other)[1:] == Key.of(key)[1:])
 
+    def _drift(self, key, actual):
+        """Return how far a tensor is from the golden file's, and the largest number there; NaN if it has none."""
+        if key not in self._drifts:
+            self._drifts[key] = drift(actual, self.expected[key]) if key in self.expected else (np.nan, np.nan)
+        return self._drifts[key]
+
     def distance(self, key, trace):
         """Return how far a tensor is from the trace's, of its root mean square; the trace may be one without bounds."""
         actual, exact = np.asarray(self.actual[key], np.float64), trace.computed(key).value.array
@@ -125,18 +132,29 @@ class Comparison:
 
     @np.errstate(all="ignore")                              # what is not finite is seen in the numbers
     def judge(self, key, trace, before=None):
-        """Return the Row of a tensor, which is vague also if its bound has room for what departed `before`, a Row."""
+        """Return the Row of a tensor, which is vague also if its bound has room for what departed `before`, a Row.
+
+        No row is computed twice.
+        """
+        departed = before.worst if before and before.verdict == "departs" else None
+        known = key, departed, trace.conventions, trace.spread
+        if known not in self._rows:
+            self._rows[known] = self._judge(key, trace, departed)
+        return self._rows[known]
+
+    def _judge(self, key, trace, departed):
+        """Return the Row of a tensor; `departed` has the place and the difference of what departed before, or is None.
+        """
         (exact, error), consulted = trace.computed(key)
         parts, actual = Key.of(key), np.asarray(self.actual[key])
         assumed = Assumptions(trace.unit, trace.conventions, parts.layer, step=parts.step)
         assert actual.shape == exact.shape, f"{key} has shape {actual.shape}; the reference's has {exact.shape}"
         found = measure(actual, exact, error, 4 * assumed.roundoff(), assumed.smallest(), MAX_NUMBER[trace.unit],
                         OVERFLOW in consulted)
-        golden = self.expected.get(key)
-        from_golden, of_golden = (np.nan, np.nan) if golden is None else drift(actual, golden)
+        from_golden, of_golden = self._drift(key, actual)
         vague = not found.bound_squares <= VAGUE ** 2 * found.actual_squares + 1e-60
-        if before and before.verdict == "departs":
-            at, difference = before.worst
+        if departed:
+            at, difference = departed
             allowed = error.reshape(-1)[at] + 4 * assumed.roundoff() * abs(exact.reshape(-1)[at]) + assumed.smallest()
             vague = vague or not difference > allowed
         verdict = "departs" if found.share > 1 else NOTHING if found.meaningless else "agrees"
@@ -144,7 +162,7 @@ class Comparison:
             verdict = NOTHING
         # all digits of what is expected; under conventions a wide bound is vague
         lost = not trace.conventions and not found.bound_squares <= found.expected_squares
-        if golden is not None and (lost or (vague and verdict == "agrees")) and from_golden > NEAR * self._scale(key):
+        if key in self.expected and (lost or (vague and verdict == "agrees")) and from_golden > NEAR * self._scale(key):
             if self.adrift(key) and verdict != NOTHING:
                 verdict = "unclear"
             elif lost and verdict == "agrees":

@@ -8,8 +8,6 @@ import numpy as np
 
 from .layouts import from_layout, shape_from_layout
 
-MAX_RECENT = 1 << 26    # bytes of what was read last that are kept: a step asks for parameters and gradients again
-
 
 class Stored(Mapping):
     """Arrays of an open file by key, in the reference's layouts, those of float16 in float32.
@@ -23,6 +21,8 @@ class Stored(Mapping):
         Returns a context manager in which an error of reading becomes an InputError that names the file.
     shapes : dict of str to tuple of int, optional
         Shapes that the arrays get in the reference's layout; an array of shape (1,) may stand for one of ().
+    recent : int
+        Bytes of what was read last that are kept; the last array is in any case.
 
     Raises
     ------
@@ -30,9 +30,9 @@ class Stored(Mapping):
         If an array that is asked for cannot be read.
     """
 
-    def __init__(self, arrays, layouts, refuse, shapes=None):
+    def __init__(self, arrays, layouts, refuse, shapes=None, recent=0):
         self._arrays, self._layouts, self._refuse, self._shapes = arrays, layouts, refuse, shapes
-        self._recent, self._bytes = OrderedDict(), 0
+        self._recent, self._bytes, self._limit = OrderedDict(), 0, recent
 
     def keep(self, opened):
         """Have a contextlib.ExitStack, which holds the file open, closed once nobody has these arrays any more."""
@@ -59,7 +59,7 @@ class Stored(Mapping):
                 array = np.asarray(from_layout(key, widened(self._arrays[key]), layout), order="C")
             self._recent[key] = array.reshape(self._shapes[key]) if self._shapes else array
             self._bytes += array.nbytes
-            while self._bytes > MAX_RECENT and len(self._recent) > 1:
+            while self._bytes > self._limit and len(self._recent) > 1:
                 self._bytes -= self._recent.popitem(last=False)[1].nbytes
         self._recent.move_to_end(key)
         return self._recent[key]

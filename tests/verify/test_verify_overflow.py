@@ -101,8 +101,8 @@ def test_a_golden_file_of_equal_logits_is_finite(size, seeds):
     ("2/gradient/output.weight", 0.5, "unclear"), ("2/gradient/output.weight", 5.0, "unclear")])
 def test_what_rounding_has_left_no_digit(key, actual, verdict):
     """0.001 is expected, give or take 1; the parameters before step 2 are not given."""
-    trace = SimpleNamespace(unit=SINGLE, conventions=frozenset(), under=lambda conventions: trace, forget=id,
-                            forget_given=id, spread_out=lambda: trace,
+    trace = SimpleNamespace(unit=SINGLE, conventions=frozenset(), spread=False, under=lambda conventions: trace,
+                            forget=id, forget_given=id, spread_out=lambda: trace,
                             computed=lambda key: Computed(Value(np.full(9, 1e-3), np.ones(9)), frozenset()))
     comparison = Comparison(trace, [key], {key: np.full(9, actual, np.float32)}, {key: np.full(9, 1e-3)})
     assert [row.verdict for row in comparison.rows] == [verdict]

@@ -11,7 +11,7 @@ from verifying import run, write_files
 
 from stemnet_ref.errors import InputError
 from stemnet_ref.storage import archives
-from stemnet_ref.verify import actual, golden, stored
+from stemnet_ref.verify import actual, golden
 from stemnet_ref.verify.compare import compare
 
 
@@ -59,7 +59,7 @@ def test_tensors_are_read_when_they_are_asked_for(files, read, monkeypatch):
     for _ in range(2):
         assert given["2/cost"].shape == ()
     assert read.count("2/cost") == 1                        # the last ones are kept
-    monkeypatch.setattr(stored, "MAX_RECENT", 1)
+    monkeypatch.setattr(given, "_limit", 1)
     assert given["3/cost"].shape == given["2/cost"].shape == ()
     assert read.count("2/cost") == 2
 
@@ -96,7 +96,7 @@ def test_files_are_closed_when_nobody_has_their_arrays(files):
 
 def test_memory_is_less_than_both_files(tmp_path, monkeypatch):
     """Beside the arrays some 6 MB say what could change each tensor, however small the file is: hence 24 features."""
-    monkeypatch.setattr(stored, "MAX_RECENT", 1 << 20)
+    monkeypatch.setattr(actual, "RECENT", 1 << 20)
     assert run("export", "--channels", "1", "--levels", "3", "--features", "24", "--size", "4", "--steps", "5",
                "--out", tmp_path / "golden.npz") == 0
     tracemalloc.start()

@@ -67,10 +67,10 @@ def _factor(key, comparison, trace):
 def _why(factor, comparison, trace):
     """Return what may be behind a parameter's step that is another by a factor: no rate, if one step contradicts it."""
     departing = [row.key for row in comparison.rows if row.verdict == "departs" and row.parts.kind == "parameter"]
-    not_so = [key for key in departing if np.size(comparison.actual[key]) >= ENOUGH
-              and _factor(key, comparison, trace) is None]
+    not_so = next((key for key in departing if np.size(comparison.actual[key]) >= ENOUGH
+                   and _factor(key, comparison, trace) is None), None)
     if not_so:
-        return f" One factor on the learning rate does not explain {not_so[0]}."
+        return f" One factor on the learning rate does not explain {not_so}."
     return " Is the learning rate another, or the gradient clipped?"
 
 

@@ -44,9 +44,12 @@ def fit(comparison, before, found, more, row, rejected=frozenset()):
         """Return the Fit of conventions with their scopes, or None."""
         if scoped & rejected:
             return None
-        judged = after if scoped == more else comparison.judged(keys, found | scoped, before)
-        if any(_refutes(scoped, before[now.key], now, pending) for now in judged):
-            return None
+        judged = []
+        for now in after if scoped == more else comparison.judging(
+                keys, comparison.trace.under(found | scoped), before):
+            if _refutes(scoped, before[now.key], now, pending):
+                return None
+            judged.append(now)
         explained = [now for now in judged if before[now.key].verdict == "departs" and now.verdict == "agrees"]
         if not any(now.key == row.key for now in explained):
             return None
