@@ -26,7 +26,7 @@ def candidates(search, row, single):
         search.pairs = max(MIN_PAIRS, min(PAIRS, WORK // search.comparison.trace.products))
     for first in _by_direction(search, row, single):
         (one,) = first
-        consulted = search.rough.under(search.found | first).computed(row.key).consulted
+        consulted = search.roughly(first).computed(row.key).consulted
         for name in (name for name in CONVENTIONS if name in consulted and name not in FORMATS):
             for other in search.common(name)[:BESIDE]:
                 pair = first | {other}
@@ -50,7 +50,7 @@ def _by_direction(search, row, single):
 
     def angle(more):
         """Return minus the cosine of the angle to the other side's tensor: -1 is the same direction, 0 is none."""
-        array = search.rough.under(search.found | more).computed(key).value.array.ravel()
+        array = search.roughly(more).computed(key).value.array.ravel()
         return -ratio(abs(np.vdot(array, actual)), np.linalg.norm(array) * np.linalg.norm(actual))
 
     return sorted(single, key=angle)

@@ -23,6 +23,7 @@ from . import estimates, formats, observations, pairs, scopes
 from .conventions import CONVENTIONS, everywhere, sentence
 
 CHANCE = 0.001          # that numbers are met by chance
+KEPT = 1 << 25          # numbers under single conventions that are kept for two of them
 ANYWHERE = frozenset()  # layers of a Held that stands for its name in all layers, steps and values
 
 
@@ -147,6 +148,7 @@ class _Search:
         trace, self.tried, self.distances = self.comparison.trace.under(self.found), 0, {}
         self.rough = trace.without_bounds()
         self.rough.computed(row.key)                        # what no candidate changes is computed once
+        self.alone, self.most_alone = {}, KEPT // self.rough.size
         trace.computed(row.key)
         names = [name for name in CONVENTIONS if name in row.consulted and name not in FORMATS]
         common = [frozenset([held]) for name in names for held in self.common(name)]
@@ -211,8 +213,9 @@ class _Search:
             if more in tried:
                 continue
             tried.add(more)
-            distance = self.distances[more] = self.comparison.distance(row.key, self.rough.under(self.found | more))
-            if not distance <= VAGUE:                       # then it could agree within a vague bound only
+            distance = self.distances[more] = self.comparison.distance(row.key, self.roughly(more))
+            # else it could agree within a vague bound only, or is no nearer than before
+            if not (distance <= VAGUE and distance / (1 + distance) <= row.rms / 2):
                 continue
             # each of two must come nearer; a format beside one shows in bits
             fewer = [more - {held} for held in more if len(more) > 1 and held.name not in FORMATS]
@@ -232,6 +235,14 @@ class _Search:
         rest = [each for each in rest if not (plain and any(held.layers or held.steps for held in each))]
         others = {_does(each): each for each in rest if _does(each) != _does(best)}
         return Finding(row.key, best, tuple(others.values()))
+
+    def roughly(self, more):
+        """Return the Trace without bounds under more conventions; two share what each alone cannot change."""
+        parts = [self.alone[held] for held in more if held in self.alone]
+        trace = self.rough.under(self.found | more, parts)
+        if len(more) == 1 and len(self.alone) < self.most_alone:
+            self.alone.update(dict.fromkeys(more, trace))
+        return trace
 
     def _under(self, row, trace, more):
         """Return what comes of a row under more conventions."""

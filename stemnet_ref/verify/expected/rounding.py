@@ -123,8 +123,10 @@ class Assumptions:
     def held(self, name):
         """Record that a convention has been asked for; return the Held of it, or None if it does not hold here."""
         self.consulted |= _asked(name, self.layer)
-        return next((each for each in self.conventions
-                     if each.name == name and each.covers(self.layer, self.step)), None)
+        for each in self.conventions:
+            if each.name == name and each.covers(self.layer, self.step):
+                return each
+        return None
 
     def holds(self, name):
         """Record that a convention has been asked for; return whether it holds in this layer and step."""

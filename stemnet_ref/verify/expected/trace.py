@@ -13,7 +13,7 @@ from math import prod
 
 from ...cost import OF_PROBABILITIES
 from ...network import topology
-from . import costs, gradients, inputs, updates
+from . import costs, gradients, inputs, updates, wiring
 from .key import Key, owner
 from .layer import LAYERS, Options
 from .operations import add
@@ -23,10 +23,6 @@ from .rounding import DOUBLE, MAX_NUMBER, Assumptions, Computed, Value, exact
 OVERFLOW, CHAIN = "overflow", "chain"
 KINDS = {"conv": "conv2d", "deconv": "conv_transpose2d", "pool": "max_pool2d", "dropout": "dropout", "bias": "bias",
          "activation": "relu", "concat": "concat", "softmax": "softmax"}       # topology's kind of layer -> LAYERS
-# By convention: the layers of a block with dropout in another order than Block.layers has
-ORDERS = {"bias_before_dropout": ("conv", "bias", "dropout", "activation"),
-          "dropout_after_relu": ("conv", "bias", "activation", "dropout"),
-          "relu_before_bias": ("conv", "dropout", "activation", "bias")}
 
 
 class Trace:
@@ -44,30 +40,32 @@ class Trace:
         Conventions under which to compute, as for `Assumptions`; the reference's without any.
     inexact : float
         Unit roundoff with which the other side has read the golden file's numbers; 0 if it has them as they are.
-    base : Trace, optional
-        The same under other conventions: what it has computed and the difference cannot change is taken from it.
+    bases : sequence of Trace
+        The same under other conventions: what they have computed and the difference cannot change is taken from them.
     bounds : bool
         Whether the errors of products are needed; without them all errors are too small.
     spread : bool
         Whether rounding errors are spread, as for `Assumptions`.
     """
 
-    def __init__(self, golden, given=None, unit=DOUBLE, conventions=frozenset(), inexact=0.0, base=None, bounds=True,
+    def __init__(self, golden, given=None, unit=DOUBLE, conventions=frozenset(), inexact=0.0, bases=(), bounds=True,
                  spread=False):
         self.golden, self.given, self.inexact = golden, {} if given is None else given, inexact
         self.bounds, self.spread = bounds, spread
         self.unit, self.conventions, self.options = unit, conventions, Options(keep_prob=golden.training["keep_prob"])
-        layers = [self.joined(layer) for layer in topology.list_layers(golden.blocks, self.order)]
-        self.layers = {layer.name: layer for layer in layers}
-        self.owners = {layer.parameter: layer for layer in layers}
-        self.consumers = {}
-        for layer in layers:
-            for source in layer.inputs:
-                self.consumers.setdefault(source, []).append(layer)
         self._known = {}
-        if base is not None:
+        for base in bases:
             changed = {each for held in conventions ^ base.conventions for each in held.touches}
-            self._known = {key: each for key, each in base._known.items() if not changed & each.consulted}
+            self._known |= {key: each for key, each in base._known.items() if changed.isdisjoint(each.consulted)}
+        if bases and wiring.CHANGING.isdisjoint(held.name for held in conventions ^ bases[0].conventions):
+            self.layers, self.owners, self.consumers = bases[0].layers, bases[0].owners, bases[0].consumers
+        else:
+            self.layers, self.owners, self.consumers = wiring.layers_of(golden.blocks, self.assume)
+
+    @property
+    def size(self):
+        """Number of numbers that are known."""
+        return sum(each.array.size for value, _ in self._known.values() for each in _values(value))
 
     @property
     def products(self):
@@ -76,9 +74,13 @@ class Trace:
         return len(self.golden.input) * sum(prod(block.weight) * prod(shapes[block.name][:2])
                                             for block in self.golden.blocks if block.weight)
 
-    def under(self, conventions):
-        """Return the Trace under other conventions; what is known here and they cannot change is known there too."""
-        return Trace(self.golden, self.given, self.unit, conventions, self.inexact, self, self.bounds, self.spread)
+    def under(self, conventions, others=()):
+        """Return the Trace under other conventions.
+
+        What is known here, and in others like this one, and the difference cannot change is known there too.
+        """
+        return Trace(self.golden, self.given, self.unit, conventions, self.inexact, (self, *others), self.bounds,
+                     self.spread)
 
     def spread_out(self):
         """Return the Trace where rounding errors are spread."""
@@ -87,19 +89,6 @@ class Trace:
     def without_bounds(self):
         """Return the Trace with errors that are too small, which takes a third of the time."""
         return Trace(self.golden, self.given, self.unit, self.conventions, self.inexact, bounds=False)
-
-    def order(self, block, consulted=None):
-        """Return the kinds of a block's layers in the order of the other side; `consulted` as for `Assumptions`."""
-        if not block.dropout:
-            return block.layers
-        return self.assume(owner(block.name), consulted).choose(block.layers, **ORDERS)
-
-    def joined(self, layer, consulted=None):
-        """Return a layer of the topology with what it reads on the other side; `consulted` as for `Assumptions`."""
-        if layer.kind == "concat" and self.assume(owner(layer.name), consulted).holds("skip_before_activation"):
-            across = layer.inputs[0].rpartition(".")[0] + ".bias"
-            return layer._replace(inputs=(across, layer.inputs[1]))
-        return layer
 
     def assume(self, layer="", consulted=None, step=None):
         """Return what is assumed of a layer, named as conventions name it; arguments as for `Assumptions`."""
@@ -124,8 +113,7 @@ class Trace:
             except _Missing as missing:
                 pending.append(missing.key)
                 continue
-            of_update = [] if isinstance(value, Value) else [value[0], *value[1]]        # with the optimizer's averages
-            if not all(-limit < each.array.min() and each.array.max() < limit for each in of_update or [value]):
+            if not all(-limit < each.array.min() and each.array.max() < limit for each in _values(value)):
                 consulted.add(OVERFLOW)
             self._known[pending.pop()] = Computed(value, frozenset(consulted))
         return self._known[key]
@@ -150,7 +138,13 @@ class Trace:
         self._known.pop(key, None)
         if kind == "parameter" and (update := self._known.get(f"{step}/update/{name}")):
             self._known[f"{step}/update/{name}"] = update._replace(value=(None, update.value[1]))
-            self._known.pop(f"{step - 1}/update/{name}", None)
+            for earlier in range(step):
+                self._known.pop(f"{earlier}/update/{name}", None)
+
+
+def _values(of_key):
+    """Return the Values that are known for a key: of an update the parameter and the optimizer's averages."""
+    return [of_key] if isinstance(of_key, Value) else [of_key[0], *of_key[1]]
 
 
 class _Missing(Exception):
@@ -170,6 +164,7 @@ class _Computation:
 
     def run(self):
         """Return the Value; of an update the parameter and its averages."""
+        asked = partial(self.trace.assume, consulted=self.consulted)
         layers = [self.trace.layers.get(self.name) or self.trace.owners.get(self.name)]
         if self.kind in ("forward", "backward", "raw") and layers[0]:
             layers += [self.trace.layers[name] for name in layers[0].inputs if name != topology.INPUT]
@@ -177,9 +172,9 @@ class _Computation:
             across = self.name.partition(".")[0].replace("down", "up") + ".concat"
             for layer in {*layers, self.trace.layers.get(across) if layers[0].kind in ("bias", "activation") else None}:
                 if layer:
-                    self.trace.joined(layer, self.consulted)
+                    wiring.joined(layer, asked)
             for block in {layer.block for layer in layers} - {None}:        # their order is known; it can change this
-                self.trace.order(block, self.consulted)
+                wiring.order(block, asked)
         return getattr(self, f"_{self.kind}")()
 
     def assume(self, name):

@@ -105,6 +105,7 @@ def test_what_a_trace_shares_with_another_is_what_it_would_compute(options, name
     """So what is consulted for a tensor names every convention that can change it."""
     made = small_golden((4, 4), 2, 2, levels=2, **options)
     base = Trace(made, unit=SINGLE)
+    before = base
     for key in keys(made):
         base.computed(key)
     for number, name in enumerate(names):
@@ -115,6 +116,12 @@ def test_what_a_trace_shares_with_another_is_what_it_would_compute(options, name
             found, wanted = shared.computed(key), alone.computed(key)
             np.testing.assert_array_equal(found.value, wanted.value, err_msg=f"{name}: {key}")
             assert found.consulted == wanted.consulted, (name, key)
+        if number % 8 == 1:                                 # two share with each of them
+            both = conventions | before.conventions
+            shared_of_two, alone = base.under(both, [shared, before]), Trace(made, unit=SINGLE, conventions=both)
+            for key in keys(made):
+                np.testing.assert_array_equal(shared_of_two.computed(key).value, alone.computed(key).value)
+        before = shared
 
 
 def test_every_parameter_has_a_layer_and_every_tensor_a_key():
