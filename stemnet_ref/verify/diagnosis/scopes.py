@@ -16,7 +16,7 @@ class Fit(NamedTuple):
     others: int         # rows of the same step that could, and depart whatever is assumed
 
 
-def fit(comparison, before, found, more, row, rejected=frozenset()):
+def fit(comparison, before, found, more, row, rejected=frozenset(), least=0):
     """Return the Fit of the widest scope in which conventions explain a row and nothing refutes them, or None.
 
     Parameters
@@ -31,22 +31,34 @@ def fit(comparison, before, found, more, row, rejected=frozenset()):
     row : report.Row
     rejected : frozenset of Held
         What is not to be returned.
+    least : int
+        Number of rows that another Fit explains: of fewer None is returned, if that can be seen before all are judged.
     """
     touched = [each for each in before.values() if touches(more, each)]
-    after = comparison.judged([each.key for each in touched], found | more, before)
+    keys = [each.key for each in touched]
+
+    def under(conventions):
+        """Yield the rows under conventions too."""
+        return comparison.judging(keys, comparison.trace.under(found | conventions), before)
+
+    after, refutable = [], any(each.verdict == "agrees" for each in touched)
+    possible = sum(each.verdict == "departs" for each in touched)
+    for now in under(more):
+        after.append(now)
+        possible -= before[now.key].verdict == "departs" and now.verdict != "agrees"
+        if possible < least and not refutable:              # then no scope is narrower
+            return None
     # while others depart, what follows from tensors that are not given may agree or depart by what is not yet found
     now_agree = {now.key for now in after if now.verdict != "departs"}
     pending = any(each.verdict == "departs" and each.key not in now_agree for each in before.values())
     refuted = [now for now in after if _refutes(more, before[now.key], now, pending)]
-    keys = [each.key for each in touched]
 
     def of(scoped):
         """Return the Fit of conventions with their scopes, or None."""
         if scoped & rejected:
             return None
         judged = []
-        for now in after if scoped == more else comparison.judging(
-                keys, comparison.trace.under(found | scoped), before):
+        for now in after if scoped == more else under(scoped):
             if _refutes(scoped, before[now.key], now, pending):
                 return None
             judged.append(now)

@@ -23,7 +23,7 @@ from . import estimates, formats, observations, pairs, scopes
 from .conventions import CONVENTIONS, everywhere, sentence
 
 CHANCE = 0.001          # that numbers are met by chance
-KEPT = 1 << 25          # numbers under single conventions that are kept for two of them
+KEPT = 1.2e7            # numbers under single conventions that are kept for two of them
 ANYWHERE = frozenset()  # layers of a Held that stands for its name in all layers, steps and values
 
 
@@ -208,7 +208,7 @@ class _Search:
 
         The second round, an iterable of candidates, is looked at where the first leaves rows of the same step.
         """
-        fits, tried = [], set()
+        fits, tried, least = [], set(), 0
         for more in chain.from_iterable(takewhile(lambda _: all(fit.others for fit, _ in fits), rounds)):
             if more in tried:
                 continue
@@ -222,8 +222,10 @@ class _Search:
             under = self._under(row, trace, more)
             if self._explains(row, under) and all(self._explains(
                     less := self._under(row, trace, each), self._under(less, trace, more)) for each in fewer) and (
-                        fit := self.fit(row, more)):
+                        fit := self.fit(row, more, least)):
                 fits.append((fit, under))
+                if fit.explained > 1 and not fit.others:
+                    least = max(least, fit.explained)
         self.tried += len(tried)
         fits = [(fit, under) for fit, under in fits
                 if fit.explained > max(1, fit.others) or self._sure(row, under, self.tried)]
@@ -258,9 +260,12 @@ class _Search:
         actual = np.asarray(self.comparison.actual[row.key], np.float64)
         return count * ratio(2 * under.bound, np.sqrt(np.mean(actual ** 2))) ** min(actual.size, 8) <= CHANCE
 
-    def fit(self, row, more):
-        """Return where a set of conventions holds, a scopes.Fit, or None if it is refuted everywhere."""
-        return scopes.fit(self.comparison, self.before, self.found, more, row, self.rejected)
+    def fit(self, row, more, least=0):
+        """Return where a set of conventions holds, a scopes.Fit, or None if it is refuted everywhere.
+
+        None is also returned of one that is known to explain fewer rows than the `least`.
+        """
+        return scopes.fit(self.comparison, self.before, self.found, more, row, self.rejected, least)
 
     def _scoped(self, row, names):
         """Yield single conventions in some layers only."""
