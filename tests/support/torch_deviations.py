@@ -117,6 +117,28 @@ def concat_swapped(patch, golden):
     return golden
 
 
+def relu_in_deconv(patch, golden):
+    """Take the ReLU of what comes from below before its bias is added."""
+    class Deconv(torch.nn.ConvTranspose2d):
+        def forward(self, x):
+            self.active = torch.relu(functional.conv_transpose2d(x, self.weight, stride=2))
+            return self.active + self.bias[:, None, None]
+
+    patch.setattr(twin.nn, "ConvTranspose2d", Deconv)
+    without_deconv_relu(patch, golden)
+    plain = twin.StemNet.forward
+
+    def forward(self, x, masks, keep_prob, keep):
+        def kept(name, tensor):
+            if name.endswith("deconv_bias"):
+                keep(name.replace("bias", "relu"), self.deconv[int(name[2:name.index(".")])].active)
+            return tensor if name.endswith("deconv_relu") else keep(name, tensor)
+        return plain(self, x, masks, keep_prob, kept)
+
+    patch.setattr(twin.StemNet, "forward", forward)
+    return golden
+
+
 def without_deconv_relu(patch, golden):
     """Leave out the ReLU of what comes from below: the twin calls it by its name in the module, the blocks too."""
     plain = twin.StemNet.forward
@@ -185,6 +207,7 @@ DEVIATIONS = {
     "concat_swapped": ({}, concat_swapped),
     "pool_average": ({}, with_function("max_pool2d", lambda plain: functional.avg_pool2d)),
     "deconv_relu_missing": ({}, without_deconv_relu),
+    "deconv_relu_before_bias": ({}, relu_in_deconv),
     "frames_reversed": ({}, with_input(lambda frames, mean, std, x: x[..., ::-1])),
     **costs.DEVIATIONS,
     "decay_every_step": ({}, with_training(steps_per_epoch=1)),
@@ -194,8 +217,10 @@ DEVIATIONS = {
     "decay_epoch_early": ({}, trained.with_epoch(lambda step, of: step // of + 1)),
     "decay_epoch_late": ({}, trained.with_epoch(lambda step, of: max(step // of - 1, 0))),
     "rate_factor": ({}, trained.with_factor(lambda step: 0.37)),
+    "rate_of_biases": ({}, trained.around_step(trained.biases_slowly)),
     "rate_warmup": ({}, trained.with_factor(lambda step: min(step / 4, 1))),
     "not_updated": ({}, trained.with_factor(lambda step: 0.0)),
+    "without_gradient": ({}, trained.after_backward(trained.without_gradient)),
     "updated_twice": ({}, trained.around_step(trained.twice)),
     "optimizer_made_anew": (ADAM, trained.around_step(trained.made_anew)),
     "gradients_summed": ({}, trained.after_backward(trained.summed)),
@@ -205,6 +230,7 @@ DEVIATIONS = {
         lambda parameters: torch.nn.utils.clip_grad_value_(parameters, 0.01))),
     "gradients_accumulated": ({}, trained.without_zeroing),
     "rate_in_float32": ({"float64": True}, trained.with_rate(trained.in_short)),
+    "keras_in_float32": ({"float64": True, "optimizer": "sgd"}, trained.with_rate(trained.computed_in_short)),
     "constants_in_float32": ({"float64": True}, with_training(momentum=torch.tensor(0.2).item())),
     "decay_ignored": ({}, with_training(decay_rate=1.0)),
     "momentum_other_form": ({}, with_training(momentum_form="tensorflow")),
@@ -217,13 +243,18 @@ DEVIATIONS = {
     "adam_other_epsilon_hat": (ADAM, with_training(adam_form="tensorflow")),
     "adam_beta1": (ADAM, with_training(beta1=0.85)),
     "adam_beta2": (ADAM, with_training(beta2=0.99)),
+    "adam_betas": (ADAM, with_training(beta1=0.85, beta2=0.97)),
     "adam_epsilon": (ADAM, with_training(epsilon=3e-7)),
-    "adam_amsgrad": (ADAM, trained.with_amsgrad),
+    "adam_amsgrad": (ADAM, trained.with_groups(lambda *groups: [each.update(amsgrad=True) for each in groups])),
     "adam_amsgrad_corrected": (ADAM, trained.adam(amsgrad=True)),
     "adam_no_bias_correction": (ADAM, trained.adam(correct=False)),
-    "weight_decay_on_biases": (L2, trained.decay_on_biases),
+    "weight_decay_on_biases": (L2, trained.with_groups(lambda w, b: b.update(weight_decay=w["weight_decay"]))),
     "l2_in_cost": (L2, trained.with_penalty(0.003, in_cost=True)),
     "l2_in_gradients": (L2, trained.with_penalty(0.003, in_cost=False)),
+    "l2_of_all_in_cost": (L2, trained.with_penalty(0.003, True, ("weight", "bias"))),
+    "l2_in_cost_and_decay": (L2, trained.with_penalty(0.003, True, keep=True)),
+    "weight_decay_other": (L2, with_training(weight_decay=0.01)),
+    "weight_decay_added": ({}, trained.with_groups(lambda w, b: [each.update(weight_decay=0.02) for each in (w, b)])),
     "weight_decay_decoupled": ({**ADAM, **L2}, trained.adamw()),
     "weight_decay_ignored": (L2, with_training(weight_decay=0.0)),
     "adamw_default": (ADAM, trained.adamw(weight_decay=0.01)),
@@ -235,4 +266,7 @@ DEVIATIONS = {
 # By convention: the value that is planted
 VALUES = {"rate_factor": 0.37, "rate_warmup": 4, "gradients_summed": 2, "gradients_clipped_by_norm": 0.07,
           "gradients_clipped_each": 0.02, "gradients_clipped_by_value": 0.01, "momentum_other": 0.6,
-          "adam_beta1": 0.85, "adam_beta2": 0.99, "adam_epsilon": 3e-7, "l2_in_cost": 0.003, "l2_in_gradients": 0.003}
+          "adam_beta1": 0.85, "adam_beta2": 0.99, "adam_epsilon": 3e-7, "l2_in_cost": 0.003, "l2_in_gradients": 0.003,
+          "rate_of_biases": 0.3, "without_gradient": "parameters", "adam_betas": (0.85, 0.97),
+          "l2_of_all_in_cost": 0.003, "l2_in_cost_and_decay": 0.003, "weight_decay_other": 0.01,
+          "weight_decay_added": 0.02, "not_updated": "parameters", "adamw_default": 0.01}

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import torch
 from torch.nn import functional
 
@@ -126,6 +127,12 @@ def twice(step, optimizer, parameters, training):
     step()
 
 
+def biases_slowly(step, optimizer, parameters, training):
+    for w in parameters:
+        w.grad.mul_(0.3 if w.ndim == 1 else 1)
+    step()
+
+
 def made_anew(step, optimizer, parameters, training):
     optimizer.count = getattr(optimizer, "count", 0) + 1
     if optimizer.count % training["steps_per_epoch"] == 1:
@@ -171,8 +178,16 @@ def summed(parameters):
         w.grad.mul_(2)
 
 
-def with_penalty(strength, in_cost):
-    """Return a deviation: a penalty on the weights in the cost and its gradient, or in the gradient alone."""
+def without_gradient(parameters):
+    for w in parameters:
+        w.grad.zero_()
+
+
+def with_penalty(strength, in_cost, kinds=("weight",), keep=False):
+    """Return a deviation: a penalty in the cost and its gradient, or in the gradient alone.
+
+    It is on parameters whose name ends in one of `kinds`; `keep` says whether the weights decay as well.
+    """
     def plant(patch, golden):
         plain, models = twin.cost, []
 
@@ -183,13 +198,14 @@ def with_penalty(strength, in_cost):
 
         def cost(*arguments):
             squares = sum(w.square().sum() for name, w in models[0].reference_names().items()
-                          if name.endswith("weight"))
+                          if name.endswith(kinds))
             added = strength / 2 * squares
             return plain(*arguments) + (added if in_cost else added - added.detach())
 
         patch.setattr(twin, "StemNet", Model)
         patch.setattr(twin, "cost", cost)
-        return replace(golden, about={**golden.about, "training": {**golden.training, "weight_decay": 0.0}})
+        training = golden.training if keep else {**golden.training, "weight_decay": 0.0}
+        return replace(golden, about={**golden.about, "training": training})
     return plant
 
 
@@ -202,23 +218,31 @@ def in_short(training, step):
     return torch.tensor(training["learning_rate"] * training["decay_rate"] ** epoch, dtype=torch.float32).item()
 
 
+def computed_in_short(training, step):
+    eta, decay, epoch = (np.float32(each) for each in (training["learning_rate"], training["decay_rate"],
+                                                       step // training["steps_per_epoch"]))
+    return float(eta * decay ** epoch)
+
+
 def adamw(**more):
     return with_optimizer(lambda training, groups: torch.optim.AdamW(
         [{"params": group["params"], "weight_decay": more.get("weight_decay", group["weight_decay"])}
          for group in groups], training["learning_rate"], eps=training["epsilon"]))
 
 
-def decay_on_biases(patch, golden):
-    plain = twin.make_optimizer
+def with_groups(change):
+    """Return a deviation of the optimizer's groups; `change` takes that of the weights and that of the biases."""
+    def plant(patch, golden):
+        plain = twin.make_optimizer
 
-    def make(training, model):
-        optimizer = plain(training, model)
-        for group in optimizer.param_groups:
-            group["weight_decay"] = training["weight_decay"]
-        return optimizer
+        def make(training, model):
+            optimizer = plain(training, model)
+            change(*optimizer.param_groups)
+            return optimizer
 
-    patch.setattr(twin, "make_optimizer", make)
-    return golden
+        patch.setattr(twin, "make_optimizer", make)
+        return golden
+    return plant
 
 
 def to_tf32(tensor):
@@ -272,16 +296,3 @@ def in_float32(patch, golden):
     arrays = {key: array.astype("float32") if array.dtype == "float64" else array
               for key, array in golden.arrays.items()}
     return replace(golden, arrays=arrays)
-
-
-def with_amsgrad(patch, golden):
-    plain = twin.make_optimizer
-
-    def make(training, model):
-        optimizer = plain(training, model)
-        for group in optimizer.param_groups:
-            group["amsgrad"] = True
-        return optimizer
-
-    patch.setattr(twin, "make_optimizer", make)
-    return golden

@@ -1,5 +1,7 @@
 """Deviations in a block of the network: convolution, padding, dropout, bias, activation. In PyTorch."""
 
+import re
+
 import numpy as np
 import torch
 from deviation import BLOCKS, Catalogue, only
@@ -124,10 +126,13 @@ DROPOUT.add("before the convolution", "", layers="up0 up1", torch={
 add_order("dropout twice", "", "conv dropout* dropout bias relu", hint="mask")
 add_order("ReLU before bias", "relu_before_bias", "conv dropout relu bias", family="activation")
 add_order("ReLU before bias, kept at the end", "relu_before_bias", "conv dropout relu* bias*", family="activation")
-ACTIVATION.add("ReLU before bias, after the transposed convolutions too", "relu_before_bias", torch={
-    "order": lambda net, plain, layer: "conv dropout relu bias",
-    "deconv_activation": lambda net, plain, x, layer: x * 1,
-    "deconv": lambda net, plain, *rest: torch.relu(plain(*rest))})
+IN_DECONV = {"deconv_activation": lambda net, plain, x, layer: x * 1,
+             "deconv": lambda net, plain, *rest: torch.relu(plain(*rest)),
+             "saved": lambda net, plain, tensors: {key: each for key, each in plain(tensors).items() if not re.search(
+                 r"\.deconv(_|$)", key)}}       # whoever has them in another order has none of these names
+ACTIVATION.add("ReLU before bias, after the transposed convolutions too", "relu_before_bias+deconv_relu_before_bias",
+               torch={**IN_DECONV, "order": lambda net, plain, layer: "conv dropout relu bias"})
+ACTIVATION.add("ReLU before bias, after the transposed convolutions alone", "deconv_relu_before_bias", torch=IN_DECONV)
 add_order("an extra ReLU before the bias", "", "conv dropout relu* bias relu", family="activation")
 add_order("an extra ReLU before the bias, in one layer", "", "conv dropout relu* bias relu", "down1",
           family="activation")
@@ -148,7 +153,7 @@ add_bias("subtracted", "", lambda x, b: x - b[:, None, None])
 add_bias("on the wrong axis", "", lambda x, b: x + b, "down1", size=(16, 16))
 add_bias("on the rows", "", lambda x, b: x + b[:, None], "down1", size=(16, 16))
 add_bias("of the mean channel", "", lambda x, b: x + b.mean())
-add_bias("without a gradient", "", lambda x, b: x + b.detach()[:, None, None])
+add_bias("without a gradient", "without_gradient", lambda x, b: x + b.detach()[:, None, None])
 
 
 def add_activation(name, right, activation, layers=None, deconv=True, **more):

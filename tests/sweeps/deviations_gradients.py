@@ -74,8 +74,15 @@ add("of the step before", "", stale)
 add("with noise", "", noisy)
 add("one element wrong", "", with_an_element)
 add("centred", "", each(lambda g: g - g.mean()))
-add("of biases missing", "", lambda net, gradients, parameters: {
-    name: 0 * g if name.endswith("bias") else g for name, g in gradients.items()}, hint="factor")
+def without_biases(net, gradients, parameters):
+    return {name: 0 * g if name.endswith("bias") else g for name, g in gradients.items()}
+
+
+for _place, _right in (("gradients", "without_gradient"), ("used", "not_updated")):
+    add(f"of biases missing, in {_place}", _right, without_biases, [_place], hint="factor")
+add("of the output layer missing", "without_gradient", lambda net, gradients, parameters: {
+    name: 0 * g if name.startswith("output") else g for name, g in gradients.items()}, ["gradients"], layers="output",
+    family="frozen", hint="factor")
 add("of one weight halved", "", each(lambda g: g / 2, "up1.conv.weight"), hint="factor")
 add("of one bias by the mean", "", each(lambda g: g / 192, "down1.conv.bias"), hint="factor")
 add("of one weight turned round", "", each(lambda g: -g, "up0.deconv.weight"), hint="factor")
@@ -88,7 +95,9 @@ def add_decay(name, right, on=lambda name: name.endswith("weight"), factor=1.0, 
 
 add_decay("on biases too", "weight_decay_on_biases", lambda name: True)
 add_decay("none", "weight_decay_ignored", lambda name: False)
-add_decay("twice", "", factor=2.0)
+add_decay("twice", "weight_decay_other", factor=2.0)
+add_decay("lambda in place of lambda/N", "weight_decay_other", factor=30.0)
+add_decay("twice, Adam", "weight_decay_other", factor=2.0, optimizer="adam")
 add_decay("on the output layer not", "weight_decay_ignored", layers="output", family="frozen",
           on=lambda name: name.endswith("weight") and "output" not in name)
 for _name, _settings in (("decoupled", {}), ("decoupled, Adam", {"optimizer": "adam"})):
@@ -116,11 +125,16 @@ def with_penalty(factor, on=lambda name: name.endswith("weight"), of_file=True, 
 
 DECAY.add("in the cost", "l2_in_cost", both=with_penalty(1.0))
 DECAY.add("in the cost, Keras's kernel_regularizer", "l2_in_cost", both=with_penalty(2.0))
-DECAY.add("in the cost, of biases too", "l2_in_cost|l2_in_cost+weight_decay_on_biases",
+DECAY.add("in the cost, of biases too", "l2_of_all_in_cost",
           both=with_penalty(1.0, lambda name: True))
 DECAY.add("in the cost, Adam", "l2_in_cost", both=with_penalty(1.0), optimizer="adam")
 for _strength in (0.01, 0.002):
     DECAY.add(f"a penalty of {_strength} that nobody asked for", "l2_in_cost", l2=0.0,
               both=with_penalty(_strength, of_file=False))
 DECAY.add("L1 in the cost", "", both=with_penalty(0.001, of_file=False, power=1), l2=0.0)
-DECAY.add("in the cost and in the optimizer", "", both={"passes": with_penalty(1.0)["passes"]})
+for _factor in (1.0, 2.0):
+    DECAY.add(f"in the cost, {_factor} times, and in the optimizer", "l2_in_cost_and_decay", both={
+        "passes": with_penalty(_factor)["passes"]})
+for _strength, _settings in ((0.05, {}), (1e-3, {}), (1e-2, {"optimizer": "adam"})):
+    DECAY.add(f"of {_strength} that nobody asked for{', Adam' * bool(_settings)}", "weight_decay_added", l2=0.0, both={
+        "decayed": lambda net, plain, name, w, g, strength=_strength: g + strength * w}, **_settings)

@@ -1,5 +1,7 @@
 """Deviations in the layers and the loss of the Keras implementation: other layers, other arguments of them."""
 
+import re
+
 import keras
 import numpy as np
 from deviation import Catalogue, only
@@ -148,8 +150,10 @@ add("dropout", "before the pooling too", "", pool=lambda net, plain, layer: kera
 add("activation", "ReLU of the convolution before the bias", "relu_before_bias",
     order=ordered("conv dropout relu* bias*"))
 add("activation", "ReLU before the bias and after it", "", order=ordered("conv dropout relu* bias relu"))
-add("activation", "ReLU of the transposed convolution before the bias", "", deconv=options(activation="relu"),
-    deconv_activation=replaced(lambda: layers.Activation("linear")), hint="factor")
+add("activation", "ReLU of the transposed convolution before the bias", "deconv_relu_before_bias",
+    deconv=options(activation="relu"), deconv_activation=replaced(lambda: layers.Activation("linear")), hint="factor",
+    saved=lambda net, plain, tensors: {key: each for key, each in plain(tensors).items() if not re.search(
+        r"\.deconv(_|$)", key)})
 
 # activations
 for _name, _right, _make in (

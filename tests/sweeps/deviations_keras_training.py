@@ -35,7 +35,7 @@ add_options("Adam, epsilon 1e-3", "adam_epsilon", ADAM, epsilon=1e-3)
 add_options("Adam, amsgrad", "adam_amsgrad", ADAM, amsgrad=True)
 add_options("Adam, beta_1 0.5", "adam_beta1", ADAM, beta_1=0.5)
 add_options("Adam, beta_2 0.99", "adam_beta2", ADAM, beta_2=0.99)
-add_options("Adam, two other betas", "adam_beta1+adam_beta2", ADAM, beta_1=0.5, beta_2=0.9)
+add_options("Adam, two other betas", "adam_betas", ADAM, beta_1=0.5, beta_2=0.9)
 add_options("Adam, clipnorm", "gradients_clipped_each", ADAM, "gradients", clipnorm=0.01)
 add("optimizer", "Adam for Kingma's form", "adam_other_epsilon_hat", settings={"optimizer": "adam"},
     make_optimizer=lambda net, plain: optimizers.Adam(net.schedule(), epsilon=1e-8))
@@ -67,8 +67,9 @@ add("optimizer", "compiled anew each epoch", "optimizer_made_anew+decay_ignored"
 add("optimizer", "compiled anew each epoch, Adam", "optimizer_made_anew+decay_ignored", apply=anew, settings=ADAM)
 add("optimizer", "applied twice", "updated_twice+decay_every_step", apply=lambda net, plain, *rest: (
     plain(*rest), plain(*rest)))
-add("optimizer", "biases at twice the rate", "", hint="factor", apply=lambda net, plain, gradients, variables: plain(
-    {name: g * 2 if name.endswith("bias") else g for name, g in gradients.items()}, variables))
+add("optimizer", "biases at twice the rate", "rate_of_biases", hint="factor",
+    apply=lambda net, plain, gradients, variables: plain(
+        {name: g * 2 if name.endswith("bias") else g for name, g in gradients.items()}, variables))
 
 
 # schedules
@@ -128,11 +129,11 @@ add("weight decay", "kernel_regularizer of lambda / 2", "l2_in_cost", decayed=wi
 add("weight decay", "kernel_regularizer of lambda, Adam", "l2_in_cost", decayed=without_decay, settings={
     **DECAY, **ADAM}, **regularized(lambda decay: decay))
 add("weight decay", "kernel_regularizer that nobody asked for", "l2_in_cost", **regularized(lambda decay: 1e-3))
-add("weight decay", "kernel_regularizer beside the decay", "l2_in_cost", settings=DECAY,
+add("weight decay", "kernel_regularizer beside the decay", "l2_in_cost_and_decay", settings=DECAY,
     **regularized(lambda decay: decay / 2))
 add("weight decay", "kernel_regularizer in one layer", "l2_in_cost", layers="down0", conv=only("down0", regularized(
     lambda decay: 1e-2)["conv"]))
-add("weight decay", "kernel_regularizer and bias_regularizer", "l2_in_cost|l2_in_cost+weight_decay_on_biases",
+add("weight decay", "kernel_regularizer and bias_regularizer", "l2_of_all_in_cost",
     decayed=without_decay, settings=DECAY, **regularized(lambda decay: decay / 2),
     bias=lambda net, plain, layer: with_regularizer(plain(layer), net.training["weight_decay"] / 2))
 add("weight decay", "kernel_regularizer without model.losses", "weight_decay_ignored", decayed=without_decay,
@@ -153,7 +154,7 @@ def excluding_biases(net, plain):
 
 add("weight decay", "weight_decay= but for biases", "weight_decay_decoupled", settings=DECAY, decayed=without_decay,
     make_optimizer=excluding_biases)
-add("weight decay", "weight_decay= that nobody asked for", "", make_optimizer=options(weight_decay=0.1))
+add("weight decay", "weight_decay= that nobody asked for", "adamw_default", make_optimizer=options(weight_decay=0.1))
 
 
 def with_regularizer(layer, strength):
@@ -182,12 +183,16 @@ for _name, _layers in (("the output layer", "output"), ("the lowest level", "dow
                        ("the way down", "down0 down1 down2")):
     add("frozen", f"trainable=False: {_name}", "not_updated", layers=_layers, hint="factor", freeze=frozen(
         lambda name, layers=_layers: name.split(".")[0] in layers.split()))
-add("frozen", "trainable=False: the biases", "", hint="factor", freeze=frozen(lambda name: name.endswith("bias")))
+add("frozen", "trainable=False: the biases", "not_updated", hint="factor",
+    freeze=frozen(lambda name: name.endswith("bias")))
 
 # formats
 for _policy, _right in (("mixed_bfloat16", "bfloat16"), ("mixed_float16", "half"), ("bfloat16", "bfloat16")):
     add("precision", f"policy {_policy}", _right, hint="format",
         policy=lambda net, plain, policy=_policy: policy)
+for _optimizer in ({}, {"optimizer": "sgd"}, ADAM):
+    add("precision", f"float64, {_optimizer.get('optimizer', 'momentum')}", "keras_in_float32", settings={
+        **_optimizer, "float64": True}, saved=lambda net, plain, tensors: plain(tensors))
 add("precision", "floatx left at float32", "agrees", settings={"float64": True},
     policy=lambda net, plain: "float32")
 

@@ -41,6 +41,8 @@ add_rate("cosine", "", lambda eta, decay, of, step: eta * (1 + math.cos(math.pi 
 add_rate("1 / t", "", lambda eta, decay, of, step: eta / step)
 add_rate("rounded to float32", "rate_in_float32", lambda eta, decay, of, step: float(np.float32(
     eta * decay ** ((step - 1) // of))), float64=True)
+add_rate("computed in float32", "keras_in_float32", lambda eta, decay, of, step: float(
+    np.float32(eta) * np.float32(decay) ** np.float32((step - 1) // of)), float64=True, optimizer="sgd")
 add_factor("half", "rate_factor", lambda step: 0.5, hint="factor")
 add_factor("twice", "rate_factor", lambda step: 2, hint="factor")
 add_factor("a tenth", "rate_factor", lambda step: 0.1, hint="factor")
@@ -90,7 +92,7 @@ momentum("signs of gradients", "", lambda mu, eta, v, g, step: (v, -eta * 0.01 *
 add_update("updated twice", "updated_twice", lambda net, plain, name, w, g, state, rate: plain(
     name, plain(name, w, g, state, rate), g, state, rate))
 add_update("not updated", "not_updated", lambda net, plain, name, w, g, state, rate: w, hint="factor")
-add_update("biases at twice the rate", "", lambda net, plain, name, w, g, state, rate: plain(
+add_update("biases at twice the rate", "rate_of_biases", lambda net, plain, name, w, g, state, rate: plain(
     name, w, g, state, rate * (2 if name.endswith("bias") else 1)), hint="factor")
 add_update("output layer at a tenth of the rate", "rate_factor", lambda net, plain, name, w, g, state, rate: plain(
     name, w, g, state, rate * (0.1 if name.startswith("output") else 1)), layers="output", family="rate", hint="factor")
@@ -98,13 +100,17 @@ add_update("updated in every second step", "", lambda net, plain, name, w, g, st
     w if net.step % 2 else plain(name, w, g, state, rate)), hint="factor")
 add_update("an average of the weights", "rate_factor", lambda net, plain, name, w, g, state, rate: (
     0.5 * w + 0.5 * plain(name, w, g, state, rate)), hint="factor")
+add_update("biases at a third of the rate, Adam", "rate_of_biases", lambda net, plain, name, w, g, state, rate: plain(
+    name, w, g, state, rate / (3 if name.endswith("bias") else 1)), hint="factor", **ADAM)
+add_update("frozen: the weights", "not_updated", lambda net, plain, name, w, g, state, rate: (
+    w if name.endswith("weight") else plain(name, w, g, state, rate)), hint="factor")
 add_update("weights at most 0.3", "", lambda net, plain, *rest: plain(*rest).clip(-0.3, 0.3))
 for _name, _layers in (("the output layer", "output"), ("the way down", " ".join(DOWN)), ("the lowest level", "down2")):
     add_update(f"frozen: {_name}", "not_updated", lambda net, plain, name, w, g, state, rate, layers=_layers: (
         w if name.split(".")[0] in layers.split() else plain(name, w, g, state, rate)), layers=_layers, family="frozen",
         hint="factor")
-add_update("frozen: the biases", "", lambda net, plain, name, w, g, state, rate: w if name.endswith("bias") else plain(
-    name, w, g, state, rate), hint="factor")
+add_update("frozen: the biases", "not_updated", lambda net, plain, name, w, g, state, rate: (
+    w if name.endswith("bias") else plain(name, w, g, state, rate)), hint="factor")
 
 
 def anew(net, plain, name, w, g, state, rate):
@@ -145,7 +151,9 @@ adam("Adam, epsilon 1e-3", "adam_epsilon", epsilon=1e-3)
 adam("Adam, epsilon 1e-10", "adam_epsilon", epsilon=1e-10)
 adam("Adam, beta1 0.5", "adam_beta1", betas=(0.5, 0.999))
 adam("Adam, beta2 0.99", "adam_beta2", betas=(0.9, 0.99))
-adam("Adam, beta1 0.8 and beta2 0.9", "adam_beta1+adam_beta2", betas=(0.8, 0.9))
+adam("Adam, beta1 0.8 and beta2 0.9", "adam_betas", betas=(0.8, 0.9))
+adam("Adam, the betas of a GAN", "adam_betas", betas=(0.5, 0.9))
+adam("Adam, beta1 0.85 and beta2 0.97", "adam_betas", betas=(0.85, 0.97))
 adam("Adam, amsgrad", "adam_amsgrad_corrected", amsgrad=True)
 adam("AdamW, 0.01", "adamw_default", decoupled=0.01)
 adam("Nadam", "", nesterov=True)

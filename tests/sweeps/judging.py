@@ -84,8 +84,11 @@ def verdict_of(planted, report, shown):
     if not shown and claimed not in rights:
         return "accused", ""
     if claimed and not rights:
-        hedged = any(right and right <= claimed | alternatives(report) for right in planted.right)
-        return ("right", "as an alternative") if hedged and len(claimed) == 1 else (
+        hedged = [right for right in planted.right
+                  if 0 < len(claimed - right) <= len((right - claimed) & alternatives(report))]
+        if any(right <= claimed | alternatives(report) for right in hedged):
+            return "right", "as an alternative"
+        return ("unknown", "in part") if hedged else (
             "false", "names " + " ".join(sorted(claimed - frozenset().union(*planted.right)) or sorted(claimed)))
     for name, labels in claims.items():
         if wrong := wrong_scope(planted, labels):

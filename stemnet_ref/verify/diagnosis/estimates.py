@@ -16,6 +16,7 @@ CLOSE = 1e-3            # of an estimate: as near to it a rounded one is tried
 LEFT = 0.1              # of the difference may be left under an estimate; else the value is not what differs
 MANY = 1e8              # the square root of it is a number of elements that say enough and take little time
 START = (1e-4, 0.01, 0.3)               # where no common values are known
+STARTS = {"adam_betas": ((0.5, 0.9), (0.8, 0.99), (0.95, 0.9995))}
 
 
 def values(name, row, comparison, trace):
@@ -36,34 +37,51 @@ def values(name, row, comparison, trace):
     actual = np.asarray(comparison.actual[row.key], np.float64)
 
     def under(value):
-        held = frozenset([Held(name, value=value)])
+        held = frozenset([Held(name, value=_plain(value))])
         return trace.under(trace.conventions | held).computed(row.key).value.array
 
     def left(value):
         return np.linalg.norm(under(value) - actual)
 
     known = notable(name, comparison.training)
-    estimate = _least(under, actual, min(known + list(convention.values or START), key=left))
-    if not estimate > 0 or not left(estimate) <= LEFT * np.linalg.norm(trace.computed(row.key).value.array - actual):
+    estimate = _least(under, actual, min(known + list(convention.values or STARTS.get(name, START)), key=left))
+    if not np.all(estimate > 0) or _is_half(name, estimate, comparison.training) or not (
+            left(estimate) <= LEFT * np.linalg.norm(trace.computed(row.key).value.array - actual)):
         return known
-    rounded = [float(f"{estimate:.{digits}g}") for digits in DIGITS]
-    return list(dict.fromkeys([*known, *(each for each in rounded if abs(each - estimate) <= CLOSE * estimate),
-                               float(estimate)]))
+    rounded = [np.array([float(f"{each:.{digits}g}") for each in estimate]) for digits in DIGITS]
+    near = [each for each in rounded if np.all(abs(each - estimate) <= CLOSE * estimate)]
+    return list(dict.fromkeys([*known, *map(_plain, [*near, estimate])]))
+
+
+def _plain(value):
+    """Return a float, or a tuple of those of a convention with several numbers, from an array or what it is already."""
+    numbers = tuple(map(float, np.atleast_1d(value)))
+    return numbers if len(numbers) > 1 else numbers[0]
+
+
+def _is_half(name, estimate, training):
+    """Return whether one of two numbers is the golden file's, so that a convention of the other says it all."""
+    return name == "adam_betas" and np.any(
+        abs(estimate - [training["beta1"], training["beta2"]]) <= CLOSE * estimate)
 
 
 def notable(name, training):
     """Return values that follow from the settings; Keras's regularizer is lambda w^2, with twice the gradient."""
     decay = training["weight_decay"]
-    return [decay, 2 * decay] if name.startswith("l2_in") and decay else []
+    return [decay, 2 * decay] if name.startswith("l2_") and decay else []
 
 
 def _least(function, actual, value):
-    """Return the positive value for which a function comes nearest to an array, from one near it, or NaN."""
+    """Return the positive numbers for which a function comes nearest to an array, from some near them, or NaN."""
+    value = np.atleast_1d(np.array(value, np.float64))
     for _ in range(STEPS):
-        now, step = function(value), 1e-4 * value
-        slope = (function(value + step) - now) / step
-        change = np.vdot(slope, actual - now) / max(np.vdot(slope, slope), 1e-300)
-        value, before = max(value + change, value / 10), value
-        if not np.isfinite(value) or abs(value - before) <= 1e-9 * before:
+        now, steps = function(value), 1e-4 * value
+        slopes = [((function(value + step) - now) / step.sum()).ravel() for step in np.diag(steps)]
+        products = np.array([[np.vdot(a, b) for b in (*slopes, actual - now)] for a in slopes])
+        if not np.isfinite(products).all():
+            return np.full(len(value), np.nan)
+        change = np.linalg.lstsq(products[:, :-1], products[:, -1])[0]
+        value, before = np.maximum(value + change, value / 10), value
+        if np.all(abs(value - before) <= 1e-9 * before):
             break
     return value

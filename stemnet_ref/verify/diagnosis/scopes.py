@@ -57,6 +57,8 @@ def fit(comparison, before, found, more, row, rejected=frozenset(), least=0):
         """Return the Fit of conventions with their scopes, or None."""
         if scoped & rejected:
             return None
+        if scoped != more and comparison.judged([row.key], found | scoped)[0].verdict == "departs":
+            return None                                     # without a look at all others
         judged = []
         for now in after if scoped == more else under(scoped):
             if _refutes(scoped, before[now.key], now, pending):
@@ -145,9 +147,11 @@ def groups(row, name):
     asked = sorted({each[1] for each in row.consulted if isinstance(each, tuple) and each[0] == name and each[1]},
                    key=place)
     if len(asked) < 2:
-        return [frozenset(asked)] if CHAIN not in row.consulted and asked else []
+        return [frozenset(asked)] if asked else []
     ranges = [frozenset(asked[first:last]) for size in range(1, len(asked)) for first in range(len(asked) + 1 - size)
               for last in [first + size]]
+    transposed = frozenset(layer for layer in asked if layer.endswith(".deconv"))
+    ranges += {transposed, frozenset(asked) - transposed} - {*ranges, frozenset(), frozenset(asked)}
     return sorted(ranges, key=lambda group: (len(group) > 1, len(asked) - len(group)))
 
 

@@ -161,9 +161,9 @@ class _Search:
             return Finding(row.key, found[0], tuple(found[1:]))
         if short:
             return Finding(row.key, short.held)
-        # many candidates meet single numbers by chance
-        many = not self.lost and any(formats.is_large(self, each) for each in self.before.values()
-                                     if each.verdict == "departs")
+        # many candidates meet single numbers by chance, but not zeros
+        many = not self.lost and any(formats.is_large(self, each) or not np.any(self.comparison.actual[each.key])
+                                     for each in self.before.values() if each.verdict == "departs")
         if many and (finding := self._first(row, trace, self._scoped(row, names))):
             return finding
         hint = observations.of_row(row, self.comparison, trace)

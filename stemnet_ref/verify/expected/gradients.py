@@ -3,42 +3,44 @@
 import numpy as np
 
 from .rounding import Value
-from .updates import decays, in_gradients
+from .updates import in_cost, in_gradient
 
 CLIPPED = ("gradients_clipped_by_norm", "gradients_clipped_each", "gradients_clipped_by_value")
 CLEAR = 1.001           # times the limit is a gradient that has not been clipped
 
 
-def whole(g, parameter, name, assumed):
+def whole(g, parameter, name, training, assumed):
     """Return the gradient `g`, a Value, summed over micro-batches and with that of a penalty on the parameter.
 
     `parameter` is a function for the Value of the parameter with this name.
     """
     count = assumed.value("gradients_summed", 1)
     g = g.map(lambda array: array * count) if count != 1 else g
-    penalty = in_gradients(assumed)
-    if penalty is None or not decays(name, assumed):
+    penalty = in_gradient(training, name, assumed)
+    if penalty is None:
         return g
     w = parameter()
     return Value(g.array + penalty * w.array, g.error + penalty * w.error
                  + assumed.roundoff() * (abs(g.array) + 4 * penalty * abs(w.array)))
 
 
-def penalty(parameters, assume):
+def penalty(parameters, training, assume):
     """Return what is added to the cost: the sum of lambda / 2 w^2 over the parameters that have a penalty, or None.
 
     Parameters
     ----------
     parameters : dict of str to callable
         Functions for the Values of the parameters before the step, by name.
+    training : dict
+        The golden file's settings.
     assume : callable
         Takes the name of a parameter; returns the Assumptions of its layer.
     """
     total, error = 0.0, 0.0
     for name, value in parameters.items():
         assumed = assume(name)
-        strength = assumed.value("l2_in_cost")
-        if strength is not None and decays(name, assumed):
+        strength = in_cost(training, name, assumed)
+        if strength is not None:
             w = value()
             part = strength / 2 * np.sum(w.array ** 2)
             total += part

@@ -11,6 +11,8 @@ each layer is judged by what it made of its own input, and an error in one layer
 from functools import partial, reduce
 from math import prod
 
+import numpy as np
+
 from ...cost import OF_PROBABILITIES
 from ...network import topology
 from . import costs, gradients, inputs, updates, wiring
@@ -228,7 +230,8 @@ class _Computation:
         return self.outputs(self.trace.layers[self.name])["y"]()
 
     def _cost(self):
-        penalty = gradients.penalty({name: partial(self._before, name) for name in self.golden.parameters}, self.assume)
+        penalty = gradients.penalty({name: partial(self._before, name) for name in self.golden.parameters},
+                                    self.training, self.assume)
         return add(self._of_logits("cost"), penalty, self.assume("cost")) if penalty else self._of_logits("cost")
 
     def _of_logits(self, output):
@@ -255,6 +258,8 @@ class _Computation:
         if self.step > 1 and assumed.holds("gradients_accumulated"):
             earlier = self.tensor(f"{self.step - 1}/gradient/{self.name}")
         gradient = self.outputs(layer)["db" if layer.kind == "bias" else "dweight"]()
+        if updates.concerns(assumed.value("without_gradient"), self.name):
+            return gradient.map(np.zeros_like)
         return add(gradient, earlier, assumed) if earlier else gradient
 
     def _gradient(self):
@@ -270,7 +275,7 @@ class _Computation:
     def _whole(self, name):
         """Return the gradient with respect to a parameter before it is clipped."""
         return gradients.whole(self.computed(f"{self.step}/raw/{name}"), partial(self._before, name), name,
-                               self.assume(name))
+                               self.training, self.assume(name))
 
     def _before(self, name):
         """Return a parameter before the step."""
@@ -285,8 +290,8 @@ class _Computation:
     def _update(self):
         """Return a parameter after the step, and the optimizer's averages."""
         slots = self.computed(f"{self.step - 1}/update/{self.name}")[1] if self.step > 1 else ()
-        if self.assume(self.name).holds("not_updated"):         # then a gradient that is not given says nothing
-            return self._before(self.name), slots
+        if updates.concerns(self.assume(self.name).value("not_updated"), self.name):
+            return self._before(self.name), slots           # then a gradient that is not given says nothing
         g = self._clip(lambda name: self.tensor(f"{self.step}/gradient/{name}"))
         return updates.update(self.training, self.step, self.name, self._before(self.name), g, slots,
                               self.assume(self.name))

@@ -9,6 +9,7 @@ import numpy as np
 
 from .rounding import DOUBLE, Value, exact
 
+IN_GRADIENTS = "l2_in_cost", "l2_of_all_in_cost", "l2_in_gradients"     # then the optimizer has no weight decay
 BLOCK = 1 << 14         # numbers that are gone through at once
 
 
@@ -22,6 +23,8 @@ def rate(training, step, assumed):
             decay_step_early=step // of_epoch, decay_step_late=max(step - 2, 0) // of_epoch,
             decay_epoch_early=exponent + 1, decay_epoch_late=max(exponent - 1, 0))
     eta = training["learning_rate"] * decay ** exponent
+    if assumed.unit <= DOUBLE and assumed.holds("keras_in_float32"):
+        eta = float(np.float32(training["learning_rate"]) * np.float32(decay) ** np.float32(exponent))
     eta *= assumed.value("rate_factor", 1.0) * min(step / assumed.value("rate_warmup", 1), 1)
     return float(np.float32(eta)) if assumed.unit <= DOUBLE and assumed.holds("rate_in_float32") else eta
 
@@ -34,6 +37,8 @@ def update(training, step, name, w, g, slots, assumed):
     are the averages before the step, none before the first.
     """
     eta, count = rate(training, step, assumed), step
+    if name.endswith("bias"):
+        eta *= assumed.value("rate_of_biases", 1.0)
     if step > training["steps_per_epoch"] and assumed.holds("optimizer_made_anew"):
         count = (step - 1) % training["steps_per_epoch"] + 1
         slots = slots if count > 1 else ()
@@ -45,15 +50,18 @@ def update(training, step, name, w, g, slots, assumed):
 
 def _update(training, step, eta, name, w, g, slots, assumed):
     """Return what `update` does, for the step with this number of the optimizer's own and a learning rate."""
-    decay, decoupled = training["weight_decay"], 0.0
-    if decay:
-        if assumed.holds("weight_decay_ignored") or in_gradients(assumed) or not decays(name, assumed):
+    decoupled = 0.0
+    if training["weight_decay"]:
+        decay = assumed.value("weight_decay_other", training["weight_decay"])
+        in_place = [each for each in IN_GRADIENTS if assumed.holds(each)]
+        if assumed.holds("weight_decay_ignored") or in_place or not decays(name, assumed):
             decay = 0.0
         if assumed.holds("weight_decay_decoupled"):
             decay, decoupled = 0.0, decay
+    else:
+        decay, decoupled = assumed.value("weight_decay_added", 0.0), assumed.value("adamw_default", 0.0)
+    if decay:
         g = _sum(assumed, (1, g), (decay, w))
-    elif training["optimizer"] == "adam":
-        decoupled = assumed.value("adamw_default", 0.0)
     if decoupled:
         w = _sum(assumed, (1 - eta * decoupled, w))
     if training["optimizer"] == "adam":
@@ -68,13 +76,28 @@ def decays(name, assumed):
     return not name.endswith("bias") or assumed.holds("weight_decay_on_biases")
 
 
-def in_gradients(assumed):
-    """Return lambda where the gradients have lambda w in them before the optimizer takes them, or None."""
-    return assumed.value("l2_in_cost", assumed.value("l2_in_gradients"))
+def concerns(kinds, name):
+    """Return whether a parameter is among some: "parameters", "weights" or "biases", or None."""
+    return kinds in ("parameters", "biases" if name.endswith("bias") else "weights")
+
+
+def in_cost(training, name, assumed):
+    """Return lambda where the cost has lambda / 2 w^2 in it, w a parameter, or None."""
+    names = ["l2_of_all_in_cost"]
+    if not name.endswith("bias"):
+        names += ["l2_in_cost"] + ["l2_in_cost_and_decay"] * (training["weight_decay"] != 0)
+    found = [assumed.value(each) for each in names]
+    return next((each for each in found if each is not None), None)
+
+
+def in_gradient(training, name, assumed):
+    """Return lambda where the gradient has lambda w in it before the optimizer takes it, or None."""
+    strength, of_gradient = in_cost(training, name, assumed), assumed.value("l2_in_gradients")
+    return of_gradient if strength is None and decays(name, assumed) else strength
 
 
 def _momentum(training, step, eta, w, g, slots, assumed):
-    mu, = _constants(assumed, assumed.value("momentum_other", training["momentum"]))
+    mu, = _constants(assumed, assumed.value("momentum_other", training["momentum"]), keras=True)
     thesis = training["momentum_form"] == "thesis"
     v, = slots or (exact(np.zeros(w.array.shape)),)
     thesis ^= training["decay_rate"] != 1 and assumed.holds("momentum_other_form")
@@ -90,13 +113,14 @@ def _momentum(training, step, eta, w, g, slots, assumed):
 def _adam(training, step, eta, w, g, slots, assumed):
     beta1, beta2, epsilon = _constants(assumed, *(assumed.value(f"adam_{each}", training[each])
                                                   for each in ("beta1", "beta2", "epsilon")))
+    beta1, beta2 = assumed.value("adam_betas", (beta1, beta2))
     hat = (training["adam_form"] == "tensorflow") ^ assumed.holds("adam_other_epsilon_hat")
     m, v, largest = slots or (exact(np.zeros(w.array.shape)),) * 3          # largest: what amsgrad keeps of v
     m = _sum(assumed, (beta1, m), (1 - beta1, g))                                           # eq. 23
     squares = assumed.rounded(g.array ** 2, 2 * abs(g.array) * g.error + g.error ** 2)
     v = _sum(assumed, (beta2, v), (1 - beta2, squares))                                     # eq. 24
-    correction1, correction2 = assumed.choose((1 - beta1 ** step, 1 - beta2 ** step),
-                                              adam_no_bias_correction=(1.0, 1.0))       # eq. 25, 26
+    corrections = tuple(1 - beta ** step for beta in _constants(assumed, beta1, beta2, keras=True))
+    correction1, correction2 = assumed.choose(corrections, adam_no_bias_correction=(1.0, 1.0))   # eq. 25, 26
     if assumed.holds("adam_amsgrad"):
         below = largest = _larger(v, largest)
     else:
@@ -125,9 +149,10 @@ def _larger(a, b):
     return Value(np.maximum(a.array, b.array), np.maximum(a.error, b.error))
 
 
-def _constants(assumed, *constants):
-    """Return an optimizer's constants as the other side keeps them."""
-    rounded = assumed.unit <= DOUBLE and assumed.holds("constants_in_float32")
+def _constants(assumed, *constants, keras=False):
+    """Return an optimizer's constants as the other side has them; `keras`: where Keras rounds them."""
+    names = ["constants_in_float32", "keras_in_float32"][:1 + keras]
+    rounded = assumed.unit <= DOUBLE and any(assumed.holds(name) for name in names)
     return [float(np.float32(each)) if rounded else each for each in constants]
 
 

@@ -7,17 +7,18 @@ The functions ask `assume` what is assumed of a layer: it takes the layer's name
 from ...network import topology
 from .key import owner
 
-# By convention: the layers of a block with dropout in another order than Block.layers has
-ORDERS = {"bias_before_dropout": ("conv", "bias", "dropout", "activation"),
-          "dropout_after_relu": ("conv", "bias", "activation", "dropout"),
-          "relu_before_bias": ("conv", "dropout", "activation", "bias")}
+# By layers of a block, and by convention: the order in which the other side has them
+ORDERS = {("conv", "dropout", "bias", "activation"): {"bias_before_dropout": ("conv", "bias", "dropout", "activation"),
+                                                      "dropout_after_relu": ("conv", "bias", "activation", "dropout"),
+                                                      "relu_before_bias": ("conv", "dropout", "activation", "bias")},
+          ("deconv", "bias", "activation"): {"deconv_relu_before_bias": ("deconv", "activation", "bias")}}
 SKIP = "skip_before_activation"     # convention: what goes across is taken before the ReLU
-CHANGING = frozenset({*ORDERS, SKIP})
+CHANGING = frozenset({SKIP, *(name for orders in ORDERS.values() for name in orders)})
 
 
 def order(block, assume):
     """Return the kinds of a block's layers in the order of the other side."""
-    return assume(owner(block.name)).choose(block.layers, **ORDERS) if block.dropout else block.layers
+    return assume(owner(block.name)).choose(block.layers, **ORDERS.get(block.layers, {}))
 
 
 def joined(layer, assume):

@@ -32,7 +32,8 @@ def sentence(held, training, scope=""):
     does, reference, change = CONVENTIONS[held.name][:3]
     text = f"{scope}{does}; the reference has {reference}; {change}."
     if "{" in text:
-        value = f"{held.value:.4g}" if isinstance(held.value, float) else held.value
+        values = held.value if isinstance(held.value, tuple) else (held.value,)
+        value = " and ".join(f"{each:.4g}" if isinstance(each, float) else str(each) for each in values)
         forms = (training.get("momentum_form", "thesis"), f"adam {training.get('adam_form', 'kingma')}")
         text = text.format(value=value, **{key: word for form in forms for key, word in FORMS[form].items()})
     return text[0].upper() + text[1:]

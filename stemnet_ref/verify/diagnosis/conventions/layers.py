@@ -73,6 +73,10 @@ CONVENTIONS = {
     "deconv_relu_missing": Convention(
         "there is no ReLU after the transposed convolution", "transposed convolution, bias, ReLU (section 9)",
         "write F.relu(deconv(x)) before the concatenation"),
+    "deconv_relu_before_bias": Convention(
+        "the bias of the transposed convolution is added after its ReLU",
+        "transposed convolution, bias, ReLU (section 9)",
+        "write relu(deconv(x) + bias); in Keras no activation= in Conv2DTranspose"),
     "concat_swapped": Convention(
         "the concatenation has the map from below first", "[output of the way down, map from below] (section 9)",
         "write torch.cat([skip, x], dim=1), tf.concat([skip, x], axis=-1)"),

@@ -21,6 +21,7 @@ FORMS = {
         "root": "corrected", "adam": "lr_t m / (sqrt(v) + epsilon) (eq. 22)",
         "other_adam": "use tf.keras.optimizers.Adam, or export with --adam-form kingma"},
 }
+KINDS = "parameters", "weights", "biases"       # of which some conventions hold
 CONVENTIONS = {
     "decay_every_step": Convention(
         "the learning rate decays after every step",
@@ -43,14 +44,17 @@ CONVENTIONS = {
     "rate_factor": Convention(
         "the learning rate is {value} times the golden file's", "eta decay^epoch (Tables 1 and 2, row 8)",
         "write lr= the golden file's learning_rate", (0.5, 2, 0.1, 10, 0.01, 100), ("parameter",)),
+    "rate_of_biases": Convention(
+        "the learning rate of the biases is {value} times the golden file's", "the same for all parameters (eq. 15)",
+        "take out the parameter group, or the multiplier lr_mult, of the biases", (2, 0.5, 0.1, 10), ("parameter",)),
     "rate_warmup": Convention(
         "the learning rate is warmed up over {value} steps, times step / {value}",
         "eta decay^epoch from the first step on (row 8)",
         "take out LambdaLR or LinearLR before the schedule, or WarmUp around it", (2, 3, 4, 5, 10), ("parameter",)),
     "not_updated": Convention(
-        "the parameters do not change", "every parameter after every step (eq. 15)",
+        "the {value} do not change", "every parameter after every step (eq. 15)",
         "call optimizer.step() and give the optimizer all parameters; requires_grad=False or trainable = False, and a "
-        "tensor that was made anew after the optimizer, leave them as they are"),
+        "tensor that was made anew after the optimizer, leave them as they are", KINDS),
     "updated_twice": Convention(
         "each step updates the parameters twice with the same gradient", "one update a step (eq. 15)",
         "call optimizer.step() or apply_gradients once"),
@@ -69,12 +73,19 @@ CONVENTIONS = {
          "take out clipnorm= or tf.clip_by_norm", (0.1, 0.5, 1, 2, 5)),
         ("gradients_clipped_by_value", "the gradients are clipped at {value} and -{value}",
          "take out torch.nn.utils.clip_grad_value_, clipvalue= or tf.clip_by_value", (0.01, 0.1, 0.5, 1, 5)))},
+    "without_gradient": Convention(
+        "the gradients with respect to the {value} are 0", "one with respect to every parameter (eq. 15)",
+        "take out detach(), stop_gradient, requires_grad=False and trainable=False", KINDS),
     "gradients_accumulated": Convention(
         "the gradients of earlier steps are added to those of a step", "each step's own (eq. 15)",
         "call optimizer.zero_grad() before backward()"),
     "rate_in_float32": Convention(
         "the learning rate is rounded to float32, as Keras keeps it", "float64 here",
         'call tf.keras.backend.set_floatx("float64") first; or export without --float64'),
+    "keras_in_float32": Convention(
+        "the learning rate, and the momentum or the betas of Adam's correction, are in float32, as Keras computes them "
+        "also for parameters in float64", "float64 here",
+        "export without --float64, or give the optimizer a learning rate, momentum and betas in float64"),
     "constants_in_float32": Convention(
         "momentum, or Adam's beta1 and beta2, are rounded to float32, as tf.cast does with Python's numbers",
         "float64 here",
@@ -105,6 +116,9 @@ CONVENTIONS = {
         ("beta2", "24", "write betas= or beta_2= the golden file's", (0.9, 0.95, 0.98, 0.99)),
         ("epsilon", "27", "write eps= or epsilon= the golden file's; PyTorch's default is 1e-8, Keras's 1e-7",
          (1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-10)))},
+    "adam_betas": Convention(
+        "Adam's beta1 and beta2 are {value}", "the golden file's beta1 and beta2 (eq. 23-24)",
+        "write betas=, or beta_1= and beta_2=, the golden file's", (), ("parameter",)),
     **alike("m_hat / (sqrt(v_hat) + epsilon), both averages of this step (eq. 25-27)", "take out amsgrad=True",
             adam_amsgrad="Adam divides by the largest v of all steps so far (amsgrad)",
             adam_amsgrad_corrected="Adam divides by the largest v_hat of all steps so far (amsgrad, after the "
@@ -122,6 +136,11 @@ CONVENTIONS = {
         ("l2_in_cost", "the cost has a penalty in it, {value} / 2 times the sum of the squared weights",
          "take the penalty, such as Keras's kernel_regularizer, out of the cost, and write weight_decay= the golden "
          "file's"),
+        ("l2_of_all_in_cost", "the cost has a penalty in it, {value} / 2 times the sum of squared weights and biases",
+         "take the penalty out of the cost, and write weight_decay= the golden file's, on the weights alone"),
+        ("l2_in_cost_and_decay", "the weights decay twice: the cost has a penalty in it, {value} / 2 times the sum of "
+         "the squared weights, beside the optimizer's weight decay",
+         "take the penalty, such as Keras's kernel_regularizer, out of the cost"),
         ("l2_in_gradients", "the gradients, but not the cost, are saved with {value} times the weights in them",
          "save the gradients before the weight decay is added"))},
     "weight_decay_decoupled": Convention(
@@ -130,7 +149,14 @@ CONVENTIONS = {
     "weight_decay_ignored": Convention(
         "there is no weight decay", "lambda/N w added to the gradient (eq. 53)",
         "write weight_decay= the golden file's"),
+    "weight_decay_other": Convention(
+        "the weight decay is {value}", "the golden file's lambda/N (eq. 53)",
+        "write weight_decay= the golden file's, lambda/N and not lambda, nor 2 lambda/N", (), ("parameter",)),
+    "weight_decay_added": Convention(
+        "all parameters have a weight decay of {value}", "none here", "write weight_decay=0", (1e-4, 5e-4, 1e-3, 1e-2),
+        ("parameter",)),
     "adamw_default": Convention(
-        "the weights decay as AdamW does it, by its default of {value}", "none here",
-        "write Adam, or AdamW(..., weight_decay=0)", (0.01, 0.004)),
+        "all parameters decay by {value} times the learning rate, as AdamW and Keras's weight_decay= do it",
+        "none here", "write Adam, or weight_decay=0; the default of AdamW is 0.01, of Keras's 0.004",
+        (0.01, 0.004), ("parameter",)),
 }
