@@ -9,6 +9,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from contextlib import contextmanager
+from importlib.util import find_spec
 from lzma import LZMAError
 from pathlib import Path
 from tokenize import TokenError
@@ -204,6 +205,10 @@ class SafeTensors(Arrays):
     def header(self, name):
         """Return the Header of a tensor."""
         part = self._file.get_slice(name)
+        if part.get_dtype() == "BF16":
+            if not find_spec("ml_dtypes"):
+                raise ValueError(f"{name} is BF16, which NumPy has with the package ml_dtypes alone")
+            return Header(tuple(part.get_shape()), BFLOAT16)
         if part.get_dtype() not in SAFETENSORS_DTYPES:
             raise ValueError(f"{name} is {part.get_dtype()}, which NumPy has not")
         return Header(tuple(part.get_shape()), SAFETENSORS_DTYPES[part.get_dtype()])
@@ -211,5 +216,6 @@ class SafeTensors(Arrays):
     def __getitem__(self, name):
         if name not in self:
             raise KeyError(name)
-        self.header(name)
-        return self._file.get_tensor(name)
+        short = self.header(name).dtype == BFLOAT16
+        tensor = self._file.get_tensor(name)
+        return tensor.astype(np.float32) if short else tensor

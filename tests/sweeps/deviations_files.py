@@ -122,7 +122,16 @@ def changed(key, change):
     return lambda tensors: {**tensors, key: change(tensors[key])}
 
 
-add("parameters saved before the step", "", shifted("parameter", -1), hint="factor early")
+def before_the_step(net, plain, tensors):
+    """Save the parameters of each step before the optimizer changes them."""
+    begin = {f"0/parameter/{key[12:]}": array for key, array in net.file.items() if key.startswith("0/parameter/")}
+    return {key: array for key, array in shifted("parameter", -1)({**begin, **plain(tensors)}).items()
+            if key not in begin}
+
+
+for _settings in ({}, {"optimizer": "sgd", "l2": 0.1}, {"optimizer": "adam", "keep_prob": 1.0}):
+    FILES.add(f"parameters saved before the step, {_settings.get('optimizer', 'momentum')}", "", hint="early",
+              both={"saved": before_the_step}, **_settings)
 add("parameters saved a step late", "", shifted("parameter", 1), hint="copy late")
 add("costs saved a step late", "", shifted("cost", 1), hint="copy late")
 add("gradients saved a step late", "", shifted("gradient", 1), hint="copy late")

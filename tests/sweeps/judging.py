@@ -21,6 +21,7 @@ SHOWN = 30              # unit roundoffs of a tensor's largest number: what diff
 ALTERNATIVE = "Or, which these numbers cannot tell apart"
 HINTS = {               # by the word for a hint in `Deviation.hint`: a pattern of what it says
     "format": "TF32|float16|half precision",
+    "early": "saved before optimizer.step",
     "copy": "saved without a copy",
     "begin": "not begin with the golden file's parameters",
     "mask": "is the mask another",

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from verifying import run, write_files
 
+from stemnet_ref.storage import archives
 from stemnet_ref.verify.layouts import is_filter, to_layout
 
 LOGITS, BIAS, WEIGHT = "1/forward/logits", "1/gradient/up0.conv.bias", "1/gradient/up0.conv.weight"
@@ -179,7 +180,6 @@ def twice(path, arrays):
     ("twice.npz", twice, "1/cost is in it twice"), ("none.npz", lambda path, arrays: None, "no such file"),
     ("folder.npz", lambda path, arrays: path.mkdir(), "is a folder"),
     ("a.safetensors", lambda path, arrays: path.write_bytes(b"PK" * 50), "cannot be read as safetensors"),
-    ("c.safetensors", safetensors(one(LOGITS, bfloat16)), f"{LOGITS} is BF16, which NumPy has not"),
     ("d.safetensors", safetensors(one(LOGITS, cast(np.int16))), f"{LOGITS} is int16"),
     ("e.safetensors", safetensors(lambda arrays: {"cost": arrays["1/cost"]}), "'cost' (did you mean '1/cost' or "),
     ("safetensors.npz", lambda path, arrays: safetensors(dict)(path, arrays), "names end in .safetensors"),
@@ -204,13 +204,24 @@ def test_numbers_that_are_none(key, words, number, files, tmp_path, capsys):
     assert words in capsys.readouterr().out
 
 
+def test_bfloat16_needs_a_package(files, tmp_path, monkeypatch, capsys):
+    with np.load(files[1]) as archive:
+        safetensors(one(LOGITS, bfloat16))(tmp_path / "a.safetensors", dict(archive))
+    monkeypatch.setattr(archives, "find_spec", lambda name: None)
+    assert_refused(files, tmp_path / "a.safetensors", f"{LOGITS} is BF16, which NumPy has with the package ml_dtypes",
+                   capsys)
+
+
 @pytest.mark.parametrize("change", [every(cast(np.float16)), every(bfloat16), one(LOGITS, cast(np.float16)),
                                     one(LOGITS, bfloat16)])
-def test_short_formats_differ(change, files, tmp_path, capsys):
+@pytest.mark.parametrize(("name", "write"), [("short.npz", lambda path, arrays: np.savez(path, **arrays)),
+                                             ("short.safetensors", safetensors(dict))])
+def test_short_formats_differ(change, name, write, files, tmp_path, capsys):
+    path = tmp_path / name
     with np.load(files[1]) as archive:
-        np.savez(tmp_path / "short.npz", **change(dict(archive)))
+        write(path, change(dict(archive)))
     capsys.readouterr()
-    assert run("compare", files[0], tmp_path / "short.npz") == 1
+    assert run("compare", files[0], path) == 1
     out, err = capsys.readouterr()
     assert "differs: " in out
     assert "16: too few digits" in out

@@ -94,10 +94,11 @@ class _Search:
         self.without = {row.key: row for row in self.comparison.rows}
         self.before = {**self.without}                      # what came of them under what is found
         findings = []
-        for key in list(self.before):
-            if (row := self.before[key]).verdict != "departs":
+        for key in chain.from_iterable((key, key) for key in list(self.before)):     # a second time for what is left
+            if (row := self.before[key]).verdict != "departs" or any(
+                    each.key == key and not each.held for each in findings[-1:]):
                 continue
-            findings.append(finding := self._explain(row))
+            findings.append(finding := replace(self._explain(row), key=key))
             if row.parts.step == 0 and not finding.held:
                 return [finding], set()
             self.lost = self.lost or not finding.held
@@ -138,13 +139,15 @@ class _Search:
         """Return the Finding for a row, beside the conventions that have been found.
 
         Where an earlier row is `lost`, this one may be its consequence: then nothing is looked for unless its own
-        inputs are given, and never two conventions.
+        inputs are given, and never two conventions. Of a bias gradient the weight's is looked at, if it departs too:
+        it has more numbers, and sharper ones.
         """
         if self.lost and (CHAIN in row.consulted or self._of_lost_update(row)):
             return Finding(row.key)
         if row.parts.step == 0:
             short = formats.alone(self, row)
             return Finding(row.key, short.held) if short else Finding(row.key, hint=observations.OTHER_PARAMETERS)
+        itself, row = row, self._telling(row)
         trace, self.tried, self.distances = self.comparison.trace.under(self.found), 0, {}
         self.rough = trace.without_bounds()
         self.rough.computed(row.key)                        # what no candidate changes is computed once
@@ -166,13 +169,19 @@ class _Search:
                                      for each in self.before.values() if each.verdict == "departs")
         if many and (finding := self._first(row, trace, self._scoped(row, names))):
             return finding
-        hint = observations.of_row(row, self.comparison, trace)
+        hint = observations.of_row(itself, self.comparison, trace)
         if hint and row.parts.kind != "parameter":          # two conventions can make a step another by a factor
             return Finding(row.key, hint="" if self.lost else hint)
         if many and (finding := self._first(row, trace, pairs.candidates(self, row, common))):
             return finding
         hint = hint or (observations.HURRIED if self.hurried or not many else observations.UNKNOWN)
         return Finding(row.key, hint="" if self.lost else hint)
+
+    def _telling(self, row):
+        """Return the row of the weight's gradient for that of a bias, if it departs too; else the row itself."""
+        step, kind, name = row.parts
+        weight = self.before.get(f"{step}/{kind}/{name.removesuffix('bias')}weight")
+        return weight if kind == "gradient" and weight and weight.verdict == "departs" else row
 
     def _of_lost_update(self, row):
         """Return whether a row is a parameter whose gradient departs, or that departs in an earlier step already."""

@@ -22,7 +22,14 @@ NAMED = ("input: frames / 255", "convolution: kernel flipped", "convolution: ker
          "cost: divided by the weights", "cost: 1 + w", "cost: focal, gamma 2",
          "labels: shifted up and left", "rate: decays after every step", "optimizer: Nesterov",
          "optimizer: Adam, epsilon 1e-7", "weight decay: decoupled", "precision: float32 in float64, NumPy",
-         "rate: half from step 3 on", "cost: no softmax", "weight decay: in the cost, of biases too")
+         "rate: half from step 3 on", "cost: no softmax", "weight decay: in the cost, of biases too",
+         "optimizer: Adam, beta1 0.85 and beta2 0.97", "optimizer: biases at a third of the rate, Adam",
+         "optimizer: frozen: the biases", "gradients: of biases missing, in gradients",
+         "weight decay: in the cost, 2.0 times, and in the optimizer", "weight decay: twice",
+         "weight decay: of 0.05 that nobody asked for", "rate: computed in float32",
+         "activation: ReLU before bias, after the transposed convolutions alone")
+WITHOUT_MAPS = ("skip: detached at one level", "frozen: of the output layer missing",
+                "activation: ReLU before bias, after the transposed convolutions too")
 UNKNOWN = ("input: a pixel to the right", "labels: dilated", "padding: one more above", "activation: |x|",
            "activation: logits: sigmoid", "pooling: smallest", "skip: of the other image", "cost: Dice",
            "gradients: one element wrong, saved after")
@@ -47,6 +54,19 @@ def test_planted_alone(name):
         assert outcome.verdict == ("right" if name in NAMED else "unknown"), outcome
 
 
+@pytest.mark.parametrize("name", WITHOUT_MAPS)
+def test_planted_alone_and_seen_in_gradients(name):
+    for outcome in outcomes(singles()[name], ["training"]):
+        assert outcome.verdict == "right", outcome
+
+
+def test_another_explanation_is_said_beside():
+    both = pairs()["dropout: dropout after ReLU & rate: does not decay"]
+    assert [each.verdict for each in outcomes(both, ["training"])] == ["right"]     # the same as bias before dropout
+    assert [each.verdict for each in outcomes(both._replace(right=frozenset({frozenset({"gelu"})})), ["training"])] == [
+        "false"]
+
+
 @pytest.mark.parametrize("name", ["optimizer: RMSprop", "optimizer: Nadam",
                                   "optimizer: Adam, first average alone corrected"])
 def test_a_factor_in_one_step_is_no_rate(name, monkeypatch):
@@ -68,6 +88,12 @@ def test_short_formats(name, view, verdict, monkeypatch):
 def test_planted_beside_another():
     outcome, = outcomes(pairs()["convolution: rows and columns exchanged & skip: swapped"], ["all"])
     assert outcome.verdict == "right"
+
+
+@pytest.mark.parametrize("optimizer", ["momentum", "sgd", "adam"])
+def test_parameters_of_the_step_before_are_seen(optimizer):
+    for outcome in outcomes(singles()[f"bookkeeping: parameters saved before the step, {optimizer}"], ["training"]):
+        assert "saved before optimizer.step()" in outcome.said, outcome
 
 
 def test_the_catalogue_is_large():

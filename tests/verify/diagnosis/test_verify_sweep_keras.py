@@ -17,8 +17,11 @@ pytestmark = [pytest.mark.tensorflow, pytest.mark.filterwarnings("ignore:__array
 NAMED = ("frozen: trainable=False: the output layer, Keras", "cost: from_logits=False on logits, Keras",
          "padding: symmetric, Keras", "dropout: SpatialDropout2D, Keras", "activation: LeakyReLU by its default, Keras",
          "optimizer: AdamW by its default, 0.004, Keras", "rate: staircase=False, Keras",
-         "weight decay: kernel_regularizer of lambda, Keras")
-UNKNOWN = "optimizer: biases at twice the rate, Keras", "optimizer: Ftrl, Keras"
+         "weight decay: kernel_regularizer of lambda, Keras", "weight decay: kernel_regularizer beside the decay, Keras",
+         "optimizer: biases at twice the rate, Keras", "frozen: trainable=False: the biases, Keras",
+         "optimizer: Adam, two other betas, Keras", *(f"precision: float64, {name}, Keras" for name in (
+             "momentum", "sgd", "adam")))
+UNKNOWN = ("optimizer: Ftrl, Keras",)
 
 
 @pytest.mark.parametrize("settings", [
