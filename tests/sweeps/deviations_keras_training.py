@@ -35,7 +35,7 @@ add_options("Adam, epsilon 1e-3", "adam_epsilon", ADAM, epsilon=1e-3)
 add_options("Adam, amsgrad", "adam_amsgrad", ADAM, amsgrad=True)
 add_options("Adam, beta_1 0.5", "adam_beta1", ADAM, beta_1=0.5)
 add_options("Adam, beta_2 0.99", "adam_beta2", ADAM, beta_2=0.99)
-add_options("Adam, two other betas", "adam_betas", ADAM, beta_1=0.5, beta_2=0.9)
+add_options("Adam, two other betas", "adam_betas|adam_beta1+adam_beta2", ADAM, beta_1=0.5, beta_2=0.9)
 add_options("Adam, clipnorm", "gradients_clipped_each", ADAM, "gradients", clipnorm=0.01)
 add("optimizer", "Adam for Kingma's form", "adam_other_epsilon_hat", settings={"optimizer": "adam"},
     make_optimizer=lambda net, plain: optimizers.Adam(net.schedule(), epsilon=1e-8))

@@ -17,9 +17,8 @@ pytestmark = [pytest.mark.tensorflow, pytest.mark.filterwarnings("ignore:__array
 NAMED = ("frozen: trainable=False: the output layer, Keras", "cost: from_logits=False on logits, Keras",
          "padding: symmetric, Keras", "dropout: SpatialDropout2D, Keras", "activation: LeakyReLU by its default, Keras",
          "optimizer: AdamW by its default, 0.004, Keras", "rate: staircase=False, Keras",
-         "weight decay: kernel_regularizer of lambda, Keras", "weight decay: kernel_regularizer beside the decay, Keras",
-         "optimizer: biases at twice the rate, Keras", "frozen: trainable=False: the biases, Keras",
-         "optimizer: Adam, two other betas, Keras", *(f"precision: float64, {name}, Keras" for name in (
+         "weight decay: kernel_regularizer of lambda, Keras", "frozen: trainable=False: the biases, Keras",
+         "weight decay: kernel_regularizer beside the decay, Keras", *(f"precision: float64, {name}, Keras" for name in (
              "momentum", "sgd", "adam")))
 UNKNOWN = ("optimizer: Ftrl, Keras",)
 
