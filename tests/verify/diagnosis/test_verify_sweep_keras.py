@@ -18,8 +18,8 @@ NAMED = ("frozen: trainable=False: the output layer, Keras", "cost: from_logits=
          "padding: symmetric, Keras", "dropout: SpatialDropout2D, Keras", "activation: LeakyReLU by its default, Keras",
          "optimizer: AdamW by its default, 0.004, Keras", "rate: staircase=False, Keras",
          "weight decay: kernel_regularizer of lambda, Keras", "frozen: trainable=False: the biases, Keras",
-         "weight decay: kernel_regularizer beside the decay, Keras", *(f"precision: float64, {name}, Keras" for name in (
-             "momentum", "sgd", "adam")))
+         "weight decay: kernel_regularizer beside the decay, Keras", "precision: float64, momentum, Keras",
+         "precision: float64, sgd, Keras", "precision: float64, adam, Keras")
 UNKNOWN = ("optimizer: Ftrl, Keras",)
 
 
