@@ -12,6 +12,7 @@ from stemnet_ref.network import topology
 from stemnet_ref.training.settings import Settings
 from stemnet_ref.training.step import make_optimizer
 from stemnet_ref.verify.diagnosis.conventions import CONVENTIONS, everywhere
+from stemnet_ref.verify.diagnosis.estimates import STARTS
 from stemnet_ref.verify.expected.rounding import SINGLE, Held
 from stemnet_ref.verify.expected.trace import Trace
 from stemnet_ref.verify.golden import keys
@@ -109,7 +110,7 @@ def test_what_a_trace_shares_with_another_is_what_it_would_compute(options, name
     for key in keys(made):
         base.computed(key)
     for number, name in enumerate(names):
-        held = (everywhere(name) or [Held(name, value=0.1)])[-1]
+        held = (everywhere(name) or [Held(name, value=STARTS.get(name, (0.1,))[0])])[-1]
         conventions = frozenset({held._replace(layers=None if number % 2 else frozenset({"up0"}))})
         shared, alone = base.under(conventions), Trace(made, unit=SINGLE, conventions=conventions)
         for key in keys(made):
