@@ -87,6 +87,10 @@ DEVIATIONS = {
     "softmax_twice": ({}, with_cost(lambda z, y, w: entropy(functional.softmax(z, dim=1), y, w).mean())),
     "logits_as_probabilities": ({}, with_pixel_cost(lambda z, y: functional.cross_entropy(
         torch.log(z.clamp(1e-7, 1 - 1e-7)), y, reduction="none"))),
+    "logits_as_shares": ({}, with_pixel_cost(lambda z, y: -torch.log(of_label(
+        z / z.sum(1, keepdim=True), y).clamp(1e-7, 1 - 1e-7)))),
+    "focal_keras": ({}, with_pixel_cost(lambda z, y: 0.25 * (1 - (p := of_label(torch.softmax(z, 1), y).clamp(
+        1e-7, 1 - 1e-7))) ** 2 * -torch.log(p))),
     "softmax_over_batch": ({}, softmax_over(0)),
     "softmax_over_rows": ({}, softmax_over(2)),
     "softmax_over_columns": ({}, softmax_over(3)),

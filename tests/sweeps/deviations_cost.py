@@ -105,6 +105,11 @@ add("softmax over the batch", "softmax_over_batch", over(0))
 for _gamma in (1, 2, 5):
     add(f"focal, gamma {_gamma}", "focal", focal(_gamma))
 add("focal, gamma 2, alpha 0.25", "focal_alpha", focal(2, 0.25))
+for _alpha in (0.25, 0.6):
+    add(f"focal, of p clipped as Keras does, times {_alpha}", "focal_keras" * (_alpha == 0.25), lambda z, y, a=_alpha: (
+        a * (1 - (p := of_label(torch.softmax(z, 1), y).clamp(1e-7, 1 - 1e-7))) ** 2 * -torch.log(p)))
+add("of the logits' shares of their sum", "logits_as_shares", lambda z, y: -torch.log(of_label(
+    z / z.sum(1, keepdim=True), y).clamp(1e-7, 1 - 1e-7)))
 add("by logsumexp", "agrees", lambda z, y: torch.logsumexp(z, 1) - of_label(z, y))
 add("of the difference, with a sigmoid", "agrees", lambda z, y: functional.binary_cross_entropy_with_logits(
     z[:, 1] - z[:, 0], y.to(z.dtype), reduction="none"))

@@ -254,7 +254,7 @@ def of_onehot(loss):
 SPARSE = keras.losses.SparseCategoricalCrossentropy
 CATEGORICAL = keras.losses.CategoricalCrossentropy
 add("cost", "from_logits=False on logits", "logits_as_probabilities", **loss(lambda: SPARSE(reduction="sum")))
-add("cost", "from_logits=False on logits, one-hot", "", **of_onehot(CATEGORICAL(reduction="sum")))
+add("cost", "from_logits=False on logits, one-hot", "logits_as_shares", **of_onehot(CATEGORICAL(reduction="sum")))
 add("cost", "from_logits=True on probabilities", "softmax_twice", **of_probabilities(SPARSE(
     from_logits=True, reduction="sum")))
 add("cost", "from_logits=False on probabilities", "log_clipped_1e-07", **of_probabilities(SPARSE(reduction="sum")))
@@ -271,9 +271,9 @@ for _reduction, _right in (("sum", "cost_summed"), ("sum_over_batch_size", "agre
 add("cost", "class_weight twice", "", pixel_weights=lambda net, plain, y: plain(y) * net.file["class_weights"][y])
 add("cost", "BinaryCrossentropy of each class", "sigmoid_of_each_class", **of_onehot(keras.losses.BinaryCrossentropy(
     from_logits=True, reduction="sum")))
-add("cost", "CategoricalFocalCrossentropy", "", **of_onehot(keras.losses.CategoricalFocalCrossentropy(
+add("cost", "CategoricalFocalCrossentropy", "focal_keras", **of_onehot(keras.losses.CategoricalFocalCrossentropy(
     from_logits=True, reduction="sum")))
-add("cost", "CategoricalFocalCrossentropy, alpha 1", "focal|focal+log_clipped_1e-07", **of_onehot(
+add("cost", "CategoricalFocalCrossentropy, alpha 1", "focal_keras", **of_onehot(
     keras.losses.CategoricalFocalCrossentropy(1.0, from_logits=True, reduction="sum")))
 add("cost", "Dice", "", **cost(lambda net, z, p, y: keras.losses.Dice()(onehot(y), p)))
 add("cost", "MeanSquaredError of p", "another_cost", **cost(

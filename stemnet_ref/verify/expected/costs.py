@@ -9,6 +9,7 @@ from ...layers import softmax as plain_softmax
 from .rounding import DOUBLE, WHOLE_SUM, Value, exact
 from .targets import targets
 
+KERAS = 1e-7, 1 - 1e-7         # to which Keras clips probabilities
 EPSILONS = (1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12, 1e-15)    # by which logarithms are kept from 0
 
 
@@ -55,6 +56,8 @@ def _cross_entropy(z, labels, class_weights, form, assumed):
     weights, rounding = targets(labels, z.array.shape[-1], class_weights, form, assumed)
     if assumed.holds("sigmoid_of_each_class"):
         cost, dz = _of_sigmoids(z, weights, assumed)
+    elif assumed.holds("logits_as_shares"):
+        cost, dz = _of_shares(z, weights, assumed)
     elif assumed.holds("softmax_missing"):
         cost, dz = Value(-weights * z.array, weights * (z.error + assumed.roundoff() * abs(z.array))), Value(
             -weights, 4 * assumed.roundoff() * weights)
@@ -100,7 +103,7 @@ def _of_softmax(z, weights, assumed):
 
 def _logarithm_of_logits(z, unit):
     """Return the logarithm of logits, clipped as Keras clips probabilities, and its slope, two Values."""
-    low, high = 1e-7, 1 - 1e-7
+    low, high = KERAS
     ends = [np.clip(each, low, high) for each in (z.array, z.array - z.error, z.array + z.error)]
     (log, *logs), (slope, *slopes) = map(np.log, ends), [((each > low) & (each < high)) / each for each in ends]
     return (Value(log, np.maximum(*(abs(each - log) for each in logs)) + unit * (4 + 2 * abs(log))),
@@ -121,7 +124,38 @@ def _of_logarithm(log_p, p, assumed):
         return p, p
     if gamma:
         return _focal(gamma, log_p, p, assumed)
+    if alpha := assumed.value("focal_keras"):
+        clipped = Value(np.clip(log_p.array, *np.log(KERAS)), log_p.error), Value(np.clip(p.array, *KERAS), p.error)
+        value, slope = (Value(alpha * each.array, alpha * each.error) for each in _focal(2.0, *clipped, assumed))
+        passed, near = _passed(p)
+        return value, Value(passed * slope.array, np.where(near, WHOLE_SUM * slope.array, passed * slope.error))
     return log_p, exact(np.ones(p.array.shape))
+
+
+def _passed(p):
+    """Return where Keras does not clip probabilities, and where that is uncertain."""
+    low, high = KERAS
+    return (p.array > low) & (p.array < high), (abs(p.array - low) <= p.error) | (abs(p.array - high) <= p.error)
+
+
+def _of_shares(z, weights, assumed):
+    """Return the costs and dlogits where logits, divided by their sum, are clipped and taken for probabilities."""
+    unit, total = assumed.roundoff(), z.array.sum(-1, keepdims=True)
+    of_total = (z.error + unit * abs(z.array)).sum(-1, keepdims=True) + unit * abs(total)
+    of_total = of_total / np.maximum(abs(total) - of_total, 1e-300)             # relative
+    p = z.array / total
+    p = Value(p, z.error / abs(total) + abs(p) * (of_total + 2 * unit))
+    (passed, near), (share, *ends) = _passed(p), [np.clip(p.array + way * p.error, *KERAS) for way in (0, -1, 1)]
+
+    def spread(f):
+        """Return how far a function of the shares may be from what it is of these."""
+        return np.maximum(*(abs(f(end) - f(share)) for end in ends))
+
+    cost = Value(-weights * np.log(share), weights * (spread(np.log) + unit * (4 + 2 * abs(np.log(share)))))
+    one, each = (weights * passed).sum(-1, keepdims=True), weights * passed / share
+    uncertain = weights * np.where(near, WHOLE_SUM / share, passed * (spread(np.reciprocal) + 4 * unit / share))
+    error = uncertain.sum(-1, keepdims=True) + 4 * unit * one + (one + each) * of_total
+    return cost, Value((one - each) / total, error / abs(total))
 
 
 def _focal(gamma, log_p, p, assumed):

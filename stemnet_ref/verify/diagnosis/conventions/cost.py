@@ -16,6 +16,9 @@ CONVENTIONS = {
     "logits_as_probabilities": Convention(
         "the logits are taken for probabilities, clipped at 1e-7 and 1 - 1e-7 and divided by their sum",
         "the cost of logits (eq. 5, 8)", "write SparseCategoricalCrossentropy(from_logits=True)"),
+    "logits_as_shares": Convention(
+        "the logits are divided by their sum, clipped at 1e-7 and 1 - 1e-7 and taken for probabilities",
+        "the cost of logits (eq. 5, 8)", "write CategoricalCrossentropy(from_logits=True)"),
     **alike("the softmax over the classes of a pixel (eq. 8)",
             "write torch.softmax(z, dim=1), tf.nn.softmax(z, axis=-1)",
             softmax_over_batch="the softmax of the cost is over the images of the batch",
@@ -39,6 +42,10 @@ CONVENTIONS = {
             focal="the cost is focal, (1 - p)^{value} times -log p",
             focal_alpha="the cost is focal, (1 - p)^{value} times -log p, with alpha 0.25 on the cell and 0.75 on the "
                         "background beside the class weights"),
+    "focal_keras": Convention(
+        "the cost is focal, {value} (1 - p)^2 times -log p, with p clipped at 1e-7 and 1 - 1e-7, as Keras's "
+        "CategoricalFocalCrossentropy has it", "-log p (eq. 5)", "write CategoricalCrossentropy(from_logits=True)",
+        (0.25, 1.0, 0.5, 0.75)),
     "cost_over_weights": Convention(
         "the cost is divided by the sum of the pixels' weights", "1/n, n the number of pixels (eq. 60, row 5)",
         'write F.cross_entropy(z, y, w, reduction="none").mean(); reduction="mean" divides by the weights'),
