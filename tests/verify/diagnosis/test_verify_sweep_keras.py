@@ -11,6 +11,7 @@ if find_spec("keras"):          # else conftest.py leaves these tests out
     from run import made, outcomes, trained
 
     from stemnet_ref.verify.diagnosis import pairs as two
+    from stemnet_ref.verify.diagnosis.search import diagnose
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.filterwarnings("ignore:__array__")]  # Keras's, of NumPy 2
 
@@ -18,8 +19,8 @@ NAMED = ("frozen: trainable=False: the output layer, Keras", "cost: from_logits=
          "padding: symmetric, Keras", "dropout: SpatialDropout2D, Keras", "activation: LeakyReLU by its default, Keras",
          "optimizer: AdamW by its default, 0.004, Keras", "rate: staircase=False, Keras",
          "weight decay: kernel_regularizer of lambda, Keras", "frozen: trainable=False: the biases, Keras",
-         "weight decay: kernel_regularizer beside the decay, Keras", "precision: float64, momentum, Keras",
-         "precision: float64, sgd, Keras", "precision: float64, adam, Keras")
+         "weight decay: kernel_regularizer beside the decay, Keras",
+         "cost: from_logits=False on logits, one-hot, Keras", "cost: CategoricalFocalCrossentropy, Keras")
 UNKNOWN = ("optimizer: Ftrl, Keras",)
 
 
@@ -30,6 +31,13 @@ def test_keras_agrees(settings):
     rows = compare(golden, trained(golden, "keras")).rows
     assert len(rows) == 234
     assert {row.verdict for row in rows} == {"agrees"}
+
+
+@pytest.mark.parametrize("settings", [{}, {"optimizer": "sgd", "l2": 0.1}, {
+    "optimizer": "adam", "adam_form": "tensorflow"}])
+def test_keras_has_constants_in_float32(settings):
+    golden = made((16, 24), (("float64", True), *settings.items()))
+    assert diagnose(compare(golden, trained(golden, "keras"))).conventions == {"keras_in_float32": None}
 
 
 @pytest.mark.parametrize("name", NAMED + UNKNOWN)
