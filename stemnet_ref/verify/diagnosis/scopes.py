@@ -2,9 +2,11 @@
 
 from typing import NamedTuple
 
+from ..coverage import NOTHING
 from ..expected.rounding import FORMATS
 from ..expected.trace import CHAIN
 
+OF_ALL = {"rate_of_biases"}      # conventions of all layers: in one alone any factor on a gradient is the same
 VISIBLE = 1 / 32        # of a format's unit roundoff: a smaller difference from float32 is not rounding to the format
 
 
@@ -55,7 +57,7 @@ def fit(comparison, before, found, more, row, rejected=frozenset(), least=0):
 
     def of(scoped):
         """Return the Fit of conventions with their scopes, or None."""
-        if scoped & rejected:
+        if scoped & rejected or any(held.name in OF_ALL and held.layers for held in scoped):
             return None
         if scoped != more and comparison.judged([row.key], found | scoped)[0].verdict == "departs":
             return None                                     # without a look at all others
@@ -66,6 +68,9 @@ def fit(comparison, before, found, more, row, rejected=frozenset(), least=0):
             judged.append(now)
         explained = [now for now in judged if before[now.key].verdict == "departs" and now.verdict == "agrees"]
         if not any(now.key == row.key for now in explained):
+            return None
+        lost = [now for now in judged if now.verdict == NOTHING and before[now.key].verdict == "departs"]
+        if _of_step(row, lost) > _of_step(row, explained):  # the bounds know no end
             return None
         if len({now.parts.step for now in explained}) < 2 and any(held.steps and held.value is not None
                                                                   for held in scoped):
@@ -85,6 +90,11 @@ def fit(comparison, before, found, more, row, rejected=frozenset(), least=0):
                     best = less
             return best
     return None
+
+
+def _of_step(row, rows):
+    """Return how many rows are of the step of a row."""
+    return sum(each.parts.step == row.parts.step for each in rows)
 
 
 def touches(held, row):

@@ -67,6 +67,12 @@ def test_another_explanation_is_said_beside():
         "false"]
 
 
+@pytest.mark.parametrize("name", ["bias: twice", "gradients: of one bias by the mean, saved before"])
+def test_a_wide_bound_or_one_bias_is_no_convention(name):
+    for outcome in outcomes(singles()[name], ["training"]):
+        assert outcome.verdict == "unknown", outcome
+
+
 @pytest.mark.parametrize("name", ["optimizer: RMSprop", "optimizer: Nadam",
                                   "optimizer: Adam, first average alone corrected"])
 def test_a_factor_in_one_step_is_no_rate(name, monkeypatch):
