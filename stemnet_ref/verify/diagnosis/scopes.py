@@ -118,7 +118,8 @@ def _narrower(more, row, before, after):
     for narrow in ({"steps": steps}, {"layers": layers}, {"steps": steps, "layers": layers}):
         if None not in narrow.values():
             yield frozenset(held._replace(**narrow) for held in more)
-    for name in {held.name for held in more} - FORMATS.keys():     # their bounds say little of what is not given
+    # not for formats, whose bounds say little of what is not given
+    for name in sorted({held.name for held in more} - FORMATS.keys()):
         for group in groups(row, name):
             yield frozenset(held._replace(layers=group) if held.name == name else held for held in more)
 
@@ -161,7 +162,8 @@ def groups(row, name):
     ranges = [frozenset(asked[first:last]) for size in range(1, len(asked)) for first in range(len(asked) + 1 - size)
               for last in [first + size]]
     transposed = frozenset(layer for layer in asked if layer.endswith(".deconv"))
-    ranges += {transposed, frozenset(asked) - transposed} - {*ranges, frozenset(), frozenset(asked)}
+    ranges += [each for each in (transposed, frozenset(asked) - transposed)
+               if each not in (*ranges, frozenset(), frozenset(asked))]
     return sorted(ranges, key=lambda group: (len(group) > 1, len(asked) - len(group)))
 
 
