@@ -17,8 +17,8 @@ By a Fourier transform, or by Winograd's algorithm, a convolution adds up what i
 large numbers reaches small ones, in the image of a map and in the kernel of a weight. The error goes by the root mean
 square of the image and by the largest sum of magnitudes in it, and no element has a bound of its own. Where sums are
 `spread` so, each has the largest bound of its image or kernel, with u TRANSFORMS more for the transforms: 2 u of that
-sum have been seen by Fourier transforms, and 158 u by Winograd's for a 5 x 5 kernel, in tiles of 2 x 2 and of 4 x 4 outputs.
-What is uncertain in the operands is transformed too, so that magnitudes count with it.
+sum have been seen by Fourier transforms, and 158 u by Winograd's for a 5 x 5 kernel, in tiles of 2 x 2 and of 4 x 4
+outputs. What is uncertain in the operands is transformed too, so that magnitudes count with it.
 
 What the other side is compared with has been computed too, in float64 and in an order of its own, and its roundings are
 no others: u stands for 2^-24 + 2^-53 where the other side computes in float32, and for 2^-53 + 2^-53 in float64
