@@ -45,8 +45,9 @@ add_weights("weights by frequency", "weights_by_frequency", lambda y, w: (y.size
 add_weights("border left out", "", lambda y, w: interior(y) * w[y] / y.size)
 add_weights("border left out of the mean", "", lambda y, w: interior(y) * w[y] / interior(y).sum())
 add_weights("cells alone", "", lambda y, w: y * w[y] / y.size)
-add_weights("divided by one side", "", lambda y, w: w[y] / (y.size / y.shape[1]), hint="factor")
-add_weights("logarithm to base 2", "", lambda y, w: w[y] / y.size / np.log(2), hint="factor")
+add_weights("divided by one side", "cost_times", lambda y, w: w[y] / (y.size / y.shape[1]))
+add_weights("logarithm to base 2", "cost_times", lambda y, w: w[y] / y.size / np.log(2))
+add_weights("divided by the images once more", "cost_times", lambda y, w: w[y] / y.size / len(y))
 add_weights("first image alone", "", lambda y, w: w[y] / y.size * (np.arange(len(y)) == 0)[:, None, None])
 
 

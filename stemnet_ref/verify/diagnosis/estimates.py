@@ -7,7 +7,7 @@ a few digits, for people write 0.9 and not 0.90000012, and then it has to explai
 
 import numpy as np
 
-from ..expected.rounding import Held
+from ..expected.rounding import Held, ratio
 from .conventions import CONVENTIONS
 
 STEPS = 12              # of Gauss and Newton at most
@@ -43,7 +43,7 @@ def values(name, row, comparison, trace):
     def left(value):
         return np.linalg.norm(under(value) - actual)
 
-    known = notable(name, comparison.training)
+    known = notable(name, comparison)
     estimate = _least(under, actual, min(known + list(convention.values or STARTS.get(name, START)), key=left))
     if not np.all(estimate > 0) or _is_half(name, estimate, comparison.training) or not (
             left(estimate) <= LEFT * np.linalg.norm(trace.computed(row.key).value.array - actual)):
@@ -65,10 +65,26 @@ def _is_half(name, estimate, training):
         abs(estimate - [training["beta1"], training["beta2"]]) <= CLOSE * estimate)
 
 
-def notable(name, training):
-    """Return values that follow from the settings; Keras's regularizer is lambda w^2, with twice the gradient."""
-    decay = training["weight_decay"]
+def notable(name, comparison):
+    """Return values that follow from the settings or at once from the cost, a list of floats."""
+    if name == "cost_times":
+        return _factor_of_cost(comparison)
+    decay = comparison.training["weight_decay"]
+    # Keras's regularizer is lambda w^2, with twice the gradient
     return [decay, 2 * decay] if name.startswith("l2_") and decay else []
+
+
+def _factor_of_cost(comparison):
+    """Return how many times the reference's the first cost is, or the first gradient of the logits, in a list."""
+    for key in ("1/cost", "1/backward/logits"):
+        if key in comparison.actual and key in comparison.expected:
+            actual, expected = (np.asarray(each[key], np.float64) for each in (comparison.actual, comparison.expected))
+            factor = ratio(np.vdot(actual, expected), np.vdot(expected, expected))
+            if not 0 < factor < np.inf:
+                return []
+            near = [each for each in (np.rint(factor), 1 / np.rint(1 / factor)) if abs(each / factor - 1) <= CLOSE]
+            return [float(each) for each in near or [factor] if each != 1]
+    return []
 
 
 def _least(function, actual, value):

@@ -5,15 +5,17 @@ import numpy as np
 from ...errors import pluralize
 from ..compare import Comparison
 from ..expected.key import Key
+from ..expected.rounding import FORMATS
 from ..expected.trace import Trace
 
 OTHER_PARAMETERS = ("the training does not begin with the golden file's parameters; load them, and no others. Nothing "
                     "else has been looked for.")
 NOT_KNOWN = "no convention known here explains it"
 UNKNOWN = f"{NOT_KNOWN}, nor do two together."
-HURRIED = (f"{NOT_KNOWN}; two together were not tried, or not all of them: that takes long, and says little of few "
-           "numbers; give more tensors.")
+HURRIED = f"{NOT_KNOWN}. Not all pairs of them were tried, for that takes long."
+FEW = f"{NOT_KNOWN}. Pairs of them were not tried, for so few numbers say too little; give more tensors."
 ENOUGH = 8              # numbers: fewer are a factor of others by chance
+WORDS = {"half": "float16", "bfloat16": "bfloat16", "float32": "float32"}       # of the formats that results have
 
 
 def of_all(comparison):
@@ -50,7 +52,8 @@ def _are_of_the_step_before(parameters, comparison):
 
 def _same_later(row, actual):
     """Return whether a tensor is given with the same numbers for the next step."""
-    return np.array_equal(actual[row.key], actual[row.parts.at_step(row.parts.step + 1)])
+    return np.any(actual[row.key]) and np.array_equal(actual[row.key],
+                                                      actual[row.parts.at_step(row.parts.step + 1)])
 
 
 def _factor(key, comparison, trace):
@@ -62,6 +65,19 @@ def _factor(key, comparison, trace):
     moved, expected = actual - before, exact.array - before
     factor = np.vdot(expected, moved) / max(np.vdot(expected, expected), 1e-300)
     return factor if (abs(moved - factor * expected) <= abs(factor) * allowed + 1e-300).all() else None
+
+
+def _stored(key, comparison, trace):
+    """Return the short format to which all numbers of a tensor are rounded that else agree, or ""."""
+    exact, actual = trace.computed(key).value, np.asarray(comparison.actual[key], np.float64)
+    allowed = exact.error + 4 * trace.unit * abs(exact.array)
+    for name, word in WORDS.items():
+        cut = FORMATS[name].cut
+        if FORMATS[name].unit > trace.unit and np.count_nonzero(actual) >= ENOUGH and np.array_equal(
+                cut(actual), actual) and (
+                    (cut(exact.array - allowed) <= actual) & (actual <= cut(exact.array + allowed))).all():
+            return word
+    return ""
 
 
 def _why(factor, comparison, trace):
@@ -82,7 +98,14 @@ def of_row(row, comparison, trace):
         wrong = np.count_nonzero(~np.isfinite(actual))
         return (f"{NOT_KNOWN}: {pluralize(wrong, 'number')} {'are' if wrong > 1 else 'is'} NaN or infinite; the "
                 "reference's are finite.")
+    if kind == "parameter" and np.array_equal(actual, trace.value(row.parts.at_step(row.parts.step - 1)).array):
+        return (f"{NOT_KNOWN}, but it is what it was before the step: does it require a gradient, and was it given to "
+                "the optimizer?")
+    if short := _stored(row.key, comparison, trace):
+        return f"{NOT_KNOWN}, but all its numbers are rounded to {short}: it was computed or saved in that format."
     factor = _factor(row.key, comparison, trace)
+    if kind == "parameter" and actual.size >= ENOUGH and factor is not None and factor < 0:
+        return f"{NOT_KNOWN}, but the step goes up the gradient: it must be subtracted."
     if actual.size >= ENOUGH and factor is not None:
         what = "step is" if kind == "parameter" else "numbers are"
         why = _why(factor, comparison, trace) if kind == "parameter" else ""

@@ -174,8 +174,8 @@ class _Search:
             return Finding(row.key, hint="" if self.lost else hint)
         if many and (finding := self._first(row, trace, pairs.candidates(self, row, common))):
             return finding
-        hint = hint or (observations.HURRIED if self.hurried or not many else observations.UNKNOWN)
-        return Finding(row.key, hint="" if self.lost else hint)
+        tried = observations.HURRIED if self.hurried else observations.UNKNOWN
+        return Finding(row.key, hint="" if self.lost else hint or (tried if many else observations.FEW))
 
     def _telling(self, row):
         """Return the row of the weight's gradient for that of a bias, if it departs too; else the row itself."""
@@ -194,7 +194,7 @@ class _Search:
         """Return a convention with each common value, everywhere, but for those that are found or rejected."""
         if Held(name, ANYWHERE) in self.rejected:
             return []
-        notable = [Held(name, value=value) for value in estimates.notable(name, self.comparison.training)]
+        notable = [Held(name, value=value) for value in estimates.notable(name, self.comparison)]
         return [held for held in everywhere(name) + notable if held not in self.found | self.rejected]
 
     def _estimated(self, name, row):

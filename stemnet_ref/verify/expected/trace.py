@@ -236,6 +236,12 @@ class _Computation:
 
     def _of_logits(self, output):
         """Return the cost without penalties, or its gradient with respect to the logits, "dx"."""
+        found, assumed = self._of_mean(output), self.assume("cost")
+        factor = assumed.value("cost_times")
+        return assumed.rounded(factor * found.array, factor * found.error) if factor else found
+
+    def _of_mean(self, output):
+        """Return what `_of_logits` does, without another factor."""
         logits, assumed = self.tensor(f"{self.step}/forward/logits"), self.assume("cost")
         labels = inputs.moved_labels(self.golden.labels, logits.array.shape[3], assumed)
         name = assumed.value("another_cost") or self.training["cost"]

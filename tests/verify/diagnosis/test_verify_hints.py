@@ -7,6 +7,7 @@ from verifying import small_golden
 from stemnet_ref.verify.compare import compare
 from stemnet_ref.verify.diagnosis.observations import NOT_KNOWN
 from stemnet_ref.verify.diagnosis.search import diagnose
+from stemnet_ref.verify.expected.rounding import FORMATS
 
 DROPOUT = "1/forward/down0.dropout"
 
@@ -43,3 +44,36 @@ def test_numbers_that_are_not_finite_are_counted():
         return x
 
     assert "3 numbers are NaN or infinite" in said_of("1/forward/down0.conv", change, "input")
+
+
+@pytest.mark.parametrize(("key", "change", "said"), [
+    ("1/parameter/output.bias", lambda w, before: before, "it is what it was before the step"),
+    ("1/parameter/up0.conv.weight", lambda w, before: 2 * before - w, "the step goes up the gradient"),
+    ("1/parameter/up0.conv.weight", lambda w, before: w.astype(np.float16).astype(w.dtype), "rounded to float16"),
+    ("1/parameter/up0.conv.weight", lambda w, before: np.float32(FORMATS["bfloat16"].cut(w)), "rounded to bfloat16")])
+def test_what_a_parameter_is_beside_the_one_before(key, change, said):
+    before = small_golden().arrays[key.replace("1/", "0/", 1)]
+    others = [other for other in small_golden().arrays if other.startswith(("1/gradient", "1/parameter"))]
+    assert said in said_of(key, lambda w: change(w, before), *others, "1/cost")
+
+
+def test_a_format_is_said_only_of_numbers_that_agree_but_for_it():
+    assert "rounded to" not in said_of(DROPOUT, lambda x: (x * x).astype(np.float16).astype(x.dtype),
+                                       "1/forward/down0.conv")
+
+
+def test_tensors_that_are_0_everywhere_have_not_been_saved_without_a_copy():
+    made = small_golden()
+    report = diagnose(compare(made, {key: np.zeros_like(each) for key, each in made.arrays.items() if "/" in key}))
+    assert not report.agrees
+    assert not any("copy" in each for each in report.diagnoses)
+
+
+def test_more_tensors_are_asked_for_only_where_few_are_given():
+    made = small_golden()
+    report = diagnose(compare(made, {"1/cost": made.arrays["1/cost"] * np.float32(1.1)}))
+    assert "give more tensors" in report.diagnoses[0]
+    changed = made.arrays["1/forward/down0.conv"].copy()
+    changed[0, 0] += np.float32(0.1)
+    report = diagnose(compare(made, {**made.arrays, "1/forward/down0.conv": changed}))
+    assert not any("give more tensors" in each for each in report.diagnoses)

@@ -8,6 +8,7 @@ from stemnet_ref.verify.compare import compare
 
 if find_spec("torch"):          # else conftest.py leaves these tests out
     from catalogue import pairs, singles
+    from judging import ALTERNATIVE
     from run import made, outcomes, trained
     from table import table
 
@@ -19,7 +20,7 @@ NAMED = ("input: frames / 255", "convolution: kernel flipped", "convolution: ker
          "convolution: kernel flipped on the way up, NumPy", "dropout: not rescaled", "dropout: bias before dropout",
          "activation: missing after the transposed convolutions", "pooling: average pooling, NumPy",
          "upsampling: memory read as (kh, kw, in, out)", "skip: swapped", "skip: concatenation swapped, NumPy",
-         "cost: divided by the weights", "cost: 1 + w", "cost: focal, gamma 2",
+         "cost: divided by the weights", "cost: 1 + w", "cost: logarithm to base 2", "cost: focal, gamma 2",
          "labels: shifted up and left", "rate: decays after every step", "optimizer: Nesterov",
          "optimizer: Adam, epsilon 1e-7", "weight decay: decoupled", "precision: float32 in float64, NumPy",
          "rate: half from step 3 on", "cost: no softmax", "weight decay: in the cost, of biases too",
@@ -89,6 +90,13 @@ def test_a_factor_in_one_step_is_no_rate(name, monkeypatch):
 def test_short_formats(name, view, verdict, monkeypatch):
     monkeypatch.setattr(two, "PAIRS", 50)
     assert [outcome.verdict for outcome in outcomes(singles()[name], [view])] == [verdict]
+
+
+def test_a_factor_of_the_cost_has_more_than_one_cause():
+    """With two images and two classes a mean over the images again is a mean over the classes."""
+    for outcome in outcomes(singles()["cost: divided by the images once more"], ["all"]):
+        assert outcome.verdict == "right", outcome
+        assert ALTERNATIVE in outcome.said
 
 
 def test_planted_beside_another():
