@@ -104,6 +104,7 @@ DEVIATIONS = {
     "focal_alpha": ({}, with_pixel_cost(lambda z, y: (0.75 - 0.5 * y) * focal(2)(z, y))),
     "cost_mean_over_images": ({}, with_cost(of_each_image)),
     "cost_mean_over_classes": ({}, with_cost(lambda z, y, w: entropy(z, y, w).mean() / 2)),
+    "cost_times": ({}, with_cost(lambda z, y, w: 3.5 * entropy(z, y, w).mean())),
     "cost_over_weights": ({}, with_cost(lambda z, y, w: functional.cross_entropy(z, y, w))),
     "cost_summed": ({}, with_cost(lambda z, y, w: functional.cross_entropy(z, y, w, reduction="sum"))),
     "cost_summed_over_image": ({}, with_cost(lambda z, y, w: entropy(z, y, w).sum((1, 2)).mean())),

@@ -13,7 +13,7 @@ OTHER_PARAMETERS = ("the training does not begin with the golden file's paramete
 NOT_KNOWN = "no convention known here explains it"
 UNKNOWN = f"{NOT_KNOWN}, nor do two together."
 HURRIED = f"{NOT_KNOWN}. Not all pairs of them were tried, for that takes long."
-FEW = f"{NOT_KNOWN}. Pairs of them were not tried, for so few numbers say too little; give more tensors."
+TOO_FEW = f"{NOT_KNOWN}. Pairs of them were not tried, for so few numbers say too little; give more tensors."
 ENOUGH = 8              # numbers: fewer are a factor of others by chance
 WORDS = {"half": "float16", "bfloat16": "bfloat16", "float32": "float32"}       # of the formats that results have
 

@@ -175,7 +175,7 @@ class _Search:
         if many and (finding := self._first(row, trace, pairs.candidates(self, row, common))):
             return finding
         tried = observations.HURRIED if self.hurried else observations.UNKNOWN
-        return Finding(row.key, hint="" if self.lost else hint or (tried if many else observations.FEW))
+        return Finding(row.key, hint="" if self.lost else hint or (tried if many else observations.TOO_FEW))
 
     def _telling(self, row):
         """Return the row of the weight's gradient for that of a bias, if it departs too; else the row itself."""

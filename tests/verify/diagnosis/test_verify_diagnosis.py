@@ -38,6 +38,7 @@ PARTNERS = dict.fromkeys(PLANTED, "concat_swapped") | {
     "cost_over_weights": "momentum_nesterov", "momentum_nesterov": "dropout_not_rescaled",
     "weight_decay_on_biases": "kernel_flipped", "adam_epsilon_in_root": "filter_axes_transposed",
     "adam_other_epsilon_hat": "decay_ignored", "weight_decay_decoupled": "weight_decay_on_biases",
+    "cost_times": "decay_every_step",
     "relu_on_logits": "pool_ties_share", "log_plus_1e-10": "bias_before_dropout", "half": "kernel_flipped",
     "decay_every_step": "half", "momentum_other_form": "decay_every_step", "bfloat16": "input_raw",
     "filters_reshaped": "input_divided_by_255", "momentum_dampening": "decay_not_staircase",

@@ -61,10 +61,6 @@ CONVENTIONS = {
     "cost_mean_over_classes": Convention(
         "the mean is over the classes too, which divides the cost by their number", "1/n, n the number of pixels "
         "(eq. 60)", "sum over the classes, then take the mean over the pixels"),
-    "cost_times": Convention(
-        "the cost and its gradients are {value} times as large", "the mean over all pixels (eq. 60)",
-        "look for a sum or a mean over images, classes, devices or accumulated steps, for a scale of the loss, and for "
-        "a logarithm to another base (1.443 times is base 2)", (), ("cost", "backward")),
     "weight_plus_one": Convention(
         "the cell's weight is 1 + w, as in the listing", "w on the cell, 1 on the background (eq. 60, row 4)",
         "write weight = torch.where(y == 1, w, 1), not 1 + w * y; or export with --class-weight-form listing"),
@@ -94,4 +90,8 @@ CONVENTIONS = {
     "log_clipped_twice": Convention(
         "the probabilities are clipped at 1e-7 and 1 - 1e-7 before the logarithm, as Keras does",
         LOGARITHM, "write SparseCategoricalCrossentropy(from_logits=True) and give it logits"),
+    "cost_times": Convention(
+        "the cost and its gradients are {value} times as large", "the mean over all pixels (eq. 60)",
+        "look for a sum or a mean over images, classes, devices or accumulated steps, for a scale of the loss, and for "
+        "a logarithm to another base (1.443 times is base 2)", (), ("cost", "backward")),
 }
