@@ -81,12 +81,14 @@ class Comparison:
     def _spreads(self, departing):
         """Return whether all that departs is within bounds if the other side's convolutions spread rounding errors.
 
-        Then the first maps that depart have errors of like size. A fault in one of them leaves the others as they are.
+        Maps or weights are among it, for those are what is spread; a cost alone says nothing of it. The first maps that
+        depart have errors of like size. A fault in one of them leaves the others as they are.
         """
         trace, spread = self.trace.under(frozenset()), self.trace.spread_out()
-        if any(row.verdict == "departs" for row in self.judging(departing, spread)):
+        large = [key for key in departing if self.actual[key].ndim == 4]
+        if not large or any(row.verdict == "departs" for row in self.judging(departing, spread)):
             return False
-        first = next((key for key in departing if self.actual[key].ndim == 4 and not key.endswith("weight")), None)
+        first = next((key for key in large if not key.endswith("weight")), None)
         if first is None:
             return True
         array = trace.computed(first).value.array
