@@ -86,10 +86,22 @@ def _checked(arrays, golden, layouts, path, log, allow_extra, only):
     for key, shape in found.items():
         if shape_from_layout(key, shape, chosen[is_filter(key)]) != known[key] and not (
                 known[key] == () and np.prod(shape) == 1):
-            said = f" (read as {layouts[0]}, as was said)" if len(layouts) == 1 and len(known[key]) == 4 else ""
-            raise InputError(f"{path}: {key} has shape {shape}{said}; the golden file has {known[key]}"
-                             + (f", or in NCHW {nchw_shape(key, known[key])}" if len(known[key]) == 4 else ""))
+            wanted = _wanted(key, found, known, chosen[is_filter(key)], layouts)
+            raise InputError(f"{path}: {key} has shape {shape}; {wanted}")
     return {key: chosen[is_filter(key)] for key in given}
+
+
+def _wanted(key, found, known, layout, layouts):
+    """Return which shape a tensor must have in the layout in which the file is read, a text."""
+    shapes = {"NHWC": known[key], "NCHW": nchw_shape(key, known[key])} if len(known[key]) == 4 else {}
+    alike = [name for name, shape in found.items() if is_filter(name) == is_filter(key) and len(shape) == 4
+             and shape_from_layout(name, shape, layout) == known[name]]
+    if not shapes:
+        return f"it must have {known[key]}"
+    if len(layouts) == 1 or alike:
+        why = "as was said" if len(layouts) == 1 else "as others in the file"
+        return f"read as {layout}, {why}, it must have {shapes[layout]}"
+    return f"it must have {' or '.join(f'{shape} in {name}' for name, shape in shapes.items())}"
 
 
 def _is_short(dtype):

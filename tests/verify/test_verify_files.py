@@ -116,7 +116,14 @@ def test_arrays_may_be_in_the_other_layout(files, tmp_path, capsys):
         assert run("compare", files[0], tmp_path / f"{name}.npz") == 0, name
     assert run("compare", files[0], tmp_path / "turned.npz", "--layout", "NCHW") == 0
     assert run("compare", files[0], tmp_path / "turned.npz", "--layout", "NHWC") == 2
-    assert "in NCHW" in capsys.readouterr().err
+    assert "read as NHWC, as was said, it must have" in capsys.readouterr().err
+    mixed = {**turned, "1/forward/logits": turned["1/forward/logits"].transpose(0, 2, 3, 1)}
+    np.savez(tmp_path / "mixed.npz", **mixed)
+    assert run("compare", files[0], tmp_path / "mixed.npz") == 2
+    assert "read as NCHW, as others in the file, it must have" in capsys.readouterr().err
+    np.savez(tmp_path / "cut.npz", **{"1/forward/logits": turned["1/forward/logits"][..., :4]})
+    assert run("compare", files[0], tmp_path / "cut.npz") == 2
+    assert " in NHWC or (" in capsys.readouterr().err
 
 
 def test_an_array_of_another_shape_is_named_in_either_layout():

@@ -16,6 +16,7 @@ from stemnet_ref.verify.layouts import is_filter, to_layout
 
 LOGITS, BIAS, WEIGHT = "1/forward/logits", "1/gradient/up0.conv.bias", "1/gradient/up0.conv.weight"
 REMEDY = "; compute and save in float32 or float64"
+AS_NHWC = "read as NHWC, as others in the file, it must have (1, 8, 12, 2)"
 
 
 @pytest.fixture(scope="module")
@@ -78,18 +79,17 @@ def test_a_file_that_agrees(change, files, tmp_path, capsys):
     (one(LOGITS, lambda array: array.astype("S8")), "logits is an array of |S8, not of numbers"),
     (one(LOGITS, lambda array: np.zeros(3, "M8[s]")), "logits is an array of datetime64[s], not of numbers"),
     (one(LOGITS, lambda array: np.zeros(3, [("a", "f4")])), "logits is an array of [('a', '<f4')], not of numbers"),
-    (one(LOGITS, lambda array: np.zeros((0, 2), np.float32)), "logits has shape (0, 2); the golden file has (1, 8,"),
-    (one(LOGITS, lambda array: array[0]), "logits has shape (8, 12, 2); the golden file has (1, 8, 12, 2), or in NCHW "
-                                          "(1, 2, 8, 12)"),
-    (one(LOGITS, np.ravel), "logits has shape (192,); the golden file has"),
+    (one(LOGITS, lambda array: np.zeros((0, 2), np.float32)), f"logits has shape (0, 2); {AS_NHWC}"),
+    (one(LOGITS, lambda array: array[0]), f"logits has shape (8, 12, 2); {AS_NHWC}"),
+    (one(LOGITS, np.ravel), f"logits has shape (192,); {AS_NHWC}"),
     (one(LOGITS, lambda array: array[:, :4]), "logits has shape (1, 4, 12, 2)"),
     (one(LOGITS, lambda array: array.swapaxes(1, 2)), "logits has shape (1, 12, 8, 2)"),
     (one(LOGITS, lambda array: array[..., None]), "logits has shape (1, 8, 12, 2, 1)"),
-    (one("1/cost", lambda array: np.ones(4)), "1/cost has shape (4,); the golden file has ()"),
+    (one("1/cost", lambda array: np.ones(4)), "1/cost has shape (4,); it must have ()"),
     (one("1/cost", lambda array: np.ones((0,))), "1/cost has shape (0,)"),
-    (one(BIAS, lambda array: array[None]), f"{BIAS} has shape (1, 2); the golden file has (2,)"),
-    (one(BIAS, lambda array: array[0]), f"{BIAS} has shape (); the golden file has (2,)"),
-    (one(BIAS, lambda array: np.append(array, 1)), f"{BIAS} has shape (3,); the golden file has (2,)"),
+    (one(BIAS, lambda array: array[None]), f"{BIAS} has shape (1, 2); it must have (2,)"),
+    (one(BIAS, lambda array: array[0]), f"{BIAS} has shape (); it must have (2,)"),
+    (one(BIAS, lambda array: np.append(array, 1)), f"{BIAS} has shape (3,); it must have (2,)"),
     (one(WEIGHT, lambda array: array[0]), f"{WEIGHT} has shape (5, 4, 2)"),
     (one(WEIGHT, lambda array: array.transpose(3, 2, 0, 1)), f"{WEIGHT} has shape (2, 4, 5, 5)"),    # one layout a file
     (one(LOGITS, lambda array: array.transpose(0, 3, 1, 2)), f"{LOGITS} has shape (1, 2, 8, 12)"),
@@ -123,11 +123,11 @@ def test_a_vector_has_no_layout(files, tmp_path, capsys):
     with np.load(files[1]) as archive:
         arrays = {key: to_layout(key, archive[key], "NCHW") for key in (LOGITS, BIAS, "1/cost")}
     np.savez(tmp_path / "odd.npz", **{**arrays, BIAS: np.ones(7)})
-    assert_refused(files, tmp_path / "odd.npz", f"{BIAS} has shape (7,); the golden file has (2,)\n", capsys,
+    assert_refused(files, tmp_path / "odd.npz", f"{BIAS} has shape (7,); it must have (2,)\n", capsys,
                    "--layout", "NCHW")
     np.savez(tmp_path / "odd.npz", **{**arrays, LOGITS: np.ones((1, 8, 12, 2))})
-    assert_refused(files, tmp_path / "odd.npz", "logits has shape (1, 8, 12, 2) (read as NCHW, as was said)", capsys,
-                   "--layout", "NCHW")
+    assert_refused(files, tmp_path / "odd.npz", "logits has shape (1, 8, 12, 2); read as NCHW, as was said, it must "
+                   "have (1, 2, 8, 12)", capsys, "--layout", "NCHW")
 
 
 def zipped(*names):
