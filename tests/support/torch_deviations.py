@@ -247,7 +247,7 @@ DEVIATIONS = {
     "adam_epsilon": (ADAM, with_training(epsilon=3e-7)),
     "adam_amsgrad": (ADAM, trained.with_groups(lambda *groups: [each.update(amsgrad=True) for each in groups])),
     "adam_amsgrad_corrected": (ADAM, trained.adam(amsgrad=True)),
-    "adam_no_bias_correction": (ADAM, trained.adam(correct=False)),
+    "adam_no_bias_correction": (ADAM, trained.adam(correct=False)), "adam_step_late": (ADAM, trained.adam(late=1)),
     "weight_decay_on_biases": (L2, trained.with_groups(lambda w, b: b.update(weight_decay=w["weight_decay"]))),
     "l2_in_cost": (L2, trained.with_penalty(0.003, in_cost=True)),
     "l2_in_gradients": (L2, trained.with_penalty(0.003, in_cost=False)),

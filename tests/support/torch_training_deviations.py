@@ -57,13 +57,13 @@ def averaged(training, w, g, state, group, step):
     w.add_(v)
 
 
-def adam(correct=True, inside=0.0, amsgrad=False):
+def adam(correct=True, inside=0.0, amsgrad=False, late=0):
     """Return a deviation: Adam by hand; with `amsgrad` it keeps the largest v_hat."""
     def change(training, w, g, state, group, step):
         m, v = (state.setdefault(name, torch.zeros_like(w)) for name in "mv")
         m.mul_(training["beta1"]).add_((1 - training["beta1"]) * g)
         v.mul_(training["beta2"]).add_((1 - training["beta2"]) * g * g)
-        one, two = (1 - training["beta1"] ** step, 1 - training["beta2"] ** step) if correct else (1.0, 1.0)
+        one, two = (1 - training[beta] ** (step + late) if correct else 1.0 for beta in ("beta1", "beta2"))
         epsilon, largest = training["epsilon"], v / two
         if amsgrad:
             largest = state["largest"] = torch.maximum(largest, state.get("largest", largest))

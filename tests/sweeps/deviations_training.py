@@ -158,7 +158,7 @@ adam("Adam, amsgrad", "adam_amsgrad_corrected", amsgrad=True)
 adam("AdamW, 0.01", "adamw_default", decoupled=0.01)
 adam("Nadam", "", nesterov=True)
 adam("Adam, first average alone corrected", "", corrected=(True, False))
-adam("Adam, step counted from 0 too late", "", shift=1)
+adam("Adam, step counted from 2", "adam_step_late", shift=1)
 OPTIMIZER.add("Adam, epsilon hat", "adam_other_epsilon_hat", **ADAM, both={"update": lambda net, plain, *rest: (
     net.training.update(adam_form="tensorflow"), plain(*rest))[1]})
 

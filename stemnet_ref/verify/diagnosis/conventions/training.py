@@ -127,6 +127,10 @@ CONVENTIONS = {
         "Adam's averages are not corrected for their beginning at 0",
         "m_hat = m / (1 - beta1^t), v_hat = v / (1 - beta2^t) (eq. 25-26)",
         "divide by 1 - beta ** t, t counted from 1"),
+    "adam_step_late": Convention(
+        "Adam's averages are corrected as if a step more had been taken, by 1 - beta^(t + 1)",
+        "m_hat = m / (1 - beta1^t), v_hat = v / (1 - beta2^t) (eq. 25-26)",
+        "count t from 1, and once in a step"),
     "weight_decay_on_biases": Convention(
         "the weight decay is on the biases too", "it on the weights alone (eq. 54)",
         "give the biases a parameter group of their own with weight_decay=0"),
