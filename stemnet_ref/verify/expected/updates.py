@@ -119,8 +119,8 @@ def _adam(training, step, eta, w, g, slots, assumed):
     m = _sum(assumed, (beta1, m), (1 - beta1, g))                                           # eq. 23
     squares = assumed.rounded(g.array ** 2, 2 * abs(g.array) * g.error + g.error ** 2)
     v = _sum(assumed, (beta2, v), (1 - beta2, squares))                                     # eq. 24
-    counted = step + assumed.holds("adam_step_late")
-    corrections = tuple(1 - beta ** counted for beta in _constants(assumed, beta1, beta2, keras=True))
+    t = step + assumed.holds("adam_step_late")
+    corrections = tuple(1 - beta ** t for beta in _constants(assumed, beta1, beta2, keras=True))
     correction1, correction2 = assumed.choose(corrections, adam_no_bias_correction=(1.0, 1.0))   # eq. 25, 26
     if assumed.holds("adam_amsgrad"):
         below = largest = _larger(v, largest)

@@ -18,7 +18,7 @@ CONVENTIONS = {
             padding_replicate='the convolutions see the border pixels repeated (padding mode "replicate")',
             padding_circular='the convolutions see the opposite side beyond a border (padding mode "circular")'),
     "bias_missing": Convention(
-        "the bias is missing", "x + b after the dropout (eq. 30)",
+        "the bias is missing, or is 0", "x + b after the dropout (eq. 30)",
         "add the golden file's bias, a parameter of shape (C,)"),
     **alike(ORDER, "write relu(dropout(conv(x)) + bias)", relu_before_bias="the bias is added after the ReLU",
             dropout_after_relu="the dropout comes after the ReLU"),
