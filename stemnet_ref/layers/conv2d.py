@@ -66,11 +66,10 @@ def forward(x, weight, padding="same"):
         If shapes or dtypes do not fit, or a "valid" kernel is larger than `x`.
     """
     check_shapes("conv2d.forward", x=(x, "N H W C"), weight=(weight, "kh kw C O"))
-    padded, (*_, c, o) = pad(x, pads(x.shape, weight.shape, padding)), weight.shape
+    padded = np.pad(x, ((0, 0), *pads(x.shape, weight.shape, padding), (0, 0)))
     y = np.zeros(output_shape(x.shape, weight.shape, padding), x.dtype)
-    pixels = y.reshape(-1, o)                                                           # a view
     for a, b, seen in shifts(weight.shape, y.shape):
-        pixels += np.dot(padded[seen].reshape(-1, c), weight[a, b])                     # (N*H*W, C) by (C, O)
+        y += product(padded[seen], weight[a, b])                                        # (N, H, W, C) by (C, O)
     return y
 
 
@@ -101,12 +100,12 @@ def backward(dy, x, weight, padding="same"):
 def backward_input(dy, weight, padding="same"):
     """Return dx (eq. 34), shape (N, H, W, C), from dy (N, H, W, O) and weight (kh, kw, C, O)."""
     check_shapes("conv2d.backward", dy=(dy, "N H W O"), weight=(weight, "kh kw C O"))
-    (n, ho, wo, o), (kh, kw, c, _) = dy.shape, weight.shape
+    (n, ho, wo, _), (kh, kw, c, _) = dy.shape, weight.shape
     padded_shape = n, ho + kh - 1, wo + kw - 1, c
     (top, bottom), (left, right) = pads(padded_shape, weight.shape, padding)
     dpadded = np.zeros(padded_shape, dy.dtype)
     for a, b, seen in shifts(weight.shape, dy.shape):
-        dpadded[seen] += np.dot(dy.reshape(-1, o), weight[a, b].T).reshape(n, ho, wo, c)    # (N*H*W, O) by (O, C)
+        dpadded[seen] += product(dy, weight[a, b].T)                                    # (N, H, W, O) by (O, C)
     return dpadded[:, top:padded_shape[1] - bottom, left:padded_shape[2] - right]
 
 
@@ -114,11 +113,10 @@ def backward_input(dy, weight, padding="same"):
 def backward_weight(dy, x, shape, padding="same"):
     """Return dweight (eq. 36) of the given shape (kh, kw, C, O), from dy (N, H, W, O) and x (N, H, W, C)."""
     check_gradient(dy, x, shape, padding)
-    padded, (*_, c, o) = np.moveaxis(pad(x, pads(x.shape, shape, padding)), 3, 0), shape
+    padded, (*_, c, o) = np.pad(x, ((0, 0), *pads(x.shape, shape, padding), (0, 0))), shape
     dweight = np.empty(shape, x.dtype)
     for a, b, seen in shifts(shape, dy.shape):
-        # (C, N*H*W) by (N*H*W, O): summed over n, i, j
-        dweight[a, b] = np.dot(padded[(slice(None), *seen)].reshape(c, -1), dy.reshape(-1, o))
+        dweight[a, b] = np.moveaxis(padded[seen], 3, 0).reshape(c, -1) @ dy.reshape(-1, o)         # summed over n, i, j
     return dweight
 
 
@@ -147,13 +145,9 @@ def pads(x_shape, weight_shape, padding):
     return (0, 0), (0, 0)
 
 
-def pad(x, around):
-    """Return x (N, H, W, C) with zeros around it, ((top, bottom), (left, right)) pixels of them."""
-    (top, bottom), (left, right) = around
-    n, h, w, c = x.shape
-    padded = np.zeros((n, top + h + bottom, left + w + right, c), x.dtype)
-    padded[:, top:top + h, left:left + w] = x
-    return padded
+def product(x, matrix):
+    """Return x (..., C) times a matrix (C, O), shape (..., O), as one product of matrices."""
+    return (x.reshape(-1, x.shape[-1]) @ matrix).reshape(*x.shape[:-1], matrix.shape[-1])
 
 
 def output_shape(x_shape, weight_shape, padding):

@@ -18,7 +18,7 @@ FILTERS = {1.0: (lambda w: w.swapaxes(2, 3), lambda dw, size: dw.swapaxes(2, 3))
 
 def pad(x, pads, mode):
     """Return maps (N, H, W, C) with rows and columns added: `pads` as numpy.pad takes them, mode one of PADDINGS."""
-    return conv2d.pad(x, pads) if mode == "constant" else np.pad(x, ((0, 0), *pads, (0, 0)), mode)
+    return np.pad(x, ((0, 0), *pads, (0, 0)), mode)
 
 
 def unpad(dy, pads, mode):
