@@ -17,7 +17,7 @@ from .report import Row
 
 UNITS = {np.dtype(np.float64): DOUBLE, **dict.fromkeys((np.dtype(np.float32), np.dtype(np.float16), BFLOAT16), SINGLE)}
 VAGUE = 0.25            # of the numbers' root mean square: a wider bound explains nothing
-APART = 8               # a relative error of one map that is so many times those of all others is a fault in it
+APART, MAPS = 8, 4      # an error of one map that is so many times those of all others, at least so many, is its fault
 NEAR = 0.01             # of the largest number in all steps: what is as near agrees, also where bounds are vague
 
 
@@ -94,7 +94,7 @@ class Comparison:
         array = trace.computed(first).value.array
         squares = [np.mean(each ** 2, (1, 2)).ravel() for each in (np.float64(self.actual[first]) - array, array)]
         *others, largest = np.sort(np.sqrt(squares[0] / squares[1])[squares[1] > 0])
-        return not others or largest < APART * others[-1]
+        return len(others) < MAPS or largest < APART * others[-1]
 
     @property
     def first(self):
