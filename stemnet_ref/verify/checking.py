@@ -1,6 +1,7 @@
 """Check a layer of one's own, in a test."""
 
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -8,8 +9,9 @@ import numpy as np
 
 from .calls import call, like, pristine
 from .compare import compare_layer, unit_of
-from .diagnosis.layer import diagnose_layer, of_shape
+from .diagnosis.layer import diagnose_layer
 from .diagnosis.relations import relations_of_gradients
+from .diagnosis.shapes import of_shape
 from .differences import compare_with_differences
 from .expected.layer import COSTS, GRADIENTS, INPUTS, LAYERS, LayerTrace, Options, sample_inputs
 from .report import lines
@@ -24,8 +26,9 @@ def check(forward, backward=None, inputs=None, layer=None, options=None, dtype=n
     pass is compared with central differences of the forward pass, every element, in float64.
 
     Both functions get copies of the inputs, new ones in every call. A layer may work in place on what it is to change,
-    x (a and b of a concatenation; without `layer` the first input): that is noted. If another input is changed, a
-    weight, a mask or dy, or if the same inputs give other results in a second call, the layer is wrong.
+    x (a and b of a concatenation; without `layer` the first input): that is noted, and the backward pass must be right
+    with what forward leaves of x, which is what it gets in use. If another input is changed, a weight, a mask or dy, or
+    if the same inputs give other results in a second call, the layer is wrong.
 
     Parameters
     ----------
@@ -65,14 +68,19 @@ def check(forward, backward=None, inputs=None, layer=None, options=None, dtype=n
         raise ValueError(f"check: layer={layer!r} must be one of {', '.join(LAYERS)}")
     if layer is None and (inputs is None or backward is None):
         raise ValueError("check: without layer= it needs inputs= and backward, to compare with central differences")
+    if inputs is not None and not isinstance(inputs, Mapping):
+        raise ValueError(f"check: inputs= is a {type(inputs).__name__}; give a dict of arrays by name, such as "
+                         '{"x": x}')
     options = options or Options()
     if inputs is None:
         inputs = sample_inputs(layer, options, dtype=dtype, seed=seed)
         inputs.pop("dy", None)
     arrays = {name: pristine(array) for name, array in inputs.items()}
     _check_inputs(arrays, layer)
-    (y, *_), changed = call(forward, inputs)
-    (again, *_), _ = call(forward, inputs)
+    results, changed = call(forward, inputs)
+    y, again = results[0] if results else None, call(forward, inputs)[0][:1]
+    if y is None:
+        raise ValueError("check: forward returned None; it must return y, or the cost")
     is_cost = layer in COSTS if layer else y.ndim == 0
     actual = {"cost" if is_cost else "y": y}
     trace = layer and LayerTrace(layer, arrays, options, unit_of([*arrays.values(), y]))
@@ -83,17 +91,33 @@ def check(forward, backward=None, inputs=None, layer=None, options=None, dtype=n
         floats = next(array for array in arrays.values() if array.dtype.kind == "f")
         dy = np.random.default_rng(seed + 1).standard_normal(y.shape).astype(floats.dtype)
         trace = trace and trace.changed(dy=dy)
-    faults, notes = _in_place("forward", changed, layer, inputs)
+    may = {"concat": ("a", "b"), None: (next(iter(inputs)),)}.get(layer, ("x",))     # change in place
+    notes = [] if len(results) == 1 else [
+        f"forward returned {len(results)} results: the first is compared, and no other."]
+    faults = _of_forbidden("forward", changed, may)
     if y.dtype == np.float32 and all(array.dtype == np.float64 for array in arrays.values() if array.dtype.kind == "f"):
         notes.append("forward returns float32 for inputs in float64, and is compared within the rounding of float32.")
-    if not _same(y, again):
+    if not again or not _same(y, again[0]):
         faults.append("forward gives other numbers in a second call with the same inputs: it keeps a state, or draws "
                       "random numbers; take what it draws, a mask, from the inputs.")
     if backward is not None:
-        gradients, changed = _gradients(backward, dy, inputs, arrays, trace)
+        gradients, changed_too = _gradients(backward, dy, inputs, arrays, trace)
+        faults += _of_forbidden("backward", changed_too, may)
+        if left := {name: array for name, array in changed.items() if name in may}:
+            def fits(gradients, inputs):
+                """Return whether gradients are what they should be at these inputs."""
+                at = {name: pristine(array) for name, array in inputs.items()}
+                if layer is None:
+                    return compare_with_differences(forward, inputs, at, dy, gradients)[0].agrees
+                return all(row.verdict != "departs" for row in compare_layer(
+                    layer, at if dy is None else {**at, "dy": dy}, gradients, options).rows)
+
+            left = {**inputs, **left}
+            gradients, said = _in_use(gradients, _gradients(backward, dy, left, arrays, trace)[0], inputs, left, fits)
+            faults += said
         actual |= gradients
-        more = _in_place("backward", changed, layer, inputs)
-        faults, notes = faults + more[0], notes + more[1]
+    else:
+        changed_too = {}
     if layer is None:
         report, slopes = compare_with_differences(forward, inputs, arrays, dy, gradients)
         if not report.agrees:
@@ -102,7 +126,12 @@ def check(forward, backward=None, inputs=None, layer=None, options=None, dtype=n
         comparison = compare_layer(layer, arrays if dy is None else {**arrays, "dy": dy}, actual, options)
         report = diagnose_layer(comparison, backward and partial(_against_own_forward, forward, backward, inputs,
                                                                  arrays, dy))
-    report = replace(report, diagnoses=(*faults, *report.diagnoses), notes=(*notes, *report.notes))
+    report = replace(report, diagnoses=(*faults, *report.diagnoses))
+    agrees = ", and agrees. Nothing else may use {0} after it." if report.agrees else "."
+    notes = [f"{function} changes {name} in place{agrees.format(name)}"
+             for function, names in (("forward", changed), ("backward", changed_too)) for name in names if name in may
+             ] + notes
+    report = replace(report, notes=(*notes, *report.notes))
     assert report.agrees, "\n" + "\n".join(lines(report))
     for note in report.notes:
         print(f"check: {note}", file=sys.stderr)
@@ -137,20 +166,47 @@ def _same(first, second):
     return first.shape == second.shape and np.allclose(first, second, rtol=0, atol=near, equal_nan=True)
 
 
-def _in_place(function, changed, layer, inputs):
-    """Return what is wrong about the inputs that a function changed, and what is to be noted."""
-    may = {"concat": ("a", "b"), None: (next(iter(inputs)),)}.get(layer, ("x",))
-    return ([f"{function} changes {name} in place: what is computed after it gets another {name}; work on a copy."
-             for name in changed if name not in may],
-            [f"{function} changes {name} in place, and agrees. Nothing else may use {name} after it."
-             for name in changed if name in may])
+def _of_forbidden(function, changed, may):
+    """Return what is wrong about the inputs that a function changed, other than those it may change."""
+    return [f"{function} changes {name} in place: what is computed after it gets another {name}; work on a copy."
+            for name in changed if name not in may]
+
+
+def _in_use(gradients, in_use, inputs, left, fits):
+    """Return the gradients to judge of a layer whose forward pass changes inputs in place, and what is wrong.
+
+    In use a backward pass gets what the forward pass left of its inputs. One that reads y in the place of x is right
+    with that alone.
+
+    Parameters
+    ----------
+    gradients, in_use : dict of str to ndarray
+        What the backward pass gives for the inputs as they were, and for those that the forward pass left.
+    inputs, left : dict of str to array
+        These inputs.
+    fits : callable
+        Takes gradients and inputs, and returns whether the gradients are right for them.
+    """
+    names = " and ".join(name for name in inputs if left[name] is not inputs[name])
+    same = gradients.keys() == in_use.keys() and all(_same(gradients[key], in_use[key]) for key in gradients)
+    remedy = "keep a copy, or compute from y."
+    if fits(gradients, inputs):
+        return gradients, [] if same or fits(in_use, inputs) else [
+            f"backward needs {names} as it was before forward, which changes {names} in place: with what forward "
+            f"leaves of it the gradients are wrong; {remedy}"]
+    if not same and fits(in_use, inputs):
+        return in_use, []
+    return gradients, [] if not fits(gradients, left) else [
+        f"forward changes {names} in place, and backward gives the gradient at what forward leaves of it, not at "
+        f"{names} as it was; {remedy}"]
 
 
 def _gradients(backward, dy, inputs, arrays, trace):
     """Return what `backward` gives, by name: dx, dweight and so on, and the names of the inputs that it changed."""
     floats = [name for name, array in arrays.items() if array.dtype.kind == "f"]
     names = GRADIENTS[trace.layer] if trace else [f"d{name}" for name in floats]
-    found, changed = call(backward, inputs if dy is None else {"dy": like(inputs[floats[0]], dy), **inputs})
+    found, changed = call(backward, inputs if dy is None else {"dy": like(inputs[floats[0]], dy), **inputs},
+                          "backward")
     if len(found) != len(names):
         raise ValueError(f"check: backward returned {len(found)} gradients; it must return {len(names)}, "
                          f"{', '.join(names)}")
@@ -159,8 +215,9 @@ def _gradients(backward, dy, inputs, arrays, trace):
         raise ValueError(f"check: backward returned None alone; it must return {', '.join(names)}")
     for name, gradient in gradients.items():
         if gradient.shape != arrays[name[1:]].shape:
+            hint = of_shape(name, gradient, trace) if trace else ""
             raise AssertionError(f"{name} has shape {gradient.shape}; {name[1:]} has {arrays[name[1:]].shape}"
-                                 f"{of_shape(name, gradient, trace) if trace else ''}")
+                                 f"{hint or '; a gradient has the shape of its input'}")
     return gradients, changed
 
 
@@ -174,9 +231,11 @@ def _against_own_forward(forward, backward, inputs, arrays, dy):
     dy = None if dy is None else dy.astype(np.float64)
     try:
         gradients, _ = _gradients(backward, dy, inputs, arrays, None)
-        report, _ = compare_with_differences(forward, inputs, arrays, dy, gradients, SAMPLED)
+        report, slopes = compare_with_differences(forward, inputs, arrays, dy, gradients, SAMPLED)
     except Exception:           # whatever functions of others raise
         return None, ""
+    if any(np.isnan(slope.array).any() for slope in slopes.values()):
+        return None, f"Whether the backward pass is right for this forward pass is unknown: {report.diagnoses[0]}"
     if report.agrees:
         return True, ("The backward pass is right for this forward pass, as finite differences show: the fault is in "
                       "the forward pass.")

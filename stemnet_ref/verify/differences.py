@@ -14,7 +14,8 @@ def compare_with_differences(forward, inputs, arrays, dy, gradients, limit=None)
 
     What the differences themselves may be wrong by is estimated from two step sizes, h and 2h (their error grows as
     h^2), and from the rounding of the values that are subtracted. Where the slopes to the left and to the right
-    disagree, the function has a kink, as a ReLU has at 0: there any value between the two is right.
+    disagree, the function has a kink, as a ReLU has at 0: there any value between the two is right. Where the
+    differences are not finite they judge nothing: the gradient departs, and its slope is NaN.
 
     Parameters
     ----------
@@ -64,7 +65,11 @@ def compare_with_differences(forward, inputs, arrays, dy, gradients, limit=None)
         index = max(found, key=lambda index: found[index][0] / found[index][1])
         difference, bound, at_index, sides = found[index]
         at = f"{key}{list(map(int, index))}"
-        if difference > bound:
+        if unknown := sum(not np.isfinite(slope) for _, _, slope, _ in found.values()):
+            said.append(f"finite differences cannot judge {key}: {unknown} of {len(found)} are not finite, the first "
+                        f"at {at}, for forward gives NaN or infinity there or {2 * STEP:.1e} beside it; mend that, or "
+                        "give other inputs.")
+        elif difference > bound:
             said.append(f"{at}: backward {gradient[index]:.9e}, finite difference {at_index:.9e}." if not sides else
                         f"{at}: backward {gradient[index]:.9e}; here the function has a kink, with the finite "
                         f"differences {sides[0]:.9e} and {sides[1]:.9e} at its two sides, and any value between is "
@@ -72,7 +77,7 @@ def compare_with_differences(forward, inputs, arrays, dy, gradients, limit=None)
         if kinks := sum(bool(sides) for *_, sides in found.values()):
             notes.append(f"{key[1:]} is at a kink of the function in {kinks} of {len(found)} elements, as a ReLU is at "
                          "0; there any value between the slopes at its two sides is taken for right.")
-        largest = max(abs(slope) for _, _, slope, _ in found.values())
+        largest = max((abs(slope) for _, _, slope, _ in found.values() if np.isfinite(slope)), default=0.0)
         slopes[key] = Value(np.zeros(x.shape), np.zeros(x.shape))
         for each, (_, near, slope, sides) in found.items():
             slopes[key].array[each], slopes[key].error[each] = slope, near + (sides[1] - sides[0] if sides else 0)
@@ -101,6 +106,8 @@ def _judge(gradient, points, weights):
         low, high = min(sides), max(sides)
         difference = max(low - gradient, gradient - high, 0.0)
         bound = abs(sides[0] - sides[1]) + abs(sides[2] - sides[3]) + 4 * noise + 1e-300
+    if not np.isfinite([near, far, noise, *sides]).all():
+        return np.inf, 1e-300, np.nan, ()
     return (float(difference) if np.isfinite(difference) else np.inf, float(bound), float(near),
             (float(min(sides)), float(max(sides))) if kink else ())
 

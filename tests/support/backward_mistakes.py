@@ -51,6 +51,8 @@ def of_sum(layer, key):
         f"{key} comes from the first image alone": first_image(layer, key)}
 
 
+ONE_BELOW = (0, 0), (0, 1), (0, 0), (0, 0)
+ONE_LEFT = (0, 0), (0, 0), (1, 0), (0, 0)
 # By layer and gradient: what is said, a pattern, and a function of dy and the inputs
 MISTAKES = {
     ("conv2d", "dx"): {
@@ -60,6 +62,10 @@ MISTAKES = {
         "kernel with rows and columns exchanged":
             lambda dy, x, w: conv2d_dx(dy, x, w.swapaxes(0, 1)),
         "kernel unflipped in its rows": lambda dy, x, w: conv2d_dx(dy, x, w[::-1]),
+        "dx is rolled by a pixel, down": lambda dy, x, w: np.roll(conv2d_dx(dy, x, w), 1, 1),
+        "dx is rolled by a pixel, to the left": lambda dy, x, w: np.roll(conv2d_dx(dy, x, w), -1, 2),
+        "dx is shifted by a pixel, up": lambda dy, x, w: conv2d_dx(np.pad(dy, ONE_BELOW), x, w)[:, 1:],
+        "dx is shifted by a pixel, to the right": lambda dy, x, w: conv2d_dx(np.pad(dy, ONE_LEFT), x, w)[:, :, :-1],
         "has the wrong sign": lambda dy, x, w: -conv2d_dx(dy, x, w),
         "is 0 everywhere": lambda dy, x, w: 0 * x,
         "does not depend on dy": lambda dy, x, w: conv2d_dx(np.ones_like(dy), x, w),
@@ -132,6 +138,8 @@ MISTAKES = {
         r"lacks the cross term: it is p \(1 - p\) dp": lambda dy, x: dy * softmax(x) * (1 - softmax(x)),
         "lacks the cross term: it is p dp": lambda dy, x: dy * softmax(x),
         "not passed through the softmax": lambda dy, x: dy,
+        "dx is p - dy, as if dy were the labels": lambda dy, x: softmax(x) - dy,
+        "dx is dy - p, as if dy were the labels": lambda dy, x: dy - softmax(x),
         "lacks the factor p before": lambda dy, x: dy - (dy * softmax(x)).sum(-1, keepdims=True),
         "lacks the factor p in the cross term": lambda dy, x: softmax(x) * (dy - dy.sum(-1, keepdims=True)),
         "the cross term with the wrong sign": lambda dy, x: softmax(x) * (
@@ -149,6 +157,8 @@ MISTAKES = {
         "lacks the factor scale": lambda dy, x, g, b: batch_norm_dx(dy, x, 1),
         "lacks the factor 1 / std": lambda dy, x, g, b: batch_norm_dx(dy, x, g * std(x)),
         "divides its means by n - 1": lambda dy, x, g, b: batch_norm_dx(dy, x, g, less=1),
+        "divides the term through the variance by n - 1": lambda dy, x, g, b: batch_norm_dx(
+            dy, x, g, of_variance=dy[..., 0].size / (dy[..., 0].size - 1)),
         "over the images alone": lambda dy, x, g, b: batch_norm_dx(dy, x, g, axes=(0,)),
         "over each image alone": lambda dy, x, g, b: batch_norm_dx(dy, x, g, axes=(1, 2)),
         "over the channels": lambda dy, x, g, b: batch_norm_dx(dy, x, g, axes=(3,)),

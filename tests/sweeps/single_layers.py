@@ -30,7 +30,7 @@ FAULTS = {
     "something is added": (lambda a: a + 1e-2, ""),
     "limited": (lambda a: np.clip(a, -abs(a).max() / 3, abs(a).max() / 3), ""),
     "an image later": (lambda a: np.roll(a, 1, 0), ""),
-    "a row later": (lambda a: np.roll(a, 1, min(1, a.ndim - 1)), ""),
+    "a row later": (lambda a: np.roll(a, 1, min(1, a.ndim - 1)), "rolled by a pixel, down"),
     "a channel later": (lambda a: np.roll(a, 1, -1), ""),
     "squared": (lambda a: a * a, ""), "its root": (np.cbrt, ""), "tanh of it": (np.tanh, ""),
     "less its mean": (lambda a: a - a.mean(), ""), "less its mean over images": (lambda a: a - a.mean(0), ""),

@@ -178,11 +178,28 @@ def _unflipped_and_padded(g):
     return other.changed(weight=_turned(g.weight)).value("dx")
 
 
+def _shifted(axis, by, rolled):
+    """Return the function for dx of a convolution that is a pixel too far along an axis: cropped there, or rolled."""
+    def value(g):
+        if rolled:
+            return g.right().map(lambda a: np.roll(a, by, axis))
+        border = (0, 0), (1, 1), (1, 1), (0, 0)             # what of dx is outside the image
+        start, size = 1 - by, g.x.shape[axis]
+        return g.right(x=np.pad(g.x, border), dy=np.pad(g.dy, border)).map(
+            lambda a: a.take(range(start, start + size), axis)[(slice(None), *(
+                slice(None) if each == axis else slice(1, -1) for each in (1, 2)))])
+    return value
+
+
+_SHIFTS = {f"is {verb} by a pixel, {to}": _shifted(axis, by, verb == "rolled")
+           for axis, by, to in ((1, 1, "down"), (1, -1, "up"), (2, 1, "to the right"), (2, -1, "to the left"))
+           for verb in ("shifted", "rolled")}
+
 MISTAKES = {                # by layer and gradient
     "conv2d": {
         "dx": [_kernel("the kernel flipped, dx[i,j] = sum of dy[i-a+top, j-b+left] w[a,b] (eq. 34)",
                        "correlate dy with w[::-1, ::-1].swapaxes(2, 3)", "unflipped", **{
-                           "uses the kernel unflipped, and pads dy as x is padded": _unflipped_and_padded})],
+                           "uses the kernel unflipped, and pads dy as x is padded": _unflipped_and_padded, **_SHIFTS})],
         "dweight": [_filters("x correlated with dy, dw[a,b] = sum of x[i+a-top, j+b-left] dy[i,j] (eq. 36)",
                              "write dw[a, b] = tensordot(padded[:, a:a+h, b:b+w], dy, ((0, 1, 2), (0, 1, 2)))"),
                     sum_over_pixels("eq. 36")]},

@@ -9,7 +9,7 @@ from .backward import Mistakes, sum_over_pixels
 PIXELS = (0, 1, 2)      # axes
 
 
-def _of_softmax(dp):
+def _of_softmax(dp, **others):
     """Return the mistakes of a backward pass through a softmax; `dp` is a function of a Given."""
     def over(axis):
         return lambda g: g.p() * (dp(g) - (dp(g) * g.p()).sum(axis, keepdims=True))
@@ -28,7 +28,7 @@ def _of_softmax(dp):
             "sums the cross term over the images, not the classes": over(0),
             "sums the cross term over rows, not the classes": over(1),
             "sums the cross term over columns, not the classes": over(2),
-            "sums the cross term over all axes, not the classes": over(None)})
+            "sums the cross term over all axes, not the classes": over(None), **others})
 
 
 def _of_mean(equation):
@@ -89,7 +89,9 @@ def _means(axes=(0, 1, 2), factor=1.0):
 
 
 MISTAKES = {                # by layer and gradient
-    "softmax": {"dx": [_of_softmax(lambda g: g.dy)]},
+    "softmax": {"dx": [_of_softmax(lambda g: g.dy, **{
+        "is p - dy, as if dy were the labels of a cross-entropy": lambda g: g.p() - g.dy,
+        "is dy - p, as if dy were the labels of a cross-entropy, with the wrong sign": lambda g: g.dy - g.p()})]},
     "batch_norm": {
         "dx": [Mistakes(
             "scale / std (dy - mean(dy) - xhat mean(dy xhat)), both means over all pixels (eq. 56-58)",
@@ -110,6 +112,8 @@ MISTAKES = {                # by layer and gradient
                     _normalised(lambda dy, z, inverse, m: inverse ** 2 * (dy - m(dy) - z * m(dy * z))),
                 "has sums in place of the means": lambda g: _means(factor=g.pixels())(g),
                 "divides its means by n - 1": lambda g: _means(factor=g.pixels() / (g.pixels() - 1))(g),
+                "divides the term through the variance by n - 1": _normalised(lambda dy, z, inverse, m: inverse * (
+                    dy - m(dy) - z * m(dy * z) * z[..., 0].size / (z[..., 0].size - 1))),
                 "takes its means over the images alone": _means((0,)),
                 "takes its means over each image alone": _means((1, 2)),
                 "takes its means over the channels": _means((3,))})],

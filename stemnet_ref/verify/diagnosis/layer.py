@@ -8,12 +8,12 @@ where the low bits of every number are 0.
 
 import time
 from dataclasses import replace
-from itertools import chain, permutations
+from itertools import chain
 
 import numpy as np
 
 from ...errors import pluralize
-from ..expected.layer import GRADIENTS, LAYERS, PADDINGS
+from ..expected.layer import GRADIENTS, LAYERS
 from ..expected.rounding import Held, exact
 from ..report import Report
 from . import backward, backward_costs, forward
@@ -264,30 +264,3 @@ def _clause(sentence):
 
 def _or(clauses):
     return f" Or, which these numbers cannot tell apart: {'; or '.join(clauses)}."
-
-
-def of_shape(key, actual, trace):
-    """Return what can be said of an output of another shape than the reference's, a text to follow, or none."""
-    right, known = trace.value(key), Given(trace, key)
-    orders = [order for order in permutations(range(right.array.ndim))
-              if right.array.transpose(order).shape == actual.shape]
-    for order in orders:
-        if fits(actual, right.map(lambda a, order=order: a.transpose(order)), trace.roundoff()):
-            return f": it is the right one with its axes in the order {order}"
-    for mistakes in MISTAKES[trace.layer].get(key, ()):
-        for does, function in mistakes.wrong.items():
-            if (value := known.value(function)) and fits(actual, value, trace.roundoff()):
-                return f": {key} {does}; right is {mistakes.right}"
-    for other in GRADIENTS[trace.layer] if key not in FORWARD else ():
-        if fits(actual, trace.value(other), trace.roundoff()):
-            return f": it is the right {other}; backward returns {', '.join(GRADIENTS[trace.layer])} in this order"
-    for name, values in {"padding": PADDINGS, "stride": range(1, 5), "size": range(1, 5)}.items():
-        for each in values if key in FORWARD else ():
-            options = replace(trace.options, **{name: each})
-            try:
-                shape = trace.changed(options).array(key).shape
-            except ValueError:                              # a size that does not fit
-                continue
-            if shape == actual.shape:
-                return f", and with {name}={each!r} this one"
-    return f": are its axes in the order {orders[0]}?" if orders else ""

@@ -62,9 +62,10 @@ def relu(v, o, assumed):
 def sigmoid(v, o, assumed):
     """Return the sigmoid and its gradient."""
     y = sigmoid_layer.forward(v("x").array)
-    near = assumed.roundoff() * (4 + abs(v("x").array))
-    return {"y": lambda: Value(y, near * y + assumed.smallest()),
-            "dx": lambda: Value(v("dy").array * y * (1 - y), 3 * near * y * abs(v("dy").array) + assumed.smallest())}
+    # (tanh(x / 2) + 1) / 2 and 1 - sigmoid(-x) are right, too: where x is far below 0 all but a rounding of 1 cancels
+    near = assumed.roundoff() * (2 + (4 + abs(v("x").array)) * y)
+    return {"y": lambda: Value(y, near + assumed.smallest()),
+            "dx": lambda: Value(v("dy").array * y * (1 - y), 3 * near * abs(v("dy").array) + assumed.smallest())}
 
 
 def dropout(v, o, assumed):

@@ -74,7 +74,7 @@ CONVENTIONS = {
         "the cost has no class weights", "w on the cell, 1 on the background (eq. 60)",
         "write F.cross_entropy(z, y, weight=torch.tensor([1, w]), ...)"),
     "weights_exchanged": Convention(
-        "the background has the cell's weight", "class 0 is background, weight 1; class 1 the cell (eq. 60)",
+        "the background has the cell's weight", "1 on class 0, the background, and w on class 1, the cell (eq. 60)",
         "write weight=torch.tensor([1, w])"),
     "weights_that_sum_to_one": Convention(
         "the class weights are divided by their sum", "w on the cell, 1 on the background (eq. 60)",

@@ -37,7 +37,7 @@ CONVENTIONS = {
         "the input's memory, (N, H, W, C), is read as (N, C, H, W)", "channels last",
         "write x.transpose(0, 3, 1, 2), not x.reshape(n, c, h, w)"),
     "frames_reversed": Convention(
-        "the frames of the window go in in reverse order", "channel c is frame j - (C-1)/2 + c, the earliest first",
+        "the frames of the window go in in reverse order", "frame j - (C-1)/2 + c in channel c, the earliest first",
         "stack the frames as they follow in time"),
     **alike("images (N, H, W, C), rows from the top, columns from the left", "give the frames as they are",
             input_transposed="the input's rows and columns are exchanged",

@@ -46,7 +46,7 @@ CONVENTIONS = {
         "the probability to keep is taken for that to drop: what is kept is divided by 1 - keep_prob",
         "y = x m / keep_prob (section 8.1)", "write nn.Dropout(1 - keep_prob), tf.nn.dropout(x, rate=1 - keep_prob)"),
     "dropout_mask_inverted": Convention(
-        "the mask is taken the other way round: ones are dropped", "1 in the mask means keep (section 8.1)",
+        "the mask is taken the other way round: ones are dropped", "1 in the mask for numbers to keep (section 8.1)",
         "write y = x * mask / keep_prob, not x * (1 - mask)"),
     "dropout_ignored": Convention(
         "dropout is not applied", "y = x m / keep_prob in training (section 8.1)",
@@ -58,14 +58,15 @@ CONVENTIONS = {
         "a ReLU is applied to the logits, as in the listing", "linear logits (section 9, row 3)",
         "take the ReLU out of the last layer; or export with --logits relu"),
     "logits_linear": Convention(
-        "the logits are linear", "ReLU on them, as the listing has it (row 3)",
+        "the logits are linear", "a ReLU on them, as the listing has it (row 3)",
         "write z = relu(z); or export with --logits linear"),
     "pool_ties_to_last": Convention(
         "where several pixels of a window are largest, the gradient goes to the last of them",
-        "the first in rows, then columns (section 4.3)", "use F.max_pool2d or tf.nn.max_pool2d, which take the first"),
+        "it at the first, in rows, then columns (section 4.3)",
+        "use F.max_pool2d or tf.nn.max_pool2d, which take the first"),
     "pool_ties_share": Convention(
         "where several pixels of a window are largest, they share the gradient",
-        "the first takes it all (section 4.3)",
+        "all of it at the first, in rows, then columns (section 4.3)",
         "use F.max_pool2d or tf.nn.max_pool2d; amax, jnp.max and tf.reduce_max share it"),
     "pool_average": Convention(
         "windows are averaged", "their largest value (section 4.3)",
