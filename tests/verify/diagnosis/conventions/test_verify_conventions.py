@@ -32,4 +32,4 @@ def test_a_sentence_is_whole(momentum_form, adam_form):
 def test_what_the_reference_has_is_a_thing_and_no_clause():
     for convention in CONVENTIONS.values():
         first = re.split(r"[,;(:]", convention.reference)[0]            # follows "the reference has"
-        assert not re.search(r"\b(is|go|goes|takes|shares?|means|sums|class 0)\b") or "on class 0" in first, first
+        assert not re.search(r"\b(is|go|goes|takes|shares?|means|sums|class 0)\b", first) or "on class 0" in first
