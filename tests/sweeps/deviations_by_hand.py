@@ -175,7 +175,7 @@ def smoothed(target, epsilon=0.1):
 
 add("label smoothing", "label_smoothing", "cost", cost=cost(
     lambda z, y, w: -(w * smoothed(y) * log_softmax(z)).sum(), lambda p, y, w: w * (p - smoothed(y))))
-add("gradient of the logits twice", "", "cost", hint="factor", cost=cost(
+add("gradient of the logits twice", "gradients_summed", "cost", hint="factor", cost=cost(
     lambda z, y, w: -(w * y * log_softmax(z)).sum(), lambda p, y, w: 2 * w * (p - y)))
 add("gradient of the logits without the other class", "", "cost", cost=cost(
     lambda z, y, w: -(w * y * log_softmax(z)).sum(), lambda p, y, w: w * (p - y) * y))
