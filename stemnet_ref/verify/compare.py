@@ -17,7 +17,7 @@ from .report import Row
 
 UNITS = {np.dtype(np.float64): DOUBLE, **dict.fromkeys((np.dtype(np.float32), np.dtype(np.float16), BFLOAT16), SINGLE)}
 VAGUE = 0.25            # of the numbers' root mean square: a wider bound explains nothing
-APART, MAPS = 8, 4      # an error of one map that is so many times those of all others, at least so many, is its fault
+APART, MAPS = 32, 5     # an error of a map that is so many times the median of so many or more is a fault: 17 is right
 NEAR = 0.01             # of the largest number in all steps: what is as near agrees, also where bounds are vague
 
 
@@ -82,7 +82,7 @@ class Comparison:
         """Return whether all that departs is within bounds if the other side's convolutions spread rounding errors.
 
         Maps or weights are among it, for those are what is spread; a cost alone says nothing of it. The first maps that
-        depart have errors of like size. A fault in one of them leaves the others as they are.
+        depart have errors of like size. A fault in one filter, or in one image, leaves the others as they are.
         """
         trace, spread = self.trace.under(frozenset()), self.trace.spread_out()
         large = [key for key in departing if self.actual[key].ndim == 4]
@@ -91,10 +91,11 @@ class Comparison:
         first = next((key for key in large if not key.endswith("weight")), None)
         if first is None:
             return True
-        array = trace.computed(first).value.array
-        squares = [np.mean(each ** 2, (1, 2)).ravel() for each in (np.float64(self.actual[first]) - array, array)]
-        *others, largest = np.sort(np.sqrt(squares[0] / squares[1])[squares[1] > 0])
-        return len(others) < MAPS or largest < APART * others[-1]
+        error = spread.computed(first).value.error
+        bound = np.where(error > 0, error, np.inf).min((1, 2))    # of the map, but for ReLUs near 0
+        difference = np.float64(self.actual[first]) - trace.computed(first).value.array
+        shares = (np.sqrt(np.mean(difference ** 2, (1, 2))) / bound)[bound < np.inf]
+        return len(shares) < MAPS or shares.max() < APART * np.median(shares)
 
     @property
     def first(self):

@@ -74,10 +74,10 @@ def fault_in_a_weight(x, w):
 
 
 def fault_in_an_element(x, w):
-    """Compute one element wrong, by a part in 10000."""
+    """Compute one element wrong, by two parts in 10000: by one a map differs no more than by Winograd's algorithm."""
     y = torch.conv2d(x, w)
     factor = torch.ones(y.shape)
-    factor.view(-1)[abs(y).ravel().argsort()[y.numel() // 2]] += 1e-4
+    factor.view(-1)[abs(y).ravel().argsort()[y.numel() // 2]] += 2e-4
     return y * factor
 
 
