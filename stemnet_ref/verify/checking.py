@@ -94,7 +94,7 @@ def check(forward, backward=None, inputs=None, layer=None, options=None, dtype=n
     may = {"concat": ("a", "b"), None: (next(iter(inputs)),)}.get(layer, ("x",))     # change in place
     notes = [] if len(results) == 1 else [
         f"forward returned {len(results)} results: the first is compared, and no other."]
-    faults = _of_forbidden("forward", changed, may)
+    faults, in_use = _of_forbidden("forward", changed, may), []
     if y.dtype == np.float32 and all(array.dtype == np.float64 for array in arrays.values() if array.dtype.kind == "f"):
         notes.append("forward returns float32 for inputs in float64, and is compared within the rounding of float32.")
     if not again or not _same(y, again[0]):
@@ -113,8 +113,7 @@ def check(forward, backward=None, inputs=None, layer=None, options=None, dtype=n
                     layer, at if dy is None else {**at, "dy": dy}, gradients, options).rows)
 
             left = {**inputs, **left}
-            gradients, said = _in_use(gradients, _gradients(backward, dy, left, arrays, trace)[0], inputs, left, fits)
-            faults += said
+            gradients, in_use = _in_use(gradients, _gradients(backward, dy, left, arrays, trace)[0], inputs, left, fits)
         actual |= gradients
     else:
         changed_too = {}
@@ -126,7 +125,7 @@ def check(forward, backward=None, inputs=None, layer=None, options=None, dtype=n
         comparison = compare_layer(layer, arrays if dy is None else {**arrays, "dy": dy}, actual, options)
         report = diagnose_layer(comparison, backward and partial(_against_own_forward, forward, backward, inputs,
                                                                  arrays, dy))
-    report = replace(report, diagnoses=(*faults, *report.diagnoses))
+    report = replace(report, diagnoses=(*faults, *report.diagnoses, *in_use))
     agrees = ", and agrees. Nothing else may use {0} after it." if report.agrees else "."
     notes = [f"{function} changes {name} in place{agrees.format(name)}"
              for function, names in (("forward", changed), ("backward", changed_too)) for name in names if name in may

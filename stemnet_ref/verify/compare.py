@@ -18,6 +18,7 @@ from .report import Row
 UNITS = {np.dtype(np.float64): DOUBLE, **dict.fromkeys((np.dtype(np.float32), np.dtype(np.float16), BFLOAT16), SINGLE)}
 VAGUE = 0.25            # of the numbers' root mean square: a wider bound explains nothing
 APART, MAPS = 32, 5     # an error of a map that is so many times the median of so many or more is a fault: 17 is right
+MANY, ALIKE = 64, 0.95  # numbers, and the cosine of their errors and of something else: right ones have reached 0.76
 NEAR = 0.01             # of the largest number in all steps: what is as near agrees, also where bounds are vague
 
 
@@ -82,20 +83,21 @@ class Comparison:
         """Return whether all that departs is within bounds if the other side's convolutions spread rounding errors.
 
         Maps or weights are among it, for those are what is spread; a cost alone says nothing of it. The first maps that
-        depart have errors of like size. A fault in one filter, or in one image, leaves the others as they are.
+        depart have errors of like size, and no likeness to what they should be, or to a constant. A fault in one
+        filter, or in one image, leaves the others as they are; a factor or an offset is the same in all numbers.
         """
         trace, spread = self.trace.under(frozenset()), self.trace.spread_out()
         large = [key for key in departing if self.actual[key].ndim == 4]
         if not large or any(row.verdict == "departs" for row in self.judging(departing, spread)):
             return False
-        first = next((key for key in large if not key.endswith("weight")), None)
-        if first is None:
-            return True
-        error = spread.computed(first).value.error
+        first = next((key for key in large if not key.endswith("weight")), large[0])
+        array, error = trace.computed(first).value.array, spread.computed(first).value.error
+        difference = np.float64(self.actual[first]) - array
+        if array.size >= MANY and max(_likeness(difference, array), _likeness(difference, np.ones(1))) > ALIKE:
+            return False
         bound = np.where(error > 0, error, np.inf).min((1, 2))    # of the map, but for ReLUs near 0
-        difference = np.float64(self.actual[first]) - trace.computed(first).value.array
         shares = (np.sqrt(np.mean(difference ** 2, (1, 2))) / bound)[bound < np.inf]
-        return len(shares) < MAPS or shares.max() < APART * np.median(shares)
+        return first.endswith("weight") or len(shares) < MAPS or shares.max() < APART * np.median(shares)
 
     @property
     def first(self):
@@ -212,3 +214,9 @@ def compare_layer(layer, inputs, actual, options=None):
 def unit_of(arrays):
     """Return the largest unit roundoff of the arrays' dtypes, float32's or float64's."""
     return max([UNITS[array.dtype] for array in arrays if array.dtype in UNITS], default=DOUBLE)
+
+
+def _likeness(a, b):
+    """Return the magnitude of the cosine of two arrays, or of one and a constant."""
+    product = np.sqrt(np.mean(a ** 2) * np.mean(b ** 2))
+    return abs(np.mean(a * b)) / product if product else 0.0

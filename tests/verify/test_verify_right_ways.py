@@ -81,6 +81,14 @@ def fault_in_an_element(x, w):
     return y * factor
 
 
+def fault_in_a_factor(x, w):
+    return torch.conv2d(x, w) * (1 + 1e-5)
+
+
+def fault_in_an_offset(x, w):
+    return torch.conv2d(x, w) + 1e-5
+
+
 def fault_beside_fourier(x, w):
     """Compute by Fourier transforms, and one element of those that are not small wrong, by a part in 10000."""
     y = by_fft(x, w)
@@ -89,7 +97,8 @@ def fault_beside_fourier(x, w):
     return y * factor
 
 
-@pytest.mark.parametrize("fault", [fault_in_a_weight, fault_in_an_element, fault_beside_fourier] if WAYS else [])
+@pytest.mark.parametrize("fault", [fault_in_a_weight, fault_in_an_element, fault_in_a_factor, fault_in_an_offset,
+                                   fault_beside_fourier] if WAYS else [])
 @pytest.mark.parametrize("seed", range(3))
 def test_a_small_fault_is_no_other_order_of_sums(fault, seed):
     """In a convolution of any layer."""
