@@ -19,6 +19,7 @@ UNITS = {np.dtype(np.float64): DOUBLE, **dict.fromkeys((np.dtype(np.float32), np
 VAGUE = 0.25            # of the numbers' root mean square: a wider bound explains nothing
 APART, MAPS = 32, 5     # an error of a map that is so many times the median of so many or more is a fault: 17 is right
 MANY, ALIKE = 64, 0.95  # numbers, and the cosine of their errors and of something else: right ones have reached 0.76
+NEARLY_ALL = 0.9        # of the numbers of a map
 NEAR = 0.01             # of the largest number in all steps: what is as near agrees, also where bounds are vague
 
 
@@ -95,9 +96,11 @@ class Comparison:
         difference = np.float64(self.actual[first]) - array
         if array.size >= MANY and max(_likeness(difference, array), _likeness(difference, np.ones(1))) > ALIKE:
             return False
-        bound = np.where(error > 0, error, np.inf).min((1, 2))    # of the map, but for ReLUs near 0
-        shares = (np.sqrt(np.mean(difference ** 2, (1, 2))) / bound)[bound < np.inf]
-        return first.endswith("weight") or len(shares) < MAPS or shares.max() < APART * np.median(shares)
+        maps = [np.moveaxis(each, 3, 1).reshape(-1, each[0, ..., 0].size) for each in (array, error, difference)]
+        # the largest bound of a map, but for a few numbers that a ReLU near 0 makes uncertain
+        shares = [np.sqrt(np.mean(d ** 2)) / np.quantile(e[a != 0], NEARLY_ALL) for a, e, d in zip(*maps, strict=True)
+                  if a.any()]
+        return first.endswith("weight") or len(shares) < MAPS or max(shares) < APART * np.median(shares)
 
     @property
     def first(self):
