@@ -113,6 +113,7 @@ DEVIATIONS = {
     "weight_plus_two": (LISTING, with_weights(lambda w: w + torch.tensor([0.0, 1.0]))),
     "weights_that_sum_to_one": ({}, with_weights(lambda w: w / w.sum())),
     "weights_by_frequency": ({}, with_cost(by_frequency)),
+    "weights_other": ({}, with_weights(lambda w: torch.tensor([1.0, 5.0]))),
     "weights_ignored": ({}, with_weights(torch.ones_like)),
     "weights_exchanged": ({}, with_weights(lambda w: w.flip(0))),
     **{f"log_clipped_{epsilon}": ({}, clipped(epsilon)) for epsilon in EPSILONS},

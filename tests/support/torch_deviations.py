@@ -269,4 +269,5 @@ VALUES = {"rate_factor": 0.37, "rate_warmup": 4, "gradients_summed": 2, "gradien
           "adam_beta1": 0.85, "adam_beta2": 0.99, "adam_epsilon": 3e-7, "l2_in_cost": 0.003, "l2_in_gradients": 0.003,
           "rate_of_biases": 0.3, "without_gradient": "parameters", "adam_betas": (0.85, 0.97),
           "l2_of_all_in_cost": 0.003, "l2_in_cost_and_decay": 0.003, "weight_decay_other": 0.01,
-          "weight_decay_added": 0.02, "not_updated": "parameters", "adamw_default": 0.01, "cost_times": 3.5}
+          "weight_decay_added": 0.02, "not_updated": "parameters", "adamw_default": 0.01, "cost_times": 3.5,
+          "weights_other": (1.0, 5.0)}

@@ -22,6 +22,10 @@ def interior(y):
     return inside
 
 
+def of_classes(*weights):
+    return lambda y, _: np.array(weights)[y] / y.size
+
+
 def of_each_image(w, y):
     return w[y] / w[y].sum((1, 2), keepdims=True) / len(y)
 
@@ -37,14 +41,27 @@ add_weights("1 + w twice", "weight_plus_two", lambda y, w: (w + CELL)[y] / y.siz
 add_weights("w in place of 1 + w", "weight_without_one", lambda y, w: (w - CELL)[y] / y.size, **LISTING)
 add_weights("no weights", "weights_ignored", lambda y, w: np.ones(y.shape) / y.size)
 add_weights("weights exchanged", "weights_exchanged", lambda y, w: w[1 - y] / y.size)
-add_weights("weights squared", "", lambda y, w: w[y] ** 2 / y.size)
+add_weights("weights squared", "weights_other", lambda y, w: w[y] ** 2 / y.size)
 add_weights("weights that sum to 1", "weights_that_sum_to_one", lambda y, w: (w / w.sum())[y] / y.size)
-add_weights("weights by frequency beside w", "", lambda y, w: (w * y.size / np.bincount(y.ravel()) / 2)[y] / y.size)
+add_weights("weights by frequency beside w", "weights_other", lambda y, w: (
+    w * y.size / np.bincount(y.ravel()) / 2)[y] / y.size)
 add_weights("weights by frequency", "weights_by_frequency", lambda y, w: (y.size / np.bincount(y.ravel()) / 2)[
     y] / y.size)
+add_weights("weights 1 and 5", "weights_other", of_classes(1, 5))
+add_weights("weights 1 and 0.3", "weights_other", of_classes(1, 0.3))
+add_weights("weights 3 and 5", "weights_other", of_classes(3, 5))
+add_weights("weights 1 and 3 in place of 2", "weight_plus_one", of_classes(1, 3))
+add_weights("weights 1 and 20 where there are none", "weights_other", of_classes(1, 20), cost="cross_entropy")
+add_weights("weights 0.7 and 6.25, Adam in float64", "weights_other", of_classes(0.7, 6.25), optimizer="adam",
+            float64=True)
+add_weights("weights 1 and 5 in place of 1 + w", "weights_other", of_classes(1, 5), **LISTING)
+add_weights("divided by the weights 1 and 5", "cost_over_weights+weights_other", lambda y, _: (
+    (weights := np.array([1, 5])[y]) / weights.sum()))
+add_weights("summed with weights 1 and 5", "cost_summed+weights_other", lambda y, _: np.array([1.0, 5.0])[y])
+add_weights("summed without weights", "cost_summed+weights_ignored", lambda y, _: np.ones(y.shape))
 add_weights("border left out", "", lambda y, w: interior(y) * w[y] / y.size)
 add_weights("border left out of the mean", "", lambda y, w: interior(y) * w[y] / interior(y).sum())
-add_weights("cells alone", "", lambda y, w: y * w[y] / y.size)
+add_weights("cells alone", "weights_other", lambda y, w: y * w[y] / y.size)
 add_weights("divided by one side", "cost_times", lambda y, w: w[y] / (y.size / y.shape[1]))
 add_weights("logarithm to base 2", "cost_times", lambda y, w: w[y] / y.size / np.log(2))
 add_weights("divided by the images once more", "cost_times", lambda y, w: w[y] / y.size / len(y))

@@ -13,6 +13,7 @@ from .conventions import CONVENTIONS
 STEPS = 12              # of Gauss and Newton at most
 DIGITS = (1, 2, 3, 4)   # to which an estimate is rounded
 CLOSE = 1e-3            # of an estimate: as near to it a rounded one is tried
+NOTHING = 1e-5          # of the largest of several numbers: it may be 0
 LEFT = 0.1              # of the difference may be left under an estimate; else the value is not what differs
 MANY = 1e8              # the square root of it is a number of elements that say enough and take little time
 START = (1e-4, 0.01, 0.3)               # where no common values are known
@@ -34,6 +35,9 @@ def values(name, row, comparison, trace):
     convention = CONVENTIONS[name]
     if row.parts.kind not in convention.estimated_from:
         return []
+    starts = convention.values or STARTS.get(name, START)
+    if name == "weights_other":
+        starts = [comparison.trace.golden.class_weights]
     actual = np.asarray(comparison.actual[row.key], np.float64)
 
     def under(value):
@@ -44,13 +48,20 @@ def values(name, row, comparison, trace):
         return np.linalg.norm(under(value) - actual)
 
     known = notable(name, comparison)
-    estimate = _least(under, actual, min(known + list(convention.values or STARTS.get(name, START)), key=left))
-    if not np.all(estimate > 0) or _is_half(name, estimate, comparison.training) or not (
+    estimate = _least(under, actual, min([*known, *starts], key=left))
+    if not np.all(estimate > 0) or _says_less(name, estimate, comparison) or not (
             left(estimate) <= LEFT * np.linalg.norm(trace.computed(row.key).value.array - actual)):
         return known
-    rounded = [np.array([float(f"{each:.{digits}g}") for each in estimate]) for digits in DIGITS]
-    near = [each for each in rounded if np.all(abs(each - estimate) <= CLOSE * estimate)]
-    return list(dict.fromkeys([*known, *map(_plain, [*near, estimate])]))
+    return list(dict.fromkeys(known + rounded(estimate)))
+
+
+def rounded(estimate):
+    """Return an estimate, an array, rounded to a few digits, where it is near to that, and as it is: a list of values.
+    """
+    large = np.where(estimate < NOTHING * estimate.max(), 0, estimate)
+    found = [np.array([float(f"{each:.{digits}g}") for each in large]) for digits in DIGITS]
+    near = [each for each in found if np.all(abs(each - large) <= CLOSE * large)]
+    return [_plain(each) for each in (*near, estimate)]
 
 
 def _plain(value):
@@ -59,16 +70,21 @@ def _plain(value):
     return numbers if len(numbers) > 1 else numbers[0]
 
 
-def _is_half(name, estimate, training):
-    """Return whether one of two numbers is the golden file's, so that a convention of the other says it all."""
-    return name == "adam_betas" and np.any(
-        abs(estimate - [training["beta1"], training["beta2"]]) <= CLOSE * estimate)
+def _says_less(name, estimate, comparison):
+    """Return whether another convention says it all: that of one beta, or a factor on the cost."""
+    if name == "weights_other":
+        factors = estimate / comparison.trace.golden.class_weights
+        return np.ptp(factors) <= CLOSE * factors.max()
+    ours = [comparison.training["beta1"], comparison.training["beta2"]]
+    return name == "adam_betas" and np.any(abs(estimate - ours) <= CLOSE * estimate)
 
 
 def notable(name, comparison):
     """Return values that follow from the settings or at once from the cost, a list of floats."""
     if name == "cost_times":
         return _factor_of_cost(comparison)
+    if name == "weights_other":
+        return _weights_of_one_class(comparison)
     decay = comparison.training["weight_decay"]
     # Keras's regularizer is lambda w^2, with twice the gradient
     return [decay, 2 * decay] if name.startswith("l2_") and decay else []
@@ -85,6 +101,13 @@ def _factor_of_cost(comparison):
             near = [each for each in (np.rint(factor), 1 / np.rint(1 / factor)) if abs(each / factor - 1) <= CLOSE]
             return [float(each) for each in near or [factor] if each != 1]
     return []
+
+
+def _weights_of_one_class(comparison):
+    """Return class weights, in a list, that say what a factor on the cost says, if all pixels are of one class."""
+    weights, classes = comparison.trace.golden.class_weights, np.unique(comparison.trace.golden.labels)
+    factors = _factor_of_cost(comparison) if len(classes) == 1 else []
+    return [_plain(np.where(np.arange(len(weights)) == classes, factor, 1) * weights) for factor in factors]
 
 
 def _least(function, actual, value):

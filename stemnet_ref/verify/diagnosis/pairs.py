@@ -2,14 +2,17 @@
 
 import numpy as np
 
-from ..expected.rounding import FORMATS, ratio
-from . import formats
+from ..expected.rounding import FORMATS, Held, ratio
+from . import estimates, formats
 from .conventions import CONVENTIONS
 from .conventions.others import ACTIVATIONS
 
 PAIRS, MIN_PAIRS = 1500, 50     # pairs that are tried at most, and in the largest network
 BESIDE = 3                  # values of a convention that are tried beside another
 WORK = 5e10                 # products of their forward passes, at most
+DIVISORS = "cost_over_weights", "cost_summed", "cost_summed_over_image", "cost_mean_over_classes"
+WEIGHTS = ("weight_plus_one", "weight_without_one", "weight_plus_two", "weights_ignored", "weights_exchanged",
+           "weights_by_frequency")
 # Two conventions that undo each other, or of which one says that the other is not so
 INVERSE = ({"input_times_255", "input_over_255"}, *({"relu_on_logits", each} for each in (
     "activation_missing", *ACTIVATIONS)))
@@ -37,6 +40,26 @@ def candidates(search, row, single):
                     tried.add(pair)
                     search.pairs -= 1
                     yield pair
+
+
+def of_cost(names):
+    """Yield two conventions of the cost, its divisor and class weights, where these are among the names."""
+    if "weights_other" in names:
+        yield from (frozenset([Held(divisor), Held(weights)]) for divisor in DIVISORS for weights in WEIGHTS)
+
+
+def with_divisors(estimated, comparison):
+    """Yield Held with estimated values, each alone, and before them class weights beside another divisor of the cost.
+
+    The divisor says why both weights are others: without it that of the background is the golden file's.
+    """
+    if estimated and estimated[0].name == "weights_other":
+        golden, weights = comparison.trace.golden.class_weights, np.array(estimated[-1].value)
+        if weights[0] and abs(weights[0] / golden[0] - 1) > estimates.CLOSE:
+            others = [Held("weights_other", value=value)
+                      for value in estimates.rounded(weights * golden[0] / weights[0])]
+            yield from (frozenset([Held(divisor), other]) for divisor in DIVISORS for other in others)
+    yield from (frozenset([held]) for held in estimated)
 
 
 def _by_direction(search, row, single):

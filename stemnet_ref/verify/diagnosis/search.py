@@ -155,9 +155,10 @@ class _Search:
         trace.computed(row.key)
         names = [name for name in CONVENTIONS if name in row.consulted and name not in FORMATS]
         common = [frozenset([held]) for name in names for held in self.common(name)]
-        estimated = () if self.lost else (frozenset([held]) for name in names for held in self._estimated(name, row))
+        further = () if self.lost else (pairs.of_cost(names), chain.from_iterable(
+            pairs.with_divisors(self._estimated(name, row), self.comparison) for name in names))
         later = () if self.lost else self._later(row, names)
-        if finding := self._first(row, trace, common, estimated) or self._first(row, trace, later):
+        if finding := self._first(row, trace, common, *further) or self._first(row, trace, later):
             return finding
         short = formats.alone(self, row)
         if not self.lost and not (short and not short.others) and (found := formats.beside(self, row)):
@@ -198,11 +199,16 @@ class _Search:
         return [held for held in everywhere(name) + notable if held not in self.found | self.rejected]
 
     def _estimated(self, name, row):
-        """Return a convention with the values that come from the tensor like a row that says most of them."""
-        alike = [each for each in self.before.values() if each.parts[:2] == row.parts[:2]
-                 and each.verdict == "departs" and name in each.consulted]
-        sizes = {each: np.size(self.comparison.actual[each.key]) for each in alike}
-        best = max(sizes, key=lambda each: min(sizes[each], estimates.MANY / sizes[each]), default=row)
+        """Return a convention with the values that come from the tensor of a row's step that says most of them.
+
+        It is of the row's kind, if the value can be estimated from that, else of the first kind that it can.
+        """
+        kinds = sorted(CONVENTIONS[name].estimated_from, key=row.parts.kind.__ne__)
+        sizes = {each: np.size(self.comparison.actual[each.key]) for each in self.before.values()
+                 if each.parts.step == row.parts.step and each.parts.kind in kinds and each.verdict == "departs"
+                 and name in each.consulted}
+        best = max(sizes, key=lambda each: (-kinds.index(each.parts.kind), min(
+            sizes[each], estimates.MANY / sizes[each])), default=row)
         found = [Held(name, value=value) for value in estimates.values(name, best, self.comparison, self.rough)]
         return [held for held in found if not {held, Held(name, ANYWHERE)} & self.rejected]
 
@@ -215,7 +221,7 @@ class _Search:
     def _first(self, row, trace, *rounds):
         """Return the Finding of the candidates, sets of Held, that explain a row and most of the others, or None.
 
-        The second round, an iterable of candidates, is looked at where the first leaves rows of the same step.
+        A further round, an iterable of candidates, is looked at where those before leave rows of the same step.
         """
         fits, tried, least = [], set(), 0
         for more in chain.from_iterable(takewhile(lambda _: all(fit.others for fit, _ in fits), rounds)):

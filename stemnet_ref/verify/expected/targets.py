@@ -25,7 +25,7 @@ def targets(labels, classes, class_weights, form, assumed):
 
 def _class_weights(labels, class_weights, form, assumed):
     """Return the weight of each class."""
-    weights = np.array(class_weights, np.float64)
+    weights = np.array(assumed.value("weights_other", class_weights), np.float64)
     if form == "listing":
         weights[1:] = assumed.choose(weights[1:], weight_without_one=weights[1:] - 1, weight_plus_two=weights[1:] + 1)
     elif assumed.holds("weight_plus_one"):

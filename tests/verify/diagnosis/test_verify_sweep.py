@@ -21,6 +21,7 @@ NAMED = ("input: frames / 255", "convolution: kernel flipped", "convolution: ker
          "activation: missing after the transposed convolutions", "pooling: average pooling, NumPy",
          "upsampling: memory read as (kh, kw, in, out)", "skip: swapped", "skip: concatenation swapped, NumPy",
          "cost: divided by the weights", "cost: 1 + w", "cost: logarithm to base 2", "cost: focal, gamma 2",
+         "cost: weights 1 and 5", "cost: divided by the weights 1 and 5", "cost: summed without weights",
          "labels: shifted up and left", "rate: decays after every step", "optimizer: Nesterov",
          "optimizer: Adam, epsilon 1e-7", "weight decay: decoupled", "precision: float32 in float64, NumPy",
          "rate: half from step 3 on", "cost: no softmax", "weight decay: in the cost, of biases too",
@@ -29,7 +30,7 @@ NAMED = ("input: frames / 255", "convolution: kernel flipped", "convolution: ker
          "weight decay: in the cost, 2.0 times, and in the optimizer", "weight decay: twice",
          "weight decay: of 0.05 that nobody asked for", "rate: computed in float32",
          "activation: ReLU before bias, after the transposed convolutions alone")
-WITHOUT_MAPS = ("skip: detached at one level", "frozen: of the output layer missing",
+WITHOUT_MAPS = ("cost: cells alone", "skip: detached at one level", "frozen: of the output layer missing",
                 "activation: ReLU before bias, after the transposed convolutions too")
 UNKNOWN = ("input: a pixel to the right", "labels: dilated", "padding: one more above", "activation: |x|",
            "activation: logits: sigmoid", "pooling: smallest", "skip: of the other image", "cost: Dice",

@@ -63,7 +63,8 @@ CONVENTIONS = {
         "(eq. 60)", "sum over the classes, then take the mean over the pixels"),
     "weight_plus_one": Convention(
         "the cell's weight is 1 + w, as in the listing", "w on the cell, 1 on the background (eq. 60, row 4)",
-        "write weight = torch.where(y == 1, w, 1), not 1 + w * y; or export with --class-weight-form listing"),
+        "write weight = torch.where(y == 1, w, 1), not 1 + w * y, and w as in the golden file; or export with "
+        "--class-weight-form listing"),
     "weight_without_one": Convention(
         "the cell's weight is w", "1 + w, as the listing has it (row 4)",
         "write 1 + w * y; or export with --class-weight-form eq60"),
@@ -82,6 +83,10 @@ CONVENTIONS = {
     "weights_by_frequency": Convention(
         "the classes are weighted by the number of their pixels, n / (classes * count)",
         "w on the cell, 1 on the background (eq. 60)", "take class_weights from the golden file"),
+    "weights_other": Convention(
+        "background and cell have the class weights {value}", "the golden file's class_weights (eq. 60)",
+        "take class_weights from the golden file as they are; or export with the --class-weight that is yours", (),
+        ("backward", "gradient")),
     **alike(LOGARITHM, "give the logits to F.cross_entropy or tf.nn.sparse_softmax_cross_entropy_with_logits",
             **{name: does for epsilon in EPSILONS for name, does in (
                  (f"log_clipped_{epsilon}", f"the probabilities are clipped at {epsilon} before the logarithm"
@@ -92,6 +97,6 @@ CONVENTIONS = {
         LOGARITHM, "write SparseCategoricalCrossentropy(from_logits=True) and give it logits"),
     "cost_times": Convention(
         "the cost and its gradients are {value} times as large", "the mean over all pixels (eq. 60)",
-        "look for a sum or a mean over images, classes, devices or accumulated steps, for a scale of the loss, and for "
-        "a logarithm to another base (1.443 times is base 2)", (), ("cost", "backward")),
+        "look for a sum or a mean over images, classes, devices or accumulated steps, for a scale of the loss or of "
+        "both class weights, and for a logarithm to another base (1.443 times is base 2)", (), ("cost", "backward")),
 }
