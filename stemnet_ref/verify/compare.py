@@ -1,5 +1,6 @@
 """Compare the tensors of another implementation with the reference's, of the network or of one layer."""
 
+from copy import copy
 from dataclasses import replace
 from functools import cached_property
 
@@ -17,9 +18,6 @@ from .report import Row
 
 UNITS = {np.dtype(np.float64): DOUBLE, **dict.fromkeys((np.dtype(np.float32), np.dtype(np.float16), BFLOAT16), SINGLE)}
 VAGUE = 0.25            # of the numbers' root mean square: a wider bound explains nothing
-APART, MAPS = 32, 5     # an error of a map that is so many times the median of so many or more is a fault: 17 is right
-MANY, ALIKE = 64, 0.95  # numbers, and the cosine of their errors and of something else: right ones have reached 0.76
-NEARLY_ALL = 0.9        # of the numbers of a map
 NEAR = 0.01             # of the largest number in all steps: what is as near agrees, also where bounds are vague
 
 
@@ -57,12 +55,15 @@ class Comparison:
         self.keys = [key for key in keys if key in actual]
         self._rows, self._drifts = {}, {}                   # what `judge` and `_drift` have found
         self.rows = self.judged(self.keys)
-        departing = [row.key for row in self.rows if row.verdict == "departs"]
-        if departing and self._spreads(departing):
-            self.trace = self.trace.spread_out()
-            again = self.judged([row.key for row in self.rows])
-            self.rows = tuple(replace(now, spread=before.verdict == "departs" != now.verdict)
-                              for before, now in zip(self.rows, again, strict=True))
+
+    def spread_out(self):
+        """Return the Comparison where rounding errors are spread; what agrees here stays as it is."""
+        other = copy(self)
+        other.trace = self.trace.spread_out()
+        again = {row.key: replace(row, spread=row.verdict != "departs")
+                 for row in other.judged([row.key for row in self.rows if row.verdict == "departs"])}
+        other.rows = tuple(again.get(row.key, row) for row in self.rows)
+        return other
 
     def judged(self, keys, conventions=frozenset(), before=None):
         """Return the rows of some keys under conventions, in the order of the data; `before` as for `judge`, by key."""
@@ -78,29 +79,6 @@ class Comparison:
             yield self.judge(key, trace, before and before[key])
             if Key.of(key).step:
                 trace.forget_given(key)
-
-    @np.errstate(all="ignore")
-    def _spreads(self, departing):
-        """Return whether all that departs is within bounds if the other side's convolutions spread rounding errors.
-
-        Maps or weights are among it, for those are what is spread; a cost alone says nothing of it. The first maps that
-        depart have errors of like size, and no likeness to what they should be, or to a constant. A fault in one
-        filter, or in one image, leaves the others as they are; a factor or an offset is the same in all numbers.
-        """
-        trace, spread = self.trace.under(frozenset()), self.trace.spread_out()
-        large = [key for key in departing if self.actual[key].ndim == 4]
-        if not large or any(row.verdict == "departs" for row in self.judging(departing, spread)):
-            return False
-        first = next((key for key in large if not key.endswith("weight")), large[0])
-        array, error = trace.computed(first).value.array, spread.computed(first).value.error
-        difference = np.float64(self.actual[first]) - array
-        if array.size >= MANY and max(_likeness(difference, array), _likeness(difference, np.ones(1))) > ALIKE:
-            return False
-        maps = [np.moveaxis(each, 3, 1).reshape(-1, each[0, ..., 0].size) for each in (array, error, difference)]
-        # the largest bound of a map, but for a few numbers that a ReLU near 0 makes uncertain
-        shares = [np.sqrt(np.mean(d ** 2)) / np.quantile(e[a != 0], NEARLY_ALL) for a, e, d in zip(*maps, strict=True)
-                  if a.any()]
-        return first.endswith("weight") or len(shares) < MAPS or max(shares) < APART * np.median(shares)
 
     @property
     def first(self):
@@ -217,9 +195,3 @@ def compare_layer(layer, inputs, actual, options=None):
 def unit_of(arrays):
     """Return the largest unit roundoff of the arrays' dtypes, float32's or float64's."""
     return max([UNITS[array.dtype] for array in arrays if array.dtype in UNITS], default=DOUBLE)
-
-
-def _likeness(a, b):
-    """Return the magnitude of the cosine of two arrays, or of one and a constant."""
-    product = np.sqrt(np.mean(a ** 2) * np.mean(b ** 2))
-    return abs(np.mean(a * b)) / product if product else 0.0

@@ -65,9 +65,9 @@ for _name, _dtype in FORMATS.items():
     PRECISION.add(f"autocast to {_dtype}", _name, torch=autocast(_dtype))
     PRECISION.add(f"operands of products in {_dtype}", "half|tf32|tf32_even" if _name == "half" else _name,
                   torch=rounded(_dtype))
-    PRECISION.add(f"weights in {_dtype}", _name, torch=of_weights(_dtype))
+    PRECISION.add(f"weights in {_dtype}", f"{_name}_weights", torch=of_weights(_dtype))
     PRECISION.add(f"activations in {_dtype}", _name, torch=of_activations(_dtype))
-PRECISION.add("weights in float16 in one layer", "half", layers="up1",
+PRECISION.add("weights in float16 in one layer", "half_weights", layers="up1",
               torch=of_weights(torch.float16, "up1"))
 PRECISION.add("float32 in float64", "float32", torch={"train": in_float32}, float64=True)
 PRECISION.add("autocast to torch.float16 on the way up", "half", layers="up0 up1", torch={

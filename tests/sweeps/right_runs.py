@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_limits
 from stemnet_ref.training.settings import Settings
 from stemnet_ref.verify import actual, frameworks, golden
 from stemnet_ref.verify.compare import compare
+from stemnet_ref.verify.diagnosis.search import diagnose
 
 COLUMNS = ("run", "framework", "dtype", "way", "view", "verdict", "share", "key", "settings")
 
@@ -96,7 +97,7 @@ def run(number, framework="torch", ways=None):
     given = actual.select(frameworks.arrays(tensors), made, (layout,), log=lambda text: None)
     for view, shown in views(given, number).items():
         if shown:
-            rows = compare(made, shown).rows
+            rows = diagnose(compare(made, shown)).rows
             worst = max(rows, key=lambda row: (row.verdict == "departs", row.verdict == "unclear", row.share))
             yield dict(zip(COLUMNS, (number, framework, made.input.dtype, way, view, worst.verdict,
                                      f"{worst.share:.4g}", worst.key, text), strict=True))

@@ -8,7 +8,7 @@ where the low bits of every number are 0.
 
 import time
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, islice
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from ...errors import pluralize
 from ..expected.layer import GRADIENTS, LAYERS
 from ..expected.rounding import Held, exact
 from ..report import Report
-from . import backward, backward_costs, forward
+from . import backward, backward_costs, forward, spreading
 from .backward import Given
 from .conventions import CONVENTIONS, everywhere, sentence
 from .relations import ENOUGH, SHORT, distance, fits, in_short_format, proportional, relations, where
@@ -67,6 +67,10 @@ class _Diagnosis:
 
     def report(self):
         """Return the Report."""
+        departing = [row for row in self.comparison.rows if row.verdict == "departs"]
+        if departing and spreading.explains(self.comparison, departing, self.trace) and not any(
+                self.is_nearer(row.key, self.actual(row.key)) for row in departing):
+            return Report(self.comparison.spread_out().rows)
         rows, fits_own, unlike = {row.key: row for row in self.comparison.rows}, None, []
         output = next((key for key in FORWARD if key in rows), None)
         if output:
@@ -99,6 +103,13 @@ class _Diagnosis:
         """Return whether an output agrees with a trace whose bound says something."""
         row = self.comparison.judge(key, trace)
         return row.verdict == "agrees" and not row.vague
+
+    def is_nearer(self, key, actual):
+        """Return whether one mistake or convention comes much nearer to an output than the reference does."""
+        base, least = in_short_format(self.trace, key, actual), distance(actual, self.trace.value(key), self.trace)
+        alone = chain.from_iterable(islice(self.candidates(key, base), 1 if base is self.trace else 2))
+        return bool(self.simple(key, actual, base)) or (key in FORWARD and any(
+            NEAR * distance(actual, trace.value(key), trace) <= least for trace, _ in alone))
 
     # the forward pass
 

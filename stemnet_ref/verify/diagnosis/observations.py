@@ -58,13 +58,17 @@ def _same_later(row, actual):
 
 def _factor(key, comparison, trace):
     """Return the factor by which the numbers of a tensor, or the step of a parameter, are the reference's, or None."""
-    exact, actual, before = trace.computed(key).value, np.asarray(comparison.actual[key], np.float64), 0.0
+    exact, actual, before = trace.computed(key).value, np.asarray(comparison.actual[key], np.float64), begun(key, trace)
     allowed = exact.error + 4 * trace.unit * abs(exact.array)
-    if Key.of(key).kind == "parameter":
-        before = trace.value(Key.of(key).at_step(Key.of(key).step - 1)).array
     moved, expected = actual - before, exact.array - before
     factor = np.vdot(expected, moved) / max(np.vdot(expected, expected), 1e-300)
     return factor if (abs(moved - factor * expected) <= abs(factor) * allowed + 1e-300).all() else None
+
+
+def begun(key, trace):
+    """Return what a parameter was before the step that a key names; 0 of another tensor."""
+    parts = Key.of(key)
+    return trace.value(parts.at_step(parts.step - 1)).array if parts.kind == "parameter" else 0.0
 
 
 def _stored(key, comparison, trace):

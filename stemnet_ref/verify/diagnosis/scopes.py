@@ -3,8 +3,8 @@
 from typing import NamedTuple
 
 from ..coverage import NOTHING
+from ..expected.computation import CHAIN
 from ..expected.rounding import FORMATS
-from ..expected.trace import CHAIN
 
 OF_ALL = {"rate_of_biases"}      # conventions of all layers: in one alone any factor on a gradient is the same
 VISIBLE = 1 / 32        # of a format's unit roundoff: a smaller difference from float32 is not rounding to the format

@@ -16,10 +16,10 @@ from itertools import chain, takewhile
 import numpy as np
 
 from ..compare import VAGUE
+from ..expected.computation import CHAIN
 from ..expected.rounding import FORMATS, Held, ratio
-from ..expected.trace import CHAIN
 from ..report import Report
-from . import estimates, formats, observations, pairs, scopes
+from . import estimates, formats, observations, pairs, scopes, spreading
 from .conventions import CONVENTIONS, everywhere, sentence
 
 CHANCE = 0.001          # that numbers are met by chance
@@ -35,6 +35,7 @@ class Finding:
     held: frozenset = frozenset()   # of Held; none if no convention explains the tensor
     others: tuple = ()  # further sets of Held that explain all that is given equally well
     hint: str = ""      # what can be said of a difference that no convention explains
+    spread: bool = False    # whether another order of sums explains it, and all else that departs
 
 
 def diagnose(comparison):
@@ -99,6 +100,9 @@ class _Search:
                     each.key == key and not each.held for each in findings[-1:]):
                 continue
             findings.append(finding := replace(self._explain(row), key=key))
+            if finding.spread:
+                self.comparison = self.comparison.spread_out()
+                return self._look(rejected)
             if row.parts.step == 0 and not finding.held:
                 return [finding], set()
             self.lost = self.lost or not finding.held
@@ -165,6 +169,8 @@ class _Search:
             return Finding(row.key, found[0], tuple(found[1:]))
         if short:
             return Finding(row.key, short.held)
+        if spreading.of_search(self, row, trace):
+            return Finding(row.key, spread=True)
         # many candidates meet single numbers by chance, but not zeros
         many = not self.lost and any(formats.is_large(self, each) or not np.any(self.comparison.actual[each.key])
                                      for each in self.before.values() if each.verdict == "departs")

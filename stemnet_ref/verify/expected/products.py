@@ -51,7 +51,7 @@ def conv2d(v, o, assumed):
 
     return outputs(v, assumed, order, kh * kw * c, lambda x, w: conv2d_layer.forward(padded(x), w, "valid"),
                    kh * kw * k, backward_input, "dy",
-                   lambda dy, x: conv2d_layer.backward_weight(dy, padded(x), shape, "valid"))
+                   lambda dy, x: conv2d_layer.backward_weight(dy, padded(x), shape, "valid"), kh * kw > 1)
 
 
 def conv_transpose2d(v, o, assumed):
@@ -81,10 +81,11 @@ def conv_transpose2d(v, o, assumed):
             return outputs(v, assumed, order, 16 * c, forward, 16 * k, backward_input, "x", backward_weight)
     return outputs(v, assumed, order, -(-kh // stride) * -(-kw // stride) * c,
                    lambda x, w: conv_transpose2d_layer.forward(x, w, stride, "valid")[crop], kh * kw * k,
-                   lambda dy, w: backward(dy, w=w)[0], "x", lambda dy, x: backward(dy, x)[1])
+                   lambda dy, w: backward(dy, w=w)[0], "x", lambda dy, x: backward(dy, x)[1],
+                   stride == 1 and kh * kw > 1)
 
 
-def outputs(v, assumed, order, terms, forward, terms_of_dx, backward_input, summed, backward_weight):
+def outputs(v, assumed, order, terms, forward, terms_of_dx, backward_input, summed, backward_weight, transforms=False):
     """Return the functions for y, dx and dweight.
 
     Parameters
@@ -99,6 +100,8 @@ def outputs(v, assumed, order, terms, forward, terms_of_dx, backward_input, summ
         Functions of (x, weight), (dy, weight) and (dy, x), linear in each.
     summed : {"dy", "x"}
         The array over whose pixels dweight is summed.
+    transforms : bool
+        Whether others may compute it by transforms, as they do with a stride of 1 and a kernel above 1 x 1.
     """
     weight = v("weight") if order is None else v("weight").map(lambda w: w.ravel()[order])
 
@@ -113,9 +116,9 @@ def outputs(v, assumed, order, terms, forward, terms_of_dx, backward_input, summ
         inverse = np.argsort(order, axis=None).reshape(order.shape)
         return found.map(lambda w: w.ravel()[inverse])
 
-    of_map, of_kernel = ((1, 2), (0, 1)) if weight.array.ndim == 4 else ((), ())
-    return {"y": lambda: bilinear(forward, v("x"), weight, terms, assumed, sides=of_map), "dweight": dweight,
-            "dx": lambda: bilinear(backward_input, v("dy"), weight, terms_of_dx, assumed, sides=of_map)}
+    of_map, of_kernel = ((1, 2), (0, 1)) if transforms else ((), ())
+    return {"y": lambda: bilinear(forward, v("x"), weight, terms, assumed, 0.0, of_map, True), "dweight": dweight,
+            "dx": lambda: bilinear(backward_input, v("dy"), weight, terms_of_dx, assumed, 0.0, of_map, True)}
 
 
 def _order(shape, moves, assumed):

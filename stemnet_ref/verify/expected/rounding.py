@@ -163,13 +163,13 @@ class Assumptions:
         factor = np.minimum(terms, WHOLE_SUM * np.sqrt(np.maximum(terms, terms ** 2 * alike)))
         return (inner + DOUBLE) * (factor + 2) + outer
 
-    def operand(self, value):
-        """Return what a product sees of a value: rounded, where it is done in a shorter format.
+    def operand(self, value, weights=False):
+        """Return what a product sees of a value, which may be of weights: rounded, if it is done in a shorter format.
 
         What is uncertain already may be rounded to either side, where a border is as near as that.
         """
         for name, each in FORMATS.items():
-            if self.unit < each.unit and self.holds(name):
+            if self.unit < each.unit and (weights or not each.of_weights) and self.holds(name):
                 (array, error), cut = value, each.cut(value.array)
                 more = np.maximum(abs(each.cut(array - error) - cut), abs(each.cut(array + error) - cut))
                 value = Value(cut, np.hypot(error, more))
@@ -186,7 +186,7 @@ class Assumptions:
         return 2e-308 if self.result_unit() <= DOUBLE else 1.2e-38
 
 
-def bilinear(f, a, b, terms, assumed, alike=0.0, sides=()):
+def bilinear(f, a, b, terms, assumed, alike=0.0, sides=(), weights=False):
     """Return f(a, b), a sum of `terms` products of an element of a and one of b, as a Value.
 
     Parameters
@@ -200,8 +200,10 @@ def bilinear(f, a, b, terms, assumed, alike=0.0, sides=()):
         Share of pairs of terms that are equal, and so are what is uncertain in them.
     sides : tuple of int
         Axes of the result along which rounding errors may be spread: height and width.
+    weights : bool
+        Whether b holds weights.
     """
-    a, b = assumed.operand(a), assumed.operand(b)
+    a, b = assumed.operand(a), assumed.operand(b, weights)
     x, w = a.array, b.array
     if not assumed.bounds:
         return exact(f(x, w))
@@ -283,13 +285,15 @@ class Format(NamedTuple):
     unit: float                 # its unit roundoff
     cut: object                 # a function that rounds an array in float64 to it
     of_results: bool = True     # whether results are stored in it, not only the operands of products rounded to it
+    of_weights: bool = False    # whether weights alone are rounded to it
 
 
+_HALF, _BFLOAT16 = (lambda array: array.astype(np.float16).astype(np.float64)), _short(7, "even")
 FORMATS = {             # by convention
     "tf32": Format(2.0 ** -11, _short(10, "nearest"), False),
     "tf32_even": Format(2.0 ** -11, _short(10, "even"), False),
     "tf32_truncated": Format(2.0 ** -10, _short(10, "truncated"), False),
-    "half": Format(2.0 ** -11, lambda array: array.astype(np.float16).astype(np.float64)),
-    "bfloat16": Format(2.0 ** -8, _short(7, "even")),
+    "half": Format(2.0 ** -11, _HALF), "half_weights": Format(2.0 ** -11, _HALF, False, True),
+    "bfloat16": Format(2.0 ** -8, _BFLOAT16), "bfloat16_weights": Format(2.0 ** -8, _BFLOAT16, False, True),
     "float32": Format(SINGLE, lambda array: array.astype(np.float32).astype(np.float64)),
 }

@@ -1,0 +1,89 @@
+"""Whether what departs is another order of sums: convolutions by Fourier transforms or by Winograd's algorithm.
+
+These spread the rounding of large numbers to small ones, and a number has the bound of its image or kernel
+(`expected.rounding`). A small fault has room in it, too. So this explains a tensor only where no convention does, none
+comes much nearer to it, and the errors look like rounding: those of no map are far above the others', and they are no
+multiple of the numbers, of the step of a parameter, or of a constant. What is computed from tensors that are not given
+can have errors of all these kinds; so weights are looked at only where no map departs before them, and only the first.
+"""
+
+import numpy as np
+
+from ..expected.rounding import FORMATS, Held
+from ..expected.wiring import CHANGING
+from . import observations
+
+NEARER = 4              # times as near as without it a convention is no chance
+APART, MAPS = 32, 5     # an error of a map that is so many times the median of so many or more is a fault: 17 is right
+MANY, ALIKE = 64, 0.95  # numbers, and the cosine of their errors and of something else: right ones have reached 0.83
+NEARLY_ALL = 0.9        # of the numbers of a map
+
+
+def of_search(search, row, trace):
+    """Return whether `explains` does for all that departs in a `search._Search`, and no convention is near to a row."""
+    # in another order of layers a tensor is computed from others, and nearer for that
+    nearest = min((distance for more, distance in search.distances.items()
+                   if CHANGING.isdisjoint(held.name for held in more)), default=np.inf)
+    return not trace.spread and NEARER * nearest > search.comparison.distance(row.key, search.rough) and explains(
+        search.comparison, [each for each in search.before.values() if each.verdict == "departs"], trace)
+
+
+@np.errstate(all="ignore")
+def explains(comparison, rows, trace):
+    """Return whether all rows that depart under a trace agree where rounding errors are spread, and look like rounding.
+
+    Maps or weights are among them, for those are what is spread; a cost alone says nothing of it.
+
+    Parameters
+    ----------
+    comparison : compare.Comparison
+    rows : list of report.Row
+    trace : expected.trace.Trace or expected.layer.LayerTrace
+    """
+    spread, large = trace.spread_out(), []
+    for row in comparison.judging([row.key for row in rows], spread):
+        if row.verdict == "departs":
+            return False
+        if comparison.actual[row.key].ndim != 4:
+            continue
+        large.append(row.key)
+        looks = _like_rounding_of_weights if row.key.endswith("weight") else _like_rounding_of_maps
+        if looks is _like_rounding_of_maps or len(large) == 1:
+            actual, (array, error) = np.asarray(comparison.actual[row.key], np.float64), spread.computed(row.key).value
+            if not looks(actual - array, array - observations.begun(row.key, spread), error):
+                return False
+    return bool(large) and not _in_short_format(comparison, large[0], trace)
+
+
+def _in_short_format(comparison, key, trace):
+    """Return whether a tensor is much nearer to what it is in a short format."""
+    distance = comparison.distance(key, trace)
+    return any(NEARER * comparison.distance(key, trace.under(trace.conventions | {Held(name)})) <= distance
+               for name in FORMATS if FORMATS[name].unit > trace.unit)
+
+
+def _like_rounding_of_maps(difference, array, error):
+    """Return whether the errors of maps look like rounding, in all channels and in each."""
+    maps = [np.moveaxis(each, 3, 1).reshape(-1, each[0, ..., 0].size) for each in (array, error, difference)]
+    # the largest bound of a map, but for a few numbers that a ReLU near 0 makes uncertain
+    shares = [np.sqrt(np.mean(d ** 2)) / np.quantile(e[a != 0], NEARLY_ALL) for a, e, d in zip(*maps, strict=True)
+              if a.any()]
+    if len(shares) >= MAPS and not max(shares) < APART * np.median(shares):
+        return False
+    return all(_unlike(difference[..., part], array[..., part]) for part in (slice(None), *range(array.shape[3])))
+
+
+def _like_rounding_of_weights(difference, array, error):
+    """Return whether the errors of weights, of their gradients or of their steps look like rounding."""
+    return _unlike(difference, array)
+
+
+def _unlike(errors, array):
+    """Return whether errors are no multiple of an array or of a constant; few numbers are that by chance."""
+    return errors.size < MANY or max(_likeness(errors, array), _likeness(errors, np.ones(1))) < ALIKE
+
+
+def _likeness(a, b):
+    """Return the magnitude of the cosine of two arrays, or of one and a constant."""
+    product = np.sqrt(np.mean(a ** 2) * np.mean(b ** 2))
+    return abs(np.mean(a * b)) / product if product else 0.0
