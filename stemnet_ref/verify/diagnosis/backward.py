@@ -131,9 +131,9 @@ def _kernel(right, write, flipped, **others):
         f"uses the kernel {flipped} in its rows": lambda g: g.right(weight=g.weight[::-1]),
         f"uses the kernel {flipped} in its columns": lambda g: g.right(weight=g.weight[:, ::-1]),
         f"uses the kernel {flipped} and with its channels exchanged":
-            lambda g: g.right(weight=_turned(g.weight).swapaxes(2, 3)),
+            lambda g: g.right(weight=_turned(g.weight).swapaxes(2, 3)) if g.weight[..., 0, 0].size > 1 else None,
         f"uses the kernel {flipped} and with rows and columns exchanged":
-            lambda g: g.right(weight=_turned(g.weight).swapaxes(0, 1)),
+            lambda g: g.right(weight=_turned(g.weight).swapaxes(0, 1)) if g.weight[..., 0, 0].size > 1 else None,
         **others})
 
 

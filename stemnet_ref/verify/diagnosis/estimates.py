@@ -48,19 +48,22 @@ def values(name, row, comparison, trace):
         return np.linalg.norm(under(value) - actual)
 
     known = notable(name, comparison)
-    estimate = _least(under, actual, min([*known, *starts], key=left))
+    estimate = _least(under, actual, min([*known, *starts], key=left), convention.below)
     if not np.all(estimate > 0) or _says_less(name, estimate, comparison) or not (
             left(estimate) <= LEFT * np.linalg.norm(trace.computed(row.key).value.array - actual)):
         return known
-    return list(dict.fromkeys(known + rounded(estimate)))
+    return list(dict.fromkeys(known + rounded(estimate, convention.below)))
 
 
-def rounded(estimate):
+def rounded(estimate, below=np.inf):
     """Return an estimate, an array, rounded to a few digits, where it is near to that, and as it is: a list of values.
+
+    What is above 0 and `below` a number stays so.
     """
     large = np.where(estimate < NOTHING * estimate.max(), 0, estimate)
     found = [np.array([float(f"{each:.{digits}g}") for each in large]) for digits in DIGITS]
-    near = [each for each in found if np.all(abs(each - large) <= CLOSE * large)]
+    close = CLOSE * np.minimum(large, below - large)
+    near = [each for each in found if np.all(abs(each - large) <= close)]
     return [_plain(each) for each in (*near, estimate)]
 
 
@@ -110,17 +113,20 @@ def _weights_of_one_class(comparison):
     return [_plain(np.where(np.arange(len(weights)) == classes, factor, 1) * weights) for factor in factors]
 
 
-def _least(function, actual, value):
-    """Return the positive numbers for which a function comes nearest to an array, from some near them, or NaN."""
+def _least(function, actual, value, below):
+    """Return the numbers between 0 and `below` for which a function comes nearest to an array, from some near them.
+
+    They are NaN if there are none.
+    """
     value = np.atleast_1d(np.array(value, np.float64))
     for _ in range(STEPS):
-        now, steps = function(value), 1e-4 * value
+        now, steps = function(value), 1e-4 * np.minimum(value, below - value)
         slopes = [((function(value + step) - now) / step.sum()).ravel() for step in np.diag(steps)]
         products = np.array([[np.vdot(a, b) for b in (*slopes, actual - now)] for a in slopes])
         if not np.isfinite(products).all():
             return np.full(len(value), np.nan)
         change = np.linalg.lstsq(products[:, :-1], products[:, -1])[0]
-        value, before = np.maximum(value + change, value / 10), value
+        value, before = np.clip(value + change, value / 10, (9 * below + value) / 10), value
         if np.all(abs(value - before) <= 1e-9 * before):
             break
     return value

@@ -257,8 +257,9 @@ class _Diagnosis:
     def hint(self, key, actual, trace):
         """Return what can be said of numbers that nothing known explains."""
         if not np.isfinite(actual).all():
-            wrong = pluralize(int((~np.isfinite(actual)).sum()), "number")
-            return f"{key} has {wrong} that are NaN or infinite; the reference has none."
+            wrong = int((~np.isfinite(actual)).sum())
+            return (f"{key} has {pluralize(wrong, 'number')} that {'are' if wrong > 1 else 'is'} NaN or infinite; the "
+                    "reference has none.")
         right = trace.value(key)
         if actual.size >= ENOUGH:
             if factor := proportional(actual, right, trace.roundoff()):

@@ -45,9 +45,12 @@ def relations(key, right, others):
     yield f"{key} is 0 everywhere.", exact(np.zeros(right.array.shape))
     for what, value in others.items():
         yield f"{key} is {what}.", value
-    as_it_is = tuple(range(right.array.ndim))
+    as_it_is, shape = tuple(range(right.array.ndim)), right.array.shape
     for order in permutations(as_it_is):
-        for flipped in np.ndindex(*[2] * len(order)):
+        if order != as_it_is and [axis for axis in order if shape[axis] > 1] == [
+                axis for axis in as_it_is if shape[axis] > 1]:
+            continue                                            # the same numbers, for an axis of one has no order
+        for flipped in np.ndindex(*(min(shape[axis], 2) for axis in order)):
             axes = tuple(map(int, np.flatnonzero(flipped)))
             if order != as_it_is or axes:
                 words = [f"its axes in the order {order}"] if order != as_it_is else []

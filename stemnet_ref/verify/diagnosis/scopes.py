@@ -185,15 +185,22 @@ def labels(held):
 
 def words(held):
     """Return what a sentence begins with: "in down0 alone, ", or "" for everywhere."""
-    found = labels(held)
-    if found is None:
+    if labels(held) is None:
         return ""
-    layers = [each for each in found if "step" not in each]
+    by_steps = {}
+    for each in held:
+        by_steps.setdefault(each.steps, []).append(each.layers)
+    return " and ".join(_phrase(steps, layers) for steps, layers in by_steps.items()) + ", "
+
+
+def _phrase(steps, of_layers):
+    """Return layers, a frozenset of them or None in each of a list, and the steps in which they count, in words."""
+    layers = [] if None in of_layers else sorted(set().union(*of_layers), key=place)
     parts = []
     if layers:
         parts.append(f"in {' and '.join(layers)} alone" if len(layers) < 3 else
                      f"in {', '.join(layers[:-1])} and {layers[-1]} alone")
-    return ", ".join([*parts, *(each for each in found if "step" in each)]) + ", "
+    return ", ".join([*parts, *([_of_steps(steps)] if steps else [])])
 
 
 def _of_steps(steps):

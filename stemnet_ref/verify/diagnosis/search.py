@@ -19,8 +19,8 @@ from ..compare import VAGUE
 from ..expected.computation import CHAIN
 from ..expected.rounding import FORMATS, Held, ratio
 from ..report import Report
-from . import estimates, formats, observations, pairs, scopes, spreading
-from .conventions import CONVENTIONS, everywhere, sentence
+from . import estimates, formats, observations, pairs, scopes, spreading, wording
+from .conventions import CONVENTIONS, everywhere
 
 CHANCE = 0.001          # that numbers are met by chance
 KEPT = 1.2e7            # numbers under single conventions that are kept for two of them
@@ -43,18 +43,7 @@ def diagnose(comparison):
     search = _Search(comparison)
     with np.errstate(all="ignore"):                         # what is not finite is seen in the numbers
         findings = search.run()
-    said, found = [], {}
-    for finding in findings:
-        for held in sorted(finding.held, key=lambda each: list(CONVENTIONS).index(each.name)):
-            alike = [each for other in findings for each in other.held if each.name == held.name]
-            found[held.name] = scopes.labels(alike)
-            of_value = [each for each in alike if each.value == held.value]
-            if (said_now := sentence(held, comparison.training, scopes.words(of_value))) not in said:
-                said.append(said_now)
-        said += ["Or, which these numbers cannot tell apart: " + sentence(held, comparison.training,
-                                                                          scopes.words([held]))
-                 for other in finding.others for held in sorted(other, key=str)]
-        said += [f"{finding.key}: {finding.hint}"] if finding.hint else []
+    found, said = wording.of_findings(findings, comparison.training)
     return Report(tuple(search.rows), comparison.known, found, tuple(said))
 
 

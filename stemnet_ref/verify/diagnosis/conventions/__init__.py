@@ -33,7 +33,13 @@ def sentence(held, training, scope=""):
     text = f"{scope}{does}; the reference has {reference}; {change}."
     if "{" in text:
         values = held.value if isinstance(held.value, tuple) else (held.value,)
-        value = " and ".join(f"{each:.4g}" if isinstance(each, float) else str(each) for each in values)
+        value = " and ".join(_number(each) if isinstance(each, float) else str(each) for each in values)
         forms = (training.get("momentum_form", "thesis"), f"adam {training.get('adam_form', 'kingma')}")
         text = text.format(value=value, **{key: word for form in forms for key, word in FORMS[form].items()})
     return text[0].upper() + text[1:]
+
+
+def _number(value):
+    """Return a float with as few digits as give it to a millionth: beta2 of 0.99996 is not 1."""
+    texts = (f"{value:.{digits}g}" for digits in range(4, 18))
+    return next(text for text in texts if abs(float(text) - value) <= 1e-6 * abs(value))

@@ -1,5 +1,6 @@
 """What is said of a convention."""
 
+import math
 from typing import NamedTuple
 
 
@@ -11,6 +12,7 @@ class Convention(NamedTuple):
     change: str         # the line to change
     values: tuple = ()  # those that are tried, of a convention that has one; it stands in `does` as {value}
     estimated_from: tuple = ()      # kinds of tensors from which another value is estimated (`diagnosis.estimates`)
+    below: float = math.inf         # what estimated values are below; all are above 0
 
 
 def alike(reference, change, values=(), **does):

@@ -110,15 +110,15 @@ CONVENTIONS = {
     "adam_other_epsilon_hat": Convention(
         "Adam's epsilon is added to the {root} root", "{adam}", "{other_adam}"),
     **{f"adam_{name}": Convention(
-        f"Adam's {name} is {{value}}", f"the golden file's {name} (eq. {equation})", change, common, ("parameter",))
-       for name, equation, change, common in (
-        ("beta1", "23", "write betas= or beta_1= the golden file's", (0.5, 0.8, 0.95, 0.99)),
-        ("beta2", "24", "write betas= or beta_2= the golden file's", (0.9, 0.95, 0.98, 0.99)),
+        f"Adam's {name} is {{value}}", f"the golden file's {name} (eq. {equation})", change, common, ("parameter",),
+        *below) for name, equation, change, common, *below in (
+        ("beta1", "23", "write betas= or beta_1= the golden file's", (0.5, 0.8, 0.95, 0.99), 1.0),
+        ("beta2", "24", "write betas= or beta_2= the golden file's", (0.9, 0.95, 0.98, 0.99), 1.0),
         ("epsilon", "27", "write eps= or epsilon= the golden file's; PyTorch's default is 1e-8, Keras's 1e-7",
          (1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-10)))},
     "adam_betas": Convention(
         "Adam's beta1 and beta2 are {value}", "the golden file's beta1 and beta2 (eq. 23-24)",
-        "write betas=, or beta_1= and beta_2=, the golden file's", (), ("parameter",)),
+        "write betas=, or beta_1= and beta_2=, the golden file's", (), ("parameter",), 1.0),
     **alike("m_hat / (sqrt(v_hat) + epsilon), both averages of this step (eq. 25-27)", "take out amsgrad=True",
             adam_amsgrad="Adam divides by the largest v of all steps so far (amsgrad)",
             adam_amsgrad_corrected="Adam divides by the largest v_hat of all steps so far (amsgrad, after the "

@@ -1,0 +1,35 @@
+"""What is said of the findings of a search."""
+
+from . import scopes
+from .conventions import CONVENTIONS, sentence
+
+
+def of_findings(findings, training):
+    """Return the conventions that were found, as `Report.conventions`, and what is said of all findings, a list.
+
+    Parameters
+    ----------
+    findings : list of search.Finding
+    training : dict
+        The golden file's settings.
+    """
+    found, said = {}, []
+    for finding in findings:
+        for held in sorted(finding.held, key=lambda each: list(CONVENTIONS).index(each.name)):
+            alike = [each for other in findings for each in other.held if each.name == held.name]
+            found[held.name] = scopes.labels(alike)
+            of_value = [each for each in alike if each.value == held.value]
+            if (said_now := sentence(held, training, scopes.words(of_value))) not in said:
+                said.append(said_now)
+        said += [_instead(finding.held, other, training) for other in finding.others]
+        said += [f"{finding.key}: {finding.hint}"] if finding.hint else []
+    return found, said
+
+
+def _instead(held, other, training):
+    """Return the sentence for other conventions that explain all that those of a finding do."""
+    def all_of(conventions):
+        return " And: ".join(sentence(each, training, scopes.words([each])) for each in sorted(conventions, key=str))
+
+    what = f", in place of \"{all_of(held - other).partition(';')[0]}\"" if held & other else ""
+    return f"Or, which these numbers cannot tell apart{what}: {all_of(other - held)}"
