@@ -69,6 +69,15 @@ def with_filters(function, change):
     return plant
 
 
+def with_weights_in(dtype):
+    """Return a deviation that rounds the filters to a short format, and not their gradients."""
+    def plant(patch, golden):
+        for function in ("conv2d", "conv_transpose2d"):
+            with_filters(function, lambda w: w + (w.to(dtype).to(w.dtype) - w).detach())(patch, golden)
+        return golden
+    return plant
+
+
 def read_as_oihw(w):
     """Take the memory of (kh, kw, in, out) for (out, in, kh, kw)."""
     return w if w.shape[2] == 1 else w.permute(2, 3, 1, 0).contiguous().reshape(w.shape)
@@ -261,6 +270,8 @@ DEVIATIONS = {
     "tf32": ({}, trained.tf32),
     "half": ({}, trained.autocast(torch.float16)),
     "bfloat16": ({}, trained.autocast(torch.bfloat16)),
+    "half_weights": ({}, with_weights_in(torch.float16)),
+    "bfloat16_weights": ({}, with_weights_in(torch.bfloat16)),
     "float32": ({"float64": True}, trained.in_float32),
 }
 # By convention: the value that is planted

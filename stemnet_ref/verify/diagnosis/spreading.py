@@ -15,7 +15,9 @@ from . import observations
 
 NEARER = 4              # times as near as without it a convention is no chance
 APART, MAPS = 32, 5     # an error of a map that is so many times the median of so many or more is a fault: 17 is right
-MANY, ALIKE = 64, 0.95  # numbers, and the cosine of their errors and of something else: right ones have reached 0.83
+MANY = 64               # numbers: the errors of fewer are like something else by chance
+ALIKE = 0.95            # cosine of the errors of a map and of something else: right ones have reached 0.76
+ALL_ALIKE = 0.999       # the same of a weight, whose errors go with it where they are those of few logits: 0.991
 NEARLY_ALL = 0.9        # of the numbers of a map
 
 
@@ -70,20 +72,18 @@ def _like_rounding_of_maps(difference, array, error):
               if a.any()]
     if len(shares) >= MAPS and not max(shares) < APART * np.median(shares):
         return False
-    return all(_unlike(difference[..., part], array[..., part]) for part in (slice(None), *range(array.shape[3])))
+    return not any(_likeness(difference[..., part], array[..., part]) > ALIKE
+                   for part in (slice(None), *range(array.shape[3])))
 
 
 def _like_rounding_of_weights(difference, array, error):
     """Return whether the errors of weights, of their gradients or of their steps look like rounding."""
-    return _unlike(difference, array)
+    return not _likeness(difference, array) > ALL_ALIKE
 
 
-def _unlike(errors, array):
-    """Return whether errors are no multiple of an array or of a constant; few numbers are that by chance."""
-    return errors.size < MANY or max(_likeness(errors, array), _likeness(errors, np.ones(1))) < ALIKE
-
-
-def _likeness(a, b):
-    """Return the magnitude of the cosine of two arrays, or of one and a constant."""
-    product = np.sqrt(np.mean(a ** 2) * np.mean(b ** 2))
-    return abs(np.mean(a * b)) / product if product else 0.0
+def _likeness(errors, array):
+    """Return the magnitude of the cosine of errors and of an array or a constant, the larger; 0 of few numbers."""
+    if errors.size < MANY or not errors.any():
+        return 0.0
+    size, of_array = (np.sqrt(np.mean(each ** 2)) for each in (errors, array))
+    return max(abs(np.mean(errors)), abs(np.mean(errors * array)) / (of_array + 1e-300)) / size
