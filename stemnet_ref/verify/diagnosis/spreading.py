@@ -18,7 +18,6 @@ APART, MAPS = 32, 5     # an error of a map that is so many times the median of 
 MANY = 64               # numbers: the errors of fewer are like something else by chance
 ALIKE = 0.95            # cosine of the errors of a map and of something else: right ones have reached 0.76
 ALL_ALIKE = 0.999       # the same of a weight, whose errors go with it where they are those of few logits: 0.991
-NEARLY_ALL = 0.9        # of the numbers of a map
 
 
 def of_search(search, row, trace):
@@ -42,17 +41,20 @@ def explains(comparison, rows, trace):
     rows : list of report.Row
     trace : expected.trace.Trace or expected.layer.LayerTrace
     """
-    spread, large = trace.spread_out(), []
-    for row in comparison.judging([row.key for row in rows], spread):
+    spread, large, keys = trace.spread_out(), [], [row.key for row in rows]
+    for row, _ in zip(comparison.judging(keys, spread), comparison.judging(keys, trace), strict=True):
         if row.verdict == "departs":
             return False
         if comparison.actual[row.key].ndim != 4:
             continue
         large.append(row.key)
-        looks = _like_rounding_of_weights if row.key.endswith("weight") else _like_rounding_of_maps
-        if looks is _like_rounding_of_maps or len(large) == 1:
+        of_weights = row.key.endswith("weight")
+        if not of_weights or len(large) == 1:
             actual, (array, error) = np.asarray(comparison.actual[row.key], np.float64), spread.computed(row.key).value
-            if not looks(actual - array, array - observations.begun(row.key, spread), error):
+            difference = actual - array
+            if of_weights and _likeness(difference, array - observations.begun(row.key, spread)) > ALL_ALIKE:
+                return False
+            if not of_weights and not _like_rounding(difference, array, error, trace.computed(row.key).value.error):
                 return False
     return bool(large) and not _in_short_format(comparison, large[0], trace)
 
@@ -64,21 +66,15 @@ def _in_short_format(comparison, key, trace):
                for name in FORMATS if FORMATS[name].unit > trace.unit)
 
 
-def _like_rounding_of_maps(difference, array, error):
-    """Return whether the errors of maps look like rounding, in all channels and in each."""
-    maps = [np.moveaxis(each, 3, 1).reshape(-1, each[0, ..., 0].size) for each in (array, error, difference)]
-    # the largest bound of a map, but for a few numbers that a ReLU near 0 makes uncertain
-    shares = [np.sqrt(np.mean(d ** 2)) / np.quantile(e[a != 0], NEARLY_ALL) for a, e, d in zip(*maps, strict=True)
-              if a.any()]
+def _like_rounding(difference, array, error, unspread):
+    """Return whether the errors of maps look like rounding; `unspread` is the bound where they are not spread."""
+    maps = [np.moveaxis(each, 3, 1).reshape(-1, each[0, ..., 0].size) for each in (error, unspread, difference)]
+    shares = [np.sqrt(np.mean((d / wide)[wide > 2 * narrow] ** 2)) for wide, narrow, d in zip(*maps, strict=True)
+              if (wide > 2 * narrow).any()]
     if len(shares) >= MAPS and not max(shares) < APART * np.median(shares):
         return False
     return not any(_likeness(difference[..., part], array[..., part]) > ALIKE
                    for part in (slice(None), *range(array.shape[3])))
-
-
-def _like_rounding_of_weights(difference, array, error):
-    """Return whether the errors of weights, of their gradients or of their steps look like rounding."""
-    return not _likeness(difference, array) > ALL_ALIKE
 
 
 def _likeness(errors, array):
