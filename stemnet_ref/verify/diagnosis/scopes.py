@@ -72,8 +72,9 @@ def fit(comparison, before, found, more, row, rejected=frozenset(), least=0):
         lost = [now for now in judged if now.verdict == NOTHING and before[now.key].verdict == "departs"]
         if _of_step(row, lost) > _of_step(row, explained):  # the bounds know no end
             return None
-        if len({now.parts.step for now in explained}) < 2 and any(held.steps and isinstance(held.value, float)
-                                                                  for held in scoped):
+        if len({now.parts.step for now in explained}) < 2 and any(
+                held.steps and held.value is not None and (held.layers or isinstance(held.value, float))
+                for held in scoped):
             return None                                     # with a number of its own any step can be explained
         others = [now for now in judged if now.verdict == "departs" and now.parts.step == row.parts.step]
         short = any(held.name in FORMATS for held in scoped)                # whose bounds say little of all tensors

@@ -49,7 +49,7 @@ def assert_named(comparison, *names, diagnose=diagnose):
     report = diagnose(comparison)
     assert not report.agrees
     assert report.conventions == dict.fromkeys(names), report.diagnoses
-    said = [each for each in report.diagnoses if not each.startswith("Or, which these numbers cannot tell apart: ")]
+    said = [each for each in report.diagnoses if not each.startswith("Or, which these numbers cannot tell apart")]
     assert len(said) == len(names)
     for name in names:
         held = [Held(name, value=VALUES[name])] if name in VALUES else everywhere(name)

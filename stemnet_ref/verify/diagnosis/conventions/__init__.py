@@ -40,6 +40,6 @@ def sentence(held, training, scope=""):
 
 
 def _number(value):
-    """Return a float with as few digits as give it to a millionth: beta2 of 0.99996 is not 1."""
+    """Return a float with as few digits as give it nearly: beta2 of 0.99996 is not 1, and 0.000299997 is 0.0003."""
     texts = (f"{value:.{digits}g}" for digits in range(4, 18))
-    return next(text for text in texts if abs(float(text) - value) <= 1e-6 * abs(value))
+    return next(text for text in texts if abs(float(text) - value) <= 2e-5 * abs(value))
