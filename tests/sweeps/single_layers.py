@@ -45,7 +45,7 @@ FAULTS = {
     "every third is 0": (lambda a: a * (np.arange(a.size) % 3 > 0).reshape(a.shape), ""),
     "negative ones are 0": (lambda a: np.maximum(a, 0), "where both y and dy are above 0"),
     "the first image twice as large": (lambda a: np.concatenate([2 * a[:1], a[1:]]), ""),
-    "float16": (lambda a: a.astype(np.float16), "half precision"),
+    "float16": (lambda a: a.astype(np.float16), "float16"),
 }
 
 

@@ -6,8 +6,9 @@ what has been rejected.
 
 import numpy as np
 
-from ..expected.rounding import FORMATS, Held
+from ..expected.rounding import FORMATS, Held, ratio
 from . import observations, scopes
+from .relations import format_of
 
 EMULATED = 8            # times as near comes a tensor where a short format is emulated that it has
 SHORT = sorted(FORMATS, key=lambda name: FORMATS[name].unit)        # names of the formats, the longest first
@@ -17,7 +18,7 @@ COARSE = 64             # unit roundoffs of a format that layers add up to, at m
 
 def alone(search, row):
     """Return the Fit of the short format that most of the tensors of a row's step show, or None."""
-    if any(held.name in FORMATS for held in search.found):
+    if any(held.name in FORMATS for held in search.found) or (search.lost and not is_large(search, row)):
         return None
     found = []
     for name in SHORT:
@@ -54,8 +55,9 @@ def _near(search, name, row, beside=frozenset()):
     """Return how near a short format brings the tensors of a row's step in which it could show; 0 if it does not.
 
     It shows if it does in most of those that are large and depart, and in some of SAMPLED of them, which are looked at
-    first. Other conventions beside it have to bring most of those nearer that they could change. What is returned is
-    the median of their departures, divided by those before.
+    first. Most of those that it changes come nearer where it is emulated: else they are merely saved in it. Other
+    conventions beside it have to bring most of those nearer that they could change. What is returned is the median of
+    their departures, divided by those before.
     """
     key = name, row.parts.step, beside, search.found, search.rejected
     if key not in search.near:
@@ -81,14 +83,13 @@ def _nearness(search, name, row, beside):
               if scopes.touches(beside, now)]
     if not seen or 2 * sum(seen) < len(seen) or 2 * sum(nearer) < len(nearer):
         return 0.0
+    changes = [ratio(now.rms, each.rms) for each, now in zip(left, under, strict=True) if now.rms != each.rms]
+    if not changes or np.median(changes) >= 1:
+        return 0.0
     return float(np.median([max(now.rms, 1e-30) / each.rms for each, now in zip(asked, under, strict=True)]))
 
 
 def _shows(search, name, row, under):
-    """Return whether a row shows a short format: in bits that are 0 in every number, or as it is emulated.
-
-    Numbers that have no more bits than a shorter format show that one.
-    """
+    """Return whether a row shows a short format: in bits that are 0 in every number, or as it is emulated."""
     actual = np.asarray(search.comparison.actual[row.key], np.float64)
-    fitting = [each for each in SHORT if FORMATS[each].of_results and np.array_equal(FORMATS[each].cut(actual), actual)]
-    return fitting[-1:] == [name] or under.rms <= row.rms / EMULATED
+    return format_of(actual, search.comparison.trace.unit) == name or under.rms <= row.rms / EMULATED

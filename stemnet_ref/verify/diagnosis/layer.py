@@ -19,6 +19,7 @@ from ..report import Report
 from . import backward, backward_costs, forward, spreading
 from .backward import Given
 from .conventions import CONVENTIONS, everywhere, sentence
+from .observations import WORDS
 from .relations import ENOUGH, SHORT, distance, fits, in_short_format, proportional, relations, where
 
 MISTAKES = {layer: {key: found for table in (forward, backward, backward_costs)
@@ -123,8 +124,10 @@ class _Diagnosis:
                 break                                           # nothing can be nearer
         if best := self.supported(row.key, agreeing):
             self.forward, (self.own, said) = "named", best[0]
-            self.found = {held.name: None for held in sorted(self.own.conventions)}
-            self.said += [each[0].upper() + each[1:] for each in said]
+            saved = self.saved(row.key, self.own)
+            self.found = {held.name: None for held in sorted(self.own.conventions)
+                          if not (saved and held.name in SHORT)}
+            self.said += [saved] if saved and not self.found else [each[0].upper() + each[1:] for each in said]
             if others := [" and ".join(map(_clause, other)) for _, other in best[1:]]:
                 self.said[-1] += _or(others)
             return
@@ -197,13 +200,21 @@ class _Diagnosis:
             base = in_short_format(trace, key, actual)
             if base is not trace and self.agrees(key, base):
                 name = next(iter(base.conventions - trace.conventions)).name
-                self.said.append(f"{right}{key} departs: {sentence(Held(name), {})}")
+                self.said.append(f"{right}{key} departs: {self.saved(key, base) or sentence(Held(name), {})}")
                 return
             if said := self.simple(key, actual, base):
                 self.said.append(right + said)
                 return
         if self.forward != "unknown":
             self.said.append(right + self.hint(key, actual, self.own))
+
+    def saved(self, key, trace):
+        """Return what is said of an output in a short format that its arithmetic does not show, or ""."""
+        short = {held for held in trace.conventions if held.name in SHORT}
+        actual, plain = self.actual(key), trace.under(trace.conventions - short)
+        nearer = short and distance(actual, trace.value(key), plain) < distance(actual, plain.value(key), plain)
+        return "" if nearer or not short else (
+            f"All numbers of {key} are rounded to {WORDS[min(short).name]}: it was computed or saved in that format.")
 
     def simple(self, key, actual, trace):
         """Return what is said of an output that one mistake alone explains, or none."""

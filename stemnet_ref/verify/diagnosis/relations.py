@@ -97,7 +97,13 @@ def where(actual, right, trace):
 
 
 def in_short_format(trace, key, actual):
-    """Return the trace in the short format whose low bits are 0 in every number of an output, or as it is.
+    """Return the trace in the short format whose low bits are 0 in every number of an output, or as it is."""
+    name = format_of(actual, trace.unit)
+    return trace.under(trace.conventions | {Held(name)}) if name else trace
+
+
+def format_of(actual, unit):
+    """Return the shortest format whose low bits are 0 in every number, if it is shorter than a unit's, or "".
 
     In a format small numbers have finer steps than large ones. Where all are multiples of the largest one's step, they
     are rounded to a grid and not to a format.
@@ -107,6 +113,6 @@ def in_short_format(trace, key, actual):
         for name in SHORT:
             step = 2 * FORMATS[name].unit * 2.0 ** np.floor(np.log2(numbers[-1]))
             of_grid = (numbers % step == 0).all() and numbers[-1] >= 2 * numbers[0]
-            if FORMATS[name].unit > trace.unit and (FORMATS[name].cut(numbers) == numbers).all() and not of_grid:
-                return trace.under(trace.conventions | {Held(name)})
-    return trace
+            if FORMATS[name].unit > unit and (FORMATS[name].cut(numbers) == numbers).all() and not of_grid:
+                return name
+    return ""

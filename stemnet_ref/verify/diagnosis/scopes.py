@@ -57,7 +57,8 @@ def fit(comparison, before, found, more, row, rejected=frozenset(), least=0):
 
     def of(scoped):
         """Return the Fit of conventions with their scopes, or None."""
-        if scoped & rejected or any(held.name in OF_ALL and held.layers for held in scoped):
+        if scoped & rejected or any(held.layers and (
+                held.name in OF_ALL or (held.name in FORMATS and held.layers == {"cost"})) for held in scoped):
             return None
         if scoped != more and comparison.judged([row.key], found | scoped)[0].verdict == "departs":
             return None                                     # without a look at all others

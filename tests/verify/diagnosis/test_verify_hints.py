@@ -1,10 +1,13 @@
 """What is said of numbers that no convention explains: that first, and a cause only as a question that they allow."""
 
+import re
+
 import numpy as np
 import pytest
 from verifying import small_golden
 
 from stemnet_ref.verify.compare import compare
+from stemnet_ref.verify.diagnosis import pairs as two
 from stemnet_ref.verify.diagnosis.observations import NOT_KNOWN
 from stemnet_ref.verify.diagnosis.search import diagnose
 from stemnet_ref.verify.expected.rounding import FORMATS
@@ -78,3 +81,23 @@ def test_more_tensors_are_asked_for_only_where_few_are_given():
     changed[0, 0] += np.float32(0.1)
     report = diagnose(compare(made, {**made.arrays, "1/forward/down0.conv": changed}))
     assert not any("give more tensors" in each for each in report.diagnoses)
+
+
+@pytest.mark.parametrize(("name", "keys"), [("half", r"1/"), ("half", r"1/forward/.*(relu|pool)"), ("bfloat16", r"1/")])
+def test_right_numbers_that_are_saved_in_a_short_format_are_not_called_its_arithmetic(name, keys):
+    made = small_golden()
+    report = diagnose(compare(made, {key: np.float32(FORMATS[name].cut(np.float64(each)))
+                                     for key, each in made.arrays.items() if re.match(keys, key)}))
+    assert report.conventions == {}
+    assert report.diagnoses[0].startswith(f"{report.first.key}: {NOT_KNOWN}")
+    assert "computed or saved in that format" in report.diagnoses[0]
+
+
+@pytest.mark.parametrize("step", [2.0 ** -4, 2.0 ** -6])
+def test_numbers_on_a_grid_show_no_format(step, monkeypatch):
+    monkeypatch.setattr(two, "PAIRS", 20)
+    made = small_golden()
+    report = diagnose(compare(made, {key: np.float32(np.round(each / step) * step) if "/forward/" in key else each
+                                     for key, each in made.arrays.items() if key[0] == "1"}))
+    assert not report.agrees
+    assert report.conventions == {}
