@@ -6,9 +6,10 @@ from typing import NamedTuple
 DOWN, UP = ("down0", "down1", "down2"), ("up0", "up1")
 BLOCKS = DOWN + UP
 # By family: the layers in which a deviation of it can be; in the others it is everywhere
-LAYERS = {**dict.fromkeys(("convolution", "padding", "dropout", "activation"), BLOCKS), "pooling": DOWN[:-1],
+LAYERS = {**dict.fromkeys(("convolution", "filters", "padding", "dropout", "activation"), BLOCKS), "pooling": DOWN[:-1],
           **dict.fromkeys(("upsampling", "skip"), UP), **dict.fromkeys((
-              "bias", "frozen", "precision", "rate", "optimizer", "gradients", "weight decay"), (*BLOCKS, "output"))}
+              "bias", "frozen", "precision", "rate", "optimizer", "gradients", "weight decay",
+              "loading"), (*BLOCKS, "output"))}
 # Places that take and return NumPy arrays in all implementations
 SHARED = {"scaled", "labels", "loaded", "pixel_weights", "gradients", "used", "saved"}
 RIGHT_RUN = frozenset({frozenset({"agrees"})})
@@ -24,6 +25,8 @@ class Deviation(NamedTuple):
         What it is about: input, labels, convolution and so on.
     right : frozenset of frozenset of str
         The diagnoses that are right, each a set of convention names; none where "unknown" is the right answer.
+    values : dict of str to str
+        By name, the values of those conventions that have one.
     whole : bool
         Whether these names explain all of it, or one of two deviations.
     changes : dict of str to dict
@@ -35,18 +38,22 @@ class Deviation(NamedTuple):
     steps : str, optional
         "from step N on", where it is planted in those alone.
     hint : str
-        Words of `judging.HINTS`: the hints that are right.
+        Words of `claims.HINTS`: the hints that are right.
+    parts : tuple of Deviation
+        The two that are planted at once; none of one alone.
     """
 
     name: str
     family: str
     right: frozenset
+    values: dict
     changes: dict
     settings: dict
     layers: frozenset | None = None
     steps: str | None = None
     hint: str = ""
     whole: bool = True
+    parts: tuple = ()
 
     @property
     def kind(self):
@@ -65,14 +72,18 @@ class Catalogue(dict):
             family=None, hint="", **settings):
         """Add a deviation; `right` has names with | between alternatives and + between those that belong together.
 
+        A name may be followed by = and the value that a diagnosis has to say.
+
         What is given for `both` is planted in PyTorch and NumPy, and in Keras where its places are SHARED.
         """
         assert name not in self, name
         changes = {"torch": {**(both or {}), **torch} if torch else both, "numpy": {**(both or {}), **numpy} if numpy
                    else both if both and torch is None else None,
                    "keras": keras or (both if both and torch is None and both.keys() <= SHARED else None)}
-        rights = frozenset(frozenset(each.split("+")) for each in right.split("|") if each)
-        self[name] = Deviation(name, family or self.family, rights,
+        sets = [[each.partition("=") for each in names.split("+")] for names in right.split("|") if names]
+        rights = frozenset(frozenset(each for each, *_ in names) for names in sets)
+        values = {each: value for names in sets for each, _, value in names if value}
+        self[name] = Deviation(name, family or self.family, rights, values,
                                {each: change for each, change in changes.items() if change},
                                {**self.settings, **settings}, frozenset(layers.split()) if layers else None, steps,
                                hint or self.hint)
@@ -82,8 +93,9 @@ def pair(one, other):
     """Return the deviation that consists of two, planted one after the other."""
     rights = frozenset(a | b for a in one.right or [frozenset()] for b in other.right or [frozenset()])
     changes = {each: merged(one.changes[each], other.changes[each]) for each in one.changes if each in other.changes}
-    return Deviation(f"{one.name} & {other.name}", "pair", rights, changes, {**one.settings, **other.settings},
-                     hint=f"{one.hint} {other.hint}".strip(), whole=bool(one.right and other.right))
+    return Deviation(f"{one.name} & {other.name}", "pair", rights, {}, changes, {**one.settings, **other.settings},
+                     hint=f"{one.hint} {other.hint}".strip(), whole=bool(one.right and other.right),
+                     parts=(one, other))
 
 
 def merged(one, other):

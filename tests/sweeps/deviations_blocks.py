@@ -153,7 +153,7 @@ add_bias("subtracted", "", lambda x, b: x - b[:, None, None])
 add_bias("on the wrong axis", "", lambda x, b: x + b, "down1", size=(16, 16))
 add_bias("on the rows", "", lambda x, b: x + b[:, None], "down1", size=(16, 16))
 add_bias("of the mean channel", "", lambda x, b: x + b.mean())
-add_bias("without a gradient", "without_gradient", lambda x, b: x + b.detach()[:, None, None])
+add_bias("without a gradient", "without_gradient=biases", lambda x, b: x + b.detach()[:, None, None])
 
 
 def add_activation(name, right, activation, layers=None, deconv=True, **more):

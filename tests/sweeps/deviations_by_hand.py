@@ -122,7 +122,8 @@ add("dx with the kernel unflipped", "", "convolution", conv=wrong_back(lambda dx
 add("dw flipped", "", "convolution", conv=wrong_back(lambda dx, dw, other, dy: (dx, flip(dw))))
 add("dw divided by the batch", "", "convolution", hint="factor",
     conv=wrong_back(lambda dx, dw, other, dy: (dx, dw / 2)))
-add("dw with the wrong sign", "", "convolution", hint="factor", conv=wrong_back(lambda dx, dw, other, dy: (dx, -dw)))
+add("dw with the wrong sign", "", "convolution", hint="factor uphill",
+    conv=wrong_back(lambda dx, dw, other, dy: (dx, -dw)))
 add("dx halved", "", "convolution", hint="factor", conv=wrong_back(lambda dx, dw, other, dy: (dx / 2, dw)))
 
 
@@ -173,9 +174,9 @@ def smoothed(target, epsilon=0.1):
     return target * (1 - epsilon) + epsilon / 2
 
 
-add("label smoothing", "label_smoothing", "cost", cost=cost(
+add("label smoothing", "label_smoothing=0.1", "cost", cost=cost(
     lambda z, y, w: -(w * smoothed(y) * log_softmax(z)).sum(), lambda p, y, w: w * (p - smoothed(y))))
-add("gradient of the logits twice", "gradients_summed", "cost", hint="factor", cost=cost(
+add("gradient of the logits twice", "gradients_summed=2", "cost", hint="factor", cost=cost(
     lambda z, y, w: -(w * y * log_softmax(z)).sum(), lambda p, y, w: 2 * w * (p - y)))
 add("gradient of the logits without the other class", "", "cost", cost=cost(
     lambda z, y, w: -(w * y * log_softmax(z)).sum(), lambda p, y, w: w * (p - y) * y))

@@ -41,30 +41,31 @@ add_weights("1 + w twice", "weight_plus_two", lambda y, w: (w + CELL)[y] / y.siz
 add_weights("w in place of 1 + w", "weight_without_one", lambda y, w: (w - CELL)[y] / y.size, **LISTING)
 add_weights("no weights", "weights_ignored", lambda y, w: np.ones(y.shape) / y.size)
 add_weights("weights exchanged", "weights_exchanged", lambda y, w: w[1 - y] / y.size)
-add_weights("weights squared", "weights_other", lambda y, w: w[y] ** 2 / y.size)
+add_weights("weights squared", "weights_other=1 and 4", lambda y, w: w[y] ** 2 / y.size)
 add_weights("weights that sum to 1", "weights_that_sum_to_one", lambda y, w: (w / w.sum())[y] / y.size)
-add_weights("weights by frequency beside w", "weights_other", lambda y, w: (
+add_weights("weights by frequency beside w", "weights_other=1.561 and 1.4713", lambda y, w: (
     w * y.size / np.bincount(y.ravel()) / 2)[y] / y.size)
 add_weights("weights by frequency", "weights_by_frequency", lambda y, w: (y.size / np.bincount(y.ravel()) / 2)[
     y] / y.size)
-add_weights("weights 1 and 5", "weights_other", of_classes(1, 5))
-add_weights("weights 1 and 0.3", "weights_other", of_classes(1, 0.3))
-add_weights("weights 3 and 5", "weights_other", of_classes(3, 5))
+add_weights("weights 1 and 5", "weights_other=1 and 5", of_classes(1, 5))
+add_weights("weights 1 and 0.3", "weights_other=1 and 0.3", of_classes(1, 0.3))
+add_weights("weights 3 and 5", "weights_other=3 and 5", of_classes(3, 5))
 add_weights("weights 1 and 3 in place of 2", "weight_plus_one", of_classes(1, 3))
-add_weights("weights 1 and 20 where there are none", "weights_other", of_classes(1, 20), cost="cross_entropy")
-add_weights("weights 0.7 and 6.25, Adam in float64", "weights_other", of_classes(0.7, 6.25), optimizer="adam",
-            float64=True)
-add_weights("weights 1 and 5 in place of 1 + w", "weights_other", of_classes(1, 5), **LISTING)
-add_weights("divided by the weights 1 and 5", "cost_over_weights+weights_other", lambda y, _: (
+add_weights("weights 1 and 20 where there are none", "weights_other=1 and 20", of_classes(1, 20),
+            cost="cross_entropy")
+add_weights("weights 0.7 and 6.25, Adam in float64", "weights_other=0.7 and 6.25", of_classes(0.7, 6.25),
+            optimizer="adam", float64=True)
+add_weights("weights 1 and 5 in place of 1 + w", "weights_other=1 and 5", of_classes(1, 5), **LISTING)
+add_weights("divided by the weights 1 and 5", "cost_over_weights+weights_other=1 and 5", lambda y, _: (
     (weights := np.array([1, 5])[y]) / weights.sum()))
-add_weights("summed with weights 1 and 5", "cost_summed+weights_other", lambda y, _: np.array([1.0, 5.0])[y])
+add_weights("summed with weights 1 and 5", "cost_summed+weights_other=1 and 5", lambda y, _: np.array([1.0, 5.0])[y])
 add_weights("summed without weights", "cost_summed+weights_ignored", lambda y, _: np.ones(y.shape))
 add_weights("border left out", "", lambda y, w: interior(y) * w[y] / y.size)
 add_weights("border left out of the mean", "", lambda y, w: interior(y) * w[y] / interior(y).sum())
-add_weights("cells alone", "weights_other", lambda y, w: y * w[y] / y.size)
-add_weights("divided by one side", "cost_times", lambda y, w: w[y] / (y.size / y.shape[1]))
-add_weights("logarithm to base 2", "cost_times", lambda y, w: w[y] / y.size / np.log(2))
-add_weights("divided by the images once more", "cost_times", lambda y, w: w[y] / y.size / len(y))
+add_weights("cells alone", "weights_other=0 and 2", lambda y, w: y * w[y] / y.size)
+add_weights("divided by one side", "cost_times=16", lambda y, w: w[y] / (y.size / y.shape[1]))
+add_weights("logarithm to base 2", "cost_times=1.4427", lambda y, w: w[y] / y.size / np.log(2))
+add_weights("divided by the images once more", "cost_times=0.5", lambda y, w: w[y] / y.size / len(y))
 add_weights("first image alone", "", lambda y, w: w[y] / y.size * (np.arange(len(y)) == 0)[:, None, None])
 
 
@@ -116,16 +117,17 @@ add("p clipped at both ends", "log_clipped_twice", clipped(1e-7, 1 - 1e-7), floa
 add("p clipped at 1e-4", "", clipped(1e-4))
 add("p + 1e-3", "", added(1e-3))
 for _smoothing in (0.05, 0.1, 0.2):
-    add(f"label smoothing of {_smoothing}", "label_smoothing", smoothed(_smoothing))
+    add(f"label smoothing of {_smoothing}", f"label_smoothing={_smoothing}", smoothed(_smoothing))
 add("softmax over rows", "softmax_over_rows", over(2))
 add("softmax over columns", "softmax_over_columns", over(3))
 add("softmax over the batch", "softmax_over_batch", over(0))
 for _gamma in (1, 2, 5):
-    add(f"focal, gamma {_gamma}", "focal", focal(_gamma))
-add("focal, gamma 2, alpha 0.25", "focal_alpha", focal(2, 0.25))
+    add(f"focal, gamma {_gamma}", f"focal={_gamma}", focal(_gamma))
+add("focal, gamma 2, alpha 0.25", "focal_alpha=2", focal(2, 0.25))
 for _alpha in (0.25, 0.6):
-    add(f"focal, of p clipped as Keras does, times {_alpha}", "focal_keras" * (_alpha == 0.25), lambda z, y, a=_alpha: (
-        a * (1 - (p := of_label(torch.softmax(z, 1), y).clamp(1e-7, 1 - 1e-7))) ** 2 * -torch.log(p)))
+    add(f"focal, of p clipped as Keras does, times {_alpha}", "focal_keras=0.25" * (_alpha == 0.25),
+        lambda z, y, a=_alpha: a * (1 - (p := of_label(torch.softmax(z, 1), y).clamp(
+            1e-7, 1 - 1e-7))) ** 2 * -torch.log(p))
 add("of the logits' shares of their sum", "logits_as_shares", lambda z, y: -torch.log(of_label(
     z / z.sum(1, keepdim=True), y).clamp(1e-7, 1 - 1e-7)))
 add("by logsumexp", "agrees", lambda z, y: torch.logsumexp(z, 1) - of_label(z, y))
@@ -159,8 +161,9 @@ def dice(z, y, more=1):
     return 1 - (2 * (p * y).sum() + more) / (p.sum() + y.sum() + more)
 
 
-add_cost("Dice without 1", "another_cost", lambda plain, z, y: dice(z, y, 0))
-add_cost("squared error", "another_cost", lambda plain, z, y: ((torch.softmax(z, 1) - onehot(z, y)) ** 2).mean())
+add_cost("Dice without 1", "another_cost=dice", lambda plain, z, y: dice(z, y, 0))
+add_cost("squared error", "another_cost=quadratic",
+         lambda plain, z, y: ((torch.softmax(z, 1) - onehot(z, y)) ** 2).mean())
 add_cost("Dice", "", lambda plain, z, y: dice(z, y))
 add_cost("Dice beside cross-entropy", "", lambda plain, z, y: plain(z, y) + dice(z, y))
 add_cost("plus 0.01", "", lambda plain, z, y: plain(z, y) + 0.01)

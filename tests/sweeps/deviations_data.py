@@ -39,20 +39,21 @@ add_input("x * 255 / 255", "agrees", lambda f, mean, std, x: x * np.float32(255)
 add_input("(N, H, W, C) read as (N, C, H, W)", "nhwc_read_as_nchw", lambda f, mean, std, x: np.ascontiguousarray(
     x).reshape(x.shape[0], x.shape[3], *x.shape[1:3]).transpose(0, 2, 3, 1))
 add_input("frames in reverse order", "frames_reversed", lambda f, mean, std, x: x[..., ::-1])
-add_input("each image by its own mean and std", "input_scaled_by_frame",
+add_input("each image by its own mean and std", "input_scaled_by_frame=image",
           lambda f, mean, std, x: per_image(f, (1, 2, 3)))
-add_input("each frame by its own mean and std", "input_scaled_by_frame", lambda f, mean, std, x: per_image(f, (1, 2)))
-add_input("(x / 255 - 0.5) / 0.5", "input_minus_one_to_one", lambda f, mean, std, x: (f / 255 - 0.5) / 0.5)
-add_input("x / 127.5 - 1", "input_minus_one_to_one", lambda f, mean, std, x: f / 127.5 - 1)
+add_input("each frame by its own mean and std", "input_scaled_by_frame=frame",
+          lambda f, mean, std, x: per_image(f, (1, 2)))
+add_input("(x / 255 - 0.5) / 0.5", "input_minus_one_to_one=127.5", lambda f, mean, std, x: (f / 255 - 0.5) / 0.5)
+add_input("x / 127.5 - 1", "input_minus_one_to_one=127.5", lambda f, mean, std, x: f / 127.5 - 1)
 add_input("H and W exchanged", "input_transposed", lambda f, mean, std, x: x.transpose(0, 2, 1, 3), size=(16, 16))
-add_input("each image by its own mean and std, n - 1", "input_scaled_by_frame_unbiased",
+add_input("each image by its own mean and std, n - 1", "input_scaled_by_frame_unbiased=image",
           lambda f, mean, std, x: (f - f.mean((1, 2, 3), keepdims=True)) / f.std((1, 2, 3), ddof=1, keepdims=True))
-add_input("each frame from 0 to 1", "input_from_0_to_1", lambda f, mean, std, x: (
+add_input("each frame from 0 to 1", "input_from_0_to_1=frame", lambda f, mean, std, x: (
     f - f.min((1, 2), keepdims=True)) / np.ptp(f, (1, 2), keepdims=True))
 add_input("left and right exchanged", "input_flipped_columns", lambda f, mean, std, x: x[:, :, ::-1])
 add_input("each image between its percentiles", "", lambda f, mean, std, x: between_percentiles(f))
 add_input("frames / 256", "input_divided_by_256", lambda f, mean, std, x: f / 256)
-add_input("(frames - 128) / 128", "input_minus_one_to_one", lambda f, mean, std, x: (f - 128) / 128)
+add_input("(frames - 128) / 128", "input_minus_one_to_one=128", lambda f, mean, std, x: (f - 128) / 128)
 add_input("(frames - mean) / 255", "input_centred_over_255", lambda f, mean, std, x: (f - mean) / 255)
 add_input("frames / 255 less the mean", "input_by_255_before_mean", lambda f, mean, std, x: (f / 255 - mean) / std)
 add_input("by ToTensor and Normalize", "agrees", lambda f, mean, std, x: (
@@ -60,7 +61,7 @@ add_input("by ToTensor and Normalize", "agrees", lambda f, mean, std, x: (
 add_input("first frame left out", "", lambda f, mean, std, x: x * (np.arange(x.shape[3]) > 0))
 add_input("rows upside down", "input_flipped_rows", lambda f, mean, std, x: x[:, ::-1])
 add_input("divided by the variance", "input_divided_by_variance", lambda f, mean, std, x: (f - mean) / std ** 2)
-add_input("std of n - 1", "input_scaled_by_frame_unbiased", lambda f, mean, std, x: (f - mean) / f.std(ddof=1))
+add_input("std of n - 1", "input_scaled_by_frame_unbiased=batch", lambda f, mean, std, x: (f - mean) / f.std(ddof=1))
 add_input("mean and std of ImageNet", "input_by_imagenet", lambda f, mean, std, x: (f / 255 - (0.485, 0.456, 0.406)) / (
     0.229, 0.224, 0.225))
 add_input("first row zeroed", "", lambda f, mean, std, x: with_row_zeroed(x))
@@ -81,10 +82,11 @@ def with_pixels(labels, at, value):
     return labels
 
 
-add_labels("shifted to the right", "labels_shifted", lambda y: np.roll(y, 1, 2))
-add_labels("shifted up", "labels_shifted", lambda y: np.roll(y, -1, 1))
-add_labels("shifted up and left", "labels_shifted", lambda y: np.roll(y, (-1, -1), (1, 2)))
-add_labels("moved down, with 0 above", "labels_shifted", lambda y: with_pixels(np.roll(y, 1, 1), np.s_[:, 0], 0))
+add_labels("shifted to the right", "labels_shifted=right", lambda y: np.roll(y, 1, 2))
+add_labels("shifted up", "labels_shifted=up", lambda y: np.roll(y, -1, 1))
+add_labels("shifted up and left", "labels_shifted=up and left", lambda y: np.roll(y, (-1, -1), (1, 2)))
+add_labels("moved down, with 0 above", "labels_shifted=down, the border filled with 0",
+           lambda y: with_pixels(np.roll(y, 1, 1), np.s_[:, 0], 0))
 add_labels("upside down", "labels_flipped_rows", lambda y: y[:, ::-1])
 add_labels("left to right", "labels_flipped_columns", lambda y: y[:, :, ::-1])
 add_labels("transposed", "labels_transposed", lambda y: y.transpose(0, 2, 1), size=(16, 16))

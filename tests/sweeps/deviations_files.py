@@ -148,7 +148,7 @@ add("ReLU in place of the bias", "", changed("1/forward/down0.bias", lambda y: n
 add("ReLU in place on the way up", "", changed("1/forward/up0.deconv_bias", lambda y: np.maximum(y, 0)))
 add("probabilities saved as logits", "", renamed("1/forward/probabilities", "1/forward/logits"))
 add("one element of the logits wrong", "", changed("1/forward/logits", lambda z: with_element(z)))
-add("a NaN in a gradient", "", changed("1/gradient/down0.conv.weight", lambda g: with_element(g, np.nan)))
+add("a NaN in a gradient", "", changed("1/gradient/down0.conv.weight", lambda g: with_element(g, np.nan)), hint="nan")
 add("gradients of the logits by the number of pixels", "", changed("1/backward/logits", lambda g: g * 768),
     hint="factor")
 add("bias gradient of one layer missing", "", changed("1/gradient/up1.conv.bias", lambda g: 0 * g), hint="factor")

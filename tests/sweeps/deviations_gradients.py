@@ -64,12 +64,14 @@ def each(change, *names):
 
 
 for _limit in (0.1, 0.5, 2.0):
-    add(f"clipped by norm, {_limit}", "gradients_clipped_by_norm", clipped_by_norm(_limit), hint="factor")
+    add(f"clipped by norm, {_limit}", f"gradients_clipped_by_norm={_limit}", clipped_by_norm(_limit),
+        hint="factor rate")
 for _limit in (0.01, 0.05):
-    add(f"clipped by value, {_limit}", "gradients_clipped_by_value", clipped_by_value(_limit))
-add("each clipped by its norm, 0.1", "gradients_clipped_each", clipped_each(0.1), hint="factor")
+    add(f"clipped by value, {_limit}", f"gradients_clipped_by_value={_limit}", clipped_by_value(_limit))
+add("each clipped by its norm, 0.1", "gradients_clipped_each=0.1", clipped_each(0.1), hint="factor rate")
 add("accumulated", "gradients_accumulated", accumulated, ["gradients"])
-add("micro-batches summed", "gradients_summed|rate_factor|cost_summed_over_image", each(lambda g: 2 * g), hint="factor")
+add("micro-batches summed", "gradients_summed=2|rate_factor=2|cost_summed_over_image", each(lambda g: 2 * g),
+    hint="factor rate")
 add("of the step before", "", stale)
 add("with noise", "", noisy)
 add("one element wrong", "", with_an_element)
@@ -78,14 +80,14 @@ def without_biases(net, gradients, parameters):
     return {name: 0 * g if name.endswith("bias") else g for name, g in gradients.items()}
 
 
-for _place, _right in (("gradients", "without_gradient"), ("used", "not_updated")):
-    add(f"of biases missing, in {_place}", _right, without_biases, [_place], hint="factor")
-add("of the output layer missing", "without_gradient", lambda net, gradients, parameters: {
+for _place, _right in (("gradients", "without_gradient=biases"), ("used", "not_updated=biases")):
+    add(f"of biases missing, in {_place}", _right, without_biases, [_place], hint="factor still")
+add("of the output layer missing", "without_gradient=parameters", lambda net, gradients, parameters: {
     name: 0 * g if name.startswith("output") else g for name, g in gradients.items()}, ["gradients"], layers="output",
-    family="frozen", hint="factor")
+    family="frozen", hint="factor still")
 add("of one weight halved", "", each(lambda g: g / 2, "up1.conv.weight"), hint="factor")
 add("of one bias by the mean", "", each(lambda g: g / 192, "down1.conv.bias"), hint="factor")
-add("of one weight turned round", "", each(lambda g: -g, "up0.deconv.weight"), hint="factor")
+add("of one weight turned round", "", each(lambda g: -g, "up0.deconv.weight"), hint="factor uphill")
 
 
 def add_decay(name, right, on=lambda name: name.endswith("weight"), factor=1.0, **more):
@@ -95,9 +97,9 @@ def add_decay(name, right, on=lambda name: name.endswith("weight"), factor=1.0, 
 
 add_decay("on biases too", "weight_decay_on_biases", lambda name: True)
 add_decay("none", "weight_decay_ignored", lambda name: False)
-add_decay("twice", "weight_decay_other", factor=2.0)
-add_decay("lambda in place of lambda/N", "weight_decay_other", factor=30.0)
-add_decay("twice, Adam", "weight_decay_other", factor=2.0, optimizer="adam")
+add_decay("twice", "weight_decay_other=0.2", factor=2.0)
+add_decay("lambda in place of lambda/N", "weight_decay_other=3", factor=30.0)
+add_decay("twice, Adam", "weight_decay_other=0.2", factor=2.0, optimizer="adam")
 add_decay("on the output layer not", "weight_decay_ignored", layers="output", family="frozen",
           on=lambda name: name.endswith("weight") and "output" not in name)
 for _name, _settings in (("decoupled", {}), ("decoupled, Adam", {"optimizer": "adam"})):
@@ -123,18 +125,19 @@ def with_penalty(factor, on=lambda name: name.endswith("weight"), of_file=True, 
     return {"passes": passes, "decayed": lambda net, plain, name, w, g: g}
 
 
-DECAY.add("in the cost", "l2_in_cost", both=with_penalty(1.0))
-DECAY.add("in the cost, Keras's kernel_regularizer", "l2_in_cost", both=with_penalty(2.0))
-DECAY.add("in the cost, of biases too", "l2_of_all_in_cost",
+DECAY.add("in the cost", "l2_in_cost=0.1", both=with_penalty(1.0))
+DECAY.add("in the cost, Keras's kernel_regularizer", "l2_in_cost=0.2", both=with_penalty(2.0))
+DECAY.add("in the cost, of biases too", "l2_of_all_in_cost=0.1",
           both=with_penalty(1.0, lambda name: True))
-DECAY.add("in the cost, Adam", "l2_in_cost", both=with_penalty(1.0), optimizer="adam")
+DECAY.add("in the cost, Adam", "l2_in_cost=0.1", both=with_penalty(1.0), optimizer="adam")
 for _strength in (0.01, 0.002):
-    DECAY.add(f"a penalty of {_strength} that nobody asked for", "l2_in_cost", l2=0.0,
+    DECAY.add(f"a penalty of {_strength} that nobody asked for", f"l2_in_cost={_strength}", l2=0.0,
               both=with_penalty(_strength, of_file=False))
 DECAY.add("L1 in the cost", "", both=with_penalty(0.001, of_file=False, power=1), l2=0.0)
 for _factor in (1.0, 2.0):
-    DECAY.add(f"in the cost, {_factor} times, and in the optimizer", "l2_in_cost_and_decay", both={
+    DECAY.add(f"in the cost, {_factor} times, and in the optimizer", f"l2_in_cost_and_decay={_factor / 10}", both={
         "passes": with_penalty(_factor)["passes"]})
 for _strength, _settings in ((0.05, {}), (1e-3, {}), (1e-2, {"optimizer": "adam"})):
-    DECAY.add(f"of {_strength} that nobody asked for{', Adam' * bool(_settings)}", "weight_decay_added", l2=0.0, both={
-        "decayed": lambda net, plain, name, w, g, strength=_strength: g + strength * w}, **_settings)
+    DECAY.add(f"of {_strength} that nobody asked for{', Adam' * bool(_settings)}", f"weight_decay_added={_strength}",
+              l2=0.0, **_settings, both={
+                  "decayed": lambda net, plain, name, w, g, strength=_strength: g + strength * w})

@@ -262,7 +262,7 @@ add("cost", "from_logits=False on the softmax layer", "agrees", **cost(lambda ne
     y, p, sample_weight=net.pixel_weights(y).astype(net.dtype))))
 add("cost", "by one-hot labels", "agrees", **of_onehot(CATEGORICAL(from_logits=True, reduction="sum")))
 for _share in (0.1, 0.05):
-    add("cost", f"label_smoothing={_share}", "label_smoothing", **of_onehot(CATEGORICAL(
+    add("cost", f"label_smoothing={_share}", f"label_smoothing={_share}", **of_onehot(CATEGORICAL(
         from_logits=True, reduction="sum", label_smoothing=_share)))
 for _reduction, _right in (("sum", "cost_summed"), ("sum_over_batch_size", "agrees"),
                            ("mean_with_sample_weight", "cost_over_weights")):
@@ -271,12 +271,12 @@ for _reduction, _right in (("sum", "cost_summed"), ("sum_over_batch_size", "agre
 add("cost", "class_weight twice", "", pixel_weights=lambda net, plain, y: plain(y) * net.file["class_weights"][y])
 add("cost", "BinaryCrossentropy of each class", "sigmoid_of_each_class", **of_onehot(keras.losses.BinaryCrossentropy(
     from_logits=True, reduction="sum")))
-add("cost", "CategoricalFocalCrossentropy", "focal_keras", **of_onehot(keras.losses.CategoricalFocalCrossentropy(
+add("cost", "CategoricalFocalCrossentropy", "focal_keras=0.25", **of_onehot(keras.losses.CategoricalFocalCrossentropy(
     from_logits=True, reduction="sum")))
-add("cost", "CategoricalFocalCrossentropy, alpha 1", "focal_keras", **of_onehot(
+add("cost", "CategoricalFocalCrossentropy, alpha 1", "focal_keras=1", **of_onehot(
     keras.losses.CategoricalFocalCrossentropy(1.0, from_logits=True, reduction="sum")))
 add("cost", "Dice", "", **cost(lambda net, z, p, y: keras.losses.Dice()(onehot(y), p)))
-add("cost", "MeanSquaredError of p", "another_cost", **cost(
+add("cost", "MeanSquaredError of p", "another_cost=quadratic", **cost(
     lambda net, z, p, y: keras.losses.MeanSquaredError()(onehot(y), p)))
 add("cost", "MeanSquaredError of z", "", **cost(lambda net, z, p, y: keras.losses.MeanSquaredError()(onehot(y), z)))
 add("cost", "KLDivergence", "weights_ignored+log_clipped_1e-07", **cost(

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from deviation import DOWN, Catalogue
 
-RATE, OPTIMIZER = Catalogue("rate", hint="factor"), Catalogue("optimizer")
+RATE, OPTIMIZER = Catalogue("rate", hint="factor rate"), Catalogue("optimizer")
 ADAM = {"optimizer": "adam"}
 
 
@@ -29,7 +29,7 @@ add_rate("decays before the first step", "decay_before_first_step|decay_epoch_ea
          lambda eta, decay, of, step: eta * decay ** ((step - 1) // of + 1))
 add_rate("decays an epoch late", "decay_epoch_late",
          lambda eta, decay, of, step: eta * decay ** max((step - 1) // of - 1, 0))
-add_rate("decays each step from the first on", "decay_every_step+rate_factor",
+add_rate("decays each step from the first on", "decay_every_step+rate_factor=0.95",
          lambda eta, decay, of, step: eta * decay ** step)
 add_rate("decays twice an epoch", "", lambda eta, decay, of, step: eta * decay ** (2 * ((step - 1) // of)))
 add_rate("halves each epoch", "", lambda eta, decay, of, step: eta * 0.5 ** ((step - 1) // of))
@@ -43,17 +43,15 @@ add_rate("rounded to float32", "rate_in_float32", lambda eta, decay, of, step: f
     eta * decay ** ((step - 1) // of))), float64=True)
 add_rate("computed in float32", "keras_in_float32", lambda eta, decay, of, step: float(
     np.float32(eta) * np.float32(decay) ** np.float32((step - 1) // of)), float64=True, optimizer="sgd")
-add_factor("half", "rate_factor", lambda step: 0.5, hint="factor")
-add_factor("twice", "rate_factor", lambda step: 2, hint="factor")
-add_factor("a tenth", "rate_factor", lambda step: 0.1, hint="factor")
-add_factor("0.9", "rate_factor", lambda step: 0.9, hint="factor")
-add_factor("a tenth, Adam", "rate_factor", lambda step: 0.1, hint="factor", **ADAM)
-add_factor("half from step 3 on", "rate_factor", lambda step: 0.5 if step >= 3 else 1, steps="from step 3 on",
-           hint="factor")
+add_factor("half", "rate_factor=0.5", lambda step: 0.5)
+add_factor("twice", "rate_factor=2", lambda step: 2)
+add_factor("a tenth", "rate_factor=0.1", lambda step: 0.1)
+add_factor("0.9", "rate_factor=0.9", lambda step: 0.9)
+add_factor("a tenth, Adam", "rate_factor=0.1", lambda step: 0.1, **ADAM)
+add_factor("half from step 3 on", "rate_factor=0.5", lambda step: 0.5 if step >= 3 else 1, steps="from step 3 on")
 for _steps in (2, 3, 5):
-    add_factor(f"warm-up of {_steps} steps", "rate_warmup", lambda step, of=_steps: min(step / of, 1),
-               hint="factor")
-add_factor("warm-up of 3 steps, Adam", "rate_warmup", lambda step: min(step / 3, 1), hint="factor", **ADAM)
+    add_factor(f"warm-up of {_steps} steps", f"rate_warmup={_steps}", lambda step, of=_steps: min(step / of, 1))
+add_factor("warm-up of 3 steps, Adam", "rate_warmup=3", lambda step: min(step / 3, 1), **ADAM)
 
 
 def add_update(name, right, update, **settings):
@@ -82,35 +80,37 @@ momentum("Nesterov", "momentum_nesterov", lambda mu, eta, v, g, step: ((n := mu 
 momentum("Nesterov, PyTorch's", "momentum_nesterov", lambda mu, eta, v, g, step: (
     (n := mu * v + g), -eta * (g + mu * n)), **TENSORFLOW)
 momentum("no momentum", "momentum_ignored", lambda mu, eta, v, g, step: (v, -eta * g))
-momentum("momentum 0.9", "momentum_other", lambda mu, eta, v, g, step: ((n := 0.9 * v - eta * g), n))
-momentum("momentum 0.25", "momentum_other", lambda mu, eta, v, g, step: ((n := 0.25 * v - eta * g), n))
+momentum("momentum 0.9", "momentum_other=0.9", lambda mu, eta, v, g, step: ((n := 0.9 * v - eta * g), n))
+momentum("momentum 0.25", "momentum_other=0.25", lambda mu, eta, v, g, step: ((n := 0.25 * v - eta * g), n))
 momentum("momentum from the second step on", "", lambda mu, eta, v, g, step: (
     (n := mu * v - eta * g) if step > 1 else 0 * g, n if step > 1 else -eta * g))
 momentum("velocity is the last gradient", "", lambda mu, eta, v, g, step: (g, -eta * (mu * v + g)))
-momentum("uphill", "", lambda mu, eta, v, g, step: ((n := mu * v + eta * g), n), hint="factor")
+momentum("uphill", "", lambda mu, eta, v, g, step: ((n := mu * v + eta * g), n), hint="factor uphill")
 momentum("signs of gradients", "", lambda mu, eta, v, g, step: (v, -eta * 0.01 * g / (abs(g) + 1e-30)))
 add_update("updated twice", "updated_twice", lambda net, plain, name, w, g, state, rate: plain(
     name, plain(name, w, g, state, rate), g, state, rate))
-add_update("not updated", "not_updated", lambda net, plain, name, w, g, state, rate: w, hint="factor")
-add_update("biases at twice the rate", "rate_of_biases", lambda net, plain, name, w, g, state, rate: plain(
-    name, w, g, state, rate * (2 if name.endswith("bias") else 1)), hint="factor")
-add_update("output layer at a tenth of the rate", "rate_factor", lambda net, plain, name, w, g, state, rate: plain(
-    name, w, g, state, rate * (0.1 if name.startswith("output") else 1)), layers="output", family="rate", hint="factor")
+add_update("not updated", "not_updated=parameters", lambda net, plain, name, w, g, state, rate: w, hint="factor still")
+add_update("biases at twice the rate", "rate_of_biases=2", lambda net, plain, name, w, g, state, rate: plain(
+    name, w, g, state, rate * (2 if name.endswith("bias") else 1)), hint="factor rate")
+add_update("output layer at a tenth of the rate", "rate_factor=0.1", lambda net, plain, name, w, g, state, rate: plain(
+    name, w, g, state, rate * (0.1 if name.startswith("output") else 1)), layers="output", family="rate",
+           hint="factor rate")
 add_update("updated in every second step", "", lambda net, plain, name, w, g, state, rate: (
-    w if net.step % 2 else plain(name, w, g, state, rate)), hint="factor")
-add_update("an average of the weights", "rate_factor", lambda net, plain, name, w, g, state, rate: (
-    0.5 * w + 0.5 * plain(name, w, g, state, rate)), hint="factor")
-add_update("biases at a third of the rate, Adam", "rate_of_biases", lambda net, plain, name, w, g, state, rate: plain(
-    name, w, g, state, rate / (3 if name.endswith("bias") else 1)), hint="factor", **ADAM)
-add_update("frozen: the weights", "not_updated", lambda net, plain, name, w, g, state, rate: (
-    w if name.endswith("weight") else plain(name, w, g, state, rate)), hint="factor")
+    w if net.step % 2 else plain(name, w, g, state, rate)), hint="factor still")
+add_update("an average of the weights", "rate_factor=0.5", lambda net, plain, name, w, g, state, rate: (
+    0.5 * w + 0.5 * plain(name, w, g, state, rate)), hint="factor rate")
+add_update("biases at a third of the rate, Adam", "rate_of_biases=0.33333", **ADAM, hint="factor rate",
+           update=lambda net, plain, name, w, g, state, rate: plain(
+               name, w, g, state, rate / (3 if name.endswith("bias") else 1)))
+add_update("frozen: the weights", "not_updated=weights", lambda net, plain, name, w, g, state, rate: (
+    w if name.endswith("weight") else plain(name, w, g, state, rate)), hint="factor still")
 add_update("weights at most 0.3", "", lambda net, plain, *rest: plain(*rest).clip(-0.3, 0.3))
 for _name, _layers in (("the output layer", "output"), ("the way down", " ".join(DOWN)), ("the lowest level", "down2")):
-    add_update(f"frozen: {_name}", "not_updated", lambda net, plain, name, w, g, state, rate, layers=_layers: (
-        w if name.split(".")[0] in layers.split() else plain(name, w, g, state, rate)), layers=_layers, family="frozen",
-        hint="factor")
-add_update("frozen: the biases", "not_updated", lambda net, plain, name, w, g, state, rate: (
-    w if name.endswith("bias") else plain(name, w, g, state, rate)), hint="factor")
+    add_update(f"frozen: {_name}", "not_updated=parameters", layers=_layers, family="frozen", hint="factor still",
+               update=lambda net, plain, name, w, g, state, rate, layers=_layers: (
+                   w if name.split(".")[0] in layers.split() else plain(name, w, g, state, rate)))
+add_update("frozen: the biases", "not_updated=biases", lambda net, plain, name, w, g, state, rate: (
+    w if name.endswith("bias") else plain(name, w, g, state, rate)), hint="factor still")
 
 
 def anew(net, plain, name, w, g, state, rate):
@@ -145,27 +145,29 @@ def adam(name, right, epsilon=None, betas=None, corrected=(True, True), inside=F
 
 adam("Adam, epsilon in the root", "adam_epsilon_in_root", inside=True)
 adam("Adam, no correction", "adam_no_bias_correction", corrected=(False, False))
-adam("Adam, epsilon 1e-7", "adam_epsilon", epsilon=1e-7)
-adam("Adam, epsilon 1e-6", "adam_epsilon", epsilon=1e-6)
-adam("Adam, epsilon 1e-3", "adam_epsilon", epsilon=1e-3)
-adam("Adam, epsilon 1e-10", "adam_epsilon", epsilon=1e-10)
-adam("Adam, beta1 0.5", "adam_beta1", betas=(0.5, 0.999))
-adam("Adam, beta2 0.99", "adam_beta2", betas=(0.9, 0.99))
-adam("Adam, beta1 0.8 and beta2 0.9", "adam_betas|adam_beta1+adam_beta2", betas=(0.8, 0.9))
-adam("Adam, the betas of a GAN", "adam_betas|adam_beta1+adam_beta2", betas=(0.5, 0.9))
-adam("Adam, beta1 0.85 and beta2 0.97", "adam_betas|adam_beta1+adam_beta2", betas=(0.85, 0.97))
+adam("Adam, epsilon 1e-7", "adam_epsilon=1e-7", epsilon=1e-7)
+adam("Adam, epsilon 1e-6", "adam_epsilon=1e-6", epsilon=1e-6)
+adam("Adam, epsilon 1e-3", "adam_epsilon=1e-3", epsilon=1e-3)
+adam("Adam, epsilon 1e-10", "adam_epsilon=1e-10", epsilon=1e-10)
+adam("Adam, beta1 0.5", "adam_beta1=0.5", betas=(0.5, 0.999))
+adam("Adam, beta2 0.99", "adam_beta2=0.99", betas=(0.9, 0.99))
+for _name, _betas in (("beta1 0.8 and beta2 0.9", (0.8, 0.9)), ("the betas of a GAN", (0.5, 0.9)),
+                      ("beta1 0.85 and beta2 0.97", (0.85, 0.97))):
+    _one, _two = _betas
+    adam(f"Adam, {_name}", f"adam_betas={_one} and {_two}|adam_beta1={_one}+adam_beta2={_two}", betas=_betas)
 adam("Adam, amsgrad", "adam_amsgrad_corrected", amsgrad=True)
-adam("AdamW, 0.01", "adamw_default", decoupled=0.01)
-adam("Nadam", "", nesterov=True)
+adam("AdamW, 0.01", "adamw_default=0.01", decoupled=0.01)
+adam("Nadam", "", nesterov=True, hint="factor")
 adam("Adam, first average alone corrected", "", corrected=(True, False))
 adam("Adam, step counted from 2", "adam_step_late", shift=1)
 OPTIMIZER.add("Adam, epsilon hat", "adam_other_epsilon_hat", **ADAM, both={"update": lambda net, plain, *rest: (
     net.training.update(adam_form="tensorflow"), plain(*rest))[1]})
 
 
-def memory(name, formula):
+def memory(name, formula, **more):
     """Add an optimizer that nobody asked for; `formula` takes g and the state and returns the change over -eta."""
-    add_update(name, "", lambda net, plain, parameter, w, g, state, rate: w - rate * formula(g, state), **ADAM)
+    add_update(name, "", lambda net, plain, parameter, w, g, state, rate: w - rate * formula(g, state), **ADAM,
+               **more)
 
 
 def rms(g, state):
@@ -178,5 +180,5 @@ def adagrad(g, state):
     return g / (state["s"] ** 0.5 + 1e-8)
 
 
-memory("RMSprop", rms)
+memory("RMSprop", rms, hint="factor")
 memory("Adagrad", adagrad)

@@ -6,27 +6,27 @@ from collections import Counter
 
 from judging import VIEWS, Outcome
 
+COLUMNS = ("view", "kind", "shown", "in time", "detected", "first right", "named rightly", "right among others",
+           "unknown", "falsely named")
+
 
 def table(found):
-    """Return the lines of the table by view and kind."""
-    columns = ("view", "kind", "shown", "detected", "first right", "named rightly", "unknown", "falsely named",
-               "not in time", "hidden, accused", "seconds")
-    lines = [columns]
+    """Return the lines of the table by view and kind, as docs/verify.md has it, and one of what is not in it."""
+    lines = []
     for view in VIEWS:
         for kind in ("listed", "unlisted", "right run", "pair, listed", "pair, unlisted"):
-            rows = [each for each in found if each.view == view and kind == (
+            shown = [each for each in found if each.view == view and each.shown and kind == (
                 "pair, " if each.family == "pair" else "") + each.kind]
-            if not rows:
-                continue
-            shown = [each for each in rows if each.shown]
             count = Counter(each.verdict for each in shown)
-            lines.append((view, kind, len(shown), len(shown) - count["undetected"],
-                          sum(each.first_right for each in shown), count["right"], count["unknown"], count["false"],
-                          count["timeout"], sum(each.verdict == "accused" for each in rows),
-                          round(sum(each.seconds for each in rows))))
-    widths = [max(len(str(line[column])) for line in lines) for column in range(len(columns))]
-    return ["  ".join(str(cell).ljust(width) if column < 2 else str(cell).rjust(width)
-                      for column, (cell, width) in enumerate(zip(line, widths, strict=True))) for line in lines]
+            in_time = len(shown) - count["timeout"]
+            if shown:
+                lines.append((view, kind, len(shown), in_time, in_time - count["undetected"],
+                              sum(each.first_right for each in shown), *(count[each] for each in (
+                                  "right", "among", "unknown", "false"))))
+    hidden = [each for each in found if not each.shown]
+    return [*(f"| {' | '.join(map(str, line))} |" for line in (COLUMNS, ["---"] * len(COLUMNS), *lines)), "",
+            f"{sum(each.verdict == 'accused' for each in hidden)} of {len(hidden)} that are not shown are accused; "
+            f"{sum(each.seconds for each in found) / max(len(found), 1):.1f} s a comparison"]
 
 
 def line_of(outcome):
