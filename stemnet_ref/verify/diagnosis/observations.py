@@ -8,12 +8,20 @@ from ..expected.key import Key
 from ..expected.rounding import FORMATS
 from ..expected.trace import Trace
 
-OTHER_PARAMETERS = ("the training does not begin with the golden file's parameters; load them, and no others. Nothing "
-                    "else has been looked for.")
+NOTHING_ELSE = "Nothing else has been looked for."
+OTHER_PARAMETERS = (f"the training does not begin with the golden file's parameters; load them, and no others. "
+                    f"{NOTHING_ELSE}")
+BEGUN = "the training began with the golden file's parameters, for step 1 agrees, but these are"
+NOT_BEGUN = f"{BEGUN} others. {NOTHING_ELSE}"
+OF_LATER = (f"{BEGUN} those of a later step: were they saved without a copy, .clone() in PyTorch, and then changed in "
+            f"place? {NOTHING_ELSE}")
+ZEROED = ("all gradients are 0, and the parameters change: were the gradients saved after zero_grad()? Save them "
+          f"before it. {NOTHING_ELSE}")
 NOT_KNOWN = "no convention known here explains it"
 UNKNOWN = f"{NOT_KNOWN}, nor do two together."
 HURRIED = f"{NOT_KNOWN}. Not all pairs of them were tried, for that takes long."
-TOO_FEW = f"{NOT_KNOWN}. Pairs of them were not tried, for so few numbers say too little; give more tensors."
+TOO_FEW = f"{NOT_KNOWN}. Pairs of them were not tried, for so few numbers say too little."
+MORE = " Give more tensors."
 ENOUGH = 8              # numbers: fewer are a factor of others by chance
 WORDS = {"half": "float16", "bfloat16": "bfloat16", "float32": "float32"}       # of the formats that results have
 
@@ -27,7 +35,10 @@ def of_all(comparison):
     if unmoved and len(unmoved) == sum(Key.of(key).step == 1 for key in parameters) and _are_of_the_step_before(
             parameters, comparison):
         return ("the parameters of each step are those before it: they were saved before optimizer.step(). Save them "
-                "after it. Nothing else has been looked for.")
+                f"after it. {NOTHING_ELSE}")
+    gradients = [row.key for row in comparison.rows if row.parts.kind == "gradient" and row.parts.step]
+    if gradients and unmoved != parameters and not any(np.any(comparison.actual[key]) for key in gradients):
+        return ZEROED
     if unmoved == parameters:                               # nothing is changed in place, for nothing is changed
         return ""
     for kind in ("gradient", "parameter"):
@@ -38,6 +49,19 @@ def of_all(comparison):
             return (f"the numbers of {pluralize(len(earlier), kind)}, {earlier[0].key} the first, are those of the "
                     "next step too: were they saved without a copy, .clone() in PyTorch, and then changed in place?")
     return ""
+
+
+def of_start(comparison):
+    """Return what is said of parameters before the first step that depart."""
+    others = [row.key for row in comparison.rows if row.parts.step == 0 and row.verdict == "departs"]
+    given, trace = {key: array for key, array in comparison.actual.items() if key not in others}, comparison.trace
+    rows = Comparison(Trace(trace.golden, given, trace.unit, inexact=trace.inexact),
+                      [key for key in comparison.keys if Key.of(key).step == 1], given).rows
+    if not rows or any(row.verdict != "agrees" for row in rows):
+        return OTHER_PARAMETERS
+    later = all(any(Key.of(each)[1:] == Key.of(key)[1:] and np.array_equal(array, comparison.actual[key])
+                    for each, array in given.items()) for key in others)
+    return OF_LATER if later else NOT_BEGUN
 
 
 def _are_of_the_step_before(parameters, comparison):

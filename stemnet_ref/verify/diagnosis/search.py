@@ -139,7 +139,8 @@ class _Search:
             return Finding(row.key)
         if row.parts.step == 0:
             short = formats.alone(self, row)
-            return Finding(row.key, short.held) if short else Finding(row.key, hint=observations.OTHER_PARAMETERS)
+            return Finding(row.key, short.held if short else frozenset(),
+                           hint="" if short else observations.of_start(self.comparison))
         itself, row = row, self._telling(row)
         trace, self.tried, self.distances = self.comparison.trace.under(self.found), 0, {}
         self.rough = trace.without_bounds()
@@ -165,13 +166,15 @@ class _Search:
                                      for each in self.before.values() if each.verdict == "departs")
         if many and (finding := self._first(row, trace, self._scoped(row, names))):
             return finding
-        hint = observations.of_row(itself, self.comparison, trace)
+        hint = observations.of_row(itself, self.comparison, trace) or (
+            itself is not row and observations.of_row(row, self.comparison, trace))
         if hint and row.parts.kind != "parameter":          # two conventions can make a step another by a factor
             return Finding(row.key, hint="" if self.lost else hint)
         if many and (finding := self._first(row, trace, pairs.candidates(self, row, common))):
             return finding
-        tried = observations.HURRIED if self.hurried else observations.UNKNOWN
-        return Finding(row.key, hint="" if self.lost else hint or (tried if many else observations.TOO_FEW))
+        tried = observations.HURRIED if self.hurried else observations.UNKNOWN if many else observations.TOO_FEW
+        more = observations.MORE if not many and set(self.comparison.known) - {*self.before} else ""
+        return Finding(row.key, hint="" if self.lost else hint or tried + more)
 
     def _telling(self, row):
         """Return the row of the weight's gradient for that of a bias, if it departs too; else the row itself."""

@@ -154,7 +154,11 @@ def test_numbers_that_are_not_finite_depart():
 def test_other_initial_parameters_are_told():
     made = small_golden()
     given = torch_tensors(made)
-    given["0/parameter/up0.conv.weight"] = made.parameters["up0.conv.weight"] * 2
+    key, last = "0/parameter/up0.conv.weight", "5/parameter/up0.conv.weight"
+    for other, words in ((2 * made.arrays[key], "but these are others"), (given[last], "later step")):
+        assert words in diagnose(compare(made, {**given, key: other})).diagnoses[0]
+    # the first step was taken from others
+    given |= {key: 2 * made.arrays[key], "1/forward/up0.conv": 2 * given["1/forward/up0.conv"]}
     assert "load them" in diagnose(compare(made, given)).diagnoses[0]
 
 

@@ -61,6 +61,22 @@ def test_what_a_parameter_is_beside_the_one_before(key, change, said):
     assert said in said_of(key, lambda w: change(w, before), *others)
 
 
+def test_gradients_that_are_0_while_parameters_change_were_zeroed():
+    made = small_golden()
+    given = {key: 0 * each if "/gradient/" in key else each for key, each in made.arrays.items() if "/" in key}
+    report = diagnose(compare(made, given))
+    assert report.conventions == {}
+    assert "saved after zero_grad()" in report.diagnoses[0]
+
+
+def test_one_factor_on_all_gradients_is_said_though_the_first_has_few_numbers():
+    made = small_golden(features=4)
+    given = {key: 1024 * each if "/gradient/" in key else each for key, each in made.arrays.items()
+             if key.startswith("1/") and "ward/" not in key}
+    report = diagnose(compare(made, given))
+    assert "1024 times the reference's" in report.diagnoses[0]
+
+
 def test_a_format_is_said_only_of_numbers_that_agree_but_for_it():
     assert "rounded to" not in said_of(DROPOUT, lambda x: (x * x).astype(np.float16).astype(x.dtype),
                                        "1/forward/down0.conv")
@@ -76,11 +92,13 @@ def test_tensors_that_are_0_everywhere_have_not_been_saved_without_a_copy():
 def test_more_tensors_are_asked_for_only_where_few_are_given():
     made = small_golden()
     report = diagnose(compare(made, {"1/cost": made.arrays["1/cost"] * np.float32(1.1)}))
-    assert "give more tensors" in report.diagnoses[0]
+    assert "Give more tensors" in report.diagnoses[0]
     changed = made.arrays["1/forward/down0.conv"].copy()
     changed[0, 0] += np.float32(0.1)
-    report = diagnose(compare(made, {**made.arrays, "1/forward/down0.conv": changed}))
-    assert not any("give more tensors" in each for each in report.diagnoses)
+    for key, other in (("1/forward/down0.conv", changed), ("1/cost", made.arrays["1/cost"] + np.float32(0.1))):
+        report = diagnose(compare(made, {**made.arrays, key: other}))
+        assert not report.agrees
+        assert not any("Give more tensors" in each for each in report.diagnoses)
 
 
 @pytest.mark.parametrize(("name", "keys"), [("half", r"1/"), ("half", r"1/forward/.*(relu|pool)"), ("bfloat16", r"1/")])
