@@ -110,7 +110,8 @@ def test_what_a_trace_shares_with_another_is_what_it_would_compute(options, name
     for key in keys(made):
         base.computed(key)
     for number, name in enumerate(names):
-        held = (everywhere(name) or [Held(name, value=STARTS.get(name, (0.1,))[0])])[-1]
+        starts = {**STARTS, "weights_other": [(1.0, 5.0)]}
+        held = (everywhere(name) or [Held(name, value=starts.get(name, (0.1,))[0])])[-1]
         conventions = frozenset({held._replace(layers=None if number % 2 else frozenset({"up0"}))})
         shared, alone = base.under(conventions), Trace(made, unit=SINGLE, conventions=conventions)
         for key in keys(made):
