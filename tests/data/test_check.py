@@ -2,8 +2,6 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from models import save_model
 from PIL import Image
 from refusals import contents, script
@@ -11,10 +9,7 @@ from refusals import contents, script
 import run_predict
 import run_train
 from stemnet_ref import sample
-from stemnet_ref.data import alignment, check, preprocess
-from stemnet_ref.data.dataset import Dataset
-from stemnet_ref.data.headers import inspect
-from stemnet_ref.data.pairing import find_pairs
+from stemnet_ref.data import check, preprocess
 from stemnet_ref.errors import InputError
 from stemnet_ref.predict import results
 from stemnet_ref.program import cli
@@ -88,28 +83,6 @@ def test_masks_that_lie_beside_their_cells_are_told(tmp_path, field, capsys):
     assert abs(right - 14) <= 3
     assert "pixels down" in line
     assert f"{right} left" in line
-
-
-@given(st.integers(-20, 20), st.integers(-20, 20))
-@settings(max_examples=10)
-def test_the_shift_is_that_which_was_made(down, right):
-    frames, masks = find_pairs(str(sample.FRAMES / "*field2*"), str(sample.MASKS / "*field2*"))
-    data = Dataset(inspect(frames, masks, 1), log=lambda line: None)
-    for index in range(len(frames)):
-        data.cache.arrays["classes", index] = np.roll(data.classes(index), (down, right), (0, 1))
-    found = alignment.fit(data).pixels
-    if max(abs(down), abs(right)) <= 2:
-        assert found == (0, 0)
-    elif max(abs(down), abs(right)) >= 12 or found != (0, 0):       # between them the fit is not much worse
-        assert abs(found[0] - down) <= 3
-        assert abs(found[1] - right) <= 3
-
-
-def test_frames_without_structure_give_no_opinion(field):
-    frames, masks = field
-    for path in frames.iterdir():
-        Image.new("L", (448, 448), 90).save(path)
-    assert alignment.fit(Dataset(inspect(*find_pairs(frames, masks), 1))) is None
 
 
 def test_too_few_frames_give_no_opinion(tmp_path, field, capsys):
@@ -210,16 +183,6 @@ def test_masks_that_do_not_fit_are_told_of_before_training_and_measuring(tmp_pat
         assert [line for line in text.splitlines() if "masks look" in line or "fit better" in line] == [
             line for line in text.splitlines() if warning and line.startswith(warning)]
         assert warning is None or text.count(warning) == 1
-
-
-def test_the_glance_at_a_few_frames_makes_large_ones_smaller():
-    for side in (448, 200, 50):
-        data = Dataset(inspect(*find_pairs(str(sample.FRAMES / "*field2*"), str(sample.MASKS / "*field2*")), 1))
-        for index in range(len(data.frames)):
-            data.cache.arrays["classes", index] = np.roll(data.classes(index), (16, -24), (0, 1))
-        down, right = alignment.fit(data, 10, side).pixels
-        assert abs(down - 16) <= max(3, 448 / side)
-        assert abs(right + 24) <= max(3, 448 / side)
 
 
 def test_sequences_of_another_brightness_and_large_parts_are_told(tmp_path, field, capsys):
