@@ -36,8 +36,9 @@ def of_all(comparison):
             parameters, comparison):
         return ("the parameters of each step are those before it: they were saved before optimizer.step(). Save them "
                 f"after it. {NOTHING_ELSE}")
-    gradients = [row.key for row in comparison.rows if row.parts.kind == "gradient" and row.parts.step]
-    if gradients and unmoved != parameters and not any(np.any(comparison.actual[key]) for key in gradients):
+    gradients = [row for row in comparison.rows if row.parts.kind == "gradient"]
+    if any(row.verdict == "departs" for row in gradients) and unmoved != parameters and not any(
+            np.any(comparison.actual[row.key]) for row in gradients):
         return ZEROED
     if unmoved == parameters:                               # nothing is changed in place, for nothing is changed
         return ""
@@ -54,10 +55,8 @@ def of_all(comparison):
 def of_start(comparison):
     """Return what is said of parameters before the first step that depart."""
     others = [row.key for row in comparison.rows if row.parts.step == 0 and row.verdict == "departs"]
-    given, trace = {key: array for key, array in comparison.actual.items() if key not in others}, comparison.trace
-    rows = Comparison(Trace(trace.golden, given, trace.unit, inexact=trace.inexact),
-                      [key for key in comparison.keys if Key.of(key).step == 1], given).rows
-    if not rows or any(row.verdict != "agrees" for row in rows):
+    given = {key: array for key, array in comparison.actual.items() if key not in others}
+    if not _agree([key for key in comparison.keys if Key.of(key).step == 1], given, comparison.trace):
         return OTHER_PARAMETERS
     later = all(any(Key.of(each)[1:] == Key.of(key)[1:] and np.array_equal(array, comparison.actual[key])
                     for each, array in given.items()) for key in others)
@@ -68,9 +67,12 @@ def _are_of_the_step_before(parameters, comparison):
     """Return whether all parameters agree if each is taken for that of the step before it."""
     shifted = {key: array for key, array in comparison.actual.items() if key not in parameters} | {
         Key.of(key).at_step(Key.of(key).step - 1): comparison.actual[key] for key in parameters}
-    trace = comparison.trace
-    keys = [key for key in parameters if key in shifted]
-    rows = Comparison(Trace(trace.golden, shifted, trace.unit, inexact=trace.inexact), keys, shifted).rows
+    return _agree([key for key in parameters if key in shifted], shifted, comparison.trace)
+
+
+def _agree(keys, given, trace):
+    """Return whether all tensors of some keys, and there are some, agree where others are given than to a trace."""
+    rows = Comparison(Trace(trace.golden, given, trace.unit, inexact=trace.inexact), keys, given).rows
     return bool(rows) and all(row.verdict == "agrees" for row in rows)
 
 

@@ -138,9 +138,9 @@ class _Search:
         if self.lost and (CHAIN in row.consulted or self._of_lost_update(row)):
             return Finding(row.key)
         if row.parts.step == 0:
-            short = formats.alone(self, row)
-            return Finding(row.key, short.held if short else frozenset(),
-                           hint="" if short else observations.of_start(self.comparison))
+            if short := formats.alone(self, row):
+                return Finding(row.key, short.held)
+            return Finding(row.key, hint=observations.of_start(self.comparison))
         itself, row = row, self._telling(row)
         trace, self.tried, self.distances = self.comparison.trace.under(self.found), 0, {}
         self.rough = trace.without_bounds()
@@ -166,8 +166,8 @@ class _Search:
                                      for each in self.before.values() if each.verdict == "departs")
         if many and (finding := self._first(row, trace, self._scoped(row, names))):
             return finding
-        hint = observations.of_row(itself, self.comparison, trace) or (
-            itself is not row and observations.of_row(row, self.comparison, trace))
+        hint = next(filter(None, (observations.of_row(each, self.comparison, trace)
+                                  for each in dict.fromkeys((itself, row)))), "")
         if hint and row.parts.kind != "parameter":          # two conventions can make a step another by a factor
             return Finding(row.key, hint="" if self.lost else hint)
         if many and (finding := self._first(row, trace, pairs.candidates(self, row, common))):

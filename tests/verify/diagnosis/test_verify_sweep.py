@@ -197,7 +197,8 @@ def test_a_right_name_after_a_wrong_one_is_no_right_name():
 def test_a_sentence_that_says_more_than_nothing_is_judged(hint):
     planted = singles()["skip: of the other image"]
     assert judged(planted, f"1/parameter/x: {observations.NOT_KNOWN}, {hint}")[0] == "false"
-    for nothing in (observations.UNKNOWN, observations.HURRIED, observations.TOO_FEW):
+    for nothing in (observations.UNKNOWN, observations.HURRIED, observations.TOO_FEW,
+                    observations.TOO_FEW + observations.MORE):
         assert judged(planted, f"1/parameter/x: {nothing}")[0] == "unknown"
     assert judged(singles()["optimizer: uphill"], "1/parameter/x: it goes up the gradient")[0] == "unknown"
     factor = f"1/parameter/x: {observations.NOT_KNOWN}, but the step is 1.9 times the reference's."
