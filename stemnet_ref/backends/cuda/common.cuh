@@ -13,19 +13,20 @@ __device__ inline int64 thread_number()
     return blockIdx.x * (int64)blockDim.x + threadIdx.x;
 }
 
-// Return the sum of `value` over the block, to every thread. The number of threads is a power of two and `shared` has
-// one element for each. The tree is fixed, so that reruns are bit-equal.
+// Return the sum of `value` over the block, to every thread; with `across` above 1, over the threads a multiple of it away.
+// The number of threads and `across` are powers of two and `shared` has one element for each thread. The tree is fixed, so
+// that reruns are bit-equal.
 template <class T>
-__device__ T block_sum(T value, T* shared)
+__device__ T block_sum(T value, T* shared, int across = 1)
 {
     __syncthreads();                                        // whoever still reads an earlier sum
     shared[threadIdx.x] = value;
     __syncthreads();
-    for (int half = blockDim.x / 2; half > 0; half /= 2) {
+    for (int half = blockDim.x / 2; half >= across; half /= 2) {
         if ((int)threadIdx.x < half) shared[threadIdx.x] += shared[threadIdx.x + half];
         __syncthreads();
     }
-    return shared[0];
+    return shared[threadIdx.x % across];
 }
 
 // Sum value(pixel, c) over a part of the pixels for 32 channels at once, or as few as there are; a block's threads lie in

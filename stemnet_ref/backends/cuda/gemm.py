@@ -62,7 +62,7 @@ class GemmConfig:
     ----------
     tiling : Tiling
     split_k : int
-        How many blocks share a sum, so that the GPU is full. Their results are added in order by `add_parts`.
+        How many blocks share a sum, so that the GPU is full. `add_parts` adds their results in a fixed order.
     options : tuple of (str, int)
         The macros.
     """

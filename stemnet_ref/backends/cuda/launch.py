@@ -99,11 +99,14 @@ def sum_over(name, count, shape, *arguments, dtype=np.float64, columns=None, res
 
 
 def add_parts(parts, factor=1.0, out=None):
-    """Return `factor` times the sum over the first axis of `parts`, added in order; in the array `out` if given."""
+    """Return `factor` times the sum over the first axis of `parts`, in a fixed order; in the array `out` if given."""
     if len(parts) == 1 and factor == 1 and out is None:
         return parts.reshape(parts.shape[1:])
     out = device_of(parts).empty(parts.shape[1:], parts.dtype) if out is None else out
-    launch("shared.sum_parts", blocks(out.size), parts, out, factor, len(parts), out.size)
+    # Threads that share an element: where there are few of them, so many that a GPU is full, with eight parts for each
+    sharing = max(1, min(64, len(parts) // 8, 2 ** 18 // max(1, out.size)))
+    across = BLOCK >> sharing.bit_length() - 1
+    launch("shared.sum_parts", blocks(out.size, across), parts, out, factor, len(parts), out.size, across)
     return out
 
 

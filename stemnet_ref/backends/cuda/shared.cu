@@ -1,15 +1,20 @@
-// What several layers start; names of launch.py. One thread for each element of the sum; block 256.
+// What several layers start; names of launch.py.
 #include "common.cuh"
 
-// out[t] = factor * sum over p of parts[p, t]: the last step of every sum that several blocks share. The parts are added in
-// their order, so that reruns are bit-equal.
-extern "C" __global__ void sum_parts(const REAL* parts, REAL* out, REAL factor, int count, int64 elements)
+// out[t] = factor * sum over p of parts[p, t]: the last step of every sum that several blocks share. A block makes `across`
+// elements, and 256 / across threads share one of them, each with every (256 / across)-th part. The order is fixed, so that
+// reruns are bit-equal.
+// grid ceil(elements / across); block 256; across a power of two
+extern "C" __global__ void sum_parts(const REAL* parts, REAL* out, REAL factor, int count, int64 elements, int across)
 {
-    int64 t = thread_number();
-    if (t >= elements) return;
+    __shared__ REAL shared[256];
+    int64 t = blockIdx.x * (int64)across + threadIdx.x % across;
     REAL sum = 0;
-    for (int part = 0; part < count; part++) sum += parts[part * elements + t];
-    out[t] = factor * sum;
+    if (t < elements)
+        #pragma unroll 8                                    // so many numbers on their way
+        for (int part = threadIdx.x / across; part < count; part += 256 / across) sum += parts[part * elements + t];
+    sum = block_sum(sum, shared, across);
+    if ((int)threadIdx.x < across && t < elements) out[t] = factor * sum;
 }
 
 // out[k, j, i] = in[k, i, j] for in (K, I, J): a kernel's channels in and out swapped
