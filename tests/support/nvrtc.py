@@ -98,7 +98,7 @@ def network_macros(stem, dtype, kind, groups=False):
         side = 1024 >> level
         pixels = 1, side, side
         if stem == "conv2d" and layer == "output":
-            c, o, kernel = 16, 2, (1, 1)
+            c, o, kernel = 16, 5, (1, 1)                    # of five classes; two go the way of pixelwise.cu
         elif stem == "block" and layer.endswith(".conv"):
             kernel = 5, 5
         elif transposed and layer.endswith(".deconv"):
@@ -109,7 +109,7 @@ def network_macros(stem, dtype, kind, groups=False):
         found.add(GemmConfig.weight_gradient(where, pixels, kernel, c, o, dtype, (c, o)).options)
         if layer != "down0.conv":
             found.add(GemmConfig.convolve(where, pixels, kernel, o, c, dtype, (c, o)).options)
-    if stem == "block":
+    if stem in ("block", "pixelwise"):
         found |= {(("VECTOR", 0),), (("VECTOR", 1),)}
     return sorted(found) or [()]
 

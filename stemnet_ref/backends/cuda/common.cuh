@@ -40,6 +40,7 @@ __device__ void column_sums(T (&shared)[256], T* parts, int64 pixels, int C, con
     int64 end = pixels * (blockIdx.y + 1) / gridDim.y;
     T sum = 0;
     if (c < C && line < lines)
+        #pragma unroll 8                                    // so many numbers on their way
         for (int64 pixel = pixels * blockIdx.y / gridDim.y + line; pixel < end; pixel += lines) sum += value(pixel, c);
     shared[threadIdx.x] = sum;
     __syncthreads();

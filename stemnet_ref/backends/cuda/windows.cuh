@@ -10,11 +10,9 @@
 #pragma once
 
 #include "ptx.cuh"
+#include "vectors.cuh"
 
-#ifndef VECTOR                                              // what the host says otherwise, for each shape: gemm.py
-#define VECTOR 1                                            // every array's channels are a multiple of 4
-#endif
-#ifndef PRODUCT
+#ifndef PRODUCT                                             // what the host says otherwise, for each shape: gemm.py
 #define PRODUCT 1
 #define GROUPS 0                                            // whether a convolution is that of groups.cuh
 #define TILE_ROWS 64                                        // pixels (or places under the kernel) that a block works on
@@ -29,33 +27,6 @@ template <int COUNT>
 struct alignas(COUNT * sizeof(REAL)) Neighbours {           // in memory
     REAL x[COUNT];
 };
-
-struct alignas(16) Four {                                   // neighbours in memory
-    REAL x[4];
-};
-
-// The first `count` of four elements, the others 0; all or none of them where VECTOR.
-__device__ inline Four load(const REAL* p, int count)
-{
-    Four out = {};
-#if VECTOR
-    if (count > 0) out = *(const Four*)p;
-#else
-    for (int e = 0; e < 4; e++)
-        if (e < count) out.x[e] = p[e];
-#endif
-    return out;
-}
-
-__device__ inline void put(REAL* p, const Four& in, int count)
-{
-#if VECTOR
-    if (count > 0) *(Four*)p = in;
-#else
-    for (int e = 0; e < 4; e++)
-        if (e < count) p[e] = in.x[e];
-#endif
-}
 
 // Windows of an image (N, H, W, C), S pixels apart and 0 outside: pixel (n,i,j) of an (N, HO, WO) grid and element (a,b)
 // of the kernel see image[n, S*i+a-TOP, S*j+b-LEFT]. The image is one array, or two side by side of CA and CB channels.

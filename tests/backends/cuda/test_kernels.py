@@ -99,6 +99,13 @@ def assert_products(place, product, layer, rng, x, weight, *options):
         assert_within_rounding(*each)
 
 
+@KERNEL_PLACES
+@pytest.mark.parametrize(("n", "h", "w", "c", "o"), [
+    (2, 20, 31, 16, 2), (1, 9, 70, 5, 3), (1, 3, 3, 4, 1), (1, 30, 19, 33, 4)])
+def test_conv2d_in_float32_of_single_pixels_to_few_channels(place, n, h, w, c, o):
+    assert_conv2d(place, (1, False), 0, n, h, w, c, o, 1, "same")
+
+
 @PRODUCTS
 @KERNEL_PLACES
 @pytest.mark.parametrize(("n", "h", "w", "c", "o", "k", "stride", "padding"), [
