@@ -77,8 +77,9 @@ extern "C" __global__ void block_activation(const REAL* parts, const REAL* bias,
 // (eq. 35, 37)
 // A thread has sixteen channels, for which the mask is drawn at once, of every (256 / across)-th pixel.
 // grid number of parts, ceil(O / 16 / across); block 256; across at most 16, a power of two
-extern "C" __global__ void block_gradient(const REAL* dy, const REAL* y, REAL* dz, REAL* parts, REAL scale, int threshold,
-                                          uint64 seed, const double* step, uint64 layer, int64 pixels, int O, int across)
+extern "C" __global__ void __launch_bounds__(256, 2) block_gradient(
+    const REAL* dy, const REAL* y, REAL* dz, REAL* parts, REAL scale, int threshold, uint64 seed, const double* step,
+    uint64 layer, int64 pixels, int O, int across)
 {
     __shared__ REAL shared[256][17];                        // 17, so that neighbours fall into other banks
     const int GROUP = 16;
@@ -86,22 +87,28 @@ extern "C" __global__ void block_gradient(const REAL* dy, const REAL* y, REAL* d
     int64 begin = pixels * blockIdx.x / gridDim.x, end = pixels * (blockIdx.x + 1) / gridDim.x;
     Mask mask(threshold, seed, (uint64)step[STEP_NUMBER], layer);
     Four db[4] = {};
-    for (int64 pixel = begin + line; pixel < end; pixel += lines)
+    for (int64 pixel = begin + line; pixel < end; pixel += lines) {
+        Four g[4], out[4];                                  // all are on their way before the first is used
+        #pragma unroll
+        for (int k = 0; k < 4; k++) {
+            int64 t = pixel * O + first + 4 * k;
+            g[k] = load(dy + t, O - first - 4 * k);
+            out[k] = load(y + t, O - first - 4 * k);
+        }
         #pragma unroll
         for (int k = 0; k < 4; k++) {
             int column = first + 4 * k;
             if (column >= O) continue;
-            int64 t = pixel * O + column;
-            Four g = load(dy + t, O - column), out = load(y + t, O - column);
             bool kept[4];
-            mask.keeps<VECTOR>(kept, t);
+            mask.keeps<VECTOR>(kept, pixel * O + column);
             for (int e = 0; e < 4; e++) {
-                REAL active = out.x[e] > 0 ? g.x[e] : REAL(0);
+                REAL active = out[k].x[e] > 0 ? g[k].x[e] : REAL(0);
                 db[k].x[e] += active;
-                out.x[e] = kept[e] ? active * scale : REAL(0);
+                out[k].x[e] = kept[e] ? active * scale : REAL(0);
             }
-            put(dz + t, out, O - column);
+            put(dz + pixel * O + column, out[k], O - column);
         }
+    }
     for (int c = 0; c < GROUP; c++) shared[threadIdx.x][c] = db[c / 4].x[c % 4];
     __syncthreads();
     // A channel's lines, sixteen by sixteen, then what these give

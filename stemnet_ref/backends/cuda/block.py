@@ -14,7 +14,7 @@ from ...layers.block import Saved
 from . import conv_transpose2d
 from .dropout import mask_arguments
 from .gemm import GemmConfig
-from .launch import add_parts, blocks, launch, number_of_parts
+from .launch import BLOCK, add_parts, blocks, launch
 
 LAYERS = sys.modules[__package__]
 
@@ -84,8 +84,10 @@ def _activation_gradient(dy, y, keep_prob, key, out):
     device, o = device_of(dy, y), dy.shape[3]
     pixels, dz = dy.size // o, device.empty(dy.shape, dy.dtype)
     across = 1 << min(4, (blocks(o, 16) - 1).bit_length())          # groups of 16 channels in a block: 1, 2, 4, 8 or 16
-    parts = device.empty((number_of_parts(pixels), o), dy.dtype)
-    launch("block.block_gradient", (len(parts), blocks(o, 16 * across)), dy, y, dz, parts,
+    down = blocks(o, 16 * across)
+    # At least a pixel for each thread, and at most some rounds of blocks for a whole GPU
+    parts = device.empty((max(1, min(1024 // down, blocks(pixels, BLOCK // across))), o), dy.dtype)
+    launch("block.block_gradient", (len(parts), down), dy, y, dz, parts,
            *_mask(device, keep_prob, key), pixels, o, across, options=(("VECTOR", int(o % 4 == 0)),))
     return dz, add_parts(parts, out=out)
 
