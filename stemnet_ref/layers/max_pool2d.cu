@@ -1,40 +1,58 @@
-// Max pooling; equations, names and order of max_pool2d.py.
-#include "common.cuh"
+// Max pooling; equations, names and order of max_pool2d.py. One thread for each four channels of a window, so no atomics;
+// grid ceil(J * ceil(C / 4) / 256), I, N, block 256; I and J are the sides of y and dy
+#include "vectors.cuh"
 
-// y[n,i,j,c] = max over a,b of x[n, s*i+a, s*j+b, c], one thread for each element of y; a NaN makes the maximum NaN, and
-// the lowest place wins a tie. grid ceil(J*C / 256), I, N, block 256; I and J are the sides of y
+struct Window {                                             // this thread's
+    int c, width;
+    int64 pooled, first;                                    // its first channel in y, and in its place 0 in x
+    bool exists;
+    __device__ Window(int I, int J, int C, int size)
+    {
+        int fours = (C + 3) / 4, j = (unsigned)thread_number() / fours;
+        int64 line = (int64)blockIdx.z * I + blockIdx.y;
+        exists = thread_number() < (int64)J * fours;
+        c = (unsigned)thread_number() % fours * 4;
+        width = J * size * C;
+        pooled = (line * J + j) * C + c;
+        first = (line * size * J + j) * size * C + c;
+    }
+};
+
+// y[n,i,j,c] = max over a,b of x[n, s*i+a, s*j+b, c]; a NaN makes the maximum NaN, and the lowest place wins a tie
 extern "C" __global__ void max_pool2d_forward(const REAL* x, REAL* y, unsigned char* argmax, int I, int J, int C, int size)
 {
-    int64 t = thread_number();
-    if (t >= (int64)J * C) return;
-    int c = (unsigned)t % C, j = (unsigned)t / C, i = blockIdx.y, n = blockIdx.z;
-    t += ((int64)n * I + i) * J * C;
-    REAL best = 0;
-    int place = 0;
-    bool undefined = false;
+    Window window(I, J, C, size);
+    if (!window.exists) return;
+    Four best = {};
+    FourOf<unsigned char> place = {};
     for (int a = 0; a < size; a++)
         for (int b = 0; b < size; b++) {
-            REAL value = x[(((int64)n * I * size + i * size + a) * J * size + j * size + b) * C + c];
-            undefined = undefined || value != value;    // NaN
-            if ((a == 0 && b == 0) || value > best) {
-                best = value;
-                place = a * size + b;
-            }
+            Four value = load(x + window.first + (int64)a * window.width + b * C, C - window.c);
+            for (int e = 0; e < 4; e++)
+                if (a + b == 0 || value.x[e] > best.x[e] || value.x[e] != value.x[e]) {     // the last is a NaN's
+                    best.x[e] = value.x[e];
+                    place.x[e] = a * size + b;
+                }
         }
-    y[t] = undefined ? REAL(nan("")) : best;
-    argmax[t] = place;
+    put(y + window.pooled, best, C - window.c);
+    put(argmax + window.pooled, place, C - window.c);
 }
 
-// dx[n, s*i+a, s*j+b, c] += dy[n,i,j,c] if (a,b) is the argmax; without `add` = it, and 0 for the others; one thread for each
-// of dx, gathering, so no atomics. grid ceil(J*s*C / 256), I*s, N, block 256; I and J are the sides of dy
+// dx[n, s*i+a, s*j+b, c] += dy[n,i,j,c] if (a,b) is the argmax; without `add` = it, and 0 for the others
 extern "C" __global__ void max_pool2d_backward(const REAL* dy, const unsigned char* argmax, REAL* dx, int I, int J, int C,
                                                int size, int add)
 {
-    int64 t = thread_number();
-    if (t >= (int64)J * size * C) return;
-    int c = (unsigned)t % C, w = (unsigned)t / C, h = blockIdx.y, n = blockIdx.z;
-    t += ((int64)n * I * size + h) * J * size * C;
-    int64 out = (((int64)n * I + h / size) * J + w / size) * C + c;
-    REAL d = argmax[out] == h % size * size + w % size ? dy[out] : REAL(0);
-    dx[t] = add ? dx[t] + d : d;
+    Window window(I, J, C, size);
+    if (!window.exists) return;
+    Four gradient = load(dy + window.pooled, C - window.c);
+    FourOf<unsigned char> place = load(argmax + window.pooled, C - window.c);
+    for (int a = 0; a < size; a++)
+        for (int b = 0; b < size; b++) {
+            REAL* to = dx + window.first + (int64)a * window.width + b * C;
+            Four sum = {};
+            if (add) sum = load(to, C - window.c);
+            for (int e = 0; e < 4; e++)
+                if (place.x[e] == a * size + b) sum.x[e] += gradient.x[e];
+            put(to, sum, C - window.c);
+        }
 }

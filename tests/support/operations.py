@@ -42,9 +42,9 @@ def labelled(rng):
     return probabilities(rng), rng.integers(0, 3, (2, 6, 5))
 
 
-def pooled(rng):
-    x = rng.standard_normal((2, 4, 6, 5))
-    return rng.standard_normal((2, 2, 3, 5)), layers.max_pool2d.forward(x)[1]
+def pooled(rng, c=5):
+    x = rng.standard_normal((2, 4, 6, c))
+    return rng.standard_normal((2, 2, 3, c)), layers.max_pool2d.forward(x)[1]
 
 
 def masked(rng):
@@ -157,7 +157,10 @@ OPERATIONS = [
         lambda dy, y: abs(dy)),
     Row("max_pool2d.forward", normal((2, 4, 6, 5)), 0),
     Row("max_pool2d.forward", lambda rng: (rng.integers(0, 3, (1, 6, 9, 2)) / 2, 3), 0),        # many ties
+    Row("max_pool2d.forward", lambda rng: (rng.integers(0, 3, (2, 6, 9, 8)) / 2, 3), 0),
     Row("max_pool2d.backward", pooled, 0),
+    Row("max_pool2d.backward", lambda rng: (*pooled(rng, 12), 2, rng.standard_normal((2, 4, 6, 12))), 1,
+        lambda dy, argmax, size, add_to: abs(layers.max_pool2d.backward(dy, argmax)) + abs(add_to)),
     Row("max_pool2d.backward", lambda rng: (*pooled(rng), 2, rng.standard_normal((2, 4, 6, 5))), 1,
         lambda dy, argmax, size, add_to: abs(layers.max_pool2d.backward(dy, argmax)) + abs(add_to)),
     *(Row("dropout.draw_mask", lambda rng, shape=shape, keep=keep: (shape, keep, 5, 3, 1), 0)
