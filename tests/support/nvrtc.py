@@ -109,7 +109,7 @@ def network_macros(stem, dtype, kind, groups=False):
         found.add(GemmConfig.weight_gradient(where, pixels, kernel, c, o, dtype, (c, o)).options)
         if layer != "down0.conv":
             found.add(GemmConfig.convolve(where, pixels, kernel, o, c, dtype, (c, o)).options)
-    if stem in ("block", "pixelwise"):
+    if stem in ("block", "filters", "max_pool2d", "pixelwise"):
         found |= {(("VECTOR", 0),), (("VECTOR", 1),)}
     return sorted(found) or [()]
 

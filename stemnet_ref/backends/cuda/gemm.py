@@ -107,7 +107,8 @@ class GemmConfig:
         i, j = (o, c) if swapped else (c, o)
         count = kh * kw * blocks(i, 8) * 2 * j
         out = self.device.empty((parts, count, 4), weight.dtype)
-        launch("filters.split_filters", blocks(count), weight, out, i, j, int(swapped), parts, count)
+        launch("filters.split_filters", blocks(count), weight, out, i, j, int(swapped), parts, count,
+               options=(("VECTOR", int(swapped and i % 4 == 0)),))
         return out
 
     def launch(self, name, split_k, *arguments):
