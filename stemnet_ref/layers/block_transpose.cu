@@ -1,28 +1,33 @@
-// The block with a transposed convolution: this, bias and ReLU; equations of block.py.
-#include "phases.cuh"
+// The block with a transposed convolution of a 2 x 2 kernel: this, bias and ReLU; equations of block.py. The kernel's
+// elements do not overlap in y, so that the transposed convolution is a matrix product, which has four times O columns.
+#include "windows.cuh"
 
-struct ActivePhase {
+// y[n, 2i+a, 2j+b, o] = relu(sum + bias[o]) for row (n*H + i)*W + j of the product, and column (2a + b)*O + o
+struct Enlarged {
     const REAL* bias;
     REAL* y;
-    Phase phase;
-    int O;
-    __device__ void operator()(int row, int o, const Four& sum) const
+    int W, O;
+    __device__ REAL* at(int row, int column) const
     {
-        Four z = load(bias + o, O - o);
-        for (int e = 0; e < 4; e++) {
-            z.x[e] += sum.x[e];
+        int a = column / (2 * O), rest = column % (2 * O);  // of b and o
+        return y + ((int64)(row / W * 2 + a) * W + row % W) * 2 * O + rest;
+    }
+    __device__ void operator()(int row, int column, const Four& sum) const
+    {
+        Four z = sum;
+        for (int e = 0; e < 4 && column + e < 4 * O; e++) {
+            z.x[e] += bias[(column + e) % O];
             z.x[e] = z.x[e] <= 0 ? REAL(0) : z.x[e];        // NaN stays NaN
+            if (!VECTOR) *at(row, column + e) = z.x[e];
         }
-        put(y + phase.pixel(row) * O + o, z, O - o);
+        if (VECTOR) put(at(row, column), z, 4);
     }
 };
 
-// y = relu(transposed convolution + b), arguments and grid those of conv_transpose2d_forward
+// y = relu(transposed convolution + b), y (N, 2H, 2W, O) and `weight` as (C, 4*O); grid that of GemmConfig in gemm.py
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) block_transpose_forward(
-    const REAL* x, const REAL* weight, const REAL* bias, REAL* y, int N, int H, int W, int C, int O, int KH, int KW,
-    int stride, int HO, int WO, int top, int left)
+    const REAL* x, const REAL* weight, const REAL* bias, REAL* y, int N, int H, int W, int C, int O)
 {
     SHARED_MEMORY(Shared, shared);
-    Phase phase(KH, KW, stride, HO, WO, top, left, blockIdx.z);
-    convolve(shared, phase.windows(x, C, N, H, W), phase.filters(weight, O), 0, 1, ActivePhase{bias, y, phase, O});
+    convolve(shared, {x, x, C, 0, N, H, W, H, W, 1, 1, 1, 0, 0}, {weight, 4 * O, 0, 1, 1}, 0, 1, Enlarged{bias, y, W, O});
 }

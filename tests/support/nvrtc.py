@@ -105,6 +105,9 @@ def network_macros(stem, dtype, kind, groups=False):
             c, o, kernel, pixels = o, c, (1, 1), (1, side // 2, side // 2)
         else:
             continue
+        if stem == "block_transpose":
+            found.add(GemmConfig.convolve(where, pixels, kernel, c, 4 * o, dtype, (c, o)).options)
+            continue
         found.add(GemmConfig.convolve(where, pixels, kernel, c, o, dtype, (c, o)).options)
         found.add(GemmConfig.weight_gradient(where, pixels, kernel, c, o, dtype, (c, o)).options)
         if layer != "down0.conv":

@@ -14,20 +14,19 @@ from ...layers.block import Saved
 from . import conv_transpose2d
 from .dropout import mask_arguments
 from .gemm import GemmConfig
-from .launch import BLOCK, add_parts, blocks, launch
+from .launch import BLOCK, add_parts, blocks, launch, swap_channels
 
 LAYERS = sys.modules[__package__]
+MAX_BLOCKS = 1024       # of block_gradient: some rounds for a whole GPU
 
 
 def forward(inputs, weight, b, kind="conv", activation="relu", scale=None, statistics=None, keep_prob=1.0,
             key=(0, 0, 0)):
     plain.check(inputs, kind, activation)
-    if not _is_fused(inputs, kind, activation, scale, keep_prob):
+    if not _is_fused(inputs, kind, activation, scale, keep_prob) or (kind == "deconv" and weight.shape[:2] != (2, 2)):
         return plain.forward(inputs, weight, b, kind, activation, scale, statistics, keep_prob, key, LAYERS)
     if kind == "deconv":
-        x, = inputs
-        check_shapes("block.forward", x=(x, "N H W C"), weight=(weight, "kh kw O C"), b=(b, "O"))
-        y = conv_transpose2d.enlarge("block_transpose.block_transpose_forward", x, weight, 2, "same", b)
+        y = _enlarge(*inputs, weight, b)
     else:
         y = _convolve(inputs, weight, b, keep_prob, key)
     return y, Saved(inputs, y, kind, activation, keep_prob, key)
@@ -79,14 +78,24 @@ def _convolve(inputs, weight, b, keep_prob, key):
     return y
 
 
+def _enlarge(x, weight, b):
+    """Return relu(conv_transpose2d(x, w) + b) for a kernel of 2 x 2."""
+    check_shapes("block.forward", x=(x, "N H W C"), weight=(weight, "kh kw O C"), b=(b, "O"))
+    (n, h, w, c), o, device = x.shape, len(b), device_of(x, weight, b)
+    y = device.empty((n, 2 * h, 2 * w, o), x.dtype)
+    config = GemmConfig.convolve(device, (n, h, w), (1, 1), c, 4 * o, x.dtype, (c, o))
+    matrix = swap_channels(weight.reshape(4 * o, c))
+    config.launch("block_transpose.block_transpose_forward", 1, x, matrix, b, y, n, h, w, c, o)
+    return y
+
+
 def _activation_gradient(dy, y, keep_prob, key, out):
     """Return dz and db, this in the array `out` if given: back through ReLU, bias and dropout."""
     device, o = device_of(dy, y), dy.shape[3]
     pixels, dz = dy.size // o, device.empty(dy.shape, dy.dtype)
     across = 1 << min(4, (blocks(o, 16) - 1).bit_length())          # groups of 16 channels in a block: 1, 2, 4, 8 or 16
     down = blocks(o, 16 * across)
-    # At least a pixel for each thread, and at most some rounds of blocks for a whole GPU
-    parts = device.empty((max(1, min(1024 // down, blocks(pixels, BLOCK // across))), o), dy.dtype)
+    parts = device.empty((max(1, min(MAX_BLOCKS // down, blocks(pixels, BLOCK // across))), o), dy.dtype)
     launch("block.block_gradient", (len(parts), down), dy, y, dz, parts,
            *_mask(device, keep_prob, key), pixels, o, across, options=(("VECTOR", int(o % 4 == 0)),))
     return dz, add_parts(parts, out=out)

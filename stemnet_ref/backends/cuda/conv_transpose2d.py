@@ -12,22 +12,17 @@ from .launch import blocks, swap_channels
 
 def forward(x, weight, stride=2, padding="same"):
     check_shapes("conv_transpose2d.forward", x=(x, "N H W C"), weight=(weight, "kh kw O C"))
-    return enlarge("conv_transpose2d.conv_transpose2d_forward", x, weight, stride, padding)
-
-
-def backward(dy, x, weight, stride=2, padding="same"):
-    return gradients(dy, x, weight, stride, padding)
-
-
-def enlarge(kernel, x, weight, stride, padding, *more):
-    """Return the output of a kernel with the arguments x, weight, `more`, y and the sizes."""
     sizes, device = _sizes(x, weight, stride, padding), device_of(x, weight)
     n, _, _, c, o, _, _, _, ho, wo, *_ = sizes
     y = device.empty((n, ho, wo, o), x.dtype)
     largest = n, blocks(ho, stride), blocks(wo, stride)             # of the phases
     config = GemmConfig.convolve(device, largest, (1, 1), c, o, x.dtype, (c, o))
-    config.launch(kernel, stride ** 2, x, swap_channels(weight), *more, y, *sizes)
+    config.launch("conv_transpose2d.conv_transpose2d_forward", stride ** 2, x, swap_channels(weight), y, *sizes)
     return y
+
+
+def backward(dy, x, weight, stride=2, padding="same"):
+    return gradients(dy, x, weight, stride, padding)
 
 
 def gradients(dy, x, weight, stride=2, padding="same", out=None):

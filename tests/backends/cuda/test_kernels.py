@@ -1,6 +1,5 @@
-"""The CUDA files, run on the emulated device or a GPU, against NumPy; and what the launcher must notice."""
+"""The CUDA files, run on the emulated device or a GPU, against NumPy."""
 
-from pathlib import Path
 from unittest import mock
 
 import cases
@@ -12,12 +11,11 @@ from hypothesis import strategies as st
 from places import KERNEL_PLACES, backend_at, emulator, on
 
 from stemnet_ref.backends.buffers import Buffers
-from stemnet_ref.backends.cuda import sources
-from stemnet_ref.backends.cuda.launch import launch
 from stemnet_ref.dispatch import to_host
 from stemnet_ref.layers import (
     batch_norm,
     bias,
+    block,
     conv2d,
     conv_transpose2d,
     dense,
@@ -114,6 +112,20 @@ def test_conv2d_in_float32_of_single_pixels_to_few_channels(place, n, h, w, c, o
 def test_conv_transpose2d_in_float32_over_shapes_that_do_not_fill_the_tiles(place, product, n, h, w, c, o, k, stride,
                                                                            padding):
     assert_conv_transpose2d(place, product, 0, n, h, w, c, o, k, stride, padding)
+
+
+@PRODUCTS
+@KERNEL_PLACES
+@pytest.mark.parametrize(("n", "h", "w", "c", "o", "k"), [
+    (1, 9, 40, 32, 16, 2), (2, 5, 33, 9, 5, 2), (1, 5, 3, 68, 68, 2), (1, 3, 5, 8, 4, 3)])
+def test_the_block_with_a_transposed_convolution_in_float32(place, product, n, h, w, c, o, k):
+    rng = np.random.default_rng(0)
+    x, weight, b = float32(rng, n, h, w, c), float32(rng, k, k, o, c), float32(rng, o)
+    with computing(place, *product):
+        y, _ = on(place, block).forward((x,), weight, b, "deconv")
+    exact, large = (block.forward((change(x).astype(float),), change(weight).astype(float), change(b).astype(float),
+                                  "deconv")[0] for change in (np.array, abs))
+    assert_within_rounding(y, exact, large, k * k * c + 2)
 
 
 @pytest.mark.sweep
@@ -244,43 +256,3 @@ def test_two_training_steps_are_bit_equal_whatever_the_order_of_threads(place, p
             training_step(network, optimizer, batch, Objective.of(Settings(), 10), 0)
         results.append([where.to_host(array).tobytes() for array in network.parameters.values()])
     assert results[0] == results[1]
-
-
-@pytest.mark.parametrize(("arguments", "culprit"), [
-    (lambda a: (a, a), "2 arguments; it takes 3"),
-    (lambda a: (a, np.zeros(4), 4), "move them to one device"),
-    (lambda a: (a, emulator().to_device(np.zeros(4)), 4), "y is float64; it must be float32"),
-    (lambda a: (emulator().to_device(np.zeros(4, int)), a, 4), "x is int64; it must be float32 or float64"),
-    (lambda a: (a[::2], a, 4), "x is not contiguous"),
-    (lambda a: (a, a, 4.0), "elements=4.0 must be a whole number of 64 bits"),
-    (lambda a: (a, a, 2 ** 63), "must be a whole number of 64 bits"),
-])
-def test_the_launcher_checks_what_cuda_would_not(arguments, culprit):
-    array = emulator().to_device(np.zeros(4, np.float32))
-    with pytest.raises(ValueError, match=culprit):
-        launch("relu.relu_forward", 1, *arguments(array))
-
-
-def test_the_launcher_refuses_arrays_that_vectors_cannot_be_read_from():
-    where = emulator()
-    x, weight = where.to_device(np.ones((1, 4, 4, 8), np.float32)), where.to_device(np.ones(8 * 8 + 1, np.float32))
-    conv2d.forward(x, weight[:-1].reshape(1, 1, 8, 8))
-    with pytest.raises(ValueError, match="weight does not begin at a multiple of 16 bytes"):
-        conv2d.forward(x, weight[1:].reshape(1, 1, 8, 8))
-
-
-def test_the_launcher_refuses_sizes_that_an_int_does_not_hold():
-    array = emulator().to_device(np.zeros(4, np.float32))
-    with pytest.raises(ValueError, match="D=2147483648 must be a whole number of 32 bits, give it fewer pixels"):
-        launch("dense.dense_backward_input", 1, array, array, array, 1, 2 ** 31, 1)
-    with pytest.raises(ValueError, match="more than CUDA allows"):
-        launch("relu.relu_forward", (1, 65536), array, array, 4)
-
-
-def test_parameters_of_a_kernel_are_read_from_its_text():
-    found = sources.kernels(sources.source("dropout"))
-    assert found["dropout_draw_mask"] == [
-        ("bool", True, False, "mask"), ("int64", False, False, "elements"), ("int", False, False, "threshold"),
-        ("uint64", False, False, "seed"), ("double", True, True, "step"), ("uint64", False, False, "layer")]
-    text = "\n".join(path.read_text() for path in Path(sources.PACKAGE).rglob("*.cu"))
-    assert text.count("__global__") == sum(len(sources.kernels(path)) for path in sources.PACKAGE.rglob("*.cu"))
