@@ -12,7 +12,8 @@ from ...layers import max_pool2d as max_pool2d_layer
 from ...layers import sigmoid as sigmoid_layer
 from . import products
 from .activations import ACTIVATIONS
-from .rounding import WHOLE_SUM, Value, total
+from .rounding import WHOLE_SUM, Value
+from .sums import total
 
 
 def add(x, b, assumed):

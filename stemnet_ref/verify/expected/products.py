@@ -10,7 +10,7 @@ import numpy as np
 from ...layers import conv2d as conv2d_layer
 from ...layers import conv_transpose2d as conv_transpose2d_layer
 from . import resampling
-from .rounding import alike, bilinear
+from .sums import alike, bilinear
 
 # How the other side may read the memory of filters (kh, kw, a, b): convention, where it shows, and what it does
 CONV2D_MOVES = (

@@ -6,7 +6,8 @@ from verifying import only_costs_and_gradients, small_golden
 
 from stemnet_ref.verify.compare import compare
 from stemnet_ref.verify.diagnosis.search import diagnose
-from stemnet_ref.verify.expected.rounding import DOUBLE, SINGLE, Assumptions, alike, exact, total
+from stemnet_ref.verify.expected.rounding import DOUBLE, SINGLE, Assumptions, exact
+from stemnet_ref.verify.expected.sums import alike, total
 from stemnet_ref.verify.golden import keys
 
 
