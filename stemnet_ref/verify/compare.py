@@ -131,7 +131,7 @@ class Comparison:
     def _judge(self, key, trace, departed):
         """Return the Row of a tensor; `departed` has the place and the difference of what departed before, or is None.
         """
-        (exact, error), consulted = trace.computed(key)
+        (exact, error, _), consulted = trace.computed(key)
         parts, actual = Key.of(key), np.asarray(self.actual[key])
         assumed = Assumptions(trace.unit, trace.conventions, parts.layer, step=parts.step)
         assert actual.shape == exact.shape, f"{key} has shape {actual.shape}; the reference's has {exact.shape}"

@@ -67,6 +67,18 @@ def test_an_input_with_what_cancels_is_not_accused_and_one_with_a_fault_is():
     assert compare(made, given).first.key == "input"
 
 
+def test_what_parameters_that_are_not_given_can_do_is_allowed():
+    """A ReLU goes the other way in the second step; the third, of which a third is given, follows from it."""
+    assert {row["view"]: float(row["share"]) for row in run(4053)}["a third"] < 0.6
+
+
+@pytest.mark.parametrize(("kind", "is_more"), [("gradient", False), ("parameter", False), ("cost", True)])
+def test_beside_gradients_or_parameters_nothing_more_is_allowed(kind, is_more):
+    made = small_golden((8, 12), 2, 3, levels=2)
+    given = {key: array for key, array in computed("cost: nll", made).items() if f"/{kind}" in key}
+    assert (compare(made, given).trace.computed("3/backward/down0.relu").value.shared is not None) == is_more
+
+
 def fault_in_a_weight(x, w):
     """Compute with one weight that is wrong by a part in 10000."""
     factor = torch.ones(w.shape)

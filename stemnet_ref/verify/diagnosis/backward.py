@@ -44,7 +44,7 @@ class Given:
 
     def scaled(self, factor):
         """Return the right gradient times a number, a Value."""
-        array, error = self.right()
+        array, error, _ = self.right()
         return Value(array * factor, error * abs(factor))
 
     def pixels(self):

@@ -140,7 +140,7 @@ def of_row(row, comparison, trace):
         what = "step is" if kind == "parameter" else "numbers are"
         why = _why(factor, comparison, trace) if kind == "parameter" else ""
         return f"{NOT_KNOWN}, but the {what} {factor:.7g} times the reference's.{why}"
-    exact, error = trace.computed(row.key).value
+    exact, error, _ = trace.computed(row.key).value
     both = (actual != 0) & (exact != 0)
     if kind == "forward" and name.endswith(".dropout") and ((actual != 0) != (exact != 0)).any() and (
             abs(actual - exact) <= error + 4 * trace.unit * abs(exact))[both].all():

@@ -50,7 +50,8 @@ def explains(comparison, rows, trace):
         large.append(row.key)
         of_weights = row.key.endswith("weight")
         if not of_weights or len(large) == 1:
-            actual, (array, error) = np.asarray(comparison.actual[row.key], np.float64), spread.computed(row.key).value
+            actual = np.asarray(comparison.actual[row.key], np.float64)
+            array, error, _ = spread.computed(row.key).value
             difference = actual - array
             if of_weights and _likeness(difference, array - observations.begun(row.key, spread)) > ALL_ALIKE:
                 return False

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import erf, expit
 
-from .rounding import WHOLE_SUM, Value
+from .rounding import WHOLE_SUM
 
 SELU = 1.6732632423543772, 1.0507009873554805       # alpha and scale that keep the variance (Klambauer et al., 2017)
 TANH = np.sqrt(2 / np.pi), 0.044715                 # of the approximation of GELU (Hendrycks and Gimpel, 2016)
@@ -22,16 +22,17 @@ class Activation(NamedTuple):
     def outputs(self, v, assumed):
         """Return the functions for y and dx, as `products` describes them."""
         def y():
-            (x, error), unit = v("x"), assumed.roundoff()
-            y = self.forward(x)
+            (x, error, _), unit = v("x"), assumed.roundoff()
+            y, slope = self.forward(x), abs(self.slope(x))
             own = 8 * unit * (abs(y) + abs(x)) + 2 * unit * (x < 0) * (self.bend > 0) + assumed.smallest()
-            return Value(y, own + error * (abs(self.slope(x)) + self.bend * error + self._jumps(x, error)))
+            own += error * (slope + self.bend * error + self._jumps(x, error))
+            return v("x").map(lambda a: a * slope)._replace(array=y, error=own)
 
         def dx():
-            (dy, dy_error), (x, error) = v("dy"), v("x")
+            dy, (x, error, _) = v("dy").array, v("x")
             slope = self.slope(x)
             own = 16 * assumed.roundoff() * (abs(slope) + (1 + abs(x)) * (self.bend > 0)) + self.bend * error
-            found = Value(dy * slope, dy_error * abs(slope))
+            found = v("dy").map(lambda a: a * abs(slope))._replace(array=dy * slope)
             return found.uncertain(abs(dy) * own + assumed.smallest(), WHOLE_SUM * abs(dy) * self._jumps(x, error))
 
         return {"y": y, "dx": dx}

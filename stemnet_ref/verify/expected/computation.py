@@ -55,9 +55,13 @@ class Computation:
         """Return a tensor that this one depends on."""
         if key in self.trace.given:
             return self.trace.value(key)
-        if Key.of(key).step:
+        value, (step, kind, name) = self.computed(key), Key.of(key)
+        if step:
             self.consulted.add(CHAIN)
-        return self.computed(key)
+        if self.trace.bounds and step and kind == "parameter" and any(
+                f"{each}/gradient/{name}" not in self.trace.given for each in range(1, step + 1)):
+            return value._replace(shared=value.error)
+        return value
 
     def computed(self, key):
         """Return what this tensor depends on, computed also where it is given."""
@@ -121,7 +125,11 @@ class Computation:
 
     def _backward(self):
         if self.name == "logits":
-            return self._of_logits("dx")
+            dz, (_, error, shared) = self._of_logits("dx"), self.tensor(f"{self.step}/forward/logits")
+            if shared is None:
+                return dz
+            share = shared.max(-1, keepdims=True) / np.maximum(error.max(-1, keepdims=True), 1e-300)
+            return dz._replace(shared=share * dz.error)
         parts = [self.outputs(each)[("da", "db")[each.inputs.index(self.name)] if each.kind == "concat" else "dx"]()
                  for each in self.trace.consumers[self.name]]
         return reduce(lambda a, b: add(a, b, self.assume(self.name)), parts)

@@ -82,7 +82,7 @@ def _of_softmax(z, weights, assumed):
         z, slope_of_z = _logarithm_of_logits(z, unit)
     p, shifted = softmax(z, assumed), z.array - z.array.max(-1, keepdims=True)
     log_p = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
-    largest, z_error = (abs(each).max(-1, keepdims=True) for each in z)
+    largest, z_error = (abs(each).max(-1, keepdims=True) for each in z[:2])
     of_sum = assumed.roundings(shifted.shape[-1]) if shifted.shape[-1] > 8 else 0.0
     own = unit * (8 + 2 * abs(log_p) + largest) + of_sum + 2 * z_error
     inner, slope = _of_logarithm(Value(log_p, own), p, assumed)
@@ -160,7 +160,7 @@ def _of_shares(z, weights, assumed):
 
 def _focal(gamma, log_p, p, assumed):
     """Return (1 - p)^gamma log p and its derivative by log p."""
-    unit, log_p, of_log, p, of_p = assumed.roundoff(), *log_p, *p
+    unit, (log_p, of_log), (p, of_p) = assumed.roundoff(), log_p[:2], p[:2]
     q, of_q = -np.expm1(log_p), of_p + p * of_log + 2 * unit
 
     def power(exponent):

@@ -3,7 +3,7 @@
 The arguments and results of a layer are as `products` describes them.
 """
 
-from functools import partial
+from functools import partial, reduce
 
 import numpy as np
 
@@ -20,7 +20,9 @@ def add(x, b, assumed):
     """Return x + b: the output of a bias (eq. 30), or the gradient with respect to a map that went two ways."""
     y = x.array + b.array
     error = assumed.roundoff() * (abs(x.array) + abs(b.array) + abs(y)) + assumed.smallest()
-    return Value(y, error).uncertain(x.error, b.error)
+    shared = [each.shared for each in (x, b) if each.shared is not None]
+    shared = reduce(np.hypot, shared, np.zeros(y.shape)) if shared else None
+    return Value(y, error, shared).uncertain(x.error, b.error)
 
 
 def bias(v, o, assumed):
@@ -47,7 +49,7 @@ def relu(v, o, assumed):
 
     def y():
         x = v("x")
-        return Value(np.maximum(x.array, 0), np.where(x.array > -x.error, x.error, 0))
+        return x.map(lambda a: np.where(x.array > -x.error, a, 0))._replace(array=np.maximum(x.array, 0))
 
     def dx():
         dy, y, x = v("dy"), v("y"), v("x")
@@ -101,7 +103,8 @@ def max_pool2d(v, o, assumed):
     def y():
         x = v("x")
         if assumed.holds("pool_average"):
-            return assumed.rounded(over_windows(np.mean, x.array), over_windows(np.max, x.error), 2 * size * size)
+            largest = x.map(partial(over_windows, np.max))
+            return assumed.rounded(over_windows(np.mean, x.array), largest.error, largest.shared, 2 * size * size)
         if assumed.holds("pool_subsampled"):
             return x.map(lambda a: a[:, ::size, ::size])
         return x.map(partial(over_windows, np.max))
@@ -135,7 +138,10 @@ def concat(v, o, assumed):
     """Return a and b side by side, a first (section 9), and their gradients."""
     def y():
         parts = (v("b"), v("a")) if assumed.holds("concat_swapped") else (v("a"), v("b"))
-        return Value(*(np.concatenate(each, -1) for each in zip(*parts, strict=True)))
+        if any(each.shared is not None for each in parts):
+            parts = [each if each.shared is not None else each._replace(shared=np.zeros_like(each.array))
+                     for each in parts]
+        return Value(*(None if each[0] is None else np.concatenate(each, -1) for each in zip(*parts, strict=True)))
 
     def gradient(is_a):
         if is_a and assumed.holds("skip_detached"):

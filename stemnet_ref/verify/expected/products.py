@@ -117,8 +117,8 @@ def outputs(v, assumed, order, terms, forward, terms_of_dx, backward_input, summ
         return found.map(lambda w: w.ravel()[inverse])
 
     of_map, of_kernel = ((1, 2), (0, 1)) if transforms else ((), ())
-    return {"y": lambda: bilinear(forward, v("x"), weight, terms, assumed, 0.0, of_map, True), "dweight": dweight,
-            "dx": lambda: bilinear(backward_input, v("dy"), weight, terms_of_dx, assumed, 0.0, of_map, True)}
+    return {"y": lambda: bilinear(forward, v("x"), weight, terms, assumed, None, of_map, True), "dweight": dweight,
+            "dx": lambda: bilinear(backward_input, v("dy"), weight, terms_of_dx, assumed, None, of_map, True)}
 
 
 def _order(shape, moves, assumed):

@@ -28,6 +28,9 @@ What is uncertain in the operands is carried on as standard deviations are: a re
 da has dy^2 = sum da^2 b^2 beside its own roundings. Where a ReLU or a maximum may have gone the other way, the whole
 gradient there is uncertain, and counts four times: what follows from one such element adds up, as independent errors
 do not. Through many layers this is an estimate and no longer a bound; it is sharp where the tensors between are given.
+
+A parameter that is not given, nor all its gradients, is uncertain alike in all pixels, and one element of a gradient
+makes many weights uncertain at once. What follows from that adds up in sums over pixels (`Value.shared`).
 """
 
 from functools import cache, reduce
@@ -42,18 +45,22 @@ MAX_NUMBER = {SINGLE: 2e37, DOUBLE: 1e307}             # near the largest number
 
 
 class Value(NamedTuple):
-    """An array in float64, and how far another implementation's may be from it, an array of the same shape."""
+    """An array in float64, and how far another implementation's may be from it, an array of the same shape.
+
+    `shared`, such an array or None, is how far parameters that are not given may bring it in all pixels at once.
+    """
 
     array: np.ndarray
     error: np.ndarray
+    shared: np.ndarray | None = None
 
     def map(self, f):
         """Return the value whose elements f has moved to other places."""
-        return Value(f(self.array), f(self.error))
+        return Value(f(self.array), f(self.error), None if self.shared is None else f(self.shared))
 
     def uncertain(self, *errors):
         """Return the value with errors that are independent of its own."""
-        return Value(self.array, reduce(np.hypot, (self.error, *errors)))
+        return Value(self.array, reduce(np.hypot, (self.error, *errors)), self.shared)
 
 
 def exact(array):
@@ -170,14 +177,14 @@ class Assumptions:
         """
         for name, each in FORMATS.items():
             if self.unit < each.unit and (weights or not each.of_weights) and self.holds(name):
-                (array, error), cut = value, each.cut(value.array)
+                (array, error, shared), cut = value, each.cut(value.array)
                 more = np.maximum(abs(each.cut(array - error) - cut), abs(each.cut(array + error) - cut))
-                value = Value(cut, np.hypot(error, more))
+                value = Value(cut, np.hypot(error, more), shared)
         return value
 
-    def rounded(self, array, error=0.0, roundings=2):
+    def rounded(self, array, error=0.0, shared=None, roundings=2):
         """Return a Value after elementwise arithmetic whose intermediate results are no larger than `array`."""
-        return Value(array, np.hypot(roundings * self.roundoff() * abs(array) + self.smallest(), error))
+        return Value(array, np.hypot(roundings * self.roundoff() * abs(array) + self.smallest(), error), shared)
 
     def smallest(self):
         """Return what is lost where numbers below the smallest normal one count as 0."""

@@ -7,7 +7,7 @@ import numpy as np
 from .rounding import TRANSFORMS, Value, exact
 
 
-def bilinear(f, a, b, terms, assumed, alike=0.0, sides=(), weights=False):
+def bilinear(f, a, b, terms, assumed, alike=None, sides=(), weights=False):
     """Return f(a, b), a sum of `terms` products of an element of a and one of b, as a Value.
 
     Parameters
@@ -17,8 +17,8 @@ def bilinear(f, a, b, terms, assumed, alike=0.0, sides=(), weights=False):
     a, b : Value
     terms : int
     assumed : Assumptions
-    alike : float or ndarray
-        Share of pairs of terms that are equal, and so are what is uncertain in them.
+    alike : ndarray, optional
+        The share of pairs of terms that are equal, and so are what is uncertain in them, where pixels are summed.
     sides : tuple of int
         Axes of the result along which rounding errors may be spread: height and width.
     weights : bool
@@ -28,23 +28,29 @@ def bilinear(f, a, b, terms, assumed, alike=0.0, sides=(), weights=False):
     x, w = a.array, b.array
     if not assumed.bounds:
         return exact(f(x, w))
-    error = f(abs(x), abs(w))
+    error, roundings, shared = f(abs(x), abs(w)), assumed.roundings(terms, 0.0 if alike is None else alike), []
     if assumed.spread and sides:
         x_most, w_most = abs(x) + a.error, abs(w) + b.error
         x_even, w_even = even(x_most, (1, 2)), even(w_most, (0, 1) if sides == (1, 2) else (1, 2))
         sums = f(x_most, w_most), f(x_even, w_most), f(x_most, w_even)
         error[:] = reduce(np.maximum, sums).max(sides, keepdims=True)
-        error *= assumed.roundings(terms, alike) + TRANSFORMS * assumed.roundoff()
+        error *= roundings + TRANSFORMS * assumed.roundoff()
     else:
-        error *= assumed.roundings(terms, alike)
+        error *= roundings
     # numbers below the smallest normal one: of the results, and of the operands
     error += terms * assumed.smallest() * (1 + abs(x).max(initial=0) + abs(w).max(initial=0))
     for x_part, w_part in ((a.error, w), (x, b.error)):
         if x_part.any() and w_part.any():
             error = np.sqrt(error ** 2 + f(x_part ** 2, w_part ** 2))
-            if np.any(alike):
+            if alike is not None and alike.any():
                 error = np.hypot(error, np.sqrt(alike) * f(abs(x_part), abs(w_part)))
-    return Value(f(x, w), error)
+    if b.shared is not None:
+        shared.append(f(abs(x), b.shared))
+    if a.shared is not None:
+        shared.append(np.sqrt(f(a.shared ** 2, w ** 2)) if alike is None else f(a.shared, abs(w)))
+    if alike is not None:
+        return Value(f(x, w), reduce(np.hypot, shared, error))
+    return Value(f(x, w), error, reduce(np.hypot, shared) if shared else None)
 
 
 def even(array, sides):
@@ -54,11 +60,12 @@ def even(array, sides):
 
 def total(value, assumed):
     """Return the sums over all axes but the last."""
-    array, error = (np.ascontiguousarray(each.reshape(-1, each.shape[-1]).T) for each in value)
+    array, error = (np.ascontiguousarray(each.reshape(-1, each.shape[-1]).T) for each in value[:2])
     terms, equal = array.shape[1], alike(value.array, assumed)
+    shared = 0.0 if value.shared is None else value.shared.reshape(-1, len(array)).sum(0)
     own = assumed.roundings(terms, equal) * abs(array).sum(1) + terms * assumed.smallest()
     of_terms = np.maximum((error ** 2).sum(1), equal * error.sum(1) ** 2)
-    return Value(array.sum(1), np.hypot(own, np.sqrt(of_terms)))
+    return Value(array.sum(1), np.hypot(np.hypot(own, shared), np.sqrt(of_terms)))
 
 
 def alike(array, assumed):

@@ -6,6 +6,7 @@ from verifying import only_costs_and_gradients, small_golden
 
 from stemnet_ref.verify.compare import compare
 from stemnet_ref.verify.diagnosis.search import diagnose
+from stemnet_ref.verify.expected.layer import LAYERS, Options
 from stemnet_ref.verify.expected.rounding import DOUBLE, SINGLE, Assumptions, exact
 from stemnet_ref.verify.expected.sums import alike, total
 from stemnet_ref.verify.golden import keys
@@ -62,6 +63,27 @@ def test_what_is_uncertain_in_equal_terms_adds_up():
     assert total(terms, assumed).error == pytest.approx(0.1, rel=1e-3)
     terms = exact(np.linspace(1, 2, 100).reshape(1, 10, 10, 1)).uncertain(np.full((1, 10, 10, 1), 1e-3))
     assert total(terms, assumed).error == pytest.approx(0.01, rel=1e-3)
+
+
+@pytest.mark.parametrize("gradient", ["dweight", "db"])
+def test_what_follows_from_parameters_adds_up_over_pixels(gradient):
+    """Weights that are wrong together, and arrays that are not negative: the errors of all pixels have one sign."""
+    x, dy = np.random.default_rng(0).random((2, 1, 10, 10, 3))
+    weight, wrong, assumed = np.ones((5, 5, 3, 3)), np.full((5, 5, 3, 3), 1e-3), Assumptions(SINGLE)
+
+    def value(layer, output, **given):
+        return LAYERS[layer](given.get, Options(), assumed)[output]()
+
+    def of(weight):
+        """Return a gradient that follows from a weight."""
+        y, dx = (value("conv2d", each, x=exact(x), weight=weight, dy=exact(dy)) for each in ("y", "dx"))
+        return value("bias", "db", dy=dx) if gradient == "db" else value("conv2d", "dweight", x=y, weight=weight,
+                                                                         dy=exact(dy))
+
+    uncertain = exact(weight).uncertain(wrong)
+    moved = abs(of(exact(weight + wrong)).array - of(exact(weight)).array)
+    assert (moved > 5 * of(uncertain).error).all()
+    assert (moved < of(uncertain._replace(shared=wrong)).error).all()
 
 
 @pytest.mark.parametrize("shown", [lambda given: given, only_costs_and_gradients], ids=["all", "training"])

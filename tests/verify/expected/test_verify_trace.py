@@ -116,13 +116,13 @@ def test_what_a_trace_shares_with_another_is_what_it_would_compute(options, name
         shared, alone = base.under(conventions), Trace(made, unit=SINGLE, conventions=conventions)
         for key in keys(made):
             found, wanted = shared.computed(key), alone.computed(key)
-            np.testing.assert_array_equal(found.value, wanted.value, err_msg=f"{name}: {key}")
+            np.testing.assert_equal(found.value, wanted.value, err_msg=f"{name}: {key}")
             assert found.consulted == wanted.consulted, (name, key)
         if number % 8 == 1:                                 # two share with each of them
             both = conventions | before.conventions
             shared_of_two, alone = base.under(both, [shared, before]), Trace(made, unit=SINGLE, conventions=both)
             for key in keys(made):
-                np.testing.assert_array_equal(shared_of_two.computed(key).value, alone.computed(key).value)
+                np.testing.assert_equal(shared_of_two.computed(key).value, alone.computed(key).value)
         before = shared
 
 
