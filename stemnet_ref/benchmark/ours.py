@@ -6,6 +6,7 @@ from .. import backends
 from ..backends.buffers import Buffers
 from ..backends.cpu.threads import count
 from ..backends.cuda.launch import blocks, launch
+from ..backends.cuda.recorder import Forward
 from ..network.stemnet import StemNet
 from ..training.settings import Settings
 from ..training.step import Objective, Steps, make_optimizer, training_step
@@ -45,7 +46,8 @@ class Ours(Engine):
         network, chosen = StemNet(self.channels).to(self.backend), Settings()
         batch = Buffers(*map(self.put, self.batch()))
         if what == "predict":
-            return lambda: network.forward(batch.x, with_cache=False)
+            forward = Forward(network, self.device, print) if self.device else None     # as run_predict.py
+            return lambda: forward.run(batch.x) if forward else network.forward(batch.x, with_cache=False)
         optimizer, objective = make_optimizer(chosen, self.backend), Objective.of(chosen, 10)
         if not self.device:
             return lambda: training_step(network, optimizer, batch, objective)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import metrics
+from ..backends.cuda.recorder import Forward
 from ..data import alignment
 from ..data.dataset import Dataset
 from ..data.discovery import challenge
@@ -168,6 +169,8 @@ def _find_frames(model, frames, selection, log, lenient):
 def _segment(model, opened, tile, progress, log):
     """Yield each frame that can be segmented, with its pixels, its classes (or None) and its logits; refuse others."""
     data, infinite, compared = opened.data, [], False
+    device = device_of(*model.network.parameters.values())
+    forward = Forward(model.network, device, log) if device else None
     for frame, whole in zip(progress(opened.frames), data.whole(opened.indices), strict=True):
         if whole is None:
             continue
@@ -176,7 +179,7 @@ def _segment(model, opened, tile, progress, log):
             _compare_scale(frame, pixels, model.scaling, log)
             compared = True
         with np.errstate(over="ignore", invalid="ignore"):
-            z = logits(model.network, model.scaling, whole.window, tile)
+            z = logits(model.network, model.scaling, whole.window, tile, forward)
         if np.isfinite(z).all():
             yield frame, pixels, whole.classes, z
             continue

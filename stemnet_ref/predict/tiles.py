@@ -16,7 +16,7 @@ from ..network.topology import multiples
 TILE = 1024                     # pixels; a tile with its halo needs about 1 GB
 
 
-def logits(network, scaling, window, tile=TILE):
+def logits(network, scaling, window, tile=TILE, forward=None):
     """Return the logits of one frame.
 
     Parameters
@@ -30,6 +30,8 @@ def logits(network, scaling, window, tile=TILE):
     tile : int
         Side of a tile without its halo, in pixels, rounded up to a multiple of 2^(L-1). A frame no larger than a tile
         with its halo is segmented whole.
+    forward : backends.cuda.recorder.Forward, optional
+        What runs the network on a GPU, for several frames; without it the network runs by itself.
 
     Returns
     -------
@@ -45,8 +47,8 @@ def logits(network, scaling, window, tile=TILE):
         for columns, around_columns in _tiles(padded_w, tile, halo):
             crop = Crop(0, around_rows.start, around_columns.start, around_rows.stop - around_rows.start,
                         around_columns.stop - around_columns.start)
-            x, _, _ = assemble(scaling, [Sample(crop, window)])
-            z = to_host(network.forward(x, with_cache=False)[0])
+            x, _, _ = assemble(scaling, [Sample(crop, window)], forward and forward.buffers)
+            z = to_host(forward.run(x) if forward else network.forward(x, with_cache=False)[0])
             inner = z[0, rows.start - around_rows.start:, columns.start - around_columns.start:]
             target = out[rows, columns]                         # smaller than the tile where the frame ends
             target[:] = inner[:target.shape[0], :target.shape[1]]

@@ -90,7 +90,7 @@ class Emulator:
         only = name if options else None                # kernels with macros have few of them in common
         return getattr(_library(sources.source(stem), real, options, only), f"run_{name}"), name
 
-    def record(self, work):
+    def record(self, work, alone=False):
         """Keep the kernels that a function starts; return a function that runs them and returns its result."""
         record = self._record = []
         result = work()
@@ -102,6 +102,9 @@ class Emulator:
             return result
 
         return repeat
+
+    def forget(self):
+        """Stand for the memory of a record, which nobody else takes here."""
 
     def run(self, function, grid, block, arguments):
         if self._record is not None:

@@ -64,10 +64,13 @@ def test_a_prediction_is_that_of_the_cpu_within_rounding(tmp_path, movie, monkey
     checkpoint.save(tmp_path / "model.npz", Model(StemNet(3, 3, 4), Scaling(100.0, 30.0), {}, {}, {}), "0")
     monkeypatch.setattr(run_predict, "choose", lambda name, precision, log: backend_at(
         {"cuda": place, "cpu": cpu}[name]))
+    recorded, record = [], place().record
+    monkeypatch.setattr(place(), "record", lambda *arguments: recorded.append(arguments) or record(*arguments))
     for name in ("cpu", "cuda"):
         assert script(run_predict.main, tmp_path / "model.npz", movie[1], "--backend", name, "--out",
                       tmp_path / name) == 0
     assert f"backend {place().name}\n" in capsys.readouterr().out
+    assert len(recorded) == 1                                                       # of the second frame, for the rest
     for number in range(1, 7):
         actual, expected = (np.asarray(Image.open(tmp_path / name / f"t_{number:02d}_probability.png")).astype(int)
                         for name in ("cuda", "cpu"))

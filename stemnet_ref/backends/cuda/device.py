@@ -47,7 +47,8 @@ class CuPy:
             raise InputError(f"--precision tf32: {chip['name'].decode()} has no tensor cores for it, which begin with "
                              "compute capability 8.0; use --precision fp32")
         self.multiprocessors = chip["multiProcessorCount"]
-        self.pools = cupy.get_default_memory_pool(), cupy.cuda.MemoryPool()         # CuPy's own, and that of `record`
+        # CuPy's own, that of the graphs of `record`, and that of the one graph that is recorded `alone`
+        self.pools = cupy.get_default_memory_pool(), cupy.cuda.MemoryPool(), cupy.cuda.MemoryPool()
         self._recorder = cupy.cuda.Stream(non_blocking=True)
         self.precision = precision
         self.product = 3 if precision == "tf32" else 2 if has_tf32 else 1           # PRODUCT of windows.cuh
@@ -78,11 +79,12 @@ class CuPy:
     def run(self, function, grid, block, arguments):
         function(grid, (block,), arguments)
 
-    def record(self, work):
+    def record(self, work, alone=False):
         """Record the kernels that a function starts, as a CUDA graph, without running them.
 
         Their arrays are taken from a pool of their own, which is never emptied: nobody else uses that memory while
-        graphs are repeated. All graphs share it, since they run one after the other.
+        graphs are repeated. All graphs share it, since they run one after the other. With `alone`, they are taken from
+        another pool, which `forget` empties; this is refused where less memory is free than the kernels have needed.
 
         Returns
         -------
@@ -95,9 +97,12 @@ class CuPy:
         RuntimeError, MemoryError
             If CUDA refuses; then nothing is being recorded any more.
         """
-        usual, recorded = self.pools
+        usual, shared, own = self.pools
+        needed = usual.total_bytes() if alone else 0            # CuPy would free what recorded kernels write to
         usual.free_all_blocks()
-        with self.cupy.cuda.using_allocator(recorded.malloc), self._recorder as stream:
+        if needed > self.cupy.cuda.runtime.memGetInfo()[0]:
+            raise MemoryError(f"less than {needed >> 20} MB are free")
+        with self.cupy.cuda.using_allocator((own if alone else shared).malloc), self._recorder as stream:
             stream.begin_capture()
             try:
                 result = work()
@@ -112,6 +117,10 @@ class CuPy:
             return result
 
         return repeat
+
+    def forget(self):
+        """Free the memory of what was recorded `alone`, which is not repeated any more."""
+        self.pools[2].free_all_blocks()
 
     @cache                                                                      # noqa: B019
     def _module(self, stem, real, options):

@@ -1,4 +1,4 @@
-"""Steps of training on the GPU as CUDA graphs, and their results, which nobody waits for."""
+"""Steps of training on the GPU as CUDA graphs, and their results, which nobody waits for; and predictions as graphs."""
 
 from functools import partial
 
@@ -71,9 +71,51 @@ class Recorder:
         return results
 
     def _recorded(self, start):
-        """Return what repeats the kernels that `start` starts, which is their graph; False where CUDA refuses it."""
-        try:
-            return self.device.record(start)
-        except (RuntimeError, MemoryError) as error:                       # the steps are right without it, but slower
-            self.log(f"note: a step cannot be recorded as a CUDA graph ({error}); its kernels are started one by one")
-            return False
+        return recorded(self.device, start, "a step", self.log)
+
+
+class Forward:
+    """Runs a network's forward pass kernel by kernel on an array that it meets, then as a graph of its kernels.
+
+    It keeps one graph, that of the array that it has met last, so that frames of many sizes do not each keep memory.
+
+    Parameters
+    ----------
+    network : network.StemNet
+    device : device.CuPy
+    log : callable
+        Function that takes a line of text for the user.
+
+    Attributes
+    ----------
+    buffers : dict
+        The set of buffers of the last shape, as `data.crops.batch.assemble` takes and adds to them.
+    """
+
+    def __init__(self, network, device, log):
+        self.network, self.device, self.log, self.buffers = network, device, log, {}
+        self._x = self._repeat = None                   # as in Recorder, of one array
+
+    def run(self, x):
+        """Return the logits of x, on the device; the next call may write them anew."""
+        if x is not self._x:
+            self.buffers = {key: each for key, each in self.buffers.items() if each.x is x}
+            self._x, self._repeat = x, None
+            self.device.forget()
+        elif self._repeat is None:
+            self._repeat = recorded(self.device, self._start, "a prediction", self.log, alone=True)
+            if not self._repeat:
+                self.device.forget()
+        return (self._repeat or self._start)()
+
+    def _start(self):
+        return self.network.forward(self._x, with_cache=False)[0]
+
+
+def recorded(device, start, what, log, alone=False):
+    """Return what repeats the kernels that `start` starts, which is their graph; False where CUDA refuses it."""
+    try:
+        return device.record(start, alone)
+    except (RuntimeError, MemoryError) as error:                        # the results are right without it, but slower
+        log(f"note: {what} cannot be recorded as a CUDA graph ({error}); its kernels are started one by one")
+        return False

@@ -53,16 +53,21 @@ def cupy(monkeypatch):
         pools.append(malloc)
         yield
 
+    def memory_pool():
+        name = next(names)
+        return SimpleNamespace(malloc=name, free_all_blocks=lambda: pools.append(f"freed {name}"))
+
+    names = iter(("its own", "alone") * 9)
     chip = {"name": b"NVIDIA H100", "major": 9, "minor": 0, "multiProcessorCount": 132,
             "sharedMemPerMultiprocessor": 233472}
-    runtime = SimpleNamespace(CUDARuntimeError=CudaError, getDeviceCount=lambda: 1,
+    runtime = SimpleNamespace(CUDARuntimeError=CudaError, getDeviceCount=lambda: 1, memGetInfo=lambda: (1000, 2000),
                               getDeviceProperties=lambda number: chip)
-    pool = SimpleNamespace(free_all_blocks=lambda: pools.append("freed"))
+    pool = SimpleNamespace(free_all_blocks=lambda: pools.append("freed"), total_bytes=lambda: 1000)
     module.ndarray = type("ndarray", (), {})
     module.get_default_memory_pool = lambda: pool
     nvrtc = SimpleNamespace(getVersion=lambda: (12, 9))
     module.cuda = SimpleNamespace(nvrtc=nvrtc, runtime=runtime, Device=lambda: SimpleNamespace(id=0), Stream=Stream,
-                                  MemoryPool=lambda: SimpleNamespace(malloc="its own"), using_allocator=using_allocator)
+                                  MemoryPool=memory_pool, using_allocator=using_allocator)
     module.RawModule = lambda code, options: SimpleNamespace(options=options)
     module.pools = pools
     monkeypatch.setitem(sys.modules, "cupy", module)
@@ -180,6 +185,17 @@ def test_a_recorded_step_has_memory_of_its_own(cupy):
     assert [repeat(), repeat()] == ["result", "result"]
     assert gpu._recorder.launched == ["graph", "graph"]
     assert cupy.pools == ["freed", "its own"]
+
+
+def test_what_is_recorded_alone_has_memory_that_is_freed(cupy):
+    gpu = device.CuPy()
+    assert gpu.record(lambda: 1, alone=True)() == 1
+    gpu.forget()
+    assert cupy.pools == ["freed", "alone", "freed alone"]
+    cupy.cuda.runtime.memGetInfo = lambda: (999, 2000)
+    with pytest.raises(MemoryError, match="less than 0 MB are free"):
+        gpu.record(lambda: 1, alone=True)
+    assert gpu.record(lambda: 1)() == 1
 
 
 @pytest.mark.parametrize("void", [False, True])
