@@ -1,5 +1,6 @@
 // Optimizers; equations, names and order of optimizers.py. One thread for each element; block 256. eta, and Adam's rate and
-// correction, change from step to step: `step` holds them (step_state.cu).
+// correction, change from step to step: `step` holds them (step_state.cu). All is read before anything is written, so that
+// no reading waits for another.
 #include "common.cuh"
 
 // w' = w - eta g                                                              (eq. 9-11, 15-16)
@@ -17,8 +18,9 @@ extern "C" __global__ void momentum_thesis(REAL* w, const REAL* g, REAL* v, cons
     int64 t = thread_number();
     REAL eta = step[STEP_RATE];
     if (t >= elements) return;
-    v[t] = mu * v[t] - eta * g[t];
-    w[t] += v[t];
+    REAL velocity = mu * v[t] - eta * g[t];
+    w[t] += velocity;
+    v[t] = velocity;
 }
 
 // v' = mu v + g;  w' = w - eta v'
@@ -28,8 +30,9 @@ extern "C" __global__ void momentum_tensorflow(REAL* w, const REAL* g, REAL* v, 
     int64 t = thread_number();
     REAL eta = step[STEP_RATE];
     if (t >= elements) return;
-    v[t] = mu * v[t] + g[t];
-    w[t] -= eta * v[t];
+    REAL velocity = mu * v[t] + g[t];
+    w[t] -= eta * velocity;
+    v[t] = velocity;
 }
 
 // m' = b1 m + (1-b1) g;  v' = b2 v + (1-b2) g^2;  w' = w - rate m' / (sqrt(v' / correction) + epsilon)    (eq. 23-27;
@@ -42,7 +45,8 @@ extern "C" __global__ void adam(REAL* w, const REAL* g, REAL* m, REAL* v, const 
     int64 t = thread_number();
     REAL rate = step[STEP_RATE], correction = step[STEP_CORRECTION];
     if (t >= elements) return;
-    m[t] += keep1 * (g[t] - m[t]);
-    v[t] += keep2 * (g[t] * g[t] - v[t]);
-    w[t] -= rate * m[t] / (sqrt(v[t] / correction) + epsilon);
+    REAL mean = m[t] + keep1 * (g[t] - m[t]), square = v[t] + keep2 * (g[t] * g[t] - v[t]);
+    w[t] -= rate * mean / (sqrt(square / correction) + epsilon);
+    m[t] = mean;
+    v[t] = square;
 }

@@ -14,10 +14,9 @@ from ...layers.block import Saved
 from . import conv_transpose2d
 from .dropout import mask_arguments
 from .gemm import GemmConfig
-from .launch import BLOCK, add_parts, blocks, launch, swap_channels
+from .launch import BLOCK, MAX_BLOCKS, add_parts, blocks, launch, swap_channels
 
 LAYERS = sys.modules[__package__]
-MAX_BLOCKS = 1024       # of block_gradient: some rounds for a whole GPU
 
 
 def forward(inputs, weight, b, kind="conv", activation="relu", scale=None, statistics=None, keep_prob=1.0,

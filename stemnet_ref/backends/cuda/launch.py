@@ -8,7 +8,8 @@ from .sources import kernels, signature, source
 BLOCK = 256             # threads in a block, wherever a kernel does not say otherwise
 VECTOR = 16             # bytes that a kernel compiled with VECTOR reads at once, from a multiple of them on
 LIMIT = 2 ** 31         # what a kernel indexes with an int is below it
-MAX_PARTS = 512         # into which a sum is divided: enough blocks to keep a GPU busy
+MAX_PARTS = 512         # into which the sums of a product are divided
+MAX_BLOCKS = 1024       # that share a sum over pixels: enough of them to keep a GPU busy
 
 
 def launch(name, grid, *arguments, block=BLOCK, options=()):
@@ -84,7 +85,7 @@ def rowwise(name, *arguments):
 
 def number_of_parts(count):
     """Return into how many parts to divide `count` summands: not too small, and not too many."""
-    return max(1, min(MAX_PARTS, count // 256))
+    return max(1, min(MAX_BLOCKS, count // 256))
 
 
 def sum_over(name, count, shape, *arguments, dtype=np.float64, columns=None, rest=(), factor=1.0, out=None):
