@@ -7,6 +7,7 @@ a few digits, for people write 0.9 and not 0.90000012, and then it has to explai
 
 import numpy as np
 
+from ..expected.key import Key
 from ..expected.rounding import Held, ratio
 from .conventions import CONVENTIONS
 
@@ -89,8 +90,13 @@ def notable(name, comparison):
     if name == "weights_other":
         return _weights_of_one_class(comparison)
     decay = comparison.training["weight_decay"]
+    given = [Key.of(key) for key in comparison.keys]
+    if not decay or (name == "l2_in_gradients" and not any(each.kind == "gradient" for each in given)):
+        return []
+    if name == "weight_decay_other":                        # in one step alone others fit as well
+        return [2 * decay] if len({each.step for each in given if each.kind == "parameter" and each.step}) > 1 else []
     # Keras's regularizer is lambda w^2, with twice the gradient
-    return [decay, 2 * decay] if name.startswith("l2_") and decay else []
+    return [decay, 2 * decay] if name.startswith("l2_") else []
 
 
 def _factor_of_cost(comparison):

@@ -33,6 +33,7 @@ NAMED = ("input: frames / 255", "convolution: kernel flipped", "convolution: ker
          "optimizer: Adam, beta1 0.85 and beta2 0.97", "optimizer: biases at a third of the rate, Adam",
          "optimizer: frozen: the biases", "gradients: of biases missing, in gradients",
          "weight decay: in the cost, 2.0 times, and in the optimizer", "weight decay: twice",
+         "weight decay: twice, Adam",
          "weight decay: of 0.05 that nobody asked for", "rate: computed in float32",
          "activation: ReLU before bias, after the transposed convolutions alone")
 WITHOUT_MAPS = ("cost: cells alone", "skip: detached at one level", "frozen: of the output layer missing",
