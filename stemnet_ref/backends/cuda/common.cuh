@@ -29,22 +29,20 @@ __device__ T block_sum(T value, T* shared, int across = 1)
     return shared[threadIdx.x % across];
 }
 
-// Sum value(pixel, c) over a part of the pixels for 32 channels at once, or as few as there are; a block's threads lie in
-// lines of them, which are added in their order.
+// Sum value(pixel, c) over a part of the pixels, for 32 channels at once, or where there are fewer for the next power of two.
+// A block's threads lie in lines of so many.
 // grid ceil(C / 32), number of parts; block 256; parts (number of parts, C)
 template <class T, class Value>
 __device__ void column_sums(T (&shared)[256], T* parts, int64 pixels, int C, const Value& value)
 {
-    int width = C < 32 ? C : 32, lines = 256 / width;
-    int channel = threadIdx.x % width, line = threadIdx.x / width, c = blockIdx.x * width + channel;
+    int width = 1;
+    while (width < C && width < 32) width *= 2;
+    int c = blockIdx.x * width + threadIdx.x % width, line = threadIdx.x / width;
     int64 end = pixels * (blockIdx.y + 1) / gridDim.y;
     T sum = 0;
-    if (c < C && line < lines)
+    if (c < C)
         #pragma unroll 8                                    // so many numbers on their way
-        for (int64 pixel = pixels * blockIdx.y / gridDim.y + line; pixel < end; pixel += lines) sum += value(pixel, c);
-    shared[threadIdx.x] = sum;
-    __syncthreads();
-    if (line > 0 || c >= C) return;
-    for (int i = 1; i < lines; i++) sum += shared[i * width + channel];
-    parts[(int64)blockIdx.y * C + c] = sum;
+        for (int64 pixel = pixels * blockIdx.y / gridDim.y + line; pixel < end; pixel += 256 / width) sum += value(pixel, c);
+    sum = block_sum(sum, shared, width);
+    if (line == 0 && c < C) parts[(int64)blockIdx.y * C + c] = sum;
 }
