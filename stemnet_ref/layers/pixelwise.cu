@@ -34,7 +34,10 @@ extern "C" __global__ void pixelwise_backward_input(const REAL* dy, const REAL* 
 struct Products {
     const REAL *dy, *x;
     int C, O;
-    __device__ REAL operator()(int64 pixel, int column) const { return x[pixel * C + column / O] * dy[pixel * O + column % O]; }
+    __device__ REAL operator()(int64 pixel, int column) const
+    {
+        return x[pixel * C + column / O] * dy[pixel * O + column % O];
+    }
 };
 
 // dw[c, o] = sum over pixels of x[pixel, c] * dy[pixel, o] (eq. 36), in parts (number of parts, C, O)
