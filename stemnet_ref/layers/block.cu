@@ -6,7 +6,6 @@
 
 // y = relu(m / keep_prob * sum + b): what is done with four finished sums of the convolution, of elements t ... t+3
 struct Activation {
-    static const int RUN = 4;                               // fours of one draw of the mask
     const REAL* bias;
     REAL* y;
     int O;
@@ -37,7 +36,6 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) block_forward(
 
 // Part blockIdx.z of a sum, the channels in two arrays side by side
 struct Apart {
-    static const int RUN = 1;
     REAL *da, *db;
     int CA, CB, N, H, W;
     __device__ void operator()(int row, int c, const Four& sum) const

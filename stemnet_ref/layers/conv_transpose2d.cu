@@ -2,7 +2,6 @@
 #include "phases.cuh"
 
 struct PhaseStore {
-    static const int RUN = 1;
     REAL* y;
     Phase phase;
     int O;

@@ -3,7 +3,6 @@
 #include "windows.cuh"
 
 struct AddBias {
-    static const int RUN = 1;
     const REAL* bias;
     Plain plain;
     __device__ void operator()(int n, int m, const Four& sum) const

@@ -1,10 +1,9 @@
 // What is done with the sums of a block when all are added.
 #pragma once
 
-// Hand all sums to store(row, column, sums), four at a time. A thread takes RUN neighbouring fours in turn, then the next that
-// no other thread takes: one, so that neighbouring threads write to neighbouring places, or four where one draw of the
-// dropout mask serves sixteen elements.
-template <int RUN = 1, class Store>
+// Hand all sums to store(row, column, sums), four at a time. A thread takes the four fours of sixteen columns in turn, since
+// one draw of the dropout mask serves sixteen elements, then the sixteen that no other thread takes.
+template <class Store>
 __device__ void finish(Shared& shared, const Sums& sums, Sums::Added added, Store store)
 {
     wait_for_copies<0>();
@@ -12,7 +11,7 @@ __device__ void finish(Shared& shared, const Sums& sums, Sums::Added added, Stor
     sums.put(shared.sums, added);
     __syncthreads();
     #pragma unroll 1
-    for (int e = threadIdx.x * RUN; e < TILE_ROWS * TILE_COLUMNS / 4; e += e % RUN == RUN - 1 ? RUN * (THREADS - 1) + 1 : 1) {
+    for (int e = threadIdx.x * 4; e < TILE_ROWS * TILE_COLUMNS / 4; e += e % 4 == 3 ? 4 * THREADS - 3 : 1) {
         int row = e / (TILE_COLUMNS / 4), column = e % (TILE_COLUMNS / 4) * 4;
         store(row, column, *(const Four*)(shared.sums[row] + column));
     }

@@ -133,7 +133,7 @@ __device__ void convolve(Shared& shared, const Windows& v, const Filters& f, int
             }
         at = at == IMAGES - 1 ? 0 : at + 1;
     }
-    finish<Store::RUN>(shared, sums, Sums::PIXELS, [&](int row, int at, const Four& sum) {
+    finish(shared, sums, Sums::PIXELS, [&](int row, int at, const Four& sum) {
         int h = i + row / WIDTH, w = j + row % WIDTH;
         if (n < v.N && h < v.HO && w < v.WO && column + at < f.COLUMNS) store((n * v.HO + h) * v.WO + w, column + at, sum);
     });

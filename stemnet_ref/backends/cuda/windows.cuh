@@ -58,9 +58,8 @@ struct Filters {
 };
 
 // Where four sums go: a matrix (rows, COLUMNS). A row of `convolve` is a pixel (n * HO + i) * WO + j, and one of
-// `weight_gradient` a place (a * KW + b) * C + c. RUN is that of finish.cuh.
+// `weight_gradient` a place (a * KW + b) * C + c.
 struct Plain {
-    static const int RUN = 1;
     REAL* out;
     int COLUMNS;
     __device__ void operator()(int row, int column, const Four& sum) const
