@@ -7,18 +7,20 @@ struct Enlarged {
     const REAL* bias;
     REAL* y;
     int W, O;
+    __device__ REAL* at(int row, int column) const
+    {
+        int a = column / (2 * O), rest = column % (2 * O);  // of b and o
+        return y + ((int64)(row / W * 2 + a) * W + row % W) * 2 * O + rest;
+    }
     __device__ void operator()(int row, int column, const Four& sum) const
     {
-        const int COUNT = VECTOR ? 4 : 1;                   // neighbours of which we know that they have the same a and b
-        for (int e = 0; e < 4 && column + e < 4 * O; e += COUNT) {
-            int place = (column + e) / O, o = column + e - place * O, a = place / 2, b = place % 2;
-            Four z = load(bias + o, COUNT);
-            for (int i = 0; i < COUNT; i++) {
-                z.x[i] += sum.x[e + i];
-                z.x[i] = z.x[i] <= 0 ? REAL(0) : z.x[i];    // NaN stays NaN
-            }
-            put(y + (((int64)(row / W * 2 + a) * W + row % W) * 2 + b) * O + o, z, COUNT);
+        Four z = sum;
+        for (int e = 0; e < 4 && column + e < 4 * O; e++) {
+            z.x[e] += bias[(column + e) % O];
+            z.x[e] = z.x[e] <= 0 ? REAL(0) : z.x[e];        // NaN stays NaN
+            if (!VECTOR) *at(row, column + e) = z.x[e];
         }
+        if (VECTOR) put(at(row, column), z, 4);
     }
 };
 
