@@ -6,6 +6,7 @@
 
 // y = relu(m / keep_prob * sum + b): what is done with four finished sums of the convolution, of elements t ... t+3
 struct Activation {
+    enum { FOURS = 4 };
     const REAL* bias;
     REAL* y;
     int O;
@@ -36,6 +37,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) block_forward(
 
 // Part blockIdx.z of a sum, the channels in two arrays side by side
 struct Apart {
+    enum { FOURS = 1 };
     REAL *da, *db;
     int CA, CB, N, H, W;
     __device__ void operator()(int row, int c, const Four& sum) const

@@ -4,6 +4,7 @@
 
 // y[n, 2i+a, 2j+b, o] = relu(sum + bias[o]) for row (n*H + i)*W + j of the product, and column (2a + b)*O + o
 struct Enlarged {
+    enum { FOURS = 1 };
     const REAL* bias;
     REAL* y;
     int W, O;

@@ -2,6 +2,7 @@
 #include "phases.cuh"
 
 struct PhaseStore {
+    enum { FOURS = 1 };
     REAL* y;
     Phase phase;
     int O;

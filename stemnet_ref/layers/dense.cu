@@ -3,6 +3,7 @@
 #include "windows.cuh"
 
 struct AddBias {
+    enum { FOURS = Plain::FOURS };
     const REAL* bias;
     Plain plain;
     __device__ void operator()(int n, int m, const Four& sum) const

@@ -1,9 +1,9 @@
 // What is done with the sums of a block when all are added.
 #pragma once
 
-// Hand all sums to store(row, column, sums), four at a time. A thread takes the four fours of sixteen columns in turn, since
-// one draw of the dropout mask serves sixteen elements, then the sixteen that no other thread takes.
-template <class Store>
+// Hand all sums to store(row, column, sums), four at a time. A thread takes FOURS neighbouring fours in turn: 1, so that a
+// warp writes neighbours, or 4, since one draw of the dropout mask serves sixteen elements.
+template <int FOURS, class Store>
 __device__ void finish(Shared& shared, const Sums& sums, Sums::Added added, Store store)
 {
     wait_for_copies<0>();
@@ -11,7 +11,7 @@ __device__ void finish(Shared& shared, const Sums& sums, Sums::Added added, Stor
     sums.put(shared.sums, added);
     __syncthreads();
     #pragma unroll 1
-    for (int e = threadIdx.x * 4; e < TILE_ROWS * TILE_COLUMNS / 4; e += e % 4 == 3 ? 4 * THREADS - 3 : 1) {
+    for (int e = threadIdx.x * FOURS; e < TILE_ROWS * TILE_COLUMNS / 4; e += (e + 1) % FOURS == 0 ? FOURS * THREADS - FOURS + 1 : 1) {
         int row = e / (TILE_COLUMNS / 4), column = e % (TILE_COLUMNS / 4) * 4;
         store(row, column, *(const Four*)(shared.sums[row] + column));
     }

@@ -60,6 +60,7 @@ struct Filters {
 // Where four sums go: a matrix (rows, COLUMNS). A row of `convolve` is a pixel (n * HO + i) * WO + j, and one of
 // `weight_gradient` a place (a * KW + b) * C + c.
 struct Plain {
+    enum { FOURS = 1 };                                     // of neighbours that a thread takes in turn: finish.cuh
     REAL* out;
     int COLUMNS;
     __device__ void operator()(int row, int column, const Four& sum) const
