@@ -5,7 +5,8 @@
 //
 // A block makes 16 x 8 pixels, its two groups 8 x 8 each. It takes 8 channels in at a time: of the image (16 + KERNEL - 1) x
 // (8 + KERNEL - 1) pixels of them, and then for each of the kernel's rows KERNEL x 8 x TILE_COLUMNS weights. While a row is
-// multiplied, the weights of rows after it are copied, and at two of the rows a share of the next 8 channels of the image.
+// multiplied, the weights of rows after it are copied, and at two of the rows a share of the next 8 channels of the image. A
+// thread loads its operands for one element of the row while the element before is multiplied.
 #pragma once
 
 static_assert(sizeof(REAL) == 4, "tensor cores are for float32");
@@ -92,15 +93,13 @@ __device__ void convolve(Shared& shared, const Windows& v, const Filters& f, int
     const int EACH_TAP = PARTS * 2 * TILE_COLUMNS, STEP = EACH_TAP < THREADS ? THREADS / EACH_TAP : 1;
     int which = threadIdx.x % EACH_TAP / TILE_COLUMNS, o = threadIdx.x % TILE_COLUMNS;      // of a row of the filters
     auto copy_filters = [&](int to, int c, int row) {
-        int fours = (v.C() + 7) / 8 * 2, element = which / 2 * v.KH * v.KW + f.FIRST + row * f.DOWN;
+        int fours = (v.C() + 7) / 8 * 2, tap = threadIdx.x / EACH_TAP;
+        int element = which / 2 * v.KH * v.KW + f.FIRST + row * f.DOWN + tap * f.ACROSS;
+        const REAL* from = f.p + (((int64)element * fours + c / 4 + which % 2) * f.COLUMNS + column + o) * 4;
         #pragma unroll
-        for (int first_tap = 0; first_tap < KERNEL; first_tap += STEP) {
-            int tap = first_tap + threadIdx.x / EACH_TAP;
-            int64 line = (int64)(element + tap * f.ACROSS) * fours + c / 4 + which % 2;
-            if (KERNEL % STEP == 0 || tap < KERNEL)
-                copy<4>(shared.filters[to][tap][which / 2][which % 2][o], f.p + (line * f.COLUMNS + column + o) * 4,
-                        column + o < f.COLUMNS);
-        }
+        for (int first = 0; first < KERNEL; first += STEP, from += (int64)4 * STEP * f.ACROSS * fours * f.COLUMNS)
+            if (KERNEL % STEP == 0 || first + tap < KERNEL)
+                copy<4>(shared.filters[to][first + tap][which / 2][which % 2][o], from, column + o < f.COLUMNS);
     };
     for (int share = 0; share < SHARES; share++) copy_image(0, first, share);
     for (int row = 0; row < STAGES - 1; row++) {
@@ -114,6 +113,35 @@ __device__ void convolve(Shared& shared, const Windows& v, const Filters& f, int
             wait_for_copies<STAGES - 2>();
             publish();
             __syncthreads();                                // and all have done with what is overwritten next
+            float x[KERNEL][PARTS][4], product[TILE_COLUMNS / 2];
+            float(&added)[TILE_COLUMNS / 2] = PARTS == 1 ? sums.sum : product;
+            // A warp's 16 pixels lie in two lines. This thread points to one of them, and to half of its channels.
+            int lane = threadIdx.x % 32, line = threadIdx.x / 32 * 2 + lane % 16 / 8 + row;
+            const REAL* image = shared.image[at][line * HALO_WIDTH + lane % 8] + lane / 16 * 4;
+            auto multiply = [&](int tap, int left, int right) {
+                multiply_group<TILE_COLUMNS, TILE_COLUMNS, 8>(added, x[tap][left], shared.filters[now][tap][right][0][0],
+                                                              PARTS == 1 || tap > 0 || right == 0);
+            };
+            #pragma unroll
+            for (int tap = 0; tap < KERNEL; tap++) {        // while one tap is multiplied, the next is loaded
+                load_tile(x[tap][0], image + tap * PIXEL);
+                #pragma unroll
+                for (int e = 0; e < 4; e++) {
+                    float whole = x[tap][0][e];
+                    x[tap][0][e] = PARTS == 1 ? round_to_tf32(whole) : high_part(whole);
+                    if (PARTS == 2) x[tap][PARTS - 1][e] = whole - x[tap][0][e];
+                }
+                begin_products(x[tap]);
+                if (PARTS == 1) multiply(tap, 0, 0);
+                else {
+                    multiply(tap, 0, PARTS - 1);            // high * low
+                    multiply(tap, PARTS - 1, 0);            // low * high
+                }
+            }
+            if (PARTS == 2)                                 // high * high, the largest, last
+                #pragma unroll
+                for (int tap = 0; tap < KERNEL; tap++) multiply(tap, 0, 0);
+            close_products();
             int later = row + STAGES - 1, to = now == 0 ? STAGES - 1 : now - 1;
             bool more = c + CHUNK < end;                    // channels, whose rows follow
             if (row < SHARES && more) copy_image(at ^ 1, c + CHUNK, row);
@@ -121,30 +149,6 @@ __device__ void convolve(Shared& shared, const Windows& v, const Filters& f, int
                 copy_filters(to, later < KERNEL ? c : c + CHUNK, later < KERNEL ? later : later - KERNEL);
             group_copies();
             __syncwarp();                                   // the copies may have taken its threads apart
-            float x[PARTS * KERNEL][4], product[TILE_COLUMNS / 2];
-            float(&added)[TILE_COLUMNS / 2] = PARTS == 1 ? sums.sum : product;
-            // A warp's 16 pixels lie in two lines. This thread points to one of them, and to half of its channels.
-            int lane = threadIdx.x % 32, line = threadIdx.x / 32 * 2 + lane % 16 / 8 + row;
-            const REAL* image = shared.image[at][line * HALO_WIDTH + lane % 8] + lane / 16 * 4;
-            #pragma unroll
-            for (int tap = 0; tap < KERNEL; tap++) {
-                load_tile(x[tap], image + tap * PIXEL);
-                #pragma unroll
-                for (int e = 0; e < 4; e++) {
-                    float whole = x[tap][e];
-                    x[tap][e] = PARTS == 1 ? round_to_tf32(whole) : high_part(whole);
-                    if (PARTS == 2) x[(PARTS - 1) * KERNEL + tap][e] = whole - x[tap][e];
-                }
-            }
-            begin_products(x);
-            #pragma unroll
-            for (int term = PARTS == 1 ? 2 : 0; term < 3; term++)               // low * high, high * low, high * high
-                #pragma unroll
-                for (int tap = 0; tap < KERNEL; tap++)
-                    multiply_group<TILE_COLUMNS, TILE_COLUMNS, 8>(
-                        added, x[(term == 0) * KERNEL + tap], shared.filters[now][tap][term == 1][0][0],
-                        PARTS == 1 || term + tap > 0);
-            close_products();
             now = now == STAGES - 1 ? 0 : now + 1;
             wait_for_products(added, x);
             if (PARTS == 2)

@@ -92,13 +92,13 @@ __device__ inline void close_products()
 {
     asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
 }
-template <int COUNT, int NUMBER>
-__device__ inline void wait_for_products(float (&d)[COUNT], float (&a)[NUMBER][4])
+template <int COUNT, int STEPS, int NUMBER>
+__device__ inline void wait_for_products(float (&d)[COUNT], float (&a)[STEPS][NUMBER][4])
 {
     asm volatile("wgmma.wait_group.sync.aligned 0;" ::: "memory");
     keep_registers(d);
     #pragma unroll
-    for (int i = 0; i < NUMBER; i++) keep_registers(a[i]);
+    for (int i = 0; i < STEPS * NUMBER; i++) keep_registers(a[i / NUMBER][i % NUMBER]);
 }
 
 // The matrix descriptor of b (8, COLUMNS), which lies in shared memory as [k / 4][column][k % 4]. ACROSS is the distance from k

@@ -113,8 +113,8 @@ inline void publish() {}
 template <int NUMBER>
 void begin_products(float (&)[NUMBER][4]) { emulator::begin_products(); }
 inline void close_products() {}
-template <int COUNT, int NUMBER>
-void wait_for_products(float (&)[COUNT], float (&)[NUMBER][4]) { emulator::finish_products(); }
+template <int COUNT, int STEPS, int NUMBER>
+void wait_for_products(float (&)[COUNT], float (&)[STEPS][NUMBER][4]) { emulator::finish_products(); }
 
 template <int COLUMNS, int ACROSS, int DOWN>
 void multiply_group(float (&d)[COLUMNS / 2], const float (&a)[4], const float* b, bool keep)
