@@ -130,7 +130,7 @@ def report(version, architecture):
         kinds = (1, 2, 3) if architecture >= 80 else (1,)
         for macros in sorted({each for kind in kinds
                               for each in network_macros(path.stem, np.dtype("f4"), kind, architecture == 90)}):
-            chip = "90a" if ("GROUPS", 1) in macros else architecture               # as backends/cuda/device.py
+            chip = "90a" if dict(macros).get("GROUPS") else architecture             # as backends/cuda/device.py
             log = compile_cuda(version, path, chip, macros=macros)
             for name, text in re.findall(r"entry function '(\w+)'(.*?Used.*?)\n", log, re.DOTALL):
                 registers, shared, spilled = (
@@ -146,7 +146,7 @@ def _in_words(PRODUCT=None, TILE_ROWS=0, TILE_COLUMNS=0, TILE_WIDTH=0, KERNEL=0,
     vector = {None: "", 0: "one by one", 1: "vectors"}[VECTOR]
     if PRODUCT is None:
         return vector
-    way = {1: "cores", 2: "tensor", 3: "tf32"}[PRODUCT] + (" groups" if GROUPS else "")
+    way = {1: "cores", 2: "tensor", 3: "tf32"}[PRODUCT] + ("", " groups", " gradient", " lines")[GROUPS]
     return f"{way} {TILE_ROWS}x{TILE_COLUMNS} kernel {KERNEL} by {CHUNK}{'' if VECTOR else ' ' + vector}"
 
 

@@ -45,13 +45,13 @@ def backward(dy, saved, weight, scale=None, needs_dx=True, out=None):
         return (dx,), dweight, db, None
     (first, other, sizes), device = _inputs("backward", inputs, weight), device_of(dz)
     (kh, kw, c, o), channels = weight.shape, (first.shape[3], other.shape[3], weight.shape[3])
-    dweight, = GemmConfig.weight_gradient(device, dy.shape[:3], (kh, kw), c, o, dy.dtype, channels).run(
-        "block.block_backward_weight", (dz, first, other), [weight.shape], sizes, out[0])
+    config = GemmConfig.weight_gradient(device, dy.shape[:3], (kh, kw), c, o, dy.dtype, channels)
+    dweight, = config.run("block.block_backward_weight", (config.operand(dz), first, other), [weight.shape], sizes, out[0])
     if not needs_dx:
         return (None,) * len(inputs), dweight, db, None
     shapes = [first.shape, (*first.shape[:3], sizes[4])]            # CB may be 0
     config = GemmConfig.convolve(device, dy.shape[:3], (kh, kw), o, c, dy.dtype, channels)
-    dinputs = config.run("block.block_backward_input", (dz, config.filters(weight, swapped=True)), shapes, sizes)
+    dinputs = config.run("block.block_backward_input", (dz, config.operand(weight, swapped=True)), shapes, sizes)
     return tuple(dinputs[:len(inputs)]), dweight, db, None
 
 
@@ -66,7 +66,7 @@ def _convolve(inputs, weight, b, keep_prob, key):
     check_shapes("block.forward", weight=(weight, "kh kw C O"), b=(b, "O"))
     (n, h, w, ca, cb, o, kh, kw), device = sizes, device_of(inputs, weight, b)
     config = GemmConfig.convolve(device, (n, h, w), (kh, kw), ca + cb, o, first.dtype, (ca, cb, o))
-    mask, y, weight = _mask(device, keep_prob, key), device.empty((n, h, w, o), first.dtype), config.filters(weight)
+    mask, y, weight = _mask(device, keep_prob, key), device.empty((n, h, w, o), first.dtype), config.operand(weight)
     if config.split_k == 1:
         config.launch("block.block_forward", 1, first, other, weight, b, y, *sizes, *mask)
         return y

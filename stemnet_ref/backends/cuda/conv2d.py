@@ -18,7 +18,7 @@ def forward(x, weight, padding="same"):
         launch("pixelwise.pixelwise_forward", blocks(y.size // o), x, weight, y, y.size // o, c, o, options=_vector(c))
         return y
     config = GemmConfig.convolve(device_of(x, weight), y_shape[:3], weight.shape[:2], c, o, x.dtype, (c, o))
-    return config.run("conv2d.conv2d_forward", (x, config.filters(weight)), [y_shape],
+    return config.run("conv2d.conv2d_forward", (x, config.operand(weight)), [y_shape],
                       _sizes(x.shape, weight.shape, padding, y_shape))[0]
 
 
@@ -37,7 +37,7 @@ def backward_input(dy, weight, padding="same"):
         return dx
     sizes = _sizes(shape, weight.shape, padding, dy.shape)
     config = GemmConfig.convolve(device_of(dy, weight), shape[:3], (kh, kw), o, c, dy.dtype, (c, o))
-    return config.run("conv2d.conv2d_backward_input", (dy, config.filters(weight, swapped=True)), [shape], sizes)[0]
+    return config.run("conv2d.conv2d_backward_input", (dy, config.operand(weight, swapped=True)), [shape], sizes)[0]
 
 
 def backward_weight(dy, x, shape, padding="same"):
@@ -48,7 +48,7 @@ def backward_weight(dy, x, shape, padding="same"):
         return sum_over("pixelwise.pixelwise_backward_weight", pixels, shape, dy, x, dtype=x.dtype, columns=c * o,
                         rest=(pixels, c, o))
     config = GemmConfig.weight_gradient(device_of(dy, x), dy.shape[:3], (kh, kw), c, o, x.dtype, (c, o))
-    return config.run("conv2d.conv2d_backward_weight", (dy, x), [shape], _sizes(x.shape, shape, padding, dy.shape))[0]
+    return config.run("conv2d.conv2d_backward_weight", (config.operand(dy), x), [shape], _sizes(x.shape, shape, padding, dy.shape))[0]
 
 
 def _sizes(x_shape, weight_shape, padding, y_shape):

@@ -125,7 +125,7 @@ class CuPy:
     @cache                                                                      # noqa: B019
     def _module(self, stem, real, options):
         return self.cupy.RawModule(code=source(stem).read_text(), options=(
-            "--std=c++14", f"-I{HEADERS}", *(["-arch=sm_90a"] if ("GROUPS", 1) in options else []),
+            "--std=c++14", f"-I{HEADERS}", *(["-arch=sm_90a"] if dict(options).get("GROUPS") else []),
             *(f"-D{name}={value}" for name, value in (("REAL", real), ("HEADERS", headers_digest()), *options))))
 
 

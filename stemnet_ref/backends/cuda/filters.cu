@@ -1,4 +1,5 @@
-// The filters of groups.cuh, made before each convolution.
+// The right operand of a product of groups of warps, made before it: filters of groups.cuh and group_lines.cuh, or dy of
+// group_gradient.cuh, with the lines of its images as K and their pixels as I.
 #include "ptx.cuh"
 #include "vectors.cuh"
 

@@ -3,7 +3,7 @@
 
 // Hand all sums to store(row, column, sums), four at a time. A thread takes FOURS neighbouring fours in turn: 1, so that a
 // warp writes neighbours, or 4, since one draw of the dropout mask serves sixteen elements.
-template <int FOURS, class Store>
+template <int COLUMNS, int FOURS, class Store>
 __device__ void finish(Shared& shared, const Sums& sums, Sums::Added added, Store store)
 {
     wait_for_copies<0>();
@@ -11,8 +11,8 @@ __device__ void finish(Shared& shared, const Sums& sums, Sums::Added added, Stor
     sums.put(shared.sums, added);
     __syncthreads();
     #pragma unroll 1
-    for (int e = threadIdx.x * FOURS; e < TILE_ROWS * TILE_COLUMNS / 4; e += (e + 1) % FOURS == 0 ? FOURS * THREADS - FOURS + 1 : 1) {
-        int row = e / (TILE_COLUMNS / 4), column = e % (TILE_COLUMNS / 4) * 4;
+    for (int e = threadIdx.x * FOURS; e < TILE_ROWS * COLUMNS / 4; e += (e + 1) % FOURS == 0 ? FOURS * THREADS - FOURS + 1 : 1) {
+        int row = e / (COLUMNS / 4), column = e % (COLUMNS / 4) * 4;
         store(row, column, *(const Four*)(shared.sums[row] + column));
     }
 }

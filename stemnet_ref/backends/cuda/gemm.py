@@ -8,6 +8,7 @@ import numpy as np
 from .launch import LIMIT, MAX_PARTS, add_parts, blocks, launch, swap_channels
 
 MAX_SUMS = 2 ** 23          # partial sums of a product together: 32 MiB
+TILES, GRADIENT, LINES = 1, 2, 3        # GROUPS of windows.cuh: groups.cuh, group_gradient.cuh and group_lines.cuh
 
 
 class Tiling(NamedTuple):
@@ -19,25 +20,35 @@ class Tiling(NamedTuple):
     width: int                  # pixels of a line that a block works on
     kernel: int                 # the kernel's side, or 1 to take its elements one by one
     chunk: int                  # channels in that are taken at once
-    groups: bool                # whether a convolution is that of groups.cuh
+    groups: int                 # TILES, GRADIENT or LINES with the products of groups of warps, else 0
     itemsize: int               # bytes of a number
 
     @property
     def threads(self):
         """Number of threads in a block."""
-        return 256 if self.groups else self.rows * self.columns // (64 if self.product else 4)
+        if self.groups:
+            return 2 * self.rows
+        return self.rows * self.columns // (64 if self.product else 4)
 
     @property
     def room(self):
-        """How many blocks a multiprocessor has registers for: BLOCKS of sums.cuh, sums_tensor.cuh and groups.cuh."""
-        return 2 if self.groups else 4 if self.threads < 128 or not self.product else 3 if self.product == 1 else 2
+        """How many blocks a multiprocessor has registers for: BLOCKS of the files where `Sums` is."""
+        if self.groups:
+            return 2 if self.threads <= 256 else 1
+        return 4 if self.threads < 128 or not self.product else 3 if self.product == 1 else 2
 
     @property
     def shared_bytes(self):
-        """Shared memory of a block, at least `Shared` of groups.cuh or tiles.cuh; the compiler compares."""
+        """Shared memory of a block, at least `Shared` of the file that has it; the compiler compares."""
         k, sums = self.kernel, self.rows * (self.columns + 4)
         if not self.product:
             return 16
+        if self.groups == LINES:
+            return 4 * ((4 - self.product) * 5 * self.chunk * 80 + 2 * 260 * (self.chunk + 4) + 256 * 20)
+        if self.groups == GRADIENT:
+            columns, line = k * self.columns if self.columns == 16 else self.columns, self.width
+            stage = (k + line - 1) * (self.chunk + 8) + (4 - self.product) * line * columns
+            return 4 * max((3 if line == 64 else 4) * stage, self.rows * (columns + 4))
         if self.groups:
             image, stages = 2 * (k + 7) * (k + 15) * 12, 4 if k == 5 and self.product == 3 else 3
             return 4 * max(blocks(image, 4) * 4 + stages * (4 - self.product) * k * self.columns * 8, sums)
@@ -51,7 +62,7 @@ class Tiling(NamedTuple):
         """Return what a kernel is compiled with: a tuple of (str, int). `channels` are those of all its arrays."""
         return (("PRODUCT", self.product), ("TILE_ROWS", self.rows), ("TILE_COLUMNS", self.columns),
                 ("TILE_WIDTH", self.width), ("KERNEL", self.kernel), ("CHUNK", self.chunk),
-                ("VECTOR", int(all(count % 4 == 0 for count in channels))), ("GROUPS", int(self.groups)),
+                ("VECTOR", int(all(count % 4 == 0 for count in channels))), ("GROUPS", self.groups),
                 ("SHARED_BYTES", self.shared_bytes))
 
 
@@ -82,8 +93,14 @@ class GemmConfig:
         """
         n, h, w = pixels
         tiling = _tiling(device, dtype, c, columns, kernel if stride == 1 else (1, 1))
-        if device.groups and tiling.product > 1 and tiling.kernel > 2:
-            tiling = tiling._replace(rows=128, width=8, groups=True)
+        groups = _has_groups(device, dtype)
+        if groups and tiling.kernel == 5 and max(c, columns) <= 32 and w > 160:
+            tiling = Tiling(device.product, 256, 16, 256, 5, blocks(c, 8) * 8, LINES, 4)
+            across = n * blocks(w, 256)
+            grid = across * _segments(across * blocks(columns, 16), h, device.multiprocessors), blocks(columns, 16)
+            return cls(device, tiling, grid, n * h * w * columns, 25 * c, 1, channels)
+        if groups and tiling.product > 1 and tiling.kernel > 2:
+            tiling = tiling._replace(rows=128, width=8, groups=TILES)
         elif tiling.product:
             tiling = tiling._replace(width=next((width for width in (8, 16) if w <= width), 32))
         down = (n * blocks(h, tiling.rows // tiling.width) * blocks(w, tiling.width) if tiling.product else
@@ -94,13 +111,24 @@ class GemmConfig:
     @classmethod
     def weight_gradient(cls, device, pixels, kernel, c, columns, dtype, channels):
         """Return the configuration of the gradient by a kernel; parameters as for `convolve`."""
-        rows, summands = kernel[0] * kernel[1] * c, int(np.prod(pixels))
-        tiling = _tiling(device, dtype, 8, columns, (1, 1), rows)               # its kernel does not look at KERNEL
-        return cls(device, tiling, (blocks(rows, tiling.rows), blocks(columns, tiling.columns)), rows * columns,
-                   summands, summands // 256, channels)
+        (kh, kw), summands = kernel, int(np.prod(pixels))
+        narrow = columns <= 32                                                          # and the kernel's rows at once
+        if _has_groups(device, dtype) and c > 8 and kh == kw and (kw == 5 or kw in (3, 4) and not narrow):
+            chunk = 16 if c <= 16 else 32 if c <= 32 or narrow else 64
+            line = 64 if blocks(pixels[2], 64) * 64 <= 1.1 * pixels[2] else 32
+            tiling = Tiling(device.product, blocks(kw * chunk, 64) * 64, 16 if narrow else 64, line, kw, chunk, GRADIENT, 4)
+            down = blocks(c, chunk) * (1 if narrow else kh)
+        else:
+            tiling = _tiling(device, dtype, 8, columns, (1, 1), kh * kw * c)            # its kernel does not look at KERNEL
+            down = blocks(kh * kw * c, tiling.rows)
+        return cls(device, tiling, (down, blocks(columns, tiling.columns)), kh * kw * c * columns, summands,
+                   summands // 256, channels)
 
-    def filters(self, weight, swapped=False):
-        """Return a kernel (KH, KW, C, O) as the product takes it; for dx its channels are `swapped`."""
+    def operand(self, weight, swapped=False):
+        """Return the right operand as the product takes it: a kernel (KH, KW, C, O), or dy (N, H, W, O).
+
+        For dx, the kernel's channels are `swapped`.
+        """
         if not self.tiling.groups:
             return swap_channels(weight) if swapped else weight
         (kh, kw, c, o), parts = weight.shape, 4 - self.tiling.product
@@ -131,6 +159,11 @@ class GemmConfig:
         return [add_parts(output, out=out) for output in outputs]
 
 
+def _has_groups(device, dtype):
+    """Return whether products of groups of warps can be taken."""
+    return device.groups and device.product > 1 and dtype == np.float32
+
+
 def _tiling(device, dtype, c, columns, kernel, rows=LIMIT):
     """Return the Tiling for a device and a shape.
 
@@ -141,11 +174,21 @@ def _tiling(device, dtype, c, columns, kernel, rows=LIMIT):
     chunk = min(c, 4 if double else 8)
     product = device.product if chunk == 8 else min(device.product, 1)
     if product == 0:
-        return Tiling(product, 64, 16, 32, 1, 1, False, np.dtype(dtype).itemsize)     # it looks at none of the others
+        return Tiling(product, 64, 16, 32, 1, 1, 0, np.dtype(dtype).itemsize)     # it looks at none of the others
     width = next((width for width in (16, 32) if columns <= width), 64)
     height = 128 if width == 64 or rows <= 128 else 256
     height = height // 2 if double and height * width > 2048 else height
-    return Tiling(product, height, width, 32, side, chunk, False, np.dtype(dtype).itemsize)
+    return Tiling(product, height, width, 32, side, chunk, 0, np.dtype(dtype).itemsize)
+
+
+@cache
+def _segments(tiles, lines, room):
+    """Return into how many segments of lines to divide each of the tiles of group_lines.cuh.
+
+    The time is that of the rounds of blocks, each as long as its lines of the output, the four lines of the image that
+    it reads besides, and about one more to begin with.
+    """
+    return min(range(1, lines + 1), key=lambda count: blocks(tiles * count, room) * (blocks(lines, count) + 5))
 
 
 @cache

@@ -156,7 +156,7 @@ __device__ void convolve(Shared& shared, const Windows& v, const Filters& f, int
                 for (int e = 0; e < TILE_COLUMNS / 2; e++) sums.sum[e] += product[e];
         }
     Corner out(v, anew(blockIdx.x));                        // computed anew, since registers that kept it would be spilled
-    finish<Store::FOURS>(shared, sums, Sums::PIXELS, [&](int row, int at, const Four& sum) {
+    finish<TILE_COLUMNS, Store::FOURS>(shared, sums, Sums::PIXELS, [&](int row, int at, const Four& sum) {
         int h = out.i + row / WIDTH, w = out.j + row % WIDTH;
         if (h < v.HO && w < v.WO && column + at < f.COLUMNS)
             store((out.n * v.HO + h) * v.WO + w, column + at, sum);

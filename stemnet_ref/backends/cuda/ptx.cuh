@@ -137,6 +137,13 @@ __device__ inline void start_product(float (&d)[32], const float (&a)[4], uint64
                        "%32, %33, %34, %35", "%36", "%37")
         : EIGHT(0), EIGHT(8), EIGHT(16), EIGHT(24) : FACTORS);
 }
+__device__ inline void start_product(float (&d)[40], const float (&a)[4], uint64 b, int keep)
+{
+    asm volatile(START("80", "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, %19, %20, "
+                       "%21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, %32, %33, %34, %35, %36, %37, %38, %39",
+                       "%40, %41, %42, %43", "%44", "%45")
+        : EIGHT(0), EIGHT(8), EIGHT(16), EIGHT(24), EIGHT(32) : FACTORS);
+}
 
 // Start d += a * b, or d = a * b unless `keep`, for a (64, 8), b (8, COLUMNS) and d (64, COLUMNS); b is a matrix of shared
 // memory. With w = thread / 32 % 4, g = thread / 4 % 8 and m = thread % 4, a thread has a[16*w + g + 8*(e%2), m + 4*(e/2)] and

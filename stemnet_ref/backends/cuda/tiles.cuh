@@ -133,7 +133,7 @@ __device__ void convolve(Shared& shared, const Windows& v, const Filters& f, int
             }
         at = at == IMAGES - 1 ? 0 : at + 1;
     }
-    finish<Store::FOURS>(shared, sums, Sums::PIXELS, [&](int row, int at, const Four& sum) {
+    finish<TILE_COLUMNS, Store::FOURS>(shared, sums, Sums::PIXELS, [&](int row, int at, const Four& sum) {
         int h = i + row / WIDTH, w = j + row % WIDTH;
         if (n < v.N && h < v.HO && w < v.WO && column + at < f.COLUMNS) store((n * v.HO + h) * v.WO + w, column + at, sum);
     });
@@ -199,7 +199,7 @@ __device__ inline void weight_gradient(Shared& shared, const Windows& v, const R
         sums.add_places<PIXELS>(shared.places[at], shared.gradients[at]);
         at = at == PLACES_STAGES - 1 ? 0 : at + 1;
     }
-    finish<Plain::FOURS>(shared, sums, Sums::PLACES, [&](int row, int at, const Four& sum) {
+    finish<TILE_COLUMNS, Plain::FOURS>(shared, sums, Sums::PLACES, [&](int row, int at, const Four& sum) {
         row += blockIdx.x * TILE_ROWS;
         if (row < rows && column + at < O) store(row, column + at, sum);
     });

@@ -5,8 +5,9 @@
 //
 // Matrix products, whose left matrix is never unfolded in memory. PRODUCT chooses the way: 0 the plain one (plain.cuh),
 // which people learn from and the others are tested against; fast ones (tiles.cuh): 1 on CUDA's ordinary cores, 2 on tensor
-// cores with operands split into two (sums_tensor.cuh), 3 there with operands rounded to TF32. With GROUPS, `convolve` is that
-// of groups.cuh, which takes filters as filters.cu leaves them. All sum in a fixed order, so that reruns are bit-equal.
+// cores with operands split into two (sums_tensor.cuh), 3 there with operands rounded to TF32. GROUPS says that a product is
+// made by groups of warps: 1 `convolve` of groups.cuh, 2 `weight_gradient` of group_gradient.cuh, 3 `convolve` of
+// group_lines.cuh. Their filters, or dy, are those of filters.cu. All sum in a fixed order, so that reruns are bit-equal.
 #pragma once
 
 #include "ptx.cuh"
@@ -14,7 +15,7 @@
 
 #ifndef PRODUCT                                             // what the host says otherwise, for each shape: gemm.py
 #define PRODUCT 1
-#define GROUPS 0                                            // whether a convolution is that of groups.cuh
+#define GROUPS 0                                            // which product groups of warps make
 #define TILE_ROWS 64                                        // pixels (or places under the kernel) that a block works on
 #define TILE_COLUMNS 64                                     // and channels out
 #define TILE_WIDTH 32                                       // pixels of a line that a block works on
@@ -71,8 +72,12 @@ struct Plain {
 
 #if PRODUCT == 0
 #include "plain.cuh"
-#elif GROUPS
+#elif GROUPS == 1
 #include "groups.cuh"
+#elif GROUPS == 2
+#include "group_gradient.cuh"
+#elif GROUPS == 3
+#include "group_lines.cuh"
 #else
 #include "tiles.cuh"
 #endif

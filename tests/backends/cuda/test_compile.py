@@ -14,18 +14,19 @@ FILES = nvrtc.FILES
 ALWAYS = [(12, 60), (12, 80), (13, 90)]                        # version of NVRTC, chip
 ONCE = [(12, 70), (12, 90), (13, 80), (13, 100), (13, 120)]    # for each file, not for each shape
 SPILL = re.compile(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads")
-HOPPER = [(12, "90a"), (13, "90a")]                            # for groups.cuh
+HOPPER = [(12, "90a"), (13, "90a")]                            # for products of groups of warps
 CASES = [(path, macros, *chip) for path in FILES for kind in (1, 2, 3)
          for i, macros in enumerate(nvrtc.network_macros(path.stem, np.dtype(np.float32), kind))
          if kind == 1 or ("PRODUCT", kind) in macros
          for chip in ALWAYS + (ONCE if i == 0 else []) if kind == 1 or chip[1] >= 80]
 OTHER_GROUPS = [                                                # KERNEL 3 and 4, and channels that are no multiple of 4
-    GemmConfig.convolve(nvrtc.place(kind, groups=True), (1, 64, 64), (k, k), 9, 17, np.float32, (9, 17)).options
-    for kind in (2, 3) for k in (3, 4, 5)]
-CASES += [(path, macros, *HOPPER[1]) for path in FILES if path.stem == "conv2d" for macros in OTHER_GROUPS]
+    make(nvrtc.place(kind, groups=True), (1, 64, side), (k, k), c, o, np.float32, (c, o)).options
+    for kind in (2, 3) for make in (GemmConfig.convolve, GemmConfig.weight_gradient)
+    for side, k, c, o in [(64, 3, 9, 33), (64, 4, 39, 33), (64, 5, 9, 17), (96, 5, 39, 17), (200, 5, 9, 17)]]
+CASES += [(path, macros, *HOPPER[1]) for path in FILES if path.stem == "conv2d" for macros in sorted(set(OTHER_GROUPS))]
 CASES += [(path, macros, *chip) for path in FILES for kind in (2, 3)
           for macros in nvrtc.network_macros(path.stem, np.dtype(np.float32), kind, groups=True)
-          if ("GROUPS", 1) in macros for chip in HOPPER]
+          if dict(macros).get("GROUPS") for chip in HOPPER]
 CASES_IN_DOUBLE = [(path, macros) for path in FILES
                    for macros in nvrtc.network_macros(path.stem, np.dtype(np.float64), 1)]
 

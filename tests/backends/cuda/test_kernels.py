@@ -53,7 +53,8 @@ def test_statistics_of_other_channels_are_refused(place):
 @pytest.mark.parametrize(("n", "h", "w", "c", "o", "k", "padding"), [
     (1, 9, 40, 16, 16, 5, "same"), (1, 9, 14, 20, 32, 5, "same"), (2, 5, 33, 20, 32, 5, "valid"),
     (1, 5, 34, 68, 68, 5, "same"), (3, 11, 7, 3, 3, 3, "same"), (1, 11, 7, 9, 9, 3, "valid"),
-    (1, 4, 50, 1, 33, 6, "valid"), (2, 3, 17, 10, 70, 1, "same"), (2, 18, 9, 9, 20, 4, "same")])
+    (1, 4, 50, 1, 33, 6, "valid"), (2, 3, 17, 10, 70, 1, "same"), (2, 18, 9, 9, 20, 4, "same"),
+    (1, 7, 161, 20, 20, 5, "same"), (2, 6, 265, 5, 32, 5, "valid"), (1, 3, 170, 32, 9, 5, "same")])
 def test_conv2d_in_float32_over_shapes_that_do_not_fill_the_tiles(place, product, n, h, w, c, o, k, padding):
     assert_conv2d(place, product, 0, n, h, w, c, o, k, padding)
 
