@@ -32,7 +32,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) block_forward(
 {
     SHARED_MEMORY(Shared, shared);
     convolve(shared, {a, b, CA, CB, N, H, W, H, W, KH, KW, 1, (KH - 1) / 2, (KW - 1) / 2}, {weight, O, 0, KW, 1}, 0, 1,
-             Activation{bias, y, O, scale, {threshold, seed, (uint64)step[STEP_NUMBER], layer}});
+             Activation{bias, y, O, scale, {threshold, seed, step, layer}});
 }
 
 // Part blockIdx.z of a sum, the channels in two arrays side by side
@@ -72,7 +72,7 @@ extern "C" __global__ void block_activation(const REAL* parts, const REAL* bias,
         Four part = load(parts + (p * pixels + row) * O + column, O - column);
         for (int e = 0; e < 4; e++) sum.x[e] += part.x[e];
     }
-    Activation{bias, y, O, scale, {threshold, seed, (uint64)step[STEP_NUMBER], layer}}((int)row, column, sum);
+    Activation{bias, y, O, scale, {threshold, seed, step, layer}}((int)row, column, sum);
 }
 
 // dz = m / keep_prob * dy where y > 0, else 0;  db[c] = sum over pixels of dy where y > 0, in parts (number of parts, O)
@@ -87,7 +87,7 @@ extern "C" __global__ void __launch_bounds__(256, 2) block_gradient(
     const int GROUP = 16;
     int lines = 256 / across, line = threadIdx.x / across, first = (blockIdx.y * across + threadIdx.x % across) * GROUP;
     int64 begin = pixels * blockIdx.x / gridDim.x, end = pixels * (blockIdx.x + 1) / gridDim.x;
-    Mask mask(threshold, seed, (uint64)step[STEP_NUMBER], layer);
+    Mask mask(threshold, seed, step, layer);
     Four db[4] = {};
     for (int64 pixel = begin + line; pixel < end; pixel += lines) {
         Four g[4], out[4];                                  // all are on their way before the first is used

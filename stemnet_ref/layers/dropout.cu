@@ -8,7 +8,7 @@ extern "C" __global__ void dropout_draw_mask(bool* mask, int64 elements, int thr
 {
     int64 block = thread_number();
     if (16 * block >= elements) return;
-    Mask drawn(threshold, seed, (uint64)step[STEP_NUMBER], layer);
+    Mask drawn(threshold, seed, step, layer);
     for (int64 t = 16 * block; t < 16 * block + 16; t += 4) {
         bool kept[4];
         drawn.keeps<true>(kept, t);

@@ -21,12 +21,13 @@ __device__ inline void philox(uint64 word[4], uint64 key0, uint64 key1)
 // The mask of one layer in one step; an element is kept where its 16-bit number is below `threshold`.
 struct Mask {
     int threshold;                                          // 65536 keeps all
-    uint64 seed, step, layer;
+    uint64 seed, layer;
+    const double* step;                                     // the state of the step, whose number is read for each draw
     int64 drawn = -1;                                       // the last four words are of elements 16*drawn ... 16*drawn+15
     uint64 words[4] = {};
 
-    __device__ Mask(int threshold, uint64 seed, uint64 step, uint64 layer)
-        : threshold(threshold), seed(seed), step(step), layer(layer) {}
+    __device__ Mask(int threshold, uint64 seed, const double* step, uint64 layer)
+        : threshold(threshold), seed(seed), layer(layer), step(step) {}
 
     // The word for elements 4*four ... 4*four+3
     __device__ uint64 word(int64 four)
@@ -34,7 +35,7 @@ struct Mask {
         if (four / 4 != drawn) {
             drawn = four / 4;
             words[0] = (uint64)drawn + 1;
-            words[1] = step;
+            words[1] = (uint64)step[STEP_NUMBER];
             words[2] = words[3] = 0;
             philox(words, seed, layer);
         }
