@@ -46,7 +46,8 @@ def backward(dy, saved, weight, scale=None, needs_dx=True, out=None):
     (first, other, sizes), device = _inputs("backward", inputs, weight), device_of(dz)
     (kh, kw, c, o), channels = weight.shape, (first.shape[3], other.shape[3], weight.shape[3])
     config = GemmConfig.weight_gradient(device, dy.shape[:3], (kh, kw), c, o, dy.dtype, channels)
-    dweight, = config.run("block.block_backward_weight", (config.operand(dz), first, other), [weight.shape], sizes, out[0])
+    dweight, = config.run("block.block_backward_weight", (config.operand(dz), first, other), [weight.shape], sizes,
+                          out[0])
     if not needs_dx:
         return (None,) * len(inputs), dweight, db, None
     shapes = [first.shape, (*first.shape[:3], sizes[4])]            # CB may be 0

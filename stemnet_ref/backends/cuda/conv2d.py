@@ -48,7 +48,8 @@ def backward_weight(dy, x, shape, padding="same"):
         return sum_over("pixelwise.pixelwise_backward_weight", pixels, shape, dy, x, dtype=x.dtype, columns=c * o,
                         rest=(pixels, c, o))
     config = GemmConfig.weight_gradient(device_of(dy, x), dy.shape[:3], (kh, kw), c, o, x.dtype, (c, o))
-    return config.run("conv2d.conv2d_backward_weight", (config.operand(dy), x), [shape], _sizes(x.shape, shape, padding, dy.shape))[0]
+    return config.run("conv2d.conv2d_backward_weight", (config.operand(dy), x), [shape],
+                      _sizes(x.shape, shape, padding, dy.shape))[0]
 
 
 def _sizes(x_shape, weight_shape, padding, y_shape):

@@ -112,14 +112,15 @@ class GemmConfig:
     def weight_gradient(cls, device, pixels, kernel, c, columns, dtype, channels):
         """Return the configuration of the gradient by a kernel; parameters as for `convolve`."""
         (kh, kw), summands = kernel, int(np.prod(pixels))
-        narrow = columns <= 32                                                          # and the kernel's rows at once
-        if _has_groups(device, dtype) and c > 8 and kh == kw and (kw == 5 or kw in (3, 4) and not narrow):
+        narrow = columns <= 32                              # 16 at a time then, and all rows of the kernel at once
+        if _has_groups(device, dtype) and c > 8 and kh == kw and (kw == 5 if narrow else 3 <= kw <= 5):
             chunk = 16 if c <= 16 else 32 if c <= 32 or narrow else 64
-            line = 64 if blocks(pixels[2], 64) * 64 <= 1.1 * pixels[2] else 32
-            tiling = Tiling(device.product, blocks(kw * chunk, 64) * 64, 16 if narrow else 64, line, kw, chunk, GRADIENT, 4)
+            width = 64 if blocks(pixels[2], 64) * 64 <= 1.1 * pixels[2] else 32
+            rows = blocks(kw * chunk, 64) * 64
+            tiling = Tiling(device.product, rows, 16 if narrow else 64, width, kw, chunk, GRADIENT, 4)
             down = blocks(c, chunk) * (1 if narrow else kh)
         else:
-            tiling = _tiling(device, dtype, 8, columns, (1, 1), kh * kw * c)            # its kernel does not look at KERNEL
+            tiling = _tiling(device, dtype, 8, columns, (1, 1), kh * kw * c)    # its kernel does not look at KERNEL
             down = blocks(kh * kw * c, tiling.rows)
         return cls(device, tiling, (down, blocks(columns, tiling.columns)), kh * kw * c * columns, summands,
                    summands // 256, channels)
