@@ -18,6 +18,7 @@ from .report import Row
 
 UNITS = {np.dtype(np.float64): DOUBLE, **dict.fromkeys((np.dtype(np.float32), np.dtype(np.float16), BFLOAT16), SINGLE)}
 VAGUE = 0.25            # of the numbers' root mean square: a wider bound explains nothing
+MANY, LOOKED_AT = 8, 256    # different numbers that are counted at least; pixels that are looked at first
 NEAR = 0.01             # of the largest number in all steps: what is as near agrees, also where bounds are vague
 
 
@@ -53,7 +54,7 @@ class Comparison:
         self.trace, self.actual, self.known = trace, actual, known
         self.expected, self.training = expected or {}, training or {}
         self.keys = [key for key in keys if key in actual]
-        self._rows, self._drifts = {}, {}                   # what `judge` and `_drift` have found
+        self._rows, self._drifts, self._distinct = {}, {}, {}   # what `judge`, `_drift` and `distinct` have found
         self.rows = self.judged(self.keys)
 
     def spread_out(self):
@@ -105,6 +106,21 @@ class Comparison:
         """Return how far a tensor is from the trace's, of its root mean square; the trace may be one without bounds."""
         actual, exact = np.asarray(self.actual[key], np.float64), trace.computed(key).value.array
         return ratio(np.sqrt(np.mean((actual - exact) ** 2)), np.sqrt(np.mean(actual ** 2)))
+
+    def distinct(self, key):
+        """Return how many different numbers other than 0 a tensor has; if there are MANY, at least so many.
+
+        Of a map that is the same in all pixels it is 0: a network whose ReLUs are all 0 gives such maps.
+        """
+        if key not in self._distinct:
+            array = np.asarray(self.actual[key])
+            pixels = array.reshape(-1, array.shape[-1] if array.ndim == 4 else 1)
+            for part in (pixels[:LOOKED_AT], pixels):
+                same = array.ndim == 4 and len(pixels) > 1 and (part == part[0]).all()
+                self._distinct[key] = 0 if same else np.unique(part[part != 0]).size
+                if self._distinct[key] >= MANY:
+                    break
+        return self._distinct[key]
 
     @cached_property
     def _not_finite(self):

@@ -47,8 +47,8 @@ def beside(search, row):
 
 
 def is_large(search, row):
-    """Return whether a tensor has so many numbers that bits that are 0 in all of them are no chance."""
-    return np.count_nonzero(search.comparison.actual[row.key]) >= observations.ENOUGH
+    """Return whether a tensor has so many different numbers that bits that are 0 in all of them are no chance."""
+    return search.comparison.distinct(row.key) >= observations.ENOUGH
 
 
 def _near(search, name, row, beside=frozenset()):

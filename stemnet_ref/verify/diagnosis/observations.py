@@ -103,7 +103,7 @@ def _stored(key, comparison, trace):
     allowed = exact.error + 4 * trace.unit * abs(exact.array)
     for name, word in WORDS.items():
         cut = FORMATS[name].cut
-        if FORMATS[name].unit > trace.unit and np.count_nonzero(actual) >= ENOUGH and np.array_equal(
+        if FORMATS[name].unit > trace.unit and comparison.distinct(key) >= ENOUGH and np.array_equal(
                 cut(actual), actual) and (
                     (cut(exact.array - allowed) <= actual) & (actual <= cut(exact.array + allowed))).all():
             return word

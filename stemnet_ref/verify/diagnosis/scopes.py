@@ -6,6 +6,7 @@ from ..coverage import NOTHING
 from ..expected.computation import CHAIN
 from ..expected.rounding import FORMATS
 
+OF_ZEROS = {"without_gradient", "bias_missing"}     # conventions that say of gradients that they are 0
 OF_ALL = {"rate_of_biases"}      # conventions of all layers: in one alone any factor on a gradient is the same
 VISIBLE = 1 / 32        # of a format's unit roundoff: a smaller difference from float32 is not rounding to the format
 
@@ -14,7 +15,7 @@ class Fit(NamedTuple):
     """Conventions, and how many rows that depart agree under them, and how many do not."""
 
     held: frozenset     # of Held
-    explained: int      # beside it: rows of which the bound says something
+    explained: int      # beside it: rows of which the bound and the numbers say something
     others: int         # rows of the same step that could, and depart whatever is assumed
 
 
@@ -79,7 +80,8 @@ def fit(comparison, before, found, more, row, rejected=frozenset(), least=0):
             return None                                     # with a number of its own any step can be explained
         others = [now for now in judged if now.verdict == "departs" and now.parts.step == row.parts.step]
         short = any(held.name in FORMATS for held in scoped)                # whose bounds say little of all tensors
-        return Fit(scoped, sum(short or not now.vague for now in explained), len(others))
+        return Fit(scoped, sum(short or (not now.vague and tells(comparison, now, scoped)) for now in explained),
+                   len(others))
 
     if not refuted:
         best, steps = of(more), None if any(held.steps for held in more) else _steps(before, after)
@@ -94,6 +96,14 @@ def fit(comparison, before, found, more, row, rejected=frozenset(), least=0):
                     best = less
             return best
     return None
+
+
+def tells(comparison, row, held):
+    """Return whether the numbers of a row say something of conventions that explain it.
+
+    Maps that are 0, or the same in all pixels, follow from whatever turns all ReLUs to 0.
+    """
+    return comparison.distinct(row.key) > 0 or any(each.name in OF_ZEROS for each in held)
 
 
 def _of_step(row, rows):

@@ -116,15 +116,15 @@ class _Search:
     def _stands(self, held):
         """Return whether all tensors that a convention could change agree, some within a bound that says something.
 
-        These are half of those that depart without it, or hold ENOUGH numbers; under a short format few are, but it is
-        seen in bits. Not counted are those that follow from parameters that are not given.
+        These are half of those that depart without it, or hold ENOUGH different numbers; under a short format few are,
+        but it is seen in bits. Not counted are those that follow from parameters that are not given, or tell nothing.
         """
         rows = [self.before[row.key] for row in self.comparison.rows if row.verdict == "departs"
-                and not self.comparison.adrift(row.key)
+                and not self.comparison.adrift(row.key) and scopes.tells(self.comparison, row, {held})
                 and held.touches & (row.consulted | self.before[row.key].consulted)]
         if any(row.verdict == "departs" for row in self.before.values() if held.touches & row.consulted):
             return False
-        sharp = [np.size(self.comparison.actual[row.key]) for row in rows if not row.vague]
+        sharp = [self.comparison.distinct(row.key) for row in rows if not row.vague]
         return any(each.name in FORMATS for each in self.found) or 2 * len(sharp) >= len(rows) or (
             sum(sharp) >= observations.ENOUGH)
 
@@ -241,7 +241,7 @@ class _Search:
                     least = max(least, fit.explained)
         self.tried += len(tried)
         fits = [(fit, under) for fit, under in fits
-                if fit.explained > max(1, fit.others) or self._sure(row, under, self.tried)]
+                if fit.explained > max(1, fit.others) or self._sure(row, fit, under, self.tried)]
         if not fits:
             return None
         largest = max(fit.explained for fit, _ in fits)
@@ -268,10 +268,11 @@ class _Search:
         return (row.verdict == "departs" and under.verdict == "agrees" and not under.vague
                 and under.share <= row.share / 2 and under.rms <= row.rms / 2)
 
-    def _sure(self, row, under, count):
-        """Return whether none of `count` candidates would meet a row's numbers by chance as one does."""
-        actual = np.asarray(self.comparison.actual[row.key], np.float64)
-        return count * ratio(2 * under.bound, np.sqrt(np.mean(actual ** 2))) ** min(actual.size, 8) <= CHANCE
+    def _sure(self, row, fit, under, count):
+        """Return whether none of `count` candidates would meet a row's numbers by chance as those of a Fit do."""
+        actual, different = np.asarray(self.comparison.actual[row.key], np.float64), self.comparison.distinct(row.key)
+        return scopes.tells(self.comparison, row, fit.held) and count * ratio(
+            2 * under.bound, np.sqrt(np.mean(actual ** 2))) ** min(different or actual.size, 8) <= CHANCE
 
     def fit(self, row, more, least=0):
         """Return where a set of conventions holds, a scopes.Fit, or None if it is refuted everywhere.

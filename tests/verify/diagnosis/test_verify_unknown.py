@@ -120,3 +120,24 @@ def test_a_format_is_looked_for_once_in_a_step_and_first_in_few_of_its_tensors(m
     alone = [each for each in asked if not each[2]]
     assert len({each[:3] for each in alone}) == len(alone) > 0
     assert max(each[3] for each in alone) <= formats.SAMPLED
+
+
+@pytest.mark.parametrize("seed", [0, 2, 4])
+def test_a_dead_network_is_not_called_what_would_kill_it(seed, monkeypatch):
+    """All ReLUs are 0, so that every pixel has the same logits, as with frames that are scaled otherwise."""
+    made = small_golden((8, 8), 1, 1, seed, levels=1, features=1, channels=1, keep_prob=1.0)
+    monkeypatch.setattr(functional, "relu", lambda x: 0 * x)
+    given = {key: array for key, array in torch_tensors(made).items() if key in (
+        "1/forward/logits", "1/backward/logits", "1/cost") or key.startswith("1/gradient/")}
+    report = diagnose(compare(made, given))
+    assert report.first.key == "1/forward/logits"
+    assert not report.conventions
+
+
+def test_maps_that_are_the_same_in_all_pixels_have_no_different_numbers():
+    made = small_golden((8, 12), 2, 1)
+    given = {"1/forward/logits": np.broadcast_to(np.float32([0.1, 0.2]), (2, 8, 12, 2)),
+             "1/gradient/down0.conv.weight": np.zeros((5, 5, 3, 2), np.float32),
+             "1/gradient/down1.conv.bias": np.float32([0, 1, 1, 2]), "1/cost": np.float32(0.5)}
+    found = compare(made, given)
+    assert [found.distinct(key) for key in given] == [0, 0, 2, 1]
