@@ -15,8 +15,8 @@ BEGUN = "the training began with the golden file's parameters, for step 1 agrees
 NOT_BEGUN = f"{BEGUN} others. {NOTHING_ELSE}"
 OF_LATER = (f"{BEGUN} those of a later step: were they saved without a copy, .clone() in PyTorch, and then changed in "
             f"place? {NOTHING_ELSE}")
-ZEROED = ("all gradients are 0, and the parameters change: were the gradients saved after zero_grad()? Save them "
-          f"before it. {NOTHING_ELSE}")
+ZEROED = ("all gradients are 0, but the {}: were the gradients saved after zero_grad()? Save them before it. "
+          f"{NOTHING_ELSE}")
 NOT_KNOWN = "no convention known here explains it"
 UNKNOWN = f"{NOT_KNOWN}, nor do two together."
 HURRIED = f"{NOT_KNOWN}. Not all pairs of them were tried, for that takes long."
@@ -37,9 +37,12 @@ def of_all(comparison):
         return ("the parameters of each step are those before it: they were saved before optimizer.step(). Save them "
                 f"after it. {NOTHING_ELSE}")
     gradients = [row for row in comparison.rows if row.parts.kind == "gradient"]
-    if any(row.verdict == "departs" for row in gradients) and unmoved != parameters and not any(
+    if any(row.verdict == "departs" for row in gradients) and not any(
             np.any(comparison.actual[row.key]) for row in gradients):
-        return ZEROED
+        if unmoved != parameters:
+            return ZEROED.format("parameters change")
+        if not parameters and _costs_go_on(gradients, comparison):
+            return ZEROED.format("costs are those of a training")
     if unmoved == parameters:                               # nothing is changed in place, for nothing is changed
         return ""
     for kind in ("gradient", "parameter"):
@@ -64,10 +67,24 @@ def of_start(comparison):
 
 
 def _are_of_the_step_before(parameters, comparison):
-    """Return whether all parameters agree if each is taken for that of the step before it."""
+    """Return whether all parameters agree if each is taken for that of the step before it, and no cost departs then.
+
+    A cost that departs as it is too says nothing.
+    """
     shifted = {key: array for key, array in comparison.actual.items() if key not in parameters} | {
         Key.of(key).at_step(Key.of(key).step - 1): comparison.actual[key] for key in parameters}
-    return _agree([key for key in parameters if key in shifted], shifted, comparison.trace)
+    costs = [row.key for row in comparison.rows if row.parts.kind == "cost" and row.verdict == "agrees"]
+    return _agree([key for key in parameters if key in shifted], shifted, comparison.trace) and (
+        not costs or _agree(costs, shifted, comparison.trace))
+
+
+def _costs_go_on(gradients, comparison):
+    """Return whether costs depart with the gradients that are given, some rows, and all agree without these."""
+    costs = [row for row in comparison.rows if row.parts.kind == "cost"]
+    zeros = {row.key for row in gradients}
+    return any(row.verdict == "departs" for row in costs) and _agree(
+        [row.key for row in costs], {key: each for key, each in comparison.actual.items() if key not in zeros},
+        comparison.trace)
 
 
 def _agree(keys, given, trace):

@@ -69,6 +69,32 @@ def test_gradients_that_are_0_while_parameters_change_were_zeroed():
     assert "saved after zero_grad()" in report.diagnoses[0]
 
 
+def test_gradients_that_are_0_beside_costs_of_a_training_were_zeroed():
+    made = small_golden((8, 12), steps=3, levels=2)
+    given = {key: 0 * each if "/gradient/" in key else each for key, each in made.arrays.items()
+             if re.match("./(gradient|cost)", key)}
+    report = diagnose(compare(made, given))
+    assert report.conventions == {}
+    assert "the costs are those of a training: were the gradients saved after zero_grad()" in report.diagnoses[0]
+    given = {key: each for key, each in given.items() if key[0] == "1"}         # one cost says nothing of a training
+    assert "without_gradient" in diagnose(compare(made, given)).conventions
+
+
+@pytest.mark.parametrize("skipped", [False, True])
+def test_a_first_update_that_is_skipped_is_not_called_saved_too_early(skipped):
+    """Without dropout the parameters are the same; the costs say which it is."""
+    made = small_golden((8, 12), steps=3, levels=2, keep_prob=1.0, optimizer="sgd", decay_rate=1.0)
+
+    def earlier(key):
+        return f"{max(int(key[0]) - 1, 0 if 'parameter' in key else 1)}{key[1:]}"
+
+    given = {key: made.arrays[earlier(key) if skipped or "parameter" in key else key] for key in made.arrays
+             if re.match("[1-9]/(parameter|cost)", key)}
+    report = diagnose(compare(made, given))
+    assert ("saved before optimizer.step()" in report.diagnoses[0]) == (not skipped)
+    assert ("not_updated" in report.conventions) == skipped
+
+
 def test_gradients_that_are_rightly_0_are_not_accused():
     """Behind ReLUs that are all 0, while other parameters change."""
     made = small_golden((8, 8), 1, 2, 2, levels=3, features=1)
