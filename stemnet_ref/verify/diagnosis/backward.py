@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...layers import relu, sigmoid
 from ...layers import softmax as plain_softmax
 from ..expected.rounding import Held, Value
 
@@ -74,6 +75,23 @@ class Given:
         right, largest = self.right(), abs(made).max(initial=0)
         relative = right.error.max(initial=0) / max(abs(right.array).max(initial=0), 1e-300)
         return Value(made, 2 * relative * largest + 8 * self.trace.roundoff() * abs(made))
+
+
+def from_output(trace, y):
+    """Return dx as a layer's backward pass makes it of an output y, a Value; None of a layer that takes none.
+
+    Parameters
+    ----------
+    trace : expected.layer.LayerTrace
+    y : float64 ndarray
+        The other side's output.
+    """
+    layer = {"relu": relu, "sigmoid": sigmoid, "softmax": plain_softmax}.get(trace.layer)
+    if layer is None:
+        return None
+    dy = trace.array("dy")
+    size = abs(y) * (abs(dy) * (1 + abs(y)) + (abs(dy * y)).sum(-1, keepdims=True))
+    return Value(layer.backward(dy, y), (8 + y.shape[-1]) * trace.roundoff() * size)
 
 
 def _turned(array):

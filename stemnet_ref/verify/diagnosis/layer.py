@@ -84,7 +84,11 @@ class _Diagnosis:
         for key, row in rows.items():
             if key == output:
                 continue
-            if fits_own or (self.forward == "named" and self.agrees(key, self.own)):
+            if row.verdict == "departs" and not self.own_forward and self.follows_output(key, output):
+                rows[key] = replace(row, verdict="follows")
+                self.said.append(f"{key} is what the backward pass makes of this {output}: the fault is in the forward "
+                                 "pass.")
+            elif fits_own or (self.forward == "named" and self.agrees(key, self.own)):
                 if row.verdict == "departs":
                     rows[key] = replace(row, verdict="follows")
             elif row.verdict == "departs":
@@ -99,6 +103,13 @@ class _Diagnosis:
     def actual(self, key):
         """Return an output of the other side, float64."""
         return np.asarray(self.comparison.actual[key], np.float64)
+
+    def follows_output(self, key, output):
+        """Return whether dx is right for the other side's output, which is wrong, in a layer that computes it so."""
+        if self.forward not in ("named", "unknown") or key != "dx":
+            return False
+        right = backward.from_output(self.trace, self.actual(output))
+        return right is not None and fits(self.actual(key), right, self.trace.roundoff())
 
     def agrees(self, key, trace):
         """Return whether an output agrees with a trace whose bound says something."""
