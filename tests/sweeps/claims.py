@@ -12,6 +12,7 @@ HINTS = {               # by the word for a hint in `Deviation.hint`: a pattern 
     "format": "TF32|float16|half precision|rounded to",
     "early": "saved before optimizer.step",
     "copy": "saved without a copy",
+    "zeroed": "saved after zero_grad",
     "begin": "not begin with the golden file's parameters",
     "mask": "is the mask another",
     "factor": "times the reference's",

@@ -137,6 +137,12 @@ add("costs saved a step late", "", shifted("cost", 1), hint="copy late")
 add("gradients saved a step late", "", shifted("gradient", 1), hint="copy late")
 add("parameters saved without a copy", "", last_of("parameter"), hint="copy")
 add("gradients saved without a copy", "", last_of("gradient"), hint="copy")
+add("initial parameters saved without a copy", "", lambda tensors: {**tensors, **{
+    f"0{key[1:]}": array for key, array in tensors.items() if key.startswith("5/parameter/")}}, hint="copy")
+add("all saved as float16", "", lambda tensors: {key: each.astype(np.float16) for key, each in tensors.items()},
+    hint="format")
+add("gradients saved after they were zeroed", "without_gradient=parameters", lambda tensors: {
+    key: each * ("/gradient/" not in key) for key, each in tensors.items()}, family="frozen", hint="zeroed")
 add("costs saved as a sum of all steps", "", lambda tensors: {**tensors, **{
     f"{step}/cost": sum(tensors[f"{each}/cost"] for each in range(1, step + 1)) for step in range(1, 6)}})
 add("gradients saved as a mean of all steps", "", lambda tensors: {**tensors, **{

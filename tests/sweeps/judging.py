@@ -65,7 +65,7 @@ def judge(planted, golden, actual, plain, implementation, view, limit):
     """
     given = {key: each for key, each in actual.items() if re.search(VIEWS[view], key)}
     order = [key for key in keys(golden, 1) if key in given]
-    changed = [key for key in order if differs(given[key], plain[key], golden.input.dtype)]
+    changed = [key for key in order if differs(given[key], {**golden.arrays, **plain}[key], golden.input.dtype)]
     shown = bool(changed) and planted.kind != "right run"
     outcome = Outcome(planted.name, planted.family, planted.kind, implementation, view, shown, "timeout", "", "",
                       not shown, "", "", 0.0)

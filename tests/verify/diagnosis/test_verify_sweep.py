@@ -117,6 +117,16 @@ def test_parameters_of_the_step_before_are_seen(optimizer):
         assert "saved before optimizer.step()" in outcome.said, outcome
 
 
+@pytest.mark.parametrize(("name", "said"), [
+    ("bookkeeping: initial parameters saved without a copy", "saved without a copy"),
+    ("bookkeeping: all saved as float16", "rounded to float16"),
+    ("frozen: gradients saved after they were zeroed", "the gradients saved after zero_grad()")])
+def test_what_is_saved_wrongly_is_seen(name, said):
+    for outcome in outcomes(singles()[name], ["all"]):
+        assert outcome.verdict == "unknown", outcome
+        assert said in outcome.said
+
+
 def test_the_catalogue_is_large():
     assert len(singles()) > 400
     assert len(pairs()) > 50
