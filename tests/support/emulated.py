@@ -21,7 +21,8 @@ CUDA = Path(__file__).parent / "cuda"
 BUILT = Path(__file__).parents[2] / ".pytest_cache" / "cuda"
 PAGE = mmap.PAGESIZE
 FILL = 0xFF                                             # NaN in every floating-point type
-RESULTS = {1: "an access outside an array", 2: "an index outside a shared or local array, or a misaligned access",
+RESULTS = {1: "an access outside an array",
+           2: "an index outside a shared or local array, a misaligned access, or products of groups out of order",
            3: "a barrier that not all threads of a block reach",
            4: "more local memory than the emulator fills with NaN: FILLED of emulator.cpp must be larger"}
 
@@ -154,8 +155,8 @@ def _library(source, real, options=(), only=None):
 @cache
 def _emulator():
     """Load what runs the threads, for the libraries of all kernels to find."""
-    text = (CUDA / "emulator.cpp").read_text()
-    return ctypes.CDLL(_compiled("emulator", text, "", "-O2"), ctypes.RTLD_GLOBAL)
+    text, included = ((CUDA / name).read_text() for name in ("emulator.cpp", "products.h"))
+    return ctypes.CDLL(_compiled("emulator", text, included, "-O2"), ctypes.RTLD_GLOBAL)
 
 
 def _compiled(name, program, included, *flags):

@@ -5,7 +5,13 @@ import pytest
 from emulated import EmulatedArray, Emulator, KernelFault, _library
 from places import emulator
 
-# What the emulator must catch: body of the kernel, size of y, what it says
+PRODUCT = """__shared__ float4 b[32]; float a[1][1][4] = {}, d[8] = {};
+             if (threadIdx.x < 32) copy_async<16>(&b[threadIdx.x], x + 2 * threadIdx.x, true);
+             group_copies(); wait_for_copies<0>(); publish(); __syncthreads(); begin_products(a[0]);
+             multiply_group<16, 16, 8>(d, a[0][0], &b[0].x, false); close_products(); wait_for_products(d, a);
+             y[threadIdx.x] = d[0] + d[7];"""
+
+# What the emulator must catch: body of the kernel, what it says
 FAULTS = {
     "a missing barrier": ("""__shared__ REAL s[256]; s[threadIdx.x] = x[threadIdx.x];
                              y[threadIdx.x] = s[255 - threadIdx.x];""", None),
@@ -32,17 +38,28 @@ FAULTS = {
                                      "a misaligned access"),
     "more local memory than is filled with NaN": ("""volatile REAL many[1500]; many[0] = x[threadIdx.x];
                                                      y[threadIdx.x] = many[0];""", "more local memory"),
+    "a matrix that nobody published": (PRODUCT.replace("publish();", ""), None),
+    "a matrix that was published before it was there": (
+        PRODUCT.replace("wait_for_copies<0>(); publish();", "publish(); wait_for_copies<0>();"), None),
+    "a matrix that was published after the barrier": (
+        PRODUCT.replace("publish(); __syncthreads();", "__syncthreads(); publish();"), None),
+    "a product that nobody began": (PRODUCT.replace("begin_products(a[0]);", ""), "products of groups out of order"),
+    "a factor that was written after the beginning": (
+        PRODUCT.replace("begin_products(a[0]);", "begin_products(a[0]); a[0][0][1] = 1;"),
+        "products of groups out of order"),
+    "products that nobody closed": (PRODUCT.replace("close_products();", ""), "products of groups out of order"),
+    "sums that nobody waited for": (PRODUCT.replace("wait_for_products(d, a);", ""), None),
 }
 
 
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory):
-    """A library of a kernel for each fault, and one without."""
+    """A library of a kernel for each fault, and of two without."""
     right = """__shared__ REAL s[256]; s[threadIdx.x] = x[threadIdx.x]; __syncthreads();
                y[threadIdx.x] = s[255 - threadIdx.x];"""
     path = tmp_path_factory.mktemp("planted") / "planted.cu"
     kernels = [f'extern "C" __global__ void planted_{number}(const REAL* x, REAL* y)\n{{ {body} }}\n'
-               for number, body in enumerate([right, *(body for body, _ in FAULTS.values())])]
+               for number, body in enumerate([right, PRODUCT, *(body for body, _ in FAULTS.values())])]
     kernels.append('extern "C" __global__ void race(const REAL* x, REAL* y)\n'
                    "{ __shared__ REAL last; last = x[threadIdx.x]; __syncthreads(); y[threadIdx.x] = last; }\n")
     path.write_text('#include "ptx.cuh"\n' + "".join(kernels))
@@ -50,9 +67,9 @@ def planted(tmp_path_factory):
     return _library(path, "double")
 
 
-@pytest.mark.parametrize("fault", [None, *FAULTS])
+@pytest.mark.parametrize("fault", ["none", "none in a product", *FAULTS])
 def test_the_emulator_catches(planted, fault):
-    where, name = Emulator(), f"planted_{[None, *FAULTS].index(fault)}"
+    where, name = Emulator(), f"planted_{['none', 'none in a product', *FAULTS].index(fault)}"
     x, y = where.to_device(np.arange(1.0, 257)), where.empty(256, np.float64)
 
     def run():
@@ -65,7 +82,7 @@ def test_the_emulator_catches(planted, fault):
     else:
         run()
         finite = np.isfinite(where.to_host(y)).all()
-        assert finite == (fault is None)
+        assert finite == (fault not in FAULTS)
 
 
 def test_threads_take_turns_in_another_order_at_every_launch(planted):

@@ -104,15 +104,17 @@ void load_tile(float (&a)[4], const float* row);
 // The products of a group are made when they are waited for, so that whoever changes an operand too early is noticed.
 namespace emulator {
 struct Product { float* d; const float *a, *b; int columns, across, down; bool keep; };
-void begin_products();
+void publish();
+void begin_products(const float* factors, int number);      // each of four numbers
+void close_products();
 void multiply_later(const Product& product);
 void finish_products();
 }
 
-inline void publish() {}
+inline void publish() { emulator::publish(); }
 template <int NUMBER>
-void begin_products(float (&)[NUMBER][4]) { emulator::begin_products(); }
-inline void close_products() {}
+void begin_products(float (&a)[NUMBER][4]) { emulator::begin_products(a[0], NUMBER); }
+inline void close_products() { emulator::close_products(); }
 template <int COUNT, int STEPS, int NUMBER>
 void wait_for_products(float (&)[COUNT], float (&)[STEPS][NUMBER][4]) { emulator::finish_products(); }
 

@@ -21,6 +21,8 @@ const unsigned WARP = 32;
 enum Wait : char { RUNS, BLOCK, ITS_WARP, ENDED };          // what a fibre waits for
 
 struct Copy { void* to; const void* from; int bytes, group; };
+struct Factor { const float* place; float values[4]; };     // of a product, as begin_products found it
+struct Mark { unsigned thread; int published; };            // who copied a word, and how often it had called publish before
 
 struct Fibre {
     void* place[5];                                         // where it goes on
@@ -28,7 +30,9 @@ struct Fibre {
     std::vector<Copy> copies;                               // asynchronous ones, not made before they are waited for
     int groups;                                             // of copies that have been closed
     std::vector<Product> later;                             // of groups, not made before they are waited for
-    bool multiplies;                                        // between begin_products and wait_for_products
+    size_t closed;                                          // of these, how many close_products has seen
+    std::vector<Factor> factors;                            // since the last wait_for_products
+    int published, before;                                  // how often it has called publish, and before its last barrier
     unsigned products, tiles;                               // multiply_add and load_tile, so far
 };
 
@@ -48,14 +52,8 @@ static sigjmp_buf crash;
 static void (*start)(void**);
 static void** start_arguments;
 static uint64_t random_state;
-
-static float leading(float x) { return __uint_as_float(__float_as_uint(x) & ~0x1fffu); }
-
-static float towards_0(double exact)
-{
-    float nearest = (float)exact;
-    return fabs((double)nearest) > fabs(exact) ? __builtin_nextafterf(nearest, 0.0f) : nearest;
-}
+static char* shared_begin;
+static std::vector<Mark> marks;                             // of each word of shared memory that was copied
 
 static unsigned random_below(unsigned n)                    // xorshift: one seed, one order of threads
 {
@@ -76,7 +74,12 @@ __attribute__((noipa)) static void wait_for(Wait what)
     if (!__builtin_setjmp(fibres[current].place)) leave();
 }
 
-void wait_for_block() { wait_for(BLOCK); }
+void wait_for_block()
+{
+    fibres[current].before = fibres[current].published;
+    wait_for(BLOCK);
+}
+
 void wait_for_warp() { wait_for(ITS_WARP); }
 
 static void fibre_main()
@@ -112,7 +115,9 @@ static int run_block(std::vector<unsigned>& order)
         fibres[t].begun = false;
         fibres[t].copies.clear();
         fibres[t].later.clear();
-        fibres[t].multiplies = false;
+        fibres[t].factors.clear();
+        fibres[t].closed = 0;
+        fibres[t].published = fibres[t].before = 1;
         fibres[t].groups = fibres[t].products = fibres[t].tiles = 0;
         memset(stacks + (t + 1) * STACK - FILLED, 0xff, FILLED);            // what is not written is NaN
     }
@@ -141,10 +146,19 @@ static void on_signal(int number, siginfo_t*, void*)
     siglongjmp(crash, number == SIGSEGV || number == SIGBUS ? OUTSIDE : TRAP);
 }
 
+static Mark* mark_of(const void* shared)
+{
+    size_t word = ((const char*)shared - shared_begin) / 4;
+    if (word >= marks.size()) __builtin_trap();
+    return &marks[word];
+}
+
 static void make(const Copy& copy)
 {
     if (copy.from) memcpy(copy.to, copy.from, copy.bytes);
     else memset(copy.to, 0, copy.bytes);
+    Mark* mark = mark_of(copy.to);
+    std::fill(mark, mark + copy.bytes / 4, Mark{current, fibres[current].published});
 }
 
 // A copy is made at once, or when it is waited for: so a wait that is missing is noticed, and one that comes too early.
@@ -167,39 +181,6 @@ void finish_copies(int later)
     fibre.copies.resize(kept);
 }
 
-void begin_products() { fibres[current].multiplies = true; }
-
-void multiply_later(const Product& product)
-{
-    if (!fibres[current].multiplies) __builtin_trap();
-    if (!product.keep) std::fill(product.d, product.d + product.columns / 2, __builtin_nanf(""));
-    fibres[current].later.push_back(product);
-}
-
-// Operands without their 13 last bits; the sum of eight products is exact and rounded towards 0 once.
-void finish_products()
-{
-    unsigned lane = current % WARP, g = lane / 4, m = lane % 4;
-    wait_for_warp();                                        // for the numbers of the others
-    if (fibres[current - lane].later.size() != fibres[current].later.size()) __builtin_trap();
-    for (unsigned i = 0; i < fibres[current].later.size(); i++) {
-        const Product& each = fibres[current].later[i];
-        for (int e = 0; e < each.columns / 2; e++) {
-            unsigned half = e / 2 % 2, column = e / 4 * 8 + 2 * m + e % 2;
-            double exact = each.keep ? each.d[e] : 0;
-            for (unsigned k = 0; k < 8; k++) {
-                const float* b = each.b + (k / 4 * each.across + column / 8 * each.down + column % 8) * 4 + k % 4;
-                const float* a = fibres[current - lane + g * 4 + k % 4].later[i].a + half + k / 4 * 2;
-                exact += (double)leading(*a) * leading(*b);
-            }
-            each.d[e] = towards_0(exact);
-        }
-    }
-    wait_for_warp();
-    fibres[current].later.clear();
-    fibres[current].multiplies = false;
-}
-
 int run(const unsigned* grid, unsigned threads, uint64_t seed, void (*kernel)(void**), void** arguments, bool flush,
         char* shared, char* shared_end)
 {
@@ -212,6 +193,7 @@ int run(const unsigned* grid, unsigned threads, uint64_t seed, void (*kernel)(vo
     start = kernel;
     start_arguments = arguments;
     random_state = seed * 2 + 1;
+    shared_begin = shared;
     grid_size = {grid[0], grid[1], grid[2]};
     block_size = {threads, 1, 1};
     std::vector<unsigned> order(threads), blocks(grid[0] * grid[1] * grid[2]);
@@ -236,6 +218,7 @@ int run(const unsigned* grid, unsigned threads, uint64_t seed, void (*kernel)(vo
         for (unsigned b : blocks) {
             block_index = {b % grid[0], b / grid[0] % grid[1], b / grid[0] / grid[1]};
             if (shared) memset(shared, 0xff, shared_end - shared);
+            marks.assign((shared_end - shared) / 4, {0, 0});
             result = run_block(order);
             if (result != FINE) break;
         }
@@ -248,31 +231,4 @@ int run(const unsigned* grid, unsigned threads, uint64_t seed, void (*kernel)(vo
 
 }  // namespace emulator
 
-// The sum of the products is exact here and rounded towards 0 once; what tensor cores do is not documented, but no worse
-// than truncating. They do not look at the 13 last bits of a and b.
-void multiply_add(float (&d)[4], const float (&a)[4], const float (&b)[2])
-{
-    using namespace emulator;
-    unsigned g = current % WARP / 4, m = current % 4, turn = fibres[current].products++ % 2;
-    Offered& warp = offered[current / WARP];
-    for (int e = 0; e < 4; e++) warp.a[turn][g + e % 2 * 8][m + e / 2 * 4] = leading(a[e]);
-    for (int e = 0; e < 2; e++) warp.b[turn][g][m + e * 4] = leading(b[e]);
-    wait_for_warp();
-    for (int e = 0; e < 4; e++) {
-        const double *left = warp.a[turn][g + e / 2 * 8], *right = warp.b[turn][2 * m + e % 2];
-        double exact = d[e];
-        for (unsigned k = 0; k < 8; k++) exact += left[k] * right[k];
-        d[e] = towards_0(exact);
-    }
-}
-
-void load_tile(float (&a)[4], const float* row)
-{
-    using namespace emulator;
-    unsigned turn = fibres[current].tiles++ % 2;
-    Offered& warp = offered[current / WARP];
-    if ((uintptr_t)row % 16) __builtin_trap();
-    warp.rows[turn][current % WARP] = row;
-    wait_for_warp();
-    for (int e = 0; e < 4; e++) a[e] = warp.rows[turn][8 * e + current % WARP / 4][current % 4];
-}
+#include "products.h"
