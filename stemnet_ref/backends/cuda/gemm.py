@@ -189,7 +189,7 @@ def _segments(tiles, lines, room):
     The time is that of the rounds of blocks, each as long as its lines of the output, the four lines of the image that
     it reads besides, and about one more to begin with.
     """
-    return min(range(1, lines + 1), key=lambda count: blocks(tiles * count, room) * (blocks(lines, count) + 5))
+    return min(range(1, max(lines, 1) + 1), key=lambda count: blocks(tiles * count, room) * (blocks(lines, count) + 5))
 
 
 @cache

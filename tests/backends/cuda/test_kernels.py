@@ -59,6 +59,13 @@ def test_conv2d_in_float32_over_shapes_that_do_not_fill_the_tiles(place, product
     assert_conv2d(place, product, 0, n, h, w, c, o, k, padding)
 
 
+@KERNEL_PLACES
+def test_a_wide_image_of_no_lines_has_a_convolution_of_none(place):
+    x, weight = np.ones((1, 0, 170, 9), np.float32), np.ones((5, 5, 9, 9), np.float32)
+    with computing(place, 2, True):
+        assert on(place, conv2d).forward(x, weight).shape == x.shape
+
+
 @pytest.mark.sweep
 @PRODUCTS
 @KERNEL_PLACES
