@@ -60,6 +60,14 @@ def test_conv2d_in_float32_over_shapes_that_do_not_fill_the_tiles(place, product
 
 
 @KERNEL_PLACES
+@pytest.mark.parametrize(("n", "h", "w", "c", "o", "padding"), [
+    (2, 7, 165, 12, 20, "same"), (1, 6, 257, 5, 9, "valid")])
+def test_conv2d_in_float32_where_a_block_makes_several_lines(place, n, h, w, c, o, padding):
+    with mock.patch.object(place(), "multiprocessors", 8):
+        assert_conv2d(place, (2, True), 0, n, h, w, c, o, 5, padding)
+
+
+@KERNEL_PLACES
 def test_a_wide_image_of_no_lines_has_a_convolution_of_none(place):
     x, weight = np.ones((1, 0, 170, 9), np.float32), np.ones((5, 5, 9, 9), np.float32)
     with computing(place, 2, True):
@@ -122,6 +130,30 @@ def test_conv_transpose2d_in_float32_over_shapes_that_do_not_fill_the_tiles(plac
     assert_conv_transpose2d(place, product, 0, n, h, w, c, o, k, stride, padding)
 
 
+@KERNEL_PLACES
+@pytest.mark.parametrize(("n", "h", "w", "channels", "o", "keep_prob"), [
+    (2, 5, 34, (20, 16), 20, 0.75), (1, 17, 9, (5, 6), 35, 0.75), (2, 3, 165, (12, 8), 20, 0.75),
+    (1, 2, 170, (5, 6), 11, 0.75), (1, 3, 161, (9,), 33, 1)])
+def test_the_block_in_float32_by_groups_of_warps(place, n, h, w, channels, o, keep_prob):
+    rng = np.random.default_rng(0)
+    inputs = tuple(float32(rng, n, h, w, c) for c in channels)
+    weight, b, dy = float32(rng, 5, 5, sum(channels), o), float32(rng, o), float32(rng, n, h, w, o)
+    with computing(place, 2, True):
+        y, saved = on(place, block).forward(inputs, weight, b, keep_prob=keep_prob, key=(7, 3, 2))
+        dinputs, dweight, db, _ = on(place, block).backward(dy, saved, weight)
+
+    def plain(change):
+        x, matrix, vector, d = tuple(map(change, inputs)), *map(change, (weight, b, dy))
+        found, known = block.forward(x, matrix, vector, keep_prob=keep_prob, key=(7, 3, 2))
+        gradients, *others, _ = block.backward(d, known._replace(y=y.astype(float)), matrix)
+        return found, *others, *gradients
+
+    exact, large = (plain(lambda array, change=change: change(array).astype(float)) for change in (np.array, abs))
+    terms = 25 * weight.shape[2] + 3, n * h * w + 3, n * h * w + 3, *[25 * o + 3] * len(inputs)
+    for each in zip((y, dweight, db, *dinputs), exact, large, terms, strict=True):
+        assert_within_rounding(*each)
+
+
 @PRODUCTS
 @KERNEL_PLACES
 @pytest.mark.parametrize(("n", "h", "w", "c", "o", "k"), [
@@ -153,10 +185,12 @@ def assert_conv_transpose2d(place, product, seed, n, h, w, c, o, k, stride, padd
 
 @KERNEL_PLACES
 @pytest.mark.parametrize("groups", [False, True])
-@pytest.mark.parametrize(("c", "channels", "k"), [(8, 8, 3), (20, 20, 5), (8, 72, 3), (20, 9, 4)])
-def test_tf32_is_the_product_of_operands_rounded_to_eleven_bits(place, c, channels, k, groups):
+@pytest.mark.parametrize(("h", "w", "c", "channels", "k"), [
+    (18, 35, 8, 8, 3), (18, 35, 20, 20, 5), (18, 35, 8, 72, 3), (18, 35, 20, 9, 4), (5, 66, 16, 40, 4),
+    (3, 170, 9, 12, 5)])
+def test_tf32_is_the_product_of_operands_rounded_to_eleven_bits(place, h, w, c, channels, k, groups):
     rng = np.random.default_rng(channels)
-    x, weight, dy = (float32(rng, *shape) for shape in ((1, 18, 35, c), (k, k, c, channels), (1, 18, 35, channels)))
+    x, weight, dy = (float32(rng, *shape) for shape in ((1, h, w, c), (k, k, c, channels), (1, h, w, channels)))
     layer = on(place, conv2d)
     with computing(place, 3, groups):
         found = layer.forward(x, weight), *layer.backward(dy, x, weight)
@@ -165,7 +199,7 @@ def test_tf32_is_the_product_of_operands_rounded_to_eleven_bits(place, c, channe
     size = [abs(array) for array in (x, weight, dy)]
     exact, large = ((conv2d.forward(x, weight), *conv2d.backward(dy, x, weight)) for x, weight, dy in (
         (x, weight, dy), size))
-    for each in zip(found, exact, large, (k * k * c + 1, k * k * channels + 1, 18 * 35 + 1), strict=True):
+    for each in zip(found, exact, large, (k * k * c + 1, k * k * channels + 1, h * w + 1), strict=True):
         assert_within_rounding(*each)
 
 
