@@ -101,9 +101,9 @@ def test_a_graph_is_repeated_on_its_own_set_of_buffers_only(place):
     where, (x, labels) = place(), cases.batch(0)
     records, record = [], where.record
 
-    def count_and_record(work):
+    def count_and_record(work, *alone):
         records.append(work)
-        return record(work)
+        return record(work, *alone)
 
     sets = [Buffers(where.to_device(x), where.to_device(labels.astype(np.uint8))) for _ in range(2)]
     same_arrays = Buffers(*sets[1])
