@@ -122,7 +122,7 @@ def _weights_of_one_class(comparison):
 def _least(function, actual, value, below):
     """Return the numbers between 0 and `below` for which a function comes nearest to an array, from some near them.
 
-    They are NaN if there are none, or if the nearest to 0 comes nearest.
+    They are NaN if there are none.
     """
     value = np.atleast_1d(np.array(value, np.float64))
     for _ in range(STEPS):
@@ -135,4 +135,4 @@ def _least(function, actual, value, below):
         value, before = np.clip(value + change, value / 10, (9 * below + value) / 10), value
         if np.all(abs(value - before) <= 1e-9 * before):
             break
-    return np.where(value > before / 10, value, np.nan)
+    return value

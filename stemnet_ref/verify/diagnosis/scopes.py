@@ -84,9 +84,7 @@ def fit(comparison, before, found, more, row, rejected=frozenset(), least=0):
                    len(others))
 
     if not refuted:
-        best, steps = of(more), None if any(held.steps for held in more) else _steps(before, after)
-        fewer = steps and of(frozenset(held._replace(steps=steps) for held in more))
-        return fewer if fewer and (not best or fewer.explained > best.explained) else best
+        return of(more)
     for scoped in dict.fromkeys(_narrower(more, row, before, after)):
         if best := of(scoped):
             for layer in sorted({layer for held in scoped for layer in held.layers or ()}, key=place):

@@ -172,10 +172,8 @@ class Computation:
     def _update(self):
         """Return a parameter after the step, and the optimizer's averages."""
         slots = self.computed(f"{self.step - 1}/update/{self.name}")[1] if self.step > 1 else ()
-        *skipped, skips = [updates.concerns(self.trace.assume(owner(self.name), self.consulted, step).value(
-            "not_updated"), self.name) for step in range(1, self.step + 1)]
-        if skips:
+        if updates.concerns(self.assume(self.name).value("not_updated"), self.name):
             return self._before(self.name), slots           # then a gradient that is not given says nothing
         g = self._clip(lambda name: self.tensor(f"{self.step}/gradient/{name}"))
         return updates.update(self.training, self.step, self.name, self._before(self.name), g, slots,
-                              self.assume(self.name), sum(skipped))
+                              self.assume(self.name))

@@ -29,14 +29,14 @@ def rate(training, step, assumed):
     return float(np.float32(eta)) if assumed.unit <= DOUBLE and assumed.holds("rate_in_float32") else eta
 
 
-def update(training, step, name, w, g, slots, assumed, skipped=0):
+def update(training, step, name, w, g, slots, assumed):
     """Return a parameter after a step, counted from 1, and the optimizer's averages of it, a tuple.
 
     `training` has the golden file's settings. By its `name` it is seen whether the parameter decays: weights do, biases
     do not (eq. 54). `w` and `g`, Values, are the parameter before the step and the gradient with respect to it; `slots`
-    are the averages before the step, none before the first. In `skipped` of the earlier steps it was not updated.
+    are the averages before the step, none before the first.
     """
-    eta, count = rate(training, step, assumed), step - skipped
+    eta, count = rate(training, step, assumed), step
     if name.endswith("bias"):
         eta *= assumed.value("rate_of_biases", 1.0)
     if step > training["steps_per_epoch"] and assumed.holds("optimizer_made_anew"):

@@ -20,7 +20,7 @@ if find_spec("torch"):          # else conftest.py leaves these tests out
     from torch.nn import functional
     from torch_deviations import DEVIATIONS, VALUES
 
-    from stemnet_ref.verify.twins import torch_layers, torch_twin
+    from stemnet_ref.verify.twins import torch_layers
 
 pytestmark = pytest.mark.torch
 
@@ -124,24 +124,6 @@ def test_two_layers_alone():
             x, w.transpose(2, 3) if w.shape[1] in (2, 4) and w.shape[2] == 5 and w.shape[0] > w.shape[1] else w, *rest))
         report = diagnose(compare(made, torch_tensors(made)))
     assert report.conventions == {"filter_axes_transposed": ["down1", "down2"]}
-
-
-@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam"])
-def test_a_first_update_that_is_skipped(optimizer):
-    """What the optimizer remembers begins with the second step, and so do its corrections."""
-    made, plain = small_golden(optimizer=optimizer), torch_twin.make_optimizer
-
-    def make(training, model):
-        optimizer = plain(training, model)
-        step = optimizer.step
-        optimizer.step = lambda: setattr(optimizer, "step", step)
-        return optimizer
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(torch_twin, "make_optimizer", make)
-        given = only_costs_and_gradients(torch_tensors(made))
-    report = diagnose(compare(made, given))
-    assert report.conventions == {"not_updated": ["in step 1 alone"]}, report.diagnoses
 
 
 def test_what_nothing_explains_is_not_explained():
