@@ -1,6 +1,6 @@
 // The weight gradient of windows.cuh on the tensor cores of Hopper (compute capability 9.0), for windows one pixel apart (S = 1)
 // of a kernel KERNEL elements wide. Its dy is split, or rounded, and ordered by filters.cu: a line of pixels takes the place of
-// the channels in. groups.cuh says what a group is, and how operands are split.
+// the channels in. groups.cuh says what a group is.
 //
 // A block takes CHUNK channels of the image and all elements b of a row of the kernel as rows, of which a group has 64, and
 // TILE_COLUMNS channels out as columns. Where these are 16 only, it takes them for all rows of the kernel at once, since tensor
@@ -8,12 +8,11 @@
 // more, in which every b has its own.
 #pragma once
 
-static_assert(sizeof(REAL) == 4, "tensor cores are for float32");
+#include "group_products.cuh"
+
 static_assert(TILE_ROWS % 64 == 0 && TILE_ROWS >= KERNEL * CHUNK && CHUNK % 16 == 0, "what gemm.py chooses for them");
 
 const int THREADS = 2 * TILE_ROWS, BLOCKS = THREADS > 256 ? 1 : 2;
-const int FOUR = VECTOR ? 4 : 1;                            // elements that are copied at once
-const int PARTS = PRODUCT == 3 ? 1 : 2;                     // of a number: high and low
 const int LINES = TILE_COLUMNS == 16 ? KERNEL : 1;          // rows of the kernel at once
 const int COLUMNS = LINES * TILE_COLUMNS;
 const int PIXELS = TILE_WIDTH, HALO = PIXELS + KERNEL - 1;
@@ -100,39 +99,15 @@ __device__ inline void weight_gradient(Shared& shared, const Windows& v, const R
         int now = (unsigned)piece % STAGES;
         #pragma unroll 1
         for (int first = 0; first < PIXELS; first += 8 * STEPS) {
-            float x[STEPS][PARTS][4], product[COLUMNS / 2];
-            float(&added)[COLUMNS / 2] = PARTS == 1 ? sums.sum : product;
-            auto multiply = [&](int step, int left, int right) {
-                multiply_group<COLUMNS, COLUMNS, 8>(added, x[step][left], shared.gradients[now][right][first / 4 + 2 * step][0],
-                                                    PARTS == 1 || step > 0 || right == 0);
-            };
-            #pragma unroll
-            for (int step = 0; step < STEPS; step++) {      // while eight pixels are multiplied, the next are loaded
+            add_products<STEPS>(sums.sum, [&](int step, float (&x)[4]) {
                 #pragma unroll
                 for (int e = 0; e < 4; e += 2) {
                     const REAL* pixel = shared.image[now][first + 8 * step + e / 2 * 4 + threadIdx.x % 4];
                     Neighbours<2> two = *(const Neighbours<2>*)(pixel + mine);
-                    #pragma unroll
-                    for (int i = 0; i < 2; i++) {
-                        x[step][0][e + i] = PARTS == 1 ? round_to_tf32(two.x[i]) : high_part(two.x[i]);
-                        if (PARTS == 2) x[step][PARTS - 1][e + i] = two.x[i] - x[step][0][e + i];
-                    }
+                    x[e] = two.x[0];
+                    x[e + 1] = two.x[1];
                 }
-                begin_products(x[step]);
-                if (PARTS == 1) multiply(step, 0, 0);
-                else {
-                    multiply(step, 0, PARTS - 1);           // high * low
-                    multiply(step, PARTS - 1, 0);           // low * high
-                }
-            }
-            if (PARTS == 2)                                 // high * high, the largest, last
-                #pragma unroll
-                for (int step = 0; step < STEPS; step++) multiply(step, 0, 0);
-            close_products();
-            wait_for_products(added, x);
-            if (PARTS == 2)
-                #pragma unroll
-                for (int e = 0; e < COLUMNS / 2; e++) sums.sum[e] += product[e];
+            }, [&](int step, int part) { return shared.gradients[now][part][first / 4 + 2 * step][0]; }, []() {});
             if (first == 0) {                               // while other groups multiply
                 copy_piece(piece + STAGES - 1);
                 __syncwarp();                               // the copies may have taken its threads apart

@@ -1,18 +1,17 @@
 // The convolution of windows.cuh on the tensor cores of Hopper (compute capability 9.0), for windows one pixel apart (S = 1),
-// a kernel of 5 x 5, up to 32 channels in, and 16 channels out at a time. groups.cuh says what a group is, and how operands are
-// split. It would multiply by 16 columns here, and tensor cores need as long for these as for 40.
+// a kernel of 5 x 5, up to 32 channels in, and 16 channels out at a time. groups.cuh says what a group is. It
+// would multiply by 16 columns here, and tensor cores need as long for these as for 40.
 //
 // So a group multiplies a line of the image by all five rows of the kernel at once, 5 x 16 columns, whose products belong to
 // five lines of the output. It takes the lines of the image one after another, and adds to five sums: with each line one
 // is finished and another begins. A block's four groups make 64 pixels of a line each. All filters stay in shared memory.
 #pragma once
 
-static_assert(sizeof(REAL) == 4, "tensor cores are for float32");
+#include "group_products.cuh"
+
 static_assert(KERNEL == 5 && TILE_COLUMNS == 16 && TILE_ROWS == TILE_WIDTH && CHUNK % 8 == 0, "what gemm.py chooses for them");
 
 const int THREADS = 2 * TILE_ROWS, BLOCKS = 1;
-const int FOUR = VECTOR ? 4 : 1;                            // elements that are copied at once
-const int PARTS = PRODUCT == 3 ? 1 : 2;                     // of a number: high and low
 const int WIDTH = TILE_WIDTH + KERNEL - 1, PIXEL = CHUNK + 4;               // so that a warp's pixels meet in no bank
 const int COLUMNS = KERNEL * TILE_COLUMNS;                  // which a group multiplies by
 const int EACH = TILE_COLUMNS / 2;                          // sums of a thread for a line of the output
@@ -23,40 +22,12 @@ struct Shared {
     alignas(16) REAL sums[TILE_ROWS][TILE_COLUMNS + 4];
 };
 
-// Multiply COUNT elements of a row of the kernel, from `tap` on, by the eight channels to which `image` and `filters` point.
+// Multiply COUNT elements of a row of the kernel, from those on to which `image` and `filters` point, by eight channels.
 template <int COUNT>
 __device__ void add_taps(float (&sum)[COLUMNS / 2], const REAL* image, const REAL (*filters)[CHUNK / 4][COLUMNS][4], int c)
 {
-    float x[COUNT][PARTS][4], product[COLUMNS / 2];
-    float(&added)[COLUMNS / 2] = PARTS == 1 ? sum : product;
-    auto multiply = [&](int tap, int left, int right) {
-        multiply_group<COLUMNS, COLUMNS, 8>(added, x[tap][left], filters[right * KERNEL + tap][c / 4][0],
-                                            PARTS == 1 || tap > 0 || right == 0);
-    };
-    #pragma unroll
-    for (int tap = 0; tap < COUNT; tap++) {                 // while one tap is multiplied, the next is loaded
-        load_tile(x[tap][0], image + tap * PIXEL + c);
-        #pragma unroll
-        for (int e = 0; e < 4; e++) {
-            float whole = x[tap][0][e];
-            x[tap][0][e] = PARTS == 1 ? round_to_tf32(whole) : high_part(whole);
-            if (PARTS == 2) x[tap][PARTS - 1][e] = whole - x[tap][0][e];
-        }
-        begin_products(x[tap]);
-        if (PARTS == 1) multiply(tap, 0, 0);
-        else {
-            multiply(tap, 0, PARTS - 1);                    // high * low
-            multiply(tap, PARTS - 1, 0);                    // low * high
-        }
-    }
-    if (PARTS == 2)                                         // high * high, the largest, last
-        #pragma unroll
-        for (int tap = 0; tap < COUNT; tap++) multiply(tap, 0, 0);
-    close_products();
-    wait_for_products(added, x);
-    if (PARTS == 2)
-        #pragma unroll
-        for (int e = 0; e < COLUMNS / 2; e++) sum[e] += product[e];
+    add_products<COUNT>(sum, [&](int tap, float (&x)[4]) { load_tile(x, image + tap * PIXEL + c); },
+                        [&](int tap, int part) { return filters[part * KERNEL + tap][c / 4][0]; }, []() {});
 }
 
 struct Segment {                                            // of an image, TILE_ROWS pixels across: a share of its lines

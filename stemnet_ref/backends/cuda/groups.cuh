@@ -9,14 +9,13 @@
 // thread loads its operands for one element of the row while the element before is multiplied.
 #pragma once
 
-static_assert(sizeof(REAL) == 4, "tensor cores are for float32");
+#include "group_products.cuh"
+
 static_assert(CHUNK == 8 && KERNEL > 2 && TILE_ROWS == 128 && TILE_WIDTH == 8, "what gemm.py chooses for them");
 
 const int THREADS = 256, BLOCKS = 2;
 const int WIDTH = 8, HEIGHT = 16;
 const int HALO_WIDTH = WIDTH + KERNEL - 1, HALO_HEIGHT = HEIGHT + KERNEL - 1;
-const int FOUR = VECTOR ? 4 : 1;                            // elements that are copied at once
-const int PARTS = PRODUCT == 3 ? 1 : 2;                     // of a number: high and low
 // Rows of the filters: that which is multiplied, and those on their way. The image has two pieces.
 const int STAGES = KERNEL == 5 && PARTS == 1 ? 4 : 3;
 const int PIXEL = CHUNK + 4;                                // from pixel to pixel, so that a warp's meet in no bank
@@ -113,47 +112,20 @@ __device__ void convolve(Shared& shared, const Windows& v, const Filters& f, int
             wait_for_copies<STAGES - 2>();
             publish();
             __syncthreads();                                // and all have done with what is overwritten next
-            float x[KERNEL][PARTS][4], product[TILE_COLUMNS / 2];
-            float(&added)[TILE_COLUMNS / 2] = PARTS == 1 ? sums.sum : product;
             // A warp's 16 pixels lie in two lines. This thread points to one of them, and to half of its channels.
             int lane = threadIdx.x % 32, line = threadIdx.x / 32 * 2 + lane % 16 / 8 + row;
             const REAL* image = shared.image[at][line * HALO_WIDTH + lane % 8] + lane / 16 * 4;
-            auto multiply = [&](int tap, int left, int right) {
-                multiply_group<TILE_COLUMNS, TILE_COLUMNS, 8>(added, x[tap][left], shared.filters[now][tap][right][0][0],
-                                                              PARTS == 1 || tap > 0 || right == 0);
-            };
-            #pragma unroll
-            for (int tap = 0; tap < KERNEL; tap++) {        // while one tap is multiplied, the next is loaded
-                load_tile(x[tap][0], image + tap * PIXEL);
-                #pragma unroll
-                for (int e = 0; e < 4; e++) {
-                    float whole = x[tap][0][e];
-                    x[tap][0][e] = PARTS == 1 ? round_to_tf32(whole) : high_part(whole);
-                    if (PARTS == 2) x[tap][PARTS - 1][e] = whole - x[tap][0][e];
-                }
-                begin_products(x[tap]);
-                if (PARTS == 1) multiply(tap, 0, 0);
-                else {
-                    multiply(tap, 0, PARTS - 1);            // high * low
-                    multiply(tap, PARTS - 1, 0);            // low * high
-                }
-            }
-            if (PARTS == 2)                                 // high * high, the largest, last
-                #pragma unroll
-                for (int tap = 0; tap < KERNEL; tap++) multiply(tap, 0, 0);
-            close_products();
-            int later = row + STAGES - 1, to = now == 0 ? STAGES - 1 : now - 1;
-            bool more = c + CHUNK < end;                    // channels, whose rows follow
-            if (row < SHARES && more) copy_image(at ^ 1, c + CHUNK, row);
-            if (later < KERNEL || more)
-                copy_filters(to, later < KERNEL ? c : c + CHUNK, later < KERNEL ? later : later - KERNEL);
-            group_copies();
-            __syncwarp();                                   // the copies may have taken its threads apart
+            add_products<KERNEL>(sums.sum, [&](int tap, float (&x)[4]) { load_tile(x, image + tap * PIXEL); },
+                                 [&](int tap, int part) { return shared.filters[now][tap][part][0][0]; }, [&]() {
+                int later = row + STAGES - 1, to = now == 0 ? STAGES - 1 : now - 1;
+                bool more = c + CHUNK < end;                // channels, whose rows follow
+                if (row < SHARES && more) copy_image(at ^ 1, c + CHUNK, row);
+                if (later < KERNEL || more)
+                    copy_filters(to, later < KERNEL ? c : c + CHUNK, later < KERNEL ? later : later - KERNEL);
+                group_copies();
+                __syncwarp();                               // the copies may have taken its threads apart
+            });
             now = now == STAGES - 1 ? 0 : now + 1;
-            wait_for_products(added, x);
-            if (PARTS == 2)
-                #pragma unroll
-                for (int e = 0; e < TILE_COLUMNS / 2; e++) sums.sum[e] += product[e];
         }
     Corner out(v, anew(blockIdx.x));                        // computed anew, since registers that kept it would be spilled
     finish<TILE_COLUMNS, Store::FOURS>(shared, sums, Sums::PIXELS, [&](int row, int at, const Four& sum) {
