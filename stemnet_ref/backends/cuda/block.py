@@ -22,7 +22,7 @@ LAYERS = sys.modules[__package__]
 def forward(inputs, weight, b, kind="conv", activation="relu", scale=None, statistics=None, keep_prob=1.0,
             key=(0, 0, 0)):
     plain.check(inputs, kind, activation)
-    if not _is_fused(inputs, kind, activation, scale, keep_prob) or (kind == "deconv" and weight.shape[:2] != (2, 2)):
+    if not _is_fused(inputs, weight, kind, activation, scale, keep_prob):
         return plain.forward(inputs, weight, b, kind, activation, scale, statistics, keep_prob, key, LAYERS)
     if kind == "deconv":
         y = _enlarge(*inputs, weight, b)
@@ -35,7 +35,7 @@ def backward(dy, saved, weight, scale=None, needs_dx=True, out=None):
     inputs, y, kind, activation, keep_prob, key, *_ = saved
     plain.check(inputs, kind, activation, needs_dx)
     out = out or (None, None, None)
-    if not _is_fused(inputs, kind, activation, scale, keep_prob):
+    if not _is_fused(inputs, weight, kind, activation, scale, keep_prob):
         dinputs, *gradients = plain.backward(dy, saved, weight, scale, needs_dx, None, LAYERS)
         return dinputs, *map(_written, gradients, out)
     check_shapes("block.backward", dy=(dy, "N H W O"), y=(y, "N H W O"))
@@ -56,9 +56,10 @@ def backward(dy, saved, weight, scale=None, needs_dx=True, out=None):
     return tuple(dinputs[:len(inputs)]), dweight, db, None
 
 
-def _is_fused(inputs, kind, activation, scale, keep_prob):
-    """Return whether there are kernels for the whole block."""
-    return activation == "relu" and scale is None and (kind == "conv" or (len(inputs) == 1 and keep_prob == 1))
+def _is_fused(inputs, weight, kind, activation, scale, keep_prob):
+    """Return whether there are kernels for the whole block; a transposed convolution has them for 2 x 2."""
+    return activation == "relu" and scale is None and (
+        kind == "conv" or (len(inputs) == 1 and keep_prob == 1 and weight.shape[:2] == (2, 2)))
 
 
 def _convolve(inputs, weight, b, keep_prob, key):

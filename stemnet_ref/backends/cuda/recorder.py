@@ -59,7 +59,7 @@ class Recorder:
             if known is not batch:
                 repeat = None
             elif repeat is None:
-                repeat = self._recorded(start)
+                repeat = recorded(self.device, start, "a step", self.log)
             cost, counts = (repeat or start)()
         self._repeats[batch.x.shape] = batch, repeat
         launch("step_state.keep_result", 1, cost, counts, self._results, self._pending, block=1)
@@ -69,9 +69,6 @@ class Recorder:
         """Return (cost, four counts) of every step since the last call, lists of floats; this waits for the GPU."""
         results, self._pending = self.device.to_host(self._results)[:self._pending].tolist(), 0
         return results
-
-    def _recorded(self, start):
-        return recorded(self.device, start, "a step", self.log)
 
 
 class Forward:
@@ -113,7 +110,10 @@ class Forward:
 
 
 def recorded(device, start, what, log, alone=False):
-    """Return what repeats the kernels that `start` starts, which is their graph; False where CUDA refuses it."""
+    """Return what repeats the kernels that `start` starts, which is their graph; False where CUDA refuses it.
+
+    `what` names them in the note that `log` prints then; `alone` is as for `device.CuPy.record`.
+    """
     try:
         return device.record(start, alone)
     except (RuntimeError, MemoryError) as error:                        # the results are right without it, but slower
