@@ -29,8 +29,8 @@ da has dy^2 = sum da^2 b^2 beside its own roundings. Where a ReLU or a maximum m
 gradient there is uncertain, and counts four times: what follows from one such element adds up, as independent errors
 do not. Through many layers this is an estimate and no longer a bound; it is sharp where the tensors between are given.
 
-A parameter that is not given, nor all its gradients, is uncertain alike in all pixels, and one element of a gradient
-makes many weights uncertain at once. What follows from that adds up in sums over pixels (`Value.shared`).
+A parameter that is not given is uncertain alike in all pixels, unless all its gradients are given. One element of a
+gradient makes many weights uncertain at once. What follows from that adds up in sums over pixels (`Value.shared`).
 """
 
 from functools import cache, reduce
