@@ -1,5 +1,6 @@
 """The measure of memory that the tests of damaged files rely on."""
 
+import gc
 import tracemalloc
 from pathlib import Path
 
@@ -19,4 +20,20 @@ def test_the_peak_is_noticed_and_forgotten(monkeypatch, place):
         peak.reset()
         assert peak.bytes() < 20e6
     finally:
+        tracemalloc.stop()
+
+
+def test_what_is_garbage_before_does_not_count():
+    """A cycle of objects, which only a collection frees."""
+    gc.disable()
+    try:
+        cycle = [b"x" * 100_000_000]
+        cycle.append(cycle)
+        del cycle
+        peak = Peak()
+        gc.collect()
+        del [b"x" * 50_000_000][0]
+        assert 40e6 < peak.bytes() < 80e6
+    finally:
+        gc.enable()
         tracemalloc.stop()
