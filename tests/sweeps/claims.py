@@ -6,8 +6,9 @@ from typing import NamedTuple
 from stemnet_ref.verify.diagnosis.conventions import CONVENTIONS
 
 ALTERNATIVE = "Or, which these numbers cannot tell apart"
-NOTHING = re.compile(r"(\S+: )?no convention known here explains it(, nor do two together|\. (Not all p|P)airs of them "
-                     r"were (not )?tried[^.]*)?\.( Give more tensors\.)?")
+NOTHING = re.compile(r"(\S+: )?(no convention known here explains it(, nor do two together|\. (Pairs of them were not"
+                     r"|Not all of them and of their pairs were) tried[^.]*)?\.( Give more tensors\.)?"
+                     r"|not all conventions were tried[^.]*\.)")
 HINTS = {               # by the word for a hint in `Deviation.hint`: a pattern of what it says
     "format": "TF32|float16|half precision|rounded to",
     "early": "saved before optimizer.step",

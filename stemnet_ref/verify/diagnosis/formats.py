@@ -23,8 +23,8 @@ def alone(search, row):
     found = []
     for name in SHORT:
         held = frozenset([Held(name)])
-        if name in row.consulted and not held & search.rejected and (near := _near(search, name, row)) and (
-                fit := search.fit(row, held)):
+        if name in row.consulted and not held & search.rejected and search.goes_on() and (
+                near := _near(search, name, row)) and (fit := search.fit(row, held)):
             found.append((near, fit))
     nearest = min((near for near, _ in found), default=0.0)
     return next((fit for near, fit in found if near <= 2 * nearest), None)
@@ -37,7 +37,7 @@ def beside(search, row):
     """
     found = {}
     for first, distance in search.distances.items():
-        for name in SHORT if distance <= row.rms / 2 else ():
+        for name in SHORT if distance <= row.rms / 2 and search.goes_on() else ():
             pair = first | {Held(name)}
             if name in row.consulted and distance < COARSE * FORMATS[name].unit and (
                     near := _near(search, name, row, first)) and (fit := search.fit(row, pair)) and not fit.others:

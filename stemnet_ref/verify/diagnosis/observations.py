@@ -19,7 +19,8 @@ ZEROED = ("all gradients are 0, but the {}: were the gradients saved after zero_
           f"{NOTHING_ELSE}")
 NOT_KNOWN = "no convention known here explains it"
 UNKNOWN = f"{NOT_KNOWN}, nor do two together."
-HURRIED = f"{NOT_KNOWN}. Not all pairs of them were tried, for that takes long."
+HURRIED = f"{NOT_KNOWN}. Not all of them and of their pairs were tried, for that takes long."
+OTHERS_LEFT = "not all conventions were tried, for that takes long: others may explain it as well."
 TOO_FEW = f"{NOT_KNOWN}. Pairs of them were not tried, for so few numbers say too little."
 MORE = " Give more tensors."
 ENOUGH = 8              # numbers: fewer are a factor of others by chance

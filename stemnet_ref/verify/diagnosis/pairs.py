@@ -7,9 +7,8 @@ from . import estimates, formats
 from .conventions import CONVENTIONS
 from .conventions.others import ACTIVATIONS
 
-PAIRS, MIN_PAIRS = 1500, 50     # pairs that are tried at most, and in the largest network
 BESIDE = 3                  # values of a convention that are tried beside another
-WORK = 5e10                 # products of their forward passes, at most
+PRODUCTS = 5e10             # of the forward passes of all single conventions: beyond it they are taken as they come
 DIVISORS = "cost_over_weights", "cost_summed", "cost_summed_over_image", "cost_mean_over_classes"
 WEIGHTS = ("weight_plus_one", "weight_without_one", "weight_plus_two", "weights_ignored", "weights_exchanged",
            "weights_by_frequency")
@@ -25,20 +24,14 @@ def candidates(search, row, single):
     direction, that the other may make longer, as all do that change the cost by a factor.
     """
     tried = set()
-    if search.pairs is None:
-        search.pairs = max(MIN_PAIRS, min(PAIRS, WORK // search.comparison.trace.products))
     for first in _by_direction(search, row, single):
         (one,) = first
         consulted = search.roughly(first).computed(row.key).consulted
         for name in (name for name in CONVENTIONS if name in consulted and name not in FORMATS):
             for other in search.common(name)[:BESIDE]:
                 pair = first | {other}
-                if search.pairs <= 0:
-                    search.hurried = True
-                    return
                 if pair not in tried and not _alike(pair) and None in (one.value, other.value):
                     tried.add(pair)
-                    search.pairs -= 1
                     yield pair
 
 
@@ -66,7 +59,7 @@ def _by_direction(search, row, single):
     """Return single conventions, those first under which a large tensor of a row's step has the right direction."""
     large = [each for each in search.before.values() if each.parts.step == row.parts.step and each.verdict == "departs"
              and each.parts.kind != "parameter" and formats.is_large(search, each)]
-    if len(single) * search.comparison.trace.products > WORK or not large:
+    if len(single) * search.comparison.trace.products > PRODUCTS or not large:
         return single
     key = (row if row in large else max(large, key=lambda each: np.size(search.comparison.actual[each.key]))).key
     actual = np.asarray(search.comparison.actual[key], np.float64).ravel()

@@ -24,6 +24,7 @@ from .conventions import CONVENTIONS, everywhere
 
 CHANCE = 0.001          # that numbers are met by chance
 KEPT = 1.2e7            # numbers under single conventions that are kept for two of them
+WORK = 1.5e8            # numbers computed beside as many as the comparison took (`expected.trace.Work`): some 6 s
 ANYWHERE = frozenset()  # layers of a Held that stands for its name in all layers, steps and values
 
 
@@ -34,7 +35,7 @@ class Finding:
     key: str            # key of the first tensor that it changes
     held: frozenset = frozenset()   # of Held; none if no convention explains the tensor
     others: tuple = ()  # further sets of Held that explain all that is given equally well
-    hint: str = ""      # what can be said of a difference that no convention explains
+    hint: str = ""      # what else can be said of the difference
     spread: bool = False    # whether another order of sums explains it, and all else that departs
 
 
@@ -63,7 +64,7 @@ class _Search:
     def __init__(self, comparison):
         self.comparison, self.rows = comparison, list(comparison.rows)
         self.found, self.lost, self.hurried = frozenset(), False, False
-        self.pairs = None                                   # of conventions, that may still be tried; None for all
+        self.limit = 2 * comparison.trace.work.done + WORK  # of work
         self.near = {}                                      # what formats._near has found
 
     def run(self):
@@ -107,6 +108,11 @@ class _Search:
                      and self.before[row.key].verdict != "departs" else row for row in self.comparison.rows]
         return [finding for finding in findings if finding.held or finding.hint], refuted
 
+    def goes_on(self):
+        """Return whether there is time for more; remember it if there is none."""
+        self.hurried = self.hurried or self.comparison.trace.work.done > self.limit
+        return not self.hurried
+
     def _as_well(self, finding, other):
         """Return whether other conventions explain as well all that those of a finding do."""
         touched = [row.key for row in self.without.values() if scopes.touches(finding.held | other, row)]
@@ -148,7 +154,10 @@ class _Search:
         self.alone, self.most_alone = {}, KEPT // self.rough.size
         trace.computed(row.key)
         names = [name for name in CONVENTIONS if name in row.consulted and name not in FORMATS]
-        common = [frozenset([held]) for name in names for held in self.common(name)]
+        agreeing = frozenset().union(*(each.consulted for each in self.before.values() if each.verdict == "agrees"
+                                       and each.parts.step == row.parts.step))
+        common = sorted((frozenset([held]) for name in names for held in self.common(name)),
+                        key=lambda more: any(held.touches & agreeing for held in more))     # the likelier first
         further = () if self.lost else (pairs.of_cost(names), chain.from_iterable(
             pairs.with_divisors(self._estimated(name, row), self.comparison) for name in names))
         later = () if self.lost else self._later(row, names)
@@ -225,6 +234,8 @@ class _Search:
         for more in chain.from_iterable(takewhile(lambda _: all(fit.others for fit, _ in fits), rounds)):
             if more in tried:
                 continue
+            if not self.goes_on():
+                break
             tried.add(more)
             distance = self.distances[more] = self.comparison.distance(row.key, self.roughly(more))
             # else it could agree within a vague bound only, or is no nearer than before
@@ -245,11 +256,11 @@ class _Search:
         if not fits:
             return None
         largest = max(fit.explained for fit, _ in fits)
-        best, *rest = [fit.held for fit, _ in fits if fit.explained == largest]
+        best, *rest = sorted((fit.held for fit, _ in fits if fit.explained == largest), key=wording.place)
         plain = not any(held.layers or held.steps for held in best)         # then what needs a scope is less likely
         rest = [each for each in rest if not (plain and any(held.layers or held.steps for held in each))]
-        others = {_does(each): each for each in rest if _does(each) != _does(best)}
-        return Finding(row.key, best, tuple(others.values()))
+        others = {wording.does(each): each for each in rest if wording.does(each) != wording.does(best)}
+        return Finding(row.key, best, tuple(others.values()), observations.OTHERS_LEFT if self.hurried else "")
 
     def roughly(self, more):
         """Return the Trace without bounds under more conventions; two share what each alone cannot change."""
@@ -287,8 +298,3 @@ class _Search:
             for layers in scopes.groups(row, name):
                 for held in self.common(name):
                     yield frozenset([held._replace(layers=layers)])
-
-
-def _does(held):
-    """Return what a diagnosis says that the other side does, a set of texts."""
-    return frozenset(CONVENTIONS[each.name].does for each in held)

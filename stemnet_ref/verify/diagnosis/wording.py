@@ -33,3 +33,12 @@ def _instead(held, other, training):
 
     what = f", in place of \"{all_of(held - other).partition(';')[0]}\"" if held & other else ""
     return f"Or, which these numbers cannot tell apart{what}: {all_of(other - held)}"
+
+def place(held):
+    """Return where a single convention stands in the order of the data; sets of several keep theirs."""
+    return [*CONVENTIONS].index(next(iter(held)).name) if len(held) == 1 else 0
+
+
+def does(held):
+    """Return what a diagnosis says that the other side does, a set of texts."""
+    return frozenset(CONVENTIONS[each.name].does for each in held)

@@ -7,7 +7,7 @@ import pytest
 from verifying import small_golden
 
 from stemnet_ref.verify.compare import compare
-from stemnet_ref.verify.diagnosis import pairs as two
+from stemnet_ref.verify.diagnosis import search
 from stemnet_ref.verify.diagnosis.observations import NOT_KNOWN
 from stemnet_ref.verify.diagnosis.search import diagnose
 from stemnet_ref.verify.expected.rounding import FORMATS
@@ -148,7 +148,7 @@ def test_right_numbers_that_are_saved_in_a_short_format_are_not_called_its_arith
 
 @pytest.mark.parametrize("step", [2.0 ** -4, 2.0 ** -6])
 def test_numbers_on_a_grid_show_no_format(step, monkeypatch):
-    monkeypatch.setattr(two, "PAIRS", 20)
+    monkeypatch.setattr(search, "WORK", 5e7)
     made = small_golden()
     report = diagnose(compare(made, {key: np.float32(np.round(each / step) * step) if "/forward/" in key else each
                                      for key, each in made.arrays.items() if key[0] == "1"}))

@@ -13,8 +13,7 @@ if find_spec("torch"):          # else conftest.py leaves these tests out
     from run import made, outcomes, trained
     from table import table
 
-    from stemnet_ref.verify.diagnosis import observations
-    from stemnet_ref.verify.diagnosis import pairs as two
+    from stemnet_ref.verify.diagnosis import observations, search
     from stemnet_ref.verify.diagnosis.conventions import CONVENTIONS, sentence
     from stemnet_ref.verify.expected.rounding import Held
     from stemnet_ref.verify.report import Report, Row
@@ -85,7 +84,7 @@ def test_a_wide_bound_or_one_bias_is_no_convention(name):
                                   "optimizer: Adam, first average alone corrected"])
 def test_a_factor_in_one_step_is_no_rate(name, monkeypatch):
     """Any step is the reference's by some factor: a rate is named, or asked for, if it explains the others as well."""
-    monkeypatch.setattr(two, "PAIRS", 150)
+    monkeypatch.setattr(search, "WORK", 5e7)
     for outcome in outcomes(singles()[name], ["all"]):
         assert outcome.verdict == "unknown", outcome
 
@@ -95,7 +94,7 @@ def test_a_factor_in_one_step_is_no_rate(name, monkeypatch):
     ("precision: activations in torch.float16", "script", "unknown"),
     ("gradients: gradients in float16", "training", "unknown")])
 def test_short_formats(name, view, verdict, monkeypatch):
-    monkeypatch.setattr(two, "PAIRS", 50)
+    monkeypatch.setattr(search, "WORK", 5e7)
     assert [outcome.verdict for outcome in outcomes(singles()[name], [view])] == [verdict]
 
 
@@ -209,7 +208,7 @@ def test_a_sentence_that_says_more_than_nothing_is_judged(hint):
     planted = singles()["skip: of the other image"]
     assert judged(planted, f"1/parameter/x: {observations.NOT_KNOWN}, {hint}")[0] == "false"
     for nothing in (observations.UNKNOWN, observations.HURRIED, observations.TOO_FEW,
-                    observations.TOO_FEW + observations.MORE):
+                    observations.TOO_FEW + observations.MORE, observations.OTHERS_LEFT):
         assert judged(planted, f"1/parameter/x: {nothing}")[0] == "unknown"
     assert judged(singles()["optimizer: uphill"], "1/parameter/x: it goes up the gradient")[0] == "unknown"
     factor = f"1/parameter/x: {observations.NOT_KNOWN}, but the step is 1.9 times the reference's."

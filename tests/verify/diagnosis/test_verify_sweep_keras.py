@@ -10,7 +10,7 @@ if find_spec("keras"):          # else conftest.py leaves these tests out
     from catalogue import singles
     from run import made, outcomes, trained
 
-    from stemnet_ref.verify.diagnosis import pairs as two
+    from stemnet_ref.verify.diagnosis import search
     from stemnet_ref.verify.diagnosis.search import diagnose
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.filterwarnings("ignore:__array__")]  # Keras's, of NumPy 2
@@ -42,7 +42,7 @@ def test_keras_has_constants_in_float32(settings):
 
 @pytest.mark.parametrize("name", NAMED + UNKNOWN)
 def test_planted_in_keras(name, monkeypatch):
-    monkeypatch.setattr(two, "PAIRS", 50)
+    monkeypatch.setattr(search, "WORK", 5e7)
     outcome, = outcomes(singles()[name], ["training"])
     assert outcome.shown
     assert outcome.first_right
