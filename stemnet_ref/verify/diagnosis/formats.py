@@ -30,13 +30,13 @@ def alone(search, row):
     return next((fit for near, fit in found if near <= 2 * nearest), None)
 
 
-def beside(search, row):
+def beside(search, row, distances):
     """Return the conventions of which each beside a short format explains a row's step, sets of Held, the best first.
 
-    They are those of `search.distances` that bring the row nearer.
+    They are those that bring the row nearer, by the `distances` to it, of sets of Held.
     """
     found = {}
-    for first, distance in search.distances.items():
+    for first, distance in distances.items():
         for name in SHORT if distance <= row.rms / 2 and search.goes_on() else ():
             pair = first | {Held(name)}
             if name in row.consulted and distance < COARSE * FORMATS[name].unit and (

@@ -1,4 +1,4 @@
-"""Two conventions at once: which are tried, and in which order. The functions take a `search._Search`."""
+"""Two conventions at once: which are tried, and in which order."""
 
 import numpy as np
 
@@ -17,18 +17,19 @@ INVERSE = ({"input_times_255", "input_over_255"}, *({"relu_on_logits", each} for
     "activation_missing", *ACTIVATIONS)))
 
 
-def candidates(search, row, single):
-    """Yield two conventions that could change a tensor, also one that only the other lets ask.
+def candidates(explanation):
+    """Yield two conventions that could change the row of an `explanation.Explanation`, also one that only the other
+    lets ask.
 
     One of them may have a value, and that one of the first BESIDE. First come those with which the tensor has the right
     direction, that the other may make longer, as all do that change the cost by a factor.
     """
     tried = set()
-    for first in _by_direction(search, row, single):
+    for first in _by_direction(explanation):
         (one,) = first
-        consulted = search.roughly(first).computed(row.key).consulted
+        consulted = explanation.roughly(first).computed(explanation.row.key).consulted
         for name in (name for name in CONVENTIONS if name in consulted and name not in FORMATS):
-            for other in search.common(name)[:BESIDE]:
+            for other in explanation.search.common(name)[:BESIDE]:
                 pair = first | {other}
                 if pair not in tried and not _alike(pair) and None in (one.value, other.value):
                     tried.add(pair)
@@ -55,9 +56,10 @@ def with_divisors(estimated, comparison):
     yield from (frozenset([held]) for held in estimated)
 
 
-def _by_direction(search, row, single):
-    """Return single conventions, those first under which a large tensor of a row's step has the right direction."""
-    large = [each for each in search.before.values() if each.parts.step == row.parts.step and each.verdict == "departs"
+def _by_direction(explanation):
+    """Return single conventions, those first under which a large tensor of the row's step has the right direction."""
+    search, row, single = explanation.search, explanation.row, explanation.common
+    large = [each for each in search.departing if each.parts.step == row.parts.step
              and each.parts.kind != "parameter" and formats.is_large(search, each)]
     if len(single) * search.comparison.trace.products > PRODUCTS or not large:
         return single
@@ -66,7 +68,7 @@ def _by_direction(search, row, single):
 
     def angle(more):
         """Return minus the cosine of the angle to the other side's tensor: -1 is the same direction, 0 is none."""
-        array = search.roughly(more).computed(key).value.array.ravel()
+        array = explanation.roughly(more).computed(key).value.array.ravel()
         return -ratio(abs(np.vdot(array, actual)), np.linalg.norm(array) * np.linalg.norm(actual))
 
     return sorted(single, key=angle)

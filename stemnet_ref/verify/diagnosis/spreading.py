@@ -20,13 +20,14 @@ ALIKE = 0.95            # cosine of the errors of a map and of something else: r
 ALL_ALIKE = 0.999       # the same of a weight, whose errors go with it where they are those of few logits: 0.991
 
 
-def of_search(search, row, trace):
-    """Return whether `explains` does for all that departs in a `search._Search`, and no convention is near to a row."""
+def of_explanation(explanation):
+    """Return whether `explains` does for all that departs, and no convention is near to an `Explanation`'s row."""
     # in another order of layers a tensor is computed from others, and nearer for that
-    nearest = min((distance for more, distance in search.distances.items()
+    nearest = min((distance for more, distance in explanation.distances.items()
                    if CHANGING.isdisjoint(held.name for held in more)), default=np.inf)
-    return not trace.spread and NEARER * nearest > search.comparison.distance(row.key, search.rough) and explains(
-        search.comparison, [each for each in search.before.values() if each.verdict == "departs"], trace)
+    comparison, trace = explanation.comparison, explanation.trace
+    return not trace.spread and NEARER * nearest > comparison.distance(explanation.row.key, explanation.rough) and (
+        explains(comparison, explanation.search.departing, trace))
 
 
 @np.errstate(all="ignore")
