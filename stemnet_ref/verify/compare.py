@@ -8,10 +8,10 @@ import numpy as np
 
 from ..storage.archives import BFLOAT16, header_of
 from .coverage import NOTHING
-from .difference import drift, measure
+from .difference import FORMULAS, allowed, drift, measure
 from .expected.key import Key
 from .expected.layer import LayerTrace, Options
-from .expected.rounding import DOUBLE, MAX_NUMBER, SINGLE, Assumptions, ratio
+from .expected.rounding import DOUBLE, MAX_NUMBER, SINGLE, Assumptions, Value, ratio
 from .expected.trace import OVERFLOW, Trace
 from .golden import keys
 from .report import Row
@@ -151,14 +151,14 @@ class Comparison:
         parts, actual = Key.of(key), np.asarray(self.actual[key])
         assumed = Assumptions(trace.unit, trace.conventions, parts.layer, step=parts.step)
         assert actual.shape == exact.shape, f"{key} has shape {actual.shape}; the reference's has {exact.shape}"
-        found = measure(actual, exact, error, 4 * assumed.roundoff(), assumed.smallest(), MAX_NUMBER[trace.unit],
+        found = measure(actual, exact, error, FORMULAS * assumed.roundoff(), assumed.smallest(), MAX_NUMBER[trace.unit],
                         OVERFLOW in consulted)
         from_golden, of_golden = self._drift(key, actual)
         vague = not found.bound_squares <= VAGUE ** 2 * found.actual_squares + 1e-60
         if departed:
             at, difference = departed
-            allowed = error.reshape(-1)[at] + 4 * assumed.roundoff() * abs(exact.reshape(-1)[at]) + assumed.smallest()
-            vague = vague or not difference > allowed
+            there = Value(exact.reshape(-1)[at], error.reshape(-1)[at])
+            vague = vague or not difference > allowed(there, assumed.roundoff()) + assumed.smallest()
         verdict = "departs" if found.share > 1 else NOTHING if found.meaningless else "agrees"
         if verdict == "departs" and not np.isfinite(actual).all() and self._follows_from_overflow(key, trace):
             verdict = NOTHING

@@ -7,6 +7,12 @@ import numpy as np
 from .expected.rounding import ratio
 
 BLOCK = 1 << 14         # numbers in a block
+FORMULAS = 4            # roundings of a result beside those in its bound, for what other formulas compute on the way
+
+
+def allowed(value, unit):
+    """Return how far numbers may be from a `rounding.Value`, an array: its error, and FORMULAS roundings of a unit."""
+    return value.error + FORMULAS * unit * abs(value.array) + 1e-300
 
 
 class Difference(NamedTuple):

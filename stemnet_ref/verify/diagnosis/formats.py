@@ -7,8 +7,8 @@ what has been rejected.
 import numpy as np
 
 from ..expected.rounding import FORMATS, Held, ratio
-from . import observations, scopes
-from .relations import format_of
+from . import scopes
+from .relations import ENOUGH, format_of
 
 EMULATED = 8            # times as near comes a tensor where a short format is emulated that it has
 SHORT = sorted(FORMATS, key=lambda name: FORMATS[name].unit)        # names of the formats, the longest first
@@ -48,7 +48,7 @@ def beside(search, row, distances):
 
 def is_large(search, row):
     """Return whether a tensor has so many different numbers that bits that are 0 in all of them are no chance."""
-    return search.comparison.distinct(row.key) >= observations.ENOUGH
+    return search.comparison.distinct(row.key) >= ENOUGH
 
 
 def _near(search, name, row, beside=frozenset()):

@@ -20,7 +20,7 @@ from . import backward, backward_costs, forward, spreading
 from .backward import Given
 from .conventions import CONVENTIONS, everywhere, sentence
 from .observations import WORDS
-from .relations import ENOUGH, SHORT, distance, fits, in_short_format, proportional, relations, where
+from .relations import ENOUGH, OF_RESULTS, distance, fits, in_short_format, proportional, relations, where
 
 MISTAKES = {layer: {key: found for table in (forward, backward, backward_costs)
                     for key, found in table.MISTAKES.get(layer, {}).items()} for layer in LAYERS}
@@ -137,7 +137,7 @@ class _Diagnosis:
             self.forward, (self.own, said) = "named", best[0]
             saved = self.saved(row.key, self.own)
             self.found = {held.name: None for held in sorted(self.own.conventions)
-                          if not (saved and held.name in SHORT)}
+                          if not (saved and held.name in OF_RESULTS)}
             self.said += [saved] if saved and not self.found else [each[0].upper() + each[1:] for each in said]
             if others := [" and ".join(map(_clause, other)) for _, other in best[1:]]:
                 self.said[-1] += _or(others)
@@ -151,7 +151,7 @@ class _Diagnosis:
             return trace, [sentence(held, {}) for held in sorted(trace.conventions)]
 
         def more(trace):
-            names = {each for each in trace.computed(key).consulted if each in CONVENTIONS and each not in SHORT}
+            names = {each for each in trace.computed(key).consulted if each in CONVENTIONS and each not in OF_RESULTS}
             for name in sorted(names, key=list(CONVENTIONS).index):
                 for held in everywhere(name):
                     if name not in {each.name for each in trace.conventions}:
@@ -221,7 +221,7 @@ class _Diagnosis:
 
     def saved(self, key, trace):
         """Return what is said of an output in a short format that its arithmetic does not show, or ""."""
-        short = {held for held in trace.conventions if held.name in SHORT}
+        short = {held for held in trace.conventions if held.name in OF_RESULTS}
         actual, plain = self.actual(key), trace.under(trace.conventions - short)
         nearer = short and distance(actual, trace.value(key), plain) < distance(actual, plain.value(key), plain)
         return "" if nearer or not short else (
@@ -266,7 +266,7 @@ class _Diagnosis:
         """Yield what is said of the gradient of a forward pass under each convention, and that gradient."""
         output = next((each for each in FORWARD if each in self.comparison.actual), None)
         of_forward = trace.computed(output).consulted if output else ()
-        names = trace.computed(key).consulted - set(SHORT) if key != output else frozenset()
+        names = trace.computed(key).consulted - set(OF_RESULTS) if key != output else frozenset()
         if self.forward == "unknown":       # what changes the forward pass may be what changes the gradient
             names -= of_forward
         for held in (held for name in CONVENTIONS if name in names for held in everywhere(name)):

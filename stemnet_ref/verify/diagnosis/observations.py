@@ -4,9 +4,11 @@ import numpy as np
 
 from ...errors import pluralize
 from ..compare import Comparison
+from ..difference import allowed
 from ..expected.key import Key
 from ..expected.rounding import FORMATS
 from ..expected.trace import Trace
+from .relations import ENOUGH
 
 NOTHING_ELSE = "Nothing else has been looked for."
 OTHER_PARAMETERS = (f"the training does not begin with the golden file's parameters; load them, and no others. "
@@ -23,7 +25,6 @@ HURRIED = f"{NOT_KNOWN}. Not all of them and of their pairs were tried, for that
 OTHERS_LEFT = "not all conventions were tried, for that takes long: others may explain it as well."
 TOO_FEW = f"{NOT_KNOWN}. Pairs of them were not tried, for so few numbers say too little."
 MORE = " Give more tensors."
-ENOUGH = 8              # numbers: fewer are a factor of others by chance
 WORDS = {"half": "float16", "bfloat16": "bfloat16", "float32": "float32"}       # of the formats that results have
 
 
@@ -103,10 +104,10 @@ def _same_later(row, actual):
 def _factor(key, comparison, trace):
     """Return the factor by which the numbers of a tensor, or the step of a parameter, are the reference's, or None."""
     exact, actual, before = trace.computed(key).value, np.asarray(comparison.actual[key], np.float64), begun(key, trace)
-    allowed = exact.error + 4 * trace.unit * abs(exact.array)
+    bound = allowed(exact, trace.unit)
     moved, expected = actual - before, exact.array - before
     factor = np.vdot(expected, moved) / max(np.vdot(expected, expected), 1e-300)
-    return factor if (abs(moved - factor * expected) <= abs(factor) * allowed + 1e-300).all() else None
+    return factor if (abs(moved - factor * expected) <= abs(factor) * bound + 1e-300).all() else None
 
 
 def begun(key, trace):
@@ -118,12 +119,12 @@ def begun(key, trace):
 def _stored(key, comparison, trace):
     """Return the short format to which all numbers of a tensor are rounded that else agree, or ""."""
     exact, actual = trace.computed(key).value, np.asarray(comparison.actual[key], np.float64)
-    allowed = exact.error + 4 * trace.unit * abs(exact.array)
+    bound = allowed(exact, trace.unit)
     for name, word in WORDS.items():
         cut = FORMATS[name].cut
         if FORMATS[name].unit > trace.unit and comparison.distinct(key) >= ENOUGH and np.array_equal(
                 cut(actual), actual) and (
-                    (cut(exact.array - allowed) <= actual) & (actual <= cut(exact.array + allowed))).all():
+                    (cut(exact.array - bound) <= actual) & (actual <= cut(exact.array + bound))).all():
             return word
     return ""
 
@@ -158,9 +159,9 @@ def of_row(row, comparison, trace):
         what = "step is" if kind == "parameter" else "numbers are"
         why = _why(factor, comparison, trace) if kind == "parameter" else ""
         return f"{NOT_KNOWN}, but the {what} {factor:.7g} times the reference's.{why}"
-    exact, error, _ = trace.computed(row.key).value
-    both = (actual != 0) & (exact != 0)
-    if kind == "forward" and name.endswith(".dropout") and ((actual != 0) != (exact != 0)).any() and (
-            abs(actual - exact) <= error + 4 * trace.unit * abs(exact))[both].all():
+    exact = trace.computed(row.key).value
+    both = (actual != 0) & (exact.array != 0)
+    if kind == "forward" and name.endswith(".dropout") and ((actual != 0) != (exact.array != 0)).any() and (
+            abs(actual - exact.array) <= allowed(exact, trace.unit))[both].all():
         return f"{NOT_KNOWN}; is the mask another? Take the golden file's, or export one with --keep-prob 1."
     return ""

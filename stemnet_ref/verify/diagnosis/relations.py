@@ -4,11 +4,13 @@ from itertools import permutations
 
 import numpy as np
 
+from ..compare import VAGUE
+from ..difference import allowed
 from ..expected.rounding import FORMATS, Held, Value, exact
 
 ENOUGH = 8              # numbers: fewer are a factor of others by chance
-VAGUE = 0.25            # of the numbers' root mean square: a wider bound explains nothing
-SHORT = [name for name in sorted(FORMATS, key=lambda name: -FORMATS[name].unit) if FORMATS[name].of_results]
+# The short formats that results have, the shortest first
+OF_RESULTS = [name for name in sorted(FORMATS, key=lambda name: -FORMATS[name].unit) if FORMATS[name].of_results]
 
 
 def distance(actual, value, trace):
@@ -19,7 +21,7 @@ def distance(actual, value, trace):
 
 def fits(actual, value, unit):
     """Return whether numbers are a Value, within a bound that says something."""
-    array, bound = value.array, value.error + 4 * unit * abs(value.array) + 1e-300
+    array, bound = value.array, allowed(value, unit)
     return array.shape == actual.shape and (abs(actual - array) <= bound).all() and (
         np.mean(bound ** 2) <= VAGUE ** 2 * np.mean(actual ** 2) + 1e-60)
 
@@ -83,7 +85,7 @@ def relations_of_gradients(slopes, gradients):
 
 def where(actual, right, trace):
     """Return where numbers depart, if it is not everywhere: a text to follow, or none."""
-    departs = abs(actual - right.array) > right.error + 4 * trace.roundoff() * abs(right.array) + 1e-300
+    departs = abs(actual - right.array) > allowed(right, trace.roundoff())
     x = trace.inputs.get("x")
     if x is not None and x.shape == actual.shape:
         for words, part in (("x is below 0", x < 0), ("x is 0", x == 0), ("x is above 0", x > 0)):
@@ -110,7 +112,7 @@ def format_of(actual, unit):
     """
     numbers = np.unique(abs(actual[np.isfinite(actual) & (actual != 0)]))
     if numbers.size >= ENOUGH:
-        for name in SHORT:
+        for name in OF_RESULTS:
             step = 2 * FORMATS[name].unit * 2.0 ** np.floor(np.log2(numbers[-1]))
             of_grid = (numbers % step == 0).all() and numbers[-1] >= 2 * numbers[0]
             if FORMATS[name].unit > unit and (FORMATS[name].cut(numbers) == numbers).all() and not of_grid:

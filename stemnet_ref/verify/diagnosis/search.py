@@ -19,6 +19,7 @@ from ..report import Report
 from . import estimates, observations, scopes, wording
 from .conventions import everywhere
 from .explanation import Finding, explain
+from .relations import ENOUGH
 
 WORK = 2.4e8            # numbers computed beside as many as the comparison took (`expected.trace.Work`): some 8 s
 ANYWHERE = frozenset()  # layers of a Held that stands for its name in all layers, steps and values
@@ -136,7 +137,7 @@ class _Search:
             return False
         sharp = [self.comparison.distinct(row.key) for row in rows if not row.vague]
         return any(each.name in FORMATS for each in self.found) or 2 * len(sharp) >= len(rows) or (
-            sum(sharp) >= observations.ENOUGH)
+            sum(sharp) >= ENOUGH)
 
     @property
     def departing(self):
