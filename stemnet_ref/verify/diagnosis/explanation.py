@@ -113,11 +113,13 @@ class Explanation:
 
     def _short_format(self):
         """Try short formats, alone and beside a convention that comes near."""
+        begun, found = self.comparison.trace.work.done, []
         alone = formats.alone(self.search, self.row)
-        if not self.search.lost and not (alone and not alone.others) and (
-                found := formats.beside(self.search, self.row, self.distances)):
-            return Finding(self.row.key, found[0], tuple(found[1:]))
-        return Finding(self.row.key, alone.held) if alone else None
+        if not self.search.lost and not (alone and not alone.others):
+            found = formats.beside(self.search, self.row, self.distances)
+        self.search.limit += self.comparison.trace.work.done - begun        # two conventions have what one has left
+        found = found or ([alone.held] if alone else [])
+        return Finding(self.row.key, found[0], tuple(found[1:])) if found else None
 
     def _spread(self):
         """Try another order of sums."""

@@ -113,10 +113,11 @@ class _Search:
         once = {held.name for held in self.rejected}
         self.rejected |= refuted | {Held(held.name, ANYWHERE) for held in refuted if held.name in once}
 
-    def goes_on(self):
-        """Return whether there is time for more; remember it if there is none."""
-        self.hurried = self.hurried or self.comparison.trace.work.done > self.limit
-        return not self.hurried
+    def goes_on(self, beyond=0):
+        """Return whether work is left to be done, so much `beyond` the limit; remember it if there is none."""
+        left = self.comparison.trace.work.done <= self.limit + beyond
+        self.hurried = self.hurried or not left
+        return left
 
     def _as_well(self, finding, other):
         """Return whether other conventions explain as well all that those of a finding do."""
