@@ -6,7 +6,7 @@ judged with them, and then by all other tensors that it could change (`scopes`).
 
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain, takewhile
+from itertools import chain, product, takewhile
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from . import estimates, formats, observations, pairs, scopes, spreading, wordin
 from .conventions import CONVENTIONS
 
 CHANCE = 0.001          # that numbers are met by chance
+FOR_TWO = 1e8           # of `search.WORK`: kept for two conventions
 KEPT = 1.2e7            # numbers under single conventions that are kept for two of them
 
 
@@ -86,10 +87,10 @@ class Explanation:
         self.trace.computed(row.key)
         self._alone, self._most_alone = {}, KEPT // self.rough.size
         self.names = [name for name in CONVENTIONS if name in row.consulted and name not in FORMATS]
-        agreeing = frozenset().union(*(each.consulted for each in search.before.values() if each.verdict == "agrees"
-                                       and each.parts.step == step))
+        self._agreeing = frozenset().union(*(each.consulted for each in search.before.values()
+                                             if each.verdict == "agrees" and each.parts.step == step))
         self.common = sorted((frozenset([held]) for name in self.names for held in search.common(name)),
-                             key=lambda more: any(held.touches & agreeing for held in more))        # the likelier first
+                             key=self._is_unlikely)
         # many candidates meet single numbers by chance, but not zeros
         self.many = not search.lost and any(
             formats.is_large(search, each) or not np.any(self.comparison.actual[each.key]) for each in search.departing)
@@ -126,10 +127,15 @@ class Explanation:
         return Finding(self.row.key, spread=True) if spreading.of_explanation(self) else None
 
     def _in_some_layers(self):
-        """Try single conventions in some layers only."""
-        return self._first(frozenset([held._replace(layers=layers)]) for name in self.names
-                           for layers in scopes.groups(self.row, name) for held in self.search.common(name)
-                           ) if self.many else None
+        """Try single conventions in some layers only, of which one layer comes first."""
+        if not self.many:
+            return None
+        rounds = {}
+        for name in self.names:
+            for layers, held in product(scopes.groups(self.row, name), self.search.common(name)):
+                more = frozenset([held._replace(layers=layers)])
+                rounds.setdefault((self._is_unlikely(more), len(layers) > 1), []).append(more)
+        return self._first(*(rounds[each] for each in sorted(rounds)), kept=FOR_TWO)
 
     def _seen(self):
         """Return what is seen in the numbers: not of a parameter, whose step two conventions can make another."""
@@ -157,6 +163,10 @@ class Explanation:
 
     # the candidates
 
+    def _is_unlikely(self, more):
+        """Return whether conventions could change a tensor of the row's step that agrees without them."""
+        return any(held.touches & self._agreeing for held in more)
+
     def _estimated(self, name):
         """Return a convention with the values that come from the tensor of the row's step that says most of them.
 
@@ -177,16 +187,17 @@ class Explanation:
             for held in chain.from_iterable((*self.search.common(name), *self._estimated(name)) for name in self.names):
                 yield frozenset([held._replace(steps=(self.row.parts.step, 10 ** 9))])
 
-    def _first(self, *rounds):
+    def _first(self, *rounds, kept=0):
         """Return the Finding of the candidates, sets of Held, that explain the row and most of the others, or None.
 
-        A further round, an iterable of candidates, is looked at where those before leave rows of the same step.
+        A further round, an iterable of candidates, is looked at where those before leave rows of the same step. So much
+        work is `kept` for what is tried after them.
         """
         fits, tried, least = [], set(), 0
         for more in chain.from_iterable(takewhile(lambda _: all(fit.others for fit, _ in fits), rounds)):
             if more in tried:
                 continue
-            if not self.search.goes_on():
+            if not self.search.goes_on(-kept):
                 break
             tried.add(more)
             self.distances[more] = self.comparison.distance(self.row.key, self.roughly(more))
