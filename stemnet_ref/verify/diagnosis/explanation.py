@@ -4,6 +4,7 @@ Every candidate, a set of Held, is tried without bounds first, which takes a thi
 judged with them, and then by all other tensors that it could change (`scopes`).
 """
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, product, takewhile
@@ -17,7 +18,6 @@ from . import estimates, formats, observations, pairs, scopes, spreading, wordin
 from .conventions import CONVENTIONS
 
 CHANCE = 0.001          # that numbers are met by chance
-FOR_TWO = 1e8           # of `search.WORK`: kept for two conventions
 KEPT = 1.2e7            # numbers under single conventions that are kept for two of them
 
 
@@ -41,7 +41,9 @@ def explain(search, row):
     if search.lost and (CHAIN in row.consulted or _of_lost_update(search, row)):
         return Finding(row.key)
     if row.parts.step == 0:
-        if short := formats.alone(search, row):
+        with search.working("short format"):
+            short = formats.alone(search, row)
+        if short:
             return Finding(row.key, short.held)
         return Finding(row.key, hint=observations.of_start(search.comparison))
     return Explanation(search, row).finding()
@@ -97,8 +99,11 @@ class Explanation:
 
     def finding(self):
         """Return the Finding of the first explanation."""
-        for explanation in (self._one, self._short_format, self._spread, self._in_some_layers, self._seen, self._two):
-            if finding := explanation():
+        for kind, explanation in (("one", self._one), ("short format", self._short_format), ("", self._spread),
+                                  ("some layers", self._in_some_layers), ("", self._seen), ("two", self._two)):
+            with self.search.working(kind) if kind else nullcontext():
+                finding = explanation()
+            if finding:
                 return finding
         return Finding(self.row.key, hint=self._unknown())
 
@@ -114,11 +119,9 @@ class Explanation:
 
     def _short_format(self):
         """Try short formats, alone and beside a convention that comes near."""
-        begun, found = self.comparison.trace.work.done, []
-        alone = formats.alone(self.search, self.row)
+        alone, found = formats.alone(self.search, self.row), []
         if not self.search.lost and not (alone and not alone.others):
             found = formats.beside(self.search, self.row, self.distances)
-        self.search.limit += self.comparison.trace.work.done - begun        # two conventions have what one has left
         found = found or ([alone.held] if alone else [])
         return Finding(self.row.key, found[0], tuple(found[1:])) if found else None
 
@@ -135,7 +138,7 @@ class Explanation:
             for layers, held in product(scopes.groups(self.row, name), self.search.common(name)):
                 more = frozenset([held._replace(layers=layers)])
                 rounds.setdefault((self._is_unlikely(more), len(layers) > 1), []).append(more)
-        return self._first(*(rounds[each] for each in sorted(rounds)), kept=FOR_TWO)
+        return self._first(*(rounds[each] for each in sorted(rounds)))
 
     def _seen(self):
         """Return what is seen in the numbers: not of a parameter, whose step two conventions can make another."""
@@ -187,17 +190,16 @@ class Explanation:
             for held in chain.from_iterable((*self.search.common(name), *self._estimated(name)) for name in self.names):
                 yield frozenset([held._replace(steps=(self.row.parts.step, 10 ** 9))])
 
-    def _first(self, *rounds, kept=0):
+    def _first(self, *rounds):
         """Return the Finding of the candidates, sets of Held, that explain the row and most of the others, or None.
 
-        A further round, an iterable of candidates, is looked at where those before leave rows of the same step. So much
-        work is `kept` for what is tried after them.
+        A further round, an iterable of candidates, is looked at where those before leave rows of the same step.
         """
         fits, tried, least = [], set(), 0
         for more in chain.from_iterable(takewhile(lambda _: all(fit.others for fit, _ in fits), rounds)):
             if more in tried:
                 continue
-            if not self.search.goes_on(-kept):
+            if not self.search.goes_on():
                 break
             tried.add(more)
             self.distances[more] = self.comparison.distance(self.row.key, self.roughly(more))

@@ -13,7 +13,6 @@ from .relations import ENOUGH, format_of
 EMULATED = 8            # times as near comes a tensor where a short format is emulated that it has
 SHORT = sorted(FORMATS, key=lambda name: FORMATS[name].unit)        # names of the formats, the longest first
 SAMPLED = 6             # tensors of a step, of which one must show a format before all are looked at
-WORK = 5e8              # numbers computed beyond what the search for conventions may take
 COARSE = 64             # unit roundoffs of a format that layers add up to, at most
 
 
@@ -24,7 +23,7 @@ def alone(search, row):
     found = []
     for name in SHORT:
         held = frozenset([Held(name)])
-        if name in row.consulted and not held & search.rejected and search.goes_on(WORK) and (
+        if name in row.consulted and not held & search.rejected and search.goes_on() and (
                 near := _near(search, name, row)) and (fit := search.fit(row, held)):
             found.append((near, fit))
     nearest = min((near for near, _ in found), default=0.0)
@@ -38,7 +37,7 @@ def beside(search, row, distances):
     """
     found = {}
     for first, distance in distances.items():
-        for name in SHORT if distance <= row.rms / 2 and search.goes_on(WORK) else ():
+        for name in SHORT if distance <= row.rms / 2 and search.goes_on() else ():
             pair = first | {Held(name)}
             if name in row.consulted and distance < COARSE * FORMATS[name].unit and (
                     near := _near(search, name, row, first)) and (fit := search.fit(row, pair)) and not fit.others:

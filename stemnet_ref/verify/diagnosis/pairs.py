@@ -8,7 +8,6 @@ from .conventions import CONVENTIONS
 from .conventions.others import ACTIVATIONS
 
 BESIDE = 3                  # values of a convention that are tried beside another
-PRODUCTS = 5e10             # of the forward passes of all single conventions: beyond it they are taken as they come
 DIVISORS = "cost_over_weights", "cost_summed", "cost_summed_over_image", "cost_mean_over_classes"
 WEIGHTS = ("weight_plus_one", "weight_without_one", "weight_plus_two", "weights_ignored", "weights_exchanged",
            "weights_by_frequency")
@@ -61,13 +60,18 @@ def _by_direction(explanation):
     search, row, single = explanation.search, explanation.row, explanation.common
     large = [each for each in search.departing if each.parts.step == row.parts.step
              and each.parts.kind != "parameter" and formats.is_large(search, each)]
-    if len(single) * search.comparison.trace.products > PRODUCTS or not large:
+    if not large:
         return single
     key = (row if row in large else max(large, key=lambda each: np.size(search.comparison.actual[each.key]))).key
     actual = np.asarray(search.comparison.actual[key], np.float64).ravel()
 
     def angle(more):
-        """Return minus the cosine of the angle to the other side's tensor: -1 is the same direction, 0 is none."""
+        """Return minus the cosine of the angle to the other side's tensor: -1 is the same direction, 0 is none.
+
+        It is 0 as well when half of the work for two conventions is done.
+        """
+        if not search.goes_on(1 / 2):
+            return 0.0
         array = explanation.roughly(more).computed(key).value.array.ravel()
         return -ratio(abs(np.vdot(array, actual)), np.linalg.norm(array) * np.linalg.norm(actual))
 

@@ -9,6 +9,7 @@ all tensors that it could change agree under all that were found together. A ten
 wide under a convention that what departs is within it also without the convention.
 """
 
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 
@@ -21,7 +22,8 @@ from .conventions import everywhere
 from .explanation import Finding, explain
 from .relations import ENOUGH
 
-WORK = 4e8              # numbers computed, see `expected.trace.Work`: some 13 s
+# Numbers computed, at most, for each kind of explanation (see `expected.trace.Work`): 3e7 take a second
+WORK = {"one": 2e9, "short format": 5e8, "some layers": 2e8, "two": 1e8}
 ANYWHERE = frozenset()  # layers of a Held that stands for its name in all layers, steps and values
 
 
@@ -51,11 +53,13 @@ class _Search:
         Whether nothing explains one of the rows that have been looked at.
     hurried : bool
         Whether something has not been tried, for that takes long.
+    left : dict of str to float
+        The work that may still be done, by kind of explanation.
     """
 
     def __init__(self, comparison):
         self.comparison, self.rows, self.rejected = comparison, list(comparison.rows), frozenset()
-        self.may_take = WORK
+        self.left = dict(WORK)
         self.near = {}                                      # what formats._near has found
 
     def run(self):
@@ -65,7 +69,8 @@ class _Search:
         findings = self._look()
         while refuted := {held for held in self.found if not self._stands(held)}:
             self._reject(refuted)
-            findings = self._look()                         # once more, in a quarter of the time
+            self.left = {kind: work / 4 for kind, work in WORK.items()}
+            findings = self._look()
         findings = [replace(each, others=tuple(filter(partial(self._as_well, each), each.others))) for each in findings
                     if each.held or self.before[each.key].verdict == "departs"]     # or a later one has explained it
         firsts = {finding.key for finding in findings}
@@ -81,7 +86,6 @@ class _Search:
     def _look(self):
         """Return the findings of the rows that depart, in the order of the data."""
         self._begin()
-        self.limit, self.may_take = self.comparison.trace.work.done + self.may_take, self.may_take / 4
         findings = []
         for key in list(self.before):
             for _ in range(2):                              # a second finding may explain what is left
@@ -113,9 +117,16 @@ class _Search:
         once = {held.name for held in self.rejected}
         self.rejected |= refuted | {Held(held.name, ANYWHERE) for held in refuted if held.name in once}
 
-    def goes_on(self, beyond=0):
-        """Return whether work is left to be done, so much `beyond` the limit; remember it if there is none."""
-        left = self.comparison.trace.work.done <= self.limit + beyond
+    @contextmanager
+    def working(self, kind):
+        """Count the work that is done within for a kind of explanation."""
+        self.begun, self.limit = self.comparison.trace.work.done, self.left[kind]
+        yield
+        self.left[kind] -= self.comparison.trace.work.done - self.begun
+
+    def goes_on(self, share=1):
+        """Return whether a share of the work for a kind of explanation is left to be done; remember it if not."""
+        left = self.comparison.trace.work.done - self.begun <= share * self.limit
         self.hurried = self.hurried or not left
         return left
 

@@ -148,7 +148,7 @@ def test_right_numbers_that_are_saved_in_a_short_format_are_not_called_its_arith
 
 @pytest.mark.parametrize("step", [2.0 ** -4, 2.0 ** -6])
 def test_numbers_on_a_grid_show_no_format(step, monkeypatch):
-    monkeypatch.setattr(search, "WORK", 5e7)
+    monkeypatch.setitem(search.WORK, "two", 1e7)
     made = small_golden()
     report = diagnose(compare(made, {key: np.float32(np.round(each / step) * step) if "/forward/" in key else each
                                      for key, each in made.arrays.items() if key[0] == "1"}))

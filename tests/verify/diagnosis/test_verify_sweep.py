@@ -84,7 +84,7 @@ def test_a_wide_bound_or_one_bias_is_no_convention(name):
                                   "optimizer: Adam, first average alone corrected"])
 def test_a_factor_in_one_step_is_no_rate(name, monkeypatch):
     """Any step is the reference's by some factor: a rate is named, or asked for, if it explains the others as well."""
-    monkeypatch.setattr(search, "WORK", 5e7)
+    monkeypatch.setitem(search.WORK, "two", 1e7)
     for outcome in outcomes(singles()[name], ["all"]):
         assert outcome.verdict == "unknown", outcome
 
@@ -94,7 +94,7 @@ def test_a_factor_in_one_step_is_no_rate(name, monkeypatch):
     ("precision: activations in torch.float16", "script", "unknown"),
     ("gradients: gradients in float16", "training", "unknown")])
 def test_short_formats(name, view, verdict, monkeypatch):
-    monkeypatch.setattr(search, "WORK", 5e7)
+    monkeypatch.setitem(search.WORK, "two", 1e7)
     assert [outcome.verdict for outcome in outcomes(singles()[name], [view])] == [verdict]
 
 

@@ -42,7 +42,7 @@ def test_keras_has_constants_in_float32(settings):
 
 @pytest.mark.parametrize("name", NAMED + UNKNOWN)
 def test_planted_in_keras(name, monkeypatch):
-    monkeypatch.setattr(search, "WORK", 5e7)
+    monkeypatch.setitem(search.WORK, "two", 1e7)
     outcome, = outcomes(singles()[name], ["training"])
     assert outcome.shown
     assert outcome.first_right
