@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, product, takewhile
+from operator import itemgetter
 
 import numpy as np
 
@@ -123,7 +124,8 @@ class Explanation:
         if not self.search.lost and not (alone and not alone.others):
             found = formats.beside(self.search, self.row, self.distances)
         found = found or ([alone.held] if alone else [])
-        return Finding(self.row.key, found[0], tuple(found[1:])) if found else None
+        hint = "" if self.search.goes_on() else observations.OTHERS_LEFT
+        return Finding(self.row.key, found[0], tuple(found[1:]), hint) if found else None
 
     def _spread(self):
         """Try another order of sums."""
@@ -137,8 +139,8 @@ class Explanation:
         for name in self.names:
             for layers, held in product(scopes.groups(self.row, name), self.search.common(name)):
                 more = frozenset([held._replace(layers=layers)])
-                rounds.setdefault((self._is_unlikely(more), len(layers) > 1), []).append(more)
-        return self._first(*(rounds[each] for each in sorted(rounds)))
+                rounds.setdefault(self._is_unlikely(more), [[], []])[len(layers) > 1].append(more)
+        return self._first(*(chain(*rounds[each]) for each in sorted(rounds)))
 
     def _seen(self):
         """Return what is seen in the numbers: not of a parameter, whose step two conventions can make another."""
@@ -195,33 +197,37 @@ class Explanation:
 
         A further round, an iterable of candidates, is looked at where those before leave rows of the same step.
         """
-        fits, tried, least = [], set(), 0
-        for more in chain.from_iterable(takewhile(lambda _: all(fit.others for fit, _ in fits), rounds)):
+        fits, tried, least, hurried = [], set(), 0, False
+        left = takewhile(lambda _: all(fit.others for fit, *_ in fits), enumerate(rounds))
+        for number, more in ((number, more) for number, candidates in left for more in candidates):
             if more in tried:
                 continue
-            if not self.search.goes_on():
+            if hurried := not self.search.goes_on():
                 break
             tried.add(more)
             self.distances[more] = self.comparison.distance(self.row.key, self.roughly(more))
             if self._is_near(self.distances[more]) and (under := self._explains(more)) and (
                     fit := self.search.fit(self.row, more, least)):
-                fits.append((fit, under))
+                fits.append((fit, under, (number, 0 if number else wording.place(more))))
                 if fit.explained > 1 and not fit.others:
                     least = max(least, fit.explained)
         self.tried += len(tried)
-        fits = [fit for fit, under in fits if fit.explained > max(1, fit.others) or self._is_no_chance(fit, under)]
-        return self._best([fit.held for fit in fits if fit.explained == max(each.explained for each in fits)])
+        fits = [(fit, place) for fit, under, place in fits
+                if fit.explained > max(1, fit.others) or self._is_no_chance(fit, under)]
+        most = max((fit.explained for fit, _ in fits), default=0)
+        found = [fit.held for fit, _ in sorted(fits, key=itemgetter(1)) if fit.explained == most]
+        return self._best(found, observations.OTHERS_LEFT if hurried else "") if found else None
 
-    def _best(self, explaining):
-        """Return the Finding of sets of Held that explain as much, with those that say something else, or None."""
-        if not explaining:
-            return None
-        best, *rest = sorted(explaining, key=wording.place)
+    def _best(self, explaining, hint):
+        """Return the Finding of sets of Held that explain as much, the best first, with those that say something else.
+
+        The hint says what has not been tried.
+        """
+        best, *rest = explaining
         plain = not any(held.layers or held.steps for held in best)         # then what needs a scope is less likely
         rest = [each for each in rest if not (plain and any(held.layers or held.steps for held in each))]
         others = {wording.does(each): each for each in rest if wording.does(each) != wording.does(best)}
-        return Finding(self.row.key, best, tuple(others.values()),
-                       observations.OTHERS_LEFT if self.search.hurried else "")
+        return Finding(self.row.key, best, tuple(others.values()), hint)
 
     def roughly(self, more):
         """Return the Trace without bounds under more conventions; two share what each alone cannot change."""

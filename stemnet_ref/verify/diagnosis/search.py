@@ -22,8 +22,8 @@ from .conventions import everywhere
 from .explanation import Finding, explain
 from .relations import ENOUGH
 
-# Numbers computed, at most, for each kind of explanation (see `expected.trace.Work`): 3e7 take a second
-WORK = {"one": 2e9, "short format": 5e8, "some layers": 2e8, "two": 1e8}
+# For each kind of explanation: numbers computed after which no further one is tried (`expected.trace.Work`)
+WORK = {"one": 2e9, "short format": 1.5e9, "some layers": 2e8, "two": 1e8}
 ANYWHERE = frozenset()  # layers of a Held that stands for its name in all layers, steps and values
 
 
@@ -69,7 +69,7 @@ class _Search:
         findings = self._look()
         while refuted := {held for held in self.found if not self._stands(held)}:
             self._reject(refuted)
-            self.left = {kind: work / 4 for kind, work in WORK.items()}
+            self.left = {kind: max(self.left[kind], work / 4) for kind, work in WORK.items()}
             findings = self._look()
         findings = [replace(each, others=tuple(filter(partial(self._as_well, each), each.others))) for each in findings
                     if each.held or self.before[each.key].verdict == "departs"]     # or a later one has explained it
@@ -125,9 +125,9 @@ class _Search:
         self.left[kind] -= self.comparison.trace.work.done - self.begun
 
     def goes_on(self, share=1):
-        """Return whether a share of the work for a kind of explanation is left to be done; remember it if not."""
+        """Return whether less than a share of the work for a kind of explanation is done; remember it if all is."""
         left = self.comparison.trace.work.done - self.begun <= share * self.limit
-        self.hurried = self.hurried or not left
+        self.hurried = self.hurried or (share == 1 and not left)
         return left
 
     def _as_well(self, finding, other):

@@ -9,7 +9,7 @@ def of_findings(findings, training):
 
     Parameters
     ----------
-    findings : list of search.Finding
+    findings : list of explanation.Finding
     training : dict
         The golden file's settings.
     """
@@ -22,7 +22,8 @@ def of_findings(findings, training):
             if (said_now := sentence(held, training, scopes.words(of_value))) not in said:
                 said.append(said_now)
         said += [_instead(finding.held, other, training) for other in finding.others]
-        said += [f"{finding.key}: {finding.hint}"] if finding.hint else []
+        if finding.hint and (hint := f"{finding.key}: {finding.hint}") not in said:
+            said.append(hint)
     return found, said
 
 
@@ -34,8 +35,9 @@ def _instead(held, other, training):
     what = f", in place of \"{all_of(held - other).partition(';')[0]}\"" if held & other else ""
     return f"Or, which these numbers cannot tell apart{what}: {all_of(other - held)}"
 
+
 def place(held):
-    """Return where a single convention stands in the order of the data; sets of several keep theirs."""
+    """Return where a single convention stands among CONVENTIONS; 0 of sets of several."""
     return [*CONVENTIONS].index(next(iter(held)).name) if len(held) == 1 else 0
 
 

@@ -7,8 +7,9 @@ from verifying import small_golden
 from stemnet_ref.verify.compare import compare, compare_layer
 from stemnet_ref.verify.diagnosis import scopes, wording
 from stemnet_ref.verify.diagnosis.conventions import sentence
+from stemnet_ref.verify.diagnosis.explanation import Finding
 from stemnet_ref.verify.diagnosis.layer import diagnose_layer
-from stemnet_ref.verify.diagnosis.search import Finding, diagnose
+from stemnet_ref.verify.diagnosis.search import diagnose
 from stemnet_ref.verify.expected.layer import LayerTrace, Options, sample_inputs
 from stemnet_ref.verify.expected.rounding import DOUBLE, Held
 from stemnet_ref.verify.expected.trace import Trace
