@@ -1,0 +1,50 @@
+"""The work of a search is bounded, and what has not been tried for that reason is said."""
+
+import pytest
+from verifying import small_golden
+
+from stemnet_ref.verify.compare import compare
+from stemnet_ref.verify.diagnosis import observations, search
+from stemnet_ref.verify.expected.rounding import DOUBLE, Held
+from stemnet_ref.verify.expected.trace import Trace
+
+
+def comparison(*names):
+    """Compare the reference under conventions, costs, gradients and parameters of the first step, with itself."""
+    made = small_golden()
+    trace = Trace(made, unit=DOUBLE, conventions=frozenset(map(Held, names)))
+    keys = [key for key in made.arrays if key.startswith(("1/cost", "1/gradient", "1/parameter"))]
+    return compare(made, {key: trace.value(key).array.astype(made.arrays[key].dtype) for key in keys})
+
+
+def test_without_work_nothing_is_named_and_this_is_said(monkeypatch):
+    for kind in search.WORK:
+        monkeypatch.setitem(search.WORK, kind, -1)
+    report = search.diagnose(comparison("bias_missing"))
+    assert not report.agrees
+    assert report.conventions == {}
+    assert report.diagnoses == (f"1/cost: {observations.HURRIED}",)
+
+
+@pytest.mark.parametrize("kind", ["some layers", "two"])
+def test_what_is_named_with_work_of_its_own_is_named_without_doubt(kind, monkeypatch):
+    monkeypatch.setitem(search.WORK, kind, -1)
+    report = search.diagnose(comparison("bias_missing"))
+    assert report.conventions == {"bias_missing": None}
+    assert len(report.diagnoses) == 1
+
+
+def test_of_what_is_named_before_all_are_tried_this_is_said(monkeypatch):
+    found = comparison("padding_reflect")
+    before = found.trace.work.done
+    assert search.diagnose(found).conventions == {"padding_reflect": None}
+    monkeypatch.setitem(search.WORK, "one", (found.trace.work.done - before) * 3 / 4)
+    report = search.diagnose(comparison("padding_reflect"))
+    assert report.conventions == {"padding_reflect": None}
+    assert report.diagnoses[1:] == (f"1/cost: {observations.OTHERS_LEFT}",)
+
+
+def test_the_work_is_the_same_in_every_run():
+    done = [compared.trace.work.done for compared in (comparison("bias_missing"), comparison("bias_missing"))
+            if search.diagnose(compared)]
+    assert len(set(done)) == 1
