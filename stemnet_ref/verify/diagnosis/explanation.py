@@ -214,8 +214,8 @@ class Explanation:
         self.tried += len(tried)
         fits = [(fit, place) for fit, under, place in fits
                 if fit.explained > max(1, fit.others) or self._is_no_chance(fit, under)]
-        most = max((fit.explained for fit, _ in fits), default=0)
-        found = [fit.held for fit, _ in sorted(fits, key=itemgetter(1)) if fit.explained == most]
+        max_explained = max((fit.explained for fit, _ in fits), default=0)
+        found = [fit.held for fit, _ in sorted(fits, key=itemgetter(1)) if fit.explained == max_explained]
         return self._best(found, observations.OTHERS_LEFT if hurried else "") if found else None
 
     def _best(self, explaining, hint):
