@@ -1,6 +1,6 @@
 // The convolution of windows.cuh on the tensor cores of Hopper (compute capability 9.0), for windows one pixel apart (S = 1),
-// a kernel of 5 x 5, up to 32 channels in, and 16 channels out at a time. groups.cuh says what a group is. It
-// would multiply by 16 columns here, and tensor cores need as long for these as for 40.
+// a kernel of 5 x 5, up to 32 channels in, and 16 channels out at a time. groups.cuh says what a group is. It would multiply
+// by 16 columns here, and tensor cores need as long for these as for 40.
 //
 // So a group multiplies a line of the image by all five rows of the kernel at once, 5 x 16 columns, whose products belong to
 // five lines of the output. It takes the lines of the image one after another, and adds to five sums: with each line one

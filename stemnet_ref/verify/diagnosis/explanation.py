@@ -1,6 +1,6 @@
 """What explains that one tensor departs, beside what a search has found: the likelier and the cheaper is tried first.
 
-Every candidate, a set of Held, is tried without bounds first, which takes a third of the time; what comes near is
+Every candidate, a set of Held, is tried without bounds first, which takes a quarter of the time; what comes near is
 judged with them, and then by all other tensors that it could change (`scopes`).
 """
 
@@ -29,7 +29,7 @@ class Finding:
     key: str            # key of the first tensor that it changes
     held: frozenset = frozenset()   # of Held; none if no convention explains the tensor
     others: tuple = ()  # further sets of Held that explain all that is given equally well
-    hint: str = ""      # what can be said of a difference that no convention explains
+    hint: str = ""      # what is seen where no convention explains the tensor, or that not all were tried
     spread: bool = False    # whether another order of sums explains it, and all else that departs
 
 

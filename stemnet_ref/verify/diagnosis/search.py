@@ -41,6 +41,7 @@ class _Search:
 
     Attributes
     ----------
+    comparison : compare.Comparison
     rows : list of report.Row
         What came of every tensor; those that follow from what has been found say so.
     found : frozenset of Held
@@ -55,12 +56,15 @@ class _Search:
         Whether something has not been tried, for that takes long.
     left : dict of str to float
         The work that may still be done, by kind of explanation.
+    begun, limit : float
+        The work that was done before the kind of explanation that is tried now, and what this kind may add to it.
+    near : dict
+        How near short formats come, as `formats` has found it.
     """
 
     def __init__(self, comparison):
         self.comparison, self.rows, self.rejected = comparison, list(comparison.rows), frozenset()
-        self.left = dict(WORK)
-        self.near = {}                                      # what formats._near has found
+        self.left, self.begun, self.limit, self.near = dict(WORK), 0, 0, {}
 
     def run(self):
         """Return the findings."""

@@ -99,7 +99,7 @@ class Trace:
         return self._with(spread=True)
 
     def without_bounds(self):
-        """Return the Trace with errors that are too small, which takes a third of the time."""
+        """Return the Trace with errors that are too small, which takes a quarter of the time."""
         return self._with(bounds=False)
 
     def _with(self, **changed):
