@@ -37,3 +37,18 @@ def test_what_is_garbage_before_does_not_count():
     finally:
         gc.enable()
         tracemalloc.stop()
+
+
+def test_holes_of_the_heap_do_not_count():
+    """What is freed between two things that are held stays with the process, and the next large array takes it."""
+    del [b"x" * 30_000_000][0]                              # glibc maps what is larger apart, what is smaller no more
+    parts = [b"x" * 25_000_000 for _ in range(4)]
+    above = [bytes(600) for _ in range(2000)]
+    del parts
+    try:
+        peak = Peak()
+        del [b"x" * 50_000_000][0]
+        assert 40e6 < peak.bytes() < 80e6
+        assert above
+    finally:
+        tracemalloc.stop()

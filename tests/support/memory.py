@@ -1,5 +1,6 @@
 """The most memory that this process has held, measured without slowing it down."""
 
+import ctypes
 import gc
 import re
 import tracemalloc
@@ -22,11 +23,12 @@ class Peak:
         self.reset()
 
     def reset(self):
-        """Forget what was held before, and free what nobody holds: freed later, it would hide as many new bytes."""
+        """Forget what was held before, and free what nobody holds: freed or used again, it would hide new bytes."""
         gc.collect()
         if tracemalloc.is_tracing():
             tracemalloc.reset_peak()
         else:
+            getattr(ctypes.CDLL(None), "malloc_trim", lambda _: None)(0)       # glibc keeps holes between what is held
             (PROCESS / "clear_refs").write_text("5")
         self._before = self._most()
 
