@@ -146,13 +146,22 @@ class Computation:
 
     def _gradient(self):
         """Return the gradient with respect to a parameter, with what is done to it before the optimizer takes it."""
-        return self._clip(self._whole, lambda: [self.trace.given[key] for key in (
+        return self._clip(self._whole, "raw", lambda: [self.trace.given[key] for key in (
             f"{self.step}/gradient/{name}" for name in self.golden.parameters) if key in self.trace.given])
 
-    def _clip(self, of, saved=list):
+    def _clip(self, of, kind, saved=list):
         """Return the gradient with respect to a parameter, clipped; `of` takes a name and returns it as it was."""
-        return gradients.clip(of(self.name), lambda: [of(name) for name in self.golden.parameters], saved,
+        return gradients.clip(of(self.name), lambda: self.computed(f"{self.step}/norm/{kind}"), saved,
                               self.trace.assume("", self.consulted, self.step))
+
+    def _norm(self):
+        """Return the norm of all gradients of a step as they are before they are clipped, or as they are saved."""
+        of = self._whole if self.name == "raw" else self._saved
+        return gradients.norm(map(of, self.golden.parameters), self.trace.assume("", self.consulted, self.step))
+
+    def _saved(self, name):
+        """Return the gradient with respect to a parameter, as the other side has it if it is given."""
+        return self.tensor(f"{self.step}/gradient/{name}")
 
     def _whole(self, name):
         """Return the gradient with respect to a parameter before it is clipped."""
@@ -174,6 +183,6 @@ class Computation:
         slots = self.computed(f"{self.step - 1}/update/{self.name}")[1] if self.step > 1 else ()
         if updates.concerns(self.assume(self.name).value("not_updated"), self.name):
             return self._before(self.name), slots           # then a gradient that is not given says nothing
-        g = self._clip(lambda name: self.tensor(f"{self.step}/gradient/{name}"))
+        g = self._clip(self._saved, "saved")
         return updates.update(self.training, self.step, self.name, self._before(self.name), g, slots,
                               self.assume(self.name))

@@ -48,14 +48,24 @@ def penalty(parameters, training, assume):
     return Value(np.array(total), np.array(error)) if total else None
 
 
-def clip(g, all_of_step, given, assumed):
+def norm(values, assumed):
+    """Return the norm of gradients, an iterable of Value, all together: a Value."""
+    squares, errors, count = 0.0, 0.0, 0
+    for value in values:
+        squares += np.sum(value.array ** 2)
+        errors += np.sum(value.error ** 2)
+        count += value.array.size
+    return Value(np.sqrt(squares), np.sqrt(errors) + np.sqrt(squares) * assumed.roundings(count))
+
+
+def clip(g, of_step, given, assumed):
     """Return a gradient as it is clipped.
 
     Parameters
     ----------
     g : Value
-    all_of_step : callable
-        Returns the gradients of all parameters in the step, a list of Value.
+    of_step : callable
+        Returns the norm of the gradients of all parameters in the step, a Value.
     given : callable
         Returns the other side's gradients, a list of ndarray; where they are beyond the limit it saved them before it
         clipped, and `g` stays.
@@ -65,23 +75,20 @@ def clip(g, all_of_step, given, assumed):
     if by_value is not None and not any(abs(array).max(initial=0) > CLEAR * by_value for array in given()):
         g = Value(np.clip(g.array, -by_value, by_value), g.error)
     if each is not None and not any(np.linalg.norm(array) > CLEAR * each for array in given()):
-        g = _to_norm(g, [g], each, assumed)
+        g = _to_norm(g, norm([g], assumed), each, assumed)
     if by_norm is not None and not np.sqrt(sum(np.sum(np.square(array)) for array in given())) > CLEAR * by_norm:
-        g = _to_norm(g, all_of_step(), by_norm, assumed)
+        g = _to_norm(g, of_step(), by_norm, assumed)
     return g
 
 
-def _to_norm(g, values, limit, assumed):
-    """Return a gradient times limit / norm, where that is below 1; the norm is of all values together.
+def _to_norm(g, own, limit, assumed):
+    """Return a gradient times limit / norm, where that is below 1; `own` is the norm before.
 
     PyTorch adds 1e-6 to the norm, others do not: both are within the error.
     """
-    norm = np.sqrt(sum(np.sum(value.array ** 2) for value in values))
-    if not norm > 0:
+    if not own.array > 0:
         return g
-    count = sum(value.array.size for value in values)
-    uncertain = np.sqrt(sum(np.sum(value.error ** 2) for value in values)) + 0.5e-6 + norm * assumed.roundings(count)
-    middle = norm + 0.5e-6
+    uncertain, middle = own.error + 0.5e-6, own.array + 0.5e-6
     factor = min(1.0, limit / middle)
     spread = min(limit / middle, 1.0) * uncertain / middle if limit < middle + uncertain else 0.0
     return Value(factor * g.array, factor * g.error + (spread + 4 * assumed.roundoff()) * abs(g.array))
