@@ -195,22 +195,24 @@ class Explanation:
     def _first(self, *rounds):
         """Return the Finding of the candidates, sets of Held, that explain the row and most of the others, or None.
 
-        A further round, an iterable of candidates, is looked at where those before leave rows of the same step.
+        A further round, an iterable of candidates, is looked at where those before leave rows of the same step. Of
+        conventions that leave nothing at all, no other value is tried.
         """
-        fits, tried, least, hurried = [], set(), 0, False
+        fits, tried, least, whole, hurried = [], set(), 0, set(), False
         left = takewhile(lambda _: all(fit.others for fit, *_ in fits), enumerate(rounds))
         for number, more in ((number, more) for number, candidates in left for more in candidates):
-            if more in tried:
+            if more in tried or wording.does(more) in whole:
                 continue
             if hurried := not self.search.goes_on():
                 break
             tried.add(more)
             self.distances[more] = self.comparison.distance(self.row.key, self.roughly(more))
             if self._is_near(self.distances[more]) and (under := self._explains(more)) and (
-                    fit := self.search.fit(self.row, more, least)):
+                    fit := self.search.fit(self.row, more, least, bool(whole))):
                 fits.append((fit, under, (number, 0 if number else wording.place(more))))
                 if fit.explained > 1 and not fit.others:
                     least = max(least, fit.explained)
+                    whole |= {wording.does(more)} if fit.whole else set()
         self.tried += len(tried)
         fits = [(fit, place) for fit, under, place in fits
                 if fit.explained > max(1, fit.others) or self._is_no_chance(fit, under)]

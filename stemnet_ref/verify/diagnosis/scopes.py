@@ -17,9 +17,10 @@ class Fit(NamedTuple):
     held: frozenset     # of Held
     explained: int      # beside it: rows of which the bound and the numbers say something
     others: int         # rows of the same step that could, and depart whatever is assumed
+    whole: bool         # whether they hold everywhere, and no row departs under them
 
 
-def fit(comparison, before, found, more, row, rejected=frozenset(), least=0):
+def fit(comparison, before, found, more, row, rejected=frozenset(), least=0, whole=False):
     """Return the Fit of the widest scope in which conventions explain a row and nothing refutes them, or None.
 
     Parameters
@@ -36,6 +37,8 @@ def fit(comparison, before, found, more, row, rejected=frozenset(), least=0):
         What is not to be returned.
     least : int
         Number of rows that another Fit explains: of fewer None is returned, if that can be seen before all are judged.
+    whole : bool
+        Whether the other Fit is whole: then None is returned of what is not.
     """
     touched = [each for each in before.values() if touches(more, each)]
     keys = [each.key for each in touched]
@@ -44,6 +47,11 @@ def fit(comparison, before, found, more, row, rejected=frozenset(), least=0):
         """Yield the rows under conventions too."""
         return comparison.judging(keys, comparison.trace.under(found | conventions), before)
 
+    departing = [each.key for each in before.values() if each.verdict == "departs"]
+    if whole and (not {*departing} <= {*keys} or any(
+            now.verdict == "departs" for now in comparison.judging(
+                departing, comparison.trace.under(found | more), before))):
+        return None
     after, refutable = [], any(each.verdict == "agrees" for each in touched)
     possible = sum(each.verdict == "departs" for each in touched)
     for now in under(more):
@@ -80,8 +88,9 @@ def fit(comparison, before, found, more, row, rejected=frozenset(), least=0):
             return None                                     # with a number of its own any step can be explained
         others = [now for now in judged if now.verdict == "departs" and now.parts.step == row.parts.step]
         short = any(held.name in FORMATS for held in scoped)                # whose bounds say little of all tensors
+        everywhere = scoped == more and not any(held.layers or held.steps for held in more)
         return Fit(scoped, sum(short or (not now.vague and tells(comparison, now, scoped)) for now in explained),
-                   len(others))
+                   len(others), everywhere and not pending)
 
     if not refuted:
         return of(more)
