@@ -1,20 +1,22 @@
 """The work of a search is bounded, and what has not been tried for that reason is said."""
 
+import numpy as np
 import pytest
 from verifying import small_golden
 
 from stemnet_ref.verify.compare import compare
-from stemnet_ref.verify.diagnosis import observations, search
+from stemnet_ref.verify.diagnosis import observations, scopes, search
 from stemnet_ref.verify.expected.rounding import DOUBLE, Held
 from stemnet_ref.verify.expected.trace import Trace
+from stemnet_ref.verify.golden import keys
 
 
 def comparison(*names):
     """Compare the reference under conventions, costs, gradients and parameters of the first step, with itself."""
     made = small_golden()
     trace = Trace(made, unit=DOUBLE, conventions=frozenset(map(Held, names)))
-    keys = [key for key in made.arrays if key.startswith(("1/cost", "1/gradient", "1/parameter"))]
-    return compare(made, {key: trace.value(key).array.astype(made.arrays[key].dtype) for key in keys})
+    given = [key for key in made.arrays if key.startswith(("1/cost", "1/gradient", "1/parameter"))]
+    return compare(made, {key: trace.value(key).array.astype(made.arrays[key].dtype) for key in given})
 
 
 def test_without_work_nothing_is_named_and_this_is_said(monkeypatch):
@@ -50,3 +52,28 @@ def test_the_work_is_the_same_in_every_run():
     for each in compared:
         search.diagnose(each)
     assert begun < compared[0].trace.work.done == compared[1].trace.work.done
+
+
+def test_what_explains_less_than_everything_is_left_early():
+    """A rate explains all steps; clipping explains the first one, and is held against no gradient, which agrees."""
+    made = small_golden()
+    rate = frozenset([Held("rate_factor", value=0.9)])
+    trace = Trace(made, unit=DOUBLE, conventions=rate)
+    found = compare(made, {key: trace.value(key).array.astype(made.arrays[key].dtype) for key in keys(made)
+                           if key in made.arrays})
+    norm = np.sqrt(sum(np.sum(trace.value(f"1/gradient/{name}").array ** 2) for name in made.parameters))
+    clipped = frozenset([Held("gradients_clipped_by_norm", value=0.9 * norm)])
+    before = {row.key: row for row in found.rows}
+
+    def fit(more, whole):
+        return scopes.fit(found, before, frozenset(), more, found.first, whole=whole)
+
+    assert fit(rate, False) == fit(rate, True)
+    assert fit(rate, False).whole
+    assert fit(clipped, True) is None
+    judged = [key for key, _, conventions, _ in found._rows if conventions == clipped]
+    assert any("/parameter/" in key for key in judged)
+    assert not any("/gradient/" in key for key in judged)
+    explained = fit(clipped, False)
+    assert explained.explained
+    assert not explained.whole
