@@ -106,7 +106,7 @@ def add_loaded(name, right, change, layers=None, **more):
                layers=layers, **more)
 
 
-add_loaded("initial weights twice as large", "", lambda key, w, layout: 2 * w, hint="begin")
+add_loaded("initial weights twice as large", "", lambda key, w, layout: 2 * w, hint="begin factor")
 add_loaded("initial biases 0", "bias_missing", lambda key, w, layout: w * (not key.endswith("bias")), hint="begin")
 add_loaded("initial weights of another seed", "", lambda key, w, layout: np.random.default_rng(3).standard_normal(
     w.shape).astype(w.dtype) * w.std(), hint="begin")

@@ -206,16 +206,17 @@ class Explanation:
             if hurried := not self.search.goes_on():
                 break
             tried.add(more)
+            self.tried += 1
             self.distances[more] = self.comparison.distance(self.row.key, self.roughly(more))
             if self._is_near(self.distances[more]) and (under := self._explains(more)) and (
-                    fit := self.search.fit(self.row, more, least, bool(whole))):
+                    fit := self.search.fit(self.row, more, least=least, whole=bool(whole),
+                                           sure=self._is_no_chance(more, under))):
                 fits.append((fit, under, (number, 0 if number else wording.place(more))))
                 if fit.explained > 1 and not fit.others:
                     least = max(least, fit.explained)
                     whole |= {wording.does(more)} if fit.whole else set()
-        self.tried += len(tried)
         fits = [(fit, place) for fit, under, place in fits
-                if fit.explained > max(1, fit.others) or self._is_no_chance(fit, under)]
+                if fit.explained > max(1, fit.others) or self._is_no_chance(fit.held, under)]
         max_explained = max((fit.explained for fit, _ in fits), default=0)
         found = [fit.held for fit, _ in sorted(fits, key=itemgetter(1)) if fit.explained == max_explained]
         return self._best(found, observations.OTHERS_LEFT if hurried else "") if found else None
@@ -257,11 +258,14 @@ class Explanation:
         """Return what comes of the row under more conventions, where it departed `before`, a Row."""
         return self.comparison.judge(self.row.key, self.trace.under(self.search.found | more), before or self.row)
 
-    def _is_no_chance(self, fit, under):
-        """Return whether none of the candidates tried would meet the row's numbers by chance as those of a Fit do."""
+    def _is_no_chance(self, more, under):
+        """Return whether none of the candidates tried would meet the row's numbers by chance as these conventions do.
+
+        `under` is what comes of the row under them.
+        """
         actual = np.asarray(self.comparison.actual[self.row.key], np.float64)
         different = self.comparison.distinct(self.row.key)
-        return scopes.tells(self.comparison, self.row, fit.held) and self.tried * ratio(
+        return scopes.tells(self.comparison, self.row, more) and self.tried * ratio(
             2 * under.bound, np.sqrt(np.mean(actual ** 2))) ** min(different or actual.size, 8) <= CHANCE
 
 

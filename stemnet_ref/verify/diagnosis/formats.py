@@ -13,6 +13,7 @@ from .relations import ENOUGH, format_of
 EMULATED = 8            # times as near comes a tensor where a short format is emulated that it has
 SHORT = sorted(FORMATS, key=lambda name: FORMATS[name].unit)        # names of the formats, the longest first
 SAMPLED = 6             # tensors of a step, of which one must show a format before all are looked at
+NEARER = 0.8            # of a departure is what a convention beside a format leaves of it without the format, at most
 COARSE = 64             # unit roundoffs of a format that layers add up to, at most
 
 
@@ -56,8 +57,8 @@ def _near(search, name, row, beside=frozenset()):
 
     It shows if it does in most of those that are large and depart, and in some of SAMPLED of them, which are looked at
     first. Most of those that it changes come nearer where it is emulated: else they are merely saved in it. Other
-    conventions beside it have to bring most of those nearer that they could change. What is returned is the median of
-    their departures, divided by those before.
+    conventions beside it have to bring most of those nearer that they could change, with the format and without. What
+    is returned is the median of their departures, divided by those before.
     """
     key = name, row.parts.step, beside, search.found, search.rejected
     if key not in search.near:
@@ -72,13 +73,16 @@ def _nearness(search, name, row, beside):
     keys, known = [each.key for each in asked], search.found | {Held(name)}
     judged = search.comparison.judged
     few = asked[::-(-len(asked) // SAMPLED) or 1]
-    if not any(_shows(search, name, each, now) for each, now in zip(
-            judged([each.key for each in few], search.found | beside) if beside else few,
-            judged([each.key for each in few], known | beside), strict=True)):
+    before, alone = _distances(search, few, frozenset()), _distances(search, few, beside)
+    nearer = [now <= NEARER * then for each, now, then in zip(few, alone, before, strict=True)
+              if scopes.touches(beside, each)]
+    if 2 * sum(nearer) < len(nearer) or not any(
+            _shows(search, name, each.key, *distances) for each, *distances in zip(
+                few, alone, _distances(search, few, beside | {Held(name)}), strict=True)):
         return 0.0
     under = judged(keys, known | beside)
     left, short = (judged(keys, search.found | beside), judged(keys, known)) if beside else (asked, ())
-    seen = [_shows(search, name, each, now) for each, now in zip(left, under, strict=True)]
+    seen = [_shows(search, name, now.key, each.rms, now.rms) for each, now in zip(left, under, strict=True)]
     nearer = [now.rms <= each.rms / EMULATED for each, now in zip(short, under, strict=bool(beside))
               if scopes.touches(beside, now)]
     if not seen or 2 * sum(seen) < len(seen) or 2 * sum(nearer) < len(nearer):
@@ -89,7 +93,19 @@ def _nearness(search, name, row, beside):
     return float(np.median([max(now.rms, 1e-30) / each.rms for each, now in zip(asked, under, strict=True)]))
 
 
-def _shows(search, name, row, under):
-    """Return whether a row shows a short format: in bits that are 0 in every number, or as it is emulated."""
-    actual = np.asarray(search.comparison.actual[row.key], np.float64)
-    return format_of(actual, search.comparison.trace.unit) == name or under.rms <= row.rms / EMULATED
+def _distances(search, rows, more):
+    """Return how far the tensors of rows are from what they are under more conventions, computed without bounds."""
+    key = more, search.found, *(row.key for row in rows)
+    if key not in search.near:
+        trace = search.comparison.trace.without_bounds().under(search.found | more)
+        search.near[key] = [search.comparison.distance(row.key, trace) for row in rows]
+    return search.near[key]
+
+
+def _shows(search, name, key, before, under):
+    """Return whether a tensor shows a short format: in bits that are 0 in every number, or as it is emulated.
+
+    `before` and `under` are its departures, in root mean square, without the format and where it is emulated.
+    """
+    actual = np.asarray(search.comparison.actual[key], np.float64)
+    return format_of(actual, search.comparison.trace.unit) == name or under <= before / EMULATED

@@ -20,7 +20,7 @@ class Fit(NamedTuple):
     whole: bool         # whether they hold everywhere, and no row departs under them
 
 
-def fit(comparison, before, found, more, row, rejected=frozenset(), least=0, whole=False):
+def fit(comparison, before, found, more, row, rejected=frozenset(), least=0, whole=False, sure=True):
     """Return the Fit of the widest scope in which conventions explain a row and nothing refutes them, or None.
 
     Parameters
@@ -39,6 +39,8 @@ def fit(comparison, before, found, more, row, rejected=frozenset(), least=0, who
         Number of rows that another Fit explains: of fewer None is returned, if that can be seen before all are judged.
     whole : bool
         Whether the other Fit is whole: then None is returned of what is not.
+    sure : bool
+        Whether the row is not met by chance. If it may be, None is returned where only few rows of its step are met.
     """
     touched = [each for each in before.values() if touches(more, each)]
     keys = [each.key for each in touched]
@@ -47,16 +49,27 @@ def fit(comparison, before, found, more, row, rejected=frozenset(), least=0, who
         """Yield the rows under conventions too."""
         return comparison.judging(keys, comparison.trace.under(found | conventions), before)
 
+    def met(now):
+        """Return whether a row departs without the conventions and agrees under them."""
+        return before[now.key].verdict == "departs" and now.verdict == "agrees"
+
+    def missed(now):
+        """Return whether a row departs under the conventions."""
+        return now.verdict == "departs"
+
     departing = [each.key for each in before.values() if each.verdict == "departs"]
     if whole and (not {*departing} <= {*keys} or any(
-            now.verdict == "departs" for now in comparison.judging(
-                departing, comparison.trace.under(found | more), before))):
+            map(missed, comparison.judging(departing, comparison.trace.under(found | more), before)))):
         return None
     after, refutable = [], any(each.verdict == "agrees" for each in touched)
     possible = sum(each.verdict == "departs" for each in touched)
     for now in under(more):
+        if not sure and (now.parts.step or 0) > (row.parts.step or 0):
+            sure = 2 * _of_step(row, filter(met, after)) >= _of_step(row, filter(missed, after))
+            if not sure:
+                return None
         after.append(now)
-        possible -= before[now.key].verdict == "departs" and now.verdict != "agrees"
+        possible -= before[now.key].verdict == "departs" and not met(now)
         if possible < least and not refutable:              # then no scope is narrower
             return None
     # while others depart, what follows from tensors that are not given may agree or depart by what is not yet found
@@ -76,7 +89,7 @@ def fit(comparison, before, found, more, row, rejected=frozenset(), least=0, who
             if _refutes(scoped, before[now.key], now, pending):
                 return None
             judged.append(now)
-        explained = [now for now in judged if before[now.key].verdict == "departs" and now.verdict == "agrees"]
+        explained = list(filter(met, judged))
         if not any(now.key == row.key for now in explained):
             return None
         lost = [now for now in judged if now.verdict == NOTHING and before[now.key].verdict == "departs"]
@@ -86,11 +99,10 @@ def fit(comparison, before, found, more, row, rejected=frozenset(), least=0, who
                 held.steps and held.value is not None and (held.layers or isinstance(held.value, float))
                 for held in scoped):
             return None                                     # with a number of its own any step can be explained
-        others = [now for now in judged if now.verdict == "departs" and now.parts.step == row.parts.step]
         short = any(held.name in FORMATS for held in scoped)                # whose bounds say little of all tensors
         everywhere = scoped == more and not any(held.layers or held.steps for held in more)
         return Fit(scoped, sum(short or (not now.vague and tells(comparison, now, scoped)) for now in explained),
-                   len(others), everywhere and not pending)
+                   _of_step(row, filter(missed, judged)), everywhere and not pending)
 
     if not refuted:
         return of(more)
@@ -114,7 +126,7 @@ def tells(comparison, row, held):
 
 
 def _of_step(row, rows):
-    """Return how many rows are of the step of a row."""
+    """Return how many of some rows are of the step of a row."""
     return sum(each.parts.step == row.parts.step for each in rows)
 
 

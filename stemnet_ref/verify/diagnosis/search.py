@@ -173,9 +173,6 @@ class _Search:
         notable = [Held(name, value=value) for value in estimates.notable(name, self.comparison)]
         return [held for held in everywhere(name) + notable if held not in self.found and not self.is_rejected(held)]
 
-    def fit(self, row, more, least=0, whole=False):
-        """Return where a set of conventions holds, a scopes.Fit, or None if it is refuted everywhere.
-
-        None is also returned of one that is known to explain fewer rows than the `least`, or is not `whole`.
-        """
-        return scopes.fit(self.comparison, self.before, self.found, more, row, self.rejected, least, whole)
+    def fit(self, row, more, **known):
+        """Return where a set of conventions holds, a scopes.Fit, or None; arguments by name as for `scopes.fit`."""
+        return scopes.fit(self.comparison, self.before, self.found, more, row, self.rejected, **known)
