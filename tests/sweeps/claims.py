@@ -17,6 +17,7 @@ HINTS = {               # by the word for a hint in `Deviation.hint`: a pattern 
     "begin": "not begin with the golden file's parameters",
     "mask": "is the mask another",
     "factor": "times the reference's",
+    "zero": "all its numbers are 0",
     "rate": "learning rate another",
     "uphill": "goes up the gradient",
     "still": "what it was before the step",

@@ -123,7 +123,7 @@ add_order("dropout after ReLU, kept at the ReLU", "dropout_after_relu", "conv* b
 DROPOUT.add("before the convolution", "", layers="up0 up1", torch={
     "dropout": only("up0 up1", lambda net, plain, x, mask, keep_prob, layer: x * 1),
     "concat": lambda net, plain, skip, x, layer: torch.cat([skip, x * (torch.arange(x.shape[3]) % 4 > 0) / 0.75], 1)})
-add_order("dropout twice", "", "conv dropout* dropout bias relu", hint="mask")
+add_order("dropout twice", "", "conv dropout* dropout bias relu", hint="mask factor")
 add_order("ReLU before bias", "relu_before_bias", "conv dropout relu bias", family="activation")
 add_order("ReLU before bias, kept at the end", "relu_before_bias", "conv dropout relu* bias*", family="activation")
 IN_DECONV = {"deconv_activation": lambda net, plain, x, layer: x * 1,
@@ -178,7 +178,7 @@ add_activation("sigmoid", "activation_sigmoid", torch.sigmoid)
 add_activation("missing", "activation_missing", lambda x: x * 1)
 add_activation("LeakyReLU 0.05", "leaky_relu_0.05", lambda x: functional.leaky_relu(x, 0.05))
 add_activation("ELU with alpha 0.5", "", lambda x: functional.elu(x, 0.5))
-add_activation("squared ReLU", "", lambda x: torch.relu(x) ** 2)
+add_activation("squared ReLU", "", lambda x: torch.relu(x) ** 2, hint="nan")
 add_activation("|x|", "", abs)
 add_activation("ReLU from 0.05 on", "", lambda x: functional.threshold(x, 0.05, 0))
 add_activation("LeakyReLU in one layer", "leaky_relu_0.01", functional.leaky_relu, "down1", deconv=False)

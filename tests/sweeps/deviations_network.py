@@ -125,7 +125,7 @@ add_concat("added to one half", "", lambda skip, x: torch.cat([skip, x + skip], 
 add_concat("channels in turn", "", lambda skip, x: torch.stack([skip, x], 2).flatten(1, 2))
 add_concat("what comes from below twice", "", lambda skip, x: torch.cat([x, x], 1))
 SKIP.add("what comes from below detached", "without_gradient=parameters", layers="down1 down2 up0 up1", family="frozen",
-         torch={"concat": lambda net, plain, skip, x, layer: torch.cat([skip, x.detach()], 1)})
+         hint="zero", torch={"concat": lambda net, plain, skip, x, layer: torch.cat([skip, x.detach()], 1)})
 SKIP.add("wrong level", "", layers="up0", torch={"concat": only("up0", lambda net, plain, skip, x, layer: torch.cat([
     functional.interpolate(net.forward_tensors["down1.relu"], scale_factor=2)[:, :skip.shape[1]], x], 1))})
 SKIP.add("bias of the other way", "", layers="up0", torch={"do_bias": only("up0", lambda net, plain, x, layer: net.bias(

@@ -155,6 +155,8 @@ def of_row(row, comparison, trace):
     factor = _factor(row.key, comparison, trace)
     if kind == "parameter" and actual.size >= ENOUGH and factor is not None and factor < 0:
         return f"{NOT_KNOWN}, but the step goes up the gradient: it must be subtracted."
+    if actual.size >= ENOUGH and factor == 0 and kind != "parameter":
+        return f"{NOT_KNOWN}, but all its numbers are 0."
     if actual.size >= ENOUGH and factor is not None:
         what = "step is" if kind == "parameter" else "numbers are"
         why = _why(factor, comparison, trace) if kind == "parameter" else ""

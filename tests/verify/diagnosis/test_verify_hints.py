@@ -41,6 +41,10 @@ def test_a_factor_is_said_and_no_cause():
         "but the numbers are 1.25 times the reference's.")
 
 
+def test_numbers_that_are_0_are_not_called_a_multiple():
+    assert said_of(DROPOUT, np.zeros_like, "1/forward/down0.conv").endswith("but all its numbers are 0.")
+
+
 def test_numbers_that_are_not_finite_are_counted():
     def change(x):
         x.flat[:3] = np.nan
