@@ -77,3 +77,24 @@ def test_what_explains_less_than_everything_is_left_early():
     explained = fit(clipped, False)
     assert explained.explained
     assert not explained.whole
+
+
+def test_what_meets_one_number_by_chance_is_left_after_its_step():
+    """A factor makes the cost of another padding of the reference's; the gradients say that it is none."""
+    made = small_golden()
+    trace = Trace(made, unit=DOUBLE, conventions=frozenset([Held("padding_reflect")]))
+    given = [key for key in keys(made) if key in made.arrays and key[0] in "12345" and "ward/" not in key]
+    found = compare(made, {key: trace.value(key).array.astype(made.arrays[key].dtype) for key in given})
+    factor = float(found.actual["1/cost"] / made.arrays["1/cost"])
+    more = frozenset([Held("cost_times", value=factor)])
+    before = {row.key: row for row in found.rows}
+    assert found.first.key == "1/cost"
+    assert found.judge("1/cost", found.trace.under(more)).verdict == "agrees"
+
+    def steps():
+        return {int(key[0]) for key, _, conventions, _ in found._rows if conventions == more}
+
+    assert scopes.fit(found, before, frozenset(), more, found.first, sure=False) is None
+    assert steps() == {1, 2}                                # that of step 2 shows that the first step is over
+    scopes.fit(found, before, frozenset(), more, found.first)
+    assert steps() == {1, 2, 3, 4, 5}
