@@ -13,7 +13,7 @@ from .relations import ENOUGH, format_of
 EMULATED = 8            # times as near comes a tensor where a short format is emulated that it has
 SHORT = sorted(FORMATS, key=lambda name: FORMATS[name].unit)        # names of the formats, the longest first
 SAMPLED = 6             # tensors of a step, of which one must show a format before all are looked at
-NEARER = 0.8            # of a departure is what a convention beside a format leaves of it without the format, at most
+NEARER = 0.8            # share of a departure that a convention leaves at most, before a format is tried beside it
 COARSE = 64             # unit roundoffs of a format that layers add up to, at most
 
 
@@ -73,12 +73,12 @@ def _nearness(search, name, row, beside):
     keys, known = [each.key for each in asked], search.found | {Held(name)}
     judged = search.comparison.judged
     few = asked[::-(-len(asked) // SAMPLED) or 1]
-    before, alone = _distances(search, few, frozenset()), _distances(search, few, beside)
-    nearer = [now <= NEARER * then for each, now, then in zip(few, alone, before, strict=True)
+    plain, without = _distances(search, few, frozenset()), _distances(search, few, beside)
+    helped = [now <= NEARER * then for each, then, now in zip(few, plain, without, strict=True)
               if scopes.touches(beside, each)]
-    if 2 * sum(nearer) < len(nearer) or not any(
+    if 2 * sum(helped) < len(helped) or not any(
             _shows(search, name, each.key, *distances) for each, *distances in zip(
-                few, alone, _distances(search, few, beside | {Held(name)}), strict=True)):
+                few, without, _distances(search, few, beside | {Held(name)}), strict=True)):
         return 0.0
     under = judged(keys, known | beside)
     left, short = (judged(keys, search.found | beside), judged(keys, known)) if beside else (asked, ())

@@ -59,7 +59,7 @@ class _Search:
     begun, limit : float
         The work that was done before the kind of explanation that is tried now, and what this kind may add to it.
     near : dict
-        How near short formats come, as `formats` has found it.
+        How near short formats come, and how far tensors are from what they are under them, as `formats` has found it.
     """
 
     def __init__(self, comparison):

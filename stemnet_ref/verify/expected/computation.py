@@ -150,12 +150,15 @@ class Computation:
             f"{self.step}/gradient/{name}" for name in self.golden.parameters) if key in self.trace.given])
 
     def _clip(self, of, kind, saved=list):
-        """Return the gradient with respect to a parameter, clipped; `of` takes a name and returns it as it was."""
+        """Return the gradient with respect to a parameter, clipped.
+
+        `of` takes a name and returns the gradient as it was; `kind` is the name of their norm, as for `_norm`.
+        """
         return gradients.clip(of(self.name), lambda: self.computed(f"{self.step}/norm/{kind}"), saved,
                               self.trace.assume("", self.consulted, self.step))
 
     def _norm(self):
-        """Return the norm of all gradients of a step as they are before they are clipped, or as they are saved."""
+        """Return the norm of all gradients of a step: "raw", before they are clipped, or "saved", as they are saved."""
         of = self._whole if self.name == "raw" else self._saved
         return gradients.norm(map(of, self.golden.parameters), self.trace.assume("", self.consulted, self.step))
 

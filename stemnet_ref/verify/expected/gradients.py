@@ -58,13 +58,13 @@ def norm(values, assumed):
     return Value(np.sqrt(squares), np.sqrt(errors) + np.sqrt(squares) * assumed.roundings(count))
 
 
-def clip(g, of_step, given, assumed):
+def clip(g, norm_of_step, given, assumed):
     """Return a gradient as it is clipped.
 
     Parameters
     ----------
     g : Value
-    of_step : callable
+    norm_of_step : callable
         Returns the norm of the gradients of all parameters in the step, a Value.
     given : callable
         Returns the other side's gradients, a list of ndarray; where they are beyond the limit it saved them before it
@@ -77,18 +77,18 @@ def clip(g, of_step, given, assumed):
     if each is not None and not any(np.linalg.norm(array) > CLEAR * each for array in given()):
         g = _to_norm(g, norm([g], assumed), each, assumed)
     if by_norm is not None and not np.sqrt(sum(np.sum(np.square(array)) for array in given())) > CLEAR * by_norm:
-        g = _to_norm(g, of_step(), by_norm, assumed)
+        g = _to_norm(g, norm_of_step(), by_norm, assumed)
     return g
 
 
-def _to_norm(g, own, limit, assumed):
-    """Return a gradient times limit / norm, where that is below 1; `own` is the norm before.
+def _to_norm(g, before, limit, assumed):
+    """Return a gradient times limit / norm, where that is below 1; `before` is the norm, a Value.
 
     PyTorch adds 1e-6 to the norm, others do not: both are within the error.
     """
-    if not own.array > 0:
+    if not before.array > 0:
         return g
-    uncertain, middle = own.error + 0.5e-6, own.array + 0.5e-6
+    uncertain, middle = before.error + 0.5e-6, before.array + 0.5e-6
     factor = min(1.0, limit / middle)
     spread = min(limit / middle, 1.0) * uncertain / middle if limit < middle + uncertain else 0.0
     return Value(factor * g.array, factor * g.error + (spread + 4 * assumed.roundoff()) * abs(g.array))
