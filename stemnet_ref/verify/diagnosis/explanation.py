@@ -85,6 +85,7 @@ class Explanation:
         weight = f"{step}/{kind}/{name.removesuffix('bias')}weight"
         self.row = row = search.before[weight] if kind == "gradient" and search.departs(weight) else row
         self.trace, self.distances, self.tried = self.comparison.trace.under(search.found), {}, 0
+        self.left = ""                                      # what is said of candidates that were not tried
         self.rough = self.trace.without_bounds()
         self.rough.computed(row.key)                        # what no candidate changes is computed once
         self.trace.computed(row.key)
@@ -195,17 +196,32 @@ class Explanation:
     def _first(self, *rounds):
         """Return the Finding of the candidates, sets of Held, that explain the row and most of the others, or None.
 
-        A further round, an iterable of candidates, is looked at where those before leave rows of the same step. Of
-        conventions that leave nothing at all, no other value is tried.
+        A further round, an iterable of candidates, is looked at where those before leave rows of the same step. Where
+        the best hold in some layers or steps only, the other single conventions are tried in these too.
         """
-        fits, tried, least, whole, hurried = [], set(), 0, set(), False
-        left = takewhile(lambda _: all(fit.others for fit, *_ in fits), enumerate(rounds))
+        fits = self._fits(enumerate(rounds))
+        narrow = dict.fromkeys((held.layers, held.steps) for fit, _ in _most_explained(fits) for held in fit.held
+                               if held.layers or held.steps)
+        alike = [frozenset([held._replace(layers=layers, steps=steps)])
+                 for layers, steps in narrow for (held,) in self.common]
+        fits += self._fits([(len(rounds), alike)])
+        found = [fit.held for fit, _ in sorted(_most_explained(fits), key=itemgetter(1))]
+        return self._best(found) if found else None
+
+    def _fits(self, rounds):
+        """Return the Fits of candidates and where each stands, the likelier first.
+
+        Rounds are pairs of a number and candidates. Of conventions that leave nothing at all, no other value is tried,
+        and nothing that has been tried before.
+        """
+        fits, least, whole = [], 0, set()
+        left = takewhile(lambda _: all(fit.others for fit, *_ in fits), rounds)
         for number, more in ((number, more) for number, candidates in left for more in candidates):
-            if more in tried or wording.does(more) in whole:
+            if more in self.distances or wording.does(more) in whole:
                 continue
-            if hurried := not self.search.goes_on():
+            if not self.search.goes_on():
+                self.left = observations.OTHERS_LEFT
                 break
-            tried.add(more)
             self.tried += 1
             self.distances[more] = self.comparison.distance(self.row.key, self.roughly(more))
             if self._is_near(self.distances[more]) and (under := self._explains(more)) and (
@@ -215,22 +231,17 @@ class Explanation:
                 if fit.explained > 1 and not fit.others:
                     least = max(least, fit.explained)
                     whole |= {wording.does(more)} if fit.whole else set()
-        fits = [(fit, place) for fit, under, place in fits
+        return [(fit, place) for fit, under, place in fits
                 if fit.explained > max(1, fit.others) or self._is_no_chance(fit.held, under)]
-        max_explained = max((fit.explained for fit, _ in fits), default=0)
-        found = [fit.held for fit, _ in sorted(fits, key=itemgetter(1)) if fit.explained == max_explained]
-        return self._best(found, observations.OTHERS_LEFT if hurried else "") if found else None
 
-    def _best(self, explaining, hint):
+    def _best(self, explaining):
         """Return the Finding of sets of Held that explain as much, the best first, with those that say something else.
-
-        The hint says what has not been tried.
         """
         best, *rest = explaining
         plain = not any(held.layers or held.steps for held in best)         # then what needs a scope is less likely
         rest = [each for each in rest if not (plain and any(held.layers or held.steps for held in each))]
         others = {wording.does(each): each for each in rest if wording.does(each) != wording.does(best)}
-        return Finding(self.row.key, best, tuple(others.values()), hint)
+        return Finding(self.row.key, best, tuple(others.values()), self.left)
 
     def roughly(self, more):
         """Return the Trace without bounds under more conventions; two share what each alone cannot change."""
@@ -267,6 +278,12 @@ class Explanation:
         different = self.comparison.distinct(self.row.key)
         return scopes.tells(self.comparison, self.row, more) and self.tried * ratio(
             2 * under.bound, np.sqrt(np.mean(actual ** 2))) ** min(different or actual.size, 8) <= CHANCE
+
+
+def _most_explained(fits):
+    """Return those of pairs of a Fit and its place that explain as many rows as any."""
+    most = max((fit.explained for fit, _ in fits), default=0)
+    return [each for each in fits if each[0].explained == most]
 
 
 def _is_explained(row, under):

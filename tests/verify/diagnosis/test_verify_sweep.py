@@ -74,6 +74,14 @@ def test_another_explanation_is_said_beside():
         "false"]
 
 
+def test_what_explains_one_layer_as_well_is_said_beside():
+    """Of what ReLUs and pooling give, dropout after the last ReLU is as if there were none in its layer."""
+    outcome, = outcomes(singles()["dropout: dropout after ReLU in one layer"], ["relu"])
+    assert outcome.verdict == "among"
+    assert outcome.named == "dropout_ignored in up0"
+    assert f"{ALTERNATIVE}: In up0 alone, the dropout comes after the ReLU" in outcome.said
+
+
 @pytest.mark.parametrize("name", ["bias: twice", "gradients: of one bias by the mean, saved before"])
 def test_a_wide_bound_or_one_bias_is_no_convention(name):
     for outcome in outcomes(singles()[name], ["training"]):
