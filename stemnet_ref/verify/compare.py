@@ -18,7 +18,8 @@ from .report import Row
 
 UNITS = {np.dtype(np.float64): DOUBLE, **dict.fromkeys((np.dtype(np.float32), np.dtype(np.float16), BFLOAT16), SINGLE)}
 VAGUE = 0.25            # of the numbers' root mean square: a wider bound explains nothing
-MANY, LOOKED_AT = 8, 256    # different numbers that are counted at least; pixels that are looked at first
+ENOUGH = 8              # different numbers: fewer are a factor of others by chance, and more are not counted
+LOOKED_AT = 256         # pixels whose numbers are counted first
 NEAR = 0.01             # of the largest number in all steps: what is as near agrees, also where bounds are vague
 
 
@@ -108,7 +109,7 @@ class Comparison:
         return ratio(np.sqrt(np.mean((actual - exact) ** 2)), np.sqrt(np.mean(actual ** 2)))
 
     def distinct(self, key):
-        """Return how many different numbers other than 0 a tensor has; if there are MANY, at least so many.
+        """Return how many different numbers other than 0 a tensor has; if there are ENOUGH, at least so many.
 
         Of a map that is the same in all pixels it is 0: a network whose ReLUs are all 0 gives such maps.
         """
@@ -118,7 +119,7 @@ class Comparison:
             for part in (pixels[:LOOKED_AT], pixels):
                 same = array.ndim == 4 and len(pixels) > 1 and (part == part[0]).all()
                 self._distinct[key] = 0 if same else np.unique(part[part != 0]).size
-                if self._distinct[key] >= MANY:
+                if self._distinct[key] >= ENOUGH:
                     break
         return self._distinct[key]
 

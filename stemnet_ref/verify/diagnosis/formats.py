@@ -6,9 +6,10 @@ what has been rejected.
 
 import numpy as np
 
+from ..compare import ENOUGH
 from ..expected.rounding import FORMATS, Held, ratio
 from . import scopes
-from .relations import ENOUGH, format_of
+from .relations import format_of
 
 EMULATED = 8            # times as near comes a tensor where a short format is emulated that it has
 SHORT = sorted(FORMATS, key=lambda name: FORMATS[name].unit)        # names of the formats, the longest first

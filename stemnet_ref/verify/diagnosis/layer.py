@@ -13,6 +13,7 @@ from itertools import chain, islice
 import numpy as np
 
 from ...errors import pluralize
+from ..compare import ENOUGH
 from ..expected.layer import GRADIENTS, LAYERS
 from ..expected.rounding import Held, exact
 from ..report import Report
@@ -20,7 +21,7 @@ from . import backward, backward_costs, forward, spreading
 from .backward import Given
 from .conventions import CONVENTIONS, everywhere, sentence
 from .observations import WORDS
-from .relations import ENOUGH, OF_RESULTS, distance, fits, in_short_format, proportional, relations, where
+from .relations import OF_RESULTS, distance, fits, in_short_format, proportional, relations, where
 
 MISTAKES = {layer: {key: found for table in (forward, backward, backward_costs)
                     for key, found in table.MISTAKES.get(layer, {}).items()} for layer in LAYERS}

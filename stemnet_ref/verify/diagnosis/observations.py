@@ -3,12 +3,11 @@
 import numpy as np
 
 from ...errors import pluralize
-from ..compare import Comparison
+from ..compare import ENOUGH, Comparison
 from ..difference import allowed
 from ..expected.key import Key
 from ..expected.rounding import FORMATS
 from ..expected.trace import Trace
-from .relations import ENOUGH
 
 NOTHING_ELSE = "Nothing else has been looked for."
 OTHER_PARAMETERS = (f"the training does not begin with the golden file's parameters; load them, and no others. "
@@ -23,6 +22,8 @@ NOT_KNOWN = "no convention known here explains it"
 UNKNOWN = f"{NOT_KNOWN}, nor do two together."
 HURRIED = f"{NOT_KNOWN}. Not all of them and of their pairs were tried, for that takes long."
 OTHERS_LEFT = "not all conventions were tried, for that takes long: others may explain it as well."
+SPREAD = ("not all conventions were tried before another order of sums, for that takes long: one of them may explain "
+          "what agrees by it as well.")
 TOO_FEW = f"{NOT_KNOWN}. Pairs of them were not tried, for so few numbers say too little."
 MORE = " Give more tensors."
 WORDS = {"half": "float16", "bfloat16": "bfloat16", "float32": "float32"}       # of the formats that results have

@@ -4,11 +4,10 @@ from itertools import permutations
 
 import numpy as np
 
-from ..compare import VAGUE
+from ..compare import ENOUGH, VAGUE
 from ..difference import allowed
 from ..expected.rounding import FORMATS, Held, Value, exact
 
-ENOUGH = 8              # numbers: fewer are a factor of others by chance
 # The short formats that results have, the shortest first
 OF_RESULTS = [name for name in sorted(FORMATS, key=lambda name: -FORMATS[name].unit) if FORMATS[name].of_results]
 

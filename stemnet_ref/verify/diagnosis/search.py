@@ -15,12 +15,12 @@ from functools import partial
 
 import numpy as np
 
+from ..compare import ENOUGH
 from ..expected.rounding import FORMATS, Held
 from ..report import Report
 from . import estimates, observations, scopes, wording
 from .conventions import everywhere
 from .explanation import Finding, explain
-from .relations import ENOUGH
 
 # For each kind of explanation: numbers computed after which no further one is tried (`expected.trace.Work`)
 WORK = {"one": 2e9, "short format": 1.5e9, "some layers": 2e8, "two": 1e8}
@@ -33,7 +33,7 @@ def diagnose(comparison):
     with np.errstate(all="ignore"):                         # what is not finite is seen in the numbers
         findings = search.run()
     found, said = wording.of_findings(findings, comparison.training)
-    return Report(tuple(search.rows), comparison.known, found, tuple(said))
+    return Report(tuple(search.rows), comparison.known, found, tuple(said), tuple(search.notes))
 
 
 class _Search:
@@ -58,13 +58,15 @@ class _Search:
         The work that may still be done, by kind of explanation.
     begun, limit : float
         The work that was done before the kind of explanation that is tried now, and what this kind may add to it.
+    notes : list of str
+        What is worth to know of the rows that agree.
     near : dict
         How near short formats come, and how far tensors are from what they are under them, as `formats` has found it.
     """
 
     def __init__(self, comparison):
         self.comparison, self.rows, self.rejected = comparison, list(comparison.rows), frozenset()
-        self.left, self.begun, self.limit, self.near = dict(WORK), 0, 0, {}
+        self.left, self.begun, self.limit, self.near, self.notes = dict(WORK), 0, 0, {}, []
 
     def run(self):
         """Return the findings."""
@@ -97,6 +99,7 @@ class _Search:
                     break
                 finding = replace(explain(self, row), key=key)
                 if finding.spread:
+                    self.notes += [observations.SPREAD] if self.hurried else []
                     self.comparison = self.comparison.spread_out()
                     return self._look()
                 if row.parts.step == 0 and not finding.held:

@@ -98,3 +98,20 @@ def test_what_meets_one_number_by_chance_is_left_after_its_step():
     assert steps() == {1, 2}                                # that of step 2 shows that the first step is over
     scopes.fit(found, before, frozenset(), more, found.first)
     assert steps() == {1, 2, 3, 4, 5}
+
+
+def test_of_another_order_of_sums_it_is_said_that_not_all_was_tried_before(monkeypatch):
+    """Noise of 1e-6 in a map is within the bound of sums whose rounding is spread, and beyond that of others."""
+    made = small_golden()
+    key = "1/forward/down1.conv"
+    expected = Trace(made, made.arrays).computed(key).value.array
+    noise = 1e-6 * abs(expected).max() * np.random.default_rng(0).standard_normal(expected.shape)
+    given = {**made.arrays, key: np.float32(expected + noise)}
+    given = {each: given[each] for each in ("1/forward/down0.pool", key)}
+    for work, notes in ((search.WORK["one"], ()), (-1, (observations.SPREAD,))):
+        monkeypatch.setitem(search.WORK, "one", work)
+        found = compare(made, given)
+        assert found.first.key == key
+        report = search.diagnose(found)
+        assert report.agrees
+        assert report.notes == notes
