@@ -145,15 +145,19 @@ class Explanation:
 
     def _seen(self):
         """Return what is seen in the numbers: not of a parameter, whose step two conventions can make another."""
-        return Finding(self.row.key, hint=self._hint) if self._hint and self.row.parts.kind != "parameter" else None
+        return Finding(self.row.key, hint=self._hint()) if self._hint() and self.row.parts.kind != "parameter" else None
 
     def _two(self):
         """Try two conventions at once."""
         return self._first(pairs.candidates(self)) if self.many else None
 
-    @cached_property
     def _hint(self):
-        """What is seen in the numbers, or ""."""
+        """Return what is seen in the numbers, or ""."""
+        return self._seen_in_numbers.replace(observations.NOT_KNOWN, observations.NOT_FOUND) if (
+            self.search.hurried) else self._seen_in_numbers
+
+    @cached_property
+    def _seen_in_numbers(self):
         if self.search.lost:
             return ""
         return next(filter(None, (observations.of_row(each, self.comparison, self.trace)
@@ -161,8 +165,8 @@ class Explanation:
 
     def _unknown(self):
         """Return what is said where nothing explains the row."""
-        if self.search.lost or self._hint:
-            return self._hint
+        if self.search.lost or self._hint():
+            return self._hint()
         said = observations.UNKNOWN if self.many else observations.TOO_FEW
         more = observations.MORE if not self.many and set(self.comparison.known) - {*self.search.before} else ""
         return (observations.HURRIED if self.search.hurried else said) + more

@@ -19,6 +19,7 @@ OF_LATER = (f"{BEGUN} those of a later step: were they saved without a copy, .cl
 ZEROED = ("all gradients are 0, but the {}: were the gradients saved after zero_grad()? Save them before it. "
           f"{NOTHING_ELSE}")
 NOT_KNOWN = "no convention known here explains it"
+NOT_FOUND = "no convention that was tried explains it"      # where not all were
 UNKNOWN = f"{NOT_KNOWN}, nor do two together."
 HURRIED = f"{NOT_KNOWN}. Not all of them and of their pairs were tried, for that takes long."
 OTHERS_LEFT = "not all conventions were tried, for that takes long: others may explain it as well."

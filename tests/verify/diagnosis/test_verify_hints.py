@@ -8,7 +8,7 @@ from verifying import small_golden
 
 from stemnet_ref.verify.compare import compare
 from stemnet_ref.verify.diagnosis import search
-from stemnet_ref.verify.diagnosis.observations import NOT_KNOWN
+from stemnet_ref.verify.diagnosis.observations import NOT_FOUND, NOT_KNOWN
 from stemnet_ref.verify.diagnosis.search import diagnose
 from stemnet_ref.verify.expected.rounding import FORMATS
 
@@ -39,6 +39,14 @@ def test_another_mask_is_asked_for_only_where_it_would_explain_the_numbers(chang
 def test_a_factor_is_said_and_no_cause():
     assert said_of(DROPOUT, lambda x: x * np.float32(1.25), "1/forward/down0.conv").endswith(
         "but the numbers are 1.25 times the reference's.")
+
+
+def test_beside_what_is_seen_it_is_said_that_not_all_conventions_were_tried(monkeypatch):
+    monkeypatch.setitem(search.WORK, "one", -1)
+    made = small_golden()
+    report = diagnose(compare(made, {"1/forward/down0.conv": made.arrays["1/forward/down0.conv"],
+                                     DROPOUT: made.arrays[DROPOUT] * np.float32(1.25)}))
+    assert report.diagnoses == (f"{DROPOUT}: {NOT_FOUND}, but the numbers are 1.25 times the reference's.",)
 
 
 def test_numbers_that_are_0_are_not_called_a_multiple():
