@@ -6,7 +6,7 @@ import numpy as np
 
 from .expected.rounding import ratio
 
-BLOCK = 1 << 14         # numbers in a block
+BLOCK = 1 << 16         # numbers in a block
 FORMULAS = 4            # roundings of a result beside those in its bound, for what other formulas compute on the way
 
 

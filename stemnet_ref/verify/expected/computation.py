@@ -179,7 +179,7 @@ class Computation:
         if self.step:
             return self.computed(f"{self.step}/update/{self.name}")[0] or self._update()[0]      # it may be forgotten
         array = exact(self.golden.parameters[self.name])
-        return array.uncertain(self.trace.inexact * abs(array.array))
+        return array.uncertain(self.trace.inexact * abs(array.array)) if self.trace.inexact else array
 
     def _update(self):
         """Return a parameter after the step, and the optimizer's averages."""

@@ -10,7 +10,7 @@ import numpy as np
 from .rounding import DOUBLE, Value, exact
 
 IN_GRADIENTS = "l2_in_cost", "l2_of_all_in_cost", "l2_in_gradients"     # then the optimizer has no weight decay
-BLOCK = 1 << 14         # numbers that are gone through at once
+BLOCK = 1 << 16         # numbers that are gone through at once
 
 
 def rate(training, step, assumed):
@@ -167,7 +167,7 @@ def _sum(assumed, *terms):
         return exact(sum(factor * value.array for factor, value in terms))
     array, error = np.empty((2, *terms[0][1].array.shape))
     flat = [(factor, assumed.roundoff() * (len(terms) - 1 + 2 * (abs(factor) != 1)), value.array.reshape(-1),
-             value.error.reshape(-1)) for factor, value in terms]
+             value.error.reshape(-1) if value.error.any() else None) for factor, value in terms]
     for start in range(0, array.size, BLOCK):
         block = slice(start, start + BLOCK)
         total, own = array.reshape(-1)[block], error.reshape(-1)[block]
@@ -176,5 +176,6 @@ def _sum(assumed, *terms):
             term = factor * of_array[block]
             total += term
             own += abs(term) * roundings
-            own += of_error[block] * abs(factor)
+            if of_error is not None:
+                own += of_error[block] * abs(factor)
     return Value(array, error)
