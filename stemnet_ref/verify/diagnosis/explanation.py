@@ -276,12 +276,14 @@ class Explanation:
     def _is_no_chance(self, more, under):
         """Return whether none of the candidates tried would meet the row's numbers by chance as these conventions do.
 
-        `under` is what comes of the row under them.
+        `under` is what comes of the row under them. A value that is estimated meets one number in any case.
         """
         actual = np.asarray(self.comparison.actual[self.row.key], np.float64)
-        different = self.comparison.distinct(self.row.key)
+        numbers = self.comparison.distinct(self.row.key) or actual.size
+        estimated = sum(np.size(held.value) for held in more if held.value is not None and frozenset(
+            [held._replace(layers=None, steps=None)]) not in self.common)
         return scopes.tells(self.comparison, self.row, more) and self.tried * ratio(
-            2 * under.bound, np.sqrt(np.mean(actual ** 2))) ** min(different or actual.size, 8) <= CHANCE
+            2 * under.bound, np.sqrt(np.mean(actual ** 2))) ** max(min(numbers, 8) - estimated, 0) <= CHANCE
 
 
 def _most_explained(fits):

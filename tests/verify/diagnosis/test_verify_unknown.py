@@ -99,6 +99,18 @@ def test_costs_alone_agree_or_are_called_unclear():
     assert not report.agrees
 
 
+@pytest.mark.parametrize("factor", [1.1, 4.0])
+def test_a_value_that_is_estimated_from_one_number_is_no_explanation(factor):
+    """Some penalty makes any cost of any other, and gradients that are not finite cannot contradict it."""
+    made = small_golden()
+    given = {key: each for key, each in torch_tensors(made).items() if key.startswith("1/")}
+    given["1/cost"] = given["1/cost"] * np.float32(factor)
+    given |= {key: np.full_like(each, np.nan) for key, each in given.items() if key[2:6] in ("back", "grad")}
+    report = diagnose(compare(made, given))
+    assert report.conventions == {}
+    assert report.first.key == "1/cost"
+
+
 def test_a_format_is_looked_for_once_in_a_step_and_first_in_few_of_its_tensors(monkeypatch):
     made, asked = small_golden(), []
     with pytest.MonkeyPatch.context() as patch:
