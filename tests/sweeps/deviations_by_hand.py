@@ -76,6 +76,8 @@ def scaled_by(factor):
 add("dropout not rescaled", "dropout_not_rescaled", "dropout", dropout=scaled_by(lambda keep: 1.0))
 add("dropout divided by what is dropped", "dropout_keep_for_drop", "dropout",
     dropout=scaled_by(lambda keep: 1 / (1 - keep)))
+add("mask inverted", "dropout_mask_inverted", "dropout", dropout=lambda net, plain, x, mask, keep, layer: (
+    x * (1 - mask) / keep, lambda dy: dy * (1 - mask) / keep))
 add("dropout ignored", "dropout_ignored", "dropout",
     dropout=lambda net, plain, x, mask, keep, layer: (x, lambda dy: dy))
 add("dropout without scale in the gradient", "", "dropout", hint="factor",
@@ -91,7 +93,14 @@ def of_activation(f, slope):
     return {"activation": activation, "deconv_activation": activation}
 
 
-for _slope in (0.01, 0.2):
+_GELU = np.sqrt(2 / np.pi)
+
+
+def tanh_of_gelu(x):
+    return np.tanh(_GELU * (x + 0.044715 * x ** 3))
+
+
+for _slope in (0.01, 0.05, 0.2):
     add(f"LeakyReLU {_slope}", f"leaky_relu_{_slope}", "activation", **of_activation(
         lambda x, a=_slope: np.where(x > 0, x, x.dtype.type(a) * x),
         lambda x, a=_slope: np.where(x > 0, x.dtype.type(1), x.dtype.type(a))))
@@ -99,6 +108,11 @@ add("ELU", "elu", "activation", **of_activation(lambda x: np.where(x > 0, x, np.
                                               lambda x: np.where(x > 0, 1, np.exp(np.minimum(x, 0)))))
 add("SiLU", "silu", "activation", **of_activation(lambda x: x / (1 + np.exp(-x)), lambda x: (
     1 + x * (1 - 1 / (1 + np.exp(-x)))) / (1 + np.exp(-x))))
+add("GELU by tanh", "gelu_tanh", "activation", **of_activation(
+    lambda x: x / 2 * (1 + tanh_of_gelu(x)), lambda x: (1 + (t := tanh_of_gelu(x))) / 2 + x / 2 * (
+        1 - t ** 2) * _GELU * (1 + 0.134145 * x ** 2)))
+add("sigmoid", "activation_sigmoid", "activation", **of_activation(
+    lambda x: 1 / (1 + np.exp(-x)), lambda x: (s := 1 / (1 + np.exp(-x))) * (1 - s)))
 add("tanh", "tanh", "activation", **of_activation(np.tanh, lambda x: 1 - np.tanh(x) ** 2))
 add("no activation in one layer", "activation_missing", "activation", "up1", activation=of_activation(
     lambda x: x, np.ones_like)["activation"])
@@ -142,6 +156,8 @@ def ties(windows):
 add("average pooling", "pool_average", "pooling", pool=pool(lambda w: w.mean(-1), lambda w, dy: 0 * w + dy / 4))
 add("pooling's ties share", "pool_ties_share", "pooling", pool=pool(
     lambda w: w.max(-1), lambda w, dy: dy * ties(w) / ties(w).sum(-1, keepdims=True)))
+add("pooling's ties to the last", "pool_ties_to_last", "pooling", pool=pool(lambda w: w.max(-1), lambda w, dy: dy * (
+    np.arange(4) == 3 - ties(w)[..., ::-1].argmax(-1)[..., None])))
 add("pooling's ties take all", "", "pooling", pool=pool(lambda w: w.max(-1), lambda w, dy: dy * ties(w)))
 add("every other pixel", "pool_subsampled", "pooling", pool=pool(
     lambda w: w[..., 0], lambda w, dy: dy * np.array([1, 0, 0, 0])))
@@ -182,6 +198,45 @@ add("gradient of the logits without the other class", "", "cost", cost=cost(
     lambda z, y, w: -(w * y * log_softmax(z)).sum(), lambda p, y, w: w * (p - y) * y))
 
 
+def of_share(value, slope):
+    """Return a cost of the share p that the softmax gives the label; both take p and log p, and slope is p dcost/dp."""
+    def change(net, plain, z, labels):
+        p, log_p, target = softmax(z), log_softmax(z), weighted(net, z, labels)
+        of_p = target * slope(p, log_p)
+        return (target * value(p, log_p)).sum(), of_p - p * of_p.sum(-1, keepdims=True)
+    return change
+
+
+def weighted(net, z, labels):
+    return np.eye(2, dtype=z.dtype)[labels] * net.pixel_weights(labels)[..., None].astype(z.dtype)
+
+
+def over(axis, divided=False):
+    """Return a cost whose softmax is over another axis; its gradient may be divided by p, which can be 0."""
+    def change(net, plain, z, labels):
+        p, target = softmax(z, axis), weighted(net, z, labels)
+        of_p = p * (target / p) if divided else target
+        return -(target * log_softmax(z, axis)).sum(), p * of_p.sum(axis, keepdims=True) - of_p
+    return change
+
+
+for _axis, _what in enumerate(("the batch", "rows", "columns")):
+    add(f"softmax over {_what}", f"softmax_over_{_what.split()[-1]}", "cost", cost=over(_axis))
+add("softmax over rows, and a gradient divided by 0", "softmax_over_rows", "cost", hint="nan", cost=over(1, True))
+for _epsilon in (1e-6, 1e-7, 1e-10):
+    add(f"p clipped at {_epsilon}", f"log_clipped_{_epsilon}", "cost", cost=of_share(
+        lambda p, _, e=_epsilon: -np.log(np.maximum(p, e)), lambda p, _, e=_epsilon: np.where(p > e, -1, 0)))
+    add(f"p + {_epsilon}", f"log_plus_{_epsilon}", "cost", cost=of_share(
+        lambda p, _, e=_epsilon: -np.log(p + e), lambda p, _, e=_epsilon: -p / (p + e)))
+for _gamma in (1, 2):
+    add(f"focal, gamma {_gamma}", f"focal={_gamma}", "cost", cost=of_share(
+        lambda p, log_p, g=_gamma: -(1 - p) ** g * log_p,
+        lambda p, log_p, g=_gamma: g * p * (1 - p) ** (g - 1) * log_p - (1 - p) ** g))
+add("no logarithm", "logarithm_missing", "cost", cost=of_share(lambda p, _: -p, lambda p, _: -p))
+add("no softmax", "softmax_missing", "cost", cost=lambda net, plain, z, labels: (
+    -(weighted(net, z, labels) * z).sum(), -weighted(net, z, labels)))
+
+
 def tf32(mode):
     """Return a change that rounds the operands of every product to 10 bits behind the point."""
     def cut(array):
@@ -198,5 +253,11 @@ for _mode in ("nearest", "even", "truncated"):
     add(f"TF32, {_mode}", "tf32|tf32_even|tf32_truncated", "precision", product=tf32(_mode))
 add("products in float16", "half|tf32|tf32_even", "precision", product=lambda net, plain, a, b: plain(
     a.astype(np.float16).astype(a.dtype), b.astype(np.float16).astype(b.dtype)))
+for _name, _round in (("half", lambda w: w.astype(np.float16)), ("bfloat16", lambda w: (
+        (np.ascontiguousarray(w).view(np.uint32) + 0x7fff + (np.ascontiguousarray(w).view(np.uint32) >> 16 & 1))
+        & 0xffff0000).view(np.float32))):
+    add(f"weights in {_name}", f"{_name}_weights", "precision", conv=lambda net, plain, x, w, layer, f=_round: plain(
+        x, f(w).astype(w.dtype), layer), deconv=lambda net, plain, x, w, layer, f=_round: plain(
+            x, f(w).astype(w.dtype), layer))
 add("float32 in float64", "float32", "precision", settings={"float64": True}, product=lambda net, plain, a, b: plain(
     a.astype(np.float32), b.astype(np.float32)).astype(a.dtype))
