@@ -288,8 +288,8 @@ class Explanation:
 
 def _most_explained(fits):
     """Return those of pairs of a Fit and its place that explain as many rows as any."""
-    most = max((fit.explained for fit, _ in fits), default=0)
-    return [each for each in fits if each[0].explained == most]
+    max_explained = max((fit.explained for fit, _ in fits), default=0)
+    return [each for each in fits if each[0].explained == max_explained]
 
 
 def _is_explained(row, under):

@@ -21,18 +21,24 @@ def of_findings(findings, training):
             of_value = [each for each in alike if each.value == held.value]
             if (said_now := sentence(held, training, scopes.words(of_value))) not in said:
                 said.append(said_now)
-        said += [_instead(finding.held, other, training) for other in finding.others]
+        names = {held.name for held in finding.held}
+        part = any(held.name in names for other in findings if other is not finding for held in other.held)
+        said += [_instead(finding.held, other, training, part) for other in finding.others]
         if finding.hint and (hint := f"{finding.key}: {finding.hint}") not in said:
             said.append(hint)
     return found, said
 
 
-def _instead(held, other, training):
-    """Return the sentence for other conventions that explain all that those of a finding do."""
+def _instead(held, other, training, part):
+    """Return the sentence for other conventions that explain all that those of a finding do.
+
+    It says what they take the place of where that is not all that was said: both may have conventions in common, and
+    the finding may be a `part` of what is said, of some layers.
+    """
     def all_of(conventions):
         return " And: ".join(sentence(each, training, scopes.words([each])) for each in sorted(conventions, key=str))
 
-    what = f", in place of \"{all_of(held - other).partition(';')[0]}\"" if held & other else ""
+    what = f", in place of \"{all_of(held - other).partition(';')[0]}\"" if held & other or part else ""
     return f"Or, which these numbers cannot tell apart{what}: {all_of(other - held)}"
 
 

@@ -28,6 +28,18 @@ def test_an_alternative_says_what_it_stands_for():
     assert "kernel" not in said[2]
 
 
+def test_an_alternative_in_one_layer_does_not_stand_for_what_is_found_in_others():
+    findings = [Finding(f"1/forward/{layer}.relu", frozenset({Held("dropout_ignored", frozenset({layer}))}),
+                        (frozenset({Held("dropout_after_relu", frozenset({layer}))}),) * (layer == "up0"))
+                for layer in ("up1", "up0")]
+    found, said = wording.of_findings(findings, {})
+    assert found == {"dropout_ignored": ["up1", "up0"]}
+    assert [each.partition(";")[0] for each in said] == [
+        "In up1 and up0 alone, dropout is not applied",
+        "Or, which these numbers cannot tell apart, in place of \"In up0 alone, dropout is not applied\": In up0 "
+        "alone, the dropout comes after the ReLU"]
+
+
 @pytest.mark.parametrize(("held", "words"), [
     ([Held("elu")], ""),
     ([Held("elu", frozenset({"down0"})), Held("elu", frozenset({"up0"}))], "in down0 and up0 alone, "),
