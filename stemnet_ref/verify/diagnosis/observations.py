@@ -98,9 +98,10 @@ def _agree(keys, given, trace):
 
 
 def _same_later(row, actual):
-    """Return whether a tensor is given with the same numbers for the next step."""
-    return np.any(actual[row.key]) and np.array_equal(actual[row.key],
-                                                      actual[row.parts.at_step(row.parts.step + 1)])
+    """Return whether a tensor is given with the same numbers, that are finite and not all 0, for the next step."""
+    array = actual[row.key]
+    return np.any(array) and np.isfinite(array).all() and np.array_equal(
+        array, actual[row.parts.at_step(row.parts.step + 1)])
 
 
 def _factor(key, comparison, trace):

@@ -73,6 +73,16 @@ def test_what_a_parameter_is_beside_the_one_before(key, change, said):
     assert said in said_of(key, lambda w: change(w, before), *others)
 
 
+def test_gradients_that_are_infinite_in_every_step_are_not_called_saved_without_a_copy():
+    made = small_golden()
+    given = {key: np.full_like(each, np.inf) if "/gradient/" in key else each
+             for key, each in made.arrays.items() if "0/" not in key and "ward/" not in key and "/" in key}
+    report = diagnose(compare(made, given))
+    assert not report.agrees
+    assert report.conventions == {}
+    assert "copy" not in " ".join(report.diagnoses)
+
+
 def test_gradients_that_are_0_while_parameters_change_were_zeroed():
     made = small_golden()
     given = {key: 0 * each if "/gradient/" in key else each for key, each in made.arrays.items() if "/" in key}
