@@ -148,6 +148,58 @@ add("costs saved as a sum of all steps", "", lambda tensors: {**tensors, **{
 add("gradients saved as a mean of all steps", "", lambda tensors: {**tensors, **{
     key: np.mean([tensors[f"{each}/{key[2:]}"] for each in range(1, int(key[0]) + 1)], 0, dtype=array.dtype)
     for key, array in tensors.items() if "/gradient/" in key}})
+
+
+def of_costs(change):
+    """Return a function that saves other costs; `change` takes a step's number and its cost."""
+    return lambda tensors: {key: np.asarray(change(int(key[0]), cost), cost.dtype) if key.endswith("/cost") else cost
+                            for key, cost in tensors.items()}
+
+
+def averaged(kind, share):
+    """Return a function that saves a running mean of the tensors of a kind, each with this share of the last one."""
+    def saved(tensors):
+        found = dict(tensors)
+        for key in sorted(tensors):
+            if f"/{kind}" in key and key[0] in "2345":
+                found[key] = ((1 - share) * found[f"{int(key[0]) - 1}{key[1:]}"] + share * tensors[key]).astype(
+                    tensors[key].dtype)
+        return found
+    return saved
+
+
+def with_norm(tensors):
+    """Save gradients whose norm is 0.5 at most: what is clipped is saved, and not used."""
+    found = dict(tensors)
+    for step in range(1, 6):
+        keys = [key for key in tensors if key.startswith(f"{step}/gradient/")]
+        norm = np.sqrt(sum(np.sum(np.float64(tensors[key]) ** 2) for key in keys))
+        found |= {key: (tensors[key] * min(1, 0.5 / norm)).astype(tensors[key].dtype) for key in keys}
+    return found
+
+
+add("costs saved in percent", "", of_costs(lambda step, cost: 100 * cost), hint="factor")
+add("costs saved as their exponential", "", of_costs(lambda step, cost: np.exp(np.minimum(cost, 50))))
+add("costs saved with 3 digits", "", of_costs(lambda step, cost: float(f"{cost:.3g}")))
+add("costs saved as NaN from step 2 on", "", of_costs(lambda step, cost: cost if step == 1 else np.nan), hint="nan")
+add("costs saved as infinite", "", of_costs(lambda step, cost: np.inf), hint="nan")
+add("costs saved as 0", "", of_costs(lambda step, cost: 0), hint="zero")
+add("costs saved with a penalty", "", lambda tensors: {key: np.asarray(each + 0.01 * sum(np.sum(
+    w ** 2) for name, w in tensors.items() if name.startswith(f"{key[0]}/parameter/")), each.dtype) if key.endswith(
+        "/cost") else each for key, each in tensors.items()})
+add("costs saved as a running mean", "", averaged("cost", 0.1))
+add("parameters saved as a running mean", "", averaged("parameter", 0.1))
+add("gradients saved as a running mean", "", averaged("gradient", 0.1))
+add("gradients saved clipped, and used as they were", "gradients_clipped_by_norm=0.5", with_norm, hint="factor")
+add("gradients that are NaN, beside another cost", "", lambda tensors: of_costs(lambda step, cost: 1.1 * cost)({
+    key: np.full_like(each, np.nan) if "/gradient/" in key or "/backward/" in key else each
+    for key, each in tensors.items()}), hint="nan factor")
+add("gradients that are infinite, beside other costs", "", lambda tensors: of_costs(
+    lambda step, cost: cost + 0.1 * step)({key: np.full_like(each, np.inf) if "/gradient/" in key or "/backward/" in
+                                           key else each for key, each in tensors.items()}), hint="nan factor")
+add("parameters that are NaN from step 2 on", "", lambda tensors: {key: np.full_like(
+    each, np.nan) if "/parameter/" in key and key[0] in "2345" else each for key, each in tensors.items()}, hint="nan")
+add("a gradient saved rolled", "", changed("1/gradient/up0.conv.weight", lambda g: np.roll(g, 1, -1)))
 add("a gradient saved flipped", "", changed("1/gradient/up1.conv.weight", lambda g: g[::-1, ::-1]))
 add("two biases exchanged", "", renamed("1/gradient/down0.conv.bias", "1/gradient/up0.conv.bias"))
 add("ReLU in place of the bias", "", changed("1/forward/down0.bias", lambda y: np.maximum(y, 0)))

@@ -104,6 +104,20 @@ add_update("biases at a third of the rate, Adam", "rate_of_biases=0.33333", **AD
                name, w, g, state, rate / (3 if name.endswith("bias") else 1)))
 add_update("frozen: the weights", "not_updated=weights", lambda net, plain, name, w, g, state, rate: (
     w if name.endswith("weight") else plain(name, w, g, state, rate)), hint="factor still")
+add_update("weights of norm 1", "", lambda net, plain, name, *rest: (new := plain(name, *rest)) / (
+    1 if name.endswith("bias") else (new ** 2).sum() ** 0.5))
+add_update("gradients of norm 1", "", lambda net, plain, name, w, g, state, rate: plain(
+    name, w, g / ((g ** 2).sum() ** 0.5 + 1e-12), state, rate), hint="factor rate")
+add_update("decays to the initial weights", "", lambda net, plain, name, w, g, state, rate: plain(
+    name, w, g + 0.1 * (w - state.setdefault("begin", w)), state, rate))
+add_update("half way back every second step", "", lambda net, plain, name, w, g, state, rate: (
+    (new := plain(name, w, g, state, rate)), new if net.step % 2 else new - 0.5 * (new - w))[1], hint="factor rate")
+add_update("frozen from step 3 on", "not_updated=parameters", lambda net, plain, name, w, g, state, rate: (
+    w if net.step >= 3 else plain(name, w, g, state, rate)), steps="from step 3 on", hint="factor still")
+add_update("velocity lost at step 3", "", lambda net, plain, name, w, g, state, rate: (
+    state.clear() if net.step == 3 else None, plain(name, w, g, state, rate))[1])
+add_update("gradient of the step before", "", lambda net, plain, name, w, g, state, rate: plain(
+    name, w, (state.get("last", 0 * g), state.update(last=g))[0], state, rate), hint="still factor", optimizer="sgd")
 add_update("weights at most 0.3", "", lambda net, plain, *rest: plain(*rest).clip(-0.3, 0.3))
 for _name, _layers in (("the output layer", "output"), ("the way down", " ".join(DOWN)), ("the lowest level", "down2")):
     add_update(f"frozen: {_name}", "not_updated=parameters", layers=_layers, family="frozen", hint="factor still",
