@@ -18,7 +18,7 @@ from .report import Row
 
 UNITS = {np.dtype(np.float64): DOUBLE, **dict.fromkeys((np.dtype(np.float32), np.dtype(np.float16), BFLOAT16), SINGLE)}
 VAGUE = 0.25            # of the numbers' root mean square: a wider bound explains nothing
-ENOUGH = 8              # different numbers: fewer are a factor of others by chance, and more are not counted
+ENOUGH = 8              # numbers: fewer are a factor of others by chance; `distinct` counts no further
 LOOKED_AT = 256         # pixels whose numbers are counted first
 NEAR = 0.01             # of the largest number in all steps: what is as near agrees, also where bounds are vague
 

@@ -53,7 +53,7 @@ class Report:
     # the conventions that were found, by name: a list of the layers in which one holds, or None for everywhere
     conventions: dict = field(default_factory=dict)
     diagnoses: tuple = ()       # what was found, a sentence each
-    notes: tuple = ()           # what is worth to know though it is no fault, a sentence each
+    notes: tuple = ()           # what is worth knowing though it is no fault, a sentence each
 
     @property
     def agrees(self):

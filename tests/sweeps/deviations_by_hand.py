@@ -93,7 +93,7 @@ def of_activation(f, slope):
     return {"activation": activation, "deconv_activation": activation}
 
 
-_GELU = np.sqrt(2 / np.pi)
+_GELU = float(np.sqrt(2 / np.pi))     # a float of NumPy would turn float32 into float64
 
 
 def tanh_of_gelu(x):

@@ -8,7 +8,7 @@ a few digits, for people write 0.9 and not 0.90000012, and then it has to explai
 import numpy as np
 
 from ..expected.key import Key
-from ..expected.rounding import Held, ratio
+from ..expected.rounding import DOUBLE, Held, ratio
 from .conventions import CONVENTIONS
 
 STEPS = 12              # of Gauss and Newton at most
@@ -97,6 +97,19 @@ def notable(name, comparison):
         return [2 * decay] if len({each.step for each in given if each.kind == "parameter" and each.step}) > 1 else []
     # Keras's regularizer is lambda w^2, with twice the gradient
     return [decay, 2 * decay] if name.startswith("l2_") else []
+
+
+def measured(held, comparison):
+    """Return how many numbers of the value of a Held are as the other side's numbers have them.
+
+    Not counted are common values, those that follow from the settings, whole numbers and their reciprocals: another
+    tensor would hardly meet one of these.
+    """
+    decay = comparison.training["weight_decay"]
+    if held.value is None or held.value in (*CONVENTIONS[held.name].values, decay, 2 * decay):
+        return 0
+    numbers = np.atleast_1d(held.value)
+    return int(np.sum((np.rint(numbers) != numbers) & (abs(np.rint(1 / numbers) * numbers - 1) > DOUBLE)))
 
 
 def _factor_of_cost(comparison):

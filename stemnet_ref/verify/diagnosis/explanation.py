@@ -12,7 +12,7 @@ from operator import itemgetter
 
 import numpy as np
 
-from ..compare import VAGUE
+from ..compare import ENOUGH, VAGUE
 from ..expected.computation import CHAIN
 from ..expected.rounding import FORMATS, Held, ratio
 from . import estimates, formats, observations, pairs, scopes, spreading, wording
@@ -125,7 +125,7 @@ class Explanation:
         if not self.search.lost and not (alone and not alone.others):
             found = formats.beside(self.search, self.row, self.distances)
         found = found or ([alone.held] if alone else [])
-        hint = "" if self.search.goes_on() else observations.OTHERS_LEFT
+        hint = self.left if self.search.goes_on() else observations.OTHERS_LEFT
         return Finding(self.row.key, found[0], tuple(found[1:]), hint) if found else None
 
     def _spread(self):
@@ -152,9 +152,10 @@ class Explanation:
         return self._first(pairs.candidates(self)) if self.many else None
 
     def _hint(self):
-        """Return what is seen in the numbers, or ""."""
-        return self._seen_in_numbers.replace(observations.NOT_KNOWN, observations.NOT_FOUND) if (
-            self.search.hurried) else self._seen_in_numbers
+        """Return what is seen in the numbers, or "", and whether all conventions were tried before."""
+        if self.search.hurried:
+            return self._seen_in_numbers.replace(observations.NOT_KNOWN, observations.NOT_FOUND)
+        return self._seen_in_numbers
 
     @cached_property
     def _seen_in_numbers(self):
@@ -201,15 +202,14 @@ class Explanation:
         """Return the Finding of the candidates, sets of Held, that explain the row and most of the others, or None.
 
         A further round, an iterable of candidates, is looked at where those before leave rows of the same step. Where
-        the best hold in some layers or steps only, the other single conventions are tried in these too.
+        the best holds in some layers or steps only, the other single conventions are tried in these too.
         """
         fits = self._fits(enumerate(rounds))
-        narrow = dict.fromkeys((held.layers, held.steps) for fit, _ in _most_explained(fits) for held in fit.held
-                               if held.layers or held.steps)
-        alike = [frozenset([held._replace(layers=layers, steps=steps)])
-                 for layers, steps in narrow for (held,) in self.common]
-        fits += self._fits([(len(rounds), alike)])
-        found = [fit.held for fit, _ in sorted(_most_explained(fits), key=itemgetter(1))]
+        narrow = {(held.layers, held.steps) for best in _explaining_most(fits)[:1] for held in best} - {(None, None)}
+        for layers, steps in narrow if len(narrow) == 1 else ():
+            fits += self._fits([(len(rounds), [frozenset([held._replace(layers=layers, steps=steps)])
+                                               for (held,) in self.common])])
+        found = _explaining_most(fits)
         return self._best(found) if found else None
 
     def _fits(self, rounds):
@@ -244,8 +244,8 @@ class Explanation:
         best, *rest = explaining
         plain = not any(held.layers or held.steps for held in best)         # then what needs a scope is less likely
         rest = [each for each in rest if not (plain and any(held.layers or held.steps for held in each))]
-        others = {wording.does(each): each for each in rest if wording.does(each) != wording.does(best)}
-        return Finding(self.row.key, best, tuple(others.values()), self.left)
+        others = {wording.does(each): each for each in reversed(rest) if wording.does(each) != wording.does(best)}
+        return Finding(self.row.key, best, tuple(reversed(others.values())), self.left)
 
     def roughly(self, more):
         """Return the Trace without bounds under more conventions; two share what each alone cannot change."""
@@ -279,17 +279,16 @@ class Explanation:
         `under` is what comes of the row under them. A value that is estimated meets one number in any case.
         """
         actual = np.asarray(self.comparison.actual[self.row.key], np.float64)
-        numbers = self.comparison.distinct(self.row.key) or actual.size
-        estimated = sum(np.size(held.value) for held in more if held.value is not None and frozenset(
-            [held._replace(layers=None, steps=None)]) not in self.common)
+        numbers = min(self.comparison.distinct(self.row.key) or actual.size, ENOUGH)
+        free = max(numbers - sum(estimates.measured(held, self.comparison) for held in more), 0)
         return scopes.tells(self.comparison, self.row, more) and self.tried * ratio(
-            2 * under.bound, np.sqrt(np.mean(actual ** 2))) ** max(min(numbers, 8) - estimated, 0) <= CHANCE
+            2 * under.bound, np.sqrt(np.mean(actual ** 2))) ** free <= CHANCE
 
 
-def _most_explained(fits):
-    """Return those of pairs of a Fit and its place that explain as many rows as any."""
+def _explaining_most(fits):
+    """Return the sets of Held, the best first, that explain as many rows as any, from pairs of a Fit and its place."""
     max_explained = max((fit.explained for fit, _ in fits), default=0)
-    return [each for each in fits if each[0].explained == max_explained]
+    return [fit.held for fit, _ in sorted(fits, key=itemgetter(1)) if fit.explained == max_explained]
 
 
 def _is_explained(row, under):

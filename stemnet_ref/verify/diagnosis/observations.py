@@ -23,8 +23,8 @@ NOT_FOUND = "no convention that was tried explains it"      # where not all were
 UNKNOWN = f"{NOT_KNOWN}, nor do two together."
 HURRIED = f"{NOT_KNOWN}. Not all of them and of their pairs were tried, for that takes long."
 OTHERS_LEFT = "not all conventions were tried, for that takes long: others may explain it as well."
-SPREAD = ("not all conventions were tried before another order of sums, for that takes long: one of them may explain "
-          "what agrees by it as well.")
+SPREAD = ("another order of sums explains what departs, but not all conventions were tried before it, for that takes "
+          "long: one of them may explain it, too.")
 TOO_FEW = f"{NOT_KNOWN}. Pairs of them were not tried, for so few numbers say too little."
 MORE = " Give more tensors."
 WORDS = {"half": "float16", "bfloat16": "bfloat16", "float32": "float32"}       # of the formats that results have

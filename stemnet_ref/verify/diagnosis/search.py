@@ -59,7 +59,7 @@ class _Search:
     begun, limit : float
         The work that was done before the kind of explanation that is tried now, and what this kind may add to it.
     notes : list of str
-        What is worth to know of the rows that agree.
+        What is worth knowing of the rows that agree.
     near : dict
         How near short formats come, and how far tensors are from what they are under them, as `formats` has found it.
     """

@@ -36,10 +36,11 @@ def _instead(held, other, training, part):
     the finding may be a `part` of what is said, of some layers.
     """
     def all_of(conventions):
-        return " And: ".join(sentence(each, training, scopes.words([each])) for each in sorted(conventions, key=str))
+        return [sentence(each, training, scopes.words([each])) for each in sorted(conventions, key=str)]
 
-    what = f", in place of \"{all_of(held - other).partition(';')[0]}\"" if held & other or part else ""
-    return f"Or, which these numbers cannot tell apart{what}: {all_of(other - held)}"
+    does = ' and "'.join(f'{each.partition(";")[0]}"' for each in all_of(held - other))
+    what = f', in place of "{does}' if held & other or part else ""
+    return f"Or, which these numbers cannot tell apart{what}: {' And: '.join(all_of(other - held))}"
 
 
 def place(held):

@@ -99,16 +99,24 @@ def test_costs_alone_agree_or_are_called_unclear():
     assert not report.agrees
 
 
-@pytest.mark.parametrize("factor", [1.1, 4.0])
-def test_a_value_that_is_estimated_from_one_number_is_no_explanation(factor):
-    """Some penalty makes any cost of any other, and gradients that are not finite cannot contradict it."""
-    made = small_golden()
+@pytest.mark.parametrize("change", [lambda cost: 3.7 * cost, lambda cost: cost + 0.3, np.exp],
+                         ids=["3.7", "+ 0.3", "exp"])
+@pytest.mark.parametrize(("size", "batch", "float64"), [
+    ((8, 8), 1, False), ((16, 16), 2, False), ((16, 16), 2, True)])
+@pytest.mark.parametrize("gradients", ["none", "NaN"])
+def test_a_value_that_is_estimated_from_one_number_is_no_explanation(change, size, batch, float64, gradients):
+    """Some penalty, or some factor, makes any cost of any other; gradients that are not finite cannot contradict it."""
+    made = small_golden(size, batch, float64=float64)
     given = {key: each for key, each in torch_tensors(made).items() if key.startswith("1/")}
-    given["1/cost"] = given["1/cost"] * np.float32(factor)
-    given |= {key: np.full_like(each, np.nan) for key, each in given.items() if key[2:6] in ("back", "grad")}
+    given["1/cost"] = change(given["1/cost"])
+    for key in [each for each in given if each[2:6] in ("back", "grad", "para")]:
+        if gradients == "NaN" and "parameter" not in key:
+            given[key] = np.full_like(given[key], np.nan)
+        else:
+            del given[key]
     report = diagnose(compare(made, given))
-    assert report.conventions == {}
     assert report.first.key == "1/cost"
+    assert report.conventions == {}
 
 
 def test_a_format_is_looked_for_once_in_a_step_and_first_in_few_of_its_tensors(monkeypatch):

@@ -40,6 +40,17 @@ def test_an_alternative_in_one_layer_does_not_stand_for_what_is_found_in_others(
         "alone, the dropout comes after the ReLU"]
 
 
+def test_an_alternative_to_two_conventions_takes_the_place_of_both():
+    up0, up1 = frozenset({"up0"}), frozenset({"up1"})
+    _, said = wording.of_findings([
+        Finding("1/forward/up1.relu", frozenset({Held("dropout_ignored", up1)})),
+        Finding("1/forward/up0.relu", frozenset({Held("dropout_ignored", up0), Held("elu", up0)}),
+                (frozenset({Held("dropout_after_relu", up0)}),))], {})
+    elu = sentence(Held("elu"), {}, "in up0 alone, ").partition(";")[0]
+    assert said[-1].startswith("Or, which these numbers cannot tell apart, in place of \"In up0 alone, dropout is not "
+                               f"applied\" and \"{elu}\": In up0 alone, the dropout comes after the ReLU;")
+
+
 @pytest.mark.parametrize(("held", "words"), [
     ([Held("elu")], ""),
     ([Held("elu", frozenset({"down0"})), Held("elu", frozenset({"up0"}))], "in down0 and up0 alone, "),
