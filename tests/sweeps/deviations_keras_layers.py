@@ -268,7 +268,8 @@ for _reduction, _right in (("sum", "cost_summed"), ("sum_over_batch_size", "agre
                            ("mean_with_sample_weight", "cost_over_weights")):
     add("cost", f"reduction={_reduction}", _right, **cost(lambda net, z, p, y, how=_reduction: SPARSE(
         from_logits=True, reduction=how)(y, z, sample_weight=net.file["class_weights"][y].astype(net.dtype))))
-add("cost", "class_weight twice", "", pixel_weights=lambda net, plain, y: plain(y) * net.file["class_weights"][y])
+add("cost", "class_weight twice", "weights_other=1 and 4", pixel_weights=lambda net, plain, y: (
+    plain(y) * net.file["class_weights"][y]))
 add("cost", "BinaryCrossentropy of each class", "sigmoid_of_each_class", **of_onehot(keras.losses.BinaryCrossentropy(
     from_logits=True, reduction="sum")))
 add("cost", "CategoricalFocalCrossentropy", "focal_keras=0.25", **of_onehot(keras.losses.CategoricalFocalCrossentropy(

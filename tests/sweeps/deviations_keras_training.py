@@ -206,8 +206,9 @@ add("input", "Rescaling(1/127.5, -1)", "input_minus_one_to_one=127.5", scaled=la
     keras.layers.Rescaling(1 / 127.5, -1)(frames.astype(np.float32)).numpy()))
 add("input", "Normalization by mean and variance", "agrees", scaled=lambda net, plain, frames, mean, std, x: (
     keras.layers.Normalization(axis=None, mean=mean, variance=std ** 2)(frames.astype(np.float32)).numpy()))
-add("input", "Normalization with the std for the variance", "", scaled=lambda net, plain, frames, mean, std, x: (
-    keras.layers.Normalization(axis=None, mean=mean, variance=std)(frames.astype(np.float32)).numpy()))
+add("input", "Normalization with the std for the variance", "", hint="factor",
+    scaled=lambda net, plain, frames, mean, std, x: keras.layers.Normalization(axis=None, mean=mean, variance=std)(
+        frames.astype(np.float32)).numpy())
 add("input", "RandomFlip left on", "input_flipped_columns+labels_flipped_columns",
     scaled=lambda net, plain, *rest: plain(*rest)[:, :, ::-1], labels=lambda net, plain, y: plain(y)[:, :, ::-1])
 add("input", "RandomFlip left on for one image", "", scaled=lambda net, plain, *rest: np.concatenate(
