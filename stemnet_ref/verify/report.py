@@ -119,7 +119,8 @@ def _of_nothing(report):
     if not rows:
         return []
     return [f"{pluralize(len(rows), 'tensor')}, {rows[0].key} the first, {'say' if len(rows) > 1 else 'says'} nothing: "
-            "there the reference, computed from tensors before that are given, overflows or has lost all digits"]
+            "what the reference makes of the tensors before, as they are given, is not finite, or rounding alone can "
+            "change all its digits"]
 
 
 def group_of(row):

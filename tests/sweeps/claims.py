@@ -8,6 +8,7 @@ from stemnet_ref.verify.diagnosis.conventions import CONVENTIONS
 ALTERNATIVE = "Or, which these numbers cannot tell apart"
 NOTHING = re.compile(r"(\S+: )?(no convention known here explains it(, nor do two together|\. (Pairs of them were not"
                      r"|Not all of them and of their pairs were) tried[^.]*)?\.( Give more tensors\.)?"
+                     r"( The gradient agrees: [^.]*\.)?"
                      r"|not all conventions were tried[^.]*\.)")
 HINTS = {               # by the word for a hint in `Deviation.hint`: a pattern of what it says
     "format": "TF32|float16|half precision|rounded to",

@@ -178,6 +178,11 @@ OPTIMIZER.add("Adam, epsilon hat", "adam_other_epsilon_hat", **ADAM, both={"upda
     net.training.update(adam_form="tensorflow"), plain(*rest))[1]})
 
 
+for _ours, _theirs in (("adam", "sgd"), ("adam", "momentum"), ("sgd", "adam")):
+    OPTIMIZER.add(f"{_theirs} where {_ours} is asked for", "", optimizer=_ours, hint="factor", both={
+        "update": lambda net, plain, *rest, theirs=_theirs: (net.training.update(optimizer=theirs), plain(*rest))[1]})
+
+
 def memory(name, formula, **more):
     """Add an optimizer that nobody asked for; `formula` takes g and the state and returns the change over -eta."""
     add_update(name, "", lambda net, plain, parameter, w, g, state, rate: w - rate * formula(g, state), **ADAM,

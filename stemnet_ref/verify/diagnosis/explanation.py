@@ -170,7 +170,14 @@ class Explanation:
             return self._hint()
         said = observations.UNKNOWN if self.many else observations.TOO_FEW
         more = observations.MORE if not self.many and set(self.comparison.known) - {*self.search.before} else ""
-        return (observations.HURRIED if self.search.hurried else said) + more
+        return (observations.HURRIED if self.search.hurried else said) + more + (
+            observations.OF_UPDATE if self._is_update() else "")
+
+    def _is_update(self):
+        """Return whether the row is a parameter whose gradient is given, and agrees."""
+        step, kind, name = self.row.parts
+        gradient = self.search.before.get(f"{step}/gradient/{name}")
+        return kind == "parameter" and gradient is not None and gradient.verdict == "agrees"
 
     # the candidates
 

@@ -27,6 +27,7 @@ SPREAD = ("another order of sums explains what departs, but not all conventions 
           "long: one of them may explain it, too.")
 TOO_FEW = f"{NOT_KNOWN}. Pairs of them were not tried, for so few numbers say too little."
 MORE = " Give more tensors."
+OF_UPDATE = " The gradient agrees: the optimizer is another, or its settings, or the learning rate."
 WORDS = {"half": "float16", "bfloat16": "bfloat16", "float32": "float32"}       # of the formats that results have
 
 

@@ -24,6 +24,7 @@ from .explanation import Finding, explain
 
 # For each kind of explanation: numbers computed after which no further one is tried (`expected.trace.Work`)
 WORK = {"one": 2e9, "short format": 1.5e9, "some layers": 2e8, "two": 1e8}
+FAR = 4                 # bounds: of what departs by more than so many, rounding is a small part
 ANYWHERE = frozenset()  # layers of a Held that stands for its name in all layers, steps and values
 
 
@@ -146,17 +147,20 @@ class _Search:
     def _stands(self, held):
         """Return whether all tensors that a convention could change agree, some within a bound that says something.
 
-        These are half of those that depart without it, or hold ENOUGH different numbers; under a short format few are,
-        but it is seen in bits. Not counted are those that follow from parameters that are not given, or tell nothing.
+        These are half of those that depart without it, or hold ENOUGH different numbers, and none that departs by FAR
+        keeps more than half of that; under a short format few are, but it is seen in bits. Not counted are those that
+        follow from parameters that are not given, or tell nothing.
         """
-        rows = [self.before[row.key] for row in self.comparison.rows if row.verdict == "departs"
+        rows = [(row, self.before[row.key]) for row in self.comparison.rows if row.verdict == "departs"
                 and not self.comparison.adrift(row.key) and scopes.tells(self.comparison, row, {held})
                 and held.touches & (row.consulted | self.before[row.key].consulted)]
         if any(row.verdict == "departs" for row in self.before.values() if held.touches & row.consulted):
             return False
-        sharp = [self.comparison.distinct(row.key) for row in rows if not row.vague]
-        return any(each.name in FORMATS for each in self.found) or 2 * len(sharp) >= len(rows) or (
-            sum(sharp) >= ENOUGH)
+        if any(each.name in FORMATS for each in self.found):
+            return True
+        sharp = [self.comparison.distinct(now.key) for _, now in rows if not now.vague]
+        return all(2 * now.difference <= row.difference for row, now in rows if row.share >= FAR) and (
+            2 * len(sharp) >= len(rows) or sum(sharp) >= ENOUGH)
 
     @property
     def departing(self):

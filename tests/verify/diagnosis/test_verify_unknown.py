@@ -1,5 +1,6 @@
 """Mistakes that verify does not know are seen, and not called by another's name."""
 
+from copy import copy
 from importlib.util import find_spec
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from verifying import only_costs_and_gradients, small_golden, torch_tensors
 
 from stemnet_ref.verify.compare import compare
-from stemnet_ref.verify.diagnosis import formats
+from stemnet_ref.verify.diagnosis import formats, observations
 from stemnet_ref.verify.diagnosis.search import diagnose
 
 if find_spec("torch"):          # else conftest.py leaves these tests out
@@ -117,6 +118,21 @@ def test_a_value_that_is_estimated_from_one_number_is_no_explanation(change, siz
     report = diagnose(compare(made, given))
     assert report.first.key == "1/cost"
     assert report.conventions == {}
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [("adam", "sgd"), ("adam", "momentum"), ("sgd", "adam")])
+def test_another_optimizer_is_not_called_what_makes_bounds_wide(ours, theirs):
+    """Adam divides gradients that are clipped to almost nothing by its epsilon, and rounding may change all of that."""
+    made = small_golden(optimizer=ours)
+    settings = {name: small_golden(optimizer=theirs).training[name] for name in (
+        "optimizer", "momentum", "momentum_form", "adam_form", "beta1", "beta2", "epsilon")}
+    other = copy(made)
+    other.training = {**made.training, **settings}
+    given = torch_tensors(other)
+    report = diagnose(compare(made, given))
+    assert report.first.parts[:2] == (1, "parameter")
+    assert report.conventions == {}
+    assert report.diagnoses[0].endswith(observations.OF_UPDATE)
 
 
 def test_a_format_is_looked_for_once_in_a_step_and_first_in_few_of_its_tensors(monkeypatch):

@@ -53,7 +53,8 @@ CONVENTIONS = {
         "call model.train(), or pass training=True, and apply the masks of the golden file"),
     "bias_before_dropout": Convention(
         "the bias is added before the dropout", "convolution, dropout, bias, ReLU in this order (section 9, row 9)",
-        "give the convolution no bias (nn.Conv2d(..., bias=False)) and add it after the dropout"),
+        "give the convolution no bias (nn.Conv2d(..., bias=False)), and write relu(dropout(conv(x)) + bias), also "
+        "if your dropout comes after the ReLU, where its numbers are the same"),
     "relu_on_logits": Convention(
         "a ReLU is applied to the logits, as in the listing", "linear logits (section 9, row 3)",
         "take the ReLU out of the last layer; or export with --logits relu"),
