@@ -178,9 +178,9 @@ OPTIMIZER.add("Adam, epsilon hat", "adam_other_epsilon_hat", **ADAM, both={"upda
     net.training.update(adam_form="tensorflow"), plain(*rest))[1]})
 
 
-for _ours, _theirs in (("adam", "sgd"), ("adam", "momentum"), ("sgd", "adam")):
-    OPTIMIZER.add(f"{_theirs} where {_ours} is asked for", "", optimizer=_ours, hint="factor", both={
-        "update": lambda net, plain, *rest, theirs=_theirs: (net.training.update(optimizer=theirs), plain(*rest))[1]})
+for _asked, _used in (("adam", "sgd"), ("adam", "momentum"), ("sgd", "adam")):
+    OPTIMIZER.add(f"{_used} where {_asked} is asked for", "", optimizer=_asked, hint="factor", both={
+        "update": lambda net, plain, *rest, used=_used: (net.training.update(optimizer=used), plain(*rest))[1]})
 
 
 def memory(name, formula, **more):

@@ -120,11 +120,11 @@ def test_a_value_that_is_estimated_from_one_number_is_no_explanation(change, siz
     assert report.conventions == {}
 
 
-@pytest.mark.parametrize(("ours", "theirs"), [("adam", "sgd"), ("adam", "momentum"), ("sgd", "adam")])
-def test_another_optimizer_is_not_called_what_makes_bounds_wide(ours, theirs):
+@pytest.mark.parametrize(("asked", "used"), [("adam", "sgd"), ("adam", "momentum"), ("sgd", "adam")])
+def test_another_optimizer_is_not_called_what_makes_bounds_wide(asked, used):
     """Adam divides gradients that are clipped to almost nothing by its epsilon, and rounding may change all of that."""
-    made = small_golden(optimizer=ours)
-    settings = {name: small_golden(optimizer=theirs).training[name] for name in (
+    made = small_golden(optimizer=asked)
+    settings = {name: small_golden(optimizer=used).training[name] for name in (
         "optimizer", "momentum", "momentum_form", "adam_form", "beta1", "beta2", "epsilon")}
     other = copy(made)
     other.training = {**made.training, **settings}
