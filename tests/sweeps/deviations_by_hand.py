@@ -253,9 +253,14 @@ for _mode in ("nearest", "even", "truncated"):
     add(f"TF32, {_mode}", "tf32|tf32_even|tf32_truncated", "precision", product=tf32(_mode))
 add("products in float16", "half|tf32|tf32_even", "precision", product=lambda net, plain, a, b: plain(
     a.astype(np.float16).astype(a.dtype), b.astype(np.float16).astype(b.dtype)))
-for _name, _round in (("half", lambda w: w.astype(np.float16)), ("bfloat16", lambda w: (
-        (np.ascontiguousarray(w).view(np.uint32) + 0x7fff + (np.ascontiguousarray(w).view(np.uint32) >> 16 & 1))
-        & 0xffff0000).view(np.float32))):
+
+
+def to_bfloat16(w):
+    bits = np.ascontiguousarray(w).view(np.uint32)
+    return ((bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000).view(np.float32)
+
+
+for _name, _round in (("half", lambda w: w.astype(np.float16)), ("bfloat16", to_bfloat16)):
     add(f"weights in {_name}", f"{_name}_weights", "precision", conv=lambda net, plain, x, w, layer, f=_round: plain(
         x, f(w).astype(w.dtype), layer), deconv=lambda net, plain, x, w, layer, f=_round: plain(
             x, f(w).astype(w.dtype), layer))

@@ -100,10 +100,10 @@ def notable(name, comparison):
 
 
 def measured(held, comparison):
-    """Return how many numbers of the value of a Held are as the other side's numbers have them.
+    """Return how many numbers of the value of a Held were estimated from the other side's tensors.
 
-    Not counted are common values, those that follow from the settings, whole numbers and their reciprocals: another
-    tensor would hardly meet one of these.
+    Common values, those that follow from the settings, whole numbers and their reciprocals do not count: an estimate
+    hardly ever meets one of these by chance.
     """
     decay = comparison.training["weight_decay"]
     if held.value is None or held.value in (*CONVENTIONS[held.name].values, decay, 2 * decay):

@@ -6,7 +6,6 @@ judged with them, and then by all other tensors that it could change (`scopes`).
 
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import chain, product, takewhile
 from operator import itemgetter
 
@@ -15,7 +14,7 @@ import numpy as np
 from ..compare import ENOUGH, VAGUE
 from ..expected.computation import CHAIN
 from ..expected.rounding import FORMATS, Held, ratio
-from . import estimates, formats, observations, pairs, scopes, spreading, wording
+from . import estimates, formats, observations, pairs, scopes, spreading, unexplained, wording
 from .conventions import CONVENTIONS
 
 CHANCE = 0.001          # that numbers are met by chance
@@ -75,6 +74,8 @@ class Explanation:
         Conventions that could change the row.
     common : list of frozenset
         Candidates: each of them with each common value, everywhere.
+    untried : str
+        What is said of candidates that were not tried, or "".
     many : bool
         Whether so much departs that two conventions, or one in some layers, do not meet it by chance.
     """
@@ -85,7 +86,7 @@ class Explanation:
         weight = f"{step}/{kind}/{name.removesuffix('bias')}weight"
         self.row = row = search.before[weight] if kind == "gradient" and search.departs(weight) else row
         self.trace, self.distances, self.tried = self.comparison.trace.under(search.found), {}, 0
-        self.left = ""                                      # what is said of candidates that were not tried
+        self.untried = ""
         self.rough = self.trace.without_bounds()
         self.rough.computed(row.key)                        # what no candidate changes is computed once
         self.trace.computed(row.key)
@@ -107,7 +108,7 @@ class Explanation:
                 finding = explanation()
             if finding:
                 return finding
-        return Finding(self.row.key, hint=self._unknown())
+        return Finding(self.row.key, hint=unexplained.said(self))
 
     # what is tried, one after the other: each returns a Finding or None
 
@@ -125,7 +126,7 @@ class Explanation:
         if not self.search.lost and not (alone and not alone.others):
             found = formats.beside(self.search, self.row, self.distances)
         found = found or ([alone.held] if alone else [])
-        hint = self.left if self.search.goes_on() else observations.OTHERS_LEFT
+        hint = self.untried if self.search.goes_on() else observations.OTHERS_LEFT
         return Finding(self.row.key, found[0], tuple(found[1:]), hint) if found else None
 
     def _spread(self):
@@ -145,39 +146,12 @@ class Explanation:
 
     def _seen(self):
         """Return what is seen in the numbers: not of a parameter, whose step two conventions can make another."""
-        return Finding(self.row.key, hint=self._hint()) if self._hint() and self.row.parts.kind != "parameter" else None
+        hint = unexplained.seen(self)
+        return Finding(self.row.key, hint=hint) if hint and self.row.parts.kind != "parameter" else None
 
     def _two(self):
         """Try two conventions at once."""
         return self._first(pairs.candidates(self)) if self.many else None
-
-    def _hint(self):
-        """Return what is seen in the numbers, or "", and whether all conventions were tried before."""
-        if self.search.hurried:
-            return self._seen_in_numbers.replace(observations.NOT_KNOWN, observations.NOT_FOUND)
-        return self._seen_in_numbers
-
-    @cached_property
-    def _seen_in_numbers(self):
-        if self.search.lost:
-            return ""
-        return next(filter(None, (observations.of_row(each, self.comparison, self.trace)
-                                  for each in dict.fromkeys((self.itself, self.row)))), "")
-
-    def _unknown(self):
-        """Return what is said where nothing explains the row."""
-        if self.search.lost or self._hint():
-            return self._hint()
-        said = observations.UNKNOWN if self.many else observations.TOO_FEW
-        more = observations.MORE if not self.many and set(self.comparison.known) - {*self.search.before} else ""
-        return (observations.HURRIED if self.search.hurried else said) + more + (
-            observations.OF_UPDATE if self._is_update() else "")
-
-    def _is_update(self):
-        """Return whether the row is a parameter whose gradient is given, and agrees."""
-        step, kind, name = self.row.parts
-        gradient = self.search.before.get(f"{step}/gradient/{name}")
-        return kind == "parameter" and gradient is not None and gradient.verdict == "agrees"
 
     # the candidates
 
@@ -231,7 +205,7 @@ class Explanation:
             if more in self.distances or wording.does(more) in whole:
                 continue
             if not self.search.goes_on():
-                self.left = observations.OTHERS_LEFT
+                self.untried = observations.OTHERS_LEFT
                 break
             self.tried += 1
             self.distances[more] = self.comparison.distance(self.row.key, self.roughly(more))
@@ -251,8 +225,11 @@ class Explanation:
         best, *rest = explaining
         plain = not any(held.layers or held.steps for held in best)         # then what needs a scope is less likely
         rest = [each for each in rest if not (plain and any(held.layers or held.steps for held in each))]
-        others = {wording.does(each): each for each in reversed(rest) if wording.does(each) != wording.does(best)}
-        return Finding(self.row.key, best, tuple(reversed(others.values())), self.left)
+        others = {}
+        for each in rest:
+            others.setdefault(wording.does(each), each)
+        others.pop(wording.does(best), None)
+        return Finding(self.row.key, best, tuple(others.values()), self.untried)
 
     def roughly(self, more):
         """Return the Trace without bounds under more conventions; two share what each alone cannot change."""
